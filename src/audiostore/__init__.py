@@ -1,0 +1,169 @@
+"""Processed audio and its artwork, stored complete and verified.
+
+In a Google Cloud Storage bucket, or in a local directory under the same guarantees::
+
+    from audiostore import AudioStorageManager
+
+    with AudioStorageManager("my-bucket") as manager:
+        result = manager.upload_audio_with_thumbnail("song.mp3", "cover.jpg", cleanup=True)
+
+Names are imported when first used, so that importing the package costs next to nothing.
+"""
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from audiostore.errors import (
+        AssetConflictError,
+        AssetNotFoundError,
+        AudioStoreError,
+        BlobNotFoundError,
+        ConfigurationError,
+        CredentialsError,
+        IntegrityError,
+        InvalidAudioIdError,
+        InvalidMetadataError,
+        InvalidSourceError,
+        PreconditionFailedError,
+        SourceChangedError,
+        SourceNotFoundError,
+        StoreConnectionError,
+        StoreTimeoutError,
+        UnsupportedFormatError,
+    )
+    from audiostore.events import (
+        Attached,
+        CleanedUp,
+        CleanupFailed,
+        Deleted,
+        Downloaded,
+        Event,
+        Progress,
+        Retried,
+        Stored,
+    )
+    from audiostore.manager import AudioStorageManager, store_audio_file
+    from audiostore.model import BlobInfo, StorageResult
+    from audiostore.naming import FilenameGenerator, FileOrganizer
+    from audiostore.retry import (
+        AGGRESSIVE_CONFIG,
+        CONSERVATIVE_CONFIG,
+        PATIENT_CONFIG,
+        RetryConfig,
+        retry_operation,
+        with_retry,
+    )
+    from audiostore.store import ObjectStore
+    from audiostore.stores.local import LocalStore
+    from audiostore.stores.memory import MemoryStore
+
+_HOMES = {
+    "errors": (
+        "AssetConflictError",
+        "AssetNotFoundError",
+        "AudioStoreError",
+        "BlobNotFoundError",
+        "ConfigurationError",
+        "CredentialsError",
+        "IntegrityError",
+        "InvalidAudioIdError",
+        "InvalidMetadataError",
+        "InvalidSourceError",
+        "PreconditionFailedError",
+        "SourceChangedError",
+        "SourceNotFoundError",
+        "StoreConnectionError",
+        "StoreTimeoutError",
+        "UnsupportedFormatError",
+    ),
+    "events": (
+        "Attached",
+        "CleanedUp",
+        "CleanupFailed",
+        "Deleted",
+        "Downloaded",
+        "Event",
+        "Progress",
+        "Retried",
+        "Stored",
+    ),
+    "manager": ("AudioStorageManager", "store_audio_file"),
+    "model": ("BlobInfo", "StorageResult"),
+    "naming": ("FileOrganizer", "FilenameGenerator"),
+    "retry": (
+        "AGGRESSIVE_CONFIG",
+        "CONSERVATIVE_CONFIG",
+        "PATIENT_CONFIG",
+        "RetryConfig",
+        "retry_operation",
+        "with_retry",
+    ),
+    "store": ("ObjectStore",),
+    "stores.local": ("LocalStore",),
+    "stores.memory": ("MemoryStore",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AGGRESSIVE_CONFIG",
+    "CONSERVATIVE_CONFIG",
+    "PATIENT_CONFIG",
+    "AssetConflictError",
+    "AssetNotFoundError",
+    "Attached",
+    "AudioStorageManager",
+    "AudioStoreError",
+    "BlobInfo",
+    "BlobNotFoundError",
+    "CleanedUp",
+    "CleanupFailed",
+    "ConfigurationError",
+    "CredentialsError",
+    "Deleted",
+    "Downloaded",
+    "Event",
+    "FileOrganizer",
+    "FilenameGenerator",
+    "IntegrityError",
+    "InvalidAudioIdError",
+    "InvalidMetadataError",
+    "InvalidSourceError",
+    "LocalStore",
+    "MemoryStore",
+    "ObjectStore",
+    "PreconditionFailedError",
+    "Progress",
+    "Retried",
+    "RetryConfig",
+    "SourceChangedError",
+    "SourceNotFoundError",
+    "StorageResult",
+    "StoreConnectionError",
+    "StoreTimeoutError",
+    "Stored",
+    "UnsupportedFormatError",
+    "__version__",
+    "retry_operation",
+    "store_audio_file",
+    "with_retry",
+]
+
+logging.getLogger("audiostore").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> object:
+    try:
+        module = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module 'audiostore' has no attribute {name!r}") from None
+    value = getattr(import_module(f"audiostore.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,314 @@
+"""The protocol: how the objects of one asset are written, found and deleted.
+
+The thumbnail goes first. The audio goes last and names it: that one write commits the asset. See
+docs/decisions/0001-the-audio-object-is-the-commit-record.md and `record` for what the objects say
+of each other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from audiostore import record, verified
+from audiostore.errors import (
+    AssetConflictError,
+    AssetNotFoundError,
+    BlobNotFoundError,
+    PreconditionFailedError,
+)
+from audiostore.events import Progress
+from audiostore.intake import Item
+from audiostore.model import BlobInfo
+from audiostore.naming import (
+    FilenameGenerator,
+    FileOrganizer,
+    is_audio_name,
+    is_thumbnail_name,
+)
+from audiostore.notify import Notifier
+from audiostore.record import Asset
+from audiostore.store import BlobSpec, ObjectStore, TransferListener, Transferred
+
+_RACES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What storing something led to."""
+
+    asset: Asset | None
+    """None for artwork that waits for its audio."""
+    thumbnail: BlobInfo | None
+    created: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Assets:
+    """Assets as folders of objects in a store."""
+
+    def __init__(self, store: ObjectStore, notify: Notifier) -> None:
+        self._store = store
+        self._notify = notify
+
+    def find(self, audio_id: str) -> Asset | None:
+        """Return the complete asset under an id, if there is one."""
+        asset = record.assemble(audio_id, self._folder(audio_id))
+        if asset is not None and asset.thumbnail_missing:
+            # The listing may have been read while the artwork was being replaced.
+            asset = record.assemble(audio_id, self._folder(audio_id))
+        return asset
+
+    def all(self) -> Iterator[Asset]:
+        """Yield the complete assets in the order of their ids, in constant memory."""
+        root = f"{FileOrganizer.AUDIO_ROOT}/"
+        for folder, blobs in groupby(self._store.list(root), lambda b: b.name.split("/")[1]):
+            if FilenameGenerator.validate_uuid(folder):
+                asset = record.assemble(folder, blobs)
+                if asset is not None:
+                    yield asset
+
+    def create(
+        self,
+        audio_id: str,
+        audio: Item,
+        thumbnail: Item | None,
+        custom: Mapping[str, str],
+        *,
+        id_is_new: bool,
+    ) -> Outcome:
+        """Store an asset; artwork that waits under its id becomes part of it.
+
+        Args:
+            audio_id: its id.
+            audio: the audio file.
+            thumbnail: its artwork, if any.
+            custom: the caller's metadata, for the audio object.
+            id_is_new: the id was just made from random bits: nobody else can use it.
+
+        Raises:
+            AssetConflictError: the id holds something else.
+        """
+        spec = self._spec(audio_id, audio, "audio", custom)
+        folder = [] if id_is_new else self._folder(audio_id)
+        present = record.assemble(audio_id, folder)
+        if present is not None:
+            return self._already_stored(present, audio, thumbnail, custom)
+        cover: BlobInfo | None
+        if thumbnail is not None:
+            cover_spec = self._spec(
+                audio_id, thumbnail, "thumbnail", {}, record.belongs_to_audio(audio.file)
+            )
+            cover = self._write(
+                cover_spec, thumbnail, is_ours=lambda b: record.came_with_audio(b, audio.file)
+            ).blob
+        else:
+            cover = _newest(filter(record.waits_for_audio, folder))
+        spec = _with(spec, record.thumbnail_reference(cover))
+        try:
+            written = self._write(
+                spec,
+                audio,
+                is_ours=lambda b: (
+                    record.is_committed_audio(b)
+                    and (thumbnail is None or record.names_thumbnail(b, cover))
+                ),
+            )
+        except AssetConflictError:
+            if thumbnail is not None and cover is not None:
+                self._withdraw(cover, audio_id, audio)
+            raise
+        if id_is_new:
+            asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
+        else:
+            asset = self._settle(audio_id, written, cover)
+        return Outcome(asset, asset.thumbnail, written.created)
+
+    def attach(self, audio_id: str, thumbnail: Item, custom: Mapping[str, str]) -> Outcome:
+        """Store artwork: as part of the asset, or ahead of its audio while there is none.
+
+        Raises:
+            AssetConflictError: other artwork waits already, or was stored at the same moment.
+        """
+        spec = self._spec(audio_id, thumbnail, "thumbnail", custom)
+        folder = self._folder(audio_id)
+        asset = record.assemble(audio_id, folder)
+        if asset is not None:
+            return self._replace(asset, folder, thumbnail, spec)
+        written = self._write(spec, thumbnail, is_ours=record.waits_for_audio)
+        asset = self.find(audio_id)
+        if asset is None:
+            return Outcome(None, written.blob, written.created)
+        # The audio came at the same moment and may have missed this artwork.
+        return Outcome(self._refer(asset, written.blob), written.blob, written.created)
+
+    def delete(self, audio_id: str) -> None:
+        """Delete an asset: the audio object first, then the rest of its folder.
+
+        Raises:
+            AssetNotFoundError: there is nothing under the id.
+        """
+        for attempt in range(_RACES):
+            folder = self._folder(audio_id)
+            if not folder:
+                if attempt == 0:
+                    raise AssetNotFoundError(f"no asset {audio_id} in {self._store.url}")
+                return
+            for blob in sorted(folder, key=lambda b: not is_audio_name(b.name)):
+                self._remove(blob)
+        raise AssetConflictError(
+            f"asset {audio_id} in {self._store.url} is being written to: delete it again later"
+        )
+
+    def _already_stored(
+        self, asset: Asset, audio: Item, thumbnail: Item | None, custom: Mapping[str, str]
+    ) -> Outcome:
+        cover = asset.thumbnail
+        uri = self._store.uri(asset.audio.name)
+        if not verified.has_content(asset.audio, audio.file) or asset.audio.name != (
+            FilenameGenerator.generate_blob_name(asset.audio_id, audio.filename)
+        ):
+            raise AssetConflictError(
+                f"cannot store {audio.filename!r} as {asset.audio_id}: {uri} exists (generation "
+                f"{asset.audio.generation}, {asset.audio.size_bytes} bytes, crc32c "
+                f"{asset.audio.crc32c}) with other content than this file "
+                f"({audio.file.size_bytes} bytes, crc32c {audio.file.crc32c}); it was not touched. "
+                "Audio under an id never changes: use another id"
+            )
+        if thumbnail is not None and (
+            cover is None or not verified.has_content(cover, thumbnail.file)
+        ):
+            raise AssetConflictError(
+                f"cannot store {thumbnail.filename!r} with {asset.audio_id}: {uri} exists "
+                f"(generation {asset.audio.generation}) with "
+                + ("no artwork" if cover is None else f"other artwork ({cover.name})")
+                + "; it was not touched. Attach or replace artwork with upload_thumbnail_file"
+            )
+        differing = sorted(k for k, v in custom.items() if asset.audio.metadata.get(k) != v)
+        warnings = (
+            (f"stored already, with other metadata, which was not changed: {', '.join(differing)}",)
+            if differing
+            else ()
+        )
+        return Outcome(asset, cover, created=False, warnings=warnings)
+
+    def _settle(self, audio_id: str, written: verified.Written, cover: BlobInfo | None) -> Asset:
+        """Make sure that nobody stored another audio, or artwork, under the id meanwhile."""
+        asset = self.find(audio_id)
+        if asset is None:  # deleted right after: what was stored had been complete
+            return Asset(audio_id, written.blob, cover, thumbnail_missing=False)
+        if asset.audio.name != written.blob.name:
+            if written.created:
+                self._remove(written.blob)
+            raise AssetConflictError(
+                f"cannot store {self._store.uri(written.blob.name)}: "
+                f"{self._store.uri(asset.audio.name)} was stored under this id at the same moment "
+                "and came first; use another id"
+            )
+        if asset.thumbnail is None:
+            waiting = _newest(filter(record.waits_for_audio, self._folder(audio_id)))
+            if waiting is not None:
+                return self._refer(asset, waiting)
+        return asset
+
+    def _replace(
+        self, asset: Asset, folder: list[BlobInfo], thumbnail: Item, spec: BlobSpec
+    ) -> Outcome:
+        present = asset.thumbnail
+        if present is not None:
+            # A writer that died may not have told the audio object of its replacement.
+            asset = self._refer(asset, present)
+        if (
+            present is not None
+            and present.name == spec.name
+            and verified.has_content(present, thumbnail.file)
+        ):
+            cover, created = present, False
+        else:
+            in_place = next((b.generation for b in folder if b.name == spec.name), 0)
+            written = self._write(
+                _with(spec, record.replaces(asset)),
+                thumbnail,
+                if_generation_match=in_place,
+                is_ours=lambda b: record.is_replacement(b, asset),
+            )
+            cover, created = written.blob, written.created
+            asset = self._refer(asset, cover)
+        for blob in folder:
+            if is_thumbnail_name(blob.name) and blob.name != cover.name:
+                self._remove(blob)
+        return Outcome(asset, cover, created)
+
+    def _refer(self, asset: Asset, thumbnail: BlobInfo) -> Asset:
+        """Have the audio object name this thumbnail."""
+        audio = asset.audio
+        for _ in range(_RACES):
+            if record.names_thumbnail(audio, thumbnail):
+                return replace(asset, audio=audio, thumbnail=thumbnail, thumbnail_missing=False)
+            try:
+                audio = self._store.update(audio, record.thumbnail_reference(thumbnail))
+            except PreconditionFailedError:
+                audio = self._store.stat(audio.name)
+                if audio.generation != asset.audio.generation:
+                    break
+        raise AssetConflictError(
+            f"{self._store.uri(audio.name)} is being changed by others: try again"
+        )
+
+    def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Item) -> None:
+        """Remove artwork whose audio lost to another, unless that other one may refer to it."""
+        asset = self.find(audio_id)
+        if asset is not None and not verified.has_content(asset.audio, audio.file):
+            self._remove(cover)
+
+    def _remove(self, blob: BlobInfo) -> None:
+        try:
+            self._store.delete(blob)
+        except (BlobNotFoundError, PreconditionFailedError):
+            return  # gone, or another generation by now, which is not ours to delete
+
+    def _write(
+        self,
+        spec: BlobSpec,
+        item: Item,
+        *,
+        is_ours: verified.IsOurs,
+        if_generation_match: int = 0,
+    ) -> verified.Written:
+        return verified.write(
+            self._store,
+            spec,
+            item.file,
+            is_ours=is_ours,
+            if_generation_match=if_generation_match,
+            on_transfer=self._progress(spec.name, item.file.size_bytes),
+        )
+
+    def _progress(self, name: str, total_bytes: int) -> TransferListener:
+        def tell(transferred: Transferred) -> None:
+            self._notify(Progress(name, transferred.sent_bytes, total_bytes))
+
+        return tell
+
+    def _spec(
+        self,
+        audio_id: str,
+        item: Item,
+        file_type: str,
+        custom: Mapping[str, str],
+        own: Mapping[str, str] | None = None,
+    ) -> BlobSpec:
+        name = FilenameGenerator.generate_blob_name(audio_id, item.filename, file_type)
+        metadata = record.file_metadata(audio_id, file_type, item.filename, item.file, custom)
+        return BlobSpec(name, item.format.content_type, {**metadata, **(own or {})})
+
+    def _folder(self, audio_id: str) -> list[BlobInfo]:
+        prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
+        return list(self._store.list(prefix))
+
+
+def _newest(blobs: Iterable[BlobInfo]) -> BlobInfo | None:
+    return max(blobs, key=lambda b: b.generation, default=None)
+
+
+def _with(spec: BlobSpec, metadata: Mapping[str, str]) -> BlobSpec:
+    return replace(spec, metadata={**spec.metadata, **metadata})

@@ -1,0 +1,89 @@
+"""The errors of audiostore: one base, and each also the builtin that it refines.
+
+::
+
+    AudioStoreError
+    ├── ConfigurationError        (ValueError)       no store configured, or not a store's URL
+    ├── CredentialsError          (PermissionError)  no credentials, or they cannot be refreshed
+    ├── InvalidAudioIdError       (ValueError)       not a canonical UUID
+    ├── InvalidMetadataError      (ValueError)       not text, too large, or one of our own keys
+    ├── UnsupportedFormatError    (ValueError)       unknown extension, or content of another kind
+    ├── InvalidSourceError        (ValueError)       a directory, a device, an empty file
+    ├── SourceNotFoundError       (FileNotFoundError)
+    ├── SourceChangedError        (RuntimeError)     a local file changed while it was being stored
+    ├── AssetNotFoundError        (LookupError)      no complete asset under this id
+    ├── AssetConflictError        (FileExistsError)  the id holds other content
+    ├── IntegrityError            (RuntimeError)     stored or received bytes are not the right ones
+    ├── BlobNotFoundError         (LookupError)      a store has no such object (generation)
+    ├── PreconditionFailedError   (RuntimeError)     a store's object is of another generation
+    ├── StoreConnectionError      (ConnectionError)  the connection failed or broke
+    └── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
+
+What Google Cloud Storage answers is raised as the ``google.api_core.exceptions`` class of its
+status; NotFound for an object and PreconditionFailed are BlobNotFoundError and
+PreconditionFailedError as well.
+"""
+
+
+class AudioStoreError(Exception):
+    """Base of every error that audiostore raises of its own accord."""
+
+
+class ConfigurationError(AudioStoreError, ValueError):
+    """No store is configured, or what is configured is not a store."""
+
+
+class CredentialsError(AudioStoreError, PermissionError):
+    """There are no credentials for the bucket, or they cannot be refreshed."""
+
+
+class InvalidAudioIdError(AudioStoreError, ValueError):
+    """The audio id is not a UUID in its canonical text form."""
+
+
+class InvalidMetadataError(AudioStoreError, ValueError):
+    """The caller's metadata is not text, too large, or uses a key that is ours."""
+
+
+class UnsupportedFormatError(AudioStoreError, ValueError):
+    """The file's extension is not one we store, or its first bytes are something else."""
+
+
+class InvalidSourceError(AudioStoreError, ValueError):
+    """The path is no regular file, or the file is empty."""
+
+
+class SourceNotFoundError(AudioStoreError, FileNotFoundError):
+    """There is no file at the path."""
+
+
+class SourceChangedError(AudioStoreError, RuntimeError):
+    """The local file is no longer the one that was examined; nothing was committed."""
+
+
+class AssetNotFoundError(AudioStoreError, LookupError):
+    """The store holds no complete asset under this id (or not the part asked for)."""
+
+
+class AssetConflictError(AudioStoreError, FileExistsError):
+    """The id is taken by other content, which was left untouched."""
+
+
+class IntegrityError(AudioStoreError, RuntimeError):
+    """Size or crc32c of stored or received bytes differ from what they must be."""
+
+
+class BlobNotFoundError(AudioStoreError, LookupError):
+    """The store has no object of this name (and generation)."""
+
+
+class PreconditionFailedError(AudioStoreError, RuntimeError):
+    """The object's generation or metageneration is not the one that was demanded."""
+
+
+class StoreConnectionError(AudioStoreError, ConnectionError):
+    """The connection to the store could not be made, or broke."""
+
+
+class StoreTimeoutError(AudioStoreError, TimeoutError):
+    """The store did not answer, or a transfer made no progress, in time."""

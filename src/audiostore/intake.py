@@ -1,0 +1,52 @@
+"""A local file on its way in: looked at, and refused if it is not what its name says."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from audiostore.errors import InvalidSourceError
+from audiostore.formats import Format, recognise_audio, recognise_image
+from audiostore.source import LocalFile, open_regular
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file that may be stored."""
+
+    file: LocalFile
+    format: Format
+    filename: str
+    """Its name as text; bytes that are no UTF-8 are replaced."""
+
+
+def take_audio(path: PathLike) -> Item:
+    """Look at an audio file.
+
+    Raises:
+        SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
+        OSError: it cannot be read.
+    """
+    return _take(path, recognise_audio)
+
+
+def take_image(path: PathLike) -> Item:
+    """Look at an image file; raises as `take_audio`."""
+    return _take(path, recognise_image)
+
+
+def _take(path: PathLike, recognise: Callable[[str, BinaryIO], Format]) -> Item:
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidSourceError(f"{path!r} is no path of a file")
+    local = Path(path).absolute()  # a caller may change its working directory
+    filename = os.fsencode(local.name).decode("utf-8", "replace")
+    try:
+        with open_regular(local) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
+            found = recognise(filename, stream)
+        return Item(LocalFile.snapshot(local), found, filename)
+    except OSError as error:
+        error.add_note(f"while reading {str(local)!r}")
+        raise

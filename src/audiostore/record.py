@@ -1,0 +1,194 @@
+"""What the objects of an asset say of each other: their custom metadata, written and read.
+
+The audio object is the commit record of its asset. It names its thumbnail by object name,
+generation and crc32c; a reader trusts nothing else in the folder. Pure functions.
+
+A thumbnail says what it was made for, so that objects of two writers never mix:
+
+- `audio_crc32c`: it came together with an audio file of these bytes, and belongs to no other;
+- no such key: it waits for whichever audio is stored under its id;
+- `replaces_generation` and `audio_generation`: it was written over the committed thumbnail of
+  that generation, for that audio object. Overwriting is one step, so this *is* the replacement,
+  even if the writer died before it could tell the audio object.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from audiostore.errors import InvalidMetadataError
+from audiostore.model import BlobInfo
+from audiostore.naming import FilenameGenerator, is_audio_name, is_thumbnail_name
+from audiostore.source import Source
+
+MAX_METADATA_BYTES = 8 * 1024
+"""Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
+
+_REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
+OWN_KEYS = frozenset(
+    {
+        "audio_id",
+        "original_filename",
+        "file_size",
+        "file_type",
+        "crc32c",
+        *_REFERENCE_KEYS,
+        "audio_crc32c",
+        "audio_generation",
+        "replaces_generation",
+    }
+)
+
+# A reference may be added to the audio object at any time: its room is never the caller's.
+_REFERENCE_ROOM = sum(map(len, _REFERENCE_KEYS)) + len(f"audio/{'-' * 36}/thumbnail.") + 16 + 20 + 8
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What the objects in one folder amount to."""
+
+    audio_id: str
+    audio: BlobInfo
+    thumbnail: BlobInfo | None
+    thumbnail_missing: bool
+    """The audio object names a thumbnail that is not there."""
+
+
+def file_metadata(
+    audio_id: str, file_type: str, filename: str, source: Source, custom: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the metadata that both objects of an asset carry, the caller's first.
+
+    Raises:
+        InvalidMetadataError: see `check_custom_metadata`; or all together are too large.
+    """
+    metadata = {
+        **custom,
+        "audio_id": audio_id,
+        "file_type": file_type,
+        "original_filename": filename,
+        "file_size": str(source.size_bytes),
+        "crc32c": source.crc32c,
+    }
+    size = sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items()) + _REFERENCE_ROOM
+    if size > MAX_METADATA_BYTES:
+        raise InvalidMetadataError(
+            f"metadata takes {size} bytes with ours, more than the {MAX_METADATA_BYTES} that an "
+            "object may carry: shorten the values"
+        )
+    return metadata
+
+
+def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Return a copy of the caller's metadata.
+
+    Raises:
+        InvalidMetadataError: a key or a value is not text, a key is empty or one of our own.
+    """
+    checked: dict[str, str] = {}
+    for key, value in (metadata or {}).items():
+        _require_text("key", key, key)
+        _require_text("value", key, value)
+        if not key.strip() or any(ord(c) < 32 or ord(c) == 127 for c in key):
+            raise InvalidMetadataError(f"metadata key {key!r} is empty or has control characters")
+        if key.lower() in OWN_KEYS:
+            raise InvalidMetadataError(
+                f"metadata key {key!r} is one that audiostore writes itself: choose another name"
+            )
+        checked[key] = value
+    return checked
+
+
+def _require_text(what: str, key: object, value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidMetadataError(
+            f"metadata {what} of {key!r} is {type(value).__name__}, not text: give a str"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidMetadataError(f"metadata {what} of {key!r} is no valid Unicode") from error
+
+
+def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
+    """Return the keys by which an audio object names its thumbnail."""
+    if thumbnail is None:
+        return {}
+    values = (thumbnail.name, str(thumbnail.generation), thumbnail.crc32c)
+    return dict(zip(_REFERENCE_KEYS, values, strict=True))
+
+
+def belongs_to_audio(source: Source) -> dict[str, str]:
+    """Return the keys of a thumbnail that is stored together with this audio."""
+    return {"audio_crc32c": source.crc32c}
+
+
+def replaces(asset: Asset) -> dict[str, str]:
+    """Return the keys of a thumbnail that is written over the asset's present one."""
+    present = asset.thumbnail
+    return {
+        "audio_generation": str(asset.audio.generation),
+        **({"replaces_generation": str(present.generation)} if present else {}),
+    }
+
+
+def is_committed_audio(blob: BlobInfo) -> bool:
+    """Say whether this is an audio object of ours, with the very bytes that it was to have."""
+    return (
+        is_audio_name(blob.name)
+        and blob.metadata.get("audio_id") is not None
+        and blob.metadata.get("audio_id")
+        == FilenameGenerator.parse_audio_id_from_blob_name(blob.name)
+        and blob.metadata.get("crc32c") == blob.crc32c
+        and blob.metadata.get("file_size") == str(blob.size_bytes)
+    )
+
+
+def names_thumbnail(audio: BlobInfo, thumbnail: BlobInfo | None) -> bool:
+    """Say whether the audio object's reference is this thumbnail (None: that it names none)."""
+    reference = {k: audio.metadata[k] for k in _REFERENCE_KEYS if k in audio.metadata}
+    return reference == thumbnail_reference(thumbnail)
+
+
+def waits_for_audio(thumbnail: BlobInfo) -> bool:
+    """Say whether this artwork was stored ahead of whichever audio comes."""
+    return (
+        is_thumbnail_name(thumbnail.name)
+        and thumbnail.metadata.get("file_type") == "thumbnail"
+        and "audio_generation" not in thumbnail.metadata
+        and "audio_crc32c" not in thumbnail.metadata
+    )
+
+
+def came_with_audio(thumbnail: BlobInfo, audio: Source) -> bool:
+    """Say whether this artwork was stored together with an audio file of these bytes."""
+    return thumbnail.metadata.get("audio_crc32c") == audio.crc32c
+
+
+def is_replacement(thumbnail: BlobInfo, asset: Asset) -> bool:
+    """Say whether this artwork was stored to take the place of the asset's present one."""
+    return replaces(asset).items() <= thumbnail.metadata.items()
+
+
+def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
+    """Return the asset that a folder holds; None while no audio object is committed.
+
+    Of two audio objects (writers that raced with different extensions) the older one counts.
+    """
+    folder = list(blobs)
+    committed = [b for b in folder if is_committed_audio(b)]
+    if not committed:
+        return None
+    audio = min(committed, key=lambda blob: (blob.generation, blob.name))
+    if _REFERENCE_KEYS[0] not in audio.metadata:
+        return Asset(audio_id, audio, thumbnail=None, thumbnail_missing=False)
+    thumbnail = next((b for b in folder if _is_thumbnail_of(audio, b)), None)
+    return Asset(audio_id, audio, thumbnail, thumbnail_missing=thumbnail is None)
+
+
+def _is_thumbnail_of(audio: BlobInfo, blob: BlobInfo) -> bool:
+    if not is_thumbnail_name(blob.name) or blob.name != audio.metadata.get("thumbnail_name"):
+        return False
+    replacement = blob.metadata.get("audio_generation") == str(
+        audio.generation
+    ) and blob.metadata.get("replaces_generation") == audio.metadata.get("thumbnail_generation")
+    return names_thumbnail(audio, blob) or replacement

@@ -1,0 +1,290 @@
+"""When to try again: the one place that knows which failures pass, and how long to wait.
+
+Built on tenacity.
+"""
+
+import inspect
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
+
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_log = logging.getLogger("audiostore")
+
+RETRYABLE_STATUS_CODES = frozenset({408, 429, 500, 502, 503, 504})
+"""HTTP answers that may be different next time (cloud.google.com/storage/docs/retry-strategy)."""
+
+
+class _RetryableStatusMeta(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return getattr(instance, "code", None) in RETRYABLE_STATUS_CODES
+
+
+class RetryableStatus(Exception, metaclass=_RetryableStatusMeta):  # noqa: N818
+    """Stands in `RetryConfig.retryable_exceptions` for any error with a retryable HTTP `code`.
+
+    So the errors of `google.api_core.exceptions` count without being imported.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RetryConfig:
+    """How often to try, how long to wait between, and after which exceptions.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    max_attempts: int = 3
+    """Calls in all, the first included."""
+    initial_delay: float = 1.0
+    """Seconds."""
+    max_delay: float = 32.0
+    """Seconds."""
+    exponential_base: float = 2.0
+    jitter: bool = True
+    retryable_exceptions: tuple[type[BaseException], ...] = (
+        RetryableStatus,
+        ConnectionError,
+        TimeoutError,
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_attempts < 1:
+            raise ValueError(f"max_attempts is {self.max_attempts}: it must be at least 1")
+        if self.initial_delay < 0:
+            raise ValueError(f"initial_delay is {self.initial_delay}: it must not be negative")
+        if self.max_delay < self.initial_delay:
+            raise ValueError(
+                f"max_delay is {self.max_delay}: it must not be below initial_delay "
+                f"({self.initial_delay})"
+            )
+        if self.exponential_base < 1:
+            raise ValueError(f"exponential_base is {self.exponential_base}: it must be at least 1")
+
+    def calculate_delay(self, attempt: int) -> float:
+        """Return the seconds to wait after failed attempt number `attempt`, counted from 0.
+
+        min(initial_delay * exponential_base ** attempt, max_delay), with jitter times a random
+        factor in [0.5, 1.5).
+        """
+        try:
+            delay = min(self.initial_delay * self.exponential_base**attempt, self.max_delay)
+        except OverflowError:
+            delay = self.max_delay
+        return delay * (0.5 + random.random()) if self.jitter else delay  # noqa: S311
+
+    def is_retryable(self, error: BaseException) -> bool:
+        """Say whether the error may pass by itself."""
+        return isinstance(error, Exception) and isinstance(error, self.retryable_exceptions)
+
+
+CONSERVATIVE_CONFIG = RetryConfig(
+    max_attempts=3, initial_delay=1.0, max_delay=16.0, exponential_base=2.0
+)
+AGGRESSIVE_CONFIG = RetryConfig(
+    max_attempts=5, initial_delay=0.5, max_delay=8.0, exponential_base=1.5
+)
+PATIENT_CONFIG = RetryConfig(
+    max_attempts=4, initial_delay=2.0, max_delay=60.0, exponential_base=2.5
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A failed attempt that is about to be repeated."""
+
+    operation: str
+    attempt: int
+    """Number of the attempt that failed, from 1, since the last progress."""
+    delay_s: float
+    error: Exception
+
+
+class Budget:
+    """The attempts that one operation has left; progress gives it all of them back."""
+
+    def __init__(self, config: RetryConfig) -> None:
+        self._config = config
+        self._failed = 0
+
+    def renew(self) -> None:
+        """Start anew: the operation came further than before."""
+        self._failed = 0
+
+    def spend(self) -> int:
+        """Count one failed attempt; return how many there are since the last progress."""
+        self._failed += 1
+        return self._failed
+
+    @property
+    def failed(self) -> int:
+        """Failed attempts since the last progress."""
+        return self._failed
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no attempt is left."""
+        return self._failed >= self._config.max_attempts
+
+
+def retry_after_s(error: BaseException) -> float:
+    """Return the seconds that the answer behind an error asked to wait (RFC 9110, 10.2.3); or 0."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    value = headers.get("Retry-After") or headers.get("retry-after")
+    if not isinstance(value, str):
+        return 0.0
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def retry_operation(
+    operation: Callable[[], T],
+    config: RetryConfig | None = None,
+    operation_name: str = "operation",
+    *,
+    budget: Budget | None = None,
+    on_retry: Callable[[Retry], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Call `operation` until it succeeds, fails for good, or no attempt is left.
+
+    Args:
+        operation: called without arguments.
+        config: `CONSERVATIVE_CONFIG` if None.
+        operation_name: for the log.
+        budget: renewed by the operation itself when it makes progress.
+        on_retry: told of each repetition.
+        sleep: waits that many seconds.
+
+    Raises:
+        The last exception itself, with a note that says how many attempts were made.
+    """
+    policy = _Policy(config or CONSERVATIVE_CONFIG, operation_name, budget, on_retry)
+    retrying = Retrying(
+        retry=retry_if_exception(policy.retryable),
+        stop=policy.stop,
+        wait=policy.wait,
+        before_sleep=policy.before_sleep,
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(operation)
+
+
+def with_retry(
+    config: RetryConfig | None = None, operation_name: str | None = None
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorate a function, or a coroutine function, so that its calls are retried.
+
+    Example::
+
+        @with_retry(PATIENT_CONFIG)
+        def fetch() -> bytes: ...
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        name = operation_name or str(getattr(function, "__qualname__", "operation"))
+        if inspect.iscoroutinefunction(function):
+            return cast("Callable[P, T]", _retried_coroutine(function, config, name))
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return retry_operation(lambda: function(*args, **kwargs), config, name)
+
+        return call
+
+    return decorate
+
+
+def _retried_coroutine(
+    function: Callable[P, Awaitable[T]], config: RetryConfig | None, name: str
+) -> Callable[P, Awaitable[T]]:
+    @wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        policy = _Policy(config or CONSERVATIVE_CONFIG, name)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(policy.retryable),
+            stop=policy.stop,
+            wait=policy.wait,
+            before_sleep=policy.before_sleep,
+            reraise=True,
+        )
+        return await retrying(function, *args, **kwargs)
+
+    return call
+
+
+class _Policy:
+    """A RetryConfig in the form that tenacity asks for."""
+
+    def __init__(
+        self,
+        config: RetryConfig,
+        operation: str,
+        budget: Budget | None = None,
+        on_retry: Callable[[Retry], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._operation = operation
+        self._budget = budget or Budget(config)
+        self._on_retry = on_retry
+
+    # tenacity asks in this order after each failed attempt: retryable, wait, stop, before_sleep.
+
+    def retryable(self, error: BaseException) -> bool:
+        failed = self._budget.spend()
+        if self._config.is_retryable(error):
+            return True
+        if isinstance(error, Exception):
+            _note(error, self._operation, failed)
+        return False
+
+    def wait(self, state: RetryCallState) -> float:
+        delay = self._config.calculate_delay(self._budget.failed - 1)
+        return max(delay, retry_after_s(_error(state)))
+
+    def stop(self, state: RetryCallState) -> bool:
+        if self._budget.exhausted:
+            _note(_error(state), self._operation, self._budget.failed)
+        return self._budget.exhausted
+
+    def before_sleep(self, state: RetryCallState) -> None:
+        delay = state.upcoming_sleep
+        retry = Retry(self._operation, self._budget.failed, delay, _error(state))
+        _log.warning(
+            "%s failed on attempt %d of %d, next in %.2f s: %s",
+            retry.operation,
+            retry.attempt,
+            self._config.max_attempts,
+            delay,
+            retry.error,
+        )
+        if self._on_retry:
+            self._on_retry(retry)
+
+
+def _note(error: BaseException, operation: str, attempt: int) -> None:
+    error.add_note(f"while: {operation} (attempt {attempt})")
+
+
+def _error(state: RetryCallState) -> Exception:
+    outcome = state.outcome
+    error = outcome.exception() if outcome else None
+    if not isinstance(error, Exception):
+        raise TypeError("tenacity asked about an attempt that did not fail")
+    return error

@@ -1,0 +1,286 @@
+"""What gets stored: a snapshot of a local file that can tell whether it is still the same."""
+
+import base64
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn, Protocol, Self
+
+import google_crc32c
+
+from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
+
+_PIECE_BYTES = 1 << 20
+
+
+class SourceReader(Protocol):
+    """The bytes of a source, front to back, checked on the way."""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, b"" at the end.
+
+        The last bytes are handed out only if all of them, taken together, are the source's.
+
+        Raises:
+            SourceChangedError: the content is no longer what the source promised.
+        """
+        ...
+
+    def seek(self, offset: int) -> None:
+        """Go on from `offset`."""
+        ...
+
+    def close(self) -> None:
+        """Release what reading needed."""
+        ...
+
+
+class Source(Protocol):
+    """Bytes of known size and checksum that can be read more than once."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes."""
+        ...
+
+    @property
+    def crc32c(self) -> str:
+        """Their CRC-32C: base64 of the big-endian value."""
+        ...
+
+    def open(self) -> SourceReader:
+        """Start reading at the first byte."""
+        ...
+
+
+def encode_crc32c(value: int) -> str:
+    """Return a CRC-32C as Google Cloud Storage writes it."""
+    return base64.b64encode(value.to_bytes(4, "big")).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class BytesSource:
+    """A source held in memory."""
+
+    data: bytes = field(repr=False)
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes."""
+        return len(self.data)
+
+    @property
+    def crc32c(self) -> str:
+        """Their CRC-32C."""
+        return encode_crc32c(google_crc32c.value(self.data))
+
+    def open(self) -> SourceReader:
+        """Start reading at the first byte."""
+        return _BytesReader(self.data)
+
+
+class _BytesReader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        piece = self._data[self._position : self._position + size]
+        self._position += len(piece)
+        return piece
+
+    def seek(self, offset: int) -> None:
+        self._position = offset
+
+    def close(self) -> None:
+        self._data = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A local file as it was when it was examined: which file, how long, which bytes."""
+
+    path: Path
+    device: int
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    crc32c: str
+
+    @classmethod
+    def snapshot(cls, path: Path) -> Self:
+        """Read the file once, front to back, and return what identifies it.
+
+        A symbolic link is followed.
+
+        Raises:
+            SourceNotFoundError: there is no file.
+            InvalidSourceError: it is empty, or no regular file.
+            SourceChangedError: it changed while it was read.
+            OSError: it cannot be read.
+        """
+        with open_regular(path) as descriptor:
+            before = os.fstat(descriptor)
+            crc = 0
+            while piece := os.read(descriptor, _PIECE_BYTES):
+                crc = google_crc32c.extend(crc, piece)
+            after = os.fstat(descriptor)
+        if _identity(before) != _identity(after):
+            raise SourceChangedError(
+                f"{str(path)!r} changed while it was read: try again when "
+                "nothing writes to it any more"
+            )
+        return cls(path, *_identity(before), encode_crc32c(crc))
+
+    def open(self) -> "SourceReader":
+        """Start reading at the first byte.
+
+        Raises:
+            SourceChangedError: the path no longer leads to the file of the snapshot.
+        """
+        return _LocalReader(self)
+
+    def remove(self) -> bool:
+        """Delete the path if it still leads to the very bytes of the snapshot.
+
+        The file is first moved aside, then read once more and only then deleted: whatever another
+        process puts in its place meanwhile is never touched. A symbolic link is removed itself;
+        the file it leads to is not.
+
+        Returns:
+            False if there was no file any more.
+
+        Raises:
+            SourceChangedError: the file is another one now; it was kept.
+            OSError: it cannot be deleted.
+        """
+        aside = self.path.with_name(f".{os.urandom(4).hex()}.audiostore-cleanup")
+        try:
+            if _identity(self.path.stat()) != self._identity:
+                self._changed()
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return False
+        try:
+            if type(self).snapshot(aside)._content != self._content:
+                self._changed()
+            aside.unlink()
+        except BaseException:
+            _put_back(aside, self.path)
+            raise
+        return True
+
+    def _changed(self) -> NoReturn:
+        raise SourceChangedError(
+            f"{str(self.path)!r} changed since it was read: it was kept as it is, and that content "
+            "was not stored"
+        )
+
+    @property
+    def _identity(self) -> tuple[int, int, int, int]:
+        return (self.device, self.inode, self.size_bytes, self.mtime_ns)
+
+    @property
+    def _content(self) -> tuple[int, int, int, int, str]:
+        return (*self._identity, self.crc32c)
+
+
+class _LocalReader:
+    def __init__(self, file: LocalFile) -> None:
+        self._file = file
+        try:
+            self._descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError as error:
+            raise self._changed("is gone") from error
+        self._position = 0
+        self._crc = 0
+        try:
+            self._check_identity()
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, size: int) -> bytes:
+        remaining = self._file.size_bytes - self._position
+        if remaining == 0:
+            return b""
+        piece = os.read(self._descriptor, min(size, remaining))
+        if not piece:
+            raise self._changed("became shorter")
+        self._crc = google_crc32c.extend(self._crc, piece)
+        self._position += len(piece)
+        if self._position == self._file.size_bytes:
+            self._check_identity()
+            if encode_crc32c(self._crc) != self._file.crc32c:
+                raise self._changed("changed")
+        return piece
+
+    def seek(self, offset: int) -> None:
+        # The checksum at the end covers all bytes, those before the offset as well.
+        if offset == self._position:
+            return
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._position = self._crc = 0
+        while self._position < offset:
+            piece = os.read(self._descriptor, min(_PIECE_BYTES, offset - self._position))
+            if not piece:
+                raise self._changed("became shorter")
+            self._crc = google_crc32c.extend(self._crc, piece)
+            self._position += len(piece)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _check_identity(self) -> None:
+        if _identity(os.fstat(self._descriptor)) != self._file._identity:
+            raise self._changed("changed")
+
+    def _changed(self, how: str) -> SourceChangedError:
+        return SourceChangedError(
+            f"{str(self._file.path)!r} {how} while it was being stored: nothing was committed; "
+            "try again when nothing writes to it any more"
+        )
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[int]:
+    """Open a regular, non-empty file for reading; yield its descriptor.
+
+    Raises:
+        SourceNotFoundError, InvalidSourceError, OSError: as `LocalFile.snapshot`.
+    """
+    try:
+        # O_NONBLOCK: opening a FIFO must not wait for a writer; it says nothing to regular files.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceNotFoundError(f"no file at {str(path)!r}") from error
+    except ValueError as error:
+        raise InvalidSourceError(f"{str(path)!r} cannot be a path: {error}") from error
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise InvalidSourceError(f"{str(path)!r} is a directory: name a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidSourceError(f"{str(path)!r} is no regular file (a pipe, a device?)")
+        if status.st_size == 0:
+            raise InvalidSourceError(f"{str(path)!r} is empty: there is nothing to store")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    # link() refuses to replace a newer file that meanwhile stands at the path; both are kept then.
+    try:
+        os.link(aside, path, follow_symlinks=False)
+    except OSError as error:
+        error.add_note(f"the file that was examined is kept at {str(aside)!r}")
+        raise
+    aside.unlink()

@@ -1,0 +1,1 @@
+"""The stores: a Google Cloud Storage bucket, a local directory, memory."""

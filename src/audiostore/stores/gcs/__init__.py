@@ -1,0 +1,1 @@
+"""The store in a Google Cloud Storage bucket."""

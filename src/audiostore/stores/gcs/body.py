@@ -1,0 +1,52 @@
+"""The bodies of requests: bytes in memory, a range of a source, a source framed by text."""
+
+from collections.abc import Callable
+
+from audiostore.source import SourceReader
+
+
+class BytesBody:
+    """A short body, held in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size_bytes = len(data)
+        self._rest = data
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+
+class SourceBody:
+    """`size_bytes` of a source from where its reader stands, between two short texts."""
+
+    def __init__(
+        self,
+        reader: SourceReader,
+        size_bytes: int,
+        *,
+        head: bytes = b"",
+        tail: bytes = b"",
+        on_read: Callable[[int], None] | None = None,
+    ) -> None:
+        self.size_bytes = len(head) + size_bytes + len(tail)
+        self._reader = reader
+        self._left = size_bytes
+        self._head = head
+        self._tail = tail
+        self._on_read = on_read
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes; `on_read` is told how many of the source's have gone."""
+        if self._head:
+            piece, self._head = self._head[:size], self._head[size:]
+            return piece
+        if self._left:
+            piece = self._reader.read(min(size, self._left))
+            self._left -= len(piece)
+            if self._on_read:
+                self._on_read(len(piece))
+            return piece
+        piece, self._tail = self._tail[:size], self._tail[size:]
+        return piece

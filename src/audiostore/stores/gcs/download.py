@@ -1,0 +1,94 @@
+"""Reading one object: a stream from the I/O thread to a reader that may be slower."""
+
+import threading
+from collections import deque
+
+from audiostore.errors import StoreConnectionError
+from audiostore.stores.gcs.transport import Transfer
+
+_HIGH_WATER_BYTES = 4 << 20
+_LOW_WATER_BYTES = 1 << 20
+
+
+class Pipe:
+    """Bytes on their way from the I/O thread to a reader; bounded.
+
+    It is the sink of a transfer. At the high-water mark it asks the transfer to wait; a reader
+    that has drained it below the low-water mark has it go on.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._pieces: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._paused = False
+        self._ended = False
+
+    def write(self, data: bytes) -> bool:
+        """Take some bytes, or ask to be offered them again."""
+        with self._condition:
+            if self._held_bytes >= _HIGH_WATER_BYTES:
+                self._paused = True
+                return False
+            self._pieces.append(data)
+            self._held_bytes += len(data)
+            self._condition.notify()
+        return True
+
+    def end(self, _: object = None) -> None:
+        """No more bytes come."""
+        with self._condition:
+            self._ended = True
+            self._condition.notify()
+
+    def wait(self) -> None:
+        """Wait until there are bytes, or no more come."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._pieces or self._ended)
+
+    def take(self, size: int) -> tuple[bytes, bool]:
+        """Return up to `size` bytes, b"" at the end, and whether the transfer is to go on."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._pieces or self._ended)
+            if not self._pieces:
+                return b"", False
+            piece = self._pieces.popleft()
+            if len(piece) > size:
+                self._pieces.appendleft(piece[size:])
+                piece = piece[:size]
+            self._held_bytes -= len(piece)
+            go_on = self._paused and self._held_bytes <= _LOW_WATER_BYTES
+            self._paused = self._paused and not go_on
+        return piece, go_on
+
+
+class Download:
+    """The reader's end of a transfer that has been answered with success."""
+
+    def __init__(self, transfer: Transfer, pipe: Pipe, size_bytes: int) -> None:
+        self._transfer = transfer
+        self._pipe = pipe
+        self._left = size_bytes
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, b"" at the end.
+
+        Raises:
+            StoreConnectionError, StoreTimeoutError: the connection broke, or the answer was short.
+        """
+        if self._left == 0:
+            return b""
+        piece, go_on = self._pipe.take(size)
+        if go_on:
+            self._transfer.resume()
+        if not piece:
+            self._transfer.result()  # raises what ended it early
+            raise StoreConnectionError(f"the answer was short of {self._left} bytes")
+        if len(piece) > self._left:
+            raise StoreConnectionError("the answer was longer than the object")
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Stop reading; a transfer under way is given up."""
+        self._transfer.cancel()

@@ -1,0 +1,411 @@
+"""HTTP on libcurl: one I/O thread drives all transfers; callers wait for a future.
+
+The thread starts with the first request and does not keep a finished program alive. Nothing is
+retried here, but for what libcurl does by itself: a request without a body whose kept-alive
+connection turns out to be closed before any byte of an answer is sent again on a new one.
+"""
+
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pycurl
+
+from audiostore.errors import StoreConnectionError, StoreTimeoutError
+
+_log = logging.getLogger("audiostore")
+
+_UPLOAD_BUFFER_BYTES = 1 << 20
+_RECEIVE_BUFFER_BYTES = 1 << 18
+_MAX_ANSWER_BYTES = 64 << 20
+
+
+class Body(Protocol):
+    """The body of a request: bytes of known number, read once, front to back."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes."""
+        ...
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, b"" at the end; what it raises, the caller gets."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes the body of a successful answer as it comes."""
+
+    def write(self, data: bytes) -> bool:
+        """Take some bytes; False asks to be offered them again after `Transfer.resume`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: Body | None = field(default=None, repr=False)
+    sink: Sink | None = field(default=None, repr=False)
+    """Without one, the answer's body is collected in memory."""
+
+
+@dataclass(slots=True)
+class Response:
+    """One HTTP answer; the names of its headers are in lower case."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How connections are made and watched."""
+
+    ca_bundle: str | None = None
+    """File of trusted certificates; certifi's if None."""
+    connect_timeout_s: float = 20.0
+    stall_timeout_s: int = 60
+    """A transfer during which no byte moves for that long fails. There is no limit on the whole."""
+    max_connections: int = 64
+
+
+class Transfer:
+    """A request under way."""
+
+    def __init__(self, transport: "Transport", request: Request) -> None:
+        self.request = request
+        self.future: Future[Response] = Future()
+        self.response = Response()
+        self._transport = transport
+        self._collected = bytearray()
+        self.error: Exception | None = None
+        self.handle: pycurl.Curl | None = None
+
+    def result(self) -> Response:
+        """Wait for the answer.
+
+        Raises:
+            StoreConnectionError, StoreTimeoutError: there was none.
+            Exception: whatever reading the body or the sink raised.
+        """
+        try:
+            return self.future.result()
+        except BaseException:
+            self.cancel()  # the caller was interrupted: nobody waits any more
+            raise
+
+    def resume(self) -> None:
+        """Offer the sink again what it refused."""
+        self._transport.post(self._unpause)
+
+    def cancel(self) -> None:
+        """Give the transfer up; nothing reads its body or writes to its sink after this."""
+        if not self.future.done():
+            self._transport.post(self._abandon)
+            self.future.exception()
+
+    def _unpause(self) -> None:
+        if self.handle is not None:
+            self.handle.pause(pycurl.PAUSE_CONT)
+
+    def _abandon(self) -> None:
+        if not self.future.done():
+            self._transport.finish(self, StoreConnectionError("the transfer was cancelled"))
+
+    # The callbacks of libcurl. An exception must not leave them: it is kept for the caller.
+
+    def on_read(self, size: int) -> bytes | int:
+        """Give libcurl more of the request's body."""
+        if self.request.body is None:
+            return b""
+        try:
+            return self.request.body.read(size)
+        except Exception as error:  # noqa: BLE001
+            self.error = error
+            return pycurl.READFUNC_ABORT
+
+    def on_header(self, line: bytes) -> None:
+        """Take a line of the answer's head; an interim (1xx) answer is overwritten by the next."""
+        text = line.decode("iso-8859-1").strip()
+        if text.startswith("HTTP/"):
+            self.response = Response(status=int(text.split(" ", 2)[1]))
+        elif ":" in text:
+            name, _, value = text.partition(":")
+            self.response.headers[name.strip().lower()] = value.strip()
+
+    def on_write(self, data: bytes) -> int | None:
+        """Take some of the answer's body."""
+        try:
+            if self.request.sink is None or self.response.status >= 300:
+                self._collected += data
+                return None if len(self._collected) <= _MAX_ANSWER_BYTES else 0
+            return None if self.request.sink.write(data) else pycurl.WRITEFUNC_PAUSE
+        except Exception as error:  # noqa: BLE001
+            self.error = error
+            return 0
+
+    def take_answer(self) -> Response:
+        """Return the whole answer."""
+        self.response.body = bytes(self._collected)
+        return self.response
+
+
+class Transport:
+    """Sends requests over kept-alive HTTP/1.1 connections. Safe to use from many threads."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._loop: _Loop | None = None
+        self._process = os.getpid()
+        self._closed = False
+
+    def send(self, request: Request) -> Response:
+        """Send a request and wait for its answer, whatever its status.
+
+        Raises:
+            StoreConnectionError, StoreTimeoutError: there was none.
+        """
+        return self.start(request).result()
+
+    def start(self, request: Request) -> Transfer:
+        """Begin to send a request."""
+        transfer = Transfer(self, request)
+        self.post(lambda: self._running().begin(transfer))
+        return transfer
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Have the I/O thread do something."""
+        self._running().post(action)
+
+    def finish(self, transfer: Transfer, error: Exception) -> None:
+        """End a transfer with an error; for the I/O thread."""
+        self._running().finish(transfer, error)
+
+    def close(self) -> None:
+        """Give up what is under way and close all connections."""
+        with self._lock:
+            loop, self._loop, self._closed = self._loop, None, True
+        if loop is not None and self._process == os.getpid():
+            loop.stop()
+
+    def _running(self) -> "_Loop":
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this store is closed: make a new one")
+            if self._process != os.getpid():
+                # After a fork the thread is gone and the sockets are the parent's: start afresh,
+                # and keep the old loop from being finalised, which would close its connections.
+                _abandoned.append(self._loop)
+                self._loop, self._process = None, os.getpid()
+            if self._loop is None:
+                self._loop = _Loop(self._options)
+            return self._loop
+
+
+_abandoned: list["_Loop | None"] = []
+
+
+class _Loop:
+    """The I/O thread: libcurl's multi interface on a selector (curl.se/libcurl/c/libcurl-multi)."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._ca_bundle = options.ca_bundle or _certifi_bundle()
+        self._actions: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Transfer] = deque()
+        self._active: dict[pycurl.Curl, Transfer] = {}
+        self._idle: list[pycurl.Curl] = []
+        self._deadline: float | None = None
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._wake_receiver.setblocking(False)
+        self._wake_sender.setblocking(False)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, options.max_connections)
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
+        self._thread = threading.Thread(target=self._run, name="audiostore-io", daemon=True)
+        self._thread.start()
+
+    def post(self, action: Callable[[], None]) -> None:
+        self._actions.append(action)
+        with suppress(BlockingIOError):  # it has been woken often enough
+            self._wake_sender.send(b"\0")
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.post(lambda: None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def begin(self, transfer: Transfer) -> None:
+        self._waiting.append(transfer)
+        self._fill()
+
+    def finish(self, transfer: Transfer, error: Exception | None) -> None:
+        """Hand the outcome over and make room for the next."""
+        handle = transfer.handle
+        if handle is None:
+            if transfer in self._waiting:
+                self._waiting.remove(transfer)
+        else:
+            transfer.handle = None
+            del self._active[handle]
+            self._multi.remove_handle(handle)
+            handle.reset()
+            self._idle.append(handle)
+        if error is None:
+            transfer.future.set_result(transfer.take_answer())
+        else:
+            transfer.future.set_exception(error)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                for key, events in self._selector.select(self._timeout()):
+                    if key.fileobj is self._wake_receiver:
+                        self._drain_wakes()
+                    else:
+                        action = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
+                            pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
+                        )
+                        self._multi.socket_action(key.fd, action)
+                while self._actions:
+                    self._actions.popleft()()
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    self._deadline = None
+                    self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                self._collect()
+                self._fill()
+        except Exception as error:  # noqa: BLE001  (every waiting caller gets it)
+            _log.exception("the I/O thread failed")
+            self._fail_all(error)
+        else:
+            self._fail_all(StoreConnectionError("the store was closed during the transfer"))
+        finally:
+            self._release()
+
+    def _timeout(self) -> float | None:
+        if self._actions:
+            return 0.0
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _drain_wakes(self) -> None:
+        with suppress(BlockingIOError):
+            while self._wake_receiver.recv(4096):
+                pass
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._active) < self._options.max_connections:
+            transfer = self._waiting.popleft()
+            handle = self._idle.pop() if self._idle else pycurl.Curl()
+            try:
+                self._configure(handle, transfer)
+            except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
+                handle.close()
+                transfer.future.set_exception(error)
+                continue
+            transfer.handle = handle
+            self._active[handle] = transfer
+            self._multi.add_handle(handle)
+
+    def _configure(self, handle: pycurl.Curl, transfer: Transfer) -> None:
+        request, options = transfer.request, self._options
+        handle.setopt(pycurl.URL, request.url)
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        handle.setopt(pycurl.FOLLOWLOCATION, 0)
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.NOSIGNAL, 1)
+        handle.setopt(pycurl.CAINFO, self._ca_bundle)
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(options.connect_timeout_s * 1000))
+        handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+        handle.setopt(pycurl.LOW_SPEED_TIME, options.stall_timeout_s)
+        handle.setopt(pycurl.TCP_KEEPALIVE, 1)
+        handle.setopt(pycurl.BUFFERSIZE, _RECEIVE_BUFFER_BYTES)
+        handle.setopt(pycurl.HEADERFUNCTION, transfer.on_header)
+        handle.setopt(pycurl.WRITEFUNCTION, transfer.on_write)
+        headers = {"Expect": "", "Accept": "*/*", **request.headers}
+        if request.body is not None:
+            handle.setopt(pycurl.UPLOAD, 1)
+            handle.setopt(pycurl.UPLOAD_BUFFERSIZE, _UPLOAD_BUFFER_BYTES)
+            handle.setopt(pycurl.INFILESIZE_LARGE, request.body.size_bytes)
+            handle.setopt(pycurl.READFUNCTION, transfer.on_read)
+        elif request.method == "GET":
+            handle.setopt(pycurl.HTTPGET, 1)
+        handle.setopt(pycurl.CUSTOMREQUEST, request.method)
+        lines = [f"{name}: {value}" if value else f"{name}:" for name, value in headers.items()]
+        handle.setopt(pycurl.HTTPHEADER, lines)
+
+    def _collect(self) -> None:
+        while True:
+            queued, succeeded, failed = self._multi.info_read()
+            for handle in succeeded:
+                self.finish(self._active[handle], None)
+            for handle, code, message in failed:
+                transfer = self._active[handle]
+                self.finish(transfer, transfer.error or _curl_error(transfer, code, message))
+            if not queued:
+                return
+
+    def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
+        # libcurl may close a socket and open one with the same number without telling in between.
+        with suppress(KeyError):
+            self._selector.unregister(descriptor)
+        if what != pycurl.POLL_REMOVE:
+            events = {
+                pycurl.POLL_IN: selectors.EVENT_READ,
+                pycurl.POLL_OUT: selectors.EVENT_WRITE,
+                pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+            }[what]
+            self._selector.register(descriptor, events)
+
+    def _on_timer(self, milliseconds: int) -> None:
+        self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def _fail_all(self, error: Exception) -> None:
+        for transfer in [*self._active.values(), *self._waiting]:
+            if not transfer.future.done():
+                transfer.future.set_exception(error)
+
+    def _release(self) -> None:
+        for handle in self._active:
+            self._multi.remove_handle(handle)
+        for handle in [*self._active, *self._idle]:
+            handle.close()
+        self._multi.close()
+        self._selector.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+
+def _curl_error(transfer: Transfer, code: int, message: str) -> Exception:
+    request = transfer.request
+    host = request.url.split("/", 3)[2]
+    text = f"{request.method} to {host}: {message or pycurl.Curl().errstr()} (curl error {code})"
+    if code == pycurl.E_OPERATION_TIMEDOUT:
+        return StoreTimeoutError(text)
+    return StoreConnectionError(text)
+
+
+def _certifi_bundle() -> str:
+    import certifi  # noqa: PLC0415  (only where the environment names no bundle)
+
+    return certifi.where()

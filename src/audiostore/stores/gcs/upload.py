@@ -1,0 +1,245 @@
+"""Writing one object: one request for small ones, a resumable session for large ones.
+
+Protocol: cloud.google.com/storage/docs/uploading-objects (multipart) and
+cloud.google.com/storage/docs/performing-resumable-uploads.
+
+A session is remembered while it lasts: writing the same source under the same name again goes on
+from the last byte that the server has.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote
+
+from audiostore.errors import StoreConnectionError
+from audiostore.model import BlobInfo
+from audiostore.source import Source, SourceReader
+from audiostore.store import BlobSpec, TransferListener, Transferred
+from audiostore.stores.gcs.answers import blob_info, error_of, json_body
+from audiostore.stores.gcs.body import BytesBody, SourceBody
+from audiostore.stores.gcs.transport import Body, Response
+
+ONE_REQUEST_BYTES = 8 << 20
+"""Up to this size an object is sent in one request."""
+CHUNK_UNIT_BYTES = 256 << 10
+"""All chunks but the last are multiples of this."""
+CHUNK_BYTES = 32 << 20
+
+_RESUME_INCOMPLETE = 308
+_SESSION_GONE = (404, 410)
+_RANGE = re.compile(r"bytes=0-(\d+)")
+
+
+class Wire(Protocol):
+    """Sends signed requests; see `GcsStore`."""
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Callable[[], Body] | None = None,
+    ) -> Response:
+        """Send a request and return the answer, whatever its status."""
+        ...
+
+    def url_of(self, path: str, **query: object) -> str:
+        """Return the URL of an API path with its query."""
+        ...
+
+
+class Sessions:
+    """The resumable sessions that are open, by what they write. Lives as long as its store."""
+
+    def __init__(self) -> None:
+        self._urls: dict[str, str] = {}
+
+    def get(self, key: str) -> str | None:
+        """Return the URL of the session for this write, None if there is none."""
+        return self._urls.get(key)
+
+    def remember(self, key: str, url: str) -> None:
+        """Keep the URL, which is a secret: whoever has it can write the object."""
+        self._urls[key] = url
+
+    def forget(self, key: str) -> None:
+        """Drop a session that is finished or gone."""
+        self._urls.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One attempt to write one object."""
+
+    wire: Wire
+    sessions: Sessions
+    bucket: str
+    spec: BlobSpec
+    source: Source
+    if_generation_match: int
+    on_transfer: TransferListener | None
+    chunk_bytes: int = CHUNK_BYTES
+
+    def run(self) -> BlobInfo:
+        """Write the object and return it as the server describes it."""
+        if self.source.size_bytes <= ONE_REQUEST_BYTES:
+            return self._in_one_request()
+        return self._in_session()
+
+    def _in_one_request(self) -> BlobInfo:
+        boundary = f"audiostore-{os.urandom(16).hex()}"
+        head = (
+            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
+            f"{json.dumps(self._resource(), ensure_ascii=False)}\r\n"
+            f"--{boundary}\r\nContent-Type: {self.spec.content_type}\r\n\r\n"
+        )
+        tail = f"\r\n--{boundary}--\r\n"
+        with closing(self.source.open()) as reader:
+
+            def body() -> SourceBody:
+                reader.seek(0)
+                return SourceBody(
+                    reader,
+                    self.source.size_bytes,
+                    head=head.encode(),
+                    tail=tail.encode(),
+                    on_read=self._counter(0),
+                )
+
+            response = self.wire.call(
+                "POST",
+                self._start_url("multipart"),
+                headers={"Content-Type": f"multipart/related; boundary={boundary}"},
+                body=body,
+            )
+        return self._finished(response)
+
+    def _in_session(self) -> BlobInfo:
+        session, accepted = self.sessions.get(self._key), 0
+        if session is not None:
+            span = f"bytes */{self.source.size_bytes}"
+            response = self._chunk(session, span, lambda: BytesBody(b""))
+            if response.status in _SESSION_GONE:
+                self.sessions.forget(self._key)
+                session = None
+            elif response.status == _RESUME_INCOMPLETE:
+                accepted = _accepted_bytes(response)
+            else:
+                return self._finished(response)
+        if session is None:
+            session = self._start_session()
+            self.sessions.remember(self._key, session)
+        return self._send_chunks(session, accepted)
+
+    def _send_chunks(self, session: str, accepted: int) -> BlobInfo:
+        total = self.source.size_bytes
+        self._report(accepted, accepted)
+        with closing(self.source.open()) as reader:
+            while True:
+                size = min(self.chunk_bytes, total - accepted)
+                span = f"bytes {accepted}-{accepted + size - 1}/{total}"
+                response = self._chunk(session, span, self._chunk_body(reader, accepted, size))
+                if response.status in _SESSION_GONE:
+                    self.sessions.forget(self._key)
+                    raise StoreConnectionError(
+                        f"the upload session for {self._what} is gone (HTTP {response.status}): "
+                        "a new one is needed"
+                    )
+                if response.status != _RESUME_INCOMPLETE:
+                    return self._finished(response)
+                kept = _accepted_bytes(response)
+                if kept <= accepted:
+                    raise StoreConnectionError(
+                        f"the server took nothing of {self._what} behind byte {accepted}"
+                    )
+                accepted = kept
+                self._report(accepted, accepted)
+
+    def _chunk_body(self, reader: SourceReader, start: int, size: int) -> Callable[[], SourceBody]:
+        def body() -> SourceBody:
+            reader.seek(start)
+            return SourceBody(reader, size, on_read=self._counter(start))
+
+        return body
+
+    def _start_session(self) -> str:
+        body = json.dumps(self._resource(), ensure_ascii=False).encode()
+        response = self.wire.call(
+            "POST",
+            self._start_url("resumable"),
+            headers={
+                "Content-Type": "application/json; charset=UTF-8",
+                "X-Upload-Content-Type": self.spec.content_type,
+                "X-Upload-Content-Length": str(self.source.size_bytes),
+            },
+            body=lambda: BytesBody(body),
+        )
+        if response.status not in (200, 201):
+            raise error_of(response, self._what)
+        location = response.headers.get("location")
+        if not location:
+            raise StoreConnectionError(f"no session came back for {self._what}")
+        return location
+
+    def _chunk(self, session: str, span: str, body: Callable[[], Body]) -> Response:
+        return self.wire.call("PUT", session, headers={"Content-Range": span}, body=body)
+
+    def _finished(self, response: Response) -> BlobInfo:
+        if response.status not in (200, 201):
+            if response.status < 500 and response.status not in (401, 408, 429):
+                self.sessions.forget(self._key)
+            raise error_of(response, self._what)
+        blob = blob_info(json_body(response))
+        self.sessions.forget(self._key)
+        self._report(self.source.size_bytes, self.source.size_bytes)
+        return blob
+
+    def _counter(self, start: int) -> Callable[[int], None]:
+        sent = start
+
+        def count(size: int) -> None:
+            nonlocal sent
+            sent += size
+            self._report(sent, start)
+
+        return count
+
+    def _report(self, sent: int, accepted: int) -> None:
+        if self.on_transfer:
+            self.on_transfer(Transferred(sent, accepted))
+
+    def _resource(self) -> dict[str, object]:
+        return {
+            "name": self.spec.name,
+            "contentType": self.spec.content_type,
+            "crc32c": self.source.crc32c,
+            "metadata": dict(self.spec.metadata),
+        }
+
+    def _start_url(self, upload_type: str) -> str:
+        return self.wire.url_of(
+            f"/upload/storage/v1/b/{quote(self.bucket, safe='')}/o",
+            uploadType=upload_type,
+            ifGenerationMatch=self.if_generation_match,
+            name=self.spec.name,
+        )
+
+    @property
+    def _key(self) -> str:
+        identity = {**self._resource(), "size": self.source.size_bytes}
+        return json.dumps([identity, self.if_generation_match], sort_keys=True)
+
+    @property
+    def _what(self) -> str:
+        return f"gs://{self.bucket}/{self.spec.name}"
+
+
+def _accepted_bytes(response: Response) -> int:
+    match = _RANGE.fullmatch(response.headers.get("range", ""))
+    return int(match[1]) + 1 if match else 0

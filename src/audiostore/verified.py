@@ -1,0 +1,165 @@
+"""Writing and reading one object so that its bytes are proven right.
+
+What a store says it stored is always compared with what was to be stored; what is downloaded, with
+what the store says it has.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import google_crc32c
+
+from audiostore.errors import (
+    AssetConflictError,
+    BlobNotFoundError,
+    IntegrityError,
+    PreconditionFailedError,
+)
+from audiostore.model import BlobInfo
+from audiostore.source import Source, encode_crc32c
+from audiostore.store import BlobSpec, ObjectStore, TransferListener
+
+_PIECE_BYTES = 1 << 20
+_VANISHED_ROUNDS = 3
+
+IsOurs = Callable[[BlobInfo], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An object that is stored with the right bytes."""
+
+    blob: BlobInfo
+    created: bool
+    """False if it was there already: an earlier attempt had written it, or another writer."""
+
+
+def has_content(blob: BlobInfo, source: Source) -> bool:
+    """Say whether the stored object has the size and crc32c of the source."""
+    return blob.size_bytes == source.size_bytes and blob.crc32c == source.crc32c
+
+
+def write(
+    store: ObjectStore,
+    spec: BlobSpec,
+    source: Source,
+    *,
+    is_ours: IsOurs,
+    if_generation_match: int = 0,
+    on_transfer: TransferListener | None = None,
+) -> Written:
+    """Write an object that nobody else may have written, and compare what was stored.
+
+    Args:
+        store: where to.
+        spec: name, content type, metadata.
+        source: the bytes.
+        is_ours: whether an object found under the name, with the same content, is the one that
+            was to be written (its answer was lost), rather than somebody else's.
+        if_generation_match: 0 to create; else the generation to replace.
+        on_transfer: see `ObjectStore.put`.
+
+    Raises:
+        AssetConflictError: another object has the name; it was left untouched.
+        IntegrityError: other bytes were stored; that very generation was removed again.
+    """
+    for _ in range(_VANISHED_ROUNDS):
+        try:
+            blob = store.put(
+                spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer
+            )
+        except PreconditionFailedError as error:
+            refusal = error
+            try:
+                found = store.stat(spec.name)
+            except BlobNotFoundError:
+                if if_generation_match:
+                    raise
+                continue  # whatever stood in the way is gone
+            if has_content(found, source) and is_ours(found):
+                return Written(found, created=False)
+            raise AssetConflictError(
+                f"cannot store {store.uri(spec.name)}: object exists (generation "
+                f"{found.generation}, {found.size_bytes} bytes, crc32c {found.crc32c}) with other "
+                f"content than these {source.size_bytes} bytes (crc32c {source.crc32c}), or for "
+                "another use; it was not touched. Use another id, or delete the asset first"
+            ) from error
+        if not has_content(blob, source):
+            _remove_damaged(store, blob, source)
+        return Written(blob, created=True)
+    raise refusal
+
+
+def _remove_damaged(store: ObjectStore, blob: BlobInfo, source: Source) -> None:
+    error = IntegrityError(
+        f"{store.uri(blob.name)} was stored with wrong bytes ({blob.size_bytes} bytes, crc32c "
+        f"{blob.crc32c}, not {source.size_bytes} bytes, crc32c {source.crc32c}): the damaged "
+        f"object (generation {blob.generation}) was removed, local files are kept; try again"
+    )
+    try:
+        store.delete(blob)
+    except (BlobNotFoundError, PreconditionFailedError):
+        error.add_note("it was gone already")
+    raise error
+
+
+def download(
+    store: ObjectStore,
+    blob: BlobInfo,
+    destination: Path,
+    *,
+    on_received: Callable[[int], None] | None = None,
+) -> None:
+    """Fetch one generation of an object into a file, which appears only whole and right.
+
+    Args:
+        store: where from.
+        blob: what, as the store described it.
+        destination: path of the file; an existing one is replaced in one step.
+        on_received: told how many bytes have come.
+
+    Raises:
+        BlobNotFoundError: this generation is gone.
+        IntegrityError: other bytes came; nothing was left at the destination.
+        OSError: the file cannot be written; nothing was left.
+    """
+    temporary = destination.with_name(f".{os.urandom(8).hex()}.audiostore-part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(temporary, flags, 0o666)
+        try:
+            _fetch(store, blob, descriptor, on_received)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(destination)
+    except OSError as error:
+        error.add_note(f"while downloading {store.uri(blob.name)} to {str(destination)!r}")
+        raise
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _fetch(
+    store: ObjectStore, blob: BlobInfo, descriptor: int, on_received: Callable[[int], None] | None
+) -> None:
+    size = crc = 0
+    with closing(store.open(blob)) as reader:
+        while piece := reader.read(_PIECE_BYTES):
+            crc = google_crc32c.extend(crc, piece)
+            size += len(piece)
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            if on_received:
+                on_received(size)
+    if size != blob.size_bytes or encode_crc32c(crc) != blob.crc32c:
+        raise IntegrityError(
+            f"{store.uri(blob.name)} came with wrong bytes ({size} bytes, crc32c "
+            f"{encode_crc32c(crc)}, not {blob.size_bytes} bytes, crc32c {blob.crc32c}): nothing "
+            "was kept. Try again; if it stays so, the stored object is damaged"
+        )

@@ -1,0 +1,91 @@
+"""The refusals of the service, as the JSON API words them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+class ApiError(Exception):
+    """One refusal: its status, its reason, its sentence, and how its body is written.
+
+    `plain` bodies are the bare sentence as text/plain, which is how the service answers media
+    downloads and ill-placed chunks of a resumable upload.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        location: tuple[str, str] | None = None,
+        plain: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.headers = dict(headers or {})
+        self.location = location
+        self.plain = plain
+
+    def body(self, *, plain: bool = False) -> tuple[str, bytes]:
+        """Give the content type and the body."""
+        if self.status == 304 or not self.message:
+            return "text/plain; charset=utf-8", b""
+        if plain or self.plain:
+            return "text/plain; charset=utf-8", self.message.encode()
+        entry: dict[str, Any] = {
+            "message": self.message,
+            "domain": "global",
+            "reason": self.reason,
+        }
+        if self.location is not None:
+            entry["locationType"], entry["location"] = self.location
+        error = {"code": self.status, "message": self.message, "errors": [entry]}
+        return "application/json; charset=UTF-8", json.dumps({"error": error}, indent=2).encode()
+
+
+def invalid(message: str, reason: str = "invalid") -> ApiError:
+    """Refuse a request that is malformed or that breaks a limit."""
+    return ApiError(400, reason, message)
+
+
+def no_bucket() -> ApiError:
+    """Refuse a request on a bucket that is not there."""
+    return ApiError(404, "notFound", "The specified bucket does not exist.")
+
+
+def no_object(bucket: str, name: str) -> ApiError:
+    """Refuse a request on an object, or a generation of it, that is not there."""
+    return ApiError(404, "notFound", f"No such object: {bucket}/{name}")
+
+
+def condition_not_met() -> ApiError:
+    """Refuse a request whose precondition did not hold."""
+    return ApiError(
+        412,
+        "conditionNotMet",
+        "At least one of the pre-conditions you specified did not hold.",
+        location=("header", "If-Match"),
+    )
+
+
+def not_modified() -> ApiError:
+    """Answer a read whose not-match precondition says that nothing changed."""
+    return ApiError(304, "notModified", "")
+
+
+def forbidden(permission: str) -> ApiError:
+    """Refuse a caller that lacks a permission."""
+    what = "bucket" if permission.startswith("storage.buckets.") else "object"
+    return ApiError(
+        403,
+        "forbidden",
+        f"robot@project.iam.gserviceaccount.com does not have {permission} access to the Google "
+        f"Cloud Storage {what}. Permission '{permission}' denied on resource (or it may not "
+        "exist).",
+    )

@@ -1,0 +1,281 @@
+"""Telling the server to misbehave: which requests, and how.
+
+A matcher is a predicate over the head of a request; matchers combine with `&`, `|` and `~`.
+A `Fault` says what goes wrong; its parts may be combined in one (`Fault(stall=0.1, lose="rst")`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Literal
+
+
+class Head:
+    """What a matcher sees of a request.
+
+    `operation` is one of upload, session_start, session_chunk, session_status, session_cancel,
+    stat, download, list, patch, delete, rewrite, bucket_get, bucket_create, permissions, token,
+    other. `name` is the object's name wherever it stands: path, query, JSON, or the session.
+    `last` tells the chunk that completes a session.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        operation: str = "other",
+        last: bool = False,
+        name: Callable[[], str] = str,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.operation = operation
+        self.last = last
+        self._find_name = name
+        self._name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The object's name, "" when the request has none."""
+        if self._name is None:
+            self._name = self._find_name()
+        return self._name
+
+    def found_name(self, name: str) -> None:
+        """Learn the name, once the request was read far enough."""
+        self._name = name
+
+    @property
+    def known_name(self) -> str:
+        """The name as far as it is known without reading on."""
+        return self._name or ""
+
+
+class Matcher:
+    """A predicate over a `Head`."""
+
+    def __init__(self, test: Callable[[Head], bool]) -> None:
+        self._test = test
+
+    def __call__(self, head: Head) -> bool:
+        return self._test(head)
+
+    def __and__(self, other: Callable[[Head], bool]) -> Matcher:
+        return Matcher(lambda head: self(head) and other(head))
+
+    def __or__(self, other: Callable[[Head], bool]) -> Matcher:
+        return Matcher(lambda head: self(head) or other(head))
+
+    def __invert__(self) -> Matcher:
+        return Matcher(lambda head: not self(head))
+
+
+def operation(*names: str) -> Matcher:
+    """Match requests of these operations."""
+    return Matcher(lambda head: head.operation in names)
+
+
+def named(part: str) -> Matcher:
+    """Match requests on an object whose name contains `part`."""
+    return Matcher(lambda head: part in head.name)
+
+
+any_request = Matcher(lambda _head: True)
+session_start = operation("session_start")
+session_chunk = operation("session_chunk")
+last_chunk = session_chunk & (lambda head: head.last)
+status_query = operation("session_status")
+any_upload = operation("upload", "session_start", "session_chunk")
+simple_upload = operation("upload")
+download = operation("download")
+listing = operation("list")
+delete = operation("delete")
+patch = operation("patch")
+stat = operation("stat")
+rewrite = operation("rewrite")
+token = operation("token")
+
+
+def upload_of(part: str) -> Matcher:
+    """Match what carries or starts an upload of an object whose name contains `part`."""
+    return any_upload & named(part)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request. Every field left alone leaves that part alone.
+
+    - `status`, `headers`, `body`: answer so instead of handling; `read_body` says whether the
+      body is read first (if not, the connection closes after the answer).
+    - `reset_after`: RST once so many bytes of the body came; 0 is before any of it.
+    - `stall` seconds before handling, `stall_after` seconds between handling and answering.
+    - `lose`: handle, then send nothing: end with an RST ("rst") or a clean close ("close").
+    - `truncate`: send only so many bytes of the response's body, then close; `flip_response`:
+      flip a bit of that byte of it.
+    - `flip_request`: flip a bit of that byte of the request's body, as if on the wire.
+    - `accept`: of this chunk persist only so many bytes (a multiple of 256 KiB) and answer 308.
+    - `expire`: expire the session at that moment, answering 404 or 410.
+    - `rate`: read the request and send the response at so many bytes a second.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    read_body: bool = True
+    reset_after: int | None = None
+    stall: float = 0.0
+    stall_after: float = 0.0
+    lose: Literal["rst", "close"] | None = None
+    truncate: int | None = None
+    flip_request: int | None = None
+    flip_response: int | None = None
+    accept: int | None = None
+    expire: int | None = None
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.accept is not None and self.accept % (256 * 1024):
+            raise ValueError(f"accept={self.accept} is not a multiple of 256 KiB")
+        if self.expire not in (None, 404, 410):
+            raise ValueError(f"expire={self.expire} is neither 404 nor 410")
+
+
+def respond(
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | str | Mapping[str, object] | None = None,
+    *,
+    read_body: bool = True,
+) -> Fault:
+    """Answer so instead of handling; without `body`, an error in the service's JSON."""
+    if isinstance(body, Mapping):
+        body = json.dumps(body)
+    raw = body.encode() if isinstance(body, str) else body
+    return Fault(status=status, headers=dict(headers or {}), body=raw, read_body=read_body)
+
+
+def reset(after: int = 0) -> Fault:
+    """RST after so many bytes of the body; 0 is before reading any."""
+    return Fault(reset_after=after)
+
+
+def lose_response(how: Literal["rst", "close"] = "rst") -> Fault:
+    """Handle fully, then answer nothing."""
+    return Fault(lose=how)
+
+
+def stall(seconds: float) -> Fault:
+    """Wait before handling."""
+    return Fault(stall=seconds)
+
+
+def stall_after(seconds: float) -> Fault:
+    """Wait after handling, before answering."""
+    return Fault(stall_after=seconds)
+
+
+def truncate_response(after: int) -> Fault:
+    """Send only the first bytes of the response's body."""
+    return Fault(truncate=after)
+
+
+def flip_request(offset: int) -> Fault:
+    """Change one byte of the request's body."""
+    return Fault(flip_request=offset)
+
+
+def flip_response(offset: int) -> Fault:
+    """Change one byte of the response's body."""
+    return Fault(flip_response=offset)
+
+
+def accept_only(size: int) -> Fault:
+    """Persist only so many bytes of a chunk."""
+    return Fault(accept=size)
+
+
+def expire(status: int = 410) -> Fault:
+    """Expire the session."""
+    return Fault(expire=status)
+
+
+def throttle(bytes_per_second: float) -> Fault:
+    """Read and send slowly."""
+    return Fault(rate=bytes_per_second)
+
+
+class Rule:
+    """One rule in force: `matched` and `fired` count, `cancel` ends it."""
+
+    def __init__(
+        self, when: Callable[[Head], bool], fault: Fault, times: int | None, after: int
+    ) -> None:
+        self._when = when
+        self.fault = fault
+        self._times = times
+        self._after = after
+        self.matched = 0
+        self.fired = 0
+
+    def cancel(self) -> None:
+        """Never fire again."""
+        self._times = self.fired
+
+    def matches(self, head: Head) -> bool:
+        """Tell whether the rule is about this request; may read ahead for the object's name."""
+        return self._when(head)
+
+    def consider(self, *, free: bool) -> bool:
+        """Count a request that matches; tell whether the rule fires, only when `free`."""
+        if self._times is not None and self.fired >= self._times:
+            return False
+        self.matched += 1
+        if not free or self.matched <= self._after:
+            return False
+        self.fired += 1
+        return True
+
+
+class Faults:
+    """Every rule, oldest first; the first that is due decides about a request."""
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._lock = Lock()
+
+    def add(
+        self, when: Callable[[Head], bool], fault: Fault, times: int | None, after: int
+    ) -> Rule:
+        """Put a rule in force."""
+        rule = Rule(when, fault, times, after)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """End every rule."""
+        with self._lock:
+            self._rules.clear()
+
+    def pick(self, head: Head) -> Fault:
+        """Give what goes wrong with this request; nothing, mostly."""
+        with self._lock:
+            rules = list(self._rules)
+        matching = [rule for rule in rules if rule.matches(head)]
+        chosen: Fault | None = None
+        with self._lock:
+            for rule in matching:
+                if rule.consider(free=chosen is None):
+                    chosen = rule.fault
+        return chosen or NOTHING
+
+
+NOTHING = Fault()

@@ -1,0 +1,223 @@
+"""The strict server: a listening socket, its threads, and what a test may ask and tell it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Event, Lock, Thread, current_thread
+from types import TracebackType
+from typing import Any, cast
+
+from .app import App, Settings
+from .auth import Auth
+from .connection import Connection, Recorder, Request, Shared
+from .faults import Fault, Faults, Head, Rule
+from .resources import check_name, inserted
+from .sessions import Session
+from .state import Preconditions, State, StoredObject
+from .uploads import Uploads
+
+Hook = Callable[[Request], object]
+
+
+class StrictServer:
+    """Serves the JSON API of Google Cloud Storage on 127.0.0.1, strictly, and records all.
+
+    Started by its constructor, ended by `close` or by leaving the `with` block. A body never
+    stands in memory as a whole: it is kept in a temporary directory, or with `discard` nowhere.
+    """
+
+    def __init__(
+        self,
+        *buckets: str,
+        port: int = 0,
+        tokens: Iterable[str] | None = None,
+        denied: Iterable[str] = (),
+        page_size: int | None = None,
+        rewrite_step: int | None = None,
+        discard: bool = False,
+        validate_checksums: bool = True,
+        directory: Path | None = None,
+    ) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="gcs-server-", dir=directory)
+        self.state = State(
+            Path(self._directory.name),
+            buckets or ("bucket",),
+            discard=discard,
+            validate_checksums=validate_checksums,
+        )
+        self.auth = Auth(tokens, denied)
+        self.settings = Settings(page_size, rewrite_step)
+        self._uploads = Uploads(self.state, lambda: self.auth.may("storage.objects.delete"))
+        app = App(self.state, self.auth, self._uploads, self.settings)
+        self._shared = Shared(app, Faults(), Recorder(), Event())
+        self._lock = Lock()
+        self._live: dict[Thread, socket.socket] = {}
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self.host = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.host}"
+        self._acceptor = Thread(target=self._accept, name="gcs-accept", daemon=True)
+        self._acceptor.start()
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def fault(
+        self,
+        when: Callable[[Head], bool],
+        action: Fault,
+        times: int | None = 1,
+        after: int = 0,
+    ) -> Rule:
+        """Let `action` befall the requests that match, `after` so many matches, `times` times.
+
+        The oldest rule that is due decides; the handle tells how often it `matched` and `fired`.
+        """
+        return self._shared.faults.add(when, action, times, after)
+
+    def clear_faults(self) -> None:
+        """End every fault."""
+        self._shared.faults.clear()
+
+    def expire_sessions(self, status: int = 410) -> None:
+        """Let every unfinished session answer 410 (or 404) from now on."""
+        self._uploads.expire(status)
+
+    def put(self, bucket: str, name: str, data: bytes, **fields: Any) -> StoredObject:
+        """Plant an object behind the client's back; `fields` under their JSON names."""
+        checked = inserted({"contentType": "application/octet-stream", **fields})
+        writer = self.state.writer()
+        writer.write(data)
+        return self.state.store(bucket, check_name(name), writer.finish(), checked, Preconditions())
+
+    def remove(self, bucket: str, name: str) -> None:
+        """Delete an object behind the client's back."""
+        self.state.delete(bucket, name, None, Preconditions())
+
+    @property
+    def tokens(self) -> set[str] | None:
+        """The bearer tokens in force (None: no authentication); may be changed in place."""
+        return self.auth.tokens
+
+    @tokens.setter
+    def tokens(self, tokens: Iterable[str] | None) -> None:
+        with self.auth.lock:
+            self.auth.tokens = None if tokens is None else set(tokens)
+
+    @property
+    def denied(self) -> set[str]:
+        """The permissions that nobody has; may be changed in place."""
+        return self.auth.denied
+
+    @property
+    def on_request(self) -> Hook | None:
+        """What to call when a request's head came, before anything happens."""
+        return self._shared.on_request
+
+    @on_request.setter
+    def on_request(self, hook: Hook | None) -> None:
+        self._shared.on_request = hook
+
+    @property
+    def on_response(self) -> Hook | None:
+        """What to call just before an answer is sent (or lost), after the state changed."""
+        return self._shared.on_response
+
+    @on_response.setter
+    def on_response(self, hook: Hook | None) -> None:
+        self._shared.on_response = hook
+
+    # -- asking --------------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> list[Request]:
+        """Every request so far, in order."""
+        return self._shared.recorder.all()
+
+    def object(self, bucket: str, name: str) -> StoredObject | None:
+        """Give the live object."""
+        return self.state.find(bucket, name)
+
+    def objects(self, bucket: str) -> list[StoredObject]:
+        """Give the live objects in order of names."""
+        return self.state.objects(bucket)
+
+    def read(self, bucket: str, name: str) -> bytes:
+        """Give the bytes of the live object; KeyError when there is none."""
+        with self.state.lock:
+            record = self.state.find(bucket, name)
+            if record is None:
+                raise KeyError(f"{bucket}/{name}")
+            stream = self.state.open(record)
+        with stream:
+            return cast("bytes", stream.read())
+
+    def generations(self, bucket: str, name: str) -> list[int]:
+        """Give every generation ever finalized (or planted) under this name."""
+        return self.state.generations(bucket, name)
+
+    def sessions(self) -> list[Session]:
+        """Give every resumable session: upload_id, name, persisted, received, result, failure."""
+        return self._uploads.all()
+
+    @property
+    def bytes_received(self) -> dict[str, int]:
+        """How many bytes of body every session's chunks brought, by upload_id."""
+        return {session.upload_id: session.received for session in self._uploads.all()}
+
+    # -- running -------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop: connections end at once, stalls too, and the bytes are removed."""
+        if self._shared.closing.is_set():
+            return
+        self._shared.closing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._acceptor.join(5)
+        with self._lock:
+            live = dict(self._live)
+        for sock in live.values():
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in live:
+            thread.join(5)
+        for session in self._uploads.all():
+            session.discard()
+        self._directory.cleanup()
+
+    def __enter__(self) -> StrictServer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        while not self._shared.closing.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = Thread(target=self._serve, args=(sock,), name="gcs-client", daemon=True)
+            with self._lock:
+                self.connections += 1
+                self._live[thread] = sock
+            thread.start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        try:
+            Connection(self._shared, sock).run()
+        finally:
+            with self._lock:
+                self._live.pop(current_thread(), None)
