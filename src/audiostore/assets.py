@@ -5,7 +5,9 @@ docs/decisions/0001-the-audio-object-is-the-commit-record.md and `record` for wh
 of each other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -30,6 +32,7 @@ from audiostore.record import Asset
 from audiostore.store import BlobSpec, ObjectStore, TransferListener, Transferred
 
 _RACES = 5
+_BACKOFF_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,16 @@ class Outcome:
 class Assets:
     """Assets as folders of objects in a store."""
 
-    def __init__(self, store: ObjectStore, notify: Notifier) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        notify: Notifier,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._store = store
         self._notify = notify
+        self._sleep = sleep
 
     def find(self, audio_id: str) -> Asset | None:
         """Return the complete asset under an id, if there is one."""
@@ -88,8 +98,31 @@ class Assets:
         Raises:
             AssetConflictError: the id holds something else.
         """
+        for attempt in range(_RACES):
+            outcome = self._create(audio_id, audio, thumbnail, custom, id_is_new=id_is_new)
+            if outcome is not None:
+                return outcome
+            # Writers of audio of two kinds met under one id and gave way to each other: after
+            # waits of different length one of them is first.
+            self._sleep(_BACKOFF_S * 2**attempt * random.random())  # noqa: S311
+        raise AssetConflictError(
+            f"asset {audio_id} in {self._store.url} is being stored by others: use another id"
+        )
+
+    def _create(
+        self,
+        audio_id: str,
+        audio: Item,
+        thumbnail: Item | None,
+        custom: Mapping[str, str],
+        *,
+        id_is_new: bool,
+    ) -> Outcome | None:
+        """Store an asset; None if another is being stored under the id at the same moment."""
         spec = self._spec(audio_id, audio, "audio", custom)
         folder = [] if id_is_new else self._folder(audio_id)
+        if sum(map(record.is_committed_audio, folder)) > 1:
+            return None
         present = record.assemble(audio_id, folder)
         if present is not None:
             return self._already_stored(present, audio, thumbnail, custom)
@@ -119,9 +152,8 @@ class Assets:
             raise
         if id_is_new:
             asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
-        else:
-            asset = self._settle(audio_id, written, cover)
-        return Outcome(asset, asset.thumbnail, written.created)
+            return Outcome(asset, cover, written.created)
+        return self._settle(audio_id, written, cover)
 
     def attach(self, audio_id: str, thumbnail: Item, custom: Mapping[str, str]) -> Outcome:
         """Store artwork: as part of the asset, or ahead of its audio while there is none.
@@ -191,24 +223,28 @@ class Assets:
         )
         return Outcome(asset, cover, created=False, warnings=warnings)
 
-    def _settle(self, audio_id: str, written: verified.Written, cover: BlobInfo | None) -> Asset:
-        """Make sure that nobody stored another audio, or artwork, under the id meanwhile."""
-        asset = self.find(audio_id)
-        if asset is None:  # deleted right after: what was stored had been complete
-            return Asset(audio_id, written.blob, cover, thumbnail_missing=False)
-        if asset.audio.name != written.blob.name:
+    def _settle(
+        self, audio_id: str, written: verified.Written, cover: BlobInfo | None
+    ) -> Outcome | None:
+        """Look whether somebody stored another audio, or artwork, under the id meanwhile.
+
+        Whoever sees another's audio beside its own gives way: so two can never both succeed,
+        whatever the clocks behind their generations say. None: it gave way.
+        """
+        folder = self._folder(audio_id)
+        if any(record.is_committed_audio(b) and b.name != written.blob.name for b in folder):
             if written.created:
                 self._remove(written.blob)
-            raise AssetConflictError(
-                f"cannot store {self._store.uri(written.blob.name)}: "
-                f"{self._store.uri(asset.audio.name)} was stored under this id at the same moment "
-                "and came first; use another id"
-            )
-        if asset.thumbnail is None:
-            waiting = _newest(filter(record.waits_for_audio, self._folder(audio_id)))
+            return None
+        asset = record.assemble(audio_id, folder)
+        if asset is None or asset.audio.name != written.blob.name:
+            # Deleted again right after: what was stored had been complete.
+            asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
+        elif asset.thumbnail is None:
+            waiting = _newest(filter(record.waits_for_audio, folder))
             if waiting is not None:
-                return self._refer(asset, waiting)
-        return asset
+                asset = self._refer(asset, waiting)
+        return Outcome(asset, asset.thumbnail, written.created)
 
     def _replace(
         self, asset: Asset, folder: list[BlobInfo], thumbnail: Item, spec: BlobSpec

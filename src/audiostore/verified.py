@@ -4,6 +4,7 @@ What a store says it stored is always compared with what was to be stored; what 
 what the store says it has.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -21,6 +22,8 @@ from audiostore.errors import (
 from audiostore.model import BlobInfo
 from audiostore.source import Source, encode_crc32c
 from audiostore.store import BlobSpec, ObjectStore, TransferListener
+
+_log = logging.getLogger("audiostore")
 
 _PIECE_BYTES = 1 << 20
 _VANISHED_ROUNDS = 3
@@ -67,6 +70,7 @@ def write(
         IntegrityError: other bytes were stored; that very generation was removed again.
     """
     for _ in range(_VANISHED_ROUNDS):
+        _log.debug("sending %d bytes to %s", source.size_bytes, store.uri(spec.name))
         try:
             blob = store.put(
                 spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer
@@ -80,6 +84,7 @@ def write(
                     raise
                 continue  # whatever stood in the way is gone
             if has_content(found, source) and is_ours(found):
+                _log.debug("%s is there already, as it should be", store.uri(spec.name))
                 return Written(found, created=False)
             raise AssetConflictError(
                 f"cannot store {store.uri(spec.name)}: object exists (generation "
@@ -89,6 +94,7 @@ def write(
             ) from error
         if not has_content(blob, source):
             _remove_damaged(store, blob, source)
+        _log.debug("%s is stored and compared (%s)", store.uri(spec.name), blob.crc32c)
         return Written(blob, created=True)
     raise refusal
 
@@ -127,6 +133,7 @@ def download(
         OSError: the file cannot be written; nothing was left.
     """
     temporary = destination.with_name(f".{os.urandom(8).hex()}.audiostore-part")
+    _log.debug("fetching %s", store.uri(blob.name))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(temporary, flags, 0o666)

@@ -24,7 +24,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -184,60 +184,33 @@ class LocalStore:
     ) -> BlobInfo:
         path = self._path(spec.name)
         try:
-            with self._temporary() as data:
+            with self._temporary() as data, self._temporary() as metadata:
                 size, crc32c, md5_hash = data.fill(read, on_transfer)
-                info = BlobInfo(
-                    name=spec.name,
-                    size_bytes=size,
-                    content_type=spec.content_type,
-                    crc32c=crc32c,
-                    generation=0,
-                    metageneration=1,
-                    storage_class="STANDARD",
-                    created_at=datetime.now(UTC),
-                    md5_hash=md5_hash,
-                    metadata=dict(spec.metadata),
-                )
-                generation = time.time_ns() // 1000
-                while True:
-                    info = replace(info, generation=generation, created_at=_moment(generation))
+                data.sync()
+                with self._locked():
+                    present = self._require_generation(spec.name, if_generation_match)
+                    # Taken under the lock, generations grow in the order of publication.
+                    generation = max(time.time_ns() // 1000, present + 1)
+                    info = BlobInfo(
+                        name=spec.name,
+                        size_bytes=size,
+                        content_type=spec.content_type,
+                        crc32c=crc32c,
+                        generation=generation,
+                        metageneration=1,
+                        storage_class="STANDARD",
+                        created_at=_moment(generation),
+                        md5_hash=md5_hash,
+                        metadata=dict(spec.metadata),
+                    )
                     data.set_time(generation)
                     data.sync()
-                    newest = self._publish(path, data, info, if_generation_match)
-                    if newest < generation:
-                        return info
-                    generation = newest + 1  # this clock runs behind that of an earlier writer
+                    _write_metadata(metadata, info)
+                    _publish(path, data, metadata, info, replaces=present > 0)
+                return info
         except OSError as error:
             error.add_note(f"while storing {self.uri(spec.name)}; nothing was committed")
             raise
-
-    def _publish(
-        self, path: Path, data: "_Temporary", info: BlobInfo, if_generation_match: int
-    ) -> int:
-        """Make the object visible; return the generation that was there, which must be older."""
-        with self._temporary() as metadata:
-            _write_metadata(metadata, info)
-            with self._locked():
-                present = self._require_generation(info.name, if_generation_match)
-                if present >= info.generation:
-                    return present
-                _make_folder(path.parent)
-                outdated = _metadata_files(path)
-                metadata.path.rename(_metadata_path(path, info.generation))
-                _sync(path.parent)
-                if if_generation_match:
-                    data.path.rename(path)
-                else:
-                    try:
-                        os.link(data.path, path)
-                    except FileExistsError:
-                        raise PreconditionFailedError(
-                            f"{path} exists, but is no object of this store: move it away"
-                        ) from None
-                _sync(path.parent)
-                for file in outdated:
-                    file.unlink()
-        return present
 
     def _require_generation(self, name: str, generation: int) -> int:
         try:
@@ -396,6 +369,28 @@ class _FileReader:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _publish(
+    path: Path, data: _Temporary, metadata: _Temporary, info: BlobInfo, *, replaces: bool
+) -> None:
+    """Make an object visible, whose precondition was found to hold; for the lock's holder."""
+    _make_folder(path.parent)
+    outdated = _metadata_files(path)
+    metadata.path.rename(_metadata_path(path, info.generation))
+    _sync(path.parent)
+    if replaces:
+        data.path.rename(path)
+    else:
+        try:
+            os.link(data.path, path)
+        except FileExistsError:
+            raise PreconditionFailedError(
+                f"{path} exists, but is no object of this store: move it away"
+            ) from None
+    _sync(path.parent)
+    for file in outdated:
+        file.unlink()
 
 
 def _metadata_path(path: Path, generation: int) -> Path:

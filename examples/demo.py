@@ -1,0 +1,71 @@
+"""Stores every example, lists them, fetches all back and compares: what `make demo` runs.
+
+Only the command line is used, as a stranger would. The ids are made from the file names, so that
+a second run finds everything stored already and stores nothing twice.
+"""
+
+import filecmp
+import json
+import os
+import shlex
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent
+STORE = EXAMPLES.parent / "demo"
+AUDIO = {".mp3", ".wav", ".flac", ".ogg", ".m4a", ".aac", ".opus"}
+IMAGES = (".jpg", ".png", ".webp")
+
+
+def audiostore(*arguments: str, show: bool = True) -> str:
+    """Run one command of audiostore and return what it printed."""
+    if show:
+        print(f"$ audiostore {shlex.join(arguments)}", flush=True)
+    configured = "GCS_BUCKET_NAME" in os.environ
+    bucket = () if configured else ("--bucket", STORE.joinpath("store").as_uri())
+    command = [sys.executable, "-m", "audiostore", *bucket, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def cover_of(track: Path) -> Path | None:
+    """Return the image beside a track that has its name."""
+    return next((p for s in IMAGES if (p := track.with_suffix(s)).exists()), None)
+
+
+def main() -> int:
+    """Run the demonstration; return 0 if every byte came back."""
+    originals: dict[str, tuple[Path, Path | None]] = {}
+    for track in sorted(p for p in EXAMPLES.iterdir() if p.suffix in AUDIO):
+        audio_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"audiostore/examples/{track.name}"))
+        cover = cover_of(track)
+        thumbnail = ("--thumbnail", os.path.relpath(cover)) if cover else ()
+        print(audiostore("put", os.path.relpath(track), *thumbnail, "--id", audio_id))
+        originals[audio_id] = (track, cover)
+
+    print(audiostore("list"))
+
+    fetched = STORE / "fetched"
+    fetched.mkdir(parents=True, exist_ok=True)
+    wrong = 0
+    for audio_id, (track, cover) in originals.items():
+        asset = json.loads(audiostore("show", audio_id, "--json", show=False))
+        for part, original in (("audio", track), ("thumbnail", cover)):
+            if original is None:
+                continue
+            copy = fetched / original.name
+            audiostore("get", audio_id, "--part", part, "-o", str(copy), show=False)
+            same = filecmp.cmp(original, copy, shallow=False)
+            wrong += not same
+            print(
+                f"{'identical' if same else 'DIFFERENT'}  {asset[f'{part}_path']}  {original.name}"
+            )
+    print(
+        f"\n{len(originals)} tracks were stored, fetched to {fetched} and compared: {wrong} differ"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""An exception, as one line and an exit code."""
+
+import sys
+import traceback
+from typing import Any
+
+from audiostore.cli.parser import UsageError
+from audiostore.errors import (
+    AssetNotFoundError,
+    AudioStoreError,
+    BlobNotFoundError,
+    SourceNotFoundError,
+)
+
+FAILED, BAD_INPUT, NOT_FOUND = 1, 2, 3
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code that tells a script what kind of failure it was."""
+    match error:
+        case AssetNotFoundError() | BlobNotFoundError():
+            return NOT_FOUND
+        case UsageError() | SourceNotFoundError():
+            return BAD_INPUT
+        case AudioStoreError() if isinstance(error, ValueError):
+            return BAD_INPUT
+        case _:
+            return FAILED
+
+
+def sentence(error: Exception) -> str:
+    """Return what failed, on what, and what to do, as far as the error knows."""
+    if not _is_expected(error):
+        return (
+            f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore: run the "
+            "command again with --debug and report what it prints"
+        )
+    notes: list[str] = list(getattr(error, "__notes__", []))
+    notes.sort(key=lambda note: not note.startswith("while"))  # on what, before what to do
+    if isinstance(error, ConnectionError | TimeoutError) and all(
+        note.startswith("while") for note in notes
+    ):
+        notes.append("try again later; 'audiostore doctor' may tell more")
+    return "; ".join([_message(error), *notes])
+
+
+def print_traceback(error: Exception) -> None:
+    """Print the whole story on stderr."""
+    traceback.print_exception(error, file=sys.stderr)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        names = [repr(name) for name in (error.filename, error.filename2) if name is not None]
+        return ": ".join([" to ".join(names), error.strerror] if names else [error.strerror])
+    return str(error) or type(error).__name__
+
+
+def _is_expected(error: Exception) -> bool:
+    return isinstance(error, AudioStoreError | OSError | UsageError) or is_api_error(error)
+
+
+def is_api_error(error: Exception) -> bool:
+    """Say whether Cloud Storage has answered so; imports nothing to find out."""
+    exceptions: Any = sys.modules.get("google.api_core.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.GoogleAPICallError)

@@ -1,0 +1,71 @@
+"""Assets as text: a line of `list`, the block of `show`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from audiostore.cli.output import escape, human_size
+from audiostore.model import BlobInfo, StorageResult
+from audiostore.record import OWN_KEYS
+
+HEADING = f"{'ID':<36}  {'TYPE':<5}  {'SIZE':>10}  {'COVER':<5}  {'CREATED (UTC)':<16}  NAME"
+
+
+def json_line(value: object) -> str:
+    """Return a value as JSON on one line, in ASCII: no terminal and no locale can stumble."""
+    return json.dumps(value)
+
+
+def row(asset: StorageResult) -> str:
+    """Return an asset as a line of columns; the name, of any width, stands last."""
+    audio = asset.audio
+    if audio is None:
+        return asset.audio_id
+    cover = _extension(asset.thumbnail) if asset.thumbnail else "-"
+    return (
+        f"{asset.audio_id}  {_extension(audio):<5}  {human_size(audio.size_bytes):>10}  "
+        f"{cover:<5}  {audio.created_at:%Y-%m-%d %H:%M}  {_original_name(audio)}"
+    )
+
+
+def stored_block(result: StorageResult) -> str:
+    """Return what `put` prints: the id alone on the first line, then where it is."""
+    lines = [result.audio_id, f"audio      {escape(result.audio_path or '')}"]
+    if result.thumbnail_path:
+        lines.append(f"thumbnail  {escape(result.thumbnail_path)}")
+    return "\n".join(lines)
+
+
+def facts_block(asset: StorageResult) -> str:
+    """Return all that is known of an asset."""
+    lines = [f"{'id':<16}  {asset.audio_id}"]
+    for title, uri, blob in (
+        ("audio", asset.audio_path, asset.audio),
+        ("thumbnail", asset.thumbnail_path, asset.thumbnail),
+    ):
+        lines.append(f"{title:<16}  {escape(uri or 'none')}")
+        if blob is not None:
+            lines += [f"  {key:<14}  {value}" for key, value in _facts(blob)]
+    return "\n".join(lines)
+
+
+def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
+    yield "file name", _original_name(blob)
+    yield "type", escape(blob.content_type)
+    yield "size", f"{human_size(blob.size_bytes)} ({blob.size_bytes} bytes)"
+    yield "created", f"{blob.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    yield "crc32c", blob.crc32c
+    yield "md5", blob.md5_hash or "-"
+    yield "storage class", escape(blob.storage_class)
+    yield "generation", f"{blob.generation} (metageneration {blob.metageneration})"
+    for key, value in sorted(blob.metadata.items()):
+        if key not in OWN_KEYS:
+            yield "meta", f"{escape(key)}={escape(value)}"
+
+
+def _original_name(blob: BlobInfo) -> str:
+    return escape(blob.metadata.get("original_filename", "")) or "-"
+
+
+def _extension(blob: BlobInfo) -> str:
+    return PurePosixPath(blob.name).suffix[1:]

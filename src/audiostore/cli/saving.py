@@ -1,0 +1,88 @@
+"""Where `get` puts what it fetched: safe names, nothing overwritten that was not named."""
+
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from audiostore.cli.output import escape, is_safe
+from audiostore.manager import Part
+from audiostore.model import StorageResult
+
+_MAX_NAME_BYTES = 255
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+Fetch = Callable[[Path], object]
+"""Downloads to a path, replacing what is there."""
+
+
+def file_name(asset: StorageResult, part: Part) -> str:
+    """Return a name for a part of an asset: its original one as far as that is harmless.
+
+    The store is not trusted: the name is one visible path component without control characters,
+    and ends in the extension of the stored object. Artwork is named after its audio.
+    """
+    blob = asset.thumbnail if part == "thumbnail" else asset.audio
+    extension = PurePosixPath(blob.name).suffix if blob else ""
+    named_after = asset.audio or asset.thumbnail
+    original = named_after.metadata.get("original_filename", "") if named_after else ""
+    component = original.replace("\\", "/").rpartition("/")[2].strip()
+    name = "".join(c if is_safe(c) else "_" for c in component)
+    if name.startswith("-"):
+        name = f"_{name[1:]}"  # no option of the next command
+    if part == "thumbnail":
+        name = PurePosixPath(name).stem
+    if not name.lower().endswith(extension):
+        name += extension
+    hidden = name.startswith(".")
+    too_long = len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES
+    return f"{asset.audio_id}{extension}" if hidden or too_long else name
+
+
+def is_stream(path: Path) -> bool:
+    """Say whether writing to the path must not replace it: a device, a pipe, a socket."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def save_new(fetch: Fetch, path: Path) -> None:
+    """Fetch into a new file, which appears only whole.
+
+    Raises:
+        FileExistsError: something has the name already; it was not touched.
+    """
+    if os.path.lexists(path):
+        raise _exists(path)
+    with tempfile.TemporaryDirectory(prefix=".audiostore-", dir=path.parent) as folder:
+        fetched = Path(folder) / "fetched"
+        fetch(fetched)
+        try:
+            os.link(fetched, path)
+        except FileExistsError:
+            raise _exists(path) from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS or os.path.lexists(path):
+                raise
+            fetched.rename(path)  # a file system without links, such as FAT
+
+
+def save_to_stream(fetch: Fetch, write: Callable[[memoryview], object]) -> None:
+    """Fetch and verify all of it, and only then write it out."""
+    with tempfile.TemporaryDirectory(prefix="audiostore-") as folder:
+        fetched = Path(folder) / "fetched"
+        fetch(fetched)
+        with fetched.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                write(memoryview(piece))
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{escape(str(path))!r} exists and was not touched: choose a name with -o PATH "
+        "(which replaces a file)"
+    )

@@ -1,0 +1,20 @@
+"""What every test has: no metadata server of a cloud, bounded and repeatable properties."""
+
+import os
+
+os.environ["NO_GCE_CHECK"] = "true"  # before google.auth looks for a machine of Google's
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "bounded", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
+)
+settings.register_profile("ci", settings.get_profile("bounded"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "bounded")
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    """The seconds that code under test wanted to wait: pass `slept.append` as its `sleep`."""
+    return []
