@@ -5,10 +5,13 @@ retried here, but for what libcurl does by itself: a request without a body whos
 connection turns out to be closed before any byte of an answer is sent again on a new one.
 """
 
+import fcntl
 import logging
 import os
 import selectors
 import socket
+import sys
+import termios
 import threading
 import time
 from collections import deque
@@ -17,6 +20,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pycurl
 
@@ -78,7 +82,7 @@ class Options:
     ca_bundle: str | None = None
     """File of trusted certificates; certifi's if None."""
     connect_timeout_s: float = 20.0
-    stall_timeout_s: int = 60
+    stall_timeout_s: float = 60.0
     """A transfer during which no byte moves for that long fails. There is no limit on the whole."""
     max_connections: int = 64
 
@@ -94,6 +98,9 @@ class Transfer:
         self._collected = bytearray()
         self.error: Exception | None = None
         self.handle: pycurl.Curl | None = None
+        self._paused = False
+        self._moved = (0.0, 0.0, 0, 0)
+        self._moved_at = 0.0
 
     def result(self) -> Response:
         """Wait for the answer.
@@ -118,13 +125,33 @@ class Transfer:
             self._transport.post(self._abandon)
             self.future.exception()
 
-    def _unpause(self) -> None:
+    def _unpause(self, _: "_Loop") -> None:
+        self._paused = False
         if self.handle is not None:
             self.handle.pause(pycurl.PAUSE_CONT)
 
-    def _abandon(self) -> None:
+    def stalled_s(self, now: float) -> float:
+        """Return for how long no byte has moved, as far as can be told between two calls.
+
+        Bytes count when they leave for the network: what waits in the socket's own buffer drains
+        slowly on a slow link, long after libcurl has written it.
+        """
+        handle = self.handle
+        if handle is None:
+            return 0.0
+        moved = (
+            handle.getinfo(pycurl.SIZE_UPLOAD_T),
+            handle.getinfo(pycurl.SIZE_DOWNLOAD_T),
+            len(self.response.headers),
+            _unsent_bytes(handle.getinfo(pycurl.ACTIVESOCKET)),
+        )
+        if moved != self._moved or self._paused or not self._moved_at:
+            self._moved, self._moved_at = moved, now
+        return now - self._moved_at
+
+    def _abandon(self, loop: "_Loop") -> None:
         if not self.future.done():
-            self._transport.finish(self, StoreConnectionError("the transfer was cancelled"))
+            loop.finish(self, StoreConnectionError("the transfer was cancelled"))
 
     # The callbacks of libcurl. An exception must not leave them: it is kept for the caller.
 
@@ -153,10 +180,11 @@ class Transfer:
             if self.request.sink is None or self.response.status >= 300:
                 self._collected += data
                 return None if len(self._collected) <= _MAX_ANSWER_BYTES else 0
-            return None if self.request.sink.write(data) else pycurl.WRITEFUNC_PAUSE
+            self._paused = not self.request.sink.write(data)
         except Exception as error:  # noqa: BLE001
             self.error = error
             return 0
+        return pycurl.WRITEFUNC_PAUSE if self._paused else None
 
     def take_answer(self) -> Response:
         """Return the whole answer."""
@@ -185,16 +213,13 @@ class Transport:
     def start(self, request: Request) -> Transfer:
         """Begin to send a request."""
         transfer = Transfer(self, request)
-        self.post(lambda: self._running().begin(transfer))
+        self.post(lambda loop: loop.begin(transfer))
         return transfer
 
-    def post(self, action: Callable[[], None]) -> None:
+    def post(self, action: "Callable[[_Loop], None]") -> None:
         """Have the I/O thread do something."""
-        self._running().post(action)
-
-    def finish(self, transfer: Transfer, error: Exception) -> None:
-        """End a transfer with an error; for the I/O thread."""
-        self._running().finish(transfer, error)
+        while not self._running().post(action):
+            pass  # it has just ended: the next one takes it
 
     def close(self) -> None:
         """Give up what is under way and close all connections."""
@@ -212,7 +237,7 @@ class Transport:
                 # and keep the old loop from being finalised, which would close its connections.
                 _abandoned.append(self._loop)
                 self._loop, self._process = None, os.getpid()
-            if self._loop is None:
+            if self._loop is None or self._loop.ended:
                 self._loop = _Loop(self._options)
             return self._loop
 
@@ -226,12 +251,16 @@ class _Loop:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._ca_bundle = options.ca_bundle or _certifi_bundle()
-        self._actions: deque[Callable[[], None]] = deque()
+        self._actions: deque[Callable[[_Loop], None]] = deque()
+        self._actions_lock = threading.Lock()
         self._waiting: deque[Transfer] = deque()
         self._active: dict[pycurl.Curl, Transfer] = {}
         self._idle: list[pycurl.Curl] = []
         self._deadline: float | None = None
+        self._watch_every_s = max(0.05, min(5.0, options.stall_timeout_s / 8))
+        self._next_watch = 0.0
         self._stopping = False
+        self.ended = False
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_receiver.setblocking(False)
@@ -245,20 +274,24 @@ class _Loop:
         self._thread = threading.Thread(target=self._run, name="audiostore-io", daemon=True)
         self._thread.start()
 
-    def post(self, action: Callable[[], None]) -> None:
-        self._actions.append(action)
-        with suppress(BlockingIOError):  # it has been woken often enough
-            self._wake_sender.send(b"\0")
+    def post(self, action: "Callable[[_Loop], None]") -> bool:
+        """Have the thread do something; False if it has ended and never will."""
+        with self._actions_lock:
+            if self.ended:
+                return False
+            self._actions.append(action)
+            with suppress(BlockingIOError):  # it has been woken often enough
+                self._wake_sender.send(b"\0")
+        return True
 
     def stop(self) -> None:
         self._stopping = True
-        self.post(lambda: None)
+        self.post(lambda _: None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
     def begin(self, transfer: Transfer) -> None:
         self._waiting.append(transfer)
-        self._fill()
 
     def finish(self, transfer: Transfer, error: Exception | None) -> None:
         """Hand the outcome over and make room for the next."""
@@ -289,11 +322,12 @@ class _Loop:
                         )
                         self._multi.socket_action(key.fd, action)
                 while self._actions:
-                    self._actions.popleft()()
+                    self._actions.popleft()(self)
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     self._deadline = None
                     self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
                 self._collect()
+                self._watch(time.monotonic())
                 self._fill()
         except Exception as error:  # noqa: BLE001  (every waiting caller gets it)
             _log.exception("the I/O thread failed")
@@ -306,7 +340,21 @@ class _Loop:
     def _timeout(self) -> float | None:
         if self._actions:
             return 0.0
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        moments = [] if self._deadline is None else [self._deadline]
+        if self._active:
+            moments.append(self._next_watch)
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    def _watch(self, now: float) -> None:
+        """Give up the transfers that have stalled."""
+        if now < self._next_watch:
+            return
+        self._next_watch = now + self._watch_every_s
+        for transfer in list(self._active.values()):
+            stalled_s = transfer.stalled_s(now)
+            if stalled_s >= self._options.stall_timeout_s:
+                text = f"no byte has moved for {stalled_s:.0f} s"
+                self.finish(transfer, StoreTimeoutError(_failure(transfer, text)))
 
     def _drain_wakes(self) -> None:
         with suppress(BlockingIOError):
@@ -336,8 +384,6 @@ class _Loop:
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.CAINFO, self._ca_bundle)
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(options.connect_timeout_s * 1000))
-        handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
-        handle.setopt(pycurl.LOW_SPEED_TIME, options.stall_timeout_s)
         handle.setopt(pycurl.TCP_KEEPALIVE, 1)
         handle.setopt(pycurl.BUFFERSIZE, _RECEIVE_BUFFER_BYTES)
         handle.setopt(pycurl.HEADERFUNCTION, transfer.on_header)
@@ -381,6 +427,10 @@ class _Loop:
         self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
     def _fail_all(self, error: Exception) -> None:
+        with self._actions_lock:
+            self.ended = True
+        while self._actions:
+            self._actions.popleft()(self)
         for transfer in [*self._active.values(), *self._waiting]:
             if not transfer.future.done():
                 transfer.future.set_exception(error)
@@ -397,12 +447,27 @@ class _Loop:
 
 
 def _curl_error(transfer: Transfer, code: int, message: str) -> Exception:
-    request = transfer.request
-    host = request.url.split("/", 3)[2]
-    text = f"{request.method} to {host}: {message or pycurl.Curl().errstr()} (curl error {code})"
+    text = _failure(transfer, f"{message or 'no reason given'} (curl error {code})")
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return StoreTimeoutError(text)
     return StoreConnectionError(text)
+
+
+def _failure(transfer: Transfer, reason: str) -> str:
+    # The path may hold a session's secret: the host alone is named.
+    host = urlsplit(transfer.request.url).netloc
+    return f"{transfer.request.method} to {host}: {reason}"
+
+
+def _unsent_bytes(descriptor: int) -> int:
+    """Return how many bytes wait in a socket's send buffer; 0 where the system cannot tell."""
+    if descriptor < 0:
+        return 0
+    try:
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
 
 
 def _certifi_bundle() -> str:

@@ -1,0 +1,93 @@
+"""The public names: complete, importable, and costing nothing until they are used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import audiostore
+from audiostore import errors, events
+
+SOURCE = Path(audiostore.__file__)
+
+
+def type_checking_imports() -> dict[str, str]:
+    """Public name -> module that the type checkers see it imported from."""
+    tree = ast.parse(SOURCE.read_text("utf-8"))
+    (block,) = (
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    return {
+        alias.name: (node.module or "").removeprefix("audiostore.")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def test_what_type_checkers_see_is_what_is_imported() -> None:
+    assert type_checking_imports() == audiostore._HOME_OF
+
+
+def test_all_names_all() -> None:
+    assert set(audiostore.__all__) == {*audiostore._HOME_OF, "__version__"}
+    assert len(audiostore.__all__) == len(set(audiostore.__all__))
+    assert set(dir(audiostore)) == set(audiostore.__all__)
+
+
+@pytest.mark.parametrize("name", audiostore.__all__)
+def test_every_name_can_be_imported(name: str) -> None:
+    value = getattr(audiostore, name)
+    home = audiostore._HOME_OF.get(name)
+    if home and hasattr(value, "__module__") and isinstance(value, type):
+        assert value.__module__ == f"audiostore.{home}"
+
+
+def test_every_error_and_every_event_is_public() -> None:
+    drawn = {n for n, v in vars(errors).items() if isinstance(v, type)}
+    happenings = {n for n, v in vars(events).items() if isinstance(v, type) and n[0].isupper()}
+    happenings = {n for n in happenings if vars(events)[n].__module__ == events.__name__}
+    assert drawn | happenings <= set(audiostore.__all__)
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        audiostore.nonsense  # noqa: B018
+
+
+def imported_by(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    return set(answer.stdout.split())
+
+
+HEAVY = {"pycurl", "google", "google.auth", "google.api_core", "tenacity", "av", "PIL", "certifi"}
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    modules = imported_by("import audiostore")
+    assert modules & HEAVY == set()
+    assert {m for m in modules if m.startswith("audiostore")} == {"audiostore"}
+
+
+def test_a_local_store_needs_no_client_of_google() -> None:
+    modules = imported_by("from audiostore import AudioStorageManager, LocalStore, MemoryStore")
+    assert modules & {"pycurl", "google.auth", "google.api_core", "google.cloud", "av"} == set()
+
+
+def test_the_package_is_typed() -> None:
+    assert (SOURCE.parent / "py.typed").is_file()
+
+
+def test_the_library_is_silent_unless_asked() -> None:
+    code = "import logging, audiostore; logging.getLogger('audiostore').error('spoken')"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert answer.stderr == ""
