@@ -87,3 +87,10 @@ def emulator_endpoint(environ: Mapping[str, str] = os.environ) -> str | None:
 def ca_bundle(environ: Mapping[str, str] = os.environ) -> str | None:
     """Return the file of trusted certificates that the environment names, None if none."""
     return next((environ[name] for name in CA_VARIABLES if environ.get(name)), None)
+
+
+def state_directory() -> Path:
+    """Return the user's directory for what is kept between runs (XDG_STATE_HOME on Linux)."""
+    import platformdirs  # noqa: PLC0415  (not needed to parse a location)
+
+    return platformdirs.user_state_path("audiostore")

@@ -22,6 +22,19 @@ class Item:
     filename: str
     """Its name as text; bytes that are no UTF-8 are replaced."""
 
+    @property
+    def identity(self) -> list[str | int]:
+        """What tells this very file, unchanged, from every other; ready for JSON."""
+        file = self.file
+        return [
+            self.filename,
+            file.device,
+            file.inode,
+            file.size_bytes,
+            file.mtime_ns,
+            file.crc32c,
+        ]
+
 
 def take_audio(path: PathLike) -> Item:
     """Look at an audio file.

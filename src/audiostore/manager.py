@@ -1,6 +1,7 @@
 """The library's front door: store an asset, attach artwork, find it, fetch it, delete it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from audiostore import verified
 from audiostore.assets import Assets, Outcome
 from audiostore.cleanup import Cleanup, check_cleanup, clean_up
-from audiostore.config import parse_location, require_configured_bucket
+from audiostore.config import parse_location, require_configured_bucket, state_directory
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError
 from audiostore.events import (
     Attached,
@@ -21,13 +22,14 @@ from audiostore.events import (
 )
 from audiostore.intake import Item, PathLike, take_audio, take_image
 from audiostore.model import BlobInfo, StorageResult
-from audiostore.naming import FilenameGenerator, require_audio_id
+from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
 from audiostore.record import Asset, check_custom_metadata
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
 from audiostore.store import ObjectStore
 from audiostore.stores.opening import open_store
 from audiostore.stores.retrying import RetryingStore
+from audiostore.unfinished import ChosenId, UploadIds
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -70,9 +72,11 @@ class AudioStorageManager:
             ConfigurationError: nothing is configured, or it names no store.
         """
         self._notify = Notifier(on_event)
+        self._ids = UploadIds(None)
         if store is None:
             location = parse_location(bucket_name or require_configured_bucket())
             store = open_store(location, credentials=credentials, project=project)
+            self._ids = UploadIds(state_directory() / "ids")
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
         self._assets = Assets(self._store, self._notify)
 
@@ -126,7 +130,8 @@ class AudioStorageManager:
         Args:
             audio_path: the audio file.
             thumbnail_path: its artwork, if any.
-            audio_id: the id to store it under (a UUID); a new one if None.
+            audio_id: the id to store it under (a UUID). If None, a new one; or that of the same
+                call for the same unchanged files, if it was interrupted.
             metadata: the caller's own keys and values, kept with the audio object.
             cleanup: True deletes the local files once they are stored; "always" deletes them also
                 if storing fails (but not if the call is refused for bad input).
@@ -142,17 +147,25 @@ class AudioStorageManager:
         """
         check_cleanup(cleanup)
         custom = check_custom_metadata(metadata)
-        id_is_new = audio_id is None
-        chosen = FilenameGenerator.generate_audio_id() if id_is_new else require_audio_id(audio_id)
+        if audio_id is not None:
+            require_audio_id(audio_id)
         audio = take_audio(audio_path)
         thumbnail = None if thumbnail_path is None else take_image(thumbnail_path)
-
-        def store() -> Outcome:
-            return self._assets.create(chosen, audio, thumbnail, custom, id_is_new=id_is_new)
-
         items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
-        result = self._store_items(chosen, store, items, cleanup)
-        self._notify(Stored(chosen, result.audio_path or "", result.created))
+        identity = [self.url, custom, *(item.identity for item in items)]
+        with (
+            self._ids.choose(identity)
+            if audio_id is None
+            else nullcontext(ChosenId(audio_id, is_new=False))
+        ) as chosen:
+
+            def store() -> Outcome:
+                return self._assets.create(
+                    chosen.audio_id, audio, thumbnail, custom, id_is_new=chosen.is_new
+                )
+
+            result = self._store_items(chosen.audio_id, store, items, cleanup)
+        self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
     def upload_thumbnail_file(

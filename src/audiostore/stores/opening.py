@@ -2,7 +2,13 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from audiostore.config import BucketLocation, Location, ca_bundle, emulator_endpoint
+from audiostore.config import (
+    BucketLocation,
+    Location,
+    ca_bundle,
+    emulator_endpoint,
+    state_directory,
+)
 from audiostore.store import BucketAdmin, ObjectStore
 
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ def open_store(
     if isinstance(location, BucketLocation):
         from audiostore.stores.gcs.store import GcsStore  # noqa: PLC0415
         from audiostore.stores.gcs.transport import Options  # noqa: PLC0415
+        from audiostore.unfinished import SessionFiles  # noqa: PLC0415
 
         return GcsStore(
             location.bucket,
@@ -34,6 +41,7 @@ def open_store(
             project=project,
             emulator=emulator_endpoint(),
             options=Options(ca_bundle=ca_bundle()),
+            sessions=SessionFiles(state_directory() / "sessions"),
         )
     from audiostore.stores.local import LocalStore  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ from audiostore.stores.gcs.transport import (
     Transfer,
     Transport,
 )
-from audiostore.stores.gcs.upload import CHUNK_BYTES, Sessions, Upload
+from audiostore.stores.gcs.upload import CHUNK_BYTES, Sessions, SessionsInMemory, Upload
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -50,6 +50,7 @@ class GcsStore:
         project: str | None = None,
         emulator: str | None = None,
         options: Options | None = None,
+        sessions: Sessions | None = None,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         """Connect to nothing yet.
@@ -61,6 +62,7 @@ class GcsStore:
             emulator: base URL of an emulator. Requests to it go out unsigned, unless credentials
                 are given.
             options: how connections are made and watched.
+            sessions: where the sessions of resumable uploads are kept; in memory if None.
             chunk_bytes: size of the pieces of a resumable upload, a multiple of 256 KiB.
         """
         if emulator is None:
@@ -70,7 +72,7 @@ class GcsStore:
         self._user_project = project
         self._chunk_bytes = chunk_bytes
         self._transport = Transport(options or Options())
-        self._sessions = Sessions()
+        self._sessions = sessions or SessionsInMemory()
         self.authentication = (
             NoAuthentication()
             if emulator and credentials is None

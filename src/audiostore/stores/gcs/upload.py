@@ -54,8 +54,27 @@ class Wire(Protocol):
         ...
 
 
-class Sessions:
-    """The resumable sessions that are open, by what they write. Lives as long as its store."""
+class Sessions(Protocol):
+    """The resumable sessions that are open, by what they write.
+
+    A URL is a secret: whoever has it can write the object.
+    """
+
+    def get(self, key: str) -> str | None:
+        """Return the URL of the session for this write, None if there is none."""
+        ...
+
+    def remember(self, key: str, url: str) -> None:
+        """Keep the URL."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Drop a session that is finished or gone."""
+        ...
+
+
+class SessionsInMemory:
+    """Sessions that live as long as their store."""
 
     def __init__(self) -> None:
         self._urls: dict[str, str] = {}
@@ -65,7 +84,7 @@ class Sessions:
         return self._urls.get(key)
 
     def remember(self, key: str, url: str) -> None:
-        """Keep the URL, which is a secret: whoever has it can write the object."""
+        """Keep the URL."""
         self._urls[key] = url
 
     def forget(self, key: str) -> None:
@@ -232,8 +251,8 @@ class Upload:
 
     @property
     def _key(self) -> str:
-        identity = {**self._resource(), "size": self.source.size_bytes}
-        return json.dumps([identity, self.if_generation_match], sort_keys=True)
+        size_bytes = self.source.size_bytes
+        return json.dumps([self._start_url("resumable"), self._resource(), size_bytes])
 
     @property
     def _what(self) -> str:
