@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 from audiostore import verified
 from audiostore.assets import Assets, Outcome
@@ -90,6 +90,12 @@ class AudioStorageManager:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an AudioStorageManager holds connections and cannot be sent to another process: "
+            "make one there (one that exists before os.fork works on in the child)"
+        )
 
     def close(self) -> None:
         """Close all connections; the manager is not used after this."""

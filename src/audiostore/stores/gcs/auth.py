@@ -11,6 +11,7 @@ from audiostore.errors import (
     StoreConnectionError,
 )
 from audiostore.stores.gcs.body import BytesBody
+from audiostore.stores.gcs.forking import renew_after_fork
 from audiostore.stores.gcs.transport import Request, Transport
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class GoogleAuthentication:
         self._fetch = _TokenRequest(transport)
         self._lock = threading.Lock()
         self._credentials = credentials
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Make a new lock: another thread may have held the old one."""
+        self._lock = threading.Lock()
 
     def headers(self, method: str, url: str) -> dict[str, str]:
         """Return the headers for a request; a token about to expire is refreshed first."""

@@ -7,7 +7,6 @@ connection turns out to be closed before any byte of an answer is sent again on 
 
 import fcntl
 import logging
-import os
 import selectors
 import socket
 import sys
@@ -25,12 +24,15 @@ from urllib.parse import urlsplit
 import pycurl
 
 from audiostore.errors import StoreConnectionError, StoreTimeoutError
+from audiostore.stores.gcs.brake import BRAKES
+from audiostore.stores.gcs.forking import renew_after_fork
 
 _log = logging.getLogger("audiostore")
 
 _UPLOAD_BUFFER_BYTES = 1 << 20
 _RECEIVE_BUFFER_BYTES = 1 << 18
 _MAX_ANSWER_BYTES = 64 << 20
+_BRAKE_POLL_S = 0.02
 
 
 class Body(Protocol):
@@ -199,8 +201,16 @@ class Transport:
         self._options = options
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
-        self._process = os.getpid()
         self._closed = False
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the thread, which is gone, and the connections, which are the parent's."""
+        self._lock = threading.Lock()
+        if self._loop is not None:
+            _parents.append(self._loop)  # finalising it would close the parent's connections
+            self._loop = None
+        BRAKES.forget()
 
     def send(self, request: Request) -> Response:
         """Send a request and wait for its answer, whatever its status.
@@ -225,24 +235,19 @@ class Transport:
         """Give up what is under way and close all connections."""
         with self._lock:
             loop, self._loop, self._closed = self._loop, None, True
-        if loop is not None and self._process == os.getpid():
+        if loop is not None:
             loop.stop()
 
     def _running(self) -> "_Loop":
         with self._lock:
             if self._closed:
                 raise RuntimeError("this store is closed: make a new one")
-            if self._process != os.getpid():
-                # After a fork the thread is gone and the sockets are the parent's: start afresh,
-                # and keep the old loop from being finalised, which would close its connections.
-                _abandoned.append(self._loop)
-                self._loop, self._process = None, os.getpid()
             if self._loop is None or self._loop.ended:
                 self._loop = _Loop(self._options)
             return self._loop
 
 
-_abandoned: list["_Loop | None"] = []
+_parents: list["_Loop"] = []
 
 
 class _Loop:
@@ -302,6 +307,7 @@ class _Loop:
         else:
             transfer.handle = None
             del self._active[handle]
+            BRAKES.for_url(transfer.request.url).done(transfer.response.status, time.monotonic())
             self._multi.remove_handle(handle)
             handle.reset()
             self._idle.append(handle)
@@ -343,6 +349,8 @@ class _Loop:
         moments = [] if self._deadline is None else [self._deadline]
         if self._active:
             moments.append(self._next_watch)
+        if self._waiting and len(self._active) < self._options.max_connections:
+            moments.append(time.monotonic() + _BRAKE_POLL_S)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _watch(self, now: float) -> None:
@@ -363,12 +371,15 @@ class _Loop:
 
     def _fill(self) -> None:
         while self._waiting and len(self._active) < self._options.max_connections:
+            if not BRAKES.for_url(self._waiting[0].request.url).admit(time.monotonic()):
+                return
             transfer = self._waiting.popleft()
             handle = self._idle.pop() if self._idle else pycurl.Curl()
             try:
                 self._configure(handle, transfer)
             except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
                 handle.close()
+                BRAKES.for_url(transfer.request.url).done(0, time.monotonic())
                 transfer.future.set_exception(error)
                 continue
             transfer.handle = handle
@@ -431,6 +442,8 @@ class _Loop:
             self.ended = True
         while self._actions:
             self._actions.popleft()(self)
+        for transfer in self._active.values():
+            BRAKES.for_url(transfer.request.url).done(0, time.monotonic())
         for transfer in [*self._active.values(), *self._waiting]:
             if not transfer.future.done():
                 transfer.future.set_exception(error)

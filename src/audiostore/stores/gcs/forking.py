@@ -1,0 +1,37 @@
+"""What a child process makes anew after `os.fork`: threads are gone, locks may be held."""
+
+import os
+import weakref
+from typing import Protocol
+
+
+class Forked(Protocol):
+    """Something that a child process inherits in a state that it cannot use."""
+
+    def after_fork(self) -> None:
+        """Begin anew, in the child."""
+        ...
+
+
+class _Registry:
+    def __init__(self) -> None:
+        self._members: weakref.WeakSet[Forked] = weakref.WeakSet()
+        self._is_hooked = False
+
+    def add(self, member: Forked) -> None:
+        if not self._is_hooked:
+            self._is_hooked = True
+            os.register_at_fork(after_in_child=self._tell)
+        self._members.add(member)
+
+    def _tell(self) -> None:
+        for member in list(self._members):
+            member.after_fork()
+
+
+_registry = _Registry()
+
+
+def renew_after_fork(member: Forked) -> None:
+    """Have `member.after_fork` called in every child process, while the member lives."""
+    _registry.add(member)

@@ -1,0 +1,209 @@
+"""Child processes that do one call and may be killed in the middle of it.
+
+`Nursery` starts one fresh interpreter without threads, which forks a child for every call: so a
+kill costs milliseconds. Run as a module, this is that interpreter.
+"""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ROOT = Path(__file__).parent.parent.parent
+OPERATIONS = (
+    "open read write fsync fdatasync link symlink rename replace unlink remove mkdir rmdir utime "
+    "ftruncate truncate chmod fchmod lseek"
+).split()
+_PATIENCE_S = 60.0
+
+
+class Child:
+    """A call that is under way in a process of its own."""
+
+    def __init__(self, nursery: "Nursery", pid: int) -> None:
+        self._nursery = nursery
+        self.pid = pid
+
+    def kill(self) -> None:
+        """End it at once."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> dict[str, Any]:
+        """Wait for its end; {"killed": bool, "value": …, "error": …, "operations": [...]}."""
+        return self._nursery.line()
+
+
+class Nursery:
+    """Makes children."""
+
+    def __init__(self, state_home: Path) -> None:
+        environment = {**os.environ, "XDG_STATE_HOME": str(state_home), "NO_GCE_CHECK": "true"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.child"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._buffer = b""
+        self.state_home = state_home
+
+    def start(self, call: Mapping[str, object]) -> Child:
+        """Start a call; see `perform`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(dict(call)).encode() + b"\n")
+        self._process.stdin.flush()
+        return Child(self, int(self.line()["pid"]))
+
+    def run(self, call: Mapping[str, object]) -> dict[str, Any]:
+        """Start a call and wait for its end."""
+        return self.start(call).wait()
+
+    def line(self) -> dict[str, Any]:
+        """Read one message."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        while b"\n" not in self._buffer:
+            ready, _, _ = select.select([descriptor], [], [], _PATIENCE_S)
+            piece = os.read(descriptor, 1 << 16) if ready else b""
+            if not piece:
+                raise AssertionError("the nursery does not answer")
+            self._buffer += piece
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+# -- in the fresh interpreter ------------------------------------------------------------------
+
+
+def serve() -> None:
+    """Fork a child for every line of standard input."""
+    import audiostore.cli.commands  # noqa: F401, PLC0415
+    from audiostore.stores.gcs import store  # noqa: F401, PLC0415
+    from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
+    from tests.faults import broken  # noqa: F401, PLC0415
+
+    for line in sys.stdin.buffer:
+        call = json.loads(line)
+        receiver, sender = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(receiver)
+            try:
+                answer = perform(call)
+            except BaseException as error:  # noqa: BLE001
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            os.write(sender, json.dumps(answer).encode())
+            os._exit(0)
+        os.close(sender)
+        _say({"pid": pid})
+        answered = b""
+        while piece := os.read(receiver, 1 << 16):
+            answered += piece
+        os.close(receiver)
+        _, status = os.waitpid(pid, 0)
+        answer = json.loads(answered) if answered else {}
+        _say({"killed": os.WIFSIGNALED(status), **answer})
+
+
+def _say(message: Mapping[str, object]) -> None:
+    data = json.dumps(dict(message)).encode() + b"\n"
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def perform(call: dict[str, Any]) -> dict[str, Any]:
+    """Do one call, counting file operations, and die at the one that was asked for.
+
+    `call`: "do" (upload, attach, delete), "url" of a server or "root" of a directory, "audio",
+    "cover", "id", "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the
+    file operation, from 1), "die" ("before", "after").
+    """
+    from audiostore import AudioStorageManager, LocalStore  # noqa: PLC0415
+    from audiostore.stores.gcs import upload  # noqa: PLC0415
+    from tests.faults import broken  # noqa: PLC0415
+    from tests.faults.rig import QUICK, gcs  # noqa: PLC0415
+
+    if "one_request_bytes" in call:
+        upload.ONE_REQUEST_BYTES = call["one_request_bytes"]
+    if "break" in call:
+        getattr(broken, call["break"])()
+    store = gcs(call["url"]) if "url" in call else LocalStore(Path(call["root"]))
+    with AudioStorageManager(store=store, retry_config=QUICK) as manager:
+        done = _count_operations(call.get("die_at"), call.get("die", "before"))
+        result = _call(manager, call)
+        return {"value": result, "operations": list(done)}
+
+
+def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
+    cleanup = call.get("cleanup", True)
+    match call["do"]:
+        case "upload":
+            result = manager.upload_audio_with_thumbnail(
+                call["audio"], call.get("cover"), audio_id=call["id"], cleanup=cleanup
+            )
+        case "attach":
+            result = manager.upload_thumbnail_file(call["cover"], call["id"], cleanup=cleanup)
+        case _:
+            manager.delete(call["id"])
+            return {}
+    return {
+        "created": result.created,
+        "warnings": list(result.warnings),
+        "audio": result.audio.generation if result.audio else None,
+        "thumbnail": result.thumbnail.generation if result.thumbnail else None,
+    }
+
+
+def _count_operations(die_at: int | None, die: str) -> list[str]:
+    done: list[str] = []
+
+    def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            number = len(done) + 1
+            done.append(name)
+            if number == die_at and die == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                if number == die_at and die == "after":
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        return call
+
+    for name in OPERATIONS:
+        setattr(os, name, counted(name, getattr(os, name)))
+    fcntl.flock = counted("flock", fcntl.flock)
+    return done
+
+
+if __name__ == "__main__":
+    serve()

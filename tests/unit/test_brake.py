@@ -1,0 +1,82 @@
+"""One brake for a host: thousands of uploads do not hammer a bucket that is overloaded."""
+
+import threading
+
+from google.api_core import exceptions
+
+from audiostore.source import BytesSource
+from audiostore.store import BlobSpec
+from audiostore.stores.gcs.brake import LONGEST_PAUSE_S, Brake
+from audiostore.stores.gcs.store import GcsStore
+from tests.gcs_server import StrictServer, faults
+
+
+def test_an_open_brake_admits_all() -> None:
+    brake = Brake()
+    assert all(brake.admit(0.0) for _ in range(200))
+
+
+def test_a_refusal_halves_what_may_be_under_way_and_pauses() -> None:
+    brake = Brake()
+    for _ in range(64):
+        brake.admit(0.0)
+    brake.done(503, 1.0)
+    for _ in range(63):  # sent before: one refusal, not sixty-four
+        brake.done(503, 1.0)
+
+    assert not brake.admit(1.0)
+    admitted = sum(brake.admit(1.0 + 1.5 * LONGEST_PAUSE_S) for _ in range(64))
+    assert admitted == 32
+
+
+def test_refusals_in_a_row_close_it_to_one_at_a_time() -> None:
+    brake = Brake()
+    now = 0.0
+    for _ in range(20):
+        now += 1.5 * LONGEST_PAUSE_S
+        assert brake.admit(now)
+        brake.done(429, now)
+    now += 1.5 * LONGEST_PAUSE_S
+    assert [brake.admit(now), brake.admit(now)] == [True, False]
+
+
+def test_success_opens_it_again() -> None:
+    brake = Brake()
+    brake.admit(0.0)
+    brake.done(503, 0.0)
+    for _ in range(40):
+        assert brake.admit(10.0)
+        brake.done(200, 10.0)
+    assert sum(brake.admit(10.0) for _ in range(100)) > 30
+
+
+def test_an_overloaded_bucket_is_asked_seldom_and_served_once_it_recovers() -> None:
+    with StrictServer("bucket") as server:
+        store = GcsStore("bucket", emulator=server.url)
+        refusing = server.fault(faults.any_upload, faults.respond(503), times=None)
+        stop = threading.Event()
+        stored: list[str] = []
+
+        def upload(number: int) -> None:
+            while not stop.is_set():
+                try:
+                    spec = BlobSpec(f"object-{number}", "a/b")
+                    stored.append(store.put(spec, BytesSource(b"bytes")).name)
+                except exceptions.ServiceUnavailable:
+                    continue  # at once: nothing but the brake holds it back
+                return
+
+        threads = [threading.Thread(target=upload, args=(n,)) for n in range(50)]
+        for thread in threads:
+            thread.start()
+        stop.wait(1.0)
+        asked = len(server.requests)
+        refusing.cancel()
+        for thread in threads:
+            thread.join(20)
+        stop.set()
+        store.close()
+
+    assert len(stored) == 50
+    # Unbraked, 50 threads ask thousands of times a second.
+    assert asked < 200

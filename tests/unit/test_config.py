@@ -1,0 +1,129 @@
+"""Which store is meant."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from audiostore.config import (
+    BucketLocation,
+    DirectoryLocation,
+    ca_bundle,
+    configured_bucket,
+    emulator_endpoint,
+    parse_location,
+    require_configured_bucket,
+)
+from audiostore.errors import ConfigurationError
+from audiostore.stores.local import LocalStore
+
+
+@pytest.mark.parametrize(
+    "url", ["my-bucket", "gs://my-bucket", "gs://my-bucket/", "my-bucket/", "gs://my-bucket///"]
+)
+def test_a_bucket_is_named_plainly_or_by_url(url: str) -> None:
+    assert parse_location(url) == BucketLocation("my-bucket")
+
+
+@pytest.mark.parametrize("name", ["abc", "a.b-c_d.e", "0numbers9", "b", "a" * 63, "x." * 100 + "com"])
+def test_valid_bucket_names_pass(name: str) -> None:
+    assert parse_location(name) == BucketLocation(name)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "gs://", "/", "gs://my-bucket/folder", "My-Bucket", "a b", "bucket\n", "-a", "a-", ".a"]
+    + ["s3://bucket", "https://storage.googleapis.com/b", "/some/dir", "./dir", "bück", "a" * 300],
+)
+def test_what_is_no_bucket_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not a bucket: give"):
+        parse_location(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///some/dir", "/some/dir"),
+        ("file:///some/dir/", "/some/dir"),
+        ("file://localhost/some/dir", "/some/dir"),
+        ("file:/some/dir", "/some/dir"),
+        ("file:///with%20space%23%3F%25", "/with space#?%"),
+        ("file:///Z%C3%BCrich/\u5317", "/Zürich/\u5317"),
+        ("file:///", "/"),
+    ],
+)
+def test_a_directory_is_named_by_url(url: str, path: str) -> None:
+    assert parse_location(url) == DirectoryLocation(Path(path))
+
+
+@pytest.mark.parametrize("url", ["file:", "file:relative", "file://host/dir", "file://relative"])
+def test_what_is_no_local_directory_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="write file:///absolute/path"):
+        parse_location(url)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="BUG: what stands behind # or ? is dropped: another directory is used"
+)
+@pytest.mark.parametrize("url", ["file:///music#1", "file:///music?x", "file:///mu\nsic"])
+def test_no_part_of_a_url_is_dropped_silently(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_location(url)
+
+
+@pytest.mark.xfail(strict=True, reason="BUG: urlsplit's own ValueError escapes")
+def test_a_url_that_is_none_at_all_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError):
+        parse_location("file://[oops/dir")
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "a#b?c%d", "Zürich 🎵", "100%25", "a\nb"])
+def test_the_url_of_a_local_store_leads_back_to_it(name: str, tmp_path: Path) -> None:
+    assert parse_location(LocalStore(tmp_path / name).url) == DirectoryLocation(tmp_path / name)
+
+
+@pytest.mark.xfail(strict=True, reason="BUG: percent-encoded bytes that are no UTF-8 are replaced")
+def test_the_url_of_a_local_store_leads_back_even_if_it_is_no_utf8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    assert parse_location(LocalStore(path).url) == DirectoryLocation(path)
+
+
+def test_the_environment_names_the_bucket() -> None:
+    assert configured_bucket({"GCS_BUCKET_NAME": "b"}) == "b"
+    assert require_configured_bucket({"GCS_BUCKET_NAME": "b"}) == "b"
+    for environ in ({}, {"GCS_BUCKET_NAME": ""}):
+        assert configured_bucket(environ) is None
+        with pytest.raises(ConfigurationError, match="set GCS_BUCKET_NAME"):
+            require_configured_bucket(environ)
+
+
+def test_the_environment_is_read_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCS_BUCKET_NAME", "first")
+    assert configured_bucket() == "first"
+    monkeypatch.setenv("GCS_BUCKET_NAME", "second")
+    assert configured_bucket() == "second"
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "localhost:9")
+    assert emulator_endpoint() == "http://localhost:9"
+
+
+@pytest.mark.parametrize(
+    ("value", "endpoint"),
+    [
+        ("localhost:4443", "http://localhost:4443"),
+        ("http://localhost:4443", "http://localhost:4443"),
+        ("https://fake:1/", "https://fake:1"),
+        ("", None),
+        ("/", None),
+    ],
+)
+def test_the_environment_names_the_emulator(value: str, endpoint: str | None) -> None:
+    assert emulator_endpoint({"STORAGE_EMULATOR_HOST": value}) == endpoint
+    assert emulator_endpoint({}) is None
+
+
+def test_the_environment_names_the_certificates_curl_first() -> None:
+    assert ca_bundle({}) is None
+    assert ca_bundle({"REQUESTS_CA_BUNDLE": "/r"}) == "/r"
+    assert ca_bundle({"REQUESTS_CA_BUNDLE": "/r", "SSL_CERT_FILE": "/s"}) == "/s"
+    assert ca_bundle({"CURL_CA_BUNDLE": "/c", "SSL_CERT_FILE": "/s"}) == "/c"
+    assert ca_bundle({"CURL_CA_BUNDLE": "", "SSL_CERT_FILE": "/s"}) == "/s"

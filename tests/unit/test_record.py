@@ -1,0 +1,251 @@
+"""What the objects of an asset say of each other, and what a reader makes of it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from audiostore.errors import InvalidMetadataError
+from audiostore.model import BlobInfo
+from audiostore.record import (
+    MAX_METADATA_BYTES,
+    OWN_KEYS,
+    assemble,
+    belongs_to_audio,
+    came_with_audio,
+    check_custom_metadata,
+    file_metadata,
+    is_committed_audio,
+    is_replacement,
+    names_thumbnail,
+    replaces,
+    thumbnail_reference,
+    waits_for_audio,
+)
+from audiostore.source import BytesSource
+
+ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+OTHER_ID = "00000000-0000-4000-8000-000000000000"
+SOUND = BytesSource(b"sound")
+COVER = BytesSource(b"cover")
+
+
+def blob(
+    name: str, source: BytesSource, generation: int, kind: str, **metadata: str | None
+) -> BlobInfo:
+    own = file_metadata(ID, kind, name.rpartition("/")[2], source, {})
+    return BlobInfo(
+        name=name,
+        size_bytes=source.size_bytes,
+        content_type="a/b",
+        crc32c=source.crc32c,
+        generation=generation,
+        metageneration=1,
+        storage_class="STANDARD",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        metadata={k: v for k, v in {**own, **metadata}.items() if v is not None},
+    )
+
+
+def audio(thumbnail: BlobInfo | None = None, **metadata: str | None) -> BlobInfo:
+    reference = thumbnail_reference(thumbnail)
+    return blob(f"audio/{ID}/audio.mp3", SOUND, 100, "audio", **{**reference, **metadata})
+
+
+def cover(generation: int = 50, ext: str = "jpg", **metadata: str | None) -> BlobInfo:
+    return blob(f"audio/{ID}/thumbnail.{ext}", COVER, generation, "thumbnail", **metadata)
+
+
+# -- the commit record -------------------------------------------------------------------------
+
+
+def test_without_audio_there_is_no_asset() -> None:
+    assert assemble(ID, []) is None
+    assert assemble(ID, [cover()]) is None
+
+
+def test_audio_alone_is_an_asset() -> None:
+    asset = assemble(ID, iter([audio()]))
+    assert asset is not None
+    assert (asset.audio, asset.thumbnail, asset.thumbnail_missing) == (audio(), None, False)
+
+
+def test_audio_brings_the_thumbnail_that_it_names() -> None:
+    asset = assemble(ID, [audio(cover()), cover()])
+    assert asset is not None
+    assert asset.thumbnail == cover()
+    assert not asset.thumbnail_missing
+
+
+def test_a_thumbnail_that_is_not_named_is_no_part() -> None:
+    asset = assemble(ID, [audio(), cover()])
+    assert asset is not None
+    assert (asset.thumbnail, asset.thumbnail_missing) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [cover(51), cover(50, "png"), replace(cover(), crc32c="AAAAAA==")],
+    ids=["generation", "name", "content"],
+)
+def test_another_thumbnail_than_the_named_one_is_missing(other: BlobInfo) -> None:
+    asset = assemble(ID, [audio(cover()), other])
+    assert asset is not None
+    assert (asset.thumbnail, asset.thumbnail_missing) == (None, True)
+
+
+def test_of_several_thumbnails_the_named_one_counts() -> None:
+    asset = assemble(ID, [cover(60, "jpg"), cover(70, "png"), audio(cover(50, "webp"))])
+    assert asset is not None
+    assert asset.thumbnail_missing
+    asset = assemble(ID, [cover(60, "jpg"), audio(cover(70, "png")), cover(70, "png")])
+    assert asset is not None
+    assert asset.thumbnail == cover(70, "png")
+
+
+def test_a_replacement_counts_before_the_audio_was_told() -> None:
+    present = assemble(ID, [audio(cover()), cover()])
+    assert present is not None
+    successor = cover(200, **replaces(present))
+    asset = assemble(ID, [audio(cover()), successor])
+    assert asset is not None
+    assert asset.thumbnail == successor
+    assert is_replacement(successor, present)
+    told = assemble(ID, [audio(successor), successor])
+    assert told is not None
+    assert told.thumbnail == successor
+
+
+def test_a_replacement_of_another_audio_or_thumbnail_does_not_count() -> None:
+    for keys in (
+        {"audio_generation": "99", "replaces_generation": "50"},
+        {"audio_generation": "100", "replaces_generation": "49"},
+        {"audio_generation": "100"},
+        {"replaces_generation": "50"},
+    ):
+        asset = assemble(ID, [audio(cover()), cover(200, **keys)])
+        assert asset is not None
+        assert asset.thumbnail_missing
+
+
+def test_a_replacement_under_another_name_does_not_count_until_it_is_named() -> None:
+    present = assemble(ID, [audio(cover()), cover()])
+    assert present is not None
+    successor = cover(200, "png", **replaces(present))
+    for folder in ([audio(cover()), cover(), successor], [successor, cover(), audio(cover())]):
+        asset = assemble(ID, folder)
+        assert asset is not None
+        assert asset.thumbnail == cover()
+
+
+def test_of_two_audio_objects_the_older_one_counts() -> None:
+    younger = replace(audio(), name=f"audio/{ID}/audio.flac", generation=101)
+    for folder in ([audio(), younger], [younger, audio()]):
+        asset = assemble(ID, folder)
+        assert asset is not None
+        assert asset.audio == audio()
+
+
+def test_of_two_audio_objects_of_one_instant_all_readers_choose_the_same() -> None:
+    twin = replace(audio(), name=f"audio/{ID}/audio.flac")
+    found = [assemble(ID, folder) for folder in ([audio(), twin], [twin, audio()])]
+    assert found[0] is not None
+    assert found[0].audio == twin
+    assert found[0] == found[1]
+
+
+# -- what is no commit record ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        replace(audio(), size_bytes=4),
+        replace(audio(), crc32c="AAAAAA=="),
+        replace(audio(), metadata={}),
+        replace(audio(), name=f"audio/{ID}/other.mp3"),
+        replace(audio(), name=f"audio/{OTHER_ID}/audio.mp3"),
+        replace(audio(), name=f"x/audio/{ID}/audio.mp3"),
+        replace(cover(), name=f"audio/{ID}/thumbnail.mp3"),
+        audio(audio_id=None),
+        audio(audio_id=OTHER_ID),
+        audio(crc32c=None),
+        audio(file_size=None),
+        audio(file_size="5.0"),
+    ],
+)
+def test_a_foreign_or_damaged_object_is_no_commit_record(damaged: BlobInfo) -> None:
+    assert not is_committed_audio(damaged)
+    assert assemble(ID, [damaged, cover()]) is None
+    asset = assemble(ID, [damaged, replace(audio(), generation=900)])
+    assert asset is not None
+    assert asset.audio.generation == 900
+
+
+def test_a_reference_is_all_of_its_keys() -> None:
+    assert names_thumbnail(audio(cover()), cover())
+    assert names_thumbnail(audio(), None)
+    assert not names_thumbnail(audio(cover()), None)
+    assert not names_thumbnail(audio(), cover())
+    assert not names_thumbnail(audio(cover(), thumbnail_crc32c=None), cover())
+
+
+def test_artwork_says_what_it_was_made_for() -> None:
+    waiting, together = cover(), cover(**belongs_to_audio(SOUND))
+    assert waits_for_audio(waiting)
+    assert not waits_for_audio(together)
+    assert not waits_for_audio(cover(audio_generation="100"))
+    assert not waits_for_audio(audio())
+    assert not waits_for_audio(cover(file_type=None))
+    assert came_with_audio(together, SOUND)
+    assert not came_with_audio(together, BytesSource(b"another sound"))
+    assert not came_with_audio(waiting, SOUND)
+
+
+# -- the caller's metadata ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", sorted(OWN_KEYS))
+def test_our_own_keys_are_refused_in_any_case(key: str) -> None:
+    for written in (key, key.upper(), key.title()):
+        with pytest.raises(InvalidMetadataError, match="writes itself"):
+            check_custom_metadata({written: "x"})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"": "x"}, {"  ": "x"}, {"a\nb": "x"}, {"a\0": "x"}, {"a": "\ud800"}, {"\udc80": "x"}]
+    + [{"a": 1}, {"a": None}, {"a": b"x"}, {1: "x"}],
+)
+def test_what_is_no_text_is_refused(bad: dict[str, str]) -> None:
+    with pytest.raises(InvalidMetadataError):
+        check_custom_metadata(bad)
+
+
+def test_good_metadata_is_copied() -> None:
+    given = {"Title": "Süß\n🎵", "empty": ""}
+    checked = check_custom_metadata(given)
+    assert checked == given
+    assert checked is not given
+    assert check_custom_metadata(None) == {}
+
+
+def test_ours_win_over_the_callers() -> None:
+    metadata = file_metadata(ID, "audio", "a.mp3", SOUND, {"audio_id": "forged", "title": "x"})
+    assert metadata["audio_id"] == ID
+    assert metadata["title"] == "x"
+
+
+def test_a_reference_always_finds_room() -> None:
+    room = 0
+    while True:
+        try:
+            metadata = file_metadata(ID, "audio", "a.mp3", SOUND, {"k": "x" * (room + 1)})
+        except InvalidMetadataError as error:
+            assert "shorten the values" in str(error)  # noqa: PT017
+            break
+        room += 1
+    longest = replace(cover(2**63), name=f"audio/{ID}/thumbnail.{'x' * 16}")
+    metadata |= thumbnail_reference(longest)
+    size = sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items())
+    assert MAX_METADATA_BYTES - 50 < size <= MAX_METADATA_BYTES
