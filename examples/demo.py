@@ -1,6 +1,7 @@
 """Stores every example, lists them, fetches all back and compares: what `make demo` runs.
 
-Only the command line is used, as a stranger would. The ids are made from the file names, so that
+Only the command line is used, as a stranger would. With GCS_BUCKET_NAME set, it stores there; else
+in a directory beside the examples. The ids are made from the file names, so that
 a second run finds everything stored already and stores nothing twice.
 """
 
@@ -23,9 +24,7 @@ def audiostore(*arguments: str, show: bool = True) -> str:
     """Run one command of audiostore and return what it printed."""
     if show:
         print(f"$ audiostore {shlex.join(arguments)}", flush=True)
-    configured = "GCS_BUCKET_NAME" in os.environ
-    bucket = () if configured else ("--bucket", STORE.joinpath("store").as_uri())
-    command = [sys.executable, "-m", "audiostore", *bucket, *arguments]
+    command = [sys.executable, "-m", "audiostore", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -36,6 +35,8 @@ def cover_of(track: Path) -> Path | None:
 
 def main() -> int:
     """Run the demonstration; return 0 if every byte came back."""
+    bucket = os.environ.setdefault("GCS_BUCKET_NAME", STORE.joinpath("store").as_uri())
+    print(f"$ export GCS_BUCKET_NAME={bucket}\n")
     originals: dict[str, tuple[Path, Path | None]] = {}
     for track in sorted(p for p in EXAMPLES.iterdir() if p.suffix in AUDIO):
         audio_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"audiostore/examples/{track.name}"))

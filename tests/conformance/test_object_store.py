@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -67,10 +67,10 @@ def put(
     *,
     over: int = 0,
     content_type: str = "audio/mpeg",
-    **metadata: str,
+    metadata: Mapping[str, str] | None = None,
 ) -> BlobInfo:
     return store.put(
-        BlobSpec(name, content_type, metadata), BytesSource(data), if_generation_match=over
+        BlobSpec(name, content_type, metadata or {}), BytesSource(data), if_generation_match=over
     )
 
 
@@ -88,7 +88,7 @@ def names(store: ObjectStore, prefix: str = "", start_after: str = "") -> list[s
 
 def test_put_returns_what_was_stored(store: ObjectStore) -> None:
     before = datetime.now(UTC)
-    blob = put(store, colour="blue")
+    blob = put(store, metadata={"colour": "blue"})
     assert blob.name == NAME
     assert blob.size_bytes == len(DATA)
     assert blob.content_type == "audio/mpeg"
@@ -108,7 +108,7 @@ def test_put_returns_what_was_stored(store: ObjectStore) -> None:
 def test_put_refuses_to_overwrite(store: ObjectStore) -> None:
     first = put(store)
     with pytest.raises(PreconditionFailedError):
-        put(store, data=b"other", lost="yes")
+        put(store, data=b"other", metadata={"lost": "yes"})
     assert store.stat(NAME) == first
     assert read(store, first) == DATA
 
@@ -121,8 +121,10 @@ def test_put_refuses_to_overwrite_even_with_the_same_content(store: ObjectStore)
 
 
 def test_put_replaces_the_generation_that_is_named(store: ObjectStore) -> None:
-    first = put(store, old="yes")
-    second = put(store, data=b"new bytes", over=first.generation, content_type="x/y", new="yes")
+    first = put(store, metadata={"old": "yes"})
+    second = put(
+        store, data=b"new bytes", over=first.generation, content_type="x/y", metadata={"new": "yes"}
+    )
     assert second.generation > first.generation
     assert second.metageneration == 1
     assert store.stat(NAME) == second
@@ -161,7 +163,7 @@ def test_same_content_gets_another_generation_each_time(store: ObjectStore) -> N
 
 
 def test_zero_bytes_are_an_object_like_any_other(store: ObjectStore) -> None:
-    blob = put(store, data=b"", colour="blue")
+    blob = put(store, data=b"", metadata={"colour": "blue"})
     assert blob.size_bytes == 0
     assert blob.crc32c == "AAAAAA=="
     assert store.stat(NAME) == blob
@@ -186,7 +188,7 @@ def test_any_name_is_kept_exactly(store: ObjectStore, name: str) -> None:
 
 
 def test_metadata_is_kept_exactly(store: ObjectStore) -> None:
-    blob = put(store, **ODD_METADATA)
+    blob = put(store, metadata=ODD_METADATA)
     assert dict(blob.metadata) == ODD_METADATA
     assert dict(store.stat(NAME).metadata) == ODD_METADATA
     assert [dict(b.metadata) for b in store.list("")] == [ODD_METADATA]
@@ -198,7 +200,7 @@ def test_metadata_is_kept_exactly(store: ObjectStore) -> None:
 def test_metadata_may_fill_all_of_its_room(store: ObjectStore) -> None:
     metadata = {f"key{i}": "ü" * 500 for i in range(8)} | {"last": "x" * 120}
     assert 8000 < sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items()) <= 8192
-    blob = put(store, **metadata)
+    blob = put(store, metadata=metadata)
     assert dict(store.stat(NAME).metadata) == metadata
     assert dict(store.copy(blob, "copy").metadata) == metadata
 
@@ -328,7 +330,7 @@ def test_a_large_object_goes_up_in_a_session_all_the_same(
 ) -> None:
     monkeypatch.setattr(upload, "ONE_REQUEST_BYTES", 1000)
     data = DATA * 60  # several chunks of 256 KiB
-    blob = put(store, data=data, **ODD_METADATA)
+    blob = put(store, data=data, metadata=ODD_METADATA)
     assert blob.crc32c == BytesSource(data).crc32c
     assert dict(store.stat(NAME).metadata) == ODD_METADATA
     assert read(store, blob) == data
@@ -373,8 +375,27 @@ def test_list_is_in_the_order_of_the_bytes_of_names(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize(
     "prefix",
-    ["", "a", "a-", "ab", "ab/", "au", "audio", "audio/", "audio/1", "audio/1/", "audio/1/t", "z"]
-    + ["audio/10/audio.mp3", "é", "nothing", "audio//", "/", "audio/3/", "~"],
+    [
+        "",
+        "a",
+        "a-",
+        "ab",
+        "ab/",
+        "au",
+        "audio",
+        "audio/",
+        "audio/1",
+        "audio/1/",
+        "audio/1/t",
+        "z",
+        "audio/10/audio.mp3",
+        "é",
+        "nothing",
+        "audio//",
+        "/",
+        "audio/3/",
+        "~",
+    ],
 )
 def test_list_gives_what_begins_with_the_prefix(store: ObjectStore, prefix: str) -> None:
     fill(store)
@@ -398,8 +419,21 @@ def test_list_gives_nothing_that_is_shorter_than_the_prefix(
 
 @pytest.mark.parametrize(
     "after",
-    [*LISTED, "A", "audio/1", "audio/1/", "audio/1/b", "audio/11", "audio/", "audio.", "a/", "zzz"]
-    + ["\U0010ffff", "z\uffef", " "],
+    [
+        *LISTED,
+        "A",
+        "audio/1",
+        "audio/1/",
+        "audio/1/b",
+        "audio/11",
+        "audio/",
+        "audio.",
+        "a/",
+        "zzz",
+        "\U0010ffff",
+        "z\uffef",
+        " ",
+    ],
 )
 def test_list_starts_behind_a_name_whether_it_exists_or_not(store: ObjectStore, after: str) -> None:
     fill(store)
@@ -528,7 +562,7 @@ def test_an_empty_store_lists_nothing(store: ObjectStore) -> None:
 
 
 def test_update_merges_and_removes_keys_and_leaves_the_bytes(store: ObjectStore) -> None:
-    blob = put(store, keep="1", change="2", drop="3")
+    blob = put(store, metadata={"keep": "1", "change": "2", "drop": "3"})
     updated = store.update(blob, {"change": "two", "drop": None, "add": "4", "absent": None})
     assert dict(updated.metadata) == {"keep": "1", "change": "two", "add": "4"}
     assert updated == replace(
@@ -563,7 +597,7 @@ def test_update_refuses_another_generation(store: ObjectStore) -> None:
 
 
 def test_copy_keeps_content_type_and_metadata(store: ObjectStore) -> None:
-    blob = put(store, **ODD_METADATA)
+    blob = put(store, metadata=ODD_METADATA)
     copied = store.copy(blob, "trash/copy.mp3")
     assert copied.name == "trash/copy.mp3"
     assert copied.content_type == blob.content_type
@@ -588,7 +622,7 @@ def test_copy_takes_the_metadata_that_the_object_has_now(
                 strict=True, reason="BUG: LocalStore.copy takes the caller's outdated metadata"
             )
         )
-    blob = put(store, colour="red")
+    blob = put(store, metadata={"colour": "red"})
     store.update(blob, {"colour": "blue", "new": "key"})
     assert dict(store.copy(blob, "copy").metadata) == {"colour": "blue", "new": "key"}
 
@@ -606,7 +640,10 @@ def test_copy_refuses_to_overwrite(store: ObjectStore) -> None:
 
 
 def test_copy_replaces_the_generation_that_is_named(store: ObjectStore) -> None:
-    blob, other = put(store, colour="blue"), put(store, "other", b"other", colour="red")
+    blob, other = (
+        put(store, metadata={"colour": "blue"}),
+        put(store, "other", b"other", metadata={"colour": "red"}),
+    )
     copied = store.copy(blob, "other", if_generation_match=other.generation)
     assert copied.generation > other.generation
     assert read(store, copied) == DATA
@@ -685,7 +722,7 @@ def race(count: int, step: Callable[[int], BlobInfo | None]) -> list[BlobInfo]:
 
 def test_of_sixteen_creators_one_wins(store: ObjectStore) -> None:
     def create(number: int) -> BlobInfo:
-        return put(store, data=bytes([number]) * 10_000, writer=str(number))
+        return put(store, data=bytes([number]) * 10_000, metadata={"writer": str(number)})
 
     (winner,) = race(16, create)
     assert store.stat(NAME) == winner
@@ -775,14 +812,16 @@ def test_of_eight_deleters_one_wins(store: ObjectStore) -> None:
 
 
 def test_readers_see_old_or_new_never_a_mixture(store: ObjectStore) -> None:
-    blob = put(store, data=b"\0" * 50_000, version="0")
+    blob = put(store, data=b"\0" * 50_000, metadata={"version": "0"})
     done: list[bool] = []
 
     def replace_often(_: int) -> None:
         present = blob
         for version in range(1, 25):
             data = bytes([version]) * (50_000 + version)
-            present = put(store, data=data, over=present.generation, version=str(version))
+            present = put(
+                store, data=data, over=present.generation, metadata={"version": str(version)}
+            )
         done.append(True)
 
     def read_often(_: int) -> None:

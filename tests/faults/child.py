@@ -116,6 +116,8 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             os.close(receiver)
+            if call.get("stopped"):
+                os.kill(os.getpid(), signal.SIGSTOP)
             try:
                 answer = perform(call)
             except BaseException as error:  # noqa: BLE001
@@ -123,6 +125,8 @@ def serve() -> None:
             os.write(sender, json.dumps(answer).encode())
             os._exit(0)
         os.close(sender)
+        if call.get("stopped"):
+            os.waitpid(pid, os.WUNTRACED)  # it stands still now
         _say({"pid": pid})
         answered = b""
         while piece := os.read(receiver, 1 << 16):

@@ -95,8 +95,9 @@ class Proxy:
                 self._sockets += [client, upstream]
                 trouble = self._troubles.pop(0) if self._troubles else None
                 self.connections += 1
-            self._run(self._pump, client, upstream, "up", trouble)
-            self._run(self._pump, upstream, client, "down", trouble)
+            dead = threading.Event()
+            self._run(self._pump, client, upstream, "up", trouble, dead)
+            self._run(self._pump, upstream, client, "down", trouble, dead)
 
     def _pump(
         self,
@@ -104,6 +105,7 @@ class Proxy:
         target: socket.socket,
         direction: str,
         trouble: Trouble | None,
+        dead: threading.Event,
     ) -> None:
         if trouble is not None and trouble.direction != direction:
             trouble = None
@@ -112,7 +114,7 @@ class Proxy:
             while not self._ended.is_set():
                 left = trouble.after - passed if trouble else _PIECE
                 if trouble is not None and left <= 0:
-                    trouble = self._befall(trouble, source, target)
+                    trouble = self._befall(trouble, source, target, dead)
                     continue
                 piece = source.recv(min(_PIECE, left))
                 if not piece:
@@ -123,11 +125,17 @@ class Proxy:
                     self._ended.wait(len(piece) / self._rate)
         except OSError:
             pass
+        if dead.is_set():
+            return  # a farewell would come before the reset
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
     def _befall(
-        self, trouble: Trouble, source: socket.socket, target: socket.socket
+        self,
+        trouble: Trouble,
+        source: socket.socket,
+        target: socket.socket,
+        dead: threading.Event,
     ) -> Trouble | None:
         self.met.append(trouble)
         if trouble.kind == "flip":
@@ -137,24 +145,19 @@ class Proxy:
         if trouble.kind == "stall":
             self._ended.wait(30)
         if trouble.kind == "rst":
+            dead.set()
+            with self._lock:
+                self._sockets = [s for s in self._sockets if s not in (source, target)]
             for sock in (source, target):
+                # Close sends the reset once the other thread has left recv().
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                with self._lock:
-                    self._sockets.remove(sock)
-            # Closed while another thread reads it, a socket sends its reset only if told to stop.
-            for sock in (source, target):
-                _reset(sock)
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RD)
+            time.sleep(0.002)
+            source.close()
+            target.close()
         else:
             for sock in (source, target):
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
         raise OSError(trouble.kind)
-
-
-def _reset(sock: socket.socket) -> None:
-    # connect() to AF_UNSPEC dissolves a TCP connection at once, with an RST, even if another
-    # thread is inside recv().
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RD)
-    time.sleep(0.001)
-    sock.close()

@@ -113,6 +113,7 @@ def reader_of(server: StrictServer, **headers: str) -> BucketReader:
 def assert_whole(server: StrictServer, files: Files, result: StorageResult | None = None) -> None:
     """See that the asset is there, complete, right, and stored exactly once."""
     settled(server)
+    server.clear_faults()
     things = reader_of(server).things()
     truth = {ID: Truth(files.audio_bytes, (files.cover_bytes,), must_be_there=True)}
     assets = check(things, truth, {})
@@ -130,6 +131,7 @@ def assert_whole(server: StrictServer, files: Files, result: StorageResult | Non
 def assert_nothing(server: StrictServer, files: Files) -> None:
     """See that nothing is visible and the local files are as they were."""
     settled(server)
+    server.clear_faults()
     assert check(reader_of(server).things(), {}, files.originals) == {}
     assert files.both_kept()
 

@@ -25,15 +25,33 @@ def test_a_bucket_is_named_plainly_or_by_url(url: str) -> None:
     assert parse_location(url) == BucketLocation("my-bucket")
 
 
-@pytest.mark.parametrize("name", ["abc", "a.b-c_d.e", "0numbers9", "b", "a" * 63, "x." * 100 + "com"])
+@pytest.mark.parametrize(
+    "name", ["abc", "a.b-c_d.e", "0numbers9", "b", "a" * 63, "x." * 100 + "com"]
+)
 def test_valid_bucket_names_pass(name: str) -> None:
     assert parse_location(name) == BucketLocation(name)
 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "gs://", "/", "gs://my-bucket/folder", "My-Bucket", "a b", "bucket\n", "-a", "a-", ".a"]
-    + ["s3://bucket", "https://storage.googleapis.com/b", "/some/dir", "./dir", "bück", "a" * 300],
+    [
+        "",
+        "gs://",
+        "/",
+        "gs://my-bucket/folder",
+        "My-Bucket",
+        "a b",
+        "bucket\n",
+        "-a",
+        "a-",
+        ".a",
+        "s3://bucket",
+        "https://storage.googleapis.com/b",
+        "/some/dir",
+        "./dir",
+        "bück",
+        "a" * 300,
+    ],
 )
 def test_what_is_no_bucket_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a bucket: give"):

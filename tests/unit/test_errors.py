@@ -1,10 +1,11 @@
 """The tree of errors is what its docstring draws."""
 
+import builtins
 import inspect
 import re
-from builtins import __dict__ as builtin_names
 
 import pytest
+from google.api_core.exceptions import GoogleAPICallError
 
 from audiostore import errors
 from audiostore.stores.gcs import answers
@@ -26,7 +27,7 @@ def test_the_drawing_is_complete() -> None:
 def test_every_error_is_ours_and_the_builtin_that_it_refines(name: str) -> None:
     kind = DEFINED[name]
     assert kind.__mro__[1] is errors.AudioStoreError
-    assert issubclass(kind, builtin_names[DRAWN[name]])
+    assert issubclass(kind, vars(builtins)[DRAWN[name]])
     assert str(kind("what failed")) == "what failed"
 
 
@@ -39,11 +40,7 @@ def test_every_error_says_what_it_means(name: str) -> None:
     ("status", "kind"),
     [(404, errors.BlobNotFoundError), (412, errors.PreconditionFailedError), (408, TimeoutError)],
 )
-def test_what_the_bucket_answers_is_ours_and_googles(
-    status: int, kind: type[Exception]
-) -> None:
-    from google.api_core.exceptions import GoogleAPICallError
-
+def test_what_the_bucket_answers_is_ours_and_googles(status: int, kind: type[Exception]) -> None:
     body = b'{"error": {"message": "No such object: b/x"}}'
     error = answers.error_of(Response(status, {}, body), "gs://b/x", of_object=True)
     assert isinstance(error, kind)

@@ -44,7 +44,9 @@ CONTENT_TYPES = {
 def id3(size: int, *, footer: bool = False) -> bytes:
     flags = 0x10 if footer else 0
     tag = b"ID3\x04\0" + bytes([flags, size >> 21 & 127, size >> 14 & 127, size >> 7 & 127])
-    return tag + bytes([size & 127]) + b"\xff" * size + (b"3DI\x04\0\x10\0\0\0\0" if footer else b"")
+    return (
+        tag + bytes([size & 127]) + b"\xff" * size + (b"3DI\x04\0\x10\0\0\0\0" if footer else b"")
+    )
 
 
 def test_the_examples_cover_every_extension() -> None:
@@ -71,7 +73,7 @@ def test_no_format_passes_for_another(extension: str, other: str) -> None:
     if extension == other:
         assert recognise_audio("a" + extension, BytesIO(AUDIO[other]))
         return
-    with pytest.raises(UnsupportedFormatError, match="as its name says: it is .* data"):
+    with pytest.raises(UnsupportedFormatError, match=r"as its name says: it is .* data"):
         recognise_audio("a" + extension, BytesIO(AUDIO[other]))
 
 
@@ -128,7 +130,9 @@ def test_a_tag_that_claims_more_than_there_is_is_refused_without_reading_it() ->
         recognise_audio("a.mp3", BytesIO(huge))
 
 
-@pytest.mark.parametrize("head", [b"ID3", b"ID3\x04\0\0\0\0\0", b"ID3\x04\0\0\x80\0\0\0" + MP3, b""])
+@pytest.mark.parametrize(
+    "head", [b"ID3", b"ID3\x04\0\0\0\0\0", b"ID3\x04\0\0\x80\0\0\0" + MP3, b""]
+)
 def test_a_broken_tag_is_refused(head: bytes) -> None:
     with pytest.raises(UnsupportedFormatError):
         recognise_audio("a.mp3", BytesIO(head))

@@ -253,9 +253,7 @@ def test_damaged_metadata_hides_the_object_and_says_so(
 
 @pytest.mark.xfail(strict=True, reason="BUG: metadata of a wrong type is handed on as it is")
 @pytest.mark.parametrize("field", ["metadata", "crc32c", "metageneration", "content_type"])
-def test_metadata_of_a_wrong_type_is_damaged_too(
-    store: LocalStore, root: Path, field: str
-) -> None:
+def test_metadata_of_a_wrong_type_is_damaged_too(store: LocalStore, root: Path, field: str) -> None:
     blob = put(store)
     path = root / hidden(blob)
     path.write_text(json.dumps({**json.loads(path.read_text()), field: None}))
@@ -499,7 +497,7 @@ def test_the_note_on_a_fault_is_true(
                 put(store, name)
             except OSError as error:
                 if any("nothing was committed" in note for note in error.__notes__):
-                    assert name not in names(store)  # noqa: PT017
+                    assert name not in names(store)
 
 
 def test_a_fault_during_update_changes_nothing(

@@ -1,6 +1,7 @@
 """The layout of a bucket."""
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,13 +59,14 @@ def test_another_kind_of_file_is_refused() -> None:
 
 @pytest.mark.parametrize("bad", ["", ID.upper(), ID + "\n", f"{{{ID}}}", ID.replace("-", ""), None])
 def test_a_malformed_id_is_refused_everywhere(bad: str) -> None:
-    for call in (
+    calls: tuple[Callable[[], str], ...] = (
         lambda: require_audio_id(bad),
         lambda: FilenameGenerator.generate_blob_name(bad, "a.mp3"),
         lambda: FilenameGenerator.generate_thumbnail_blob_name(bad),
         lambda: FileOrganizer.get_folder_structure(bad)["root"],
         lambda: FileOrganizer.get_expected_files(bad)["audio"],
-    ):
+    )
+    for call in calls:
         with pytest.raises(InvalidAudioIdError, match="is not a UUID"):
             call()
 

@@ -123,7 +123,9 @@ def test_a_replacement_of_another_audio_or_thumbnail_does_not_count() -> None:
         {"audio_generation": "100"},
         {"replaces_generation": "50"},
     ):
-        asset = assemble(ID, [audio(cover()), cover(200, **keys)])
+        asset = assemble(
+            ID, [audio(cover()), replace(cover(200), metadata={**cover(200).metadata, **keys})]
+        )
         assert asset is not None
         assert asset.thumbnail_missing
 
@@ -214,8 +216,18 @@ def test_our_own_keys_are_refused_in_any_case(key: str) -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"": "x"}, {"  ": "x"}, {"a\nb": "x"}, {"a\0": "x"}, {"a": "\ud800"}, {"\udc80": "x"}]
-    + [{"a": 1}, {"a": None}, {"a": b"x"}, {1: "x"}],
+    [
+        {"": "x"},
+        {"  ": "x"},
+        {"a\nb": "x"},
+        {"a\0": "x"},
+        {"a": "\ud800"},
+        {"\udc80": "x"},
+        {"a": 1},
+        {"a": None},
+        {"a": b"x"},
+        {1: "x"},
+    ],
 )
 def test_what_is_no_text_is_refused(bad: dict[str, str]) -> None:
     with pytest.raises(InvalidMetadataError):

@@ -115,7 +115,7 @@ def test_a_change_while_reading_is_noticed_before_the_last_bytes(
             reader.seek(0)
             reader.seek(offset)
             received = offset
-        with pytest.raises(SourceChangedError):
+        with pytest.raises(SourceChangedError):  # noqa: PT012
             while piece := reader.read(1000):
                 received += len(piece)
     assert received < len(DATA)

@@ -52,6 +52,8 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and leaving."""
+        if message.endswith("required: COMMAND"):
+            message = "no command is given"
         raise UsageError(f"{message}; see '{self.prog} --help'")
 
 

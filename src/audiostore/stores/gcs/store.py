@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from audiostore.errors import StoreConnectionError
-from audiostore.model import BlobInfo
+from audiostore.model import BlobInfo, with_metadata
 from audiostore.source import Source
 from audiostore.store import BlobReader, BlobSpec, Finding, TransferListener
 from audiostore.stores.gcs.admin import diagnose
@@ -169,7 +169,10 @@ class GcsStore:
             fields=_FIELDS,
         )
         response = self._call_json("PATCH", url, {"metadata": dict(metadata)})
-        return self._blob(response, blob.name)
+        if response.status != 200:
+            raise error_of(response, self.uri(blob.name), of_object=True)
+        # Both preconditions held, so this is what it says now (fake-gcs-server's answer does not).
+        return with_metadata(blob, metadata)
 
     def copy(self, source: BlobInfo, target: str, *, if_generation_match: int = 0) -> BlobInfo:
         """Copy an object (see `ObjectStore.copy`); large ones take several requests."""

@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from audiostore.cli import main
+from tests.gcs_server import StrictServer
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MP3 = EXAMPLES / "morning-in-c.mp3"
+COVER = EXAMPLES / "morning-in-c.jpg"
+FLAC = EXAMPLES / "Lied für Ümläute.flac"
+COMMAND = [sys.executable, "-m", "audiostore"]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home and an empty working directory; no configuration."""
+    for name in ("GCS_BUCKET_NAME", "STORAGE_EMULATOR_HOST", "NO_COLOR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "home"
+    (tmp_path / "cwd").mkdir()
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.chdir(tmp_path / "cwd")
+    return folder
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A directory store, configured in the environment."""
+    url = (tmp_path / "store").as_uri()
+    monkeypatch.setenv("GCS_BUCKET_NAME", url)
+    return url
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
+    """A bucket on the strict server, configured in the environment."""
+    with StrictServer("bucket") as running:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", running.url)
+        monkeypatch.setenv("GCS_BUCKET_NAME", "bucket")
+        yield running
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run the real command; its input is not a terminal."""
+
+    def call(*args: str | Path, env: dict[str, str] | None = None) -> object:
+        return subprocess.run(
+            [*COMMAND, *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+
+    return call  # type: ignore[return-value]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Call `main` in this process: exit code, stdout, stderr."""
+
+    def call_main(*args: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", Path(os.devnull).open())  # noqa: SIM115
+        try:
+            code = main([str(arg) for arg in args])
+        finally:
+            sys.stdin.close()
+        return (code, *capsys.readouterr())
+
+    return call_main

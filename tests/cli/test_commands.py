@@ -1,0 +1,296 @@
+"""The many small cases, in this process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audiostore import LocalStore
+from audiostore.manager import AudioStorageManager
+from tests.cli.conftest import COVER, FLAC, MP3, Call
+
+UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+COMMANDS = ("put", "get", "show", "list", "rm", "doctor", "completion")
+
+
+def _put(call: Call, *args: str | Path) -> str:
+    code, out, err = call("put", *args)
+    assert (code, err) == (0, "")
+    return out.splitlines()[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(call: Call, command: str) -> None:
+    code, out, err = call(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"example:\n  audiostore {command}" in out
+
+
+def test_help_lists_exit_codes_and_environment(call: Call) -> None:
+    code, out, _ = call("--help")
+    assert code == 0
+    for word in (*COMMANDS, "130", "GCS_BUCKET_NAME", "STORAGE_EMULATOR_HOST", "NO_COLOR"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("code", "args"),
+    [
+        (2, []),
+        (2, ["nonsense"]),
+        (2, ["list", "--nonsense"]),
+        (2, ["put"]),
+        (2, ["put", "missing.mp3"]),
+        (2, ["put", str(MP3), "--thumbnail", "missing.jpg"]),
+        (2, ["put", str(COVER)]),
+        (2, ["put", "."]),
+        (2, ["put", str(MP3), "--id", "x"]),
+        (2, ["put", str(MP3), "--meta", "x"]),
+        (2, ["put", str(MP3), "--meta", "=x"]),
+        (2, ["put", str(MP3), "--meta", "a=1", "--meta", "a=2"]),
+        (2, ["put", str(MP3), "--meta", "crc32c=x"]),
+        (2, ["get", "x"]),
+        (2, ["get", UNKNOWN, "--part", "cover"]),
+        (2, ["get", UNKNOWN, "-o", "-", "--json"]),
+        (3, ["get", UNKNOWN]),
+        (3, ["show", UNKNOWN]),
+        (3, ["rm", UNKNOWN]),
+        (2, ["rm", UNKNOWN, "x"]),
+        (2, ["list", "--bucket", ""]),
+        (2, ["list", "--bucket", "no bucket"]),
+        (2, ["doctor", "--bucket", "file:relative"]),
+        (2, ["completion", "fish"]),
+    ],
+)
+def test_a_failure_is_one_line_with_its_code(
+    call: Call, bucket: str, code: int, args: list[str]
+) -> None:
+    got, out, err = call(*args)
+    assert (got, out) == (code, "")
+    assert err.startswith("audiostore: error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_another_file_under_an_id_is_a_conflict(call: Call, bucket: str) -> None:
+    audio_id = _put(call, MP3)
+    code, _, err = call("put", FLAC, "--id", audio_id)
+    assert code == 1
+    assert "use another id" in err
+    assert call("put", MP3, "--id", audio_id)[0] == 0
+
+
+def test_a_traceback_is_shown_only_with_debug(call: Call, bucket: str) -> None:
+    assert "Traceback" not in call("show", UNKNOWN)[2]
+    for args in (("--debug", "show", UNKNOWN), ("show", UNKNOWN, "--debug")):
+        code, _, err = call(*args)
+        assert code == 3
+        assert "Traceback" in err
+        assert err.splitlines()[-1].startswith("audiostore: error: no asset")
+
+
+def test_a_bug_is_told_in_one_line(
+    call: Call, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("oops\nand more")
+
+    monkeypatch.setattr(AudioStorageManager, "get", broken)
+    code, _, err = call("show", UNKNOWN)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "unexpected KeyError" in err
+    assert "--debug" in err
+
+
+def test_options_count_before_and_behind_the_command(call: Call, tmp_path: Path) -> None:
+    url = (tmp_path / "elsewhere").as_uri()
+    audio_id = _put(call, MP3, "--bucket", url)
+    for args in (
+        ("--bucket", url, "--json", "show", audio_id),
+        ("show", audio_id, "--json", "--bucket", url),
+        ("--bucket", url, "show", "--json", audio_id),
+    ):
+        code, out, _ = call(*args)
+        assert code == 0
+        assert json.loads(out)["audio_id"] == audio_id
+
+
+def test_the_flag_beats_the_environment(call: Call, bucket: str, tmp_path: Path) -> None:
+    _put(call, MP3, "--bucket", (tmp_path / "elsewhere").as_uri())
+    assert call("list") == (0, "", "")
+    assert "named by --bucket" in call("doctor", "--bucket", (tmp_path / "x").as_uri())[1]
+
+
+def test_whatever_is_printed_can_be_json(call: Call, bucket: str) -> None:
+    code, out, _ = call("put", MP3, "--thumbnail", COVER, "--json")
+    assert code == 0
+    stored = json.loads(out)
+    audio_id = stored["audio_id"]
+    assert stored["created"] is True
+    got = json.loads(call("get", audio_id, "--json")[1])
+    assert got["path"] == "morning-in-c.mp3"
+    assert got["size_bytes"] == MP3.stat().st_size
+    assert all(json.loads(line)["ok"] for line in call("doctor", "--json")[1].splitlines())
+    assert json.loads(call("rm", audio_id, "--json")[1]) == {"audio_id": audio_id, "deleted": True}
+
+
+def test_doctor_works_without_a_bucket(call: Call) -> None:
+    code, out, err = call("doctor")
+    assert (code, err) == (0, "")
+    assert "the default, as neither --bucket nor GCS_BUCKET_NAME is given" in out
+
+
+def test_rm_deletes_the_known_ones_and_tells_of_the_others(call: Call, bucket: str) -> None:
+    first, second = _put(call, MP3), _put(call, FLAC)
+    code, _, err = call("rm", first, UNKNOWN, second)
+    assert (code, err.count("\n")) == (3, 1)
+    assert call("list")[1] == ""
+
+
+def test_cleanup_deletes_the_local_files(call: Call, bucket: str) -> None:
+    Path("a.mp3").write_bytes(MP3.read_bytes())
+    Path("a.jpg").write_bytes(COVER.read_bytes())
+    _put(call, "a.mp3", "--thumbnail", "a.jpg", "--cleanup")
+    assert list(Path().iterdir()) == []
+
+
+def test_a_warning_is_told_off_a_terminal_too(call: Call, bucket: str) -> None:
+    audio_id = _put(call, MP3)
+    code, _, err = call("put", MP3, "--id", audio_id, "--meta", "a=b")
+    assert code == 0
+    assert err.startswith(f"audiostore: warning: {audio_id}: stored already, with other metadata")
+
+
+def test_get_refuses_to_overwrite_what_was_not_named(call: Call, bucket: str) -> None:
+    audio_id = _put(call, MP3)
+    Path("morning-in-c.mp3").write_text("mine")
+    for args in ((), ("-o", ".")):
+        code, out, err = call("get", audio_id, *args)
+        assert (code, out) == (1, "")
+        assert "exists and was not touched" in err
+    assert Path("morning-in-c.mp3").read_text() == "mine"
+    assert call("get", audio_id, "-o", "morning-in-c.mp3")[0] == 0
+    assert Path("morning-in-c.mp3").read_bytes() == MP3.read_bytes()
+    assert [p.name for p in Path().iterdir()] == ["morning-in-c.mp3"]
+
+
+def test_get_never_follows_or_replaces_a_link_by_default(call: Call, bucket: str) -> None:
+    audio_id = _put(call, MP3)
+    Path("morning-in-c.mp3").symlink_to("nowhere")
+    assert call("get", audio_id)[0] == 1
+    assert not Path("nowhere").exists()
+
+
+def test_get_writes_into_a_pipe_instead_of_replacing_it(call: Call, bucket: str) -> None:
+    audio_id = _put(call, MP3)
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        assert call("get", audio_id, "-o", "pipe")[0] == 0
+        assert reader.communicate(timeout=10)[0] == MP3.read_bytes()
+    assert Path("pipe").is_fifo()
+
+
+def test_get_wants_the_directory_that_it_is_given(call: Call, bucket: str) -> None:
+    audio_id = _put(call, MP3)
+    code, _, err = call("get", audio_id, "-o", "missing/")
+    assert code == 2
+    assert "no directory" in err
+    assert call("get", audio_id, "-o", "missing/a.mp3")[0] == 1
+
+
+HOSTILE = "\x1b]0;pwned\x07\x1b[2J\n\u202egpm\x9b1m🎵.mp3"
+
+
+def test_a_hostile_name_cannot_move_the_terminal(call: Call, bucket: str) -> None:
+    Path(HOSTILE).write_bytes(MP3.read_bytes())
+    audio_id = _put(call, HOSTILE)
+    outputs = [call("list")[1], call("show", audio_id)[1], call("list", "--json")[1]]
+    assert len(outputs[0].splitlines()) == 1
+    assert "🎵" in outputs[0]
+    outputs.append(call("get", audio_id)[1])
+    outputs.append(call("get", audio_id)[2])  # exists now
+    Path("wrong\x1b[2J\n.mp3").write_text("x")
+    outputs.append(call("put", "wrong\x1b[2J\n.mp3")[2])
+    outputs.append(call("put", "missing\x1b[2J\n.mp3")[2])
+    outputs.append(call("get", "\x1b[2J\n")[2])
+    outputs.append(call("\x1b[2J\n")[2])
+    for output in outputs:
+        assert output
+        assert not set(output) & set("\x1b\x07\x9b\u202e\r"), output
+    assert all(output.count("\n") == 1 for output in outputs if output is not outputs[1])
+
+
+@pytest.mark.parametrize(
+    ("original", "name"),
+    [
+        ("../../etc/passwd.mp3", "passwd.mp3"),
+        ("..\\..\\evil.mp3", "evil.mp3"),
+        ("/abs/song.MP3", "song.MP3"),
+        ("..", "{id}.mp3"),
+        (".", "{id}.mp3"),
+        ("", "{id}.mp3"),
+        ("a/", "{id}.mp3"),
+        (".bashrc", "{id}.mp3"),
+        (".mp3", "{id}.mp3"),
+        ("run.sh", "run.sh.mp3"),
+        ("-rf.mp3", "_rf.mp3"),
+        ("a\0b\nc.mp3", "a_b_c.mp3"),
+        ("x" * 300 + ".mp3", "{id}.mp3"),
+        ("\ud800.mp3", "_.mp3"),
+        ("日本\u3000語 🎵.mp3", "日本\u3000語 🎵.mp3"),
+    ],
+)
+def test_get_makes_a_harmless_name_of_any(
+    call: Call, bucket: str, tmp_path: Path, original: str, name: str
+) -> None:
+    audio_id = _put(call, MP3)
+    store = LocalStore(tmp_path / "store")
+    (info,) = (tmp_path / "store" / "audio" / audio_id).glob(".audio.mp3.*.json")
+    fields = json.loads(info.read_text())
+    fields["metadata"]["original_filename"] = original
+    info.write_text(json.dumps(fields))
+    assert store.stat(f"audio/{audio_id}/audio.mp3").metadata["original_filename"] == original
+    code, out, err = call("get", audio_id)
+    assert (code, err) == (0, "")
+    assert out == name.format(id=audio_id) + "\n"
+    assert [p.name for p in Path().iterdir()] == [name.format(id=audio_id)]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_prints_a_script(call: Call, shell: str) -> None:
+    code, out, err = call("completion", shell)
+    assert (code, err) == (0, "")
+    assert "audiostore" in out
+    assert "thumbnail" in out
+
+
+def test_the_script_completes_in_bash(call: Call) -> None:
+    script = call("completion", "bash")[1]
+    Path("complete.sh").write_text(
+        f"{script}\nCOMP_WORDS=(audiostore do) COMP_CWORD=1\n"
+        "_shtab_audiostore\necho ${COMPREPLY[@]}\n"
+    )
+    done = subprocess.run(
+        ["bash", "complete.sh"], capture_output=True, text=True, timeout=10, check=False
+    )
+    assert done.stdout == "doctor\n", done.stderr
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    heavy = ("platformdirs", "shtab", "audiostore.manager", "pycurl", "google", "dataclasses")
+    program = (
+        "import sys; from audiostore.cli import main; main([sys.argv[1]]); "
+        f"print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
+    )
+    for option in ("--help", "--version"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, option],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+        assert done.stderr == "[]\n"

@@ -1,0 +1,141 @@
+"""What is seen on a terminal, and what a Ctrl-C does."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tests.cli.conftest import COMMAND, COVER, MP3, Run
+from tests.gcs_server import StrictServer, faults
+
+
+def _on_terminal(*args: str | Path, typed: bytes = b"", **env: str) -> tuple[int, str]:
+    """Run the command on a pseudo-terminal; return its exit code and all that it showed."""
+    control, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, args)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, **env},
+    )
+    os.close(terminal)
+    try:
+        os.write(control, typed)
+        shown = b""
+        with suppress(OSError):  # EIO: the command has left
+            while piece := os.read(control, 65536):
+                shown += piece
+        return process.wait(30), shown.decode()
+    finally:
+        os.close(control)
+        process.kill()
+        process.wait()
+
+
+def _long_mp3() -> Path:
+    path = Path("long.mp3")
+    path.write_bytes(MP3.read_bytes() * 40)
+    return path
+
+
+def test_progress_is_drawn_on_a_terminal_only(run: Run, server: StrictServer) -> None:
+    server.fault(faults.any_upload, faults.throttle(8e6), times=None)
+    code, shown = _on_terminal("put", _long_mp3(), "--thumbnail", COVER)
+    assert code == 0
+    drawn = re.findall(r"\raudio\.mp3  [\d.]+ [KM]?i?B of 6\.7 MiB  \d+%", shown)
+    assert 1 <= len(drawn) <= 25
+    assert re.search(r"MiB/s", shown)
+    # The line is wiped out before the result stands there.
+    assert re.search(r"\r +\r[0-9a-f]{8}-[0-9a-f-]{27}\r\n", shown)
+    assert "\x1b" not in shown
+    assert run("put", _long_mp3()).stderr == ""
+
+
+def test_a_retry_is_told_on_a_terminal_only(run: Run, server: StrictServer) -> None:
+    server.fault(faults.any_upload, faults.respond(503))
+    code, shown = _on_terminal("put", MP3)
+    assert code == 0
+    assert "audiostore: note: store gs://bucket/audio/" in shown
+    assert "trying again in" in shown
+    server.fault(faults.any_upload, faults.respond(503))
+    assert run("put", MP3).stderr == ""
+
+
+def test_colour_only_where_it_is_welcome(bucket: str) -> None:
+    assert "\x1b[31merror\x1b[0m" in _on_terminal("show", "x")[1]
+    assert "\x1b" not in _on_terminal("show", "x", NO_COLOR="1")[1]
+    assert "\x1b" not in _on_terminal("show", "x", TERM="dumb")[1]
+
+
+def test_rm_asks_on_a_terminal(run: Run, bucket: str) -> None:
+    audio_id = run("put", MP3).stdout.splitlines()[0]
+    code, shown = _on_terminal("rm", audio_id, typed=b"n\n")
+    assert code == 1
+    assert "morning-in-c.mp3" in shown
+    assert "nothing was deleted" in shown
+    assert run("show", audio_id).returncode == 0
+    assert _on_terminal("rm", audio_id, typed=b"y\n")[0] == 0
+    assert run("show", audio_id).returncode == 3
+
+
+def test_rm_does_not_ask_when_told_so(run: Run, bucket: str) -> None:
+    audio_id = run("put", MP3).stdout.splitlines()[0]
+    code, shown = _on_terminal("rm", audio_id, "--yes")
+    assert code == 0
+    assert "[y/N]" not in shown
+
+
+def test_get_does_not_fill_a_terminal_with_bytes(run: Run, bucket: str) -> None:
+    audio_id = run("put", MP3).stdout.splitlines()[0]
+    code, shown = _on_terminal("get", audio_id, "-o", "-")
+    assert code == 2
+    assert "standard output is a terminal" in shown
+
+
+def _interrupted(server: StrictServer, *args: str | Path) -> tuple[int, str, float]:
+    """Run a command until the server holds it, press Ctrl-C, and wait for its end."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # not inherited as ignored
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, args)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        deadline = time.monotonic() + 15
+        while not server.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+        return process.returncode, stderr, time.monotonic() - start
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_ctrl_c_ends_a_stalled_put_and_says_how_to_go_on(run: Run, server: StrictServer) -> None:
+    stalled = server.fault(faults.upload_of("audio.mp3"), faults.stall_after(60))
+    code, stderr, elapsed_s = _interrupted(server, "put", MP3, "--thumbnail", COVER)
+    assert code == 130
+    assert elapsed_s < 2
+    assert stderr.count("\n") == 1
+    command = re.search(r"audiostore: interrupted: .* same command again with (--id) (\S+)", stderr)
+    assert command
+    stalled.cancel()
+    again = run("put", MP3, "--thumbnail", COVER, *command.groups())
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[0] == command[2]
+
+
+def test_ctrl_c_ends_a_stalled_list(server: StrictServer) -> None:
+    server.fault(faults.listing, faults.stall(60))
+    code, stderr, elapsed_s = _interrupted(server, "list")
+    assert (code, stderr.count("\n")) == (130, 1)
+    assert elapsed_s < 2

@@ -1,0 +1,214 @@
+"""Rows 1-4, 19, 20: what the server answers instead of doing it."""
+
+import time
+from pathlib import Path
+
+import pytest
+from google.api_core import exceptions
+
+from audiostore import Retried, RetryConfig
+from tests.assets import BUCKET
+from tests.faults.rig import (
+    AUDIO,
+    ID,
+    ONCE,
+    Files,
+    assert_nothing,
+    assert_whole,
+    gcs,
+    in_sessions,
+    managing,
+    uploads,
+)
+from tests.gcs_server import StrictServer, faults
+
+WAYS = pytest.mark.parametrize("way", ["one request", "session"])
+
+
+@pytest.fixture(autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "way" in request.fixturenames and request.getfixturevalue("way") == "session":
+        in_sessions(monkeypatch)
+
+
+@pytest.mark.row(1)
+@WAYS
+@pytest.mark.parametrize(
+    "when",
+    [faults.any_upload, faults.upload_of("audio."), faults.upload_of("thumbnail"), faults.listing],
+    ids=["any upload", "audio", "thumbnail", "listing"],
+)
+def test_an_upload_outlasts_503_three_times(
+    server: StrictServer, files: Files, when: faults.Matcher, way: str
+) -> None:
+    rule = server.fault(when, faults.respond(503), times=3)
+
+    with managing(server) as manager:
+        result = manager.upload_audio_with_thumbnail(
+            files.audio, files.cover, audio_id=ID, cleanup=True
+        )
+
+    assert rule.fired == 3
+    assert result.created
+    assert_whole(server, files, result)
+    assert not files.audio.exists()
+    assert not files.cover.exists()
+
+
+@pytest.mark.row(1)
+@pytest.mark.parametrize("which", range(3))
+def test_each_chunk_of_a_session_outlasts_503_three_times(
+    server: StrictServer, files: Files, which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_sessions(monkeypatch)
+    server.fault(faults.session_chunk, faults.respond(503), times=3, after=which)
+
+    with managing(server) as manager:
+        result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+
+    assert_whole(server, files, result)
+
+
+@pytest.mark.row(2)
+@WAYS
+@pytest.mark.parametrize("part", ["audio.", "thumbnail"])
+def test_503_for_ever_ends_in_an_error_and_keeps_the_files(
+    server: StrictServer, files: Files, part: str, way: str
+) -> None:
+    rule = server.fault(faults.upload_of(part), faults.respond(503), times=None)
+
+    with managing(server) as manager, pytest.raises(exceptions.ServiceUnavailable) as raised:
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
+
+    assert rule.fired == 5  # as often as the configuration says, not more
+    assert "attempt 5" in "".join(raised.value.__notes__)
+    assert_nothing(server, files)
+
+
+@pytest.mark.row(2)
+def test_attempts_do_not_multiply_when_chunks_fail_for_ever(
+    server: StrictServer, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_sessions(monkeypatch)
+    server.fault(
+        faults.session_chunk | faults.status_query, faults.respond(503), times=None, after=1
+    )
+
+    with managing(server) as manager, pytest.raises(exceptions.ServiceUnavailable):
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+
+    # One chunk is taken, then the budget of five is spent: a chunk, four status queries.
+    assert uploads(server).count("session_chunk") + uploads(server).count("session_status") == 6
+    assert_nothing(server, files)
+
+
+@pytest.mark.row(3)
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_retry_after_is_waited_for(
+    server: StrictServer, files: Files, status: int, form: str
+) -> None:
+    at_least = 1.0
+    text = "1"
+    if form == "date":
+        at_least = 0.2  # the date has whole seconds: between one and two from now
+        moment = time.gmtime(time.time() + 2)
+        text = time.strftime("%a, %d %b %Y %H:%M:%S GMT", moment)
+    server.fault(faults.upload_of("audio."), faults.respond(status, {"Retry-After": text}))
+    times: list[float] = []
+    server.on_request = lambda request: (
+        times.append(time.monotonic()) if request.name == AUDIO else None
+    )
+
+    with managing(server) as manager:
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+
+    assert len(times) == 2
+    assert times[1] - times[0] >= at_least
+    assert_whole(server, files)
+
+
+@pytest.mark.row(4)
+@WAYS
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 504])
+def test_an_answer_that_may_pass_is_retried(
+    server: StrictServer, files: Files, status: int, way: str
+) -> None:
+    seen: list[Retried] = []
+    server.fault(faults.any_upload, faults.respond(status), times=2, after=1)
+
+    with managing(
+        server, on_event=lambda e: seen.append(e) if isinstance(e, Retried) else None
+    ) as manager:
+        result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+
+    assert len(seen) == 2
+    assert_whole(server, files, result)
+
+
+@pytest.mark.row(19)
+@WAYS
+def test_403_is_told_at_once_with_what_to_do(
+    server: StrictServer, files: Files, way: str
+) -> None:
+    server.denied.add("storage.objects.create")
+
+    with managing(server) as manager, pytest.raises(exceptions.Forbidden) as raised:
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
+
+    assert len(uploads(server)) == 1
+    assert "roles/storage.objectUser" in "".join(raised.value.__notes__)
+    assert "storage.objects.create" in str(raised.value)
+    assert_nothing(server, files)
+
+
+@pytest.mark.row(19)
+def test_403_in_the_middle_of_a_session_is_told_at_once(
+    server: StrictServer, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_sessions(monkeypatch)
+    rule = server.fault(faults.session_chunk, faults.respond(403), times=None, after=1)
+
+    with managing(server) as manager, pytest.raises(exceptions.Forbidden) as raised:
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
+
+    assert rule.fired == 1
+    assert "roles/storage.objectUser" in "".join(raised.value.__notes__)
+    assert_nothing(server, files)
+
+
+@pytest.mark.row(20)
+@pytest.mark.parametrize("explicit", [True, False], ids=["explicit id", "new id"])
+def test_a_bucket_that_does_not_exist_is_told_at_once(
+    server: StrictServer, files: Files, explicit: bool
+) -> None:
+    store = gcs(server)
+    store.bucket = "nowhere"
+    from audiostore import AudioStorageManager  # noqa: PLC0415
+
+    with (
+        AudioStorageManager(store=store, retry_config=RetryConfig(5, 0.01, 0.02)) as manager,
+        pytest.raises(exceptions.NotFound) as raised,
+    ):
+        manager.upload_audio_with_thumbnail(
+            files.audio, files.cover, audio_id=ID if explicit else None, cleanup=True
+        )
+
+    assert len(server.requests) == 1
+    assert "create the bucket" in "".join(raised.value.__notes__)
+    assert files.both_kept()
+
+
+@pytest.mark.row(2)
+@pytest.mark.parametrize("kind", ["upload", "list"])
+def test_one_attempt_means_one_request(
+    server: StrictServer, files: Files, kind: str, tmp_path: Path
+) -> None:
+    matcher = faults.listing if kind == "list" else faults.any_upload
+    rule = server.fault(matcher, faults.respond(503), times=None)
+
+    with managing(server, retry=ONCE) as manager, pytest.raises(exceptions.ServiceUnavailable):
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+
+    assert rule.fired == 1
+    assert server.objects(BUCKET) == []

@@ -1,0 +1,170 @@
+"""The store in a directory does what the store in memory does, whatever is done to both."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+)
+
+from audiostore.errors import BlobNotFoundError, PreconditionFailedError
+from audiostore.model import BlobInfo
+from audiostore.source import BytesSource
+from audiostore.store import BlobSpec, ObjectStore
+from audiostore.stores.local import LocalStore
+from audiostore.stores.memory import MemoryStore
+
+# No name is a folder of another: a directory cannot hold both (see the docs of the local store).
+NAMES = ["a/1", "a/2", "a-b", "a.b/c", "ab", "b/1/x", "b/1/y", "b/10/x", "é/ü"]
+PREFIXES = ["", "a", "a/", "a.", "b/1", "b/1/", "b/1/x", "é", "zz", "a//"]
+names = st.sampled_from(NAMES)
+contents = st.sampled_from([b"", b"x", b"data" * 50, b"\0" * 3000])
+metadata = st.dictionaries(st.sampled_from("kqü"), st.sampled_from(["", "1", "\n🎵"]))
+changes = st.dictionaries(st.sampled_from("kqü"), st.sampled_from([None, "", "2"]), min_size=1)
+
+Pair = tuple[BlobInfo, BlobInfo]
+Made = Pair | MultipleResults[Pair]
+"""The same object, as either store described it at some time."""
+
+
+def described(blob: BlobInfo) -> tuple[object, ...]:
+    """All that must be equal in both stores."""
+    return (
+        *(blob.name, blob.size_bytes, blob.crc32c, blob.md5_hash, blob.content_type),
+        *(blob.metageneration, blob.storage_class, dict(blob.metadata)),
+    )
+
+
+class Model(RuleBasedStateMachine):
+    blobs: Bundle[Pair] = Bundle("blobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="audiostore-model-"))
+        self.local = LocalStore(self.folder)
+        self.memory = MemoryStore()
+        self.stores: tuple[ObjectStore, ObjectStore] = (self.local, self.memory)
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    def both(
+        self, step: Callable[[ObjectStore, int], BlobInfo], *, copying: bool = False
+    ) -> Pair | None:
+        """Do it to both; the same must come of it."""
+        outcomes: list[BlobInfo | type[Exception]] = []
+        for side, store in enumerate(self.stores):
+            try:
+                outcomes.append(step(store, side))
+            except (BlobNotFoundError, PreconditionFailedError) as error:
+                outcomes.append(type(error))
+        one, two = outcomes
+        if isinstance(one, BlobInfo) and isinstance(two, BlobInfo):
+            assert described(one) == described(two)
+            return one, two
+        # Of a copy whose source and whose target are both wrong, either may be said.
+        either = copying and not isinstance(one, BlobInfo) and not isinstance(two, BlobInfo)
+        assert either or one == two
+        return None
+
+    @rule(target=blobs, name=names, data=contents, keys=metadata)
+    def create(self, name: str, data: bytes, keys: dict[str, str]) -> Made:
+        spec = BlobSpec(name, "x/y", keys)
+        pair = self.both(lambda store, _: store.put(spec, BytesSource(data)))
+        return pair or multiple()
+
+    @rule(target=blobs, over=blobs, data=contents, keys=metadata)
+    def replace(self, over: Pair, data: bytes, keys: dict[str, str]) -> Made:
+        spec = BlobSpec(over[0].name, "x/z", keys)
+        pair = self.both(
+            lambda store, side: store.put(
+                spec, BytesSource(data), if_generation_match=over[side].generation
+            )
+        )
+        return pair or multiple()
+
+    @rule(target=blobs, blob=blobs, keys=changes)
+    def update(self, blob: Pair, keys: dict[str, str | None]) -> Made:
+        pair = self.both(lambda store, side: store.update(blob[side], keys))
+        return pair or multiple()
+
+    @rule(target=blobs, blob=blobs, name=names)
+    def copy(self, blob: Pair, name: str) -> Made:
+        # Of the latest description: see test_copy_takes_the_metadata_that_the_object_has_now.
+        latest = self.latest(blob)
+        pair = self.both(lambda store, side: store.copy(latest[side], name), copying=True)
+        return pair or multiple()
+
+    @rule(target=blobs, blob=blobs, over=blobs)
+    def copy_over(self, blob: Pair, over: Pair) -> Made:
+        latest = self.latest(blob)
+        pair = self.both(
+            lambda store, side: store.copy(
+                latest[side], over[side].name, if_generation_match=over[side].generation
+            ),
+            copying=True,
+        )
+        return pair or multiple()
+
+    @rule(blob=blobs)
+    def delete(self, blob: Pair) -> None:
+        def delete(store: ObjectStore, side: int) -> BlobInfo:
+            store.delete(blob[side])
+            return blob[side]
+
+        self.both(delete)
+
+    @rule(blob=blobs, start=st.integers(0, 5))
+    def read(self, blob: Pair, start: int) -> None:
+        read: list[bytes | None] = []
+        for side, store in enumerate(self.stores):
+            try:
+                with closing(store.open(blob[side], start=min(start, blob[0].size_bytes))) as it:
+                    read.append(b"".join(iter(lambda: it.read(1000), b"")))
+            except BlobNotFoundError:
+                read.append(None)
+        assert read[0] == read[1]
+
+    @rule(name=names)
+    def stat(self, name: str) -> None:
+        self.both(lambda store, _: store.stat(name))
+
+    @rule(prefix=st.sampled_from(PREFIXES), after=st.sampled_from(["", *NAMES, "a", "b/", "zz"]))
+    def list(self, prefix: str, after: str) -> None:
+        # A name that begins the prefix: test_list_gives_nothing_that_is_shorter_than_the_prefix.
+        one, two = (
+            [described(b) for b in store.list(prefix, start_after=after)] for store in self.stores
+        )
+        assert one == two
+
+    @invariant()
+    def the_same_objects_are_there(self) -> None:
+        found = [described(b) for b in self.local.list("")]
+        assert found == [described(b) for b in self.memory.list("")]
+
+    @invariant()
+    def no_file_is_left_over(self) -> None:
+        files = [p for p in self.folder.rglob("*") if p.is_file() and p.name != "lock"]
+        assert len(files) == 2 * len(list(self.local.list("")))
+
+    def latest(self, blob: Pair) -> Pair:
+        try:
+            found = self.local.stat(blob[0].name), self.memory.stat(blob[1].name)
+        except BlobNotFoundError:
+            return blob
+        current = (found[0].generation, found[1].generation)
+        return found if current == (blob[0].generation, blob[1].generation) else blob
+
+
+TestLocalStoreAgainstMemory = Model.TestCase
+TestLocalStoreAgainstMemory.settings = settings(max_examples=25, stateful_step_count=25)
