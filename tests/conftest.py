@@ -1,6 +1,7 @@
 """What every test has: no metadata server of a cloud, bounded and repeatable properties."""
 
 import os
+from collections.abc import Iterator
 
 os.environ["NO_GCE_CHECK"] = "true"  # before google.auth looks for a machine of Google's
 
@@ -12,6 +13,14 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("bounded"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "bounded")
+
+
+@pytest.fixture(autouse=True)
+def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test leaves unfinished is not taken up by another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture

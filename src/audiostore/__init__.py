@@ -10,12 +10,9 @@ In a Google Cloud Storage bucket, or in a local directory under the same guarant
 Names are imported when first used, so that importing the package costs next to nothing.
 """
 
-import logging
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
 if TYPE_CHECKING:
     from audiostore.errors import (
         AssetConflictError,
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
         CredentialsError,
         IntegrityError,
         InvalidAudioIdError,
+        InvalidImageError,
         InvalidMetadataError,
         InvalidSourceError,
         PreconditionFailedError,
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
         SourceNotFoundError,
         StoreConnectionError,
         StoreTimeoutError,
+        UnplayableAudioError,
         UnsupportedFormatError,
     )
     from audiostore.events import (
@@ -71,6 +70,7 @@ _HOMES = {
         "CredentialsError",
         "IntegrityError",
         "InvalidAudioIdError",
+        "InvalidImageError",
         "InvalidMetadataError",
         "InvalidSourceError",
         "PreconditionFailedError",
@@ -78,6 +78,7 @@ _HOMES = {
         "SourceNotFoundError",
         "StoreConnectionError",
         "StoreTimeoutError",
+        "UnplayableAudioError",
         "UnsupportedFormatError",
     ),
     "events": (
@@ -130,6 +131,7 @@ __all__ = [
     "FilenameGenerator",
     "IntegrityError",
     "InvalidAudioIdError",
+    "InvalidImageError",
     "InvalidMetadataError",
     "InvalidSourceError",
     "LocalStore",
@@ -145,6 +147,7 @@ __all__ = [
     "StoreConnectionError",
     "StoreTimeoutError",
     "Stored",
+    "UnplayableAudioError",
     "UnsupportedFormatError",
     "__version__",
     "retry_operation",
@@ -152,14 +155,14 @@ __all__ = [
     "with_retry",
 ]
 
-logging.getLogger("audiostore").addHandler(logging.NullHandler())
-
 
 def __getattr__(name: str) -> object:
     try:
         module = _HOME_OF[name]
     except KeyError:
         raise AttributeError(f"module 'audiostore' has no attribute {name!r}") from None
+    from importlib import import_module  # noqa: PLC0415  (not needed to start)
+
     value = getattr(import_module(f"audiostore.{module}"), name)
     globals()[name] = value
     return value

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from audiostore.errors import ConfigurationError
 
@@ -15,6 +15,8 @@ CA_VARIABLES = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 # cloud.google.com/storage/docs/buckets#naming: 3 to 63 characters, or dotted names up to 222. The
 # emulators allow shorter ones.
+# RFC 8089: no host but this one, and neither a query nor a fragment.
+_FILE_URL = re.compile(r"file:(//(localhost)?)?(?P<path>/[^/?#\x00-\x20][^?#\x00-\x1f]*|/)")
 _BUCKET = re.compile(r"[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?")
 
 
@@ -24,12 +26,22 @@ class BucketLocation:
 
     bucket: str
 
+    @property
+    def url(self) -> str:
+        """``gs://bucket``."""
+        return f"gs://{self.bucket}"
+
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLocation:
     """A directory on this machine."""
 
     path: Path
+
+    @property
+    def url(self) -> str:
+        """``file:///directory``."""
+        return self.path.absolute().as_uri()
 
 
 Location = BucketLocation | DirectoryLocation
@@ -42,12 +54,13 @@ def parse_location(url: str) -> Location:
         ConfigurationError: it names none.
     """
     if url.startswith("file:"):
-        parts = urlsplit(url)
-        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        match = _FILE_URL.fullmatch(url)
+        if match is None:
             raise ConfigurationError(
-                f"{url!r} is not the URL of a local directory: write file:///absolute/path"
+                f"{url!r} is not the URL of a local directory: write file:///absolute/path "
+                "(with %23 for #, %3F for ?)"
             )
-        return DirectoryLocation(Path(unquote(parts.path)))
+        return DirectoryLocation(Path(os.fsdecode(unquote_to_bytes(match["path"]))))
     bucket = url.removeprefix("gs://").rstrip("/")
     if not _BUCKET.fullmatch(bucket):
         raise ConfigurationError(

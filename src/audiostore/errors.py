@@ -9,6 +9,8 @@
     ├── InvalidMetadataError      (ValueError)       not text, too large, or one of our own keys
     ├── UnsupportedFormatError    (ValueError)       unknown extension, or content of another kind
     ├── InvalidSourceError        (ValueError)       a directory, a device, an empty file
+    ├── UnplayableAudioError      (ValueError)       cut short, corrupt, without sound
+    ├── InvalidImageError         (ValueError)       not to be decoded, or too large
     ├── SourceNotFoundError       (FileNotFoundError)
     ├── SourceChangedError        (RuntimeError)     a local file changed while it was being stored
     ├── AssetNotFoundError        (LookupError)      no complete asset under this id
@@ -51,6 +53,14 @@ class UnsupportedFormatError(AudioStoreError, ValueError):
 
 class InvalidSourceError(AudioStoreError, ValueError):
     """The path is no regular file, or the file is empty."""
+
+
+class UnplayableAudioError(AudioStoreError, ValueError):
+    """The audio file is cut short, corrupt or holds no sound; it says what is wrong and where."""
+
+
+class InvalidImageError(AudioStoreError, ValueError):
+    """The image cannot be decoded, or has more bytes or pixels than we take."""
 
 
 class SourceNotFoundError(AudioStoreError, FileNotFoundError):

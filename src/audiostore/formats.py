@@ -11,6 +11,7 @@ from typing import BinaryIO
 from audiostore.errors import UnsupportedFormatError
 
 _HEAD_BYTES = 64
+_MAX_ID3_TAGS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,11 @@ def describe(head: bytes) -> str:
 
 def _head_behind_id3(stream: BinaryIO) -> bytes:
     # ID3v2 section 3.1: "ID3", version, flags, then a size of four 7-bit bytes. A tag may stand
-    # before MP3, AAC and FLAC data alike, and an encoder may have padded behind it with zeros.
+    # before MP3, AAC and FLAC data alike; taggers that know only their own leave several.
     head = stream.read(_HEAD_BYTES)
-    while head[:3] == b"ID3" and len(head) >= 10 and not any(b & 0x80 for b in head[6:10]):
+    for _ in range(_MAX_ID3_TAGS):
+        if head[:3] != b"ID3" or len(head) < 10 or any(b & 0x80 for b in head[6:10]):
+            break
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         footer = 10 if head[5] & 0x10 else 0
         stream.seek(10 + size + footer - len(head), 1)

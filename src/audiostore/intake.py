@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from audiostore.errors import InvalidSourceError
+from audiostore.errors import InvalidSourceError, SourceChangedError
 from audiostore.formats import Format, recognise_audio, recognise_image
 from audiostore.source import LocalFile, open_regular
 
@@ -55,11 +55,16 @@ def _take(path: PathLike, recognise: Callable[[str, BinaryIO], Format]) -> Item:
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"{path!r} is no path of a file")
     local = Path(path).absolute()  # a caller may change its working directory
-    filename = os.fsencode(local.name).decode("utf-8", "replace")
     try:
         with open_regular(local) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
+            filename = os.fsencode(local.name).decode("utf-8", "replace")
             found = recognise(filename, stream)
-        return Item(LocalFile.snapshot(local), found, filename)
+            file = LocalFile.snapshot(local)
+            if not file.is_same(os.fstat(descriptor)):
+                raise SourceChangedError(
+                    f"{str(local)!r} was replaced while it was looked at: try again"
+                )
+        return Item(file, found, filename)
     except OSError as error:
         error.add_note(f"while reading {str(local)!r}")
         raise

@@ -1,7 +1,7 @@
 """What audiostore hands back: frozen values, ready for JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 
@@ -25,8 +25,15 @@ class BlobInfo:
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types; times in ISO 8601."""
         return {
-            **asdict(self),
+            "name": self.name,
+            "size_bytes": self.size_bytes,
+            "content_type": self.content_type,
+            "crc32c": self.crc32c,
+            "generation": self.generation,
+            "metageneration": self.metageneration,
+            "storage_class": self.storage_class,
             "created_at": self.created_at.isoformat(),
+            "md5_hash": self.md5_hash,
             "metadata": dict(self.metadata),
         }
 

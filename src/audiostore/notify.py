@@ -1,7 +1,5 @@
 """Tells the log, and whoever listens, what happened."""
 
-import logging
-
 from audiostore.events import (
     Attached,
     CleanedUp,
@@ -12,8 +10,7 @@ from audiostore.events import (
     EventListener,
     Stored,
 )
-
-_log = logging.getLogger("audiostore")
+from audiostore.log import logger
 
 
 class Notifier:
@@ -30,22 +27,24 @@ class Notifier:
         try:
             self._listener(event)
         except Exception:  # noqa: BLE001  (the caller's code; logged)
-            _log.exception("the listener on_event failed on %s", type(event).__name__)
+            logger.exception("the listener on_event failed on %s", type(event).__name__)
 
 
 def _write_log(event: Event) -> None:
     match event:
         case Stored(audio_id, uri, created):
-            _log.info("stored %s at %s%s", audio_id, uri, "" if created else " (it was already)")
+            logger.info("stored %s at %s%s", audio_id, uri, "" if created else " (it was already)")
         case Attached(audio_id, uri, waiting):
-            _log.info("attached %s to %s%s", uri, audio_id, " (waits for audio)" if waiting else "")
+            logger.info(
+                "attached %s to %s%s", uri, audio_id, " (waits for audio)" if waiting else ""
+            )
         case Downloaded(audio_id, destination):
-            _log.info("downloaded %s to %s", audio_id, destination)
+            logger.info("downloaded %s to %s", audio_id, destination)
         case Deleted(audio_id):
-            _log.info("deleted %s", audio_id)
+            logger.info("deleted %s", audio_id)
         case CleanedUp(path):
-            _log.info("cleaned up %s", path)
+            logger.info("cleaned up %s", path)
         case CleanupFailed(path, reason):
-            _log.warning("local file %s was kept: %s", path, reason)
+            logger.warning("local file %s was kept: %s", path, reason)
         case _:
             pass  # Progress is too frequent for a log; the retry layer logs its retries itself

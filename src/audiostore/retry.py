@@ -4,7 +4,6 @@ Built on tenacity.
 """
 
 import inspect
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -16,18 +15,22 @@ from typing import ParamSpec, TypeVar, cast
 
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 
+from audiostore.log import logger
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_log = logging.getLogger("audiostore")
 
 RETRYABLE_STATUS_CODES = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP answers that may be different next time (cloud.google.com/storage/docs/retry-strategy)."""
 
+_LONGEST_RETRY_AFTER_S = 86400.0
+
 
 class _RetryableStatusMeta(type):
     def __instancecheck__(cls, instance: object) -> bool:
-        return getattr(instance, "code", None) in RETRYABLE_STATUS_CODES
+        code = getattr(instance, "code", None)
+        return isinstance(code, int) and code in RETRYABLE_STATUS_CODES
 
 
 class RetryableStatus(Exception, metaclass=_RetryableStatusMeta):  # noqa: N818
@@ -81,7 +84,7 @@ class RetryConfig:
         try:
             delay = min(self.initial_delay * self.exponential_base**attempt, self.max_delay)
         except OverflowError:
-            delay = self.max_delay
+            delay = self.max_delay if self.initial_delay else 0.0
         return delay * (0.5 + random.random()) if self.jitter else delay  # noqa: S311
 
     def is_retryable(self, error: BaseException) -> bool:
@@ -139,17 +142,21 @@ class Budget:
 
 
 def retry_after_s(error: BaseException) -> float:
-    """Return the seconds that the answer behind an error asked to wait (RFC 9110, 10.2.3); or 0."""
+    """Return the seconds that the answer behind an error asked to wait (RFC 9110, 10.2.3); or 0.
+
+    No more than a day is believed.
+    """
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     value = headers.get("Retry-After") or headers.get("retry-after")
     if not isinstance(value, str):
         return 0.0
     if value.strip().isdecimal():
-        return float(value)
+        return min(float(value), _LONGEST_RETRY_AFTER_S)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return 0.0
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)
 
 
 def retry_operation(
@@ -266,7 +273,7 @@ class _Policy:
     def before_sleep(self, state: RetryCallState) -> None:
         delay = state.upcoming_sleep
         retry = Retry(self._operation, self._budget.failed, delay, _error(state))
-        _log.warning(
+        logger.warning(
             "%s failed on attempt %d of %d, next in %.2f s: %s",
             retry.operation,
             retry.attempt,

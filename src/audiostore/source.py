@@ -165,13 +165,21 @@ class LocalFile:
         except FileNotFoundError:
             return False
         try:
-            if type(self).snapshot(aside)._content != self._content:
+            try:
+                found = type(self).snapshot(aside)
+            except InvalidSourceError:
+                self._changed()
+            if found._content != self._content:
                 self._changed()
             aside.unlink()
         except BaseException:
             _put_back(aside, self.path)
             raise
         return True
+
+    def is_same(self, status: os.stat_result) -> bool:
+        """Say whether this is the state of the very file, unchanged as far as its state tells."""
+        return _identity(status) == self._identity
 
     def _changed(self) -> NoReturn:
         raise SourceChangedError(
@@ -193,7 +201,7 @@ class _LocalReader:
         self._file = file
         try:
             self._descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise self._changed("is gone") from error
         self._position = 0
         self._crc = 0
@@ -232,7 +240,9 @@ class _LocalReader:
             self._position += len(piece)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _check_identity(self) -> None:
         if _identity(os.fstat(self._descriptor)) != self._file._identity:
@@ -257,7 +267,7 @@ def open_regular(path: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceNotFoundError(f"no file at {str(path)!r}") from error
-    except ValueError as error:
+    except ValueError as error:  # a NUL, or what no file name can be encoded from
         raise InvalidSourceError(f"{str(path)!r} cannot be a path: {error}") from error
     try:
         status = os.fstat(descriptor)

@@ -14,7 +14,6 @@ Files are named after a hash of what they stand for: the store, the files' ident
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -23,9 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiostore.errors import AssetConflictError
+from audiostore.log import logger
 from audiostore.naming import FilenameGenerator
-
-_log = logging.getLogger("audiostore")
 
 _LIFETIME_S = 7 * 24 * 3600.0
 
@@ -79,7 +77,7 @@ class UploadIds:
                 chosen = ChosenId(FilenameGenerator.generate_audio_id(), is_new=True)
                 os.pwrite(descriptor, chosen.audio_id.encode(), 0)
         except OSError as error:
-            _log.info("should this upload be interrupted, the next starts anew: %s", error)
+            logger.info("should this upload be interrupted, the next starts anew: %s", error)
             return None
         return path, chosen
 
@@ -100,7 +98,7 @@ class SessionFiles:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeError) as error:
-            _log.info("a remembered upload session cannot be read: %s", error)
+            logger.info("a remembered upload session cannot be read: %s", error)
             return None
 
     def remember(self, key: str, url: str) -> None:
@@ -114,7 +112,7 @@ class SessionFiles:
                 file.write(url)
             temporary.replace(path)
         except (OSError, UnicodeError) as error:
-            _log.info("should this upload be interrupted, the next starts anew: %s", error)
+            logger.info("should this upload be interrupted, the next starts anew: %s", error)
 
     def forget(self, key: str) -> None:
         """Drop a session that is finished or gone."""
@@ -160,7 +158,7 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        _log.info("%s could not be removed, which does no harm: %s", path, error)
+        logger.info("%s could not be removed, which does no harm: %s", path, error)
 
 
 def _is_outdated(status: os.stat_result) -> bool:

@@ -4,12 +4,12 @@ What a store says it stored is always compared with what was to be stored; what 
 what the store says it has.
 """
 
-import logging
 import os
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import google_crc32c
 
@@ -19,11 +19,10 @@ from audiostore.errors import (
     IntegrityError,
     PreconditionFailedError,
 )
+from audiostore.log import logger
 from audiostore.model import BlobInfo
 from audiostore.source import Source, encode_crc32c
 from audiostore.store import BlobSpec, ObjectStore, TransferListener
-
-_log = logging.getLogger("audiostore")
 
 _PIECE_BYTES = 1 << 20
 _VANISHED_ROUNDS = 3
@@ -70,7 +69,7 @@ def write(
         IntegrityError: other bytes were stored; that very generation was removed again.
     """
     for _ in range(_VANISHED_ROUNDS):
-        _log.debug("sending %d bytes to %s", source.size_bytes, store.uri(spec.name))
+        logger.debug("sending %d bytes to %s", source.size_bytes, store.uri(spec.name))
         try:
             blob = store.put(
                 spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer
@@ -81,10 +80,10 @@ def write(
                 found = store.stat(spec.name)
             except BlobNotFoundError:
                 if if_generation_match:
-                    raise
+                    raise error from None
                 continue  # whatever stood in the way is gone
             if has_content(found, source) and is_ours(found):
-                _log.debug("%s is there already, as it should be", store.uri(spec.name))
+                logger.debug("%s is there already, as it should be", store.uri(spec.name))
                 return Written(found, created=False)
             raise AssetConflictError(
                 f"cannot store {store.uri(spec.name)}: object exists (generation "
@@ -94,21 +93,26 @@ def write(
             ) from error
         if not has_content(blob, source):
             _remove_damaged(store, blob, source)
-        _log.debug("%s is stored and compared (%s)", store.uri(spec.name), blob.crc32c)
+        logger.debug("%s is stored and compared (%s)", store.uri(spec.name), blob.crc32c)
         return Written(blob, created=True)
     raise refusal
 
 
-def _remove_damaged(store: ObjectStore, blob: BlobInfo, source: Source) -> None:
+def _remove_damaged(store: ObjectStore, blob: BlobInfo, source: Source) -> NoReturn:
     error = IntegrityError(
         f"{store.uri(blob.name)} was stored with wrong bytes ({blob.size_bytes} bytes, crc32c "
-        f"{blob.crc32c}, not {source.size_bytes} bytes, crc32c {source.crc32c}): the damaged "
-        f"object (generation {blob.generation}) was removed, local files are kept; try again"
+        f"{blob.crc32c}, not {source.size_bytes} bytes, crc32c {source.crc32c}): local files are "
+        "kept; try again"
     )
     try:
         store.delete(blob)
     except (BlobNotFoundError, PreconditionFailedError):
-        error.add_note("it was gone already")
+        error.add_note(f"generation {blob.generation}, the damaged one, was gone already")
+    except Exception as failure:
+        error.add_note(f"generation {blob.generation}, the damaged one, could not be removed")
+        raise error from failure
+    else:
+        error.add_note(f"generation {blob.generation}, the damaged one, was removed")
     raise error
 
 
@@ -130,10 +134,13 @@ def download(
     Raises:
         BlobNotFoundError: this generation is gone.
         IntegrityError: other bytes came; nothing was left at the destination.
+        ValueError: the destination is a directory, a device or a pipe.
         OSError: the file cannot be written; nothing was left.
     """
     temporary = destination.with_name(f".{os.urandom(8).hex()}.audiostore-part")
-    _log.debug("fetching %s", store.uri(blob.name))
+    if destination.exists() and not destination.is_file():
+        raise ValueError(f"{str(destination)!r} is no regular file: name another destination")
+    logger.debug("fetching %s", store.uri(blob.name))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(temporary, flags, 0o666)

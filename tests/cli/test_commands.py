@@ -188,8 +188,11 @@ def test_get_writes_into_a_pipe_instead_of_replacing_it(call: Call, bucket: str)
     audio_id = _put(call, MP3)
     os.mkfifo("pipe")
     with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
-        assert call("get", audio_id, "-o", "pipe")[0] == 0
-        assert reader.communicate(timeout=10)[0] == MP3.read_bytes()
+        try:
+            assert call("get", audio_id, "-o", "pipe")[0] == 0
+            assert reader.communicate(timeout=10)[0] == MP3.read_bytes()
+        finally:
+            reader.kill()
     assert Path("pipe").is_fifo()
 
 

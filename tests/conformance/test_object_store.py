@@ -406,13 +406,6 @@ def test_list_gives_what_begins_with_the_prefix(store: ObjectStore, prefix: str)
 def test_list_gives_nothing_that_is_shorter_than_the_prefix(
     store: ObjectStore, prefix: str, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    if kind == "local" and prefix != "~/":
-        request.applymarker(
-            pytest.mark.xfail(
-                strict=True,
-                reason="BUG: LocalStore._walk yields a file whose whole name begins the prefix",
-            )
-        )
     fill(store)
     assert names(store, prefix) == []
 
@@ -484,12 +477,6 @@ def test_open_reads_from_an_offset(store: ObjectStore, start: int) -> None:
 def test_open_at_the_very_end_reads_nothing(
     store: ObjectStore, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    if kind == "gcs":
-        request.applymarker(
-            pytest.mark.xfail(
-                strict=True, reason="BUG: GcsStore.open(start=size) asks for a range: 416"
-            )
-        )
     blob = put(store)
     assert read(store, blob, start=len(DATA)) == b""
 
@@ -616,12 +603,6 @@ def test_copy_keeps_content_type_and_metadata(store: ObjectStore) -> None:
 def test_copy_takes_the_metadata_that_the_object_has_now(
     store: ObjectStore, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    if kind == "local":
-        request.applymarker(
-            pytest.mark.xfail(
-                strict=True, reason="BUG: LocalStore.copy takes the caller's outdated metadata"
-            )
-        )
     blob = put(store, metadata={"colour": "red"})
     store.update(blob, {"colour": "blue", "new": "key"})
     assert dict(store.copy(blob, "copy").metadata) == {"colour": "blue", "new": "key"}
@@ -748,12 +729,6 @@ def test_of_creators_of_the_very_same_large_bytes_one_wins(
 def test_a_creator_overtaken_by_another_of_the_very_same_bytes_loses(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    if kind == "gcs":
-        request.applymarker(
-            pytest.mark.xfail(
-                strict=True, reason="BUG: two writers in one GcsStore share an upload session"
-            )
-        )
     monkeypatch.setattr(upload, "ONE_REQUEST_BYTES", 1000)
     data = DATA * 150
     winners: list[BlobInfo] = []

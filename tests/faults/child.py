@@ -108,8 +108,11 @@ def serve() -> None:
     import audiostore.cli.commands  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
-    from tests.faults import broken  # noqa: F401, PLC0415
+    from tests.faults import broken, rig  # noqa: F401, PLC0415
 
+    # A kill, unlike a power failure, loses nothing of what was written: syncing is counted as a
+    # step, but not done, which makes the matrix ten times as fast.
+    os.fsync = lambda _descriptor: None
     for line in sys.stdin.buffer:
         call = json.loads(line)
         receiver, sender = os.pipe()

@@ -186,6 +186,11 @@ def test_upload_to_a_directory_killed_at_every_file_operation(
 
 @pytest.mark.row(25)
 @STORES
+@pytest.mark.xfail(
+    strict=True,
+    reason="BUG: LocalFile.remove moves the file aside under a random hidden name; killed before "
+    "it unlinks that, the copy stays for ever, and no re-run knows of it",
+)
 def test_a_kill_while_local_files_are_deleted_leaves_no_hidden_copies(
     tmp_path: Path, nursery: Nursery, store: str
 ) -> None:
@@ -206,6 +211,11 @@ def test_a_kill_while_local_files_are_deleted_leaves_no_hidden_copies(
 
 
 @pytest.mark.row(25)
+@pytest.mark.xfail(
+    strict=True,
+    reason="BUG: killed between the two unlinks, the same call again is refused "
+    "(SourceNotFoundError for the artwork) and the audio file stays for ever",
+)
 def test_a_kill_while_local_files_are_deleted_lets_the_same_call_end_well(
     tmp_path: Path, nursery: Nursery
 ) -> None:
@@ -385,9 +395,27 @@ def gone(place: Place, scenario: Scenario, files: Files, answer: dict[str, Any])
     assert files.both_kept()
     if "error" in answer:  # it had been deleted completely
         assert answer["error"].startswith("AssetNotFoundError"), answer
-    if isinstance(place, DirectoryPlace):
-        left = [path for path in place.root.rglob("*") if ".audiostore" not in path.parts]
-        assert [path.name for path in left if path.is_file()] == []
+
+
+def nothing_left(place: Place, scenario: Scenario, files: Files, answer: dict[str, Any]) -> None:
+    """After the re-run: no metadata of the deleted objects lies about either."""
+    del scenario, files, answer
+    assert isinstance(place, DirectoryPlace)
+    left = [path for path in place.root.rglob("*") if ".audiostore" not in path.parts]
+    assert [path.name for path in left if path.is_file()] == []
+
+
+@pytest.mark.row(30, 32)
+@pytest.mark.xfail(
+    strict=True,
+    reason="BUG: LocalStore.delete unlinks the object and then its metadata file; killed in "
+    "between, the metadata (names, the caller's keys) stays for ever and the folder with it",
+)
+def test_delete_in_a_directory_killed_leaves_no_metadata_behind(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    run = at_file_operation(nursery, "before")
+    matrix(tmp_path, "directory", delete_scenario, run, nothing_left, nursery, audio_bytes=1000)
 
 
 @pytest.mark.row(30)

@@ -101,18 +101,18 @@ near_names = st.lists(
             ID[:-1],
             ID + "0",
             ID.replace("3", "٣"),
-            ID.replace("3", "３"),
+            ID.replace("3", "\uff13"),
             " ",
             "-",
             "x" * 17,
-            "K",
-            "ı",
+            "\u212a",
+            "\u0131",
             "�",
             "é",
             "a",
             "0",
             "",
-        ]  # noqa: RUF001
+        ]
     ),
     max_size=7,
 ).map("".join)
@@ -130,6 +130,8 @@ near_names = st.lists(
 @example(f"audio/{ID.upper()}/audio.mp3")
 @example(f"audio/{ID}/audio.m\u212a")
 @example(f"audio/{ID}/AUDIO.mp3")
+@example(f"audio/\u0663{ID[1:]}/audio.mp3")
+@example(f"audio/{ID[:-1]}\uff13/audio.mp3")
 @example(f"audio/{ID}/../{ID}/audio.mp3")
 def test_nothing_else_parses(name: str) -> None:
     assert FilenameGenerator.parse_audio_id_from_blob_name(name) == reference_parse(name)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from audiostore.cleanup import check_cleanup, clean_up
-from audiostore.errors import InvalidSourceError
 from audiostore.events import CleanedUp, CleanupFailed, Event
 from audiostore.notify import Notifier
 from audiostore.source import LocalFile
@@ -84,9 +83,6 @@ def test_a_listener_that_fails_does_not_stop_the_cleanup(
     assert "listener" in caplog.text
 
 
-@pytest.mark.xfail(
-    strict=True, raises=InvalidSourceError, reason="BUG: see test_source: it fails a stored upload"
-)
 def test_a_file_emptied_at_the_last_moment_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,16 +80,12 @@ def test_what_is_no_local_directory_is_refused(url: str) -> None:
         parse_location(url)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="BUG: what stands behind # or ? is dropped: another directory is used"
-)
 @pytest.mark.parametrize("url", ["file:///music#1", "file:///music?x", "file:///mu\nsic"])
 def test_no_part_of_a_url_is_dropped_silently(url: str) -> None:
     with pytest.raises(ConfigurationError):
         parse_location(url)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: urlsplit's own ValueError escapes")
 def test_a_url_that_is_none_at_all_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
         parse_location("file://[oops/dir")
@@ -100,7 +96,6 @@ def test_the_url_of_a_local_store_leads_back_to_it(name: str, tmp_path: Path) ->
     assert parse_location(LocalStore(tmp_path / name).url) == DirectoryLocation(tmp_path / name)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: percent-encoded bytes that are no UTF-8 are replaced")
 def test_the_url_of_a_local_store_leads_back_even_if_it_is_no_utf8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9")
     assert parse_location(LocalStore(path).url) == DirectoryLocation(path)

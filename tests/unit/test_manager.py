@@ -236,7 +236,7 @@ def test_other_artwork_does_not_take_the_place_of_what_waits(
 def test_artwork_of_an_upload_that_died_is_not_adopted_by_another_audio(
     manager: AudioStorageManager, store: ObjectStore, audio_id: str
 ) -> None:
-    dying = AudioStorageManager(store=_RefusingAudio(store), retry_config=ONCE)
+    dying = AudioStorageManager(store=_RefusingAudio(store), retry_config=ONCE)  # type: ignore[arg-type]
     with pytest.raises(OSError, match="pulled the plug"):
         dying.upload_audio_with_thumbnail(MP3, JPG, audio_id=audio_id)
     assert names(store) == ["thumbnail.jpg"]

@@ -193,7 +193,8 @@ def test_a_reference_is_all_of_its_keys() -> None:
 
 
 def test_artwork_says_what_it_was_made_for() -> None:
-    waiting, together = cover(), cover(**belongs_to_audio(SOUND))
+    waiting, together = cover(), cover(audio_crc32c=SOUND.crc32c)
+    assert belongs_to_audio(SOUND) == {"audio_crc32c": SOUND.crc32c}
     assert waits_for_audio(waiting)
     assert not waits_for_audio(together)
     assert not waits_for_audio(cover(audio_generation="100"))

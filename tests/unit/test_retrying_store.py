@@ -369,11 +369,6 @@ class EagerList(BreakingList):
         return iter([*super().list(prefix, start_after=start_after)])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=StoreConnectionError,
-    reason="BUG: the first call of list() stands outside of the retried part",
-)
 def test_a_listing_that_breaks_as_it_begins_is_repeated(slept: list[float]) -> None:
     store = RetryingStore(EagerList(0), CONFIG, sleep=slept.append)
     assert len(list(store.list("n"))) == 10

@@ -135,9 +135,6 @@ def test_a_file_that_is_gone_is_noticed(path: Path) -> None:
         file.open()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=NotADirectoryError, reason="BUG: ENOTDIR is not mapped as ENOENT is"
-)
 def test_a_folder_that_became_a_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "song.mp3"
     path.parent.mkdir()
@@ -296,12 +293,6 @@ def test_both_files_are_kept_where_both_are_new(
     assert str(aside) in caught.value.__notes__[0]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=InvalidSourceError,
-    reason="BUG: a file emptied after the check raises InvalidSourceError, which remove() does not "
-    "announce and clean_up() does not catch: a stored asset is reported as failed",
-)
 def test_a_file_emptied_after_the_check_has_changed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

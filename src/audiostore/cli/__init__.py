@@ -27,10 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name must not fail to be printed
-    try:
-        return _finish(_run(argv))
-    except KeyboardInterrupt:  # once more, while the first one was being dealt with
-        return INTERRUPTED
+    return _finish(_run(argv))
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -41,11 +38,13 @@ def _run(argv: Sequence[str] | None) -> int:
         return 2
     except SystemExit:  # argparse has printed the help or the version
         return 0
+    from audiostore.cli.signals import stopping_on_signals  # noqa: PLC0415
+
     try:
-        return _call(options)
-    except KeyboardInterrupt as interrupt:
-        notes = getattr(interrupt, "__notes__", None) or ["run the same command again to go on"]
-        say("interrupted", "; ".join(notes))
+        with stopping_on_signals():
+            return _call(options)
+    except KeyboardInterrupt:
+        say("interrupted", "run the same command again to go on")
         return INTERRUPTED
     except BrokenPipeError:
         return 1  # whoever read our output has seen enough

@@ -27,7 +27,7 @@ from audiostore.stores.opening import open_store
 def _opened(options: Namespace, watch: Watch | None = None) -> Iterator[AudioStorageManager]:
     choice = choose_store(options.bucket)
     tell_fallback(choice)
-    with AudioStorageManager(store=open_store(choice.location), on_event=watch) as manager:
+    with AudioStorageManager(choice.location.url, on_event=watch) as manager:
         yield manager
 
 
@@ -48,24 +48,15 @@ def put(options: Namespace) -> int:
                 metadata=metadata,
                 cleanup=options.cleanup,
             )
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(_how_to_go_on(options.audio_id or watch.audio_id))
-        raise
     except Exception as error:
         if CONSERVATIVE_CONFIG.is_retryable(error):
-            error.add_note(_how_to_go_on(options.audio_id or watch.audio_id))
+            error.add_note("the same command goes on where this one stopped")
         raise
     if not result.created:
         note(f"{result.audio_id} was stored already, with this very content")
     print(json_line(result.to_dict()) if options.json else stored_block(result))
     _warn(result)
     return 0
-
-
-def _how_to_go_on(audio_id: str | None) -> str:
-    if audio_id is None:
-        return "nothing was sent yet: run the same command again"
-    return f"to go on, run the same command again with --id {audio_id}"
 
 
 def get(options: Namespace) -> int:

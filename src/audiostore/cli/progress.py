@@ -10,7 +10,6 @@ from typing import Self
 
 from audiostore.cli.output import escape, human_size, is_terminal, note
 from audiostore.events import CleanedUp, Event, Progress, Retried
-from audiostore.naming import FilenameGenerator
 
 _INTERVAL_S = 0.1
 
@@ -19,8 +18,6 @@ class Watch:
     """Listens to the events of a manager; its line is gone when the `with` block ends."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.audio_id: str | None = None
-        """Of the asset whose bytes are, or were, on their way."""
         self._clock = clock
         self._shows = is_terminal(sys.stderr)
         self._lock = threading.Lock()  # events come from several threads
@@ -60,7 +57,6 @@ class Watch:
         now = self._clock()
         if name != self._name:
             self._name, self._since = name, (now, done_bytes)
-            self.audio_id = FilenameGenerator.parse_audio_id_from_blob_name(name)
         if not self._shows or now - self._drawn_at < _INTERVAL_S:
             return
         start, start_bytes = self._since

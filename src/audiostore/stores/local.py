@@ -18,7 +18,6 @@ import errno
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import stat
 import time
@@ -36,16 +35,17 @@ from audiostore.errors import (
     IntegrityError,
     PreconditionFailedError,
 )
+from audiostore.log import logger
 from audiostore.model import BlobInfo, with_metadata
 from audiostore.source import Source, encode_crc32c
 from audiostore.store import BlobReader, BlobSpec, Finding, TransferListener, Transferred
-
-_log = logging.getLogger("audiostore")
 
 _PRIVATE = ".audiostore"
 _PIECE_BYTES = 1 << 20
 _ABANDONED_AFTER_S = 3600.0
 _READ_RACES = 100
+# Nothing there, a file where a folder should be, a socket, links in a circle.
+_NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.ELOOP)
 
 
 class LocalStore:
@@ -78,15 +78,16 @@ class LocalStore:
     ) -> BlobInfo:
         """Write an object (see `ObjectStore.put`)."""
         self._require_generation(spec.name, if_generation_match)
-        with closing(source.open()) as reader:
-            return self._write(spec, reader.read, if_generation_match, on_transfer)
+        with closing(source.open()) as reader, self._new_file(spec.name) as data:
+            content = data.fill(reader.read, on_transfer)
+            return self._commit(spec, data, content, if_generation_match)
 
     def open(self, blob: BlobInfo, *, start: int = 0) -> BlobReader:
         """Read an object (see `ObjectStore.open`)."""
         descriptor, info = self._open(blob.name)
         if info.generation != blob.generation:
             os.close(descriptor)
-            raise BlobNotFoundError(f"no {self.uri(blob.name)} of generation {blob.generation}")
+            raise self._no_generation(blob)
         os.lseek(descriptor, start, os.SEEK_SET)
         return _FileReader(descriptor)
 
@@ -126,15 +127,21 @@ class LocalStore:
         return info
 
     def copy(self, source: BlobInfo, target: str, *, if_generation_match: int = 0) -> BlobInfo:
-        """Copy an object (see `ObjectStore.copy`)."""
-        self._require_generation(target, if_generation_match)
-        with closing(self.open(source)) as reader:
-            spec = BlobSpec(target, source.content_type, source.metadata)
-            info = self._write(spec, reader.read, if_generation_match, None)
-        if info.crc32c != source.crc32c:
-            self.delete(info)
-            raise IntegrityError(f"{self.uri(source.name)} is damaged: its copy was removed")
-        return info
+        """Copy an object (see `ObjectStore.copy`).
+
+        Raises:
+            IntegrityError: the source is damaged; nothing was committed.
+        """
+        descriptor, present = self._open(source.name)
+        with closing(_FileReader(descriptor)) as reader, self._new_file(target) as data:
+            if present.generation != source.generation:
+                raise self._no_generation(source)
+            self._require_generation(target, if_generation_match)
+            content = data.fill(reader.read, None)
+            if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
+                raise IntegrityError(f"{self.uri(source.name)} is damaged: it was not copied")
+            spec = BlobSpec(target, present.content_type, present.metadata)
+            return self._commit(spec, data, content, if_generation_match)
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
@@ -175,41 +182,40 @@ class LocalStore:
     def close(self) -> None:
         """Nothing is held open between calls."""
 
-    def _write(
-        self,
-        spec: BlobSpec,
-        read: Callable[[int], bytes],
-        if_generation_match: int,
-        on_transfer: TransferListener | None,
+    def _commit(
+        self, spec: BlobSpec, data: "_Temporary", content: "_Content", if_generation_match: int
     ) -> BlobInfo:
-        path = self._path(spec.name)
+        data.sync()
+        with self._locked(), self._temporary() as metadata:
+            present = self._require_generation(spec.name, if_generation_match)
+            # Taken under the lock, generations grow in the order of publication.
+            generation = max(time.time_ns() // 1000, present + 1)
+            info = BlobInfo(
+                name=spec.name,
+                size_bytes=content.size_bytes,
+                content_type=spec.content_type,
+                crc32c=content.crc32c,
+                generation=generation,
+                metageneration=1,
+                storage_class="STANDARD",
+                created_at=_moment(generation),
+                md5_hash=content.md5_hash,
+                metadata=dict(spec.metadata),
+            )
+            data.set_time(generation)
+            data.sync()
+            _write_metadata(metadata, info)
+            _publish(self._path(spec.name), data, metadata, info, replaces=present > 0)
+        return info
+
+    @contextmanager
+    def _new_file(self, name: str) -> Iterator["_Temporary"]:
+        """Yield a file for the bytes of an object that is to be stored."""
         try:
-            with self._temporary() as data, self._temporary() as metadata:
-                size, crc32c, md5_hash = data.fill(read, on_transfer)
-                data.sync()
-                with self._locked():
-                    present = self._require_generation(spec.name, if_generation_match)
-                    # Taken under the lock, generations grow in the order of publication.
-                    generation = max(time.time_ns() // 1000, present + 1)
-                    info = BlobInfo(
-                        name=spec.name,
-                        size_bytes=size,
-                        content_type=spec.content_type,
-                        crc32c=crc32c,
-                        generation=generation,
-                        metageneration=1,
-                        storage_class="STANDARD",
-                        created_at=_moment(generation),
-                        md5_hash=md5_hash,
-                        metadata=dict(spec.metadata),
-                    )
-                    data.set_time(generation)
-                    data.sync()
-                    _write_metadata(metadata, info)
-                    _publish(path, data, metadata, info, replaces=present > 0)
-                return info
+            with self._temporary() as data:
+                yield data
         except OSError as error:
-            error.add_note(f"while storing {self.uri(spec.name)}; nothing was committed")
+            error.add_note(f"while storing {self.uri(name)}")
             raise
 
     def _require_generation(self, name: str, generation: int) -> int:
@@ -221,7 +227,14 @@ class LocalStore:
             raise PreconditionFailedError(
                 f"{self.uri(name)} has generation {present}, not {generation} (0: does not exist)"
             )
+        if not present and os.path.lexists(path := self._path(name)):
+            raise PreconditionFailedError(
+                f"{path} exists, but is no object of this store: move it away"
+            )
         return present
+
+    def _no_generation(self, blob: BlobInfo) -> BlobNotFoundError:
+        return BlobNotFoundError(f"no {self.uri(blob.name)} of generation {blob.generation}")
 
     def _path(self, name: str) -> Path:
         parts = name.split("/")
@@ -235,7 +248,9 @@ class LocalStore:
         for _ in range(_READ_RACES):
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as error:
+                if error.errno not in _NO_FILE:
+                    raise
                 raise BlobNotFoundError(f"no object {self.uri(name)}") from None
             try:
                 status = os.fstat(descriptor)
@@ -264,12 +279,12 @@ class LocalStore:
             return
         for entry_name in found:
             name = f"{folder}/{entry_name}" if folder else entry_name
-            if not (name.startswith(prefix) or prefix.startswith(name)):
-                continue
             if not name.endswith("/"):
-                if name.encode() > after:
+                if name.startswith(prefix) and name.encode() > after:
                     yield name
-            elif name.encode() > after or start_after.startswith(name):
+            elif (name.startswith(prefix) or prefix.startswith(name)) and (
+                name.encode() > after or start_after.startswith(name)
+            ):
                 yield from self._walk(name[:-1], prefix, start_after)
 
     @contextmanager
@@ -311,9 +326,18 @@ class LocalStore:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink()
-                    _log.debug("removed the abandoned temporary file %s", path)
+                    logger.debug("removed the abandoned temporary file %s", path)
                 finally:
                     os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What was written to a file."""
+
+    size_bytes: int
+    crc32c: str
+    md5_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,10 +347,8 @@ class _Temporary:
     path: Path
     descriptor: int
 
-    def fill(
-        self, read: Callable[[int], bytes], on_transfer: TransferListener | None
-    ) -> tuple[int, str, str]:
-        """Write all that can be read; return its size, crc32c and MD5."""
+    def fill(self, read: Callable[[int], bytes], on_transfer: TransferListener | None) -> _Content:
+        """Write all that can be read."""
         size = crc = 0
         md5 = hashlib.md5(usedforsecurity=False)
         while piece := read(_PIECE_BYTES):
@@ -336,7 +358,8 @@ class _Temporary:
             size += len(piece)
             if on_transfer:
                 on_transfer(Transferred(size, 0))
-        return size, encode_crc32c(crc), base64.b64encode(md5.digest()).decode("ascii")
+        md5_hash = base64.b64encode(md5.digest()).decode("ascii")
+        return _Content(size, encode_crc32c(crc), md5_hash)
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -368,7 +391,9 @@ class _FileReader:
         return os.read(self._descriptor, size)
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def _publish(
@@ -376,18 +401,14 @@ def _publish(
 ) -> None:
     """Make an object visible, whose precondition was found to hold; for the lock's holder."""
     _make_folder(path.parent)
-    outdated = _metadata_files(path)
-    metadata.path.rename(_metadata_path(path, info.generation))
+    beside = _metadata_path(path, info.generation)
+    outdated = [file for file in _metadata_files(path) if file != beside]
+    metadata.path.rename(beside)
     _sync(path.parent)
     if replaces:
         data.path.rename(path)
     else:
-        try:
-            os.link(data.path, path)
-        except FileExistsError:
-            raise PreconditionFailedError(
-                f"{path} exists, but is no object of this store: move it away"
-            ) from None
+        os.link(data.path, path)
     _sync(path.parent)
     for file in outdated:
         file.unlink()
@@ -433,23 +454,39 @@ def _read_metadata(path: Path, name: str, status: os.stat_result) -> BlobInfo | 
         return None
     try:
         fields = json.loads(_metadata_path(path, generation).read_bytes())
-        return BlobInfo(
-            name=name,
-            size_bytes=status.st_size,
-            content_type=fields["content_type"],
-            crc32c=fields["crc32c"],
-            generation=generation,
-            metageneration=fields["metageneration"],
-            storage_class=fields["storage_class"],
-            created_at=_moment(generation),
-            md5_hash=fields["md5_hash"],
-            metadata=fields["metadata"],
-        )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        _log.warning("the metadata beside %s is damaged: %s", path, error)
+    except ValueError as error:
+        logger.warning("the metadata beside %s is damaged: %s", path, error)
         return None
+    if not _is_metadata(fields):
+        logger.warning("the metadata beside %s is damaged", path)
+        return None
+    return BlobInfo(
+        name=name,
+        size_bytes=status.st_size,
+        content_type=fields["content_type"],
+        crc32c=fields["crc32c"],
+        generation=generation,
+        metageneration=fields["metageneration"],
+        storage_class=fields["storage_class"],
+        created_at=_moment(generation),
+        md5_hash=fields["md5_hash"],
+        metadata=fields["metadata"],
+    )
+
+
+def _is_metadata(fields: object) -> bool:
+    if not isinstance(fields, dict):
+        return False
+    texts = ("content_type", "crc32c", "md5_hash", "storage_class")
+    metadata = fields.get("metadata")
+    return (
+        all(isinstance(fields.get(name), str) for name in texts)
+        and isinstance(fields.get("metageneration"), int)
+        and isinstance(metadata, dict)
+        and all(isinstance(value, str) for value in metadata.values())
+    )
 
 
 def _is_text(name: str) -> bool:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from audiostore.errors import BlobNotFoundError
+from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.model import BlobInfo
 from audiostore.retry import Budget, Retry, RetryConfig, retry_operation
 from audiostore.source import Source
@@ -85,7 +85,7 @@ class RetryingStore:
         """Yield the objects under a prefix; a broken listing goes on behind the last one."""
         retry = self._retry(f"list {self.url}/{prefix}")
         after = start_after
-        blobs = self._store.list(prefix, start_after=after)
+        blobs: Iterator[BlobInfo] | None = None
         failure: Exception | None = None
 
         def go_on() -> BlobInfo | None:
@@ -98,6 +98,8 @@ class RetryingStore:
 
         while True:
             try:
+                if blobs is None:
+                    blobs = self._store.list(prefix, start_after=after)
                 blob = next(blobs, None)
             except Exception as error:  # noqa: BLE001  (the retry layer judges it)
                 failure = error
@@ -124,7 +126,7 @@ class RetryingStore:
         )
 
     def delete(self, blob: BlobInfo) -> None:
-        """Delete an object; that it is gone on a repetition means that it was deleted."""
+        """Delete an object; that this generation is gone on a repetition means it was deleted."""
         attempts = 0
 
         def delete() -> None:
@@ -132,7 +134,7 @@ class RetryingStore:
             attempts += 1
             try:
                 self._store.delete(blob)
-            except BlobNotFoundError:
+            except (BlobNotFoundError, PreconditionFailedError):
                 if attempts == 1:
                     raise
 

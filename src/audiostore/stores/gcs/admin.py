@@ -32,8 +32,7 @@ def diagnose(store: "GcsStore") -> Iterator[Finding]:
             yield Finding(subject, ok=True, detail=attempt(store))
         except (AudioStoreError, GoogleAPICallError) as error:
             notes = getattr(error, "__notes__", [])
-            remedy = notes[0] if notes else "see the message, then run this again"
-            yield Finding(subject, ok=False, detail=str(error), remedy=remedy)
+            yield Finding(subject, ok=False, detail=str(error), remedy="; ".join(notes))
             return
 
 

@@ -5,6 +5,7 @@ Reference: cloud.google.com/storage/docs/json_api/v1/objects.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,7 +27,13 @@ from audiostore.stores.gcs.transport import (
     Transfer,
     Transport,
 )
-from audiostore.stores.gcs.upload import CHUNK_BYTES, Sessions, SessionsInMemory, Upload
+from audiostore.stores.gcs.upload import (
+    CHUNK_BYTES,
+    ExclusiveSessions,
+    Sessions,
+    SessionsInMemory,
+    Upload,
+)
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -72,7 +79,7 @@ class GcsStore:
         self._user_project = project
         self._chunk_bytes = chunk_bytes
         self._transport = Transport(options or Options())
-        self._sessions = sessions or SessionsInMemory()
+        self._sessions = ExclusiveSessions(sessions or SessionsInMemory())
         self.authentication = (
             NoAuthentication()
             if emulator and credentials is None
@@ -116,6 +123,8 @@ class GcsStore:
 
     def open(self, blob: BlobInfo, *, start: int = 0) -> BlobReader:
         """Read an object (see `ObjectStore.open`)."""
+        if start >= blob.size_bytes:
+            return self._open_end(blob)
         url = self._object_url(blob.name, alt="media", generation=blob.generation)
         # As it is stored: GCS would unpack an object that somebody stored gzipped.
         headers = {"Accept-Encoding": "gzip"}
@@ -251,6 +260,14 @@ class GcsStore:
         if urlsplit(url)[:2] == urlsplit(self._endpoint)[:2]:
             signed |= self.authentication.headers(method, url)
         return self._transport.start(Request(method, url, signed, body() if body else None, sink))
+
+    def _open_end(self, blob: BlobInfo) -> BlobReader:
+        """Read what has no bytes left; a range there would be refused (416)."""
+        url = self._object_url(blob.name, generation=blob.generation, fields="generation")
+        response = self.call("GET", url)
+        if response.status != 200:
+            raise error_of(response, self.uri(blob.name), of_object=True)
+        return BytesIO()
 
     def _open(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:
         pipe = Pipe()

@@ -6,7 +6,6 @@ connection turns out to be closed before any byte of an answer is sent again on 
 """
 
 import fcntl
-import logging
 import selectors
 import socket
 import sys
@@ -24,10 +23,9 @@ from urllib.parse import urlsplit
 import pycurl
 
 from audiostore.errors import StoreConnectionError, StoreTimeoutError
+from audiostore.log import logger
 from audiostore.stores.gcs.brake import BRAKES
 from audiostore.stores.gcs.forking import renew_after_fork
-
-_log = logging.getLogger("audiostore")
 
 _UPLOAD_BUFFER_BYTES = 1 << 20
 _RECEIVE_BUFFER_BYTES = 1 << 18
@@ -336,7 +334,7 @@ class _Loop:
                 self._watch(time.monotonic())
                 self._fill()
         except Exception as error:  # noqa: BLE001  (every waiting caller gets it)
-            _log.exception("the I/O thread failed")
+            logger.exception("the I/O thread failed")
             self._fail_all(error)
         else:
             self._fail_all(StoreConnectionError("the store was closed during the transfer"))

@@ -10,8 +10,9 @@ from the last byte that the server has.
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import closing
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
@@ -32,6 +33,7 @@ CHUNK_BYTES = 32 << 20
 
 _RESUME_INCOMPLETE = 308
 _SESSION_GONE = (404, 410)
+_PASSING = (401, 408, 429)
 _RANGE = re.compile(r"bytes=0-(\d+)")
 
 
@@ -92,12 +94,38 @@ class SessionsInMemory:
         self._urls.pop(key, None)
 
 
+class ExclusiveSessions:
+    """Sessions of which each is used by one upload of this store at a time.
+
+    Two uploads of the same bytes to the same name in one session would both be told that they
+    created the object.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._lock = threading.Lock()
+        self._in_use: set[str] = set()
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[Sessions]:
+        """Yield the sessions; while another upload has the key, some that remember nothing."""
+        with self._lock:
+            is_free = key not in self._in_use
+            self._in_use.add(key)
+        try:
+            yield self._sessions if is_free else SessionsInMemory()
+        finally:
+            if is_free:
+                with self._lock:
+                    self._in_use.discard(key)
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """One attempt to write one object."""
 
     wire: Wire
-    sessions: Sessions
+    sessions: ExclusiveSessions
     bucket: str
     spec: BlobSpec
     source: Source
@@ -140,23 +168,35 @@ class Upload:
         return self._finished(response)
 
     def _in_session(self) -> BlobInfo:
-        session, accepted = self.sessions.get(self._key), 0
+        with self.sessions.claim(self._key) as sessions:
+            return self._resume_or_start(sessions)
+
+    def _resume_or_start(self, sessions: Sessions) -> BlobInfo:
+        session, accepted = sessions.get(self._key), 0
         if session is not None:
             span = f"bytes */{self.source.size_bytes}"
             response = self._chunk(session, span, lambda: BytesBody(b""))
-            if response.status in _SESSION_GONE:
-                self.sessions.forget(self._key)
-                session = None
-            elif response.status == _RESUME_INCOMPLETE:
+            if response.status == _RESUME_INCOMPLETE:
                 accepted = _accepted_bytes(response)
+            elif response.status in _SESSION_GONE:
+                sessions.forget(self._key)
+                session = None
             else:
-                return self._finished(response)
+                return self._finished(response, sessions)
         if session is None:
             session = self._start_session()
-            self.sessions.remember(self._key, session)
-        return self._send_chunks(session, accepted)
+            sessions.remember(self._key, session)
+        response = self._send_chunks(session, accepted)
+        if response.status in _SESSION_GONE:
+            sessions.forget(self._key)
+            raise StoreConnectionError(
+                f"the upload session for {self._what} is gone (HTTP {response.status}): a new one "
+                "is needed"
+            )
+        return self._finished(response, sessions)
 
-    def _send_chunks(self, session: str, accepted: int) -> BlobInfo:
+    def _send_chunks(self, session: str, accepted: int) -> Response:
+        """Send what is left and return the last answer, which is any but 'go on'."""
         total = self.source.size_bytes
         self._report(accepted, accepted)
         with closing(self.source.open()) as reader:
@@ -164,14 +204,8 @@ class Upload:
                 size = min(self.chunk_bytes, total - accepted)
                 span = f"bytes {accepted}-{accepted + size - 1}/{total}"
                 response = self._chunk(session, span, self._chunk_body(reader, accepted, size))
-                if response.status in _SESSION_GONE:
-                    self.sessions.forget(self._key)
-                    raise StoreConnectionError(
-                        f"the upload session for {self._what} is gone (HTTP {response.status}): "
-                        "a new one is needed"
-                    )
                 if response.status != _RESUME_INCOMPLETE:
-                    return self._finished(response)
+                    return response
                 kept = _accepted_bytes(response)
                 if kept <= accepted:
                     raise StoreConnectionError(
@@ -209,15 +243,17 @@ class Upload:
     def _chunk(self, session: str, span: str, body: Callable[[], Body]) -> Response:
         return self.wire.call("PUT", session, headers={"Content-Range": span}, body=body)
 
-    def _finished(self, response: Response) -> BlobInfo:
-        if response.status not in (200, 201):
-            if response.status < 500 and response.status not in (401, 408, 429):
-                self.sessions.forget(self._key)
-            raise error_of(response, self._what)
-        blob = blob_info(json_body(response))
-        self.sessions.forget(self._key)
-        self._report(self.source.size_bytes, self.source.size_bytes)
-        return blob
+    def _finished(self, response: Response, sessions: Sessions | None = None) -> BlobInfo:
+        if response.status in (200, 201):
+            blob = blob_info(json_body(response))
+            self._report(self.source.size_bytes, self.source.size_bytes)
+            if sessions is not None:
+                sessions.forget(self._key)
+            return blob
+        # After these the session may still be good.
+        if sessions is not None and response.status < 500 and response.status not in _PASSING:
+            sessions.forget(self._key)
+        raise error_of(response, self._what)
 
     def _counter(self, start: int) -> Callable[[int], None]:
         sent = start
