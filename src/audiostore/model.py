@@ -21,6 +21,8 @@ class BlobInfo:
     md5_hash: str | None = None
     """Base64; None for objects that the store keeps no MD5 of (composite objects)."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    cache_control: str | None = None
+    content_disposition: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types; times in ISO 8601."""
@@ -35,6 +37,8 @@ class BlobInfo:
             "created_at": self.created_at.isoformat(),
             "md5_hash": self.md5_hash,
             "metadata": dict(self.metadata),
+            "cache_control": self.cache_control,
+            "content_disposition": self.content_disposition,
         }
 
 

@@ -14,11 +14,20 @@ from audiostore.source import Source
 
 @dataclass(frozen=True, slots=True)
 class BlobSpec:
-    """What an object is to be called and to say of itself."""
+    """What an object is to be called, to say of itself, and to be served with."""
 
     name: str
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    cache_control: str | None = None
+    content_disposition: str | None = None
+
+
+def spec_of(blob: BlobInfo, name: str) -> BlobSpec:
+    """Return what a copy of an object, under another name, is to be like."""
+    return BlobSpec(
+        name, blob.content_type, blob.metadata, blob.cache_control, blob.content_disposition
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -583,6 +583,21 @@ def test_update_refuses_another_generation(store: ObjectStore) -> None:
 # -- copy --------------------------------------------------------------------------------------
 
 
+def test_headers_to_serve_with_are_kept_and_copied(store: ObjectStore) -> None:
+    spec = BlobSpec(
+        NAME,
+        "audio/mpeg",
+        cache_control="private, max-age=60",
+        content_disposition="inline; filename=\"a.mp3\"; filename*=UTF-8''%C3%A4.mp3",
+    )
+    blob = store.put(spec, BytesSource(DATA))
+    copied = store.copy(blob, f"{NAME}.copy")
+    for found in (blob, store.stat(NAME), copied, *store.list("")):
+        assert found.cache_control == spec.cache_control
+        assert found.content_disposition == spec.content_disposition
+    assert put(store, name="plain").cache_control is None
+
+
 def test_copy_keeps_content_type_and_metadata(store: ObjectStore) -> None:
     blob = put(store, metadata=ODD_METADATA)
     copied = store.copy(blob, "trash/copy.mp3")

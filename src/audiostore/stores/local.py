@@ -38,7 +38,14 @@ from audiostore.errors import (
 from audiostore.log import logger
 from audiostore.model import BlobInfo, with_metadata
 from audiostore.source import Source, encode_crc32c
-from audiostore.store import BlobReader, BlobSpec, Finding, TransferListener, Transferred
+from audiostore.store import (
+    BlobReader,
+    BlobSpec,
+    Finding,
+    TransferListener,
+    Transferred,
+    spec_of,
+)
 
 _PRIVATE = ".audiostore"
 _PIECE_BYTES = 1 << 20
@@ -140,8 +147,7 @@ class LocalStore:
             content = data.fill(reader.read, None)
             if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
                 raise IntegrityError(f"{self.uri(source.name)} is damaged: it was not copied")
-            spec = BlobSpec(target, present.content_type, present.metadata)
-            return self._commit(spec, data, content, if_generation_match)
+            return self._commit(spec_of(present, target), data, content, if_generation_match)
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
@@ -201,6 +207,8 @@ class LocalStore:
                 created_at=_moment(generation),
                 md5_hash=content.md5_hash,
                 metadata=dict(spec.metadata),
+                cache_control=spec.cache_control,
+                content_disposition=spec.content_disposition,
             )
             data.set_time(generation)
             data.sync()
@@ -442,6 +450,8 @@ def _write_metadata(file: _Temporary, info: BlobInfo) -> None:
         "metageneration": info.metageneration,
         "storage_class": info.storage_class,
         "metadata": dict(info.metadata),
+        "cache_control": info.cache_control,
+        "content_disposition": info.content_disposition,
     }
     file.write(json.dumps(fields, ensure_ascii=False, indent=1).encode())
     file.sync()
@@ -473,6 +483,8 @@ def _read_metadata(path: Path, name: str, status: os.stat_result) -> BlobInfo | 
         created_at=_moment(generation),
         md5_hash=fields["md5_hash"],
         metadata=fields["metadata"],
+        cache_control=fields.get("cache_control"),
+        content_disposition=fields.get("content_disposition"),
     )
 
 
@@ -480,9 +492,11 @@ def _is_metadata(fields: object) -> bool:
     if not isinstance(fields, dict):
         return False
     texts = ("content_type", "crc32c", "md5_hash", "storage_class")
+    headers = ("cache_control", "content_disposition")
     metadata = fields.get("metadata")
     return (
         all(isinstance(fields.get(name), str) for name in texts)
+        and all(isinstance(fields.get(name), str | None) for name in headers)
         and isinstance(fields.get("metageneration"), int)
         and isinstance(metadata, dict)
         and all(isinstance(value, str) for value in metadata.values())

@@ -14,7 +14,14 @@ import google_crc32c
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.model import BlobInfo, with_metadata
 from audiostore.source import Source, encode_crc32c
-from audiostore.store import BlobReader, BlobSpec, Finding, TransferListener, Transferred
+from audiostore.store import (
+    BlobReader,
+    BlobSpec,
+    Finding,
+    TransferListener,
+    Transferred,
+    spec_of,
+)
 
 _PIECE_BYTES = 1 << 20
 
@@ -98,7 +105,7 @@ class MemoryStore:
     def copy(self, source: BlobInfo, target: str, *, if_generation_match: int = 0) -> BlobInfo:
         """Copy an object (see `ObjectStore.copy`)."""
         blob = self._get_generation(source)
-        spec = BlobSpec(target, blob.info.content_type, blob.info.metadata)
+        spec = spec_of(blob.info, target)
         return self._commit(spec, blob.data, if_generation_match)
 
     def delete(self, blob: BlobInfo) -> None:
@@ -135,6 +142,8 @@ class MemoryStore:
                     hashlib.md5(data, usedforsecurity=False).digest()
                 ).decode(),
                 metadata=dict(spec.metadata),
+                cache_control=spec.cache_control,
+                content_disposition=spec.content_disposition,
             )
             self._blobs[spec.name] = _Blob(info, data)
         return info

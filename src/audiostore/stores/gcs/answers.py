@@ -64,6 +64,8 @@ def blob_info(resource: Mapping[str, Any]) -> BlobInfo:
             created_at=datetime.fromisoformat(resource["timeCreated"]),
             md5_hash=resource.get("md5Hash"),
             metadata=resource.get("metadata", {}),
+            cache_control=resource.get("cacheControl"),
+            content_disposition=resource.get("contentDisposition"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StoreConnectionError(f"the answer is no object resource: {error!r}") from error

@@ -42,7 +42,7 @@ PUBLIC_ENDPOINT = "https://storage.googleapis.com"
 _PAGE_OBJECTS = 1000
 _FIELDS = (
     "name,size,contentType,crc32c,md5Hash,generation,metageneration,storageClass,timeCreated,"
-    "metadata"
+    "metadata,cacheControl,contentDisposition"
 )
 
 

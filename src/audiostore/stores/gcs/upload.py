@@ -270,12 +270,15 @@ class Upload:
             self.on_transfer(Transferred(sent, accepted))
 
     def _resource(self) -> dict[str, object]:
-        return {
+        resource = {
             "name": self.spec.name,
             "contentType": self.spec.content_type,
             "crc32c": self.source.crc32c,
             "metadata": dict(self.spec.metadata),
+            "cacheControl": self.spec.cache_control,
+            "contentDisposition": self.spec.content_disposition,
         }
+        return {field: value for field, value in resource.items() if value is not None}
 
     def _start_url(self, upload_type: str) -> str:
         return self.wire.url_of(
