@@ -74,6 +74,8 @@ class Assets:
         for folder, blobs in groupby(self._store.list(root), lambda b: b.name.split("/")[1]):
             if FilenameGenerator.validate_uuid(folder):
                 asset = record.assemble(folder, blobs)
+                if asset is not None and asset.thumbnail_missing:
+                    asset = self.find(folder)  # perhaps replaced while the listing was read
                 if asset is not None:
                     yield asset
 
@@ -155,6 +157,17 @@ class Assets:
             return Outcome(asset, cover, written.created)
         return self._settle(audio_id, written, cover)
 
+    def find_stored(self, audio_id: str, audio: Item, thumbnail_name: str) -> Outcome | None:
+        """Return the asset if it holds this audio, and artwork that came from a file so called."""
+        asset = self.find(audio_id)
+        if asset is None or asset.thumbnail is None:
+            return None
+        if not verified.has_content(asset.audio, audio.file):
+            return None
+        if asset.thumbnail.metadata.get("original_filename") != thumbnail_name:
+            return None
+        return Outcome(asset, asset.thumbnail, created=False)
+
     def attach(self, audio_id: str, thumbnail: Item, custom: Mapping[str, str]) -> Outcome:
         """Store artwork: as part of the asset, or ahead of its audio while there is none.
 
@@ -232,18 +245,22 @@ class Assets:
         whatever the clocks behind their generations say. None: it gave way.
         """
         folder = self._folder(audio_id)
-        if any(record.is_committed_audio(b) and b.name != written.blob.name for b in folder):
+        asset = record.assemble(audio_id, folder)
+        met_another = any(
+            record.is_committed_audio(b) and b.name != written.blob.name for b in folder
+        )
+        lost_artwork = asset is not None and asset.thumbnail_missing  # the id was deleted just now
+        if met_another or lost_artwork:
             if written.created:
                 self._remove(written.blob)
             return None
-        asset = record.assemble(audio_id, folder)
         if asset is None or asset.audio.name != written.blob.name:
             # Deleted again right after: what was stored had been complete.
             asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
         elif asset.thumbnail is None:
             waiting = _newest(filter(record.waits_for_audio, folder))
             if waiting is not None:
-                asset = self._refer(asset, waiting)
+                asset = self._adopt(asset, waiting)
         return Outcome(asset, asset.thumbnail, written.created)
 
     def _replace(
@@ -268,26 +285,43 @@ class Assets:
                 is_ours=lambda b: record.is_replacement(b, asset),
             )
             cover, created = written.blob, written.created
-            asset = self._refer(asset, cover)
+            try:
+                asset = self._refer(asset, cover)
+            except AssetConflictError:
+                if created:
+                    self._remove(cover)
+                raise
         for blob in folder:
             if is_thumbnail_name(blob.name) and blob.name != cover.name:
                 self._remove(blob)
         return Outcome(asset, cover, created)
 
+    def _adopt(self, asset: Asset, waiting: BlobInfo) -> Asset:
+        """Have the audio object name artwork that waited; its writer may be doing the same."""
+        try:
+            return self._refer(asset, waiting)
+        except AssetConflictError:
+            return self.find(asset.audio_id) or asset
+
     def _refer(self, asset: Asset, thumbnail: BlobInfo) -> Asset:
-        """Have the audio object name this thumbnail."""
+        """Have the audio object name this thumbnail.
+
+        Raises:
+            AssetConflictError: meanwhile somebody had it name another, and may have removed ours.
+        """
         audio = asset.audio
         for _ in range(_RACES):
             if record.names_thumbnail(audio, thumbnail):
                 return replace(asset, audio=audio, thumbnail=thumbnail, thumbnail_missing=False)
+            if not record.names_the_same(audio, asset.audio):
+                break
             try:
                 audio = self._store.update(audio, record.thumbnail_reference(thumbnail))
             except PreconditionFailedError:
                 audio = self._store.stat(audio.name)
-                if audio.generation != asset.audio.generation:
-                    break
         raise AssetConflictError(
-            f"{self._store.uri(audio.name)} is being changed by others: try again"
+            f"cannot attach {thumbnail.name}: {self._store.uri(audio.name)} was given other "
+            "artwork at the same moment"
         )
 
     def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Item) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from audiostore.errors import InvalidSourceError, SourceChangedError
+from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from audiostore.formats import Format, recognise_audio, recognise_image
-from audiostore.source import LocalFile, open_regular
+from audiostore.source import LocalFile, open_regular, restore
 
 PathLike = str | os.PathLike[str]
 
@@ -56,15 +56,24 @@ def _take(path: PathLike, recognise: Callable[[str, BinaryIO], Format]) -> Item:
         raise InvalidSourceError(f"{path!r} is no path of a file")
     local = Path(path).absolute()  # a caller may change its working directory
     try:
-        with open_regular(local) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
-            filename = os.fsencode(local.name).decode("utf-8", "replace")
-            found = recognise(filename, stream)
-            file = LocalFile.snapshot(local)
-            if not file.is_same(os.fstat(descriptor)):
-                raise SourceChangedError(
-                    f"{str(local)!r} was replaced while it was looked at: try again"
-                )
-        return Item(file, found, filename)
+        try:
+            return _look(local, recognise)
+        except SourceNotFoundError:
+            if not restore(local):
+                raise
+            return _look(local, recognise)
     except OSError as error:
         error.add_note(f"while reading {str(local)!r}")
         raise
+
+
+def _look(local: Path, recognise: Callable[[str, BinaryIO], Format]) -> Item:
+    with open_regular(local) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
+        filename = os.fsencode(local.name).decode("utf-8", "replace")
+        found = recognise(filename, stream)
+        file = LocalFile.snapshot(local)
+        if not file.is_same(os.fstat(descriptor)):
+            raise SourceChangedError(
+                f"{str(local)!r} was replaced while it was looked at: try again"
+            )
+    return Item(file, found, filename)

@@ -1,7 +1,8 @@
 """The library's front door: store an asset, attach artwork, find it, fetch it, delete it."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
@@ -10,7 +11,7 @@ from audiostore import verified
 from audiostore.assets import Assets, Outcome
 from audiostore.cleanup import Cleanup, check_cleanup, clean_up
 from audiostore.config import parse_location, require_configured_bucket, state_directory
-from audiostore.errors import AssetNotFoundError, BlobNotFoundError
+from audiostore.errors import AssetNotFoundError, BlobNotFoundError, SourceNotFoundError
 from audiostore.events import (
     Attached,
     Deleted,
@@ -156,20 +157,28 @@ class AudioStorageManager:
         if audio_id is not None:
             require_audio_id(audio_id)
         audio = take_audio(audio_path)
-        thumbnail = None if thumbnail_path is None else take_image(thumbnail_path)
-        items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
-        identity = [self.url, custom, *(item.identity for item in items)]
-        with (
-            self._ids.choose(identity)
-            if audio_id is None
-            else nullcontext(ChosenId(audio_id, is_new=False))
-        ) as chosen:
+        thumbnail: Item | None = None
+        gone: SourceNotFoundError | None = None
+        try:
+            thumbnail = None if thumbnail_path is None else take_image(thumbnail_path)
+        except SourceNotFoundError as error:
+            if not cleanup:
+                raise
+            gone = error
+        with self._chosen_id(audio_id, audio, thumbnail_path, thumbnail, custom) as chosen:
 
             def store() -> Outcome:
+                if gone is not None:
+                    name = Path(os.fspath(thumbnail_path or "")).name
+                    stored = self._assets.find_stored(chosen.audio_id, audio, name)
+                    if stored is None:
+                        raise gone
+                    return stored  # the same call was killed when it had deleted the artwork
                 return self._assets.create(
                     chosen.audio_id, audio, thumbnail, custom, id_is_new=chosen.is_new
                 )
 
+            items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
             result = self._store_items(chosen.audio_id, store, items, cleanup)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
@@ -258,6 +267,22 @@ class AudioStorageManager:
         """
         self._assets.delete(require_audio_id(audio_id))
         self._notify(Deleted(audio_id))
+
+    def _chosen_id(
+        self,
+        audio_id: str | None,
+        audio: Item,
+        thumbnail_path: PathLike | None,
+        thumbnail: Item | None,
+        custom: Mapping[str, str],
+    ) -> AbstractContextManager[ChosenId]:
+        if audio_id is not None:
+            return nullcontext(ChosenId(audio_id, is_new=False))
+        beside = None if thumbnail_path is None else os.fsdecode(Path(thumbnail_path).absolute())
+        return self._ids.choose(
+            [self.url, dict(custom), audio.identity, beside],
+            thumbnail.identity if thumbnail else None,
+        )
 
     def _store_items(
         self, audio_id: str, store: Callable[[], Outcome], items: Sequence[Item], cleanup: Cleanup

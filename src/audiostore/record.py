@@ -149,6 +149,12 @@ def names_thumbnail(audio: BlobInfo, thumbnail: BlobInfo | None) -> bool:
     return reference == thumbnail_reference(thumbnail)
 
 
+def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
+    """Say whether two descriptions are of one audio object that names one thumbnail, or none."""
+    references = [[b.metadata.get(key) for key in _REFERENCE_KEYS] for b in (audio, other)]
+    return audio.generation == other.generation and references[0] == references[1]
+
+
 def waits_for_audio(thumbnail: BlobInfo) -> bool:
     """Say whether this artwork was stored ahead of whichever audio comes."""
     return (

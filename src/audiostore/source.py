@@ -1,6 +1,7 @@
 """What gets stored: a snapshot of a local file that can tell whether it is still the same."""
 
 import base64
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -157,10 +158,15 @@ class LocalFile:
             SourceChangedError: the file is another one now; it was kept.
             OSError: it cannot be deleted.
         """
-        aside = self.path.with_name(f".{os.urandom(4).hex()}.audiostore-cleanup")
+        aside = _aside(self.path)
         try:
             if _identity(self.path.stat()) != self._identity:
                 self._changed()
+            if os.path.lexists(aside):
+                raise FileExistsError(
+                    f"{str(aside)!r} is in the way: it was being deleted from {str(self.path)!r} "
+                    "when the program was killed; look at it and delete it"
+                )
             self.path.rename(aside)
         except FileNotFoundError:
             return False
@@ -284,6 +290,28 @@ def open_regular(path: Path) -> Iterator[int]:
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def restore(path: Path) -> bool:
+    """Put a file back that a `remove` which was killed had moved aside.
+
+    Returns:
+        False if there is none.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    aside = _aside(path)
+    if not os.path.lexists(aside):
+        return False
+    _put_back(aside, path)
+    return True
+
+
+def _aside(path: Path) -> Path:
+    # One name for each path, so that it can be found again; short, as file names may be 255 bytes.
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".{digest}.audiostore-cleanup")
 
 
 def _put_back(aside: Path, path: Path) -> None:

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostore.errors import AssetConflictError
+from audiostore.errors import AssetConflictError, SourceNotFoundError
 from audiostore.log import logger
 from audiostore.naming import FilenameGenerator
 
@@ -44,26 +44,32 @@ class UploadIds:
         self._folder = folder
 
     @contextmanager
-    def choose(self, *identity: object) -> Iterator[ChosenId]:
+    def choose(self, identity: object, detail: object = None) -> Iterator[ChosenId]:
         """Yield the id for an upload: that of an interrupted one of its identity, or a new one.
 
         While it runs, the same upload in another process, or thread, gets an id of its own. The id
-        is forgotten when the body succeeds, or finds it taken.
+        is forgotten when the body succeeds, finds it taken, or its files missing.
+
+        Args:
+            identity: what tells this upload from others; ready for JSON.
+            detail: must be that of the interrupted upload as well; None if it is not known.
         """
         with ExitStack() as stack:
-            claim = self._claim(identity, stack)
+            claim = self._claim(identity, detail, stack)
             if claim is None:
                 yield ChosenId(FilenameGenerator.generate_audio_id(), is_new=True)
                 return
             path, chosen = claim
             try:
                 yield chosen
-            except AssetConflictError:
+            except (AssetConflictError, SourceNotFoundError):
                 _remove(path)
                 raise
             _remove(path)
 
-    def _claim(self, identity: object, stack: ExitStack) -> tuple[Path, ChosenId] | None:
+    def _claim(
+        self, identity: object, detail: object, stack: ExitStack
+    ) -> tuple[Path, ChosenId] | None:
         if self._folder is None:
             return None
         path = _file(self._folder, identity)
@@ -72,10 +78,11 @@ class UploadIds:
             descriptor = _locked(path, stack)
             if descriptor is None:
                 return None
-            chosen = _read_id(descriptor)
+            hashed = _hash(detail)
+            chosen = _read_id(descriptor, None if detail is None else hashed)
             if chosen is None:
                 chosen = ChosenId(FilenameGenerator.generate_audio_id(), is_new=True)
-                os.pwrite(descriptor, chosen.audio_id.encode(), 0)
+                os.pwrite(descriptor, f"{chosen.audio_id} {hashed}".encode("ascii"), 0)
         except OSError as error:
             logger.info("should this upload be interrupted, the next starts anew: %s", error)
             return None
@@ -120,8 +127,11 @@ class SessionFiles:
 
 
 def _file(folder: Path, identity: object) -> Path:
-    text = json.dumps(identity, sort_keys=True)
-    return folder / hashlib.sha256(text.encode()).hexdigest()
+    return folder / _hash(identity)
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _locked(path: Path, stack: ExitStack) -> int | None:
@@ -138,11 +148,13 @@ def _locked(path: Path, stack: ExitStack) -> int | None:
         # Its last owner finished and removed it between the two calls.
 
 
-def _read_id(descriptor: int) -> ChosenId | None:
-    text = os.pread(descriptor, 64, 0).decode("ascii", "replace")
-    if _is_outdated(os.fstat(descriptor)) or not FilenameGenerator.validate_uuid(text):
+def _read_id(descriptor: int, detail: str | None) -> ChosenId | None:
+    audio_id, _, known = os.pread(descriptor, 128, 0).decode("ascii", "replace").partition(" ")
+    if _is_outdated(os.fstat(descriptor)) or not FilenameGenerator.validate_uuid(audio_id):
         return None
-    return ChosenId(text, is_new=False)
+    if detail not in (None, known):
+        return None
+    return ChosenId(audio_id, is_new=False)
 
 
 def _prepare(folder: Path) -> None:

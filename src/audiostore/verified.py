@@ -85,6 +85,9 @@ def write(
             if has_content(found, source) and is_ours(found):
                 logger.debug("%s is there already, as it should be", store.uri(spec.name))
                 return Written(found, created=False)
+            if _is_damaged(found, spec) and not if_generation_match:
+                _discard(store, found)
+                continue
             raise AssetConflictError(
                 f"cannot store {store.uri(spec.name)}: object exists (generation "
                 f"{found.generation}, {found.size_bytes} bytes, crc32c {found.crc32c}) with other "
@@ -96,6 +99,20 @@ def write(
         logger.debug("%s is stored and compared (%s)", store.uri(spec.name), blob.crc32c)
         return Written(blob, created=True)
     raise refusal
+
+
+def _is_damaged(found: BlobInfo, spec: BlobSpec) -> bool:
+    """Say whether an object was to have the content that is written now, and has not.
+
+    Wrong bytes were stored, and whoever noticed could not remove them.
+    """
+    meant = spec.metadata.get("crc32c")
+    return meant is not None and found.metadata.get("crc32c") == meant != found.crc32c
+
+
+def _discard(store: ObjectStore, blob: BlobInfo) -> None:
+    with suppress(BlobNotFoundError, PreconditionFailedError):  # gone, or another by now
+        store.delete(blob)
 
 
 def _remove_damaged(store: ObjectStore, blob: BlobInfo, source: Source) -> NoReturn:

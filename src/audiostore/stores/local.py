@@ -109,6 +109,9 @@ class LocalStore:
 
         Memory: the names in the folders on the way, not the objects.
         """
+        if self._unfinished.is_dir() and any(self._unfinished.iterdir()):
+            with suppress(PermissionError), self._locked():
+                pass  # a deletion that was killed is finished by whoever comes next
         folder = prefix.rpartition("/")[0]
         if any(not part or part.startswith(".") for part in folder.split("/") if folder):
             return
@@ -155,12 +158,15 @@ class LocalStore:
         with self._locked():
             self.stat(blob.name)
             self._require_generation(blob.name, blob.generation)
+            with self._temporary() as note:
+                note.write(blob.name.encode())
+                unfinished = self._unfinished / note.path.name
+                _make_folder(self._unfinished)
+                note.path.rename(unfinished)
             path.unlink()
             _sync(path.parent)
-            for metadata in _metadata_files(path):
-                metadata.unlink()
-            with suppress(OSError):  # other objects are in the folder
-                path.parent.rmdir()
+            self._remove_rest(path)
+            unfinished.unlink()
 
     def diagnose(self) -> Iterator[Finding]:
         """Try what storing needs: a folder, a lock, a link, exact times."""
@@ -274,6 +280,32 @@ class LocalStore:
             unpaired = (status.st_ino, status.st_mtime_ns)  # perhaps replaced just now: look again
         raise BlobNotFoundError(f"{path} is no object of this store (no metadata beside it)")
 
+    @property
+    def _unfinished(self) -> Path:
+        """Folder of notes on deletions that are under way, each holding an object's name."""
+        return self._root / _PRIVATE / "deleting"
+
+    def _finish_deletions(self) -> None:
+        """Complete the deletions of processes that were killed; for the lock's holder."""
+        try:
+            notes = list(self._unfinished.iterdir())
+        except FileNotFoundError:
+            return
+        for note in notes:
+            path = self._path(note.read_text("utf-8"))
+            if not path.exists():
+                self._remove_rest(path)
+            note.unlink()
+
+    def _remove_rest(self, path: Path) -> None:
+        """Remove what is left of an object whose bytes are gone."""
+        if not path.parent.is_dir():
+            return
+        for metadata in _metadata_files(path):
+            metadata.unlink()
+        with suppress(OSError):  # other objects are in the folder
+            path.parent.rmdir()
+
     def _walk(self, folder: str, prefix: str, start_after: str) -> Iterator[str]:
         after = start_after.encode()
         try:
@@ -303,6 +335,7 @@ class LocalStore:
         )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._finish_deletions()
             yield
         finally:
             os.close(descriptor)

@@ -5,6 +5,7 @@ cloud.google.com/storage/docs/json_api/v1/status-codes.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,12 @@ from typing import Any
 
 from google.api_core import exceptions
 
-from audiostore.errors import BlobNotFoundError, PreconditionFailedError, StoreConnectionError
+from audiostore.errors import (
+    BlobNotFoundError,
+    IntegrityError,
+    PreconditionFailedError,
+    StoreConnectionError,
+)
 from audiostore.model import BlobInfo
 from audiostore.stores.gcs.transport import Response
 
@@ -31,12 +37,19 @@ class GcsRequestTimeoutError(exceptions.ClientError, TimeoutError):
     code = 408
 
 
+class GcsChecksumError(exceptions.BadRequest, IntegrityError, ConnectionError):
+    """400 for bytes that were damaged on their way: sending them again may do."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerHeaders:
     """The part of an answer that errors carry: what `Retry-After` is read from."""
 
     headers: Mapping[str, str]
 
+
+# "Provided CRC32C "x" doesn't match calculated CRC32C "y"."
+_CHECKSUM = re.compile(r"(crc32c|md5).*match", re.IGNORECASE)
 
 _REMEDIES = {
     401: "the credentials were refused: run 'gcloud auth application-default login', or name a "
@@ -101,6 +114,8 @@ def error_of(response: Response, what: str, *, of_object: bool = False) -> Excep
     missing_object = status == 404 and of_object and "bucket does not exist" not in reason
     if missing_object:
         return _of(GcsBlobNotFoundError, message, context)
+    if status == 400 and _CHECKSUM.search(reason):
+        return _of(GcsChecksumError, message, context)
     if status == 412:
         return _of(GcsPreconditionFailedError, message, context)
     if status == 408:

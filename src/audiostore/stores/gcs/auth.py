@@ -10,6 +10,7 @@ from audiostore.errors import (
     CredentialsError,
     StoreConnectionError,
 )
+from audiostore.retry import RETRYABLE_STATUS_CODES
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.forking import renew_after_fork
 from audiostore.stores.gcs.transport import Request, Transport
@@ -170,7 +171,10 @@ class _TokenAnswer:
 
 
 class _TokenRequest:
-    """Our transport in the shape of `google.auth.transport.Request`."""
+    """Our transport in the shape of `google.auth.transport.Request`.
+
+    What may pass is raised as our own error, through google-auth, to the one layer that retries.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -183,14 +187,12 @@ class _TokenRequest:
         headers: Mapping[str, str] | None = None,
         **_: Any,
     ) -> _TokenAnswer:
-        from google.auth.exceptions import TransportError  # noqa: PLC0415
-
         data = body.encode() if isinstance(body, str) else body
         request = Request(
             method, url, dict(headers or {}), BytesBody(data) if data is not None else None
         )
-        try:
-            response = self._transport.send(request)
-        except (ConnectionError, TimeoutError) as error:
-            raise TransportError(error, retryable=True) from error
+        response = self._transport.send(request)
+        if response.status in RETRYABLE_STATUS_CODES:
+            # Not handed to google-auth, which would repeat the request by a rule of its own.
+            raise StoreConnectionError(f"the token could not be fetched: HTTP {response.status}")
         return _TokenAnswer(response.status, response.headers, response.body)

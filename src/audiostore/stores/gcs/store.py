@@ -239,6 +239,10 @@ class GcsStore:
             response = self._start(method, url, headers or {}, body=body).result()
         return response
 
+    def is_own(self, url: str) -> bool:
+        """Say whether a URL leads to the bucket's own server."""
+        return urlsplit(url)[:2] == urlsplit(self._endpoint)[:2]
+
     def url_of(self, path: str, **query: object) -> str:
         """Return the URL of an API path; parameters that are None are left out."""
         given = {k: v for k, v in query.items() if v is not None}
@@ -257,7 +261,7 @@ class GcsStore:
     ) -> Transfer:
         signed = dict(headers)
         # The URL of an upload session comes from the server: no other host gets to see a token.
-        if urlsplit(url)[:2] == urlsplit(self._endpoint)[:2]:
+        if self.is_own(url):
             signed |= self.authentication.headers(method, url)
         return self._transport.start(Request(method, url, signed, body() if body else None, sink))
 

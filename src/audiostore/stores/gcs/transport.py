@@ -59,7 +59,8 @@ class Request:
     """One HTTP request."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
+    """May be the secret URL of an upload session."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Body | None = field(default=None, repr=False)
     sink: Sink | None = field(default=None, repr=False)
@@ -71,8 +72,8 @@ class Response:
     """One HTTP answer; the names of its headers are in lower case."""
 
     status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
 
-from audiostore.errors import StoreConnectionError
+from audiostore.errors import SourceChangedError, StoreConnectionError
 from audiostore.model import BlobInfo
 from audiostore.source import Source, SourceReader
 from audiostore.store import BlobSpec, TransferListener, Transferred
@@ -49,6 +49,10 @@ class Wire(Protocol):
         body: Callable[[], Body] | None = None,
     ) -> Response:
         """Send a request and return the answer, whatever its status."""
+        ...
+
+    def is_own(self, url: str) -> bool:
+        """Say whether a URL leads to the bucket's own server."""
         ...
 
     def url_of(self, path: str, **query: object) -> str:
@@ -94,6 +98,20 @@ class SessionsInMemory:
         self._urls.pop(key, None)
 
 
+class Furthest:
+    """How far one attempt has come."""
+
+    def __init__(self) -> None:
+        self._sent = self._accepted = -1
+
+    def passes(self, sent: int, accepted: int) -> bool:
+        """Say whether this is further than before."""
+        if sent < self._sent or (sent, accepted) == (self._sent, self._accepted):
+            return False
+        self._sent, self._accepted = sent, max(accepted, self._accepted)
+        return True
+
+
 class ExclusiveSessions:
     """Sessions of which each is used by one upload of this store at a time.
 
@@ -132,6 +150,7 @@ class Upload:
     if_generation_match: int
     on_transfer: TransferListener | None
     chunk_bytes: int = CHUNK_BYTES
+    furthest: Furthest = field(default_factory=Furthest)
 
     def run(self) -> BlobInfo:
         """Write the object and return it as the server describes it."""
@@ -173,6 +192,8 @@ class Upload:
 
     def _resume_or_start(self, sessions: Sessions) -> BlobInfo:
         session, accepted = sessions.get(self._key), 0
+        if session is not None and not self.wire.is_own(session):
+            session = None  # a damaged note
         if session is not None:
             span = f"bytes */{self.source.size_bytes}"
             response = self._chunk(session, span, lambda: BytesBody(b""))
@@ -181,12 +202,20 @@ class Upload:
             elif response.status in _SESSION_GONE:
                 sessions.forget(self._key)
                 session = None
-            else:
+            elif self._is_stored(response):
                 return self._finished(response, sessions)
+            else:
+                sessions.forget(self._key)
+                session = None
         if session is None:
             session = self._start_session()
-            sessions.remember(self._key, session)
-        response = self._send_chunks(session, accepted)
+            if self.wire.is_own(session):
+                sessions.remember(self._key, session)
+        try:
+            response = self._send_chunks(session, accepted)
+        except SourceChangedError:
+            sessions.forget(self._key)  # it may hold bytes of the changed file
+            raise
         if response.status in _SESSION_GONE:
             sessions.forget(self._key)
             raise StoreConnectionError(
@@ -194,6 +223,21 @@ class Upload:
                 "is needed"
             )
         return self._finished(response, sessions)
+
+    def _is_stored(self, response: Response) -> bool:
+        """Say whether what a finished session made still stands; errors pass for now.
+
+        A session tells what it made for as long as it is remembered, also if that was deleted.
+        """
+        if response.status not in (200, 201):
+            return True
+        made = blob_info(json_body(response))
+        path = f"/storage/v1/b/{quote(self.bucket, safe='')}/o/{quote(made.name, safe='')}"
+        url = self.wire.url_of(path, generation=made.generation, fields="generation")
+        answer = self.wire.call("GET", url)
+        if answer.status not in (200, 404):
+            raise error_of(answer, self._what)
+        return answer.status == 200
 
     def _send_chunks(self, session: str, accepted: int) -> Response:
         """Send what is left and return the last answer, which is any but 'go on'."""
@@ -266,7 +310,9 @@ class Upload:
         return count
 
     def _report(self, sent: int, accepted: int) -> None:
-        if self.on_transfer:
+        # What is sent again within one attempt (a refused token, a chunk taken in part) is no
+        # news until it is further than before.
+        if self.on_transfer and self.furthest.passes(sent, accepted):
             self.on_transfer(Transferred(sent, accepted))
 
     def _resource(self) -> dict[str, object]:

@@ -1,0 +1,224 @@
+"""MP4 whose index stands behind the sound, rewritten without loss so that it stands in front.
+
+A player needs the ``moov`` box before it can play the ``mdat`` boxes; in a file with moov last it
+must fetch the end first. Moving moov to the front moves the sound back, so the chunk offsets in
+every track grow by as much (ISO/IEC 14496-12, 8.7.5). Nothing else changes, not a byte.
+"""
+
+import os
+import struct
+import sys
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
+
+MAX_MOOV_BYTES: Final = 64 << 20
+_MAX_BOXES = 100_000
+_MAX_DEPTH = 16
+_PIECE_BYTES = 1 << 20
+_OFFSET_32_MAX = 0xFFFF_FFFF
+_WAY_TO_OFFSETS = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    kind: bytes
+    start: int
+    header_bytes: int
+    end: int
+
+
+def needs_faststart(stream: BinaryIO) -> bool:
+    """Say whether an MP4 file has its index (moov) behind its sound (mdat).
+
+    False for fragmented files: they carry an index with every piece.
+
+    Raises:
+        UnplayableAudioError: the boxes are broken, or there is no moov.
+    """
+    boxes = _top_boxes(stream)
+    kinds = [box.kind for box in boxes]
+    if b"moof" in kinds or b"mdat" not in kinds:
+        return False
+    if b"moov" not in kinds:
+        raise UnplayableAudioError("it has no index (moov box): it was cut short")
+    return kinds.index(b"moov") > kinds.index(b"mdat")
+
+
+def write_faststart(source: BinaryIO, target: BinaryIO) -> None:
+    """Copy an MP4 file with its index before its sound; the sound, tags and pictures stay as is.
+
+    A file that has it so already is copied byte by byte. Needs memory for the index alone.
+
+    Args:
+        source: the file; seekable.
+        target: where the copy goes, from its position on.
+
+    Raises:
+        UnsupportedFormatError: fragmented, with a compressed index, with one over
+            `MAX_MOOV_BYTES`, or with positions that we do not know how to adjust.
+        UnplayableAudioError: the boxes are broken.
+    """
+    if not needs_faststart(source):
+        boxes = _top_boxes(source)
+        if any(box.kind == b"moof" for box in boxes):
+            raise UnsupportedFormatError("the MP4 file is fragmented: it needs no faststart")
+        _copy(source, target, 0, boxes[-1].end)
+        return
+    boxes = _top_boxes(source)
+    moovs = [box for box in boxes if box.kind == b"moov"]
+    if len(moovs) > 1:
+        raise UnplayableAudioError(f"it has {len(moovs)} indexes (moov boxes): one is right")
+    moov = moovs[0]
+    if any(box.kind == b"meta" for box in boxes):
+        raise UnsupportedFormatError(
+            "the MP4 file has items beside its tracks (meta box): its positions cannot be adjusted"
+        )
+    first_mdat = next(box for box in boxes if box.kind == b"mdat")
+    source.seek(moov.start + moov.header_bytes)
+    size = moov.end - moov.start - moov.header_bytes
+    if size > MAX_MOOV_BYTES:
+        raise UnsupportedFormatError(
+            f"the MP4 file's index has {size:,} bytes: we move up to {MAX_MOOV_BYTES:,}"
+        )
+    body = source.read(size)
+    if len(body) != size:
+        raise UnplayableAudioError("it became shorter while it was read")
+    index = _moved_index(body, first_mdat.start, moov, boxes[-1].end)
+    _copy(source, target, 0, first_mdat.start)
+    target.write(index)
+    _copy(source, target, first_mdat.start, moov.start)
+    _copy(source, target, moov.end, boxes[-1].end)
+
+
+def _moved_index(body: bytes, first_mdat: int, moov: _Box, file_end: int) -> bytes:
+    for wide in (False, True):
+        # The size is known before the offsets are: rewriting once without moving tells it.
+        size = 8 + len(_rewritten(body, lambda offset: offset, wide=wide))
+
+        def moved(offset: int, size: int = size) -> int:
+            if not 0 <= offset < file_end or moov.start <= offset < moov.end:
+                raise UnplayableAudioError(
+                    f"its index points to byte {offset:,}, where there is no sound"
+                )
+            if offset < first_mdat:
+                return offset
+            return offset + size - (moov.end - moov.start if offset >= moov.end else 0)
+
+        try:
+            return _box(b"moov", _rewritten(body, moved, wide=wide))
+        except OverflowError:
+            continue
+    raise UnplayableAudioError("its index points beyond any file")
+
+
+def _rewritten(
+    body: bytes, moved: Callable[[int], int], *, wide: bool, kind: bytes = b"moov", depth: int = 0
+) -> bytes:
+    # Along the way to the offsets boxes are put together anew, all others are copied.
+    if depth > _MAX_DEPTH:
+        raise UnplayableAudioError("its boxes are nested too deeply")
+    out = bytearray()
+    behind = 0
+    for box in _boxes(body, 0):
+        content = memoryview(body)[box.start + box.header_bytes : box.end]
+        behind = box.end
+        if box.kind in (b"cmov", b"mvex", b"saio", b"iloc"):
+            what = {b"cmov": "a compressed index", b"mvex": "fragments"}.get(
+                box.kind, f"positions in a {box.kind.decode()} box"
+            )
+            raise UnsupportedFormatError(f"the MP4 file has {what}: we do not rewrite it")
+        if box.kind in _WAY_TO_OFFSETS:
+            out += _box(
+                box.kind,
+                _rewritten(bytes(content), moved, wide=wide, kind=box.kind, depth=depth + 1),
+            )
+        elif kind == b"stbl" and box.kind in (b"stco", b"co64"):
+            out += _offsets(box.kind, content, moved, wide=wide)
+        else:
+            if box.kind == b"meta" and _has_items(bytes(content)):
+                raise UnsupportedFormatError("the MP4 file has positions in an iloc box")
+            out += memoryview(body)[box.start : box.end]
+    out += body[behind:]  # QuickTime ends some lists of boxes with four zero bytes
+    return bytes(out)
+
+
+def _has_items(meta: bytes) -> bool:
+    # QuickTime's meta box has no version and flags in front of its boxes.
+    return any(box.kind == b"iloc" for box in _boxes(meta, 0 if meta[4:8] == b"hdlr" else 4))
+
+
+def _offsets(kind: bytes, content: memoryview, moved: Callable[[int], int], *, wide: bool) -> bytes:
+    code = "I" if kind == b"stco" else "Q"
+    width = 4 if kind == b"stco" else 8
+    count = int.from_bytes(content[4:8], "big") if len(content) >= 8 else -1
+    if count < 0 or 8 + count * width > len(content):
+        raise UnplayableAudioError(f"its index is broken: a {kind.decode()} box is cut short")
+    offsets = array(code, bytes(content[8 : 8 + count * width]))
+    if sys.byteorder == "little":
+        offsets.byteswap()
+    target = "Q" if wide or code == "Q" else "I"
+    result = array(target, map(moved, offsets))  # OverflowError: more than 32 bits
+    if sys.byteorder == "little":
+        result.byteswap()
+    return _box(b"stco" if target == "I" else b"co64", bytes(content[:8]) + result.tobytes())
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    if len(content) + 8 > _OFFSET_32_MAX:
+        return struct.pack(">I4sQ", 1, kind, len(content) + 16) + content
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def _boxes(body: bytes, start: int) -> Iterator[_Box]:
+    while start + 8 <= len(body):
+        yield (box := _box_at(body[start : start + 16], start, len(body)))
+        start = box.end
+
+
+def _top_boxes(stream: BinaryIO) -> list[_Box]:
+    end = stream.seek(0, os.SEEK_END)
+    boxes: list[_Box] = []
+    start = 0
+    while start < end:
+        if len(boxes) >= _MAX_BOXES:
+            raise UnplayableAudioError(f"it has more than {_MAX_BOXES:,} boxes")
+        stream.seek(start)
+        head = stream.read(16)
+        if len(head) < 8:
+            boxes.append(_Box(b"", start, 0, end))  # a few stray bytes at the end are kept
+        else:
+            boxes.append(_box_at(head, start, end))
+        start = boxes[-1].end
+    if not boxes:
+        raise UnplayableAudioError("it is empty")
+    return boxes
+
+
+def _box_at(head: bytes, start: int, end: int) -> _Box:
+    # ISO/IEC 14496-12, 4.2: size 1 means that 64 bits follow, 0 that the box ends with the file.
+    size, kind = struct.unpack_from(">I4s", head)
+    header = 8
+    if size == 1 and len(head) >= 16:
+        header, size = 16, int.from_bytes(head[8:16], "big")
+    elif size == 0:
+        size = end - start
+    if size < header or start + size > end:
+        raise UnplayableAudioError(
+            f"its {kind.decode('latin-1')!r} box at byte {start:,} says {size:,} bytes, "
+            f"and {end - start:,} are there: it was cut short"
+        )
+    return _Box(kind, start, header, start + size)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, start: int, end: int) -> None:
+    source.seek(start)
+    while start < end:
+        piece = source.read(min(_PIECE_BYTES, end - start))
+        if not piece:
+            raise UnplayableAudioError("it became shorter while it was read")
+        target.write(piece)
+        start += len(piece)
