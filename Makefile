@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo test faults check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -13,6 +13,9 @@ demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch 
 
 test: $(STAMP)  ## run every test
 	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2
+
+faults: $(STAMP)  ## every fault and every kill: print the table, write docs/reliability.md
+	NO_GCE_CHECK=true $(BIN)/python -m tests.faults
 
 check: $(STAMP)  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
