@@ -1,6 +1,7 @@
 """Small files to store, and the three stores to put them in."""
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,5 +36,19 @@ def opened(kind: str, directory: Path) -> Iterator[ObjectStore]:
 
 
 def mp3_bytes(size: int) -> bytes:
-    """Return bytes that begin as an MP3 file does."""
-    return (b"\xff\xfb\x90\x64" + os.urandom(max(0, size - 4)))[:size]
+    """Return the frames of an MP3 file (MPEG-1 layer III, 128 kbit/s, 44.1 kHz) full of noise."""
+    frames = b"".join(b"\xff\xfb\x90\x64" + os.urandom(413) for _ in range(size // 417))
+    return frames + bytes(size - len(frames))
+
+
+def make_silence(path: Path, size: int) -> None:
+    """Make a WAV file of `size` bytes (below 4 GiB) that takes next to no room on the disk."""
+    samples = size - 44
+    with path.open("wb") as file:
+        file.write(
+            struct.pack(
+                "<4sI8sIHHIIHH", b"RIFF", size - 8, b"WAVEfmt ", 16, 1, 2, 44100, 176400, 4, 16
+            )
+        )
+        file.write(struct.pack("<4sI", b"data", samples))
+        file.truncate(size)

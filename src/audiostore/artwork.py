@@ -87,7 +87,9 @@ def check_image(data: bytes) -> ImageInfo:
         # libjpeg then reads every coefficient, and keeps an eighth of the pixels of each side.
         image.draft(image.mode, (1, 1))
         _load(image)
-        return info
+    if info.format_name == "PNG":
+        _verify(PngImageFile(BytesIO(data)))
+    return info
 
 
 def scale_image(data: bytes, max_px: int) -> bytes:
@@ -242,6 +244,14 @@ def _load(image: ImageFile) -> None:
     except _BROKEN as error:
         name = "WebP" if isinstance(image, WebPImageFile) else image.format
         raise InvalidImageError(f"the {name} image is broken: {_words(error)}") from error
+
+
+def _verify(image: PngImageFile) -> None:
+    # Decoding leaves the checksums of a PNG's chunks aside.
+    try:
+        image.verify()
+    except _BROKEN as error:
+        raise InvalidImageError(f"the PNG image is broken: {_words(error)}") from error
 
 
 def _words(error: BaseException) -> str:

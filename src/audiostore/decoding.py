@@ -12,6 +12,7 @@ the whole process; `decode_audio` starts one for the file.
 """
 
 import atexit
+import errno
 import json
 import os
 import resource
@@ -139,6 +140,8 @@ class Examiner:
                 raise
         if (refusal := answer.get("unplayable")) is not None:
             raise UnplayableAudioError(str(refusal))
+        if (number := answer.get("errno")) is not None:
+            raise OSError(number, os.strerror(number), str(path))
         return answer, artwork
 
 
@@ -164,12 +167,13 @@ class _Child:
             theirs.close()
         try:
             self._receive(time.monotonic() + _START_TIMEOUT_S)
-        except BaseException as error:
+        except (_ChildGoneError, TimeoutError) as error:
             self.end()
-            if isinstance(error, _ChildGoneError | TimeoutError):
-                raise RuntimeError(
-                    f"{sys.executable} cannot start the process that examines audio files"
-                ) from error
+            raise RuntimeError(
+                f"{sys.executable} cannot start the process that examines audio files"
+            ) from error
+        except BaseException:
+            self.end()
             raise
 
     @property
@@ -307,8 +311,8 @@ def serve(descriptor: int) -> NoReturn:
                 answer = {"unplayable": str(error)}
             except MemoryError:
                 answer = {"unplayable": "it asks for more memory than a song needs"}
-            except OSError as error:  # a disk that fails, and no fault of the file's
-                answer = {"unplayable": f"it cannot be read: {error}"}
+            except OSError as error:  # a disk that fails is no fault of the file's
+                answer = {"errno": error.errno or errno.EIO}
         _answer(channel, answer, artwork)
 
 

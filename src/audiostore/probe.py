@@ -10,6 +10,7 @@ gigabytes: files of unknown origin are examined by `audiostore.decoding`, which 
 in a process with limits.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -174,18 +175,28 @@ class _Reader:
     def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
         self._stream = stream
         self._start = start
+        self._position = 0
         self.size = size
         self.seek(0)
 
     def read(self, size: int) -> bytes:
-        return self._stream.read(size)
+        if self._position >= self.size:
+            return b""
+        piece = self._stream.read(size)
+        self._position += len(piece)
+        return piece
 
     def tell(self) -> int:
-        return self._stream.tell() - self._start
+        return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self.size}[whence]
-        return self._stream.seek(self._start + max(0, base + offset)) - self._start
+        """Go to a place, which a broken file may put anywhere; negative: FFmpeg's error code."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        if base + offset < 0:
+            return -errno.EINVAL
+        self._position = base + offset
+        self._stream.seek(self._start + min(self._position, self.size))
+        return self._position
 
 
 @dataclass(slots=True)
@@ -224,10 +235,10 @@ def _failures() -> Iterator[None]:
         yield
     except _AnotherFileError as error:
         raise UnplayableAudioError(str(error)) from error
+    except MemoryError as error:  # PyAV's ENOMEM is one, too
+        raise UnplayableAudioError("it asks for more memory than a song needs") from error
     except av.error.FFmpegError as error:
         raise UnplayableAudioError(f"its structure is broken: {error.strerror or error}") from error
-    except MemoryError as error:
-        raise UnplayableAudioError("it asks for more memory than a song needs") from error
 
 
 def _behind_huge_id3(stream: BinaryIO) -> int:
@@ -383,7 +394,9 @@ def _has_frame_count(reader: _Reader) -> bool:
     return b"VBRI" in head
 
 
-_ADTS_LOOK_BYTES = 512 << 10
+_MAX_JUNK_BYTES = 16 << 10
+"""Padding and unknown tags of up to this size may stand behind the last frame."""
+_ADTS_LOOK_BYTES = 256 << 10
 _ADTS_RATES = (
     *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000),
     *(22_050, 16_000, 12_000, 11_025, 8_000, 7_350),
@@ -392,7 +405,7 @@ _ADTS_RATES = (
 
 def _adts_duration(reader: _Reader) -> tuple[float, bool] | None:
     # ISO/IEC 13818-7, 6.2: 13 bits of frame length from bit 30, blocks of 1,024 samples minus one
-    # in the last two bits. Counted to the end, or extrapolated from the first half megabyte.
+    # in the last two bits. Counted to the end, or extrapolated from the first 256 KiB.
     reader.seek(0)
     data = reader.read(_ADTS_LOOK_BYTES)
     at = 0
@@ -416,7 +429,7 @@ def _adts_duration(reader: _Reader) -> tuple[float, bool] | None:
         at += length
     if not seconds:
         return None
-    if reader.tell() >= reader.size and at >= len(data):
+    if reader.tell() >= reader.size and len(data) - at <= _MAX_JUNK_BYTES:
         return seconds, True
     behind = reader.size - (reader.tell() - len(data)) - first
     return seconds * behind / (at - first), False
@@ -501,17 +514,23 @@ def _decode(file: _Opened, info: AudioInfo) -> DecodedInfo:
     heard = _Heard(info.sample_rate_hz)
     try:
         for packet in file.container.demux(audio):
+            data = bytes(packet) if info.codec in _MPEG_CODECS else b""
             try:
-                if info.codec in _MPEG_LAYERS and _is_cut_mpeg_frame(bytes(packet)):
+                if _is_cut_mpeg_frame(data):
                     heard.fail("ends within a frame")
                 for frame in context.decode(packet):
                     heard.add(frame.samples, frame.sample_rate, frame.pts, frame.time_base)
             except av.error.EOFError:
                 break
             except av.error.FFmpegError as error:
-                heard.fail(f"does not decode ({error.strerror or error})")
+                what = f"does not decode ({error.strerror or error})"
+                if data and not _begins_mpeg_frame(data):
+                    heard.skip(what, data)
+                else:
+                    heard.fail(what)
     except av.error.FFmpegError as error:
         heard.fail(f"cannot be read any further ({error.strerror or error})")
+    heard.end()
     if heard.problems:
         raise UnplayableAudioError("its sound " + "; ".join(heard.problems))
     if heard.samples == 0:
@@ -526,8 +545,8 @@ def _decode(file: _Opened, info: AudioInfo) -> DecodedInfo:
 
 
 def _compare(seconds: float, info: AudioInfo) -> None:
-    # What loses nothing comes out as long as it went in; other decoders add or leave a few frames.
-    lossless = info.bits_per_sample is not None
+    # PCM and FLAC come out as long as they went in; other decoders add or leave a few frames.
+    lossless = info.codec.startswith(("pcm_", "flac"))
     allowed = 0.01 if lossless else max(0.1, min(0.5, 0.01 * info.duration_s))
     if info.duration_is_exact and abs(seconds - info.duration_s) > allowed:
         how = "it was cut short" if seconds < info.duration_s else "its header is wrong"
@@ -536,7 +555,8 @@ def _compare(seconds: float, info: AudioInfo) -> None:
         )
 
 
-_MPEG_LAYERS = {"mp3": 3, "mp2": 2}
+_MPEG_CODECS = ("mp3", "mp2")
+_TAGS_BEHIND = (b"ID3", b"APETAGEX", b"LYRICSBEGIN", b"TAG")
 _MPEG_KBPS = {  # ISO/IEC 11172-3, 2.4.2.3, and 13818-3, 2.4.2.3: (version 1, layer) -> by index
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -545,9 +565,13 @@ _MPEG_KBPS = {  # ISO/IEC 11172-3, 2.4.2.3, and 13818-3, 2.4.2.3: (version 1, la
 }
 
 
+def _begins_mpeg_frame(packet: bytes) -> bool:
+    return len(packet) >= 4 and packet[0] == 0xFF and packet[1] & 0xE0 == 0xE0
+
+
 def _is_cut_mpeg_frame(packet: bytes) -> bool:
     # FFmpeg conceals the missing end of a frame; its length follows from its header.
-    if len(packet) < 4 or packet[0] != 0xFF or packet[1] & 0xE0 != 0xE0:
+    if not _begins_mpeg_frame(packet):
         return False
     version, layer, index = packet[1] >> 3 & 3, 4 - (packet[1] >> 1 & 3), packet[2] >> 4
     table = _MPEG_KBPS.get((version == 3, layer))
@@ -567,11 +591,25 @@ class _Heard:
         self._rate = rate
         self._count = 0
         self._ends_s: float | None = None
+        self._junk: list[tuple[str, bytes]] = []
         self.samples = 0
         self.seconds = 0.0
         self.problems: list[str] = []
 
+    def skip(self, what: str, junk: bytes) -> None:
+        """Note bytes that are no frame: a problem if sound follows, or if they are many."""
+        self._junk.append((what, junk))
+
+    def end(self) -> None:
+        """Judge what stood behind the last frame: tags may, and a little padding."""
+        size = sum(len(junk) for _, junk in self._junk)
+        if size > _MAX_JUNK_BYTES and not self._junk[0][1].startswith(_TAGS_BEHIND):
+            self.fail(f"is followed by {size:,} bytes that are none")
+
     def add(self, samples: int, rate: int, pts: int | None, base: Fraction | None) -> None:
+        for what, _ in self._junk:
+            self.fail(what)
+        self._junk.clear()
         if pts is not None and base:
             starts_s = float(pts * base)
             if self._ends_s is not None and starts_s - self._ends_s > self._GAP_S:

@@ -16,9 +16,7 @@ Patch = Callable[[object, str, object], None]
 def audio_first(patch: Patch = setattr) -> None:
     """Store the audio, and only then its artwork."""
 
-    def upload(
-        self: AudioStorageManager, audio: str, cover: str, **options: Any
-    ) -> StorageResult:
+    def upload(self: AudioStorageManager, audio: str, cover: str, **options: Any) -> StorageResult:
         self.upload_audio_file(audio, **options)
         self.upload_thumbnail_file(cover, options["audio_id"], cleanup=options["cleanup"])
         return self.get(options["audio_id"])
@@ -38,9 +36,7 @@ def no_comparison(patch: Patch = setattr) -> None:
 def unlink_first(patch: Patch = setattr) -> None:
     """Delete the local files, and store copies of them afterwards."""
 
-    def upload(
-        self: AudioStorageManager, audio: str, cover: str, **options: Any
-    ) -> StorageResult:
+    def upload(self: AudioStorageManager, audio: str, cover: str, **options: Any) -> StorageResult:
         with tempfile.TemporaryDirectory() as folder:
             copies = []
             for path in (Path(audio), Path(cover)):

@@ -17,10 +17,28 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent.parent
-OPERATIONS = (
-    "open read write fsync fdatasync link symlink rename replace unlink remove mkdir rmdir utime "
-    "ftruncate truncate chmod fchmod lseek"
-).split()
+OPERATIONS = [
+    "open",
+    "read",
+    "write",
+    "pwrite",
+    "fsync",
+    "fdatasync",
+    "link",
+    "symlink",
+    "rename",
+    "replace",
+    "unlink",
+    "remove",
+    "mkdir",
+    "rmdir",
+    "utime",
+    "ftruncate",
+    "truncate",
+    "chmod",
+    "fchmod",
+    "lseek",
+]
 _PATIENCE_S = 60.0
 
 
@@ -34,6 +52,10 @@ class Child:
     def kill(self) -> None:
         """End it at once."""
         os.kill(self.pid, signal.SIGKILL)
+
+    def go_on(self) -> None:
+        """Let it go that was started with "stopped"."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def wait(self) -> dict[str, Any]:
         """Wait for its end; {"killed": bool, "value": …, "error": …, "operations": [...]}."""
@@ -112,7 +134,7 @@ def serve() -> None:
 
     # A kill, unlike a power failure, loses nothing of what was written: syncing is counted as a
     # step, but not done, which makes the matrix ten times as fast.
-    os.fsync = lambda _descriptor: None
+    os.fsync = _synced
     for line in sys.stdin.buffer:
         call = json.loads(line)
         receiver, sender = os.pipe()
@@ -140,6 +162,10 @@ def serve() -> None:
         _say({"killed": os.WIFSIGNALED(status), **answer})
 
 
+def _synced(fd: object) -> None:
+    del fd
+
+
 def _say(message: Mapping[str, object]) -> None:
     data = json.dumps(dict(message)).encode() + b"\n"
     while data:
@@ -150,7 +176,8 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
     `call`: "do" (upload, attach, delete), "url" of a server or "root" of a directory, "audio",
-    "cover", "id", "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the
+    "cover", "id", "bucket" and "state" (as a program would: with sessions on disk),
+    "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the
     file operation, from 1), "die" ("before", "after").
     """
     from audiostore import AudioStorageManager, LocalStore  # noqa: PLC0415
@@ -162,8 +189,16 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
         upload.ONE_REQUEST_BYTES = call["one_request_bytes"]
     if "break" in call:
         getattr(broken, call["break"])()
-    store = gcs(call["url"]) if "url" in call else LocalStore(Path(call["root"]))
-    with AudioStorageManager(store=store, retry_config=QUICK) as manager:
+    os.environ["XDG_STATE_HOME"] = call.get("state", os.environ["XDG_STATE_HOME"])
+    if "bucket" in call:
+        os.environ["STORAGE_EMULATOR_HOST"] = call["url"]
+        manager = AudioStorageManager(call["bucket"], retry_config=QUICK)
+    elif "url" in call:
+        manager = AudioStorageManager(store=gcs(call["url"]), retry_config=QUICK)
+    else:
+        store = LocalStore(Path(call["root"]))
+        manager = AudioStorageManager(store=store, retry_config=QUICK)
+    with manager:
         done = _count_operations(call.get("die_at"), call.get("die", "before"))
         result = _call(manager, call)
         return {"value": result, "operations": list(done)}

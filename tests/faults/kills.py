@@ -1,7 +1,5 @@
 """The kill matrix: one call, killed at each of its steps, found by counting."""
 
-import os
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +87,7 @@ class DirectoryPlace:
     def generations(self, name: str) -> list[int] | None:
         """A directory does not remember them."""
         del name
+        return None
 
 
 class Gate:
@@ -106,14 +105,15 @@ class Gate:
         """Count a request; kill before it is handled."""
         self._count += 1
         if self._count == self._number and self._when == "before":
-            self._kill()
+            self.kill()
 
     def response(self, _request: Request) -> None:
         """Kill after it was handled."""
         if self._count == self._number and self._when == "after" and not self.killed:
-            self._kill()
+            self.kill()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Kill the child and drop its connection."""
         assert self.child is not None
         self.killed = True
         self.child.kill()
@@ -139,7 +139,7 @@ def run_killed_at_request(
         # The child stands still until the gate knows it.
         child = nursery.start({**call, "stopped": True})
         made.child = child
-        os.kill(child.pid, signal.SIGCONT)
+        child.go_on()
         return child.wait()
 
 

@@ -212,9 +212,7 @@ def check(
     missing = [i for i, truth in truths.items() if truth.must_be_there and i not in assets]
     if missing:
         raise PromiseBrokenError(f"not to be found any more: {missing}")
-    stored = {
-        part.data for asset in assets.values() for part in (asset.audio, asset.cover) if part
-    }
+    stored = {part.data for asset in assets.values() for part in (asset.audio, asset.cover) if part}
     for path, data in local.items():
         if not path.exists() and data not in stored:
             raise PromiseBrokenError(f"{path.name} is gone and not stored")

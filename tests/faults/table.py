@@ -190,9 +190,7 @@ class Result:
 def printed(results: Iterable[Result]) -> str:
     """Return the table for a terminal."""
     lines = [("#", "fault", "outcome", "cases", "result")]
-    lines += [
-        (r.row.label, r.row.fault, r.row.outcome, str(r.cases), r.verdict) for r in results
-    ]
+    lines += [(r.row.label, r.row.fault, r.row.outcome, str(r.cases), r.verdict) for r in results]
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
     widths[1], widths[2] = min(widths[1], 60), min(widths[2], 60)
     out = []
@@ -251,7 +249,9 @@ def _folded(cases: Iterable[str]) -> list[str]:
     for case in cases:
         name = case.partition("[")[0]
         counts[name] = counts.get(name, 0) + 1
-    return [f"`{name}`" + (f" ({n} variants)" if n > 1 else "") for name, n in sorted(counts.items())]
+    return [
+        f"`{name}`" + (f" ({n} variants)" if n > 1 else "") for name, n in sorted(counts.items())
+    ]
 
 
 def _cut(text: str, width: int) -> str:

@@ -2,9 +2,9 @@
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from audiostore import (
     ObjectStore,
     StorageResult,
 )
-from tests.assets import BUCKET, OTHER_JPG, PNG, mp3_bytes, opened
+from audiostore.source import Source
+from audiostore.store import BlobSpec, TransferListener
+from tests.assets import BUCKET, OGG, OTHER_JPG, PNG, mp3_bytes, opened
 from tests.faults.child import Nursery
 from tests.faults.kills import BucketPlace, DirectoryPlace, Place
 from tests.faults.reader import Truth, agree, check
@@ -118,15 +120,13 @@ def test_a_refused_unlink_is_a_warning(
         return real(path, *args, **kwargs)
 
     with opened("local" if store == "directory" else "gcs", tmp_path) as opened_store:
-        with AudioStorageManager(
-            store=opened_store, retry_config=ONCE, on_event=seen.append
-        ) as manager:
-            with monkeypatch.context() as patched:
-                patched.setattr(os, operation, refuse)
-                result = manager.upload_audio_with_thumbnail(
-                    files.audio, files.cover, audio_id=ID, cleanup=True
-                )
-            assert manager.get(ID).audio == result.audio
+        manager = AudioStorageManager(store=opened_store, retry_config=ONCE, on_event=seen.append)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, operation, refuse)
+            result = manager.upload_audio_with_thumbnail(
+                files.audio, files.cover, audio_id=ID, cleanup=True
+            )
+        assert manager.get(ID).audio == result.audio
 
     assert result.created
     assert len(result.warnings) == 2
@@ -224,7 +224,9 @@ def test_of_writers_of_different_bytes_one_wins_and_nothing_is_mixed(
     assert len(winners) <= 1, results
     losers = [r for r in results if not isinstance(r, StorageResult)]
     assert all(isinstance(r, AssetConflictError) for r in losers), results
-    truths = {ID: Truth(rivals[n].audio_bytes, (covers[n],), must_be_there=True) for n in winners}
+    truths = {}
+    for n in winners:
+        truths[ID] = Truth(rivals[n].audio_bytes, (covers[n],), must_be_there=True)
     local = {
         path: data
         for n, rival in enumerate(rivals)
@@ -234,6 +236,35 @@ def test_of_writers_of_different_bytes_one_wins_and_nothing_is_mixed(
     for n, rival in enumerate(rivals):
         assert rival.audio.exists() == (n not in winners)
     assert winners, "somebody must win"
+
+
+@pytest.mark.row(27)
+@STORES
+@pytest.mark.parametrize("rounds", range(4))
+def test_of_writers_of_audio_of_two_kinds_at_most_one_is_seen(
+    store: str, tmp_path: Path, rounds: int
+) -> None:
+    rivals = [make_files(tmp_path / "mp3"), make_files(tmp_path / "ogg")]
+    ogg = rivals[1].audio.with_suffix(".ogg")
+    ogg.write_bytes(OGG.read_bytes())
+    with opened("local" if store == "directory" else "gcs", tmp_path) as opened_store:
+        manager = AudioStorageManager(store=opened_store, retry_config=QUICK)
+        results = race(
+            [
+                lambda p=p: manager.upload_audio_with_thumbnail(  # type: ignore[misc]
+                    p, audio_id=ID, cleanup=True
+                )
+                for p in (rivals[0].audio, ogg)
+            ]
+        )
+        found = [result.audio for result in manager.list()]
+        blobs = [blob.name for blob in opened_store.list("audio/")]
+
+    winners = [r for r in results if isinstance(r, StorageResult)]
+    assert len(winners) == 1, results
+    assert found == [winners[0].audio]
+    assert len(blobs) == 1
+    assert [rivals[0].audio.exists(), ogg.exists()].count(False) == 1
 
 
 @pytest.mark.row(27)
@@ -285,11 +316,9 @@ def call_of(place: Place, files: Files) -> dict[str, object]:
 
 
 def race_processes(calls: list[tuple[Nursery, Mapping[str, object]]]) -> list[dict[str, Any]]:
-    import signal  # noqa: PLC0415
-
     children = [nursery.start(call) for nursery, call in calls]
     for child in children:
-        os.kill(child.pid, signal.SIGCONT)
+        child.go_on()
     return [child.wait() for child in children]
 
 
@@ -308,11 +337,6 @@ class Interrupted(MemoryStore):
 
 
 @pytest.mark.row(27)
-@pytest.mark.xfail(
-    strict=True,
-    reason="BUG: of two writers that replace artwork with other extensions, the slower one has "
-    "the audio name its thumbnail after the faster one has deleted it: no artwork is left",
-)
 def test_two_writers_of_artwork_leave_one_of_the_two(files: Files) -> None:
     store = Interrupted()
     webp = files.cover.with_suffix(".webp")
@@ -320,10 +344,8 @@ def test_two_writers_of_artwork_leave_one_of_the_two(files: Files) -> None:
     with AudioStorageManager(store=store, retry_config=ONCE) as manager:
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
         store.act = lambda: manager.upload_thumbnail_file(webp, ID)
-        try:
+        with suppress(AssetConflictError):
             manager.upload_thumbnail_file(PNG, ID)
-        except AssetConflictError:
-            pass
 
         found = manager.get(ID)
 
@@ -342,9 +364,7 @@ def test_a_reader_sees_artwork_at_every_moment_of_its_replacement(
             opened_store = LocalStore(tmp_path / "store")
         else:
             opened_store = gcs(stack.enter_context(StrictServer(BUCKET)))
-        manager = stack.enter_context(
-            AudioStorageManager(store=opened_store, retry_config=QUICK)
-        )
+        manager = stack.enter_context(AudioStorageManager(store=opened_store, retry_config=QUICK))
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
         ended = threading.Event()
         wrong: list[object] = []
@@ -406,3 +426,74 @@ def test_the_same_artwork_attached_again_uploads_nothing(
     assert not files.cover.exists()
 
 
+class Meddled(MemoryStore):
+    """Lets somebody else act just before an audio object is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act: Callable[[], object] | None = None
+
+    def put(
+        self,
+        spec: BlobSpec,
+        source: Source,
+        *,
+        if_generation_match: int = 0,
+        on_transfer: TransferListener | None = None,
+        **more: Any,
+    ) -> BlobInfo:
+        if "/audio." in spec.name:
+            act, self.act = self.act, None
+            if act:
+                act()
+        return super().put(
+            spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer, **more
+        )
+
+
+@pytest.mark.row(27, 30)
+def test_artwork_deleted_before_its_audio_is_committed_is_not_missed_silently(
+    files: Files,
+) -> None:
+    store = Meddled()
+    with AudioStorageManager(store=store, retry_config=ONCE) as manager:
+        store.act = lambda: manager.delete(ID)
+        stored = True
+        try:
+            manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
+        except AssetConflictError:
+            stored = False
+        if stored:
+            found = manager.get(ID)
+            assert found.thumbnail is not None
+            assert not found.warnings
+        else:
+            assert files.both_kept()
+
+
+class SlowListing(MemoryStore):
+    """Lets somebody else act between two objects of a listing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act: Callable[[], object] | None = None
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+        for blob in super().list(prefix, start_after=start_after):
+            yield blob
+            act, self.act = self.act, None
+            if act:
+                act()
+
+
+@pytest.mark.row(27)
+def test_a_listing_shows_artwork_that_is_replaced_meanwhile(files: Files) -> None:
+    store = SlowListing()
+    with AudioStorageManager(store=store, retry_config=ONCE) as manager:
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+        store.act = lambda: manager.upload_thumbnail_file(PNG, ID)
+
+        (found,) = manager.list()
+
+    assert found.thumbnail is not None
+    assert not found.warnings

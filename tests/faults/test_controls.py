@@ -87,9 +87,7 @@ def test_no_comparison_is_noticed_by_a_flipped_byte(
         server.fault(carries, faults.flip_request(10_000))
 
         with managing(server) as manager:
-            manager.upload_audio_with_thumbnail(
-                files.audio, files.cover, audio_id=ID, cleanup=True
-            )
+            manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
 
         with pytest.raises(PromiseBrokenError, match="other bytes than it says"):
             check(reader_of(server).things(), files.truth, files.originals)

@@ -210,7 +210,7 @@ def test_a_disk_that_is_full_while_downloading_leaves_no_file(
     real = os.write
 
     def full(descriptor: int, data: bytes) -> int:
-        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(folder)):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_relative_to(folder):
             raise OSError(28, "No space left on device")
         return real(descriptor, data)
 

@@ -55,10 +55,10 @@ def matrix(
     run: Run,
     finish: Finish,
     nursery: Nursery,
-    **sizes: int,
+    audio_bytes: int = 700_001,
 ) -> int:
     """Kill at the first step, the second, … until the call comes through; return how many."""
-    files = make_files(folder / "local", **sizes)
+    files = make_files(folder / "local", audio_bytes=audio_bytes)
     for number in range(1, MOST_POINTS):
         point = folder / str(number)
         point.mkdir()
@@ -95,9 +95,7 @@ def at_file_operation(nursery: Nursery, when: When) -> Run:
 # -- storing an asset --------------------------------------------------------------------------
 
 
-def stored_whole(
-    place: Place, scenario: Scenario, files: Files, answer: dict[str, Any]
-) -> None:
+def stored_whole(place: Place, scenario: Scenario, files: Files, answer: dict[str, Any]) -> None:
     """After the re-run: two objects, one generation each, local files gone, the result right."""
     things = place.reader.things()
     truth = Truth(files.audio_bytes, (files.cover_bytes,), must_be_there=True)
@@ -186,11 +184,6 @@ def test_upload_to_a_directory_killed_at_every_file_operation(
 
 @pytest.mark.row(25)
 @STORES
-@pytest.mark.xfail(
-    strict=True,
-    reason="BUG: LocalFile.remove moves the file aside under a random hidden name; killed before "
-    "it unlinks that, the copy stays for ever, and no re-run knows of it",
-)
 def test_a_kill_while_local_files_are_deleted_leaves_no_hidden_copies(
     tmp_path: Path, nursery: Nursery, store: str
 ) -> None:
@@ -206,16 +199,11 @@ def test_a_kill_while_local_files_are_deleted_leaves_no_hidden_copies(
         at_file_operation(nursery, "before"),
         finish,
         nursery,
-        audio_bytes=1000,
+        audio_bytes=1668,
     )
 
 
 @pytest.mark.row(25)
-@pytest.mark.xfail(
-    strict=True,
-    reason="BUG: killed between the two unlinks, the same call again is refused "
-    "(SourceNotFoundError for the artwork) and the audio file stays for ever",
-)
 def test_a_kill_while_local_files_are_deleted_lets_the_same_call_end_well(
     tmp_path: Path, nursery: Nursery
 ) -> None:
@@ -231,7 +219,7 @@ def test_a_kill_while_local_files_are_deleted_lets_the_same_call_end_well(
         at_file_operation(nursery, "before"),
         finish,
         nursery,
-        audio_bytes=1000,
+        audio_bytes=1668,
     )
 
 
@@ -299,7 +287,7 @@ def test_replacing_artwork_in_a_directory_killed_at_every_operation_always_shows
         at_file_operation(nursery, "before"),
         replaced,
         nursery,
-        audio_bytes=1000,
+        audio_bytes=1668,
     )
 
     assert points > 30
@@ -336,9 +324,7 @@ def test_artwork_ahead_of_its_audio_killed_at_every_file_operation_shows_nothing
     tmp_path: Path, nursery: Nursery, count_points: Callable[[int], None]
 ) -> None:
     run = at_file_operation(nursery, "before")
-    points = matrix(
-        tmp_path, "directory", ahead_scenario, run, waits, nursery, audio_bytes=1000
-    )
+    points = matrix(tmp_path, "directory", ahead_scenario, run, waits, nursery, audio_bytes=1668)
     count_points(points)
 
 
@@ -373,9 +359,7 @@ def test_audio_after_its_artwork_killed_at_every_request(
     tmp_path: Path, nursery: Nursery, when: When, count_points: Callable[[int], None]
 ) -> None:
     run = at_request(nursery, when)
-    count_points(
-        matrix(tmp_path, "bucket", audio_after_cover_scenario, run, adopted, nursery)
-    )
+    count_points(matrix(tmp_path, "bucket", audio_after_cover_scenario, run, adopted, nursery))
 
 
 # -- deleting ----------------------------------------------------------------------------------
@@ -406,16 +390,11 @@ def nothing_left(place: Place, scenario: Scenario, files: Files, answer: dict[st
 
 
 @pytest.mark.row(30, 32)
-@pytest.mark.xfail(
-    strict=True,
-    reason="BUG: LocalStore.delete unlinks the object and then its metadata file; killed in "
-    "between, the metadata (names, the caller's keys) stays for ever and the folder with it",
-)
 def test_delete_in_a_directory_killed_leaves_no_metadata_behind(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     run = at_file_operation(nursery, "before")
-    matrix(tmp_path, "directory", delete_scenario, run, nothing_left, nursery, audio_bytes=1000)
+    matrix(tmp_path, "directory", delete_scenario, run, nothing_left, nursery, audio_bytes=1668)
 
 
 @pytest.mark.row(30)
@@ -436,9 +415,7 @@ def test_delete_in_a_directory_killed_at_every_file_operation(
     tmp_path: Path, nursery: Nursery, when: When, count_points: Callable[[int], None]
 ) -> None:
     run = at_file_operation(nursery, when)
-    points = matrix(
-        tmp_path, "directory", delete_scenario, run, gone, nursery, audio_bytes=1000
-    )
+    points = matrix(tmp_path, "directory", delete_scenario, run, gone, nursery, audio_bytes=1668)
 
     assert points > 15
     count_points(points)

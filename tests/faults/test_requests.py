@@ -148,9 +148,7 @@ def test_an_answer_that_may_pass_is_retried(
 
 @pytest.mark.row(19)
 @WAYS
-def test_403_is_told_at_once_with_what_to_do(
-    server: StrictServer, files: Files, way: str
-) -> None:
+def test_403_is_told_at_once_with_what_to_do(server: StrictServer, files: Files, way: str) -> None:
     server.denied.add("storage.objects.create")
 
     with managing(server) as manager, pytest.raises(exceptions.Forbidden) as raised:

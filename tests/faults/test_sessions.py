@@ -50,10 +50,6 @@ def test_a_chunk_taken_in_part_goes_on_from_the_accepted_byte(
 
 
 @pytest.mark.row(15, 29)
-@pytest.mark.xfail(
-    strict=True,
-    reason="BUG: after a 308 that takes part of a chunk, Progress falls without a Retried",
-)
 def test_a_chunk_taken_in_part_does_not_turn_progress_back_silently(
     server: StrictServer, files: Files
 ) -> None:
@@ -81,9 +77,7 @@ def test_a_chunk_of_which_nothing_is_taken_is_sent_again(
 
 
 @pytest.mark.row(15)
-def test_a_server_that_never_takes_anything_is_given_up(
-    server: StrictServer, files: Files
-) -> None:
+def test_a_server_that_never_takes_anything_is_given_up(server: StrictServer, files: Files) -> None:
     rule = server.fault(faults.session_chunk, faults.accept_only(0), times=None)
 
     with managing(server) as manager, pytest.raises(StoreConnectionError, match="took nothing"):
@@ -147,6 +141,21 @@ def test_a_session_that_is_gone_when_asked_is_replaced_by_a_new_one(
         result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
 
     assert uploads(server).count("session_start") == 2
+    assert_whole(server, files, result)
+
+
+@pytest.mark.row(15, 16)
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_session_whose_state_cannot_be_asked_for_a_moment_is_kept(
+    server: StrictServer, files: Files, status: int, seen: list[Event]
+) -> None:
+    server.fault(faults.session_chunk, faults.reset(1000), after=2)
+    server.fault(faults.status_query, faults.respond(status), times=2)
+
+    with managing(server, on_event=seen.append) as manager:
+        result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+
+    assert len(server.sessions()) == 1  # two thirds of the file were not sent again
     assert_whole(server, files, result)
 
 

@@ -31,9 +31,9 @@ def open_store(
         ConfigurationError: the credentials are anonymous and no emulator is configured.
     """
     if isinstance(location, BucketLocation):
+        from audiostore.stores.gcs.sessions import SessionFiles  # noqa: PLC0415
         from audiostore.stores.gcs.store import GcsStore  # noqa: PLC0415
         from audiostore.stores.gcs.transport import Options  # noqa: PLC0415
-        from audiostore.unfinished import SessionFiles  # noqa: PLC0415
 
         return GcsStore(
             location.bucket,

@@ -18,6 +18,7 @@ from audiostore.stores.gcs.answers import blob_info, error_of, json_body
 from audiostore.stores.gcs.auth import GoogleAuthentication, NoAuthentication, require_signing
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.download import Download, Pipe
+from audiostore.stores.gcs.sessions import Sessions, SessionsInMemory
 from audiostore.stores.gcs.transport import (
     Body,
     Options,
@@ -27,13 +28,7 @@ from audiostore.stores.gcs.transport import (
     Transfer,
     Transport,
 )
-from audiostore.stores.gcs.upload import (
-    CHUNK_BYTES,
-    ExclusiveSessions,
-    Sessions,
-    SessionsInMemory,
-    Upload,
-)
+from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -79,7 +74,7 @@ class GcsStore:
         self._user_project = project
         self._chunk_bytes = chunk_bytes
         self._transport = Transport(options or Options())
-        self._sessions = ExclusiveSessions(sessions or SessionsInMemory())
+        self._sessions: Sessions = sessions or SessionsInMemory()
         self.authentication = (
             NoAuthentication()
             if emulator and credentials is None

@@ -99,7 +99,10 @@ class Transfer:
         self._collected = bytearray()
         self.error: Exception | None = None
         self.handle: pycurl.Curl | None = None
-        self._paused = False
+        self.is_paused = False
+        """Its sink has had enough for now."""
+        self.is_counted = False
+        """Whether the brake counts it as under way."""
         self._moved = (0.0, 0.0, 0, 0)
         self._moved_at = 0.0
 
@@ -127,7 +130,7 @@ class Transfer:
             self.future.exception()
 
     def _unpause(self, _: "_Loop") -> None:
-        self._paused = False
+        self.is_paused = False
         if self.handle is not None:
             self.handle.pause(pycurl.PAUSE_CONT)
 
@@ -146,7 +149,7 @@ class Transfer:
             len(self.response.headers),
             _unsent_bytes(handle.getinfo(pycurl.ACTIVESOCKET)),
         )
-        if moved != self._moved or self._paused or not self._moved_at:
+        if moved != self._moved or self.is_paused or not self._moved_at:
             self._moved, self._moved_at = moved, now
         return now - self._moved_at
 
@@ -181,11 +184,12 @@ class Transfer:
             if self.request.sink is None or self.response.status >= 300:
                 self._collected += data
                 return None if len(self._collected) <= _MAX_ANSWER_BYTES else 0
-            self._paused = not self.request.sink.write(data)
+            self._transport.answered(self)  # from here on its pace is the reader's
+            self.is_paused = not self.request.sink.write(data)
         except Exception as error:  # noqa: BLE001
             self.error = error
             return 0
-        return pycurl.WRITEFUNC_PAUSE if self._paused else None
+        return pycurl.WRITEFUNC_PAUSE if self.is_paused else None
 
     def take_answer(self) -> Response:
         """Return the whole answer."""
@@ -229,6 +233,14 @@ class Transport:
         """Have the I/O thread do something."""
         while not self._running().post(action):
             pass  # it has just ended: the next one takes it
+
+    @staticmethod
+    def answered(transfer: Transfer) -> None:
+        """Tell the brake once that a request was answered, or ended without an answer."""
+        if transfer.is_counted:
+            transfer.is_counted = False
+            brake = BRAKES.for_url(transfer.request.url)
+            brake.done(transfer.response.status, time.monotonic())
 
     def close(self) -> None:
         """Give up what is under way and close all connections."""
@@ -306,7 +318,7 @@ class _Loop:
         else:
             transfer.handle = None
             del self._active[handle]
-            BRAKES.for_url(transfer.request.url).done(transfer.response.status, time.monotonic())
+            Transport.answered(transfer)
             self._multi.remove_handle(handle)
             handle.reset()
             self._idle.append(handle)
@@ -348,7 +360,7 @@ class _Loop:
         moments = [] if self._deadline is None else [self._deadline]
         if self._active:
             moments.append(self._next_watch)
-        if self._waiting and len(self._active) < self._options.max_connections:
+        if self._waiting and self._has_room():
             moments.append(time.monotonic() + _BRAKE_POLL_S)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
@@ -369,21 +381,29 @@ class _Loop:
                 pass
 
     def _fill(self) -> None:
-        while self._waiting and len(self._active) < self._options.max_connections:
+        while self._waiting and self._has_room():
             if not BRAKES.for_url(self._waiting[0].request.url).admit(time.monotonic()):
                 return
             transfer = self._waiting.popleft()
+            transfer.is_counted = True
             handle = self._idle.pop() if self._idle else pycurl.Curl()
             try:
                 self._configure(handle, transfer)
             except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
                 handle.close()
-                BRAKES.for_url(transfer.request.url).done(0, time.monotonic())
+                Transport.answered(transfer)
                 transfer.future.set_exception(error)
                 continue
             transfer.handle = handle
             self._active[handle] = transfer
             self._multi.add_handle(handle)
+
+    def _has_room(self) -> bool:
+        # Downloads whose reader does not read must not keep everything else waiting.
+        limit = self._options.max_connections
+        return len(self._active) < limit or (
+            sum(not transfer.is_paused for transfer in self._active.values()) < limit
+        )
 
     def _configure(self, handle: pycurl.Curl, transfer: Transfer) -> None:
         request, options = transfer.request, self._options
@@ -442,7 +462,7 @@ class _Loop:
         while self._actions:
             self._actions.popleft()(self)
         for transfer in self._active.values():
-            BRAKES.for_url(transfer.request.url).done(0, time.monotonic())
+            Transport.answered(transfer)
         for transfer in [*self._active.values(), *self._waiting]:
             if not transfer.future.done():
                 transfer.future.set_exception(error)

@@ -3,16 +3,15 @@
 Protocol: cloud.google.com/storage/docs/uploading-objects (multipart) and
 cloud.google.com/storage/docs/performing-resumable-uploads.
 
-A session is remembered while it lasts: writing the same source under the same name again goes on
-from the last byte that the server has.
+A session is remembered while it lasts (`sessions`): writing the same source under the same name
+again goes on from the last byte that the server has.
 """
 
 import json
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
@@ -23,6 +22,7 @@ from audiostore.source import Source, SourceReader
 from audiostore.store import BlobSpec, TransferListener, Transferred
 from audiostore.stores.gcs.answers import blob_info, error_of, json_body
 from audiostore.stores.gcs.body import BytesBody, SourceBody
+from audiostore.stores.gcs.sessions import SessionNote, Sessions
 from audiostore.stores.gcs.transport import Body, Response
 
 ONE_REQUEST_BYTES = 8 << 20
@@ -60,44 +60,6 @@ class Wire(Protocol):
         ...
 
 
-class Sessions(Protocol):
-    """The resumable sessions that are open, by what they write.
-
-    A URL is a secret: whoever has it can write the object.
-    """
-
-    def get(self, key: str) -> str | None:
-        """Return the URL of the session for this write, None if there is none."""
-        ...
-
-    def remember(self, key: str, url: str) -> None:
-        """Keep the URL."""
-        ...
-
-    def forget(self, key: str) -> None:
-        """Drop a session that is finished or gone."""
-        ...
-
-
-class SessionsInMemory:
-    """Sessions that live as long as their store."""
-
-    def __init__(self) -> None:
-        self._urls: dict[str, str] = {}
-
-    def get(self, key: str) -> str | None:
-        """Return the URL of the session for this write, None if there is none."""
-        return self._urls.get(key)
-
-    def remember(self, key: str, url: str) -> None:
-        """Keep the URL."""
-        self._urls[key] = url
-
-    def forget(self, key: str) -> None:
-        """Drop a session that is finished or gone."""
-        self._urls.pop(key, None)
-
-
 class Furthest:
     """How far one attempt has come."""
 
@@ -112,38 +74,12 @@ class Furthest:
         return True
 
 
-class ExclusiveSessions:
-    """Sessions of which each is used by one upload of this store at a time.
-
-    Two uploads of the same bytes to the same name in one session would both be told that they
-    created the object.
-    """
-
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-        self._lock = threading.Lock()
-        self._in_use: set[str] = set()
-
-    @contextmanager
-    def claim(self, key: str) -> Iterator[Sessions]:
-        """Yield the sessions; while another upload has the key, some that remember nothing."""
-        with self._lock:
-            is_free = key not in self._in_use
-            self._in_use.add(key)
-        try:
-            yield self._sessions if is_free else SessionsInMemory()
-        finally:
-            if is_free:
-                with self._lock:
-                    self._in_use.discard(key)
-
-
 @dataclass(frozen=True, slots=True)
 class Upload:
     """One attempt to write one object."""
 
     wire: Wire
-    sessions: ExclusiveSessions
+    sessions: Sessions
     bucket: str
     spec: BlobSpec
     source: Source
@@ -187,11 +123,11 @@ class Upload:
         return self._finished(response)
 
     def _in_session(self) -> BlobInfo:
-        with self.sessions.claim(self._key) as sessions:
-            return self._resume_or_start(sessions)
+        with self.sessions.claim(self._key) as note:
+            return self._resume_or_start(note)
 
-    def _resume_or_start(self, sessions: Sessions) -> BlobInfo:
-        session, accepted = sessions.get(self._key), 0
+    def _resume_or_start(self, note: SessionNote) -> BlobInfo:
+        session, accepted = note.get(), 0
         if session is not None and not self.wire.is_own(session):
             session = None  # a damaged note
         if session is not None:
@@ -200,29 +136,29 @@ class Upload:
             if response.status == _RESUME_INCOMPLETE:
                 accepted = _accepted_bytes(response)
             elif response.status in _SESSION_GONE:
-                sessions.forget(self._key)
+                note.forget()
                 session = None
             elif self._is_stored(response):
-                return self._finished(response, sessions)
+                return self._finished(response, note)
             else:
-                sessions.forget(self._key)
+                note.forget()
                 session = None
         if session is None:
             session = self._start_session()
             if self.wire.is_own(session):
-                sessions.remember(self._key, session)
+                note.remember(session)
         try:
             response = self._send_chunks(session, accepted)
         except SourceChangedError:
-            sessions.forget(self._key)  # it may hold bytes of the changed file
+            note.forget()  # it may hold bytes of the changed file
             raise
         if response.status in _SESSION_GONE:
-            sessions.forget(self._key)
+            note.forget()
             raise StoreConnectionError(
                 f"the upload session for {self._what} is gone (HTTP {response.status}): a new one "
                 "is needed"
             )
-        return self._finished(response, sessions)
+        return self._finished(response, note)
 
     def _is_stored(self, response: Response) -> bool:
         """Say whether what a finished session made still stands; errors pass for now.
@@ -287,16 +223,16 @@ class Upload:
     def _chunk(self, session: str, span: str, body: Callable[[], Body]) -> Response:
         return self.wire.call("PUT", session, headers={"Content-Range": span}, body=body)
 
-    def _finished(self, response: Response, sessions: Sessions | None = None) -> BlobInfo:
+    def _finished(self, response: Response, note: SessionNote | None = None) -> BlobInfo:
         if response.status in (200, 201):
             blob = blob_info(json_body(response))
             self._report(self.source.size_bytes, self.source.size_bytes)
-            if sessions is not None:
-                sessions.forget(self._key)
+            if note is not None:
+                note.forget()
             return blob
         # After these the session may still be good.
-        if sessions is not None and response.status < 500 and response.status not in _PASSING:
-            sessions.forget(self._key)
+        if note is not None and response.status < 500 and response.status not in _PASSING:
+            note.forget()
         raise error_of(response, self._what)
 
     def _counter(self, start: int) -> Callable[[int], None]:

@@ -1,0 +1,95 @@
+"""WMA: Windows Media audio in ASF (Advanced Systems Format, revision 01.20.05)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from audiostore.formats.kinds import WMA, Recognised
+from audiostore.formats.reading import NO_SOUND, Reader, cut_short, little
+
+
+def _guid(text: str) -> bytes:
+    return UUID(text).bytes_le
+
+
+_HEADER = _guid("75B22630-668E-11CF-A6D9-00AA0062CE6C")
+_DATA = _guid("75B22636-668E-11CF-A6D9-00AA0062CE6C")
+_FILE = _guid("8CABDCA1-A947-11CF-8EE4-00C00C205365")
+_STREAM = _guid("B7DC0791-A9B7-11CF-8EE6-00C00C205365")
+_PROTECTION = (
+    _guid("2211B3FB-BD23-11D2-B4B7-00A0C955FC6E"),
+    _guid("298AE614-2622-4C17-B935-DAE07EE9289C"),
+)
+_SOUND = _guid("F8699E40-5B4D-11CF-A8FD-00805F5C442B")
+_VIDEO = _guid("BC19EFC0-5B4D-11CF-A8FD-00805F5C442B")
+
+_CODECS = {0x160: "wmav1", 0x161: "wmav2", 0x162: "wmapro", 0x163: "wmalossless", 0xA: "wmavoice"}
+_OBJECT = 24  # a GUID and a size of 64 bits
+_TOP = 30  # the header object's own fields
+_MOST_OBJECTS = 500
+_BROADCAST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    id: bytes
+    start: int
+    end: int
+
+
+def _objects(reader: Reader, at: int, end: int) -> Iterator[_Object]:
+    for _ in range(_MOST_OBJECTS):
+        head = reader.at(at, _OBJECT)
+        size = little(head, 16, 8)
+        if at >= end or len(head) < _OBJECT or size < _OBJECT:
+            return
+        yield _Object(head[:16], at + _OBJECT, at + size)
+        at += size
+
+
+def _header_objects(reader: Reader, offset: int) -> Iterator[_Object]:
+    size = little(reader.at(offset, _OBJECT), 16, 8)
+    return _objects(reader, offset + _TOP, offset + size)
+
+
+def examine(reader: Reader, offset: int) -> Recognised | str | None:
+    """Recognise ASF by its GUID, WMA by its streams."""
+    if reader.at(offset, 16) != _HEADER:
+        return None
+    sounds, video = [], False
+    for part in _header_objects(reader, offset):
+        if part.id in _PROTECTION:
+            return "copy-protected Windows Media, which plays only with its seller's key"
+        if part.id == _STREAM:
+            kind = reader.at(part.start, 16)
+            video = video or kind == _VIDEO
+            if kind == _SOUND:  # behind 54 bytes: WAVEFORMATEX, which begins with the codec's tag
+                sounds.append(little(reader.at(part.start + 54, 2), 0, 2))
+    if video:
+        return f"video (Windows Media{' with sound' if sounds else ''})"
+    return Recognised(WMA, _CODECS.get(sounds[0]) if sounds else None, offset)
+
+
+def check(reader: Reader, found: Recognised) -> str | None:
+    """Compare the data object's size and the file's stated size with what is there."""
+    header_end = found.offset + little(reader.at(found.offset, _OBJECT), 16, 8)
+    if header_end + _OBJECT > reader.size:
+        return "is cut short: it ends within its header, in front of the sound"
+    stated = flags = streams = 0
+    for part in _header_objects(reader, found.offset):
+        streams += part.id == _STREAM
+        if part.id == _FILE:
+            fields = reader.at(part.start, 72)
+            stated, flags = little(fields, 16, 8), little(fields, 64)
+    if streams == 0:
+        return "is damaged: its header describes no sound"
+    data = next(_objects(reader, header_end, reader.size), None)
+    if data is None or data.id != _DATA:
+        return None if flags & _BROADCAST else "is damaged: no sound stands behind its header"
+    if not flags & _BROADCAST:  # of a live stream, sizes are unknown
+        if data.end > reader.size:
+            return cut_short("its sound promises", data.end - data.start, reader.size - data.start)
+        if stated > reader.size:
+            return cut_short("its header promises", stated, reader.size)
+    # A file id, a count of packets, two bytes: then the packets.
+    return NO_SOUND if data.end - data.start <= 26 or reader.size <= data.start + 26 else None

@@ -1,0 +1,174 @@
+"""WebM, and Matroska to tell it from that (RFC 8794, RFC 9559): elements of id, size and data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from audiostore.formats.kinds import WEBM, Recognised
+from audiostore.formats.reading import NO_SOUND, Reader, big, cut_short
+
+_EBML = 0x1A45DFA3
+_DOC_TYPE = 0x4282
+_SEGMENT = 0x18538067
+_CLUSTER = 0x1F43B675
+_TRACKS = 0x1654AE6B
+_TRACK_ENTRY = 0xAE
+_TRACK_TYPE = 0x83
+_CODEC_ID = 0x86
+_VIDEO, _SOUND = 1, 2
+_MOST_ELEMENTS = 2000
+_HEADER_MAX = 12
+
+_BLOCK_GROUP, _BLOCK = 0xA0, 0xA3
+# With those: a timestamp, a position, the size of the cluster before, nothing; and the index.
+_IN_CLUSTERS = (_BLOCK_GROUP, _BLOCK, 0xE7, 0xA7, 0xAB, 0xEC, 0x1C53BB6B)
+_BLOCK_ID = bytes([_BLOCK])
+_IN_A_ROW = 3
+_TAIL = 32 << 10
+
+_CODECS = {"A_OPUS": "opus", "A_VORBIS": "vorbis"}
+_VIDEO_NAMES = {"V_VP8": "VP8", "V_VP9": "VP9", "V_AV1": "AV1", "V_MPEG4/ISO/AVC": "H.264"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    id: int
+    start: int
+    size: int | None
+    """None: the writer could not tell; it ends where the next of its level begins."""
+
+
+def _elements(reader: Reader, at: int, end: int) -> Iterator[_Element]:
+    for _ in range(_MOST_ELEMENTS):
+        element = _element(reader.at(at, _HEADER_MAX), at) if at < end else None
+        if element is None:
+            return
+        yield element
+        if element.size is None:
+            return
+        at = element.start + element.size
+
+
+def _element(head: bytes, at: int) -> _Element | None:
+    """Parse an element's id and size (RFC 8794 sections 4 to 6); it stands at this offset."""
+    id_size = 9 - head[0].bit_length() if head else 9
+    size_size = 9 - head[id_size].bit_length() if id_size < len(head) else 9
+    if id_size > 4 or size_size > 8:
+        return None
+    size = big(head, id_size, size_size) & (1 << 7 * size_size) - 1
+    unknown = size == (1 << 7 * size_size) - 1  # section 6.2: all ones
+    return _Element(big(head, 0, id_size), at + id_size + size_size, None if unknown else size)
+
+
+def _find(reader: Reader, wanted: int, at: int, end: int) -> _Element | None:
+    return next((e for e in _elements(reader, at, end) if e.id == wanted), None)
+
+
+def _text(reader: Reader, element: _Element | None) -> str:
+    if element is None or not element.size:
+        return ""
+    return reader.at(element.start, min(element.size, 64)).decode("latin-1").rstrip("\0")
+
+
+def examine(reader: Reader, offset: int) -> Recognised | str | None:
+    """Recognise WebM by its document type and its tracks."""
+    if big(reader.at(offset, 4)) != _EBML:
+        return None
+    header = _find(reader, _EBML, offset, reader.size)
+    if header is None or header.size is None:
+        return "EBML data of an unknown kind"
+    behind = header.start + header.size
+    document = _text(reader, _find(reader, _DOC_TYPE, header.start, behind))
+    kinds = _track_kinds(reader, behind)
+    video = next((codec for kind, codec in kinds if kind == _VIDEO), None)
+    sounds = [codec for kind, codec in kinds if kind == _SOUND]
+    if video is not None:
+        name = _VIDEO_NAMES.get(video, ascii(video))
+        return f"video ({name}{' with sound' if sounds else ''})"
+    if document != "webm":
+        return f"{'Matroska' if document == 'matroska' else 'unknown EBML'} audio, not WebM"
+    if kinds and not sounds:
+        return "WebM data without a sound track"
+    return Recognised(WEBM, _CODECS.get(sounds[0]) if sounds else None, offset)
+
+
+def _track_kinds(reader: Reader, at: int) -> list[tuple[int, str]]:
+    segment = _find(reader, _SEGMENT, at, reader.size)
+    tracks = segment and _find(reader, _TRACKS, segment.start, reader.size)
+    if tracks is None or tracks.size is None:
+        return []
+    kinds = []
+    for entry in _elements(reader, tracks.start, tracks.start + tracks.size):
+        if entry.id == _TRACK_ENTRY and entry.size is not None:
+            kind, codec = 0, ""
+            for part in _elements(reader, entry.start, entry.start + entry.size):
+                if part.id == _TRACK_TYPE:
+                    kind = big(reader.at(part.start, 1), 0, 1)
+                elif part.id == _CODEC_ID:
+                    codec = _text(reader, part)
+            kinds.append((kind, codec))
+    return kinds
+
+
+def check(reader: Reader, found: Recognised) -> str | None:
+    """Compare the size of the segment, and of each cluster, with what is there."""
+    segment = _find(reader, _SEGMENT, found.offset, reader.size)
+    if segment is None:
+        return "is cut short: it ends in front of its sound"
+    there = max(0, reader.size - segment.start)
+    if segment.size is not None and segment.size > there:
+        return cut_short("its header promises", segment.size, there)
+    end = reader.size if segment.size is None else segment.start + segment.size
+    tracks = clusters = 0
+    for element in _elements(reader, segment.start, end):
+        tracks += element.id == _TRACKS
+        clusters += element.id == _CLUSTER
+        if element.id == _CLUSTER and element.size is None:
+            return _check_blocks(reader, element.start)
+        left = max(0, end - element.start)
+        if element.size is not None and element.size > left:
+            what = "last stretch of sound" if element.id == _CLUSTER else "header"
+            return cut_short(f"its {what} promises", element.size, left)
+    if tracks == 0:
+        return "is cut short: the description of its sound is missing"
+    return None if clusters else NO_SOUND
+
+
+def _check_blocks(reader: Reader, start: int) -> str | None:
+    """Look for the last whole block where clusters have no size: as browsers record."""
+    if start >= reader.size:
+        return NO_SOUND
+    begin = max(start, reader.size - _TAIL)
+    tail = reader.at(begin, reader.size - begin)
+    at = 0 if begin == start else tail.find(_BLOCK_ID)
+    while at >= 0:
+        count, behind = _follow_blocks(tail, at)
+        if count >= _IN_A_ROW or begin == start:
+            return _check_rest(tail[behind:])
+        at = tail.find(_BLOCK_ID, at + 1)
+    return None  # blocks too large to see three of them
+
+
+def _follow_blocks(data: bytes, at: int) -> tuple[int, int]:
+    """Follow whole elements of clusters: how many, and where the last one ends."""
+    count = 0
+    while (element := _element(data[at : at + _HEADER_MAX], at)) is not None:
+        if element.id == _CLUSTER:  # what it holds follows
+            behind = element.start
+        elif element.size is not None and element.id in _IN_CLUSTERS:
+            behind = element.start + element.size
+        else:
+            break
+        if behind > len(data):
+            break
+        count, at = count + 1, behind
+    return count, at
+
+
+def _check_rest(rest: bytes) -> str | None:
+    begun = _element(rest[:_HEADER_MAX], 0)
+    if begun is not None and begun.id in (_BLOCK, _BLOCK_GROUP) and begun.size is not None:
+        there = max(0, len(rest) - begun.start)
+        return cut_short("its last block of sound promises", begun.size, there)
+    if 0 < len(rest) < _HEADER_MAX:
+        return f"is cut short: its last block of sound ends after {len(rest)} bytes"
+    return None

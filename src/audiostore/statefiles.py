@@ -1,0 +1,100 @@
+"""Small private files that outlive the process: one for each thing that is under way.
+
+They stand below the user's state directory, readable by the user alone (0600), none older than a
+week, which is as long as Google Cloud Storage keeps an upload session. A file is named after a hash
+of what it stands for, and locked by whoever uses it. Losing them loses nothing but the chance to go
+on with what was interrupted: what goes wrong with them is told in the log and fails nothing.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiostore.log import logger
+
+_LIFETIME_S = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """A file that nobody else uses now."""
+
+    path: Path
+    descriptor: int
+
+    def read(self) -> str:
+        """Return the text in it; "" if there is none, or it is outdated."""
+        status = os.fstat(self.descriptor)
+        if _is_outdated(status):
+            return ""
+        return os.pread(self.descriptor, status.st_size, 0).decode("ascii", "replace")
+
+    def write(self, text: str) -> None:
+        """Replace the text in it, which is ASCII."""
+        try:
+            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, text.encode("ascii"), 0)
+        except OSError as error:
+            _tell(error)
+
+    def remove(self) -> None:
+        """Delete the file; the descriptor stays locked until it is closed."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            _tell(error)
+
+
+def claim(folder: Path, identity: object, stack: ExitStack) -> StateFile | None:
+    """Return the file for something, made if need be, until `stack` ends.
+
+    Args:
+        folder: where such files are.
+        identity: what it stands for; ready for JSON.
+        stack: closes, and so unlocks, the file.
+
+    Returns:
+        None if somebody else uses it, or it cannot be had.
+    """
+    path = folder / hash_of(identity)
+    try:
+        _prepare(folder)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                return StateFile(path, descriptor)
+            # Its last owner finished and removed it between the two calls.
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        _tell(error)
+        return None
+
+
+def hash_of(value: object) -> str:
+    """Return a hash of a value that is ready for JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _prepare(folder: Path) -> None:
+    """Make a folder for the user alone, and rid it of what is outdated."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if _is_outdated(path.stat()):
+                path.unlink()
+
+
+def _is_outdated(status: os.stat_result) -> bool:
+    return time.time() - status.st_mtime > _LIFETIME_S
+
+
+def _tell(error: OSError) -> None:
+    logger.info("should this upload be interrupted, the next starts anew: %s", error)

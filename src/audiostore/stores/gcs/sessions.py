@@ -1,0 +1,120 @@
+"""The URLs of resumable uploads, kept so that an upload that was interrupted goes on.
+
+A URL is a secret: whoever has it can write the object. It is never logged.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from audiostore.statefiles import StateFile, claim
+
+
+class SessionNote(Protocol):
+    """Where the URL of one upload's session is kept while the upload has it to itself."""
+
+    def get(self) -> str | None:
+        """Return the URL, None if there is none."""
+        ...
+
+    def remember(self, url: str) -> None:
+        """Keep the URL."""
+        ...
+
+    def forget(self) -> None:
+        """Drop a session that is finished or gone."""
+        ...
+
+
+class Sessions(Protocol):
+    """The resumable sessions that are open, by what they write."""
+
+    def claim(self, key: str) -> AbstractContextManager[SessionNote]:
+        """Yield the note for this write; if another upload has it, one that nobody else sees.
+
+        Two uploads of the same bytes to the same name in one session would both be told that they
+        created the object.
+        """
+        ...
+
+
+class NoteInMemory:
+    """The URL of a session that nobody else is told of."""
+
+    def __init__(self) -> None:
+        self._url: str | None = None
+
+    def get(self) -> str | None:
+        """Return the URL, None if there is none."""
+        return self._url
+
+    def remember(self, url: str) -> None:
+        """Keep the URL."""
+        self._url = url
+
+    def forget(self) -> None:
+        """Drop it."""
+        self._url = None
+
+
+class SessionsInMemory:
+    """Sessions that live as long as their store."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notes: dict[str, NoteInMemory] = {}
+        self._in_use: set[str] = set()
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[SessionNote]:
+        """Yield the note for this write (see `Sessions.claim`)."""
+        with self._lock:
+            is_free = key not in self._in_use
+            self._in_use.add(key)
+            note = self._notes.setdefault(key, NoteInMemory()) if is_free else NoteInMemory()
+        try:
+            yield note
+        finally:
+            if is_free:
+                with self._lock:
+                    self._in_use.discard(key)
+                    if note.get() is None:
+                        del self._notes[key]
+
+
+class SessionFiles:
+    """Sessions that outlive their process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[SessionNote]:
+        """Yield the note for this write (see `Sessions.claim`)."""
+        with ExitStack() as stack:
+            file = claim(self._folder, key, stack)
+            if file is None:
+                yield NoteInMemory()
+                return
+            try:
+                yield _NoteInFile(file)
+            finally:
+                if not file.read():
+                    file.remove()
+
+
+class _NoteInFile:
+    def __init__(self, file: StateFile) -> None:
+        self._file = file
+
+    def get(self) -> str | None:
+        return self._file.read() or None
+
+    def remember(self, url: str) -> None:
+        if url.isascii():
+            self._file.write(url)
+
+    def forget(self) -> None:
+        self._file.write("")

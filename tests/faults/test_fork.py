@@ -1,0 +1,259 @@
+"""Forks, threads, and programs that want to end."""
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from audiostore import AudioStorageManager, FilenameGenerator
+from tests.assets import BUCKET, JPG, MP3
+from tests.faults.child import ROOT
+from tests.faults.reader import shown
+from tests.faults.rig import managing, reader_of
+from tests.gcs_server import StrictServer
+
+_PRELUDE = """
+import os, signal, sys, threading, time
+from audiostore import AudioStorageManager, LocalStore
+from audiostore.stores.gcs.store import GcsStore
+url, audio, cover = sys.argv[1:4]
+manager = AudioStorageManager(store=GcsStore("bucket", emulator=url))
+"""
+
+SCRIPTS = {
+    "used before and after": """
+first = manager.upload_audio_with_thumbnail(audio, cover)
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)
+    second = manager.upload_audio_with_thumbnail(audio, cover)
+    assert manager.get(first.audio_id).audio == first.audio
+    os._exit(0)
+third = manager.upload_audio_with_thumbnail(audio, cover)
+assert os.waitpid(pid, 0)[1] == 0
+assert manager.get(third.audio_id).audio == third.audio
+assert len(list(manager.list())) == 3
+""",
+    "used only after": """
+pids = []
+for _ in range(4):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        manager.upload_audio_with_thumbnail(audio, cover)
+        os._exit(0)
+    pids.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+assert len(list(manager.list())) == 4
+""",
+    "forked while busy": """
+asset = manager.upload_audio_with_thumbnail(audio, cover)
+ended = threading.Event()
+failures = []
+def work():
+    try:
+        while not ended.is_set():
+            manager.get(asset.audio_id)
+    except BaseException as error:
+        failures.append(error)
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+statuses = []
+for _ in range(40):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(5)
+        assert manager.get(asset.audio_id).audio == asset.audio
+        os._exit(0)
+    statuses.append(os.waitpid(pid, 0)[1])
+ended.set()
+for thread in threads:
+    thread.join()
+assert statuses == [0] * 40, statuses
+assert not failures, failures
+""",
+    "forked while a child's child works": """
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)
+    manager.upload_audio_with_thumbnail(audio, cover)
+    inner = os.fork()
+    if inner == 0:
+        signal.alarm(10)
+        manager.upload_audio_with_thumbnail(audio, cover)
+        manager.close()
+        os._exit(0)
+    assert os.waitpid(inner, 0)[1] == 0
+    manager.upload_audio_with_thumbnail(audio, cover)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+assert len(list(manager.list())) == 3
+""",
+    "closed in the child": """
+asset = manager.upload_audio_with_thumbnail(audio, cover)
+pid = os.fork()
+if pid == 0:
+    manager.close()
+    sys.exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+assert manager.get(asset.audio_id).audio == asset.audio
+""",
+    "a pool of forked workers": """
+import multiprocessing
+asset = manager.upload_audio_with_thumbnail(audio, cover)
+def find(_):
+    return manager.get(asset.audio_id).audio.generation
+with multiprocessing.get_context("fork").Pool(3) as pool:
+    found = pool.map(find, range(12))
+assert set(found) == {asset.audio.generation}
+""",
+    "sent to a spawned worker": """
+import pickle
+try:
+    pickle.dumps(manager)
+except TypeError as error:
+    assert "make one" in str(error), error
+else:
+    raise AssertionError("it was pickled")
+""",
+    "threads in both": """
+def work():
+    manager.upload_audio_with_thumbnail(audio, cover)
+pid = os.fork()
+if pid == 0:
+    signal.alarm(15)
+threads = [threading.Thread(target=work) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+if pid == 0:
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+assert len(list(manager.list())) == 12
+""",
+}
+
+
+def run(script: str, server: StrictServer) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", _PRELUDE + script, server.url, str(MP3), str(JPG)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+
+
+@pytest.mark.row("fork")
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_a_manager_works_before_and_after_fork(server: StrictServer, script: str) -> None:
+    done = run(SCRIPTS[script], server)
+
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    things = reader_of(server).things()
+    for asset in shown(things).values():
+        assert asset.audio.data == MP3.read_bytes()
+    assert all(len(server.generations(BUCKET, name)) == 1 for name in things)
+
+
+@pytest.mark.row("fork")
+def test_a_fork_while_a_token_is_fetched_does_not_hang(server: StrictServer) -> None:
+    script = """
+from google.oauth2.credentials import Credentials
+credentials = Credentials(
+    None, refresh_token="r", token_uri=url + "/token", client_id="c", client_secret="s"
+)
+manager = AudioStorageManager(store=GcsStore("bucket", emulator=url, credentials=credentials))
+thread = threading.Thread(target=lambda: list(manager.list()))
+thread.start()
+time.sleep(0.3)  # the thread waits for its token
+pid = os.fork()
+if pid == 0:
+    signal.alarm(8)
+    list(manager.list())
+    os._exit(0)
+status = os.waitpid(pid, 0)[1]
+thread.join()
+assert status == 0, status
+"""
+    from tests.gcs_server import faults  # noqa: PLC0415
+
+    server.tokens = set()
+    server.fault(faults.token, faults.stall(1.0))
+
+    done = run(script, server)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.row("threads")
+def test_64_threads_share_one_manager(server: StrictServer) -> None:
+    ids = [FilenameGenerator.generate_audio_id() for _ in range(64)]
+    barrier = threading.Barrier(64)
+
+    with managing(server) as manager, ThreadPoolExecutor(64) as pool:
+
+        def work(audio_id: str) -> bool:
+            barrier.wait(20)
+            stored = manager.upload_audio_with_thumbnail(MP3, JPG, audio_id=audio_id)
+            found = manager.get(audio_id)
+            return stored.created and found.audio == stored.audio
+
+        assert all(pool.map(work, ids))
+        assert [r.audio_id for r in manager.list()] == sorted(ids)
+
+    assets = shown(reader_of(server).things())
+    assert sorted(assets) == sorted(ids)
+    assert all(a.audio.data == MP3.read_bytes() and a.cover for a in assets.values())
+
+
+@pytest.mark.row("threads")
+@pytest.mark.parametrize("how", ["closed", "left open", "in the middle of a download"])
+def test_no_thread_keeps_a_finished_program_alive(server: StrictServer, how: str) -> None:
+    endings = {
+        "closed": "manager.close()",
+        "left open": "",
+        "in the middle of a download": """
+from tests.gcs_server import faults
+blob = next(iter(manager._store.list("audio/")))
+reader = manager._store.open(blob)
+reader.read(10)
+""",
+    }
+    started = time.monotonic()
+
+    done = run(f"manager.upload_audio_with_thumbnail(audio, cover)\n{endings[how]}", server)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.row("threads")
+def test_closing_ends_the_threads_and_sockets_that_were_opened(server: StrictServer) -> None:
+    def sockets() -> int:
+        links = list(Path("/proc/self/fd").iterdir())
+        return sum("socket" in str(link.readlink()) for link in links if link.is_symlink())
+
+    def ours() -> list[str]:
+        return [t.name for t in threading.enumerate() if t.name.startswith("audiostore")]
+
+    before, threads = sockets(), ours()
+    for _ in range(5):
+        with managing(server) as manager:
+            assert isinstance(manager, AudioStorageManager)
+            manager.upload_audio_with_thumbnail(MP3, JPG)
+    deadline = time.monotonic() + 5
+    while (ours() != threads or sockets() > before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert ours() == threads
+    assert sockets() <= before

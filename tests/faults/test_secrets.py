@@ -1,0 +1,91 @@
+"""Tokens and session URIs never appear in logs, errors or repr."""
+
+import logging
+import traceback
+from pathlib import Path
+
+import google.oauth2.credentials
+import pytest
+
+from audiostore import AudioStorageManager, Event, RetryConfig
+from audiostore.stores.gcs.transport import Request, Response
+from tests.assets import BUCKET
+from tests.faults.rig import ID, gcs, in_sessions, make_files
+from tests.gcs_server import StrictServer, faults
+
+pytestmark = pytest.mark.row("secrets")
+
+FAULTS = {
+    "none": None,
+    "503 to chunks": (faults.session_chunk, faults.respond(503)),
+    "403 to chunks": (faults.session_chunk, faults.respond(403)),
+    "resets": (faults.session_chunk, faults.reset(10)),
+    "gone": (faults.session_chunk, faults.expire(410)),
+    "garbage": (faults.last_chunk, faults.respond(200, body=b"no json")),
+    "cut short": (faults.last_chunk, faults.truncate_response(30)),
+    "nothing taken": (faults.session_chunk, faults.accept_only(0)),
+    "401": (faults.session_chunk, faults.respond(401)),
+    "flipped": (faults.session_chunk, faults.flip_request(100)),
+    "token": (faults.token, faults.respond(400, body={"error": "invalid_grant"})),
+    "stall": (faults.session_chunk, faults.stall(1.2)),
+}
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_no_secret_is_told_whatever_fails(
+    server: StrictServer,
+    tmp_path: Path,
+    fault: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_sessions(monkeypatch)
+    caplog.set_level(logging.DEBUG)
+    server.tokens = set()
+    credentials = google.oauth2.credentials.Credentials(
+        token=None,
+        refresh_token="the-refresh-secret",
+        token_uri=f"{server.url}/token",
+        client_id="client",
+        client_secret="the-client-secret",
+    )
+    files = make_files(tmp_path / "local", audio_bytes=300_000)
+    rule = FAULTS[fault]
+    if rule:
+        server.fault(*rule, times=None)
+    events: list[Event] = []
+    store = gcs(server, credentials=credentials)
+    told: list[str] = []
+    with AudioStorageManager(
+        store=store, retry_config=RetryConfig(2, 0.01, 0.02), on_event=events.append
+    ) as manager:
+        try:
+            result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+            told += [repr(result), str(result.to_dict())]
+        except Exception as error:  # noqa: BLE001
+            told += traceback.format_exception(error)
+            told += [repr(error), str(error), *getattr(error, "__notes__", ())]
+        told += [repr(manager), repr(store), str(manager), str(store.authentication)]
+        told += [repr(vars(manager)), repr(vars(store)), store.authentication.describe()]
+    told += [repr(event) for event in events]
+    told += [record.getMessage() for record in caplog.records]
+    told += [caplog.text]
+    secrets = {s.upload_id for s in server.sessions()} | {"the-refresh-secret", "the-client-secret"}
+    secrets |= server.tokens or set()
+
+    text = "\n".join(told)
+    assert [secret for secret in secrets if secret in text] == []
+    assert len(secrets) > 2 or fault == "token"
+    assert BUCKET in text
+
+
+@pytest.mark.parametrize("kind", ["request", "answer"])
+def test_repr_of_a_message_shows_no_session(kind: str) -> None:
+    url = "https://storage.googleapis.com/upload/storage/v1/b/b/o?upload_id=SECRET"
+    message = (
+        Request("PUT", url, {"Authorization": "Bearer SECRET"})
+        if kind == "request"
+        else Response(200, {"location": url}, b"")
+    )
+
+    assert "SECRET" not in repr(message)

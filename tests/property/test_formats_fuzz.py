@@ -1,0 +1,210 @@
+"""Recognition and the structure check hold for any bytes: our two errors, little read, no wait."""
+
+import time
+from io import BytesIO
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
+from audiostore.formats import (
+    AUDIO_FORMATS,
+    Format,
+    Recognised,
+    content_type_for,
+    describe,
+    identify,
+    recognise_audio,
+    recognise_image,
+)
+from audiostore.structure import check_structure
+from tests.audio_samples import AUDIO, IMPOSTORS, PCM_FMT, box, id3, ogg_page, riff, sample
+
+MAX_SECONDS = 0.5
+MAX_BYTES = 2 << 20
+MAX_READS = 20_000
+NAMES = [*AUDIO, "film in mp4", "film in webm", "film in wma", "film in ogg", "matroska"]
+
+
+class GuardedStream(BytesIO):
+    """Counts what is read, and lets nobody read all of it or from places that are none."""
+
+    total = reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert size >= 0
+        piece = super().read(size)
+        self.total += len(piece)
+        self.reads += 1
+        return piece
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        assert abs(offset) <= len(self.getbuffer())
+        return super().seek(offset, whence)
+
+
+def survives(data: bytes) -> None:
+    """Do all that is done with a file of these bytes."""
+    stream = GuardedStream(data)
+    started = time.thread_time()
+    found = identify(stream)
+    if not isinstance(found, str):
+        assert 0 <= found.offset < len(data)
+        assert content_type_for(found).isascii()
+        bounded_check(stream, found, len(data))
+    elapsed = time.thread_time() - started
+    assert elapsed < MAX_SECONDS
+    assert stream.total < MAX_BYTES
+    assert stream.reads < MAX_READS
+    for recognise in (recognise_audio, recognise_image):
+        words = ""
+        try:
+            recognise("a.mp3", BytesIO(data))
+        except UnsupportedFormatError as error:
+            words = str(error)
+        assert words.isprintable()
+
+
+def bounded_check(stream: GuardedStream, found: Recognised, size: int) -> None:
+    """Check the structure; if there is a flaw, it must be one line of print."""
+    words = ""
+    try:
+        check_structure(stream, found, size, name="a")
+    except UnplayableAudioError as error:
+        words = str(error)
+    assert words.isprintable()
+    assert len(words) < 300
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """Return one of the samples, cut, with wrong bits, spliced with another or with zeros in it."""
+    data = bytearray(sample(draw(st.sampled_from(NAMES))))
+    places = st.integers(0, len(data))
+    # Headers stand in the first bytes, and indexes and last pages in the last: aim there.
+    near = st.one_of(
+        places,
+        st.integers(0, min(700, len(data))),
+        st.integers(max(0, len(data) - 700), len(data)),
+    )
+    for _ in range(draw(st.integers(1, 4))):
+        at = min(draw(near), len(data))
+        kind = draw(st.sampled_from(["bits", "number", "cut", "zeros", "splice", "drop", "double"]))
+        if kind == "bits" and at < len(data):
+            data[at] ^= draw(st.integers(1, 255))
+        elif kind == "number":
+            data[at : at + 4] = draw(st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff"]))
+        elif kind == "cut":
+            del data[at:]
+        elif kind == "zeros":
+            data[at:at] = bytes(draw(st.integers(1, 5000)))
+        elif kind == "splice":
+            other = sample(draw(st.sampled_from(NAMES)))
+            data[at:] = other[min(at, len(other)) :][:100_000]
+        elif kind == "drop":
+            del data[at : at + draw(st.integers(1, 300))]
+        elif kind == "double":
+            data[at:at] = data[max(0, at - draw(st.integers(1, 3000))) : at]
+    return bytes(data)
+
+
+@settings(max_examples=600)
+@given(mutated())
+def test_mutations_of_real_files_are_survived(data: bytes) -> None:
+    survives(data)
+
+
+BEGINNINGS = [
+    b"",
+    b"ID3\x04\0\0\0\0\0\0",
+    b"RIFF\xff\xff\xff\xffWAVE",
+    b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0",
+    b"FORM\0\0\xff\xffAIFF",
+    b"FORM\0\0\xff\xffAIFC",
+    b"caff\0\1\0\0desc\0\0\0\0\0\0\0\x20",
+    b"fLaC\0\0\0\x22",
+    b"OggS\0\2",
+    b"OggS\0\2" + bytes(20) + b"\x01\x13OpusHead",
+    b"\0\0\0\x10ftypM4A \0\0\0\0",
+    b"\0\0\0\x10ftypM4A \0\0\0\0\0\0\xff\xffmoov",
+    b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff",
+    bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),
+    b"\xff\xfb\x90\x64",
+    b"\xff\xf1\x50\x80",
+]
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(BEGINNINGS), st.binary(max_size=8 << 10), st.integers(1, 8))
+@example(b"", b"", 1)
+def test_arbitrary_bytes_are_survived(head: bytes, body: bytes, times: int) -> None:
+    survives(head + body * times)
+    assert describe(head + body)
+
+
+MIB = 1 << 20
+FLAC_HEAD = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\0\xff\xff\xff\x0a\xc4\x42\xf0\0\x10\0\0" + bytes(16)
+FLAC_FRAME = b"\xff\xf8\xc9\xa8\x00"
+OPUS = ogg_page(b"OpusHead\1\1" + bytes(9))
+EBML = b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm"
+LIVE = EBML + (b"\x18\x53\x80\x67\x01" + b"\xff" * 7) + (b"\x1f\x43\xb6\x75\x01" + b"\xff" * 7)
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+FTYP = box(b"ftyp", b"M4A ", bytes(4))
+TRACK = box(b"trak", box(b"mdia", box(b"xxxx") * 3000))
+
+ADVERSARIES = {
+    "tags without end": id3(0) * 100_000,
+    "chunks without end": riff(*[(b"abcd", b"")] * 100_000),
+    "aiff chunks": b"FORM\0\x0f\0\0AIFF" + b"abcd\0\0\0\0" * 100_000,
+    "caf chunks": b"caff\0\1\0\0desc" + b"\0\0\0\0\0\0\0\0desc" * 80_000,
+    "boxes without end": FTYP + box(b"free") * 130_000,
+    "boxes in the index": FTYP + box(b"moov", box(b"free") * 130_000),
+    "tracks of boxes": FTYP + box(b"moov", TRACK * 40),
+    "boxes of size one": FTYP + (b"\0\0\0\1free" + bytes(7) + b"\x10") * 60_000,
+    "nested boxes": FTYP + b"\0\x0f\0\0moov" + b"\0\x0e\0\0trak" * 1000 + bytes(MIB),
+    "flac blocks": b"fLaC" + FLAC_HEAD[4:42].replace(b"\x80", b"\0", 1) + b"\1\0\0\0" * 200_000,
+    "flac syncs": FLAC_HEAD + FLAC_FRAME * (MIB // 5),
+    "flac headers": FLAC_HEAD + (FLAC_FRAME + b"\x56") * (MIB // 6),
+    "pages without end": OPUS * 30_000,
+    "captures without end": OPUS + b"OggS" * (MIB // 4),
+    "empty elements": EBML + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\xec\x80" * (MIB // 2),
+    "clusters": EBML + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\x1f\x43\xb6\x75\x80" * 200_000,
+    "blocks": LIVE + b"\xa3\x81" * 100_000,
+    "pairs of blocks": LIVE + b"\xa3\x80\xa3\x80\0" * 100_000,
+    "tracks of elements": EBML
+    + (b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\x16\x54\xae\x6b\x10\x0f\0\0")
+    + b"\xae\x84\x83\x81\x02\xec" * 150_000,
+    "objects": ASF
+    + (900_000).to_bytes(8, "little")
+    + bytes(6)
+    + (bytes(16) + b"\x18" + bytes(7)) * 40_000,
+    "sync bytes": b"\xff" * MIB,
+    "mp3 headers": b"\xff\xfb\x90\x64" * (MIB // 4),
+    "adts of seven bytes": b"\xff\xf1\x50\x80\x00\xff\xfc" * (MIB // 7),
+    "pairs of frames": (b"\xff\xf1\x50\x80\x00\xff\xfc" * 2 + b"\0") * (MIB // 15),
+    "lyrics": sample("mp3") + b"LYRICSBEGIN" * 2000 + b"LYRICSEND",
+    "ape behind": sample("mp3") + (b"APETAGEX" + bytes(24)) * 20_000,
+    "riff of riffs": riff(PCM_FMT, (b"LIST", riff(PCM_FMT) * 20_000)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_chains_without_end_are_left(name: str) -> None:
+    survives(ADVERSARIES[name])
+
+
+@pytest.mark.parametrize("audio_format", AUDIO_FORMATS, ids=lambda f: f.name)
+@pytest.mark.parametrize("name", ["mp3", "m4a", "flac", "webm", "web page", "zeros"])
+def test_a_check_of_what_is_no_longer_there_is_survived(audio_format: Format, name: str) -> None:
+    """As of a file that was replaced between the two."""
+    data = sample(name)
+    for offset in (0, 10, len(data), len(data) + 5):
+        found = Recognised(audio_format, None, offset)
+        bounded_check(GuardedStream(data), found, len(data))
+
+
+@pytest.mark.parametrize("name", IMPOSTORS)
+def test_impostors_are_survived(name: str) -> None:
+    survives(sample(name))

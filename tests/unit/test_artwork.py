@@ -1,0 +1,194 @@
+"""Images: recognised by their bytes, refused when broken or huge, scaled without surprises."""
+
+import struct
+import time
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageCms
+
+from audiostore.artwork import MAX_IMAGE_BYTES, check_image, identify_image, scale_image
+from audiostore.errors import InvalidImageError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+COVERS = {
+    "morning-in-c.jpg": ("JPEG", "image/jpeg"),
+    "Lied für Ümläute.png": ("PNG", "image/png"),
+    "a-brisk-walk.webp": ("WebP", "image/webp"),
+}
+
+
+def picture(
+    kind: str, size: tuple[int, int] = (40, 20), mode: str = "RGB", **options: object
+) -> bytes:
+    image = Image.linear_gradient("L").resize(size).convert(mode)
+    out = BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def png_of(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+    rows = chunk(b"IDAT", zlib.compress(bytes(1 << 16)))
+    return b"\x89PNG\r\n\x1a\n" + header + rows + chunk(b"IEND", b"")
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(BytesIO(data))
+
+
+@pytest.mark.parametrize("name", COVERS)
+def test_the_examples_covers_are_what_they_are(name: str) -> None:
+    data = (EXAMPLES / name).read_bytes()
+    for look in (identify_image, check_image):
+        info = look(data)
+        assert (info.format_name, info.content_type) == COVERS[name]
+        assert (info.width, info.height, info.size_bytes) == (600, 600, len(data))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("percent", [0, 10, 50, 90, 99])
+def test_a_cut_image_is_refused(kind: str, percent: int) -> None:
+    data = picture(kind, (200, 200))
+    for look in (identify_image, check_image):
+        with pytest.raises(InvalidImageError):
+            look(data[: len(data) * percent // 100])
+
+
+def test_a_corrupt_png_is_refused_by_the_check_that_decodes() -> None:
+    data = bytearray(picture("PNG", (200, 200)))
+    at = data.index(b"IDAT")
+    data[at + 10 : at + 30] = bytes(20)
+    with pytest.raises(InvalidImageError, match="broken"):
+        check_image(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (picture("GIF"), "a GIF image: we store JPEG, PNG and WebP"),
+        (picture("BMP"), "a BMP image"),
+        (picture("TIFF"), "a TIFF image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG image"),
+        (b"hello", "an unknown kind of image"),
+        (b"\xff\xd8\xff" + bytes(MAX_IMAGE_BYTES), "20,000,003 bytes"),
+    ],
+)
+def test_what_we_do_not_store_is_refused_by_its_name(data: bytes, words: str) -> None:
+    for look in (identify_image, check_image):
+        with pytest.raises(InvalidImageError, match=words):
+            look(data)
+
+
+def test_a_decompression_bomb_is_refused_at_once() -> None:
+    vp8x = b"VP8X" + struct.pack("<I", 10) + bytes(4) + b"\xff\x3f\0" * 2
+    webp = b"RIFF" + struct.pack("<I", 4 + len(vp8x)) + b"WEBP" + vp8x
+    jpeg = bytearray(picture("JPEG"))
+    at = jpeg.index(b"\xff\xc0")
+    jpeg[at + 5 : at + 9] = struct.pack(">HH", 60_000, 60_000)
+    started = time.perf_counter()
+    for data in (png_of(60_000, 60_000), png_of(9_460, 9_460), webp, bytes(jpeg)):
+        for look in (identify_image, check_image):
+            with pytest.raises(InvalidImageError, match="we take up to 89,478,485 in all"):
+                look(data)
+        with pytest.raises(InvalidImageError):
+            scale_image(data, 100)
+    assert time.perf_counter() - started < 1
+
+
+def test_a_bomb_is_refused_even_if_the_program_took_pillows_limit_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with pytest.raises(InvalidImageError):
+        check_image(png_of(60_000, 60_000))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_scaling_fits_the_longer_side_and_keeps_the_format(kind: str) -> None:
+    data = picture(kind, (400, 200))
+    small = scale_image(data, 100)
+    assert opened(small).size == (100, 50)
+    assert opened(small).format == kind
+    assert scale_image(data, 100) == small
+    assert scale_image(small, 100) == small
+    assert opened(scale_image(picture(kind, (400, 1)), 40)).size == (40, 1)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_scaling_never_enlarges(kind: str) -> None:
+    data = picture(kind, (40, 20))
+    assert scale_image(data, 1000) == data
+
+
+def test_scaling_below_a_pixel_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        scale_image(picture("PNG"), 0)
+
+
+def exif(orientation: int) -> Image.Exif:
+    found = Image.Exif()
+    found[0x0112] = orientation
+    found[0x010F] = "SECRET CAMERA"
+    found.get_ifd(0x8825)[1] = "N"  # GPS
+    return found
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("max_px", [20, 1000])
+def test_the_orientation_is_applied_and_other_metadata_dropped(
+    kind: str, orientation: int, max_px: int
+) -> None:
+    data = picture(kind, (40, 20), exif=exif(orientation))
+    turned = orientation >= 5
+    info = identify_image(data)
+    assert (info.width, info.height) == ((20, 40) if turned else (40, 20))
+    upright = scale_image(data, max_px)
+    longer = min(40, max_px)
+    assert opened(upright).size == ((longer // 2, longer) if turned else (longer, longer // 2))
+    assert not opened(upright).getexif()
+    assert b"SECRET" not in upright
+
+
+def test_the_colour_profile_stays_and_comments_go() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for kind in ("JPEG", "PNG", "WEBP"):
+        small = scale_image(picture(kind, (400, 200), icc_profile=profile), 100)
+        assert opened(small).info["icc_profile"] == profile
+    assert b"my comment" not in scale_image(picture("JPEG", comment="my comment"), 1000)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_kind_of_png_can_be_scaled(mode: str) -> None:
+    source = Image.linear_gradient("L").resize((64, 32))
+    image = Image.new("I;16", (64, 32), 4000) if mode == "I;16" else source.convert(mode)
+    out = BytesIO()
+    image.save(out, "PNG")
+    assert opened(scale_image(out.getvalue(), 16)).size == (16, 8)
+
+
+def test_cmyk_and_transparent_palettes_can_be_scaled() -> None:
+    assert opened(scale_image(picture("JPEG", (64, 32), "CMYK"), 16)).mode == "CMYK"
+    out = BytesIO()
+    Image.new("P", (64, 32), 1).save(out, "PNG", transparency=1)
+    assert opened(scale_image(out.getvalue(), 16)).mode == "RGBA"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_of_an_animation_the_first_picture_is_taken(kind: str) -> None:
+    first, second = Image.new("RGB", (40, 20), "red"), Image.new("RGB", (40, 20), "blue")
+    out = BytesIO()
+    first.save(out, kind, save_all=True, append_images=[second], lossless=True)
+    still = opened(scale_image(out.getvalue(), 20))
+    assert getattr(still, "n_frames", 1) == 1
+    red, _, blue = still.convert("RGB").getpixel((5, 5))  # type: ignore[misc]
+    assert red > 200 > 60 > blue
