@@ -19,6 +19,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.events import Progress
+from audiostore.headers import CacheScope, cache_control, content_disposition
 from audiostore.intake import Item
 from audiostore.model import BlobInfo
 from audiostore.naming import (
@@ -87,6 +88,7 @@ class Assets:
         custom: Mapping[str, str],
         *,
         id_is_new: bool,
+        cache: CacheScope = "private",
     ) -> Outcome:
         """Store an asset; artwork that waits under its id becomes part of it.
 
@@ -96,12 +98,15 @@ class Assets:
             thumbnail: its artwork, if any.
             custom: the caller's metadata, for the audio object.
             id_is_new: the id was just made from random bits: nobody else can use it.
+            cache: who may keep a copy of what is served.
 
         Raises:
             AssetConflictError: the id holds something else.
         """
         for attempt in range(_RACES):
-            outcome = self._create(audio_id, audio, thumbnail, custom, id_is_new=id_is_new)
+            outcome = self._create(
+                audio_id, audio, thumbnail, custom, id_is_new=id_is_new, cache=cache
+            )
             if outcome is not None:
                 return outcome
             # Writers of audio of two kinds met under one id and gave way to each other: after
@@ -119,9 +124,10 @@ class Assets:
         custom: Mapping[str, str],
         *,
         id_is_new: bool,
+        cache: CacheScope,
     ) -> Outcome | None:
         """Store an asset; None if another is being stored under the id at the same moment."""
-        spec = self._spec(audio_id, audio, "audio", custom)
+        spec = self._spec(audio_id, audio, "audio", custom, cache=cache)
         folder = [] if id_is_new else self._folder(audio_id)
         if sum(map(record.is_committed_audio, folder)) > 1:
             return None
@@ -131,7 +137,12 @@ class Assets:
         cover: BlobInfo | None
         if thumbnail is not None:
             cover_spec = self._spec(
-                audio_id, thumbnail, "thumbnail", {}, record.belongs_to_audio(audio.file)
+                audio_id,
+                thumbnail,
+                "thumbnail",
+                {},
+                cache=cache,
+                own=record.belongs_to_audio(audio.file),
             )
             cover = self._write(
                 cover_spec, thumbnail, is_ours=lambda b: record.came_with_audio(b, audio.file)
@@ -168,13 +179,20 @@ class Assets:
             return None
         return Outcome(asset, asset.thumbnail, created=False)
 
-    def attach(self, audio_id: str, thumbnail: Item, custom: Mapping[str, str]) -> Outcome:
+    def attach(
+        self,
+        audio_id: str,
+        thumbnail: Item,
+        custom: Mapping[str, str],
+        *,
+        cache: CacheScope = "private",
+    ) -> Outcome:
         """Store artwork: as part of the asset, or ahead of its audio while there is none.
 
         Raises:
             AssetConflictError: other artwork waits already, or was stored at the same moment.
         """
-        spec = self._spec(audio_id, thumbnail, "thumbnail", custom)
+        spec = self._spec(audio_id, thumbnail, "thumbnail", custom, cache=cache)
         folder = self._folder(audio_id)
         asset = record.assemble(audio_id, folder)
         if asset is not None:
@@ -210,7 +228,7 @@ class Assets:
         cover = asset.thumbnail
         uri = self._store.uri(asset.audio.name)
         if not verified.has_content(asset.audio, audio.file) or asset.audio.name != (
-            FilenameGenerator.generate_blob_name(asset.audio_id, audio.filename)
+            _blob_name(asset.audio_id, audio, "audio")
         ):
             raise AssetConflictError(
                 f"cannot store {audio.filename!r} as {asset.audio_id}: {uri} exists (generation "
@@ -365,15 +383,26 @@ class Assets:
         item: Item,
         file_type: str,
         custom: Mapping[str, str],
+        *,
+        cache: CacheScope,
         own: Mapping[str, str] | None = None,
     ) -> BlobSpec:
-        name = FilenameGenerator.generate_blob_name(audio_id, item.filename, file_type)
         metadata = record.file_metadata(audio_id, file_type, item.filename, item.file, custom)
-        return BlobSpec(name, item.format.content_type, {**metadata, **(own or {})})
+        return BlobSpec(
+            name=_blob_name(audio_id, item, file_type),
+            content_type=item.content_type,
+            metadata={**metadata, **(own or {})},
+            cache_control=cache_control(file_type, cache),
+            content_disposition=content_disposition(item.filename),
+        )
 
     def _folder(self, audio_id: str) -> list[BlobInfo]:
         prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
         return list(self._store.list(prefix))
+
+
+def _blob_name(audio_id: str, item: Item, file_type: str) -> str:
+    return FilenameGenerator.generate_blob_name(audio_id, f"name{item.extension}", file_type)
 
 
 def _newest(blobs: Iterable[BlobInfo]) -> BlobInfo | None:

@@ -4,8 +4,6 @@ import re
 from typing import Literal
 from urllib.parse import quote
 
-from audiostore.errors import ConfigurationError
-
 CacheScope = Literal["private", "public"]
 
 _YEAR_S = 365 * 24 * 3600
@@ -14,17 +12,25 @@ _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["\\%/]')
 _ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187, section 3.2.1, beside letters and digits
 
 
-def audio_cache_control(scope: CacheScope) -> str:
-    """Return Cache-Control for audio, which never changes under its id (RFC 9111, RFC 8246).
+def cache_control(file_type: str, scope: CacheScope) -> str:
+    """Return Cache-Control (RFC 9111; immutable: RFC 8246).
 
-    "private" keeps it out of shared caches: without a header, GCS lets them keep what is public.
+    Audio never changes under its id; artwork may be replaced under its name. "private" keeps both
+    out of shared caches: without a header, GCS lets those keep what everybody may read.
     """
-    return f"{_require_scope(scope)}, max-age={_YEAR_S}, immutable, no-transform"
+    if file_type == "audio":
+        return f"{scope}, max-age={_YEAR_S}, immutable, no-transform"
+    return f"{scope}, max-age={_HOUR_S}, no-transform"
 
 
-def thumbnail_cache_control(scope: CacheScope) -> str:
-    """Return Cache-Control for artwork, which may be replaced under its name."""
-    return f"{_require_scope(scope)}, max-age={_HOUR_S}, no-transform"
+def check_cache_scope(scope: object) -> None:
+    """Refuse what is neither "private" nor "public".
+
+    Raises:
+        ValueError: it is not.
+    """
+    if scope not in ("private", "public"):
+        raise ValueError(f"cache is {scope!r}: it must be 'private' or 'public'")
 
 
 def content_disposition(filename: str) -> str:
@@ -37,9 +43,3 @@ def content_disposition(filename: str) -> str:
     if ascii_name != filename:
         header += f"; filename*=UTF-8''{quote(filename, safe=_ATTR_CHAR)}"
     return header
-
-
-def _require_scope(scope: str) -> str:
-    if scope not in ("private", "public"):
-        raise ConfigurationError(f"cache is {scope!r}: it must be 'private' or 'public'")
-    return scope

@@ -21,7 +21,8 @@ from audiostore.events import (
     Retried,
     Stored,
 )
-from audiostore.intake import Item, PathLike, take_audio, take_image
+from audiostore.headers import CacheScope, check_cache_scope
+from audiostore.intake import CheckLevel, Item, PathLike, take_audio, take_image
 from audiostore.model import BlobInfo, StorageResult
 from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
@@ -114,13 +115,22 @@ class AudioStorageManager:
         audio_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         cleanup: Cleanup = False,
+        check: CheckLevel = "quick",
+        fix_extension: bool = False,
+        cache: CacheScope = "private",
     ) -> StorageResult:
         """Store an audio file; as `upload_audio_with_thumbnail` without artwork.
 
         Artwork that was uploaded ahead under the same id becomes part of the asset.
         """
         return self.upload_audio_with_thumbnail(
-            path, audio_id=audio_id, metadata=metadata, cleanup=cleanup
+            path,
+            audio_id=audio_id,
+            metadata=metadata,
+            cleanup=cleanup,
+            check=check,
+            fix_extension=fix_extension,
+            cache=cache,
         )
 
     def upload_audio_with_thumbnail(
@@ -131,6 +141,9 @@ class AudioStorageManager:
         audio_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
         cleanup: Cleanup = False,
+        check: CheckLevel = "quick",
+        fix_extension: bool = False,
+        cache: CacheScope = "private",
     ) -> StorageResult:
         """Store an audio file with its artwork. When this returns, all of it is stored.
 
@@ -142,10 +155,16 @@ class AudioStorageManager:
             metadata: the caller's own keys and values, kept with the audio object.
             cleanup: True deletes the local files once they are stored; "always" deletes them also
                 if storing fails (but not if the call is refused for bad input).
+            check: "quick" refuses audio with cheap signs of damage; "full" also decodes it, in a
+                process of its own; "none" looks at its first bytes only.
+            fix_extension: go by the files' contents, whatever their names say.
+            cache: who may keep copies of what is served: "private" (the listener's own player), or
+                "public" (shared caches too).
 
         Raises:
             SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
                 stored. Nothing was uploaded.
+            UnplayableAudioError: the audio is cut short or damaged. Nothing was uploaded.
             InvalidAudioIdError, InvalidMetadataError: bad arguments. Nothing was uploaded.
             AssetConflictError: the id holds other content, which was not touched.
             SourceChangedError: a file changed meanwhile; nothing was committed.
@@ -156,11 +175,13 @@ class AudioStorageManager:
         custom = check_custom_metadata(metadata)
         if audio_id is not None:
             require_audio_id(audio_id)
-        audio = take_audio(audio_path)
+        check_cache_scope(cache)
+        audio = take_audio(audio_path, check=check, fix_extension=fix_extension)
         thumbnail: Item | None = None
         gone: SourceNotFoundError | None = None
         try:
-            thumbnail = None if thumbnail_path is None else take_image(thumbnail_path)
+            if thumbnail_path is not None:
+                thumbnail = take_image(thumbnail_path, fix_extension=fix_extension)
         except SourceNotFoundError as error:
             if not cleanup:
                 raise
@@ -175,7 +196,12 @@ class AudioStorageManager:
                         raise gone
                     return stored  # the same call was killed when it had deleted the artwork
                 return self._assets.create(
-                    chosen.audio_id, audio, thumbnail, custom, id_is_new=chosen.is_new
+                    chosen.audio_id,
+                    audio,
+                    thumbnail,
+                    custom,
+                    id_is_new=chosen.is_new,
+                    cache=cache,
                 )
 
             items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
@@ -190,6 +216,8 @@ class AudioStorageManager:
         *,
         metadata: Mapping[str, str] | None = None,
         cleanup: Cleanup = False,
+        fix_extension: bool = False,
+        cache: CacheScope = "private",
     ) -> StorageResult:
         """Attach artwork to an asset, replacing what it has; or store it ahead of its audio.
 
@@ -200,6 +228,8 @@ class AudioStorageManager:
             audio_id: the asset's id, or one made beforehand.
             metadata: the caller's own keys and values, kept with the thumbnail object.
             cleanup: as in `upload_audio_with_thumbnail`.
+            fix_extension: likewise.
+            cache: likewise.
 
         Raises:
             As `upload_audio_with_thumbnail`.
@@ -207,10 +237,11 @@ class AudioStorageManager:
         check_cleanup(cleanup)
         custom = check_custom_metadata(metadata)
         require_audio_id(audio_id)
-        thumbnail = take_image(path)
+        check_cache_scope(cache)
+        thumbnail = take_image(path, fix_extension=fix_extension)
 
         def store() -> Outcome:
-            return self._assets.attach(audio_id, thumbnail, custom)
+            return self._assets.attach(audio_id, thumbnail, custom, cache=cache)
 
         result = self._store_items(audio_id, store, [thumbnail], cleanup)
         uri = result.thumbnail_path or ""

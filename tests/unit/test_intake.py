@@ -16,8 +16,9 @@ from audiostore.errors import (
 )
 from audiostore.formats import Format, recognise_audio
 from audiostore.intake import take_audio, take_image
+from tests.assets import mp3_bytes
 
-MP3 = b"\xff\xfb\x90\x64" + bytes(100)
+MP3 = mp3_bytes(1668)
 
 
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -82,12 +83,12 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
     path = tmp_path / "a.mp3"
     path.write_bytes(MP3)
 
-    def recognise_then_replace(name: str, stream: BinaryIO) -> Format:
+    def recognise_then_replace(name: str, stream: BinaryIO) -> tuple[Format, str]:
         found = recognise_audio(name, stream)
         other = tmp_path / "other"
         other.write_bytes(b"<html>replaced</html>")
         other.replace(path)
-        return found
+        return found, found.content_type
 
     with pytest.raises(SourceChangedError):
         intake._take(path, recognise_then_replace)

@@ -14,7 +14,7 @@ from audiostore.cli.output import coloured, escape, is_terminal, note, say
 from audiostore.cli.parser import UsageError
 from audiostore.cli.progress import Watch
 from audiostore.cli.saving import file_name, is_stream, save_new, save_to_stream
-from audiostore.errors import AssetNotFoundError
+from audiostore.errors import AssetNotFoundError, AudioStoreError
 from audiostore.manager import AudioStorageManager, Part
 from audiostore.model import StorageResult
 from audiostore.naming import require_audio_id
@@ -47,6 +47,9 @@ def put(options: Namespace) -> int:
                 audio_id=options.audio_id,
                 metadata=metadata,
                 cleanup=options.cleanup,
+                check=options.check,
+                fix_extension=options.fix_extension,
+                cache="public" if options.public else "private",
             )
     except Exception as error:
         if CONSERVATIVE_CONFIG.is_retryable(error):
@@ -192,6 +195,30 @@ def doctor(options: Namespace) -> int:
     return 1 if failed else 0
 
 
+def probe(options: Namespace) -> int:
+    """Say what is inside audio files, and whether they could be stored."""
+    from audiostore.cli.probing import examine, inside_block  # noqa: PLC0415  (FFmpeg)
+
+    code = 0
+    for number, path in enumerate(options.files):
+        try:
+            item, info = examine(path, options.check, fix_extension=options.fix_extension)
+        except (AudioStoreError, OSError) as error:
+            code = 1
+            reason = sentence(error)
+            if options.json:
+                print(json_line({"file": path, "storable": False, "reason": reason}), flush=True)
+            else:
+                say("error", reason)
+            continue
+        if options.json:
+            fields = {"file": path, "storable": True, "content_type": item.content_type}
+            print(json_line({**fields, **info.to_dict()}), flush=True)
+        else:
+            print(("\n" if number else "") + inside_block(path, item, info), flush=True)
+    return code
+
+
 def completion(options: Namespace) -> int:
     """Print a script that completes this command's options."""
     from audiostore.cli.completion import completion_script  # noqa: PLC0415
@@ -208,6 +235,7 @@ def _warn(result: StorageResult) -> None:
 COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "put": put,
     "get": get,
+    "probe": probe,
     "show": show,
     "list": list_assets,
     "rm": rm,

@@ -72,7 +72,9 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     commands.required = True
 
-    def add(name: str, what: str, example: str, *, json: bool = True) -> Parser:
+    def add(
+        name: str, what: str, example: str, *, json: bool = True, bucket: bool = True
+    ) -> Parser:
         command = commands.add_parser(
             name,
             help=what,
@@ -81,7 +83,7 @@ def build_parser() -> Parser:
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
-        _add_common(command, top=False, json=json)
+        _add_common(command, top=False, json=json, bucket=bucket)
         return command
 
     put = add(
@@ -104,6 +106,12 @@ def build_parser() -> Parser:
         type=_key_and_value,
         default=[],
         help="something of yours to keep with it; may be repeated",
+    )
+    _add_check(put)
+    put.add_argument(
+        "--public",
+        action="store_true",
+        help="let shared caches keep what is served (default: only the listener's own player)",
     )
     put.add_argument(
         "--cleanup",
@@ -130,6 +138,15 @@ def build_parser() -> Parser:
         default="audio",
         help="what to fetch (default: audio)",
     )
+
+    probe = add(
+        "probe",
+        "say what is inside audio files, and whether they could be stored",
+        "audiostore probe --check full *.mp3",
+        bucket=False,
+    )
+    probe.add_argument("files", metavar="FILE", nargs="+", help="an audio file")
+    _add_check(probe)
 
     show = add(
         "show",
@@ -169,19 +186,23 @@ def build_parser() -> Parser:
 SHELLS = ("bash", "zsh", "tcsh")
 
 
-def _add_common(parser: ArgumentParser, *, top: bool, json: bool = True) -> None:
+def _add_common(
+    parser: ArgumentParser, *, top: bool, json: bool = True, bucket: bool = True
+) -> None:
     """Add what may stand before or behind the command's name.
 
     Behind it, an option that is not given says nothing, so that one given before it counts.
     """
-    added: list[Action] = [
-        parser.add_argument(
-            "--bucket",
-            metavar="URL",
-            help="the store: my-bucket, gs://my-bucket or file:///some/dir "
-            "(default: GCS_BUCKET_NAME, else a directory of yours)",
+    added: list[Action] = []
+    if bucket:
+        added.append(
+            parser.add_argument(
+                "--bucket",
+                metavar="URL",
+                help="the store: my-bucket, gs://my-bucket or file:///some/dir "
+                "(default: GCS_BUCKET_NAME, else a directory of yours)",
+            )
         )
-    ]
     if json:
         added.append(
             parser.add_argument("--json", action="store_true", help="print JSON, an object a line")
@@ -192,6 +213,21 @@ def _add_common(parser: ArgumentParser, *, top: bool, json: bool = True) -> None
     if not top:
         for action in added:
             action.default = SUPPRESS
+
+
+def _add_check(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--check",
+        choices=("quick", "full", "none"),
+        default="quick",
+        help="how to look for damage: by cheap signs; by decoding it all; not at all "
+        "(default: quick)",
+    )
+    parser.add_argument(
+        "--fix-extension",
+        action="store_true",
+        help="go by what the files hold, whatever their names say",
+    )
 
 
 def _add_id(parser: ArgumentParser) -> None:
