@@ -135,6 +135,9 @@ class Assets:
         if present is not None:
             return self._already_stored(present, audio, thumbnail, custom)
         cover: BlobInfo | None
+        waiting = _newest(filter(record.waits_for_audio, folder))
+        if thumbnail is None and waiting is None:
+            thumbnail = audio.artwork
         if thumbnail is not None:
             cover_spec = self._spec(
                 audio_id,
@@ -142,13 +145,13 @@ class Assets:
                 "thumbnail",
                 {},
                 cache=cache,
-                own=record.belongs_to_audio(audio.file),
+                own=record.belongs_to_audio(audio.source),
             )
             cover = self._write(
-                cover_spec, thumbnail, is_ours=lambda b: record.came_with_audio(b, audio.file)
+                cover_spec, thumbnail, is_ours=lambda b: record.came_with_audio(b, audio.source)
             ).blob
         else:
-            cover = _newest(filter(record.waits_for_audio, folder))
+            cover = waiting
         spec = _with(spec, record.thumbnail_reference(cover))
         try:
             written = self._write(
@@ -173,7 +176,7 @@ class Assets:
         asset = self.find(audio_id)
         if asset is None or asset.thumbnail is None:
             return None
-        if not verified.has_content(asset.audio, audio.file):
+        if not verified.has_content(asset.audio, audio.source):
             return None
         if asset.thumbnail.metadata.get("original_filename") != thumbnail_name:
             return None
@@ -227,18 +230,18 @@ class Assets:
     ) -> Outcome:
         cover = asset.thumbnail
         uri = self._store.uri(asset.audio.name)
-        if not verified.has_content(asset.audio, audio.file) or asset.audio.name != (
+        if not verified.has_content(asset.audio, audio.source) or asset.audio.name != (
             _blob_name(asset.audio_id, audio, "audio")
         ):
             raise AssetConflictError(
                 f"cannot store {audio.filename!r} as {asset.audio_id}: {uri} exists (generation "
                 f"{asset.audio.generation}, {asset.audio.size_bytes} bytes, crc32c "
                 f"{asset.audio.crc32c}) with other content than this file "
-                f"({audio.file.size_bytes} bytes, crc32c {audio.file.crc32c}); it was not touched. "
-                "Audio under an id never changes: use another id"
+                f"({audio.source.size_bytes} bytes, crc32c {audio.source.crc32c}); it was not "
+                "touched. Audio under an id never changes: use another id"
             )
         if thumbnail is not None and (
-            cover is None or not verified.has_content(cover, thumbnail.file)
+            cover is None or not verified.has_content(cover, thumbnail.source)
         ):
             raise AssetConflictError(
                 f"cannot store {thumbnail.filename!r} with {asset.audio_id}: {uri} exists "
@@ -291,7 +294,7 @@ class Assets:
         if (
             present is not None
             and present.name == spec.name
-            and verified.has_content(present, thumbnail.file)
+            and verified.has_content(present, thumbnail.source)
         ):
             cover, created = present, False
         else:
@@ -345,7 +348,7 @@ class Assets:
     def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Item) -> None:
         """Remove artwork whose audio lost to another, unless that other one may refer to it."""
         asset = self.find(audio_id)
-        if asset is not None and not verified.has_content(asset.audio, audio.file):
+        if asset is not None and not verified.has_content(asset.audio, audio.source):
             self._remove(cover)
 
     def _remove(self, blob: BlobInfo) -> None:
@@ -365,10 +368,10 @@ class Assets:
         return verified.write(
             self._store,
             spec,
-            item.file,
+            item.source,
             is_ours=is_ours,
             if_generation_match=if_generation_match,
-            on_transfer=self._progress(spec.name, item.file.size_bytes),
+            on_transfer=self._progress(spec.name, item.source.size_bytes),
         )
 
     def _progress(self, name: str, total_bytes: int) -> TransferListener:
@@ -387,7 +390,9 @@ class Assets:
         cache: CacheScope,
         own: Mapping[str, str] | None = None,
     ) -> BlobSpec:
-        metadata = record.file_metadata(audio_id, file_type, item.filename, item.file, custom)
+        metadata = record.file_metadata(
+            audio_id, file_type, item.filename, item.source, custom, facts=item.facts
+        )
         return BlobSpec(
             name=_blob_name(audio_id, item, file_type),
             content_type=item.content_type,

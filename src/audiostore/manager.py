@@ -22,7 +22,15 @@ from audiostore.events import (
     Stored,
 )
 from audiostore.headers import CacheScope, check_cache_scope
-from audiostore.intake import CheckLevel, Item, PathLike, take_audio, take_image
+from audiostore.intake import (
+    ArtworkChoice,
+    CheckLevel,
+    Intake,
+    Item,
+    PathLike,
+    take_audio,
+    take_image,
+)
 from audiostore.model import BlobInfo, StorageResult
 from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
@@ -116,7 +124,10 @@ class AudioStorageManager:
         metadata: Mapping[str, str] | None = None,
         cleanup: Cleanup = False,
         check: CheckLevel = "quick",
+        artwork: ArtworkChoice = "embedded",
+        thumbnail_max_px: int | None = None,
         fix_extension: bool = False,
+        faststart: bool = False,
         cache: CacheScope = "private",
     ) -> StorageResult:
         """Store an audio file; as `upload_audio_with_thumbnail` without artwork.
@@ -129,7 +140,10 @@ class AudioStorageManager:
             metadata=metadata,
             cleanup=cleanup,
             check=check,
+            artwork=artwork,
+            thumbnail_max_px=thumbnail_max_px,
             fix_extension=fix_extension,
+            faststart=faststart,
             cache=cache,
         )
 
@@ -142,7 +156,10 @@ class AudioStorageManager:
         metadata: Mapping[str, str] | None = None,
         cleanup: Cleanup = False,
         check: CheckLevel = "quick",
+        artwork: ArtworkChoice = "embedded",
+        thumbnail_max_px: int | None = None,
         fix_extension: bool = False,
+        faststart: bool = False,
         cache: CacheScope = "private",
     ) -> StorageResult:
         """Store an audio file with its artwork. When this returns, all of it is stored.
@@ -155,16 +172,23 @@ class AudioStorageManager:
             metadata: the caller's own keys and values, kept with the audio object.
             cleanup: True deletes the local files once they are stored; "always" deletes them also
                 if storing fails (but not if the call is refused for bad input).
-            check: "quick" refuses audio with cheap signs of damage; "full" also decodes it, in a
-                process of its own; "none" looks at its first bytes only.
+            check: "quick" looks inside, and refuses audio with cheap signs of damage; "full" also
+                decodes all of it; "none" looks at the files' first bytes only.
+            artwork: "embedded" takes artwork from inside the audio file if none is given; "none"
+                leaves it there.
+            thumbnail_max_px: artwork is scaled down to this many pixels on its longer side; None
+                stores it as it is.
             fix_extension: go by the files' contents, whatever their names say.
+            faststart: put the index of an MP4 file before its sound, without loss, so that it plays
+                before all of it has come.
             cache: who may keep copies of what is served: "private" (the listener's own player), or
                 "public" (shared caches too).
 
         Raises:
             SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
                 stored. Nothing was uploaded.
-            UnplayableAudioError: the audio is cut short or damaged. Nothing was uploaded.
+            UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
+                Nothing was uploaded.
             InvalidAudioIdError, InvalidMetadataError: bad arguments. Nothing was uploaded.
             AssetConflictError: the id holds other content, which was not touched.
             SourceChangedError: a file changed meanwhile; nothing was committed.
@@ -176,36 +200,33 @@ class AudioStorageManager:
         if audio_id is not None:
             require_audio_id(audio_id)
         check_cache_scope(cache)
-        audio = take_audio(audio_path, check=check, fix_extension=fix_extension)
-        thumbnail: Item | None = None
-        gone: SourceNotFoundError | None = None
-        try:
-            if thumbnail_path is not None:
-                thumbnail = take_image(thumbnail_path, fix_extension=fix_extension)
-        except SourceNotFoundError as error:
-            if not cleanup:
-                raise
-            gone = error
-        with self._chosen_id(audio_id, audio, thumbnail_path, thumbnail, custom) as chosen:
+        intake = Intake(check, artwork, thumbnail_max_px, fix_extension, faststart)
+        with take_audio(audio_path, intake) as audio:
+            thumbnail: Item | None = None
+            gone: SourceNotFoundError | None = None
+            try:
+                if thumbnail_path is not None:
+                    thumbnail = take_image(thumbnail_path, intake)
+            except SourceNotFoundError as error:
+                if not cleanup:
+                    raise
+                gone = error
+            with self._chosen_id(audio_id, audio, thumbnail_path, thumbnail, custom) as chosen:
 
-            def store() -> Outcome:
-                if gone is not None:
-                    name = Path(os.fspath(thumbnail_path or "")).name
-                    stored = self._assets.find_stored(chosen.audio_id, audio, name)
-                    if stored is None:
-                        raise gone
-                    return stored  # the same call was killed when it had deleted the artwork
-                return self._assets.create(
-                    chosen.audio_id,
-                    audio,
-                    thumbnail,
-                    custom,
-                    id_is_new=chosen.is_new,
-                    cache=cache,
-                )
+                def store() -> Outcome:
+                    if gone is not None:
+                        return self._stored_before(chosen.audio_id, audio, thumbnail_path, gone)
+                    return self._assets.create(
+                        chosen.audio_id,
+                        audio,
+                        thumbnail,
+                        custom,
+                        id_is_new=chosen.is_new,
+                        cache=cache,
+                    )
 
-            items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
-            result = self._store_items(chosen.audio_id, store, items, cleanup)
+                items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
+                result = self._store_items(chosen.audio_id, store, items, cleanup)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
@@ -216,6 +237,8 @@ class AudioStorageManager:
         *,
         metadata: Mapping[str, str] | None = None,
         cleanup: Cleanup = False,
+        check: CheckLevel = "quick",
+        thumbnail_max_px: int | None = None,
         fix_extension: bool = False,
         cache: CacheScope = "private",
     ) -> StorageResult:
@@ -228,6 +251,8 @@ class AudioStorageManager:
             audio_id: the asset's id, or one made beforehand.
             metadata: the caller's own keys and values, kept with the thumbnail object.
             cleanup: as in `upload_audio_with_thumbnail`.
+            check: likewise; "none" does not decode the image.
+            thumbnail_max_px: likewise.
             fix_extension: likewise.
             cache: likewise.
 
@@ -238,7 +263,8 @@ class AudioStorageManager:
         custom = check_custom_metadata(metadata)
         require_audio_id(audio_id)
         check_cache_scope(cache)
-        thumbnail = take_image(path, fix_extension=fix_extension)
+        intake = Intake(check, "none", thumbnail_max_px, fix_extension)
+        thumbnail = take_image(path, intake)
 
         def store() -> Outcome:
             return self._assets.attach(audio_id, thumbnail, custom, cache=cache)
@@ -299,6 +325,20 @@ class AudioStorageManager:
         self._assets.delete(require_audio_id(audio_id))
         self._notify(Deleted(audio_id))
 
+    def _stored_before(
+        self,
+        audio_id: str,
+        audio: Item,
+        thumbnail_path: PathLike | None,
+        gone: SourceNotFoundError,
+    ) -> Outcome:
+        """Return the asset if the same call was killed when it had deleted the local artwork."""
+        name = Path(os.fspath(thumbnail_path or "")).name
+        stored = self._assets.find_stored(audio_id, audio, name)
+        if stored is None:
+            raise gone
+        return stored
+
     def _chosen_id(
         self,
         audio_id: str | None,
@@ -318,7 +358,7 @@ class AudioStorageManager:
     def _store_items(
         self, audio_id: str, store: Callable[[], Outcome], items: Sequence[Item], cleanup: Cleanup
     ) -> StorageResult:
-        files = [item.file for item in items]
+        files = [item.file for item in items if item.file is not None]
         try:
             outcome = store()
         except Exception:
@@ -327,8 +367,9 @@ class AudioStorageManager:
             raise
         kept = clean_up(files, self._notify) if cleanup else ()
         audio = outcome.asset.audio if outcome.asset else None
+        told = tuple(warning for item in items for warning in item.warnings)
         return self._result(
-            audio_id, audio, outcome.thumbnail, outcome.created, outcome.warnings + kept
+            audio_id, audio, outcome.thumbnail, outcome.created, outcome.warnings + told + kept
         )
 
     def _require(self, audio_id: str) -> Asset:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from audiostore.errors import InvalidMetadataError
+from audiostore.media import AudioInfo
 from audiostore.model import BlobInfo
 from audiostore.naming import FilenameGenerator, is_audio_name, is_thumbnail_name
 from audiostore.source import Source
@@ -35,8 +36,16 @@ OWN_KEYS = frozenset(
         "audio_crc32c",
         "audio_generation",
         "replaces_generation",
+        "duration_s",
+        "codec",
+        "sample_rate_hz",
+        "channels",
+        "bitrate_bps",
     }
 )
+TAG_KEYS = ("title", "artist", "album")
+"""Of the file's tags, what is kept with it, unless the caller says otherwise."""
+_TAG_CHARACTERS = 256
 
 # A reference may be added to the audio object at any time: its room is never the caller's.
 _REFERENCE_ROOM = sum(map(len, _REFERENCE_KEYS)) + len(f"audio/{'-' * 36}/thumbnail.") + 16 + 20 + 8
@@ -53,15 +62,44 @@ class Asset:
     """The audio object names a thumbnail that is not there."""
 
 
+def facts_of(info: AudioInfo, duration_s: float) -> dict[str, str]:
+    """Return what is kept in the metadata of what is inside an audio file.
+
+    Durations in seconds, rates in Hz and bit/s; tags cut to 256 characters.
+    """
+    facts = {
+        "duration_s": f"{duration_s:.3f}",
+        "codec": info.codec,
+        "sample_rate_hz": str(info.sample_rate_hz),
+        "channels": str(info.channels),
+    }
+    if info.bitrate_bps:
+        facts["bitrate_bps"] = str(info.bitrate_bps)
+    for key in TAG_KEYS:
+        if info.tags.get(key):
+            facts[key] = info.tags[key][:_TAG_CHARACTERS]
+    return facts
+
+
 def file_metadata(
-    audio_id: str, file_type: str, filename: str, source: Source, custom: Mapping[str, str]
+    audio_id: str,
+    file_type: str,
+    filename: str,
+    source: Source,
+    custom: Mapping[str, str],
+    *,
+    facts: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the metadata that both objects of an asset carry, the caller's first.
+    """Return the metadata that both objects of an asset carry: the caller's, facts, and ours.
+
+    The caller's take the place of tags. Tags that do not fit are left out: the album first, then
+    the artist, then the title.
 
     Raises:
         InvalidMetadataError: see `check_custom_metadata`; or all together are too large.
     """
     metadata = {
+        **(facts or {}),
         **custom,
         "audio_id": audio_id,
         "file_type": file_type,
@@ -69,13 +107,20 @@ def file_metadata(
         "file_size": str(source.size_bytes),
         "crc32c": source.crc32c,
     }
-    size = sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items()) + _REFERENCE_ROOM
+    for key in reversed(TAG_KEYS):
+        if _size_bytes(metadata) > MAX_METADATA_BYTES and key not in custom:
+            metadata.pop(key, None)
+    size = _size_bytes(metadata)
     if size > MAX_METADATA_BYTES:
         raise InvalidMetadataError(
             f"metadata takes {size} bytes with ours, more than the {MAX_METADATA_BYTES} that an "
             "object may carry: shorten the values"
         )
     return metadata
+
+
+def _size_bytes(metadata: Mapping[str, str]) -> int:
+    return sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items()) + _REFERENCE_ROOM
 
 
 def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:

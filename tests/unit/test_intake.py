@@ -15,68 +15,83 @@ from audiostore.errors import (
     UnsupportedFormatError,
 )
 from audiostore.formats import Format, recognise_audio
-from audiostore.intake import take_audio, take_image
+from audiostore.intake import Intake, Item, take_audio, take_image
 from tests.assets import mp3_bytes
 
 MP3 = mp3_bytes(1668)
+TRUSTING = Intake(check="none")
+
+
+def _audio(path: object) -> Item:
+    with take_audio(path, TRUSTING) as item:  # type: ignore[arg-type]
+        return item
+
+
+def _image(path: str) -> Item:
+    return take_image(path, TRUSTING)
+
+
+def _path(item: Item) -> Path:
+    assert item.file is not None
+    return item.file.path
 
 
 def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "Süß song.MP3"
     path.write_bytes(MP3)
     for given in (path, str(path)):
-        item = take_audio(given)
+        item = _audio(given)
         assert item.filename == "Süß song.MP3"
         assert item.format.name == "MP3"
-        assert item.file.path == path
-        assert item.file.size_bytes == len(MP3)
+        assert _path(item) == path
+        assert item.source.size_bytes == len(MP3)
 
 
 def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     monkeypatch.chdir(tmp_path)
-    assert take_image("a.png").file.path == tmp_path / "a.png"
+    assert _path(_image("a.png")) == tmp_path / "a.png"
 
 
 def test_a_name_that_is_no_utf8_becomes_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xe9t\xe9.mp3")
     path.write_bytes(MP3)
-    item = take_audio(path)
+    item = _audio(path)
     assert item.filename == "\ufffdt\ufffd.mp3"
     item.filename.encode()
-    assert item.file.path == path
+    assert _path(item) == path
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError) as caught:
-        take_audio(tmp_path / "a.mp3")
+        _audio(tmp_path / "a.mp3")
     assert f"while reading {str(tmp_path / 'a.mp3')!r}" in caught.value.__notes__
     (tmp_path / "folder.mp3").mkdir()
     (tmp_path / "empty.mp3").touch()
     os.mkfifo(tmp_path / "pipe.mp3")
     for name in ("folder.mp3", "empty.mp3", "pipe.mp3", "a\0b.mp3"):
         with pytest.raises(InvalidSourceError):
-            take_audio(tmp_path / name)
+            _audio(tmp_path / name)
     for nothing in ("", ".", "/"):
         with pytest.raises(InvalidSourceError):
-            take_audio(nothing)
+            _audio(nothing)
 
 
 @pytest.mark.parametrize("given", [None, 3, b"a.mp3", ["a.mp3"], object()])
 def test_what_is_no_path_is_refused(given: object) -> None:
     with pytest.raises(InvalidSourceError, match="no path"):
-        take_audio(given)  # type: ignore[arg-type]
+        _audio(given)
 
 
 def test_other_content_than_the_name_says_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"<html>Not found</html>")
     with pytest.raises(UnsupportedFormatError, match="a web page"):
-        take_audio(tmp_path / "a.mp3")
+        _audio(tmp_path / "a.mp3")
 
 
 def test_a_name_that_no_file_can_have_is_refused() -> None:
     with pytest.raises(AudioStoreError):
-        take_audio("a\ud800.mp3")
+        _audio("a\ud800.mp3")
 
 
 def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from audiostore.errors import AssetNotFoundError, AudioStoreError
 from audiostore.manager import AudioStorageManager, Part
 from audiostore.model import StorageResult
 from audiostore.naming import require_audio_id
+from audiostore.record import TAG_KEYS
 from audiostore.retry import CONSERVATIVE_CONFIG
 from audiostore.store import Finding
 from audiostore.stores.opening import open_store
@@ -38,6 +39,9 @@ def put(options: Namespace) -> int:
         if key in metadata:
             raise UsageError(f"--meta {key}= is given twice: give each key once")
         metadata[key] = value
+    for key in TAG_KEYS:
+        if getattr(options, key) is not None:
+            metadata[key] = getattr(options, key)
     watch = Watch()
     try:
         with _opened(options, watch) as manager, watch:
@@ -48,7 +52,10 @@ def put(options: Namespace) -> int:
                 metadata=metadata,
                 cleanup=options.cleanup,
                 check=options.check,
+                artwork="none" if options.no_artwork else "embedded",
+                thumbnail_max_px=options.thumbnail_max_px,
                 fix_extension=options.fix_extension,
+                faststart=options.faststart,
                 cache="public" if options.public else "private",
             )
     except Exception as error:

@@ -107,7 +107,27 @@ def build_parser() -> Parser:
         default=[],
         help="something of yours to keep with it; may be repeated",
     )
+    for tag in ("title", "artist", "album"):
+        put.add_argument(
+            f"--{tag}", metavar="TEXT", help=f"its {tag}, instead of what the file says"
+        )
     _add_check(put)
+    put.add_argument(
+        "--no-artwork",
+        action="store_true",
+        help="leave artwork in the audio file, where none is given (default: store it beside)",
+    )
+    put.add_argument(
+        "--thumbnail-max-px",
+        metavar="N",
+        type=int,
+        help="scale artwork down to N pixels on its longer side",
+    )
+    put.add_argument(
+        "--faststart",
+        action="store_true",
+        help="put the index of an MP4 file in front, without loss, so that it plays at once",
+    )
     put.add_argument(
         "--public",
         action="store_true",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from audiostore.cli.output import escape, human_size
 from audiostore.decoding import probe_apart
-from audiostore.intake import CheckLevel, Item, take_audio
+from audiostore.intake import CheckLevel, Intake, Item, take_audio
 from audiostore.media import AudioInfo
 
 
@@ -14,8 +14,9 @@ def examine(path: str, check: CheckLevel, *, fix_extension: bool) -> tuple[Item,
     Raises:
         AudioStoreError, OSError: it could not be stored.
     """
-    item = take_audio(path, check=check, fix_extension=fix_extension)
-    return item, probe_apart(Path(path), item.format.name)
+    intake = Intake(check=check, artwork="none", fix_extension=fix_extension)
+    with take_audio(path, intake) as item:
+        return item, probe_apart(Path(path), item.format.name)
 
 
 def inside_block(path: str, item: Item, info: AudioInfo) -> str:
@@ -30,7 +31,7 @@ def inside_block(path: str, item: Item, info: AudioInfo) -> str:
         ("format", f"{info.container}, {info.codec} ({item.content_type})"),
         ("duration", about + _duration(info.duration_s)),
         ("sound", ", ".join(sound)),
-        ("size", human_size(item.file.size_bytes)),
+        ("size", human_size(item.source.size_bytes)),
         *info.tags.items(),
     ]
     if info.chapters:
