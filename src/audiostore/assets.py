@@ -398,7 +398,7 @@ class Assets:
             content_type=item.content_type,
             metadata={**metadata, **(own or {})},
             cache_control=cache_control(file_type, cache),
-            content_disposition=content_disposition(item.filename),
+            content_disposition=content_disposition(item.served_as),
         )
 
     def _folder(self, audio_id: str) -> list[BlobInfo]:

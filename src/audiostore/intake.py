@@ -53,10 +53,10 @@ class Intake:
             raise ValueError(f"check is {self.check!r}: it must be 'quick', 'full' or 'none'")
         if self.artwork not in ("embedded", "none"):
             raise ValueError(f"artwork is {self.artwork!r}: it must be 'embedded' or 'none'")
-        if self.thumbnail_max_px is not None and self.thumbnail_max_px < 1:
-            raise ValueError(
-                f"thumbnail_max_px is {self.thumbnail_max_px}: it must be at least 1, or None"
-            )
+        px: object = self.thumbnail_max_px
+        is_number = isinstance(px, int) and not isinstance(px, bool) and px >= 1
+        if px is not None and not is_number:
+            raise ValueError(f"thumbnail_max_px is {px!r}: it must be at least 1, or None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,14 @@ class Item:
     def extension(self) -> str:
         """What its object's name ends in."""
         return self.format.extension_for(self.filename)
+
+    @property
+    def served_as(self) -> str:
+        """The file name that it is saved under: its own, with an extension that is right."""
+        stem, dot, own = self.filename.rpartition(".")
+        if dot and f".{own.lower()}" == self.extension:
+            return self.filename
+        return f"{stem if dot else self.filename}{self.extension}"
 
     @property
     def identity(self) -> list[str | int]:
@@ -200,7 +208,8 @@ def _bytes_of(file: LocalFile) -> bytes:
 def _started_fast(item: Item, file: LocalFile, intake: Intake) -> Iterator[Item]:
     """Yield an MP4 item with its index in front, if that was asked for; or warn."""
     with file.path.open("rb") as stream:
-        if intake.check == "none" or not needs_faststart(stream):
+        is_wanted = intake.faststart or intake.check != "none"
+        if not (is_wanted and needs_faststart(stream)):
             yield item
             return
         if not intake.faststart:

@@ -25,6 +25,8 @@ MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
 
 _REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
+FACT_KEYS = ("duration_s", "codec", "sample_rate_hz", "channels", "bitrate_bps")
+"""What was found inside an audio file."""
 OWN_KEYS = frozenset(
     {
         "audio_id",
@@ -36,11 +38,7 @@ OWN_KEYS = frozenset(
         "audio_crc32c",
         "audio_generation",
         "replaces_generation",
-        "duration_s",
-        "codec",
-        "sample_rate_hz",
-        "channels",
-        "bitrate_bps",
+        *FACT_KEYS,
     }
 )
 TAG_KEYS = ("title", "artist", "album")
@@ -98,8 +96,9 @@ def file_metadata(
     Raises:
         InvalidMetadataError: see `check_custom_metadata`; or all together are too large.
     """
+    given = {key.lower() for key in custom}
     metadata = {
-        **(facts or {}),
+        **{key: value for key, value in (facts or {}).items() if key not in given},
         **custom,
         "audio_id": audio_id,
         "file_type": file_type,

@@ -219,10 +219,17 @@ def probe(options: Namespace) -> int:
                 say("error", reason)
             continue
         if options.json:
-            fields = {"file": path, "storable": True, "content_type": item.content_type}
-            print(json_line({**fields, **info.to_dict()}), flush=True)
+            fields = {
+                "file": path,
+                "storable": True,
+                "content_type": item.content_type,
+                "warnings": list(item.warnings),
+            }
+            print(json_line({**fields, **(info.to_dict() if info else {})}), flush=True)
         else:
             print(("\n" if number else "") + inside_block(path, item, info), flush=True)
+        for warning in item.warnings:
+            say("warning", warning)
     return code
 
 

@@ -9,6 +9,13 @@ from audiostore.model import BlobInfo, StorageResult
 from audiostore.record import OWN_KEYS
 
 HEADING = f"{'ID':<36}  {'TYPE':<5}  {'SIZE':>10}  {'COVER':<5}  {'CREATED (UTC)':<16}  NAME"
+_FACTS = {
+    "duration_s": ("duration", " s"),
+    "codec": ("codec", ""),
+    "sample_rate_hz": ("sample rate", " Hz"),
+    "channels": ("channels", ""),
+    "bitrate_bps": ("bit rate", " bit/s"),
+}
 
 
 def json_line(value: object) -> str:
@@ -58,6 +65,9 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
     yield "md5", blob.md5_hash or "-"
     yield "storage class", escape(blob.storage_class)
     yield "generation", f"{blob.generation} (metageneration {blob.metageneration})"
+    for key, (name, unit) in _FACTS.items():
+        if key in blob.metadata:
+            yield name, escape(blob.metadata[key]) + unit
     for key, value in sorted(blob.metadata.items()):
         if key not in OWN_KEYS:
             yield "meta", f"{escape(key)}={escape(value)}"

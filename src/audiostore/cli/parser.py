@@ -120,7 +120,7 @@ def build_parser() -> Parser:
     put.add_argument(
         "--thumbnail-max-px",
         metavar="N",
-        type=int,
+        type=_positive,
         help="scale artwork down to N pixels on its longer side",
     )
     put.add_argument(
@@ -252,6 +252,12 @@ def _add_check(parser: ArgumentParser) -> None:
 
 def _add_id(parser: ArgumentParser) -> None:
     parser.add_argument("audio_id", metavar="ID", help="the asset's id")
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
 
 
 def _key_and_value(text: str) -> tuple[str, str]:

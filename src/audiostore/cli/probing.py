@@ -8,19 +8,32 @@ from audiostore.intake import CheckLevel, Intake, Item, take_audio
 from audiostore.media import AudioInfo
 
 
-def examine(path: str, check: CheckLevel, *, fix_extension: bool) -> tuple[Item, AudioInfo]:
-    """Look at a file as `put` would, and inside.
+def examine(path: str, check: CheckLevel, *, fix_extension: bool) -> tuple[Item, AudioInfo | None]:
+    """Look at a file as `put` would, and inside unless nothing is to be checked.
 
     Raises:
         AudioStoreError, OSError: it could not be stored.
     """
-    intake = Intake(check=check, artwork="none", fix_extension=fix_extension)
+    intake = Intake(check=check, fix_extension=fix_extension)
     with take_audio(path, intake) as item:
+        if check == "none":
+            return item, None
         return item, probe_apart(Path(path), item.format.name)
 
 
-def inside_block(path: str, item: Item, info: AudioInfo) -> str:
+def inside_block(path: str, item: Item, info: AudioInfo | None) -> str:
     """Return a few lines about a file: its name, then its facts, one a line."""
+    size = ("size", human_size(item.source.size_bytes))
+    if info is None:
+        facts = [("format", f"{item.format.name} ({item.content_type})"), size]
+    else:
+        facts = _facts(item, info, size)
+    width = max(len(name) for name, _ in facts)
+    lines = [f"  {name:{width}}  {escape(value)}" for name, value in facts]
+    return "\n".join([escape(path), *lines])
+
+
+def _facts(item: Item, info: AudioInfo, size: tuple[str, str]) -> list[tuple[str, str]]:
     about = "" if info.duration_is_exact else "about "
     sound = [f"{info.sample_rate_hz} Hz", _channels(info.channels)]
     if info.bits_per_sample:
@@ -31,7 +44,7 @@ def inside_block(path: str, item: Item, info: AudioInfo) -> str:
         ("format", f"{info.container}, {info.codec} ({item.content_type})"),
         ("duration", about + _duration(info.duration_s)),
         ("sound", ", ".join(sound)),
-        ("size", human_size(item.source.size_bytes)),
+        size,
         *info.tags.items(),
     ]
     if info.chapters:
@@ -41,9 +54,7 @@ def inside_block(path: str, item: Item, info: AudioInfo) -> str:
         facts.append(("artwork", f"{image.format_name}, {image.width} x {image.height} pixels"))
     if info.artwork_problem:
         facts.append(("artwork", f"not usable: {info.artwork_problem}"))
-    width = max(len(name) for name, _ in facts)
-    lines = [f"  {name:{width}}  {escape(value)}" for name, value in facts]
-    return "\n".join([escape(path), *lines])
+    return facts
 
 
 def _duration(seconds: float) -> str:

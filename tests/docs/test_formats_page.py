@@ -1,0 +1,53 @@
+"""docs/formats.md says what the code does, and no cut goes unseen that was seen before."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from audiostore.decoding import Examiner
+from audiostore.formats import recognise
+from audiostore.structure import check_structure
+from tests import formats_table
+from tests.audio_samples import AUDIO, sample
+from tests.unit.test_structure import PERCENTS, UNSEEN
+
+MISTIMED = {"webm of vorbis"}
+"""FFmpeg's own Vorbis encoder gives its packets wrong times: the sample says 0.17 s, and has 2."""
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return formats_table.page()
+
+
+def test_the_page_is_what_its_generator_gives(page: str) -> None:
+    there = formats_table.PAGE.read_text(encoding="utf-8")
+    assert there == page, "run: python -m tests.formats_table"
+
+
+def test_the_page_agrees_with_the_tests_of_structure(page: str) -> None:
+    rows = {
+        cells[1]: cells[2:-1]
+        for cells in ([c.strip() for c in line.split("|")] for line in page.splitlines())
+        if len(cells) > 2 and cells[1] in AUDIO
+    }
+    assert rows.keys() == AUDIO.keys()
+    assert PERCENTS == formats_table.PERCENTS
+    for name, verdicts in rows.items():
+        for percent, verdict in zip(PERCENTS, verdicts, strict=True):
+            assert (verdict == "quick") == (percent not in UNSEEN.get(name, ())), (name, percent)
+
+
+def test_every_sample_is_accepted_while_it_is_whole(tmp_path: Path) -> None:
+    """Else the page would say "quick" of what is refused anyway."""
+    with Examiner(timeout_s=60) as examiner:
+        for name in AUDIO:
+            data = sample(name)
+            recognised = recognise(io.BytesIO(data))
+            assert recognised is not None
+            (tmp_path / "whole").write_bytes(data)
+            check_structure(io.BytesIO(data), recognised, len(data), name=name)
+            examiner.probe(tmp_path / "whole", recognised.format.name)
+            if name not in MISTIMED:
+                examiner.decode(tmp_path / "whole", recognised.format.name)
