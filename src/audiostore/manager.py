@@ -171,7 +171,9 @@ class AudioStorageManager:
                 call for the same unchanged files, if it was interrupted.
             metadata: the caller's own keys and values, kept with the audio object.
             cleanup: True deletes the local files once they are stored; "always" deletes them also
-                if storing fails (but not if the call is refused for bad input).
+                if storing fails (but not if the call is refused for bad input). With
+                `thumbnail_max_px` or `faststart`, what was made of a file is stored in its place,
+                and the file deleted.
             check: "quick" looks inside, and refuses audio with cheap signs of damage; "full" also
                 decodes all of it; "none" looks at the files' first bytes only.
             artwork: "embedded" takes artwork from inside the audio file if none is given; "none"
