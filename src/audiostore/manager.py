@@ -1,45 +1,39 @@
 """The library's front door: store an asset, attach artwork, find it, fetch it, delete it."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 from audiostore import verified
-from audiostore.assets import Assets, Outcome
-from audiostore.cleanup import Cleanup, check_cleanup, clean_up
+from audiostore.assets import Assets
+from audiostore.cleanup import Cleanup
 from audiostore.config import parse_location, require_configured_bucket, state_directory
-from audiostore.errors import AssetNotFoundError, BlobNotFoundError, SourceNotFoundError
+from audiostore.errors import AssetNotFoundError, BlobNotFoundError
 from audiostore.events import (
-    Attached,
     Deleted,
     Downloaded,
     EventListener,
     Progress,
     Retried,
-    Stored,
 )
-from audiostore.headers import CacheScope, check_cache_scope
+from audiostore.headers import CacheScope
 from audiostore.intake import (
     ArtworkChoice,
     CheckLevel,
     Intake,
-    Item,
     PathLike,
-    take_audio,
-    take_image,
 )
 from audiostore.model import BlobInfo, StorageResult
 from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
-from audiostore.record import Asset, check_custom_metadata
+from audiostore.record import Asset
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
 from audiostore.store import ObjectStore
 from audiostore.stores.opening import open_store
 from audiostore.stores.retrying import RetryingStore
-from audiostore.unfinished import ChosenId, UploadIds
+from audiostore.unfinished import UploadIds
+from audiostore.uploads import GivenId, Upload, Uploads, result_of
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -89,6 +83,8 @@ class AudioStorageManager:
             self._ids = UploadIds(state_directory() / "ids")
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
         self._assets = Assets(self._store, self._notify)
+        self.uploads = Uploads(self._store, self._assets, self._notify)
+        """What `audiostore.bulk` stores many assets through."""
 
     def __enter__(self) -> Self:
         return self
@@ -197,40 +193,10 @@ class AudioStorageManager:
             IntegrityError: the store kept wrong bytes; they were removed.
             OSError, google.api_core.exceptions.GoogleAPICallError: the store failed for good.
         """
-        check_cleanup(cleanup)
-        custom = check_custom_metadata(metadata)
-        if audio_id is not None:
-            require_audio_id(audio_id)
-        check_cache_scope(cache)
+        ids = self._ids if audio_id is None else GivenId(require_audio_id(audio_id))
         intake = Intake(check, artwork, thumbnail_max_px, fix_extension, faststart)
-        with take_audio(audio_path, intake) as audio:
-            thumbnail: Item | None = None
-            gone: SourceNotFoundError | None = None
-            try:
-                if thumbnail_path is not None:
-                    thumbnail = take_image(thumbnail_path, intake)
-            except SourceNotFoundError as error:
-                if not cleanup:
-                    raise
-                gone = error
-            with self._chosen_id(audio_id, audio, thumbnail_path, thumbnail, custom) as chosen:
-
-                def store() -> Outcome:
-                    if gone is not None:
-                        return self._stored_before(chosen.audio_id, audio, thumbnail_path, gone)
-                    return self._assets.create(
-                        chosen.audio_id,
-                        audio,
-                        thumbnail,
-                        custom,
-                        id_is_new=chosen.is_new,
-                        cache=cache,
-                    )
-
-                items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
-                result = self._store_items(chosen.audio_id, store, items, cleanup)
-        self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
-        return result
+        upload = Upload(audio_path, thumbnail_path, metadata, cleanup, intake, cache)
+        return self.uploads.run(upload, ids)
 
     def upload_thumbnail_file(
         self,
@@ -261,20 +227,14 @@ class AudioStorageManager:
         Raises:
             As `upload_audio_with_thumbnail`.
         """
-        check_cleanup(cleanup)
-        custom = check_custom_metadata(metadata)
-        require_audio_id(audio_id)
-        check_cache_scope(cache)
-        intake = Intake(check, "none", thumbnail_max_px, fix_extension)
-        thumbnail = take_image(path, intake)
-
-        def store() -> Outcome:
-            return self._assets.attach(audio_id, thumbnail, custom, cache=cache)
-
-        result = self._store_items(audio_id, store, [thumbnail], cleanup)
-        uri = result.thumbnail_path or ""
-        self._notify(Attached(audio_id, uri, waiting=result.audio is None))
-        return result
+        return self.uploads.attach(
+            path,
+            audio_id,
+            metadata=metadata,
+            cleanup=cleanup,
+            intake=Intake(check, "none", thumbnail_max_px, fix_extension),
+            cache=cache,
+        )
 
     def get(self, audio_id: str) -> StorageResult:
         """Return the asset under an id.
@@ -327,53 +287,6 @@ class AudioStorageManager:
         self._assets.delete(require_audio_id(audio_id))
         self._notify(Deleted(audio_id))
 
-    def _stored_before(
-        self,
-        audio_id: str,
-        audio: Item,
-        thumbnail_path: PathLike | None,
-        gone: SourceNotFoundError,
-    ) -> Outcome:
-        """Return the asset if the same call was killed when it had deleted the local artwork."""
-        name = Path(os.fspath(thumbnail_path or "")).name
-        stored = self._assets.find_stored(audio_id, audio, name)
-        if stored is None:
-            raise gone
-        return stored
-
-    def _chosen_id(
-        self,
-        audio_id: str | None,
-        audio: Item,
-        thumbnail_path: PathLike | None,
-        thumbnail: Item | None,
-        custom: Mapping[str, str],
-    ) -> AbstractContextManager[ChosenId]:
-        if audio_id is not None:
-            return nullcontext(ChosenId(audio_id, is_new=False))
-        beside = None if thumbnail_path is None else os.fsdecode(Path(thumbnail_path).absolute())
-        return self._ids.choose(
-            [self.url, dict(custom), audio.identity, beside],
-            thumbnail.identity if thumbnail else None,
-        )
-
-    def _store_items(
-        self, audio_id: str, store: Callable[[], Outcome], items: Sequence[Item], cleanup: Cleanup
-    ) -> StorageResult:
-        files = [item.file for item in items if item.file is not None]
-        try:
-            outcome = store()
-        except Exception:
-            if cleanup == "always":
-                clean_up(files, self._notify)
-            raise
-        kept = clean_up(files, self._notify) if cleanup else ()
-        audio = outcome.asset.audio if outcome.asset else None
-        told = tuple(warning for item in items for warning in item.warnings)
-        return self._result(
-            audio_id, audio, outcome.thumbnail, outcome.created, outcome.warnings + told + kept
-        )
-
     def _require(self, audio_id: str) -> Asset:
         asset = self._assets.find(require_audio_id(audio_id))
         if asset is None:
@@ -397,30 +310,13 @@ class AudioStorageManager:
 
     def _found(self, asset: Asset) -> StorageResult:
         warnings = ("the artwork that the audio names is missing",)
-        return self._result(
+        return result_of(
+            self._store,
             asset.audio_id,
             asset.audio,
             asset.thumbnail,
             created=False,
             warnings=warnings if asset.thumbnail_missing else (),
-        )
-
-    def _result(
-        self,
-        audio_id: str,
-        audio: BlobInfo | None,
-        thumbnail: BlobInfo | None,
-        created: bool,
-        warnings: tuple[str, ...],
-    ) -> StorageResult:
-        return StorageResult(
-            audio_id=audio_id,
-            audio=audio,
-            thumbnail=thumbnail,
-            audio_path=self._store.uri(audio.name) if audio else None,
-            thumbnail_path=self._store.uri(thumbnail.name) if thumbnail else None,
-            created=created,
-            warnings=warnings,
         )
 
     def _tell_retry(self, retry: Retry) -> None:

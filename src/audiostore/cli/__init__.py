@@ -8,11 +8,12 @@ import io
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import say
-from audiostore.cli.parser import UsageError, build_parser
+from audiostore.cli.parser import build_parser
 
 INTERRUPTED = 130
 
@@ -58,9 +59,13 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _call(options: Namespace) -> int:
-    from audiostore.cli.commands import COMMANDS  # noqa: PLC0415
+    from importlib import import_module  # noqa: PLC0415  (not for --help)
 
-    return COMMANDS[options.command](options)
+    module, _, function = options.run.partition(".")
+    command: Callable[[Namespace], int] = getattr(
+        import_module(f"audiostore.cli.commands.{module}"), function
+    )
+    return command(options)
 
 
 def _finish(code: int) -> int:

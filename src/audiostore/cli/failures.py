@@ -4,7 +4,7 @@ import sys
 import traceback
 from typing import Any
 
-from audiostore.cli.parser import UsageError
+from audiostore.cli.options.adding import UsageError
 from audiostore.errors import (
     AssetNotFoundError,
     AudioStoreError,

@@ -1,35 +1,23 @@
-"""The commands: each takes the parsed options and returns the exit code."""
+"""The commands on single assets."""
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 
-from audiostore.cli.choice import choose_store, tell_fallback
+from audiostore.cli.commands.opening import opened, warn
 from audiostore.cli.failures import NOT_FOUND, sentence
-from audiostore.cli.listing import HEADING, facts_block, json_line, row, stored_block
-from audiostore.cli.output import coloured, escape, is_terminal, note, say
-from audiostore.cli.parser import UsageError
+from audiostore.cli.listing import facts_block, json_line, row, stored_block
+from audiostore.cli.options.adding import UsageError
+from audiostore.cli.output import escape, is_terminal, note, say
 from audiostore.cli.progress import Watch
 from audiostore.cli.saving import file_name, is_stream, save_new, save_to_stream
-from audiostore.errors import AssetNotFoundError, AudioStoreError
+from audiostore.errors import AssetNotFoundError
 from audiostore.manager import AudioStorageManager, Part
 from audiostore.model import StorageResult
 from audiostore.naming import require_audio_id
 from audiostore.record import TAG_KEYS
 from audiostore.retry import CONSERVATIVE_CONFIG
-from audiostore.store import Finding
-from audiostore.stores.opening import open_store
-
-
-@contextmanager
-def _opened(options: Namespace, watch: Watch | None = None) -> Iterator[AudioStorageManager]:
-    choice = choose_store(options.bucket)
-    tell_fallback(choice)
-    with AudioStorageManager(choice.location.url, on_event=watch) as manager:
-        yield manager
 
 
 def put(options: Namespace) -> int:
@@ -44,7 +32,7 @@ def put(options: Namespace) -> int:
             metadata[key] = getattr(options, key)
     watch = Watch()
     try:
-        with _opened(options, watch) as manager, watch:
+        with opened(options, watch) as manager, watch:
             result = manager.upload_audio_with_thumbnail(
                 options.file,
                 options.thumbnail,
@@ -65,7 +53,7 @@ def put(options: Namespace) -> int:
     if not result.created:
         note(f"{result.audio_id} was stored already, with this very content")
     print(json_line(result.to_dict()) if options.json else stored_block(result))
-    _warn(result)
+    warn(result)
     return 0
 
 
@@ -78,14 +66,14 @@ def get(options: Namespace) -> int:
     if output == "-" and is_terminal(sys.stdout):
         raise UsageError("standard output is a terminal: redirect it, or give -o FILE")
     watch = Watch()
-    with _opened(options, watch) as manager, watch:
+    with opened(options, watch) as manager, watch:
         asset = manager.get(options.audio_id)
 
         def fetch(path: Path) -> object:
             return manager.download(asset.audio_id, path, part=part)
 
         saved = _save(fetch, asset, part, output)
-    _warn(asset)
+    warn(asset)
     if saved is None:
         return 0
     blob = asset.thumbnail if part == "thumbnail" else asset.audio
@@ -123,25 +111,10 @@ def _save(
 
 def show(options: Namespace) -> int:
     """Show all that is known of an asset."""
-    with _opened(options) as manager:
+    with opened(options) as manager:
         asset = manager.get(options.audio_id)
     print(json_line(asset.to_dict()) if options.json else facts_block(asset))
-    _warn(asset)
-    return 0
-
-
-def list_assets(options: Namespace) -> int:
-    """List all assets as they come, in constant memory."""
-    count = 0
-    with _opened(options) as manager:
-        for asset in manager.list():
-            if count == 0 and not options.json and is_terminal(sys.stdout):
-                print(HEADING)
-            count += 1
-            print(json_line(asset.to_dict()) if options.json else row(asset))
-            _warn(asset)
-        if count == 0:
-            note(f"no assets in {manager.url} yet: store one with 'audiostore put FILE'")
+    warn(asset)
     return 0
 
 
@@ -149,7 +122,7 @@ def rm(options: Namespace) -> int:
     """Delete assets; an unknown one does not keep the others."""
     audio_ids = list(dict.fromkeys(map(require_audio_id, options.audio_ids)))
     code = 0
-    with _opened(options) as manager:
+    with opened(options) as manager:
         if is_terminal(sys.stdin) and not options.yes and not _confirmed(manager, audio_ids):
             say("error", "nothing was deleted")
             return 1
@@ -176,83 +149,3 @@ def _confirmed(manager: AudioStorageManager, audio_ids: list[str]) -> bool:
     print(f"Delete {what} from {escape(manager.url)} for good? [y/N] ", end="", file=sys.stderr)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def doctor(options: Namespace) -> int:
-    """Say which store is used, as whom, and whether it works."""
-    choice = choose_store(options.bucket)
-    failed = False
-
-    def tell(finding: Finding) -> None:
-        nonlocal failed
-        failed = failed or not finding.ok
-        if options.json:
-            print(json_line(asdict(finding)), flush=True)
-            return
-        word = "ok" if finding.ok else "FAIL"
-        remedy = f" -> {finding.remedy}" if finding.remedy else ""
-        padding = " " * (5 - len(word))
-        line = escape(f"{finding.subject}: {finding.detail}{remedy}")
-        print(f"{coloured(word, sys.stdout)}{padding}{line}", flush=True)
-
-    tell(Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
-    with closing(open_store(choice.location)) as store:
-        for finding in store.diagnose():
-            tell(finding)
-    return 1 if failed else 0
-
-
-def probe(options: Namespace) -> int:
-    """Say what is inside audio files, and whether they could be stored."""
-    from audiostore.cli.probing import examine, inside_block  # noqa: PLC0415  (FFmpeg)
-
-    code = 0
-    for number, path in enumerate(options.files):
-        try:
-            item, info = examine(path, options.check, fix_extension=options.fix_extension)
-        except (AudioStoreError, OSError) as error:
-            code = 1
-            reason = sentence(error)
-            if options.json:
-                print(json_line({"file": path, "storable": False, "reason": reason}), flush=True)
-            else:
-                say("error", reason)
-            continue
-        if options.json:
-            fields = {
-                "file": path,
-                "storable": True,
-                "content_type": item.content_type,
-                "warnings": list(item.warnings),
-            }
-            print(json_line({**fields, **(info.to_dict() if info else {})}), flush=True)
-        else:
-            print(("\n" if number else "") + inside_block(path, item, info), flush=True)
-        for warning in item.warnings:
-            say("warning", warning)
-    return code
-
-
-def completion(options: Namespace) -> int:
-    """Print a script that completes this command's options."""
-    from audiostore.cli.completion import completion_script  # noqa: PLC0415
-
-    print(completion_script(options.shell))
-    return 0
-
-
-def _warn(result: StorageResult) -> None:
-    for warning in result.warnings:
-        say("warning", f"{result.audio_id}: {warning}")
-
-
-COMMANDS: dict[str, Callable[[Namespace], int]] = {
-    "put": put,
-    "get": get,
-    "probe": probe,
-    "show": show,
-    "list": list_assets,
-    "rm": rm,
-    "doctor": doctor,
-    "completion": completion,
-}

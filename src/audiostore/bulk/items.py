@@ -1,0 +1,37 @@
+"""What a bulk run is given, and what it gives back: frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from audiostore.model import StorageResult
+
+
+@dataclass(frozen=True, slots=True)
+class BulkItem:
+    """One asset that is to be stored."""
+
+    audio: Path
+    thumbnail: Path | None = None
+    """None: embedded artwork is used, if there is any."""
+    audio_id: str | None = None
+    """None: a new one."""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    origin: str = ""
+    """Where it was asked for, for messages: ``songs.csv, line 17``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item: a result or an error."""
+
+    index: int
+    """Position of the item in the input, from 0."""
+    item: BulkItem
+    audio_id: str | None
+    """The id that it is, or would be, stored under; None if it was refused before it got one."""
+    result: StorageResult | None
+    error: Exception | None
+    skipped: bool = False
+    """The audio was in the store already, under this id (see `skip_stored`)."""
+    elapsed_s: float = 0.0

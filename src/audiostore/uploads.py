@@ -1,0 +1,199 @@
+"""One upload from local files to a stored asset, and what becomes of the files."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from audiostore.assets import Assets, Outcome
+from audiostore.cleanup import Cleanup, check_cleanup, clean_up
+from audiostore.errors import SourceNotFoundError
+from audiostore.events import Attached, Stored
+from audiostore.headers import CacheScope, check_cache_scope
+from audiostore.intake import Intake, Item, PathLike, take_audio, take_image
+from audiostore.model import BlobInfo, StorageResult
+from audiostore.naming import require_audio_id
+from audiostore.notify import Notifier
+from audiostore.record import check_custom_metadata
+from audiostore.store import ObjectStore
+from audiostore.unfinished import ChosenId
+
+
+class IdSource(Protocol):
+    """Says which id an upload has."""
+
+    def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
+        """Yield the id; the upload runs in the block.
+
+        Args:
+            identity: what tells this upload from others; ready for JSON.
+            detail: what must be the same too if the upload is one that was interrupted.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GivenId:
+    """The id that the caller gave."""
+
+    audio_id: str
+
+    def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
+        """Yield it: others may use it as well."""
+        del identity, detail
+        return nullcontext(ChosenId(self.audio_id, is_new=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is to be stored, and how.
+
+    Raises:
+        InvalidMetadataError, ValueError: bad arguments.
+    """
+
+    audio_path: PathLike
+    thumbnail_path: PathLike | None = None
+    metadata: Mapping[str, str] | None = field(default=None, hash=False)
+    cleanup: Cleanup = False
+    intake: Intake = field(default_factory=Intake)
+    cache: CacheScope = "private"
+
+    def __post_init__(self) -> None:
+        check_cleanup(self.cleanup)
+        check_custom_metadata(self.metadata)
+        check_cache_scope(self.cache)
+
+
+class Uploads:
+    """Takes local files in, stores them as an asset, and cleans up behind."""
+
+    def __init__(self, store: ObjectStore, assets: Assets, notify: Notifier) -> None:
+        self._store = store
+        self._assets = assets
+        self._notify = notify
+
+    def run(self, upload: Upload, ids: IdSource) -> StorageResult:
+        """Store an asset (see `AudioStorageManager.upload_audio_with_thumbnail`)."""
+        custom = check_custom_metadata(upload.metadata)
+        with take_audio(upload.audio_path, upload.intake) as audio:
+            thumbnail: Item | None = None
+            gone: SourceNotFoundError | None = None
+            try:
+                if upload.thumbnail_path is not None:
+                    thumbnail = take_image(upload.thumbnail_path, upload.intake)
+            except SourceNotFoundError as error:
+                if not upload.cleanup:
+                    raise
+                gone = error
+            beside = upload.thumbnail_path
+            with ids.choose(
+                [
+                    self._store.url,
+                    custom,
+                    audio.identity,
+                    None if beside is None else os.fsdecode(Path(beside).absolute()),
+                ],
+                thumbnail.identity if thumbnail else None,
+            ) as chosen:
+
+                def store() -> Outcome:
+                    if gone is not None:
+                        return self._stored_before(chosen.audio_id, audio, beside, gone)
+                    return self._assets.create(
+                        chosen.audio_id,
+                        audio,
+                        thumbnail,
+                        custom,
+                        id_is_new=chosen.is_new,
+                        cache=upload.cache,
+                    )
+
+                items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
+                result = self._store_items(chosen.audio_id, store, items, upload.cleanup)
+        self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
+        return result
+
+    def attach(
+        self,
+        path: PathLike,
+        audio_id: str,
+        *,
+        metadata: Mapping[str, str] | None,
+        cleanup: Cleanup,
+        intake: Intake,
+        cache: CacheScope,
+    ) -> StorageResult:
+        """Store artwork (see `AudioStorageManager.upload_thumbnail_file`)."""
+        check_cleanup(cleanup)
+        custom = check_custom_metadata(metadata)
+        require_audio_id(audio_id)
+        check_cache_scope(cache)
+        thumbnail = take_image(path, intake)
+
+        def store() -> Outcome:
+            return self._assets.attach(audio_id, thumbnail, custom, cache=cache)
+
+        result = self._store_items(audio_id, store, [thumbnail], cleanup)
+        uri = result.thumbnail_path or ""
+        self._notify(Attached(audio_id, uri, waiting=result.audio is None))
+        return result
+
+    def _stored_before(
+        self,
+        audio_id: str,
+        audio: Item,
+        thumbnail_path: PathLike | None,
+        gone: SourceNotFoundError,
+    ) -> Outcome:
+        """Return the asset if the same call was killed when it had deleted the local artwork."""
+        name = Path(os.fspath(thumbnail_path or "")).name
+        stored = self._assets.find_stored(audio_id, audio, name)
+        if stored is None:
+            raise gone
+        return stored
+
+    def _store_items(
+        self, audio_id: str, store: Callable[[], Outcome], items: Sequence[Item], cleanup: Cleanup
+    ) -> StorageResult:
+        files = [item.file for item in items if item.file is not None]
+        try:
+            outcome = store()
+        except Exception:
+            if cleanup == "always":
+                clean_up(files, self._notify)
+            raise
+        kept = clean_up(files, self._notify) if cleanup else ()
+        audio = outcome.asset.audio if outcome.asset else None
+        told = tuple(warning for item in items for warning in item.warnings)
+        return result_of(
+            self._store,
+            audio_id,
+            audio,
+            outcome.thumbnail,
+            created=outcome.created,
+            warnings=outcome.warnings + told + kept,
+        )
+
+
+def result_of(
+    store: ObjectStore,
+    audio_id: str,
+    audio: BlobInfo | None,
+    thumbnail: BlobInfo | None,
+    *,
+    created: bool,
+    warnings: tuple[str, ...],
+) -> StorageResult:
+    """Return what is handed back of an asset."""
+    return StorageResult(
+        audio_id=audio_id,
+        audio=audio,
+        thumbnail=thumbnail,
+        audio_path=store.uri(audio.name) if audio else None,
+        thumbnail_path=store.uri(thumbnail.name) if thumbnail else None,
+        created=created,
+        warnings=warnings,
+    )
