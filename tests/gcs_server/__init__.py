@@ -1,24 +1,37 @@
-"""A strict, in-process stand-in for the JSON API of Google Cloud Storage.
+"""A strict, in-process stand-in for Google Cloud Storage: its JSON API, and what goes with it.
 
-`StrictServer` serves and records; `faults` holds the matchers and the actions of `fault`.
+`StrictServer` serves and records; `faults` holds the matchers and the actions of `fault`. Beside
+objects and uploads it has: the settings of buckets (`bucket_settings=`, `AS_NEW`, `configure`,
+`bucket`), soft delete and restore, noncurrent versions, holds and retention, a clock (`advance`,
+`now`), lifecycle rules when told to (`run_lifecycle`), permissions (`permissions=`), service
+accounts with signBlob (`service_account`), and GET and HEAD by V4 signed URLs, really verified.
+
+What it does is what the documentation cited in its modules says. What that does not say is marked
+"unverified" there, with its source; nothing of it was ever compared with a real bucket.
 """
 
 from . import faults
+from .accounts import ServiceAccount
+from .buckets import AS_NEW
 from .connection import Request
 from .faults import Fault, Head, Matcher, Rule
+from .lifecycle import Verdict
+from .objects import StoredObject
 from .server import StrictServer
 from .sessions import QUANTUM, Session
-from .state import StoredObject
 
 __all__ = [
+    "AS_NEW",
     "QUANTUM",
     "Fault",
     "Head",
     "Matcher",
     "Request",
     "Rule",
+    "ServiceAccount",
     "Session",
     "StoredObject",
     "StrictServer",
+    "Verdict",
     "faults",
 ]

@@ -22,17 +22,30 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "patch": ("storage.objects.get", "storage.objects.update"),
     "delete": ("storage.objects.delete",),
     "rewrite": ("storage.objects.get", "storage.objects.create"),
+    "restore": ("storage.objects.restore", "storage.objects.create"),
     "bucket_get": ("storage.buckets.get",),
     "bucket_create": ("storage.buckets.create",),
+    "bucket_lock": ("storage.buckets.update",),
+    "bucket_patch": ("storage.buckets.get", "storage.buckets.update"),
+    "sign_blob": ("iam.serviceAccounts.signBlob",),
 }
 _SESSION = ("session_chunk", "session_status", "session_cancel")
 
 
 class Auth:
-    """The tokens in force (None: nobody is asked) and the permissions nobody has."""
+    """The tokens in force (None: nobody is asked) and the permissions of the callers.
 
-    def __init__(self, tokens: Iterable[str] | None, denied: Iterable[str]) -> None:
+    Callers have what `granted` says (None: everything), without what `denied` says.
+    """
+
+    def __init__(
+        self,
+        tokens: Iterable[str] | None,
+        denied: Iterable[str],
+        granted: Iterable[str] | None = None,
+    ) -> None:
         self.lock = Lock()
+        self.granted: set[str] | None = None if granted is None else set(granted)
         self.tokens: set[str] | None = None if tokens is None else set(tokens)
         self.denied: set[str] = set(denied)
         self.token_error: str | None = None
@@ -42,15 +55,22 @@ class Auth:
         """Refuse a caller without a token, with a wrong one, or without the permission.
 
         A session URI is its own credential: no token is asked of it, but a wrong one is refused.
+        A read by the XML API is judged there.
         """
-        if operation == "token":
+        if operation in ("token", "xml"):
             return
         with self.lock:
             tokens = None if self.tokens is None else set(self.tokens)
-            denied = set(self.denied)
         permissions = PERMISSIONS.get(operation, ())
         if tokens is not None and not (header is None and operation in _SESSION):
             if header is None:
+                if operation == "sign_blob":
+                    raise ApiError(
+                        401,
+                        "required",
+                        "Request is missing required authentication credential.",
+                        rpc="UNAUTHENTICATED",
+                    )
                 wanted = permissions[0] if permissions else "storage.buckets.getIamPolicy"
                 raise ApiError(
                     401,
@@ -73,13 +93,14 @@ class Auth:
                     location=("header", "Authorization"),
                 )
         for permission in permissions:
-            if permission in denied:
+            if not self.may(permission):
                 raise forbidden(permission)
 
     def may(self, permission: str) -> bool:
         """Tell whether callers have a permission."""
         with self.lock:
-            return permission not in self.denied
+            granted = self.granted is None or permission in self.granted
+            return granted and permission not in self.denied
 
     def mint(self, form: bytes) -> Response:
         """Answer a token request of a service account or a refresh token."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 
-from .app import App, Call
+from .app import App
+from .calls import Call
 from .errors import ApiError
 from .faults import Fault, Faults, Head
 from .multipart import peek_json
@@ -30,6 +31,7 @@ from .wire import (
     reader,
     reset,
 )
+from .xml_api import xml_error
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class Connection:
         if fault.lose == "close":
             raise DroppedError
         response.close = response.close or not raw.keep_alive
+        response.head_only = raw.method == "HEAD"
         return self._send(response, fault)
 
     def _refuse(self, error: MalformedError) -> bool:
@@ -193,10 +196,19 @@ class Connection:
                 raise understood
             else:
                 base = f"http://{raw.headers.get('host', '127.0.0.1')}"
-                call = Call(understood, raw.headers, body, base, fault, head.found_name)
+                call = Call(
+                    understood,
+                    raw.method,
+                    head.path,
+                    raw.headers,
+                    body,
+                    base,
+                    fault,
+                    head.found_name,
+                )
                 response = self._shared.app.handle(call)
         except ApiError as error:
-            kind, text = error.body(plain=plain)
+            kind, text = xml_error(error) if head.operation == "xml" else error.body(plain=plain)
             response = Response(error.status, {"Content-Type": kind, **error.headers}, text)
         except MalformedError as error:
             kind, text = ApiError(error.status, "badRequest", str(error)).body()
@@ -215,11 +227,11 @@ class Connection:
     def _send(self, response: Response, fault: Fault) -> bool:
         length = len(response.body) if response.stream is None else response.length
         left = length if fault.truncate is None else min(fault.truncate, length)
-        cut = left < length
+        cut = left < length and not response.head_only
         try:
             out = head_bytes(response, length)
             sent = 0
-            for piece in pieces_of(response):
+            for piece in () if response.head_only else pieces_of(response):
                 part = _flipped(piece[: left - sent], sent, fault.flip_response)
                 out = out + part if len(out) + len(part) <= 128 * 1024 else self._push(out, part)
                 sent += len(part)

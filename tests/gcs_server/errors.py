@@ -11,7 +11,8 @@ class ApiError(Exception):
     """One refusal: its status, its reason, its sentence, and how its body is written.
 
     `plain` bodies are the bare sentence as text/plain, which is how the service answers media
-    downloads and ill-placed chunks of a resumable upload.
+    downloads and ill-placed chunks of a resumable upload. `details` are what the XML API adds.
+    `rpc` is the status of an API that words its errors as https://google.aip.dev/193 does.
     """
 
     def __init__(
@@ -23,6 +24,8 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
         location: tuple[str, str] | None = None,
         plain: bool = False,
+        details: Mapping[str, str] | None = None,
+        rpc: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -31,6 +34,8 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
         self.location = location
         self.plain = plain
+        self.details = dict(details or {})
+        self.rpc = rpc
 
     def body(self, *, plain: bool = False) -> tuple[str, bytes]:
         """Give the content type and the body."""
@@ -38,6 +43,10 @@ class ApiError(Exception):
             return "text/plain; charset=utf-8", b""
         if plain or self.plain:
             return "text/plain; charset=utf-8", self.message.encode()
+        kind = "application/json; charset=UTF-8"
+        if self.rpc is not None:
+            told = {"code": self.status, "message": self.message, "status": self.rpc}
+            return kind, json.dumps({"error": told}, indent=2).encode()
         entry: dict[str, Any] = {
             "message": self.message,
             "domain": "global",
@@ -46,7 +55,7 @@ class ApiError(Exception):
         if self.location is not None:
             entry["locationType"], entry["location"] = self.location
         error = {"code": self.status, "message": self.message, "errors": [entry]}
-        return "application/json; charset=UTF-8", json.dumps({"error": error}, indent=2).encode()
+        return kind, json.dumps({"error": error}, indent=2).encode()
 
 
 def invalid(message: str, reason: str = "invalid") -> ApiError:
@@ -81,6 +90,13 @@ def not_modified() -> ApiError:
 
 def forbidden(permission: str) -> ApiError:
     """Refuse a caller that lacks a permission."""
+    if permission.startswith("iam."):
+        return ApiError(
+            403,
+            "forbidden",
+            f"Permission '{permission}' denied on resource (or it may not exist).",
+            rpc="PERMISSION_DENIED",
+        )
     what = "bucket" if permission.startswith("storage.buckets.") else "object"
     return ApiError(
         403,

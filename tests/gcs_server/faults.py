@@ -17,9 +17,10 @@ class Head:
     """What a matcher sees of a request.
 
     `operation` is one of upload, session_start, session_chunk, session_status, session_cancel,
-    stat, download, list, patch, delete, rewrite, bucket_get, bucket_create, permissions, token,
-    other. `name` is the object's name wherever it stands: path, query, JSON, or the session.
-    `last` tells the chunk that completes a session.
+    stat, download, list, patch, delete, rewrite, restore, bucket_get, bucket_create, bucket_lock,
+    bucket_patch, permissions, token, sign_blob, xml (a read by a signed URL), other. `name` is the
+    object's name wherever it stands: path, query, JSON, or the session. `last` tells the chunk that
+    completes a session.
     """
 
     def __init__(
@@ -101,6 +102,10 @@ delete = operation("delete")
 patch = operation("patch")
 stat = operation("stat")
 rewrite = operation("rewrite")
+restore = operation("restore")
+bucket_patch = operation("bucket_patch")
+sign_blob = operation("sign_blob")
+signed_read = operation("xml")
 token = operation("token")
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from . import fields as masks
+from .clock import parse_rfc3339
 from .errors import ApiError, invalid
-from .state import Bucket, Json, StoredObject, check_metadata_size
+from .objects import Json, StoredObject, check_metadata_size
 
 WRITABLE = frozenset(
     [
@@ -57,6 +58,7 @@ _OUTPUT_ONLY = frozenset(
     ]
 )
 _PATCHABLE = WRITABLE - {"crc32c", "md5Hash", "name", "storageClass"}
+_FLAGS = frozenset(["eventBasedHold", "temporaryHold"])
 _CLASSES = frozenset(["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"])
 _TEXT = frozenset(
     [
@@ -88,8 +90,8 @@ REWRITE_SCHEMA: masks.Mask = {
 }
 
 
-def object_json(record: StoredObject, base: str) -> Json:
-    """Write an object resource; `base` is scheme and host."""
+def object_json(record: StoredObject, base: str, **more: str) -> Json:
+    """Write an object resource; `base` is scheme and host, `more` what else it says."""
     path = f"/b/{record.bucket}/o/{quote(record.name, safe='')}"
     return {
         "kind": "storage#object",
@@ -107,28 +109,19 @@ def object_json(record: StoredObject, base: str) -> Json:
         "etag": record.etag,
         "timeCreated": record.time_created,
         "updated": record.updated,
-        "timeStorageClassUpdated": record.time_created,
+        "timeStorageClassUpdated": record.time_storage_class_updated,
         "timeFinalized": record.time_created,
+        **{
+            key: value
+            for key, value in (
+                ("timeDeleted", record.time_deleted),
+                ("softDeleteTime", record.soft_delete_time),
+                ("hardDeleteTime", record.hard_delete_time),
+            )
+            if value is not None
+        },
         **{key: value for key, value in record.fields.items() if key != "acl" and value != {}},
-    }
-
-
-def bucket_json(bucket: Bucket, base: str) -> Json:
-    """Write a bucket resource."""
-    return {
-        "kind": "storage#bucket",
-        "id": bucket.name,
-        "selfLink": f"{base}/storage/v1/b/{bucket.name}",
-        "projectNumber": "123456789012",
-        "name": bucket.name,
-        "metageneration": "1",
-        "location": "US",
-        "locationType": "multi-region",
-        "storageClass": "STANDARD",
-        "etag": "CAE=",
-        "timeCreated": bucket.time_created,
-        "updated": bucket.time_created,
-        "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}},
+        **more,
     }
 
 
@@ -197,8 +190,14 @@ def _checked(value: Json, writable: frozenset[str]) -> Json:
             raise invalid(f'Invalid JSON payload received. Unknown name "{key}".', "badRequest")
         if key in _TEXT and item is not None and not isinstance(item, str):
             raise invalid(f"Invalid value for: {key} is not a valid value")
+        if key in _FLAGS and item is not None and not isinstance(item, bool):
+            raise invalid(f"Invalid value for: {key} is not a boolean")
         if key in writable:
             kept[key] = item
+    if kept.get("customTime") is not None:
+        kept["customTime"] = parse_rfc3339("customTime", kept["customTime"])
+    if kept.get("retention") is not None:
+        kept["retention"] = _retention(kept["retention"])
     metadata: Any = kept.get("metadata")
     if metadata is not None and not (
         isinstance(metadata, dict)
@@ -210,3 +209,15 @@ def _checked(value: Json, writable: frozenset[str]) -> Json:
     if storage_class is not None and storage_class not in _CLASSES:
         raise invalid(f"Invalid value for: storageClass {storage_class}")
     return kept
+
+
+def _retention(value: object) -> Json:
+    """Check an object's own retention (https://cloud.google.com/storage/docs/object-lock)."""
+    if (
+        not isinstance(value, dict)
+        or value.keys() != {"mode", "retainUntilTime"}
+        or value["mode"] not in ("Unlocked", "Locked")
+    ):
+        raise invalid("Invalid value for: retention")
+    until = parse_rfc3339("retention.retainUntilTime", value["retainUntilTime"])
+    return {"mode": value["mode"], "retainUntilTime": until}

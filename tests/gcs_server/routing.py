@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, unquote_to_bytes
 
 from .errors import ApiError, invalid
-from .state import Preconditions
+from .objects import Preconditions
 
 _COMMON = "alt fields key prettyPrint quotaUser userIp userProject uploadType"
 _CONDITIONS = (
@@ -24,22 +24,29 @@ _ALLOWED = {
         "session_status": f"{_INSERT} upload_id",
         "session_cancel": f"{_INSERT} upload_id",
         "list": "prefix delimiter startOffset endOffset pageToken maxResults "
-        "includeTrailingDelimiter projection versions",
-        "stat": f"{_CONDITIONS} generation projection",
-        "download": f"{_CONDITIONS} generation projection",
+        "includeTrailingDelimiter projection softDeleted versions",
+        "stat": f"{_CONDITIONS} generation projection softDeleted",
+        "download": f"{_CONDITIONS} generation projection softDeleted",
         "patch": f"{_CONDITIONS} generation predefinedAcl projection",
         "delete": f"{_CONDITIONS} generation",
         "rewrite": f"{_CONDITIONS} ifSourceGenerationMatch ifSourceGenerationNotMatch "
         "ifSourceMetagenerationMatch ifSourceMetagenerationNotMatch sourceGeneration "
         "rewriteToken maxBytesRewrittenPerCall projection destinationPredefinedAcl "
         "destinationKmsKeyName",
+        "restore": f"{_CONDITIONS} generation projection copySourceAcl restoreToken",
         "bucket_get": "ifMetagenerationMatch ifMetagenerationNotMatch projection",
         "bucket_create": "project projection predefinedAcl predefinedDefaultObjectAcl",
+        "bucket_lock": "ifMetagenerationMatch",
+        "bucket_patch": "ifMetagenerationMatch ifMetagenerationNotMatch projection predefinedAcl "
+        "predefinedDefaultObjectAcl",
         "permissions": "permissions",
         "token": "",
+        "sign_blob": "",
     }.items()
 }
 
+_BOOLEANS = ("copySourceAcl", "includeTrailingDelimiter", "prettyPrint", "softDeleted", "versions")
+_ROOTS = frozenset(["", "download", "storage", "token", "upload", "v1"])
 _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
@@ -56,7 +63,14 @@ class Route:
     to_name: str = ""
 
     def check(self) -> None:
-        """Refuse parameters that the operation does not have, or that stand twice."""
+        """Refuse parameters that the operation does not have, or that stand twice.
+
+        The XML API takes any parameter, so that it can be signed.
+        """
+        if self.operation == "xml":
+            if any(len(values) > 1 for values in self.repeated.values()):
+                raise invalid("Repeated query parameter", "invalidParameter")
+            return
         for key, values in self.repeated.items():
             if key not in _ALLOWED[self.operation]:
                 raise invalid(f"Unknown query parameter: {key}", "invalidParameter")
@@ -67,7 +81,13 @@ class Route:
             raise invalid(f"Invalid value for: alt={alt}", "invalidParameter")
         if self.query.get("projection", "noAcl") not in ("noAcl", "full"):
             raise invalid("Invalid value for: projection", "invalidParameter")
-        for key in ("prettyPrint", "includeTrailingDelimiter", "versions"):
+        for key in (
+            "prettyPrint",
+            "includeTrailingDelimiter",
+            "versions",
+            "softDeleted",
+            "copySourceAcl",
+        ):
             if self.query.get(key, "true") not in ("true", "false"):
                 raise invalid(f"Invalid value for: {key}", "invalidParameter")
 
@@ -128,6 +148,17 @@ def route(method: str, target: str, headers: dict[str, str]) -> Route:
     rest = parts[1:] if upload or media else parts
     if parts == ["token"] and method == "POST":
         return Route("token", query, repeated)
+    if parts[:4] == ["v1", "projects", "-", "serviceAccounts"] and len(parts) == 5:
+        email, colon, verb = parts[4].rpartition(":")
+        if not colon or verb != "signBlob":
+            raise _unknown()
+        if method != "POST":
+            raise _not_allowed()
+        return Route("sign_blob", query, repeated, name=email)
+    if parts[0] not in _ROOTS and len(parts) > 1 and parts[1]:
+        if method not in ("GET", "HEAD"):
+            raise _not_allowed()
+        return Route("xml", query, repeated, parts[0], "/".join(parts[1:]))
     if rest[:3] != ["storage", "v1", "b"]:
         raise _unknown()
     rest = rest[3:]
@@ -169,7 +200,9 @@ def _plain(method: str, rest: list[str], query: dict[str, str]) -> tuple[str, st
         case []:
             operations = {"POST": "bucket_create"}
         case [bucket]:
-            operations = {"GET": "bucket_get"}
+            operations = {"GET": "bucket_get", "PATCH": "bucket_patch"}
+        case [bucket, "lockRetentionPolicy"]:
+            operations = {"POST": "bucket_lock"}
         case [bucket, "iam", "testPermissions"]:
             operations = {"GET": "permissions"}
         case [bucket, "o"]:
@@ -183,6 +216,10 @@ def _plain(method: str, rest: list[str], query: dict[str, str]) -> tuple[str, st
         case [bucket, "o", name]:
             get = "download" if query.get("alt") == "media" else "stat"
             operations = {"GET": get, "PATCH": "patch", "DELETE": "delete"}
+        case [bucket, "o", name, "restore"]:
+            if method != "POST":
+                raise _not_allowed()
+            return "restore", bucket, name, "", ""
         case [bucket, "o", name, "rewriteTo", "b", to_bucket, "o", to_name]:
             if method != "POST":
                 raise _not_allowed()

@@ -5,20 +5,28 @@ from __future__ import annotations
 import contextlib
 import socket
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
 from typing import Any, cast
 
+from .accounts import Accounts, ServiceAccount
 from .app import App, Settings
 from .auth import Auth
+from .bucket_api import BucketApi
+from .buckets import bucket_json
 from .connection import Connection, Recorder, Request, Shared
 from .faults import Fault, Faults, Head, Rule
+from .lifecycle import Verdict
+from .objects import Preconditions, StoredObject
 from .resources import check_name, inserted
+from .rewrites import Rewrites
 from .sessions import Session
-from .state import Preconditions, State, StoredObject
+from .state import State
 from .uploads import Uploads
+from .xml_api import XmlApi
 
 Hook = Callable[[Request], object]
 
@@ -28,6 +36,10 @@ class StrictServer:
 
     Started by its constructor, ended by `close` or by leaving the `with` block. A body never
     stands in memory as a whole: it is kept in a temporary directory, or with `discard` nowhere.
+
+    `bucket_settings` are fields of the bucket resource that every bucket has from the start.
+    Without them there is no soft delete; `AS_NEW` has what a new bucket of the service has, 7 days
+    of it. `permissions` are those that callers have (None: all), without those that are `denied`.
     """
 
     def __init__(
@@ -41,6 +53,8 @@ class StrictServer:
         discard: bool = False,
         validate_checksums: bool = True,
         directory: Path | None = None,
+        bucket_settings: Mapping[str, Any] | None = None,
+        permissions: Iterable[str] | None = None,
     ) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="gcs-server-", dir=directory)
         self.state = State(
@@ -48,11 +62,21 @@ class StrictServer:
             buckets or ("bucket",),
             discard=discard,
             validate_checksums=validate_checksums,
+            bucket_settings=bucket_settings,
         )
-        self.auth = Auth(tokens, denied)
+        self.auth = Auth(tokens, denied, permissions)
+        self.accounts = Accounts()
         self.settings = Settings(page_size, rewrite_step)
         self._uploads = Uploads(self.state, lambda: self.auth.may("storage.objects.delete"))
-        app = App(self.state, self.auth, self._uploads, self.settings)
+        app = App(
+            self.state,
+            self.auth,
+            self._uploads,
+            self.settings,
+            Rewrites(self.state, self.auth),
+            BucketApi(self.state, self.auth),
+            XmlApi(self.state, self.auth, self.accounts),
+        )
         self._shared = Shared(app, Faults(), Recorder(), Event())
         self._lock = Lock()
         self._live: dict[Thread, socket.socket] = {}
@@ -98,6 +122,26 @@ class StrictServer:
         """Delete an object behind the client's back."""
         self.state.delete(bucket, name, None, Preconditions())
 
+    def configure(self, bucket: str, **settings: Any) -> None:
+        """Patch the settings of a bucket behind the client's back, under their JSON names."""
+        self.state.patch_bucket(bucket, settings, Preconditions())
+
+    def advance(self, seconds: float) -> None:
+        """Move the server's clock ahead; what was soft-deleted for long enough is gone."""
+        self.state.clock.advance(seconds)
+
+    def run_lifecycle(self, bucket: str | None = None) -> list[tuple[StoredObject, Verdict]]:
+        """Carry the lifecycle rules of a bucket (of all) out once; give what was done to what.
+
+        An object stands as it was when deleted, or as it is with its new class.
+        """
+        buckets = self.state.bucket_names() if bucket is None else [bucket]
+        return [done for name in buckets for done in self.state.run_lifecycle(name)]
+
+    def service_account(self, email: str, private_key_pem: str | None = None) -> ServiceAccount:
+        """Make a service account, with a new key or the one given; it may sign URLs at once."""
+        return self.accounts.add(email, private_key_pem)
+
     @property
     def tokens(self) -> set[str] | None:
         """The bearer tokens in force (None: no authentication); may be changed in place."""
@@ -112,6 +156,16 @@ class StrictServer:
     def denied(self) -> set[str]:
         """The permissions that nobody has; may be changed in place."""
         return self.auth.denied
+
+    @property
+    def permissions(self) -> set[str] | None:
+        """The permissions that callers have (None: all); may be changed in place."""
+        return self.auth.granted
+
+    @permissions.setter
+    def permissions(self, permissions: Iterable[str] | None) -> None:
+        with self.auth.lock:
+            self.auth.granted = None if permissions is None else set(permissions)
 
     @property
     def on_request(self) -> Hook | None:
@@ -145,6 +199,22 @@ class StrictServer:
     def objects(self, bucket: str) -> list[StoredObject]:
         """Give the live objects in order of names."""
         return self.state.objects(bucket)
+
+    def noncurrent(self, bucket: str, name: str) -> list[StoredObject]:
+        """Give the noncurrent generations of a name, oldest first."""
+        return list(self.state.bucket(bucket).noncurrent.get(name, ()))
+
+    def soft_deleted(self, bucket: str, name: str) -> list[StoredObject]:
+        """Give the soft-deleted generations of a name, oldest first."""
+        return list(self.state.bucket(bucket).deleted.get(name, ()))
+
+    def bucket(self, name: str) -> dict[str, Any]:
+        """Give the resource of a bucket, as GET does."""
+        return bucket_json(self.state.bucket(name), self.url)
+
+    def now(self) -> datetime:
+        """Give the moment by the server's clock."""
+        return self.state.clock.now()
 
     def read(self, bucket: str, name: str) -> bytes:
         """Give the bytes of the live object; KeyError when there is none."""

@@ -8,7 +8,8 @@ from threading import Condition
 
 from .blobs import BlobWriter
 from .errors import ApiError
-from .state import Json, Preconditions, State, StoredObject
+from .objects import Json, Preconditions, StoredObject
+from .state import State
 
 QUANTUM = 256 * 1024
 _PATIENCE = 0.25

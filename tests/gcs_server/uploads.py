@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from threading import Lock
 
 from .errors import ApiError, invalid
 from .faults import Fault
+from .objects import Json, Preconditions, StoredObject
 from .resources import hashes_of
 from .routing import ContentRange, Route, content_range
 from .sessions import QUANTUM, Session, cancelled, gone
-from .state import Json, Preconditions, State, StoredObject
+from .state import State
 from .wire import Body, Response
+
+_LIFETIME = timedelta(days=7)
 
 Outcome = tuple[Response, StoredObject | None]
 
@@ -23,6 +27,7 @@ class Uploads:
         self._state = state
         self._may_overwrite = may_overwrite
         self._sessions: dict[str, Session] = {}
+        self._ends: dict[str, datetime] = {}
         self._lock = Lock()
 
     def start(
@@ -37,12 +42,20 @@ class Uploads:
         session = Session(bucket, name, fields, conditions, total, self._state.writer())
         with self._lock:
             self._sessions[session.upload_id] = session
+            self._ends[session.upload_id] = self._state.clock.now() + _LIFETIME
         return session
 
     def find(self, upload_id: str) -> Session | None:
-        """Give a session."""
+        """Give a session; one that is not finished after a week is gone.
+
+        https://cloud.google.com/storage/docs/resumable-uploads
+        """
         with self._lock:
-            return self._sessions.get(upload_id)
+            found = self._sessions.get(upload_id)
+            over = found is not None and self._state.clock.now() >= self._ends[upload_id]
+        if found is not None and over:
+            found.kill(gone(410))
+        return found
 
     def all(self) -> list[Session]:
         """Give every session ever opened, in order."""

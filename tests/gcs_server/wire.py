@@ -40,7 +40,7 @@ class MalformedError(Exception):
 
 @dataclass
 class Response:
-    """What to send back: a body in memory, or `length` bytes of a stream."""
+    """What to send back: a body in memory, or `length` bytes of a stream, or (HEAD) only a head."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -48,6 +48,7 @@ class Response:
     stream: BinaryIO | None = None
     length: int = 0
     close: bool = False
+    head_only: bool = False
 
 
 class Body:
