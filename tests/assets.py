@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from audiostore import LocalStore, MemoryStore, ObjectStore
+from audiostore import LocalStore, MemoryStore
+from audiostore.store import Store
 from audiostore.stores.gcs.store import GcsStore
 from tests.gcs_server import StrictServer
 
@@ -19,10 +20,12 @@ PNG = EXAMPLES / "Lied für Ümläute.png"
 
 BUCKET = "bucket"
 STORES = ("memory", "local", "gcs")
+SOFT_DELETE = {"softDeletePolicy": {"retentionDurationSeconds": 604800}}
+"""As a bucket has it unless it says otherwise: seven days."""
 
 
 @contextmanager
-def opened(kind: str, directory: Path) -> Iterator[ObjectStore]:
+def opened(kind: str, directory: Path) -> Iterator[Store]:
     """Open an empty store of a kind."""
     if kind == "memory":
         yield MemoryStore()

@@ -18,12 +18,14 @@
     ├── IntegrityError            (RuntimeError)     stored or received bytes are not the right ones
     ├── BlobNotFoundError         (LookupError)      a store has no such object (generation)
     ├── PreconditionFailedError   (RuntimeError)     a store's object is of another generation
+    ├── HeldError                 (PermissionError)  a hold, or a time to keep, forbids it
+    ├── UnsupportedByStoreError   (NotImplementedError)  this kind of store, or its settings, cannot
     ├── StoreConnectionError      (ConnectionError)  the connection failed or broke
     └── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
 
 What Google Cloud Storage answers is raised as the ``google.api_core.exceptions`` class of its
 status; NotFound for an object and PreconditionFailed are BlobNotFoundError and
-PreconditionFailedError as well.
+PreconditionFailedError as well, and Forbidden for an object under a hold is a HeldError.
 """
 
 
@@ -89,6 +91,14 @@ class BlobNotFoundError(AudioStoreError, LookupError):
 
 class PreconditionFailedError(AudioStoreError, RuntimeError):
     """The object's generation or metageneration is not the one that was demanded."""
+
+
+class HeldError(AudioStoreError, PermissionError):
+    """A hold, or a time for which the store keeps everything, forbids to delete or overwrite."""
+
+
+class UnsupportedByStoreError(AudioStoreError, NotImplementedError):
+    """What was asked for is beyond this kind of store, or switched off in its settings."""
 
 
 class StoreConnectionError(AudioStoreError, ConnectionError):

@@ -23,6 +23,12 @@ class BlobInfo:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     cache_control: str | None = None
     content_disposition: str | None = None
+    temporary_hold: bool = False
+    """While it is set, the object can be neither deleted nor overwritten."""
+    custom_time: datetime | None = None
+    """What a lifecycle rule may count from; once set, it only ever moves later."""
+    class_changed_at: datetime | None = None
+    """When its storage class was last changed; None: not since it was created."""
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types; times in ISO 8601."""
@@ -39,19 +45,56 @@ class BlobInfo:
             "metadata": dict(self.metadata),
             "cache_control": self.cache_control,
             "content_disposition": self.content_disposition,
+            "temporary_hold": self.temporary_hold,
+            "custom_time": _iso(self.custom_time),
+            "class_changed_at": _iso(self.class_changed_at),
         }
 
 
-def with_metadata(blob: BlobInfo, changes: Mapping[str, str | None]) -> BlobInfo:
-    """Return the description of an object after its custom metadata was changed.
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedBlob:
+    """A generation of an object that was deleted or overwritten, and can be had back."""
+
+    blob: BlobInfo
+    deleted_at: datetime
+    gone_at: datetime
+    """When it is gone for good."""
+
+
+def changed(
+    blob: BlobInfo,
+    metadata: Mapping[str, str | None],
+    *,
+    content_type: str | None = None,
+    temporary_hold: bool | None = None,
+    custom_time: datetime | None = None,
+) -> BlobInfo:
+    """Return the description of an object after it was changed (see `ObjectStore.update`).
 
     Keys whose value is None are removed; the metageneration is one higher.
+
+    Raises:
+        ValueError: the custom time has no time zone, or would move earlier.
     """
-    merged = {**blob.metadata, **changes}
+    if custom_time is not None and custom_time.tzinfo is None:
+        raise ValueError(f"custom time {custom_time} has no time zone: give one, such as UTC")
+    if custom_time and blob.custom_time and custom_time < blob.custom_time:
+        raise ValueError(
+            f"the custom time of {blob.name} is {blob.custom_time:%Y-%m-%d %H:%M:%S %Z}: it can "
+            f"move later, but never earlier ({custom_time:%Y-%m-%d %H:%M:%S %Z}) or away"
+        )
+    merged = {**blob.metadata, **metadata}
     return replace(
         blob,
         metageneration=blob.metageneration + 1,
         metadata={k: v for k, v in merged.items() if v is not None},
+        content_type=blob.content_type if content_type is None else content_type,
+        temporary_hold=blob.temporary_hold if temporary_hold is None else temporary_hold,
+        custom_time=blob.custom_time if custom_time is None else custom_time,
     )
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -329,11 +330,25 @@ class Interrupted(MemoryStore):
         super().__init__()
         self.act: Callable[[], object] | None = None
 
-    def update(self, blob: BlobInfo, metadata: Mapping[str, str | None]) -> BlobInfo:
+    def update(
+        self,
+        blob: BlobInfo,
+        metadata: Mapping[str, str | None],
+        *,
+        content_type: str | None = None,
+        temporary_hold: bool | None = None,
+        custom_time: datetime | None = None,
+    ) -> BlobInfo:
         act, self.act = self.act, None
         if act:
             act()
-        return super().update(blob, metadata)
+        return super().update(
+            blob,
+            metadata,
+            content_type=content_type,
+            temporary_hold=temporary_hold,
+            custom_time=custom_time,
+        )
 
 
 @pytest.mark.row(27)

@@ -7,6 +7,7 @@ import pytest
 from google.api_core import exceptions
 
 from audiostore import Retried, RetryConfig
+from audiostore.stores.gcs.store import GcsStore
 from tests.assets import BUCKET
 from tests.faults.rig import (
     AUDIO,
@@ -15,7 +16,6 @@ from tests.faults.rig import (
     Files,
     assert_nothing,
     assert_whole,
-    gcs,
     in_sessions,
     managing,
     uploads,
@@ -180,8 +180,7 @@ def test_403_in_the_middle_of_a_session_is_told_at_once(
 def test_a_bucket_that_does_not_exist_is_told_at_once(
     server: StrictServer, files: Files, explicit: bool
 ) -> None:
-    store = gcs(server)
-    store.bucket = "nowhere"
+    store = GcsStore("nowhere", emulator=server.url)
     from audiostore import AudioStorageManager  # noqa: PLC0415
 
     with (

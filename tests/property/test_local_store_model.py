@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hypothesis import settings
@@ -17,10 +18,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from audiostore.errors import BlobNotFoundError, PreconditionFailedError
-from audiostore.model import BlobInfo
+from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
+from audiostore.model import BlobInfo, DeletedBlob
 from audiostore.source import BytesSource
-from audiostore.store import BlobSpec, ObjectStore
+from audiostore.store import BlobSpec, StorageClass, Store
 from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
 
@@ -30,11 +31,18 @@ PREFIXES = ["", "a", "a/", "a.", "b/1", "b/1/", "b/1/x", "é", "zz", "a//"]
 names = st.sampled_from(NAMES)
 contents = st.sampled_from([b"", b"x", b"data" * 50, b"\0" * 3000])
 metadata = st.dictionaries(st.sampled_from("kqü"), st.sampled_from(["", "1", "\n🎵"]))
+classes: st.SearchStrategy[StorageClass] = st.sampled_from(["STANDARD", "NEARLINE", "ARCHIVE"])
+moments = st.builds(
+    lambda days: datetime(2030, 1, 1, tzinfo=UTC) + timedelta(days=days), st.integers(0, 3)
+)
 changes = st.dictionaries(st.sampled_from("kqü"), st.sampled_from([None, "", "2"]), min_size=1)
 
 Pair = tuple[BlobInfo, BlobInfo]
 Made = Pair | MultipleResults[Pair]
 """The same object, as either store described it at some time."""
+Graves = list[DeletedBlob]
+Grave = tuple[DeletedBlob, DeletedBlob]
+"""The same in the trash."""
 
 
 def described(blob: BlobInfo) -> tuple[object, ...]:
@@ -42,31 +50,36 @@ def described(blob: BlobInfo) -> tuple[object, ...]:
     return (
         *(blob.name, blob.size_bytes, blob.crc32c, blob.md5_hash, blob.content_type),
         *(blob.metageneration, blob.storage_class, dict(blob.metadata)),
+        *(blob.temporary_hold, blob.custom_time, blob.class_changed_at is None),
     )
 
 
 class Model(RuleBasedStateMachine):
     blobs: Bundle[Pair] = Bundle("blobs")
+    graves: Bundle[Grave] = Bundle("graves")
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="audiostore-model-"))
         self.local = LocalStore(self.folder)
         self.memory = MemoryStore()
-        self.stores: tuple[ObjectStore, ObjectStore] = (self.local, self.memory)
+        self.stores: tuple[Store, Store] = (self.local, self.memory)
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
 
-    def both(
-        self, step: Callable[[ObjectStore, int], BlobInfo], *, copying: bool = False
-    ) -> Pair | None:
+    def both(self, step: Callable[[Store, int], BlobInfo], *, copying: bool = False) -> Pair | None:
         """Do it to both; the same must come of it."""
         outcomes: list[BlobInfo | type[Exception]] = []
         for side, store in enumerate(self.stores):
             try:
                 outcomes.append(step(store, side))
-            except (BlobNotFoundError, PreconditionFailedError) as error:
+            except (
+                BlobNotFoundError,
+                PreconditionFailedError,
+                HeldError,
+                ValueError,
+            ) as error:
                 outcomes.append(type(error))
         one, two = outcomes
         if isinstance(one, BlobInfo) and isinstance(two, BlobInfo):
@@ -98,11 +111,35 @@ class Model(RuleBasedStateMachine):
         pair = self.both(lambda store, side: store.update(blob[side], keys))
         return pair or multiple()
 
-    @rule(target=blobs, blob=blobs, name=names)
-    def copy(self, blob: Pair, name: str) -> Made:
+    @rule(target=blobs, blob=blobs, held=st.booleans(), kind=st.sampled_from([None, "x/w"]))
+    def hold(self, blob: Pair, held: bool, kind: str | None) -> Made:
+        latest = self.latest(blob)
+        pair = self.both(
+            lambda store, side: store.update(
+                latest[side], {}, temporary_hold=held, content_type=kind
+            )
+        )
+        return pair or multiple()
+
+    @rule(target=blobs, blob=blobs, moment=moments)
+    def set_custom_time(self, blob: Pair, moment: datetime) -> Made:
+        latest = self.latest(blob)
+        pair = self.both(lambda store, side: store.update(latest[side], {}, custom_time=moment))
+        return pair or multiple()
+
+    @rule(target=blobs, blob=blobs, storage_class=classes)
+    def reclass(self, blob: Pair, storage_class: StorageClass) -> Made:
+        pair = self.both(lambda store, side: store.reclass(blob[side], storage_class))
+        return pair or multiple()
+
+    @rule(target=blobs, blob=blobs, name=names, storage_class=st.none() | classes)
+    def copy(self, blob: Pair, name: str, storage_class: StorageClass | None) -> Made:
         # Of the latest description: see test_copy_takes_the_metadata_that_the_object_has_now.
         latest = self.latest(blob)
-        pair = self.both(lambda store, side: store.copy(latest[side], name), copying=True)
+        pair = self.both(
+            lambda store, side: store.copy(latest[side], name, storage_class=storage_class),
+            copying=True,
+        )
         return pair or multiple()
 
     @rule(target=blobs, blob=blobs, over=blobs)
@@ -118,18 +155,50 @@ class Model(RuleBasedStateMachine):
 
     @rule(blob=blobs)
     def delete(self, blob: Pair) -> None:
-        def delete(store: ObjectStore, side: int) -> BlobInfo:
+        def delete(store: Store, side: int) -> BlobInfo:
             store.delete(blob[side])
             return blob[side]
 
         self.both(delete)
 
-    @rule(blob=blobs, start=st.integers(0, 5))
-    def read(self, blob: Pair, start: int) -> None:
+    @rule(target=graves, number=st.integers(0, 20))
+    def find_deleted(self, number: int) -> "Grave | MultipleResults[Grave]":
+        one, two = self.deleted()
+        return (one[number % len(one)], two[number % len(one)]) if one else multiple()
+
+    @rule(target=blobs, grave=graves, over=st.none() | blobs)
+    def restore(self, grave: Grave, over: Pair | None) -> Made:
+        pair = self.both(
+            lambda store, side: store.restore(
+                grave[side], if_generation_match=over[side].generation if over else 0
+            )
+        )
+        return pair or multiple()
+
+    @rule(grave=graves)
+    def purge(self, grave: Grave) -> None:
+        def purge(store: Store, side: int) -> BlobInfo:
+            store.purge(grave[side])
+            return grave[side].blob
+
+        self.both(purge)
+
+    @rule(soft_delete_s=st.sampled_from([0, 3600, 7 * 86400]))
+    def change_settings(self, soft_delete_s: int) -> None:
+        for store in self.stores:
+            store.change_settings(store.settings(), soft_delete_s=soft_delete_s)
+
+    @rule(prefix=st.sampled_from(PREFIXES))
+    def list_deleted(self, prefix: str) -> None:
+        one, two = self.deleted(prefix)
+        assert [described(d.blob) for d in one] == [described(d.blob) for d in two]
+
+    @rule(blob=blobs, start=st.integers(0, 5), stop=st.none() | st.integers(0, 300))
+    def read(self, blob: Pair, start: int, stop: int | None) -> None:
         read: list[bytes | None] = []
         for side, store in enumerate(self.stores):
             try:
-                with closing(store.open(blob[side], start=min(start, blob[0].size_bytes))) as it:
+                with closing(store.open(blob[side], start=start, stop=stop)) as it:
                     read.append(b"".join(iter(lambda: it.read(1000), b"")))
             except BlobNotFoundError:
                 read.append(None)
@@ -154,8 +223,22 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def no_file_is_left_over(self) -> None:
-        files = [p for p in self.folder.rglob("*") if p.is_file() and p.name != "lock"]
-        assert len(files) == 2 * len(list(self.local.list("")))
+        ours = ("lock", "settings.json")
+        files = [p for p in self.folder.rglob("*") if p.is_file() and p.name not in ours]
+        assert len(files) == 2 * len(list(self.local.list(""))) + 2 * len(self.deleted()[0])
+
+    @invariant()
+    def the_same_can_be_restored(self) -> None:
+        one, two = self.deleted()
+        assert [described(d.blob) for d in one] == [described(d.blob) for d in two]
+
+    @invariant()
+    def nothing_is_astray(self) -> None:
+        # Deleting leaves a folder that only folders were in.
+        assert {s.words for s in self.local.strays("")} <= {"an empty folder"}
+
+    def deleted(self, prefix: str = "") -> "tuple[Graves, Graves]":
+        return [*self.local.list_deleted(prefix)], [*self.memory.list_deleted(prefix)]
 
     def latest(self, blob: Pair) -> Pair:
         try:

@@ -60,7 +60,8 @@ def managers(path: Path) -> None:
     AudioStorageManager("bucket")
     AudioStorageManager(bucket_name="gs://bucket", project="p", retry_config=PATIENT_CONFIG)
     AudioStorageManager(store=MemoryStore(), on_event=print)
-    AudioStorageManager(store=RetryingStore(LocalStore(path), AGGRESSIVE_CONFIG))
+    AudioStorageManager(store=LocalStore(path), retry_config=AGGRESSIVE_CONFIG)
+    AudioStorageManager(store=RetryingStore(LocalStore(path), AGGRESSIVE_CONFIG))  # type: ignore[arg-type]
     with AudioStorageManager("bucket", on_event=listen) as manager:
         assert_type(manager, AudioStorageManager)
         assert_type(manager.url, str)

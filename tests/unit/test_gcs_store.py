@@ -1,11 +1,15 @@
 """What the bucket's store sends, and what it makes of the answers."""
 
 import http.server
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import google.auth.credentials
@@ -23,11 +27,14 @@ from audiostore import (
     StoreConnectionError,
     StoreTimeoutError,
 )
+from audiostore.errors import HeldError, UnsupportedByStoreError
 from audiostore.source import BytesSource
-from audiostore.store import BlobSpec, Transferred
+from audiostore.store import BlobSpec, Stray, Transferred
+from audiostore.stores.gcs.download import Download, Pipe
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.gcs.transport import Options
+from audiostore.stores.gcs.transport import Options, Request, Response, Transfer, Transport
 from tests.assets import JPG, MP3
+from tests.gcs_server import Request as Served
 from tests.gcs_server import StrictServer, faults
 
 SPEC = BlobSpec("audio/x/audio.mp3", "audio/mpeg", {"key": "Wert ☀"})
@@ -363,27 +370,312 @@ def test_requester_pays_projects_are_billed(server: StrictServer) -> None:
     assert {r.query["userProject"] for r in server.requests} == {"payer"}
 
 
-# --- doctor ---------------------------------------------------------------------------------------
-
-
-def test_diagnose_writes_no_object(server: StrictServer, store: GcsStore) -> None:
-    findings = list(store.diagnose())
-    assert [f.subject for f in findings] == ["store", "credentials", "list", "write"]
-    assert all(f.ok for f in findings)
-    assert server.objects("bucket") == []
+# --- ranges ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("denied", "failing"), [("storage.objects.list", "list"), ("storage.objects.create", "write")]
+    ("start", "stop", "expected"),
+    [
+        (0, 5, "bytes=0-4"),
+        (5, 6, "bytes=5-5"),
+        (7, None, "bytes=7-9"),
+        (7, 99, "bytes=7-9"),
+        (0, 10, None),
+        (0, 99, None),
+    ],
 )
-def test_diagnose_says_what_is_not_permitted(denied: str, failing: str) -> None:
-    with StrictServer("bucket", tokens={"good"}, denied={denied}) as server:
-        credentials = google.oauth2.credentials.Credentials("good")
-        store = GcsStore("bucket", emulator=server.url, credentials=credentials)
-        last = list(store.diagnose())[-1]
+def test_a_part_is_asked_for_by_its_bounds(
+    server: StrictServer, store: GcsStore, start: int, stop: int | None, expected: str | None
+) -> None:
+    blob = store.put(SPEC, SMALL)
+    with closing(store.open(blob, start=start, stop=stop)) as reader:
+        assert reader.read(100) == SMALL.data[start:stop]
+        assert reader.read(100) == b""
+    assert server.requests[-1].headers.get("range") == expected
+
+
+@pytest.mark.parametrize(("start", "stop"), [(10, None), (99, None), (3, 3), (5, 2)])
+def test_a_part_without_bytes_is_of_the_generation_still(
+    store: GcsStore, start: int, stop: int | None
+) -> None:
+    blob = store.put(SPEC, SMALL)
+    with closing(store.open(blob, start=start, stop=stop)) as reader:
+        assert reader.read(1) == b""
+    store.delete(blob)
+    with pytest.raises(BlobNotFoundError):
+        store.open(blob, start=start, stop=stop)
+
+
+def test_parts_that_are_read_to_their_end_share_a_connection(
+    server: StrictServer, store: GcsStore
+) -> None:
+    blob = store.put(SPEC, LARGE)
+    for number in range(50):
+        start = number * 100_000
+        with closing(store.open(blob, start=start, stop=start + 70_000)) as reader:
+            left = 70_000
+            while left:  # not a byte more: who reads by ranges knows how many there are
+                left -= len(reader.read(left))
+    assert server.connections == 1
+
+
+def test_closing_behind_the_last_byte_lets_the_transfer_end_and_keeps_its_connection() -> None:
+    transport = Transport(Options())
+    transfer = Transfer(transport, Request("GET", "http://127.0.0.1:9"))
+    transfer.response = Response(200, {"content-length": "3"})
+    pipe = Pipe()
+    pipe.write(b"abc")
+    reader = Download(transfer, pipe, 3)
+    assert reader.read(3) == b"abc"
+
+    closing_ = threading.Thread(target=reader.close)
+    closing_.start()
+    closing_.join(0.05)
+    assert closing_.is_alive()
+    transfer.future.set_result(transfer.response)
+    closing_.join(5)
+    assert not closing_.is_alive()
+    transport.close()
+
+
+def test_closing_before_the_last_byte_or_without_knowing_it_gives_the_transfer_up() -> None:
+    transport = Transport(Options())
+    for headers, size_bytes in (({"content-length": "3"}, 2), ({}, 3)):
+        transfer = Transfer(transport, Request("GET", "http://127.0.0.1:9"))
+        transfer.response = Response(200, headers)
+        pipe = Pipe()
+        pipe.write(b"abc"[:size_bytes])
+        reader = Download(transfer, pipe, size_bytes)
+        reader.read(3)
+        reader.close()
+        assert isinstance(transfer.future.exception(), StoreConnectionError)
+    transport.close()
+
+
+def test_a_server_that_ignores_the_range_is_noticed(server: StrictServer, store: GcsStore) -> None:
+    blob = store.put(SPEC, SMALL)
+    server.fault(faults.download, faults.respond(200, body=SMALL.data))
+    with pytest.raises(StoreConnectionError, match="ignored the range"):
+        store.open(blob, stop=3)
+
+
+# --- holds, times, classes ------------------------------------------------------------------------
+
+MOMENT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("source", [SMALL, LARGE])
+def test_a_custom_time_is_stored_with_the_object(
+    server: StrictServer, store: GcsStore, source: BytesSource
+) -> None:
+    local = MOMENT.astimezone(timezone(timedelta(hours=2)))
+    blob = store.put(replace(SPEC, custom_time=local), source)
+    assert blob.custom_time == MOMENT
+    assert store.stat(SPEC.name) == blob
+    stored = server.object("bucket", SPEC.name)
+    assert stored is not None
+    assert stored.fields["customTime"] == "2030-01-02T03:04:05Z"
+
+
+def test_a_custom_time_without_a_zone_is_refused(server: StrictServer, store: GcsStore) -> None:
+    naive = MOMENT.replace(tzinfo=None)
+    with pytest.raises(ValueError, match="time zone"):
+        store.put(replace(SPEC, custom_time=naive), SMALL)
+    assert server.requests == []
+    blob = store.put(SPEC, SMALL)
+    with pytest.raises(ValueError, match="time zone"):
+        store.update(blob, {}, custom_time=naive)
+    assert store.stat(SPEC.name) == blob
+
+
+def test_an_update_changes_what_it_names_and_nothing_else(store: GcsStore) -> None:
+    spec = replace(SPEC, cache_control="private", content_disposition="inline")
+    blob = store.put(spec, SMALL)
+    held = store.update(blob, {}, temporary_hold=True)
+    assert held == replace(blob, metageneration=2, temporary_hold=True)
+    assert store.stat(SPEC.name) == held
+    timed = store.update(held, {"more": "x", "key": None}, custom_time=MOMENT)
+    assert timed == replace(held, metageneration=3, metadata={"more": "x"}, custom_time=MOMENT)
+    typed = store.update(timed, {}, content_type="audio/wav", temporary_hold=False)
+    assert typed == replace(timed, metageneration=4, content_type="audio/wav", temporary_hold=False)
+    assert store.stat(SPEC.name) == typed
+    assert list(store.list("")) == [typed]
+
+
+def test_a_custom_time_never_moves_earlier(server: StrictServer, store: GcsStore) -> None:
+    blob = store.put(replace(SPEC, custom_time=MOMENT), SMALL)
+    before = len(server.requests)
+    with pytest.raises(ValueError, match="never earlier"):
+        store.update(blob, {}, custom_time=MOMENT - timedelta(seconds=1))
+    assert len(server.requests) == before
+    later = store.update(blob, {}, custom_time=MOMENT + timedelta(seconds=1))
+    assert later.custom_time == MOMENT + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("reason", ["forbidden", "objectUnderActiveHold"])
+@pytest.mark.parametrize("hold", ["temporaryHold", "eventBasedHold"])
+def test_a_held_object_is_neither_deleted_nor_overwritten(
+    server: StrictServer, store: GcsStore, hold: str, reason: str
+) -> None:
+    server.state.hold_reason = reason
+    server.put("bucket", SPEC.name, b"held", **{hold: True})
+    other = store.put(BlobSpec("other", "a/b"), SMALL)
+    blob = store.stat(SPEC.name)
+    replaced = blob.generation
+    for attempt in (
+        lambda: store.delete(blob),
+        lambda: store.put(SPEC, SMALL, if_generation_match=replaced),
+        lambda: store.put(SPEC, LARGE, if_generation_match=replaced),
+        lambda: store.copy(other, SPEC.name, if_generation_match=replaced),
+        lambda: store.copy(blob, SPEC.name, if_generation_match=replaced, storage_class="ARCHIVE"),
+    ):
+        with pytest.raises(HeldError) as raised:
+            attempt()
+        assert isinstance(raised.value, exceptions.Forbidden)
+        assert not RetryConfig().is_retryable(raised.value)
+    assert server.read("bucket", SPEC.name) == b"held"
+
+
+@pytest.mark.parametrize("reason", ["objectUnderActiveHold", "retentionPolicyNotMet"])
+def test_a_documented_reason_is_a_hold_whatever_the_words(
+    server: StrictServer, store: GcsStore, reason: str
+) -> None:
+    blob = store.put(SPEC, SMALL)
+    body = {"error": {"message": "No.", "errors": [{"reason": reason, "message": "No."}]}}
+    server.fault(faults.delete, faults.respond(403, body=json.dumps(body).encode()))
+    with pytest.raises(HeldError, match=r"No\.") as raised:
+        store.delete(blob)
+    assert "release" in "".join(raised.value.__notes__)
+
+
+def test_a_missing_permission_is_no_hold(server: StrictServer, store: GcsStore) -> None:
+    blob = store.put(SPEC, SMALL)
+    server.denied.add("storage.objects.delete")
+    with pytest.raises(exceptions.Forbidden) as raised:
+        store.delete(blob)
+    assert not isinstance(raised.value, HeldError)
+
+
+def test_what_is_too_young_to_go_is_held(server: StrictServer, store: GcsStore) -> None:
+    server.configure("bucket", retentionPolicy={"retentionPeriod": "60"})
+    blob = store.put(SPEC, SMALL)
+    with pytest.raises(HeldError):
+        store.delete(blob)
+    server.advance(61)
+    store.delete(blob)
+
+
+def test_a_class_is_changed_by_a_copy_onto_itself(server: StrictServer, store: GcsStore) -> None:
+    spec = replace(SPEC, cache_control="private", content_disposition="inline", custom_time=MOMENT)
+    blob = store.put(spec, SMALL)
+    held = store.update(blob, {}, content_type="audio/wav")
+    colder = store.copy(
+        blob, SPEC.name, if_generation_match=blob.generation, storage_class="COLDLINE"
+    )
+    assert colder == replace(
+        held,
+        generation=colder.generation,
+        metageneration=1,
+        created_at=colder.created_at,
+        storage_class="COLDLINE",
+    )
+    assert colder.generation > blob.generation
+    assert store.stat(SPEC.name) == colder
+
+    elsewhere = store.copy(colder, "elsewhere")  # not in the bucket's own class
+    assert elsewhere.storage_class == "COLDLINE"
+
+
+def test_a_copy_is_what_the_object_says_now_even_what_we_never_say(
+    server: StrictServer, store: GcsStore
+) -> None:
+    server.put("bucket", "foreign", b"x", contentEncoding="gzip", contentLanguage="de")
+    blob = store.stat("foreign")
+    store.update(blob, {"later": "yes"})
+    copied = store.copy(blob, "copy")
+    stored = server.object("bucket", "copy")
+    assert stored is not None
+    assert copied.metadata == {"later": "yes"}
+    assert stored.fields["contentEncoding"] == "gzip"
+    assert stored.fields["contentLanguage"] == "de"
+
+
+def test_no_hold_goes_with_a_copy(store: GcsStore) -> None:
+    held = store.update(store.put(SPEC, SMALL), {}, temporary_hold=True)
+    assert not store.copy(held, "copy").temporary_hold
+
+
+def test_a_large_copy_takes_several_requests() -> None:
+    with StrictServer("bucket", rewrite_step=4 << 20) as server:
+        store = GcsStore("bucket", emulator=server.url)
+        blob = store.put(replace(SPEC, custom_time=MOMENT), LARGE)
+        copied = store.copy(blob, "copy", storage_class="ARCHIVE")
         store.close()
-    assert (last.subject, last.ok) == (failing, False)
-    assert "roles/storage.objectUser" in last.remedy
+        rewrites = [r for r in server.requests if r.operation == "rewrite"]
+        assert len(rewrites) == 3
+        assert {r.query["ifGenerationMatch"] for r in rewrites} == {"0"}
+        assert {r.query["sourceGeneration"] for r in rewrites} == {str(blob.generation)}
+        assert (copied.crc32c, copied.storage_class) == (blob.crc32c, "ARCHIVE")
+        assert (copied.metadata, copied.custom_time) == (blob.metadata, MOMENT)
+
+
+def test_metadata_that_changes_during_a_copy_is_not_lost(server: StrictServer) -> None:
+    store = GcsStore("bucket", emulator=server.url)
+    blob = store.put(SPEC, SMALL)
+
+    def interfere(request: Served) -> None:
+        if request.operation == "rewrite":
+            server.on_request = None
+            other = GcsStore("bucket", emulator=server.url)
+            other.update(blob, {"meanwhile": "yes"})
+            other.close()
+
+    server.on_request = interfere
+    with pytest.raises(PreconditionFailedError):
+        store.copy(blob, "copy")
+    assert store.copy(blob, "copy").metadata["meanwhile"] == "yes"
+    store.close()
+
+
+def test_a_copy_of_another_generation_is_not_made(server: StrictServer, store: GcsStore) -> None:
+    server.configure("bucket", versioning={"enabled": True})
+    old = store.put(SPEC, SMALL)
+    store.put(SPEC, LARGE, if_generation_match=old.generation)
+    with pytest.raises(BlobNotFoundError):
+        store.copy(old, "copy")  # though it is there still, as a noncurrent version
+
+
+def test_a_class_that_a_rule_changed_says_when(server: StrictServer, store: GcsStore) -> None:
+    blob = store.put(SPEC, SMALL)
+    assert blob.class_changed_at is None
+    rule = {
+        "action": {"type": "SetStorageClass", "storageClass": "NEARLINE"},
+        "condition": {"age": 30},
+    }
+    store.change_settings(store.settings(), lifecycle_rules=(rule,))
+    server.advance(31 * 24 * 3600)
+    server.run_lifecycle("bucket")
+
+    aged = store.stat(SPEC.name)
+    assert (aged.storage_class, aged.generation) == ("NEARLINE", blob.generation)
+    assert aged.class_changed_at is not None
+    assert abs(aged.class_changed_at - server.now()) < timedelta(minutes=1)
+
+
+def test_only_the_bucket_changes_a_class_in_place(server: StrictServer, store: GcsStore) -> None:
+    blob = store.put(SPEC, SMALL)
+    before = len(server.requests)
+    with pytest.raises(UnsupportedByStoreError, match="lifecycle rule"):
+        store.reclass(blob, "ARCHIVE")
+    assert len(server.requests) == before
+
+
+def test_everything_in_a_bucket_is_an_object(server: StrictServer, store: GcsStore) -> None:
+    server.put("bucket", "audio/whatever", b"x")
+    assert list(store.strays("")) == []
+    with pytest.raises(BlobNotFoundError):
+        store.remove_stray(Stray("audio/whatever", "a file", is_removable=True, changed_at=MOMENT))
+    assert server.read("bucket", "audio/whatever") == b"x"
 
 
 # --- the whole program ----------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from fcntl import LOCK_SH, flock
 from pathlib import Path
 
@@ -54,9 +54,10 @@ def names(store: LocalStore) -> list[str]:
 
 
 def files(root: Path) -> list[str]:
-    """Every file below the root but the lock."""
+    """Every file below the root but the lock and the trash."""
     found = (p.relative_to(root).as_posix() for p in root.rglob("*") if not p.is_dir())
-    return sorted(f for f in found if f != ".audiostore/lock")
+    kept = (".audiostore/lock", ".audiostore/trash/")
+    return sorted(f for f in found if not f.startswith(kept))
 
 
 def hidden(blob: BlobInfo) -> str:
@@ -279,11 +280,9 @@ def test_a_damaged_object_is_not_copied_over_a_good_one(store: LocalStore, root:
 # -- clocks ------------------------------------------------------------------------------------
 
 
-def test_a_clock_that_runs_behind_still_gives_newer_generations(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blob = put(store)
-    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000_123_456_789)
+def test_a_clock_that_runs_behind_still_gives_newer_generations(root: Path) -> None:
+    blob = put(LocalStore(root))
+    store = LocalStore(root, now=lambda: datetime(2001, 9, 9, 1, 46, 40, 123456, UTC))
     for _ in range(3):
         newer = put(store, data=b"newer", over=blob.generation)
         assert newer.generation > blob.generation
@@ -291,10 +290,19 @@ def test_a_clock_that_runs_behind_still_gives_newer_generations(
         blob = newer
 
 
-def test_leftover_metadata_of_the_same_generation_is_replaced(
-    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time, "time_ns", lambda: 1_764_000_000_123_456_789)
+def test_a_clock_that_stands_still_gives_no_generation_twice(root: Path) -> None:
+    store = LocalStore(root, now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    generations = []
+    for _ in range(4):
+        blob = put(store)
+        generations.append(blob.generation)
+        store.delete(blob)
+    assert generations == sorted(set(generations))
+    assert [d.blob.generation for d in store.list_deleted("")] == generations
+
+
+def test_leftover_metadata_of_the_same_generation_is_replaced(root: Path) -> None:
+    store = LocalStore(root, now=lambda: datetime(2026, 1, 1, 0, 0, 0, 123456, UTC))
     put(store, old="yes")
     (root / NAME).unlink()  # as a kill in the middle of delete() leaves it
     blob = put(store, new="yes")
@@ -378,36 +386,30 @@ def test_a_kill_leaves_the_old_object_or_the_new_one(
     assert visible == sorted(["a/b", hidden(again)])
 
 
-def temporary_file(root: Path, age_s: float, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary_file(root: Path, age_s: float) -> tuple[Path, LocalStore]:
+    """Return a file that was left, and a store that looks at it when it is that old."""
     folder = root / ".audiostore/tmp"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "00112233"
     path.write_bytes(b"left over")
-    now = path.stat().st_ctime + age_s
-    monkeypatch.setattr(time, "time", lambda: now)
-    return path
+    now = datetime.fromtimestamp(path.stat().st_ctime + age_s, UTC)
+    return path, LocalStore(root, now=lambda: now)
 
 
-def test_temporary_files_of_killed_writers_are_swept(
-    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = temporary_file(root, 3601, monkeypatch)
+def test_temporary_files_of_killed_writers_are_swept(root: Path) -> None:
+    left, store = temporary_file(root, 3601)
     put(store)
     assert not left.exists()
 
 
-def test_young_temporary_files_are_kept(
-    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = temporary_file(root, 3590, monkeypatch)
+def test_young_temporary_files_are_kept(root: Path) -> None:
+    left, store = temporary_file(root, 3590)
     put(store)
     assert left.exists()
 
 
-def test_temporary_files_of_live_writers_are_kept_however_old(
-    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = temporary_file(root, 1e6, monkeypatch)
+def test_temporary_files_of_live_writers_are_kept_however_old(root: Path) -> None:
+    left, store = temporary_file(root, 1e6)
     with left.open("rb") as held:
         flock(held, LOCK_SH)
         put(store)

@@ -26,7 +26,6 @@ from audiostore import (
     InvalidMetadataError,
     InvalidSourceError,
     MemoryStore,
-    ObjectStore,
     Progress,
     RetryConfig,
     SourceNotFoundError,
@@ -35,20 +34,20 @@ from audiostore import (
     store_audio_file,
 )
 from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.store import BlobSpec, Store
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     with opened(request.param, tmp_path) as store:
         yield store
 
 
 @pytest.fixture
-def manager(store: ObjectStore) -> AudioStorageManager:
+def manager(store: Store) -> AudioStorageManager:
     return AudioStorageManager(store=store, retry_config=ONCE)
 
 
@@ -57,13 +56,11 @@ def audio_id() -> str:
     return FilenameGenerator.generate_audio_id()
 
 
-def names(store: ObjectStore) -> list[str]:
+def names(store: Store) -> list[str]:
     return [blob.name.partition("/")[2].partition("/")[2] for blob in store.list("")]
 
 
-def test_upload_stores_both_files_under_the_id(
-    manager: AudioStorageManager, store: ObjectStore
-) -> None:
+def test_upload_stores_both_files_under_the_id(manager: AudioStorageManager, store: Store) -> None:
     result = manager.upload_audio_with_thumbnail(MP3, JPG, metadata={"Stimmung": "früh ☀"})
 
     assert FilenameGenerator.validate_uuid(result.audio_id)
@@ -125,7 +122,7 @@ def test_download_into_a_directory_names_the_file(
 
 
 def test_the_same_upload_again_writes_nothing(
-    manager: AudioStorageManager, store: ObjectStore, audio_id: str
+    manager: AudioStorageManager, store: Store, audio_id: str
 ) -> None:
     first = manager.upload_audio_with_thumbnail(MP3, JPG, audio_id=audio_id)
     before = list(store.list(""))
@@ -154,7 +151,7 @@ def test_the_same_upload_with_other_metadata_warns(
 )
 def test_other_content_under_an_id_is_a_conflict(
     manager: AudioStorageManager,
-    store: ObjectStore,
+    store: Store,
     audio_id: str,
     audio: Path,
     thumbnail: Path | None,
@@ -181,7 +178,7 @@ def test_artwork_for_an_asset_that_was_stored_without_is_attached_not_uploaded_a
 
 @pytest.mark.parametrize("second", [OTHER_JPG, PNG])
 def test_attached_artwork_replaces_what_was_there(
-    manager: AudioStorageManager, store: ObjectStore, tmp_path: Path, second: Path
+    manager: AudioStorageManager, store: Store, tmp_path: Path, second: Path
 ) -> None:
     audio_id = manager.upload_audio_file(MP3).audio_id
 
@@ -234,7 +231,7 @@ def test_other_artwork_does_not_take_the_place_of_what_waits(
 
 
 def test_artwork_of_an_upload_that_died_is_not_adopted_by_another_audio(
-    manager: AudioStorageManager, store: ObjectStore, audio_id: str
+    manager: AudioStorageManager, store: Store, audio_id: str
 ) -> None:
     dying = AudioStorageManager(store=_RefusingAudio(store), retry_config=ONCE)  # type: ignore[arg-type]
     with pytest.raises(OSError, match="pulled the plug"):
@@ -250,7 +247,7 @@ def test_artwork_of_an_upload_that_died_is_not_adopted_by_another_audio(
 class _RefusingAudio:
     """A store whose machine loses power when the audio is to be written."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     def __getattr__(self, name: str) -> object:
@@ -263,7 +260,7 @@ class _RefusingAudio:
 
 
 def test_the_same_command_after_a_death_completes_the_asset(
-    manager: AudioStorageManager, store: ObjectStore, audio_id: str
+    manager: AudioStorageManager, store: Store, audio_id: str
 ) -> None:
     dying = AudioStorageManager(store=_RefusingAudio(store), retry_config=ONCE)  # type: ignore[arg-type]
     with pytest.raises(OSError, match="pulled the plug"):
@@ -276,7 +273,7 @@ def test_the_same_command_after_a_death_completes_the_asset(
     assert result.thumbnail == manager.get(audio_id).thumbnail
 
 
-def test_delete_leaves_nothing(manager: AudioStorageManager, store: ObjectStore) -> None:
+def test_delete_leaves_nothing(manager: AudioStorageManager, store: Store) -> None:
     kept = manager.upload_audio_file(OGG)
     gone = manager.upload_audio_with_thumbnail(MP3, JPG)
 
@@ -291,7 +288,7 @@ def test_delete_leaves_nothing(manager: AudioStorageManager, store: ObjectStore)
 
 
 def test_delete_removes_artwork_that_waits(
-    manager: AudioStorageManager, store: ObjectStore, audio_id: str
+    manager: AudioStorageManager, store: Store, audio_id: str
 ) -> None:
     manager.upload_thumbnail_file(JPG, audio_id)
 
@@ -309,7 +306,7 @@ def test_asking_for_artwork_that_is_not_there(manager: AudioStorageManager, tmp_
         manager.download(audio_id, tmp_path / "cover", part="both")  # type: ignore[arg-type]
 
 
-def test_foreign_objects_are_no_assets(manager: AudioStorageManager, store: ObjectStore) -> None:
+def test_foreign_objects_are_no_assets(manager: AudioStorageManager, store: Store) -> None:
     result = manager.upload_audio_file(MP3)
     foreign = FilenameGenerator.generate_audio_id()
     for name in (f"audio/{foreign}/audio.mp3", "audio/readme.txt", "audio/x/audio.mp3", "other"):
@@ -340,7 +337,7 @@ def test_sixteen_threads_on_one_manager(manager: AudioStorageManager) -> None:
 @pytest.mark.parametrize("audios", [(MP3, MP3), (MP3, OGG)], ids=["one name", "two names"])
 def test_of_two_writers_with_one_id_one_wins(
     manager: AudioStorageManager,
-    store: ObjectStore,
+    store: Store,
     audios: tuple[Path, Path],
     cover: Path | None,
     tmp_path: Path,
@@ -431,7 +428,7 @@ def _changing(path: Path, change: "object") -> "object":
 
 
 def test_a_file_that_changed_after_it_was_stored_is_kept(
-    store: ObjectStore, files: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+    store: Store, files: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     audio, cover = files
     manager = AudioStorageManager(
@@ -451,7 +448,7 @@ def test_a_file_that_changed_after_it_was_stored_is_kept(
 
 
 def test_a_file_with_the_same_times_and_other_bytes_is_kept(
-    store: ObjectStore, files: tuple[Path, Path]
+    store: Store, files: tuple[Path, Path]
 ) -> None:
     audio, cover = files
     status = cover.stat()
@@ -473,9 +470,7 @@ def test_a_file_with_the_same_times_and_other_bytes_is_kept(
     assert len(result.warnings) == 1
 
 
-def test_a_file_that_is_gone_already_is_no_warning(
-    store: ObjectStore, files: tuple[Path, Path]
-) -> None:
+def test_a_file_that_is_gone_already_is_no_warning(store: Store, files: tuple[Path, Path]) -> None:
     audio, cover = files
     manager = AudioStorageManager(
         store=store,
@@ -519,9 +514,7 @@ def test_cleanup_of_a_symlink_removes_the_link_alone(
     assert files[0].exists()
 
 
-def test_a_failed_upload_keeps_the_local_files(
-    store: ObjectStore, files: tuple[Path, Path]
-) -> None:
+def test_a_failed_upload_keeps_the_local_files(store: Store, files: tuple[Path, Path]) -> None:
     manager = AudioStorageManager(store=_RefusingAudio(store), retry_config=ONCE)  # type: ignore[arg-type]
 
     with pytest.raises(OSError, match="pulled the plug"):
@@ -530,9 +523,7 @@ def test_a_failed_upload_keeps_the_local_files(
     assert all(path.exists() for path in files)
 
 
-def test_cleanup_always_deletes_on_failure_too(
-    store: ObjectStore, files: tuple[Path, Path]
-) -> None:
+def test_cleanup_always_deletes_on_failure_too(store: Store, files: tuple[Path, Path]) -> None:
     manager = AudioStorageManager(store=_RefusingAudio(store), retry_config=ONCE)  # type: ignore[arg-type]
 
     with pytest.raises(OSError, match="pulled the plug"):
@@ -595,7 +586,7 @@ def make_bad(kind: str, folder: Path) -> Path:
 )
 def test_a_bad_file_is_refused_before_anything_is_stored(
     manager: AudioStorageManager,
-    store: ObjectStore,
+    store: Store,
     files: tuple[Path, Path],
     tmp_path: Path,
     kind: str,
@@ -617,7 +608,7 @@ def test_a_bad_file_is_refused_before_anything_is_stored(
     "bad", ["", "x", "../../etc", "550E8400-E29B-41D4-A716-446655440000", 7, b"x", "a" * 36]
 )
 def test_a_malformed_id_is_refused_everywhere(
-    manager: AudioStorageManager, store: ObjectStore, bad: str, tmp_path: Path
+    manager: AudioStorageManager, store: Store, bad: str, tmp_path: Path
 ) -> None:
     for call in (
         lambda: manager.upload_audio_file(MP3, audio_id=bad),
@@ -646,14 +637,14 @@ def test_a_malformed_id_is_refused_everywhere(
     ],
 )
 def test_bad_metadata_is_refused(
-    manager: AudioStorageManager, store: ObjectStore, metadata: dict[str, str]
+    manager: AudioStorageManager, store: Store, metadata: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidMetadataError):
         manager.upload_audio_with_thumbnail(MP3, JPG, metadata=metadata)
     assert list(store.list("")) == []
 
 
-def test_bad_cleanup_is_refused(manager: AudioStorageManager, store: ObjectStore) -> None:
+def test_bad_cleanup_is_refused(manager: AudioStorageManager, store: Store) -> None:
     with pytest.raises(ValueError, match="cleanup is 'sometimes'"):
         manager.upload_audio_file(MP3, cleanup="sometimes")  # type: ignore[arg-type]
     assert list(store.list("")) == []
@@ -678,9 +669,7 @@ def test_any_file_name_is_kept_as_it_is(
 # --- events, configuration, the one-call form ---------------------------------------------------
 
 
-def test_events_tell_what_happened(
-    store: ObjectStore, files: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_events_tell_what_happened(store: Store, files: tuple[Path, Path], tmp_path: Path) -> None:
     events: list[Event] = []
     manager = AudioStorageManager(store=store, on_event=events.append)
 
@@ -695,9 +684,7 @@ def test_events_tell_what_happened(
     assert sent[-1].done_bytes == sent[-1].total_bytes == MP3.stat().st_size
 
 
-def test_a_failing_listener_changes_nothing(
-    store: ObjectStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failing_listener_changes_nothing(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     def fail(event: Event) -> None:
         raise RuntimeError("the listener is broken")
 
@@ -707,7 +694,7 @@ def test_a_failing_listener_changes_nothing(
     assert "the listener on_event failed" in caplog.text
 
 
-def test_a_kept_file_is_told_of(store: ObjectStore, files: tuple[Path, Path]) -> None:
+def test_a_kept_file_is_told_of(store: Store, files: tuple[Path, Path]) -> None:
     events: list[Event] = []
 
     def listen(event: Event) -> None:

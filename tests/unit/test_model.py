@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from audiostore.model import BlobInfo, StorageResult, with_metadata
+from audiostore.model import BlobInfo, StorageResult, changed
 
 BLOB = BlobInfo(
     name="audio/x/audio.mp3",
@@ -42,8 +42,8 @@ def test_values_are_frozen_and_hashable() -> None:
 
 
 def test_the_metadata_changes_with_a_new_metageneration() -> None:
-    changed = with_metadata(BLOB, {"title": None, "new": "y", "absent": None})
-    assert changed == replace(
+    described = changed(BLOB, {"title": None, "new": "y", "absent": None})
+    assert described == replace(
         BLOB, metageneration=2, metadata={"original_filename": "Süß.mp3", "new": "y"}
     )
     assert dict(BLOB.metadata) == {"original_filename": "Süß.mp3", "title": "x"}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -14,7 +15,7 @@ from audiostore.errors import (
 from audiostore.model import BlobInfo
 from audiostore.retry import Retry, RetryConfig
 from audiostore.source import BytesSource, Source
-from audiostore.store import BlobReader, BlobSpec, TransferListener, Transferred
+from audiostore.store import BlobReader, BlobSpec, StorageClass, TransferListener, Transferred
 from audiostore.stores.memory import MemoryStore
 from audiostore.stores.retrying import RetryingStore
 
@@ -57,23 +58,49 @@ class Flaky(MemoryStore):
         self._leave()
         return blob
 
-    def open(self, blob: BlobInfo, *, start: int = 0) -> BlobReader:
+    def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         self._enter(f"open {start}")
-        return super().open(blob, start=start)
+        return super().open(blob, start=start, stop=stop)
 
     def stat(self, name: str) -> BlobInfo:
         self._enter("stat")
         return super().stat(name)
 
-    def update(self, blob: BlobInfo, metadata: Mapping[str, str | None]) -> BlobInfo:
+    def update(
+        self,
+        blob: BlobInfo,
+        metadata: Mapping[str, str | None],
+        *,
+        content_type: str | None = None,
+        temporary_hold: bool | None = None,
+        custom_time: datetime | None = None,
+    ) -> BlobInfo:
         self._enter("update")
-        updated = super().update(blob, metadata)
+        updated = super().update(
+            blob,
+            metadata,
+            content_type=content_type,
+            temporary_hold=temporary_hold,
+            custom_time=custom_time,
+        )
         self._leave()
         return updated
 
-    def copy(self, source: BlobInfo, target: str, *, if_generation_match: int = 0) -> BlobInfo:
+    def copy(
+        self,
+        source: BlobInfo,
+        target: str,
+        *,
+        if_generation_match: int = 0,
+        storage_class: StorageClass | None = None,
+    ) -> BlobInfo:
         self._enter("copy")
-        copied = super().copy(source, target, if_generation_match=if_generation_match)
+        copied = super().copy(
+            source,
+            target,
+            if_generation_match=if_generation_match,
+            storage_class=storage_class,
+        )
         self._leave()
         return copied
 
@@ -255,8 +282,8 @@ class Breaking(Flaky):
         self._pieces = pieces
         self.open_readers = 0
 
-    def open(self, blob: BlobInfo, *, start: int = 0) -> BlobReader:
-        reader = super().open(blob, start=start)
+    def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
+        reader = super().open(blob, start=start, stop=stop)
         self.open_readers += 1
         return _BreakingReader(self, reader, self._pieces)
 

@@ -192,7 +192,7 @@ class Reading(MemoryStore):
         self._error = error
         self.closed = 0
 
-    def open(self, blob: BlobInfo, *, start: int = 0) -> BlobReader:
+    def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         super().open(blob, start=start)
         return _Reader(self, SOURCE.data if self._served is None else self._served, self._error)
 

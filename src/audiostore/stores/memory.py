@@ -3,27 +3,37 @@
 import base64
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Literal
 
 import google_crc32c
 
-from audiostore.errors import BlobNotFoundError, PreconditionFailedError
-from audiostore.model import BlobInfo, with_metadata
+from audiostore.errors import (
+    BlobNotFoundError,
+    HeldError,
+    PreconditionFailedError,
+    UnsupportedByStoreError,
+)
+from audiostore.model import BlobInfo, DeletedBlob, changed
 from audiostore.source import Source, encode_crc32c
 from audiostore.store import (
     BlobReader,
     BlobSpec,
     Finding,
+    StorageClass,
+    StoreSettings,
+    Stray,
     TransferListener,
     Transferred,
     spec_of,
 )
 
 _PIECE_BYTES = 1 << 20
+_SOFT_DELETE_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +42,29 @@ class _Blob:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Trashed:
+    info: DeletedBlob
+    data: bytes
+
+
 class MemoryStore:
     """Objects in a dictionary; gone with the process. Safe to use from many threads."""
 
-    def __init__(self, name: str = "memory") -> None:
+    def __init__(
+        self, name: str = "memory", *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._name = name
+        self._now = now
         self._blobs: dict[str, _Blob] = {}
-        self._lock = threading.Lock()
+        self._trash: list[_Trashed] = []
+        self._settings = StoreSettings(
+            metageneration=1,
+            location="this process",
+            storage_class="STANDARD",
+            soft_delete_s=_SOFT_DELETE_S,
+        )
+        self._lock = threading.RLock()
         self._last_generation = 0
 
     @property
@@ -68,11 +94,9 @@ class MemoryStore:
                     on_transfer(Transferred(len(data), 0))
         return self._commit(spec, bytes(data), if_generation_match)
 
-    def open(self, blob: BlobInfo, *, start: int = 0) -> BlobReader:
+    def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         """Read an object (see `ObjectStore.open`)."""
-        stream = BytesIO(self._get_generation(blob).data)
-        stream.seek(start)
-        return stream
+        return BytesIO(self._get_generation(blob).data[start:stop])
 
     def stat(self, name: str) -> BlobInfo:
         """Return the object's description."""
@@ -88,8 +112,16 @@ class MemoryStore:
             if blob is not None and name.encode() > after:
                 yield blob.info
 
-    def update(self, blob: BlobInfo, metadata: Mapping[str, str | None]) -> BlobInfo:
-        """Set custom metadata keys (see `ObjectStore.update`)."""
+    def update(
+        self,
+        blob: BlobInfo,
+        metadata: Mapping[str, str | None],
+        *,
+        content_type: str | None = None,
+        temporary_hold: bool | None = None,
+        custom_time: datetime | None = None,
+    ) -> BlobInfo:
+        """Change what an object says of itself (see `ObjectStore.update`)."""
         with self._lock:
             found = self._get(blob.name)
             present = found.info
@@ -98,22 +130,134 @@ class MemoryStore:
                 blob.metageneration,
             ):
                 raise PreconditionFailedError(f"{self.uri(blob.name)} was changed meanwhile")
-            info = with_metadata(present, metadata)
+            info = changed(
+                present,
+                metadata,
+                content_type=content_type,
+                temporary_hold=temporary_hold,
+                custom_time=custom_time,
+            )
             self._blobs[blob.name] = _Blob(info, found.data)
         return info
 
-    def copy(self, source: BlobInfo, target: str, *, if_generation_match: int = 0) -> BlobInfo:
+    def copy(
+        self,
+        source: BlobInfo,
+        target: str,
+        *,
+        if_generation_match: int = 0,
+        storage_class: StorageClass | None = None,
+    ) -> BlobInfo:
         """Copy an object (see `ObjectStore.copy`)."""
         blob = self._get_generation(source)
-        spec = spec_of(blob.info, target)
-        return self._commit(spec, blob.data, if_generation_match)
+        return self._commit(
+            spec_of(blob.info, target),
+            blob.data,
+            if_generation_match,
+            storage_class or blob.info.storage_class,
+        )
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
         with self._lock:
             self._get(blob.name)
             self._require_generation(blob.name, blob.generation)
-            del self._blobs[blob.name]
+            self._remove(blob.name)
+
+    def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
+        """Yield what can be restored (see `ObjectStore.list_deleted`)."""
+        with self._lock:
+            self._expire()
+            found = [t.info for t in self._trash if t.info.blob.name.startswith(prefix)]
+        yield from sorted(found, key=lambda d: (d.blob.name.encode(), d.blob.generation))
+
+    def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
+        """Make a deleted generation live again (see `ObjectStore.restore`)."""
+        with self._lock:
+            trashed = self._trashed(deleted)
+            blob = trashed.info.blob
+            info = self._commit(
+                spec_of(blob, blob.name), trashed.data, if_generation_match, blob.storage_class
+            )
+            self._trash.remove(trashed)
+        return info
+
+    def purge(self, deleted: DeletedBlob) -> None:
+        """Let a deleted generation go for good (see `ObjectStore.purge`)."""
+        with self._lock:
+            trashed = self._trashed(deleted)
+            self._trash.remove(trashed)
+
+    def settings(self) -> StoreSettings:
+        """Return what the store does of itself."""
+        return self._settings
+
+    def change_settings(
+        self,
+        present: StoreSettings,
+        *,
+        lifecycle_rules: tuple[Mapping[str, object], ...] | None = None,
+        soft_delete_s: int | None = None,
+        retention_s: int | None = None,
+    ) -> StoreSettings:
+        """Change settings of the store (see `BucketAdmin.change_settings`)."""
+        for name, value in (("soft_delete_s", soft_delete_s), ("retention_s", retention_s)):
+            if value is not None and value < 0:
+                raise ValueError(f"{name} is {value!r}: give whole seconds, from 0")
+        with self._lock:
+            if present.metageneration != self._settings.metageneration:
+                raise PreconditionFailedError(f"the settings of {self.url} were changed meanwhile")
+            now = self._settings
+            self._settings = replace(
+                now,
+                metageneration=now.metageneration + 1,
+                lifecycle_rules=now.lifecycle_rules if lifecycle_rules is None else lifecycle_rules,
+                soft_delete_s=now.soft_delete_s if soft_delete_s is None else soft_delete_s,
+                retention_s=now.retention_s if retention_s is None else retention_s,
+            )
+            return self._settings
+
+    def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
+        """Change an object's storage class in place (see `BucketAdmin.reclass`)."""
+        with self._lock:
+            info = replace(
+                self.update(blob, {}), storage_class=storage_class, class_changed_at=self._now()
+            )
+            self._blobs[blob.name] = replace(self._blobs[blob.name], info=info)
+        return info
+
+    def strays(self, prefix: str) -> Iterator[Stray]:
+        """Yield nothing: here, everything is an object."""
+        del prefix
+        return iter(())
+
+    def remove_stray(self, stray: Stray) -> None:
+        """Find nothing to remove (see `BucketAdmin.remove_stray`).
+
+        Raises:
+            BlobNotFoundError: always.
+        """
+        raise BlobNotFoundError(f"there is no {stray.path} in {self.url}")
+
+    def granted(self, permissions: Sequence[str]) -> frozenset[str]:
+        """Grant everything."""
+        return frozenset(permissions)
+
+    def signed_url(
+        self,
+        blob: BlobInfo,
+        *,
+        expires_s: int,
+        download_as: str | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
+        """Refuse: what is in memory has no URL.
+
+        Raises:
+            UnsupportedByStoreError: always.
+        """
+        del expires_s, download_as, method
+        raise UnsupportedByStoreError(f"{self.uri(blob.name)} is in memory and has no URL")
 
     def diagnose(self) -> Iterator[Finding]:
         """Say that memory is always ready."""
@@ -122,11 +266,18 @@ class MemoryStore:
     def close(self) -> None:
         """Keep everything: the objects live as long as this store."""
 
-    def _commit(self, spec: BlobSpec, data: bytes, if_generation_match: int) -> BlobInfo:
-
+    def _commit(
+        self,
+        spec: BlobSpec,
+        data: bytes,
+        if_generation_match: int,
+        storage_class: str = "STANDARD",
+    ) -> BlobInfo:
         with self._lock:
             self._require_generation(spec.name, if_generation_match)
-            now = datetime.now(UTC)
+            if if_generation_match:
+                self._remove(spec.name)
+            now = self._now()
             generation = max(int(now.timestamp() * 1e6), self._last_generation + 1)
             self._last_generation = generation
             info = BlobInfo(
@@ -136,7 +287,7 @@ class MemoryStore:
                 crc32c=encode_crc32c(google_crc32c.value(data)),
                 generation=generation,
                 metageneration=1,
-                storage_class="STANDARD",
+                storage_class=storage_class,
                 created_at=now,
                 md5_hash=base64.b64encode(
                     hashlib.md5(data, usedforsecurity=False).digest()
@@ -144,9 +295,37 @@ class MemoryStore:
                 metadata=dict(spec.metadata),
                 cache_control=spec.cache_control,
                 content_disposition=spec.content_disposition,
+                custom_time=spec.custom_time,
             )
             self._blobs[spec.name] = _Blob(info, data)
         return info
+
+    def _remove(self, name: str) -> None:
+        """Move an object to the trash, if there is one; for the lock's holder."""
+        blob = self._blobs[name]
+        now = self._now()
+        kept_until = blob.info.created_at + timedelta(seconds=self._settings.retention_s)
+        if blob.info.temporary_hold or now < kept_until:
+            why = "is under a hold" if blob.info.temporary_hold else f"is kept until {kept_until}"
+            raise HeldError(f"{self.uri(name)} {why}: it was neither deleted nor overwritten")
+        del self._blobs[name]
+        if self._settings.soft_delete_s:
+            gone_at = now + timedelta(seconds=self._settings.soft_delete_s)
+            self._trash.append(_Trashed(DeletedBlob(blob.info, now, gone_at), blob.data))
+
+    def _trashed(self, deleted: DeletedBlob) -> _Trashed:
+        self._expire()
+        wanted = (deleted.blob.name, deleted.blob.generation)
+        for trashed in self._trash:
+            if (trashed.info.blob.name, trashed.info.blob.generation) == wanted:
+                return trashed
+        raise BlobNotFoundError(
+            f"no deleted {self.uri(deleted.blob.name)} of generation {deleted.blob.generation}"
+        )
+
+    def _expire(self) -> None:
+        now = self._now()
+        self._trash = [trashed for trashed in self._trash if trashed.info.gone_at > now]
 
     def _get(self, name: str) -> _Blob:
         try:

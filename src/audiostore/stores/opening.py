@@ -1,6 +1,6 @@
 """Location -> store. What a store needs is imported only for the store that is meant."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from audiostore.config import (
     BucketLocation,
@@ -9,14 +9,10 @@ from audiostore.config import (
     emulator_endpoint,
     state_directory,
 )
-from audiostore.store import BucketAdmin, ObjectStore
+from audiostore.store import Store
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
-
-
-class AdministeredStore(ObjectStore, BucketAdmin, Protocol):
-    """A store whose settings can be looked at as well."""
 
 
 def open_store(
@@ -24,7 +20,7 @@ def open_store(
     *,
     credentials: "Credentials | None" = None,
     project: str | None = None,
-) -> AdministeredStore:
+) -> Store:
     """Return the store at a location; nothing is connected to, or made, yet.
 
     Raises:

@@ -1,56 +1,121 @@
-"""The bucket's settings, and whether all that storing needs is there."""
+"""The doctor: whether all that storing needs is there, and what to type to mend it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import (
+    Forbidden,
+    GoogleAPICallError,
+    MethodNotImplemented,
+    NotFound,
+)
 
 from audiostore.errors import AudioStoreError
 from audiostore.store import Finding
+from audiostore.stores.gcs import advice
 from audiostore.stores.gcs.answers import error_of
 from audiostore.stores.gcs.body import BytesBody
-
-if TYPE_CHECKING:
-    from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.gcs.bucket import granted, resource
+from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.objects import list_objects
 
 _PROBE = "audio/.doctor"
+_FAILURES = (AudioStoreError, GoogleAPICallError)
+# Of a bucket that has just been listed: an emulator does not know the call.
+_UNKNOWN = (MethodNotImplemented, NotFound)
 
 
-def diagnose(store: "GcsStore") -> Iterator[Finding]:
-    """Say what the store talks to, as whom, and whether it may list and write.
+def diagnose(client: Client) -> Iterator[Finding]:
+    """Say what the store talks to, as whom, and whether it may list and write; then the rest.
 
-    Writing is tried by opening an upload session and cancelling it: no object is ever made.
+    Nothing more is looked at when one of these fails. Writing is tried by opening an upload
+    session and cancelling it: no object is ever made.
     """
-    yield Finding("store", ok=True, detail=f"the bucket {store.url} at {store.endpoint}")
+    yield Finding("store", ok=True, detail=f"the bucket {client.url} at {client.endpoint}")
     for subject, attempt in (
         ("credentials", _credentials),
         ("list", _list),
         ("write", _write),
     ):
         try:
-            yield Finding(subject, ok=True, detail=attempt(store))
-        except (AudioStoreError, GoogleAPICallError) as error:
-            notes = getattr(error, "__notes__", [])
-            yield Finding(subject, ok=False, detail=str(error), remedy="; ".join(notes))
+            yield Finding(subject, ok=True, detail=attempt(client))
+        except _FAILURES as error:
+            yield _failed(client, subject, error)
             return
+    yield from _permissions(client)
+    yield from _settings(client)
+    yield _links(client)
 
 
-def _credentials(store: "GcsStore") -> str:
-    store.authentication.headers("GET", store.endpoint)
-    return store.authentication.describe()
+def _credentials(client: Client) -> str:
+    client.authentication.headers("GET", client.endpoint)
+    return client.authentication.describe()
 
 
-def _list(store: "GcsStore") -> str:
-    found = next(iter(store.list("audio/")), None)
+def _list(client: Client) -> str:
+    found = next(list_objects(client, "audio/", ""), None)
     return "the bucket can be listed" + ("" if found else "; no assets yet")
 
 
-def _write(store: "GcsStore") -> str:
-    path = f"/upload/storage/v1/b/{quote(store.bucket, safe='')}/o"
-    url = store.url_of(path, uploadType="resumable", name=_PROBE, ifGenerationMatch=0)
-    response = store.call("POST", url, body=lambda: BytesBody(b""))
+def _write(client: Client) -> str:
+    path = f"/upload/storage/v1/b/{quote(client.bucket, safe='')}/o"
+    url = client.url_of(path, uploadType="resumable", name=_PROBE, ifGenerationMatch=0)
+    response = client.call("POST", url, body=lambda: BytesBody(b""))
     if response.status not in (200, 201):
-        raise error_of(response, f"{store.url}: objects cannot be written")
-    store.call("DELETE", response.headers.get("location", ""))  # any answer ends the session
+        raise error_of(response, f"{client.url}: objects cannot be written")
+    client.call("DELETE", response.headers.get("location", ""))  # any answer ends the session
     return "objects can be written"
+
+
+def _permissions(client: Client) -> Iterator[Finding]:
+    try:
+        yield from advice.permissions(client.url, granted(client, advice.PERMISSIONS))
+    except _UNKNOWN:
+        yield Finding("permissions", ok=True, detail="this server cannot be asked for them")
+    except _FAILURES as error:
+        yield _failed(client, "permissions", error)
+
+
+def _settings(client: Client) -> Iterator[Finding]:
+    try:
+        bucket = resource(client)
+    except Forbidden:
+        yield Finding(
+            "settings",
+            ok=True,
+            detail="the bucket's settings cannot be seen (storage.buckets.get is missing)",
+            remedy=advice.grant(client.url, "roles/storage.legacyBucketReader"),
+        )
+        return
+    except _UNKNOWN:
+        yield Finding("settings", ok=True, detail="this server cannot be asked for them")
+        return
+    except _FAILURES as error:
+        yield _failed(client, "settings", error)
+        return
+    yield from advice.settings(client.url, bucket)
+
+
+def _links(client: Client) -> Finding:
+    try:
+        signer = client.authentication.signer()
+        signer.sign(b"audiostore doctor")
+        return Finding("links", ok=True, detail=f"URLs are signed {signer.describe()}")
+    except _FAILURES as error:
+        return Finding("links", ok=True, detail="URLs cannot be signed", remedy=str(error))
+
+
+def _failed(client: Client, subject: str, error: Exception) -> Finding:
+    remedies = [*getattr(error, "__notes__", [])]
+    if isinstance(error, Forbidden):
+        remedies += _missing(client)
+    return Finding(subject, ok=False, detail=str(error), remedy="; ".join(remedies))
+
+
+def _missing(client: Client) -> list[str]:
+    """Say which permissions are missing beside the one that was noticed."""
+    try:
+        missing = advice.missing(granted(client, advice.PERMISSIONS))
+    except _FAILURES:
+        return []  # there is an error to tell already
+    return [f"missing in all: {', '.join(missing)}"] if missing else []

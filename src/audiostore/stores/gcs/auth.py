@@ -2,27 +2,18 @@
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from audiostore.errors import (
-    AudioStoreError,
-    ConfigurationError,
-    CredentialsError,
-    StoreConnectionError,
-)
-from audiostore.retry import RETRYABLE_STATUS_CODES
-from audiostore.stores.gcs.body import BytesBody
+from audiostore.errors import ConfigurationError, CredentialsError
 from audiostore.stores.gcs.forking import renew_after_fork
-from audiostore.stores.gcs.transport import Request, Transport
+from audiostore.stores.gcs.signers import CANNOT_SIGN, IAM_ENDPOINT, Signer, signer_of
+from audiostore.stores.gcs.tokens import LOGIN_REMEDY, TokenRequest, credentials_error
+from audiostore.stores.gcs.transport import Transport
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
-_REMEDY = (
-    "run 'gcloud auth application-default login', name a service account's key file in "
-    "GOOGLE_APPLICATION_CREDENTIALS, or pass credentials="
-)
 
 
 class Authenticator(Protocol):
@@ -48,6 +39,14 @@ class Authenticator(Protocol):
         """Say whose credentials these are, without any secret."""
         ...
 
+    def signer(self) -> Signer:
+        """Return who signs URLs.
+
+        Raises:
+            CredentialsError: nobody can; it says what to do.
+        """
+        ...
+
 
 class NoAuthentication:
     """Unsigned requests, to an emulator only."""
@@ -66,19 +65,33 @@ class NoAuthentication:
         """Say that requests are unsigned."""
         return "none: requests to an emulator go out unsigned"
 
+    def signer(self) -> Signer:
+        """Refuse: nobody signs."""
+        raise CredentialsError(CANNOT_SIGN)
+
 
 class GoogleAuthentication:
     """Bearer tokens of a google-auth credential; Application Default Credentials if None."""
 
-    def __init__(self, transport: Transport, credentials: "Credentials | None" = None) -> None:
-        self._fetch = _TokenRequest(transport)
+    def __init__(
+        self,
+        transport: Transport,
+        credentials: "Credentials | None" = None,
+        *,
+        iam_endpoint: str = IAM_ENDPOINT,
+    ) -> None:
+        self._transport = transport
+        self._iam_endpoint = iam_endpoint
+        self._fetch = TokenRequest(transport)
+        self._signer: Signer | None = None
         self._lock = threading.Lock()
         self._credentials = credentials
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Make a new lock: another thread may have held the old one."""
+        """Make new locks: another thread may have held the old ones."""
         self._lock = threading.Lock()
+        self._signer = None
 
     def headers(self, method: str, url: str) -> dict[str, str]:
         """Return the headers for a request; a token about to expire is refreshed first."""
@@ -89,7 +102,7 @@ class GoogleAuthentication:
             try:
                 self._require().before_request(self._fetch, method, url, headers)
             except GoogleAuthError as error:
-                raise _credentials_error(error) from error
+                raise credentials_error(error) from error
         return headers
 
     def renew(self, headers: Mapping[str, str]) -> bool:
@@ -105,7 +118,7 @@ class GoogleAuthentication:
             except InvalidOperation:
                 return False  # a bare token, which nothing can renew
             except GoogleAuthError as error:
-                raise _credentials_error(error) from error
+                raise credentials_error(error) from error
         return True
 
     def describe(self) -> str:
@@ -115,6 +128,13 @@ class GoogleAuthentication:
         account = getattr(credentials, "service_account_email", None) or "user account"
         kind = f"{type(credentials).__module__}.{type(credentials).__qualname__}"
         return f"{kind} ({account})"
+
+    def signer(self) -> Signer:
+        """Return who signs URLs with these credentials."""
+        with self._lock:
+            if self._signer is None:
+                self._signer = signer_of(self._require(), self._transport, self._iam_endpoint)
+            return self._signer
 
     def _require(self) -> "Credentials":
         if self._credentials is None:
@@ -146,53 +166,12 @@ def _default_credentials() -> "Credentials":
     try:
         credentials, _project = google.auth.default(scopes=_SCOPES)
     except DefaultCredentialsError as error:
-        raise CredentialsError(f"no credentials for Google Cloud Storage: {_REMEDY}") from error
+        raise CredentialsError(
+            f"no credentials for Google Cloud Storage: {LOGIN_REMEDY}"
+        ) from error
     found: Credentials = credentials
     return found
 
 
-def _credentials_error(error: Exception) -> AudioStoreError:
-    if getattr(error, "retryable", False):
-        return StoreConnectionError(f"the token could not be fetched: {error}")
-    return CredentialsError(f"the credentials cannot be refreshed ({error}): {_REMEDY}")
-
-
 def _bearer(headers: Mapping[str, str]) -> str:
     return next((v for k, v in headers.items() if k.lower() == "authorization"), "")
-
-
-class _TokenAnswer:
-    """The answer to a token request, in the shape of `google.auth.transport.Response`."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.data = data
-
-
-class _TokenRequest:
-    """Our transport in the shape of `google.auth.transport.Request`.
-
-    What may pass is raised as our own error, through google-auth, to the one layer that retries.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def __call__(
-        self,
-        url: str,
-        method: str = "GET",
-        body: bytes | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        **_: Any,
-    ) -> _TokenAnswer:
-        data = body.encode() if isinstance(body, str) else body
-        request = Request(
-            method, url, dict(headers or {}), BytesBody(data) if data is not None else None
-        )
-        response = self._transport.send(request)
-        if response.status in RETRYABLE_STATUS_CODES:
-            # Not handed to google-auth, which would repeat the request by a rule of its own.
-            raise StoreConnectionError(f"the token could not be fetched: HTTP {response.status}")
-        return _TokenAnswer(response.status, response.headers, response.body)

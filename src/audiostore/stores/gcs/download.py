@@ -63,12 +63,15 @@ class Pipe:
 
 
 class Download:
-    """The reader's end of a transfer that has been answered with success."""
+    """The reader's end of a transfer that has been answered with success.
+
+    Read to its end it leaves its connection behind for the next request.
+    """
 
     def __init__(self, transfer: Transfer, pipe: Pipe, size_bytes: int) -> None:
         self._transfer = transfer
         self._pipe = pipe
-        self._left = size_bytes
+        self._size_bytes = self._left = size_bytes
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, b"" at the end.
@@ -91,4 +94,11 @@ class Download:
 
     def close(self) -> None:
         """Stop reading; a transfer under way is given up."""
+        if self._left == 0 and self._has_all:
+            self._transfer.future.exception()  # it is ending: nothing is left to come
         self._transfer.cancel()
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether what was to be read is all that the answer has, by its own word."""
+        return self._transfer.response.headers.get("content-length") == str(self._size_bytes)

@@ -22,6 +22,7 @@ from audiostore.source import Source, SourceReader
 from audiostore.store import BlobSpec, TransferListener, Transferred
 from audiostore.stores.gcs.answers import blob_info, error_of, json_body
 from audiostore.stores.gcs.body import BytesBody, SourceBody
+from audiostore.stores.gcs.objects import rfc3339
 from audiostore.stores.gcs.sessions import SessionNote, Sessions
 from audiostore.stores.gcs.transport import Body, Response
 
@@ -259,6 +260,7 @@ class Upload:
             "metadata": dict(self.spec.metadata),
             "cacheControl": self.spec.cache_control,
             "contentDisposition": self.spec.content_disposition,
+            "customTime": rfc3339(self.spec.custom_time) if self.spec.custom_time else None,
         }
         return {field: value for field, value in resource.items() if value is not None}
 

@@ -1,0 +1,175 @@
+"""What the doctor makes of a bucket's permissions and settings. Pure functions.
+
+What a store cannot work without is not ok; what is only unwise is ok, with a remedy. Commands:
+cloud.google.com/sdk/gcloud/reference/storage/buckets/update and …/add-iam-policy-binding.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from audiostore.store import Finding
+from audiostore.stores.gcs.bucket import settings_of
+
+_USER = "roles/storage.objectUser"
+_ADMIN = "roles/storage.admin"
+_DAY_S = 24 * 3600
+
+# What for, which, the role that gives it, and whether storing and serving need it.
+_NEEDS = (
+    ("list", ("storage.objects.list",), _USER, True),
+    ("read", ("storage.objects.get",), _USER, True),
+    ("store", ("storage.objects.create",), _USER, True),
+    ("annotate and hold", ("storage.objects.update",), _USER, True),
+    ("delete and replace", ("storage.objects.delete",), _USER, True),
+    ("restore", ("storage.objects.restore",), _USER, False),
+    ("see settings", ("storage.buckets.get",), "roles/storage.legacyBucketReader", False),
+    ("change settings", ("storage.buckets.update",), _ADMIN, False),
+)
+PERMISSIONS = tuple(permission for _, needed, _, _ in _NEEDS for permission in needed)
+"""All that any part of audiostore uses on a bucket."""
+
+
+def grant(url: str, role: str) -> str:
+    """Return the command that gives the account a role on the bucket."""
+    return (
+        f"gcloud storage buckets add-iam-policy-binding {url} --member=serviceAccount:ACCOUNT "
+        f"--role={role}"
+    )
+
+
+def missing(granted: frozenset[str]) -> list[str]:
+    """Return which permissions storing and serving lack, in order."""
+    return [p for _, needed, _, is_vital in _NEEDS if is_vital for p in needed if p not in granted]
+
+
+def permissions(url: str, granted: frozenset[str]) -> Iterator[Finding]:
+    """Say what the account may do; what it may not, by what that is needed for."""
+    allowed = [purpose for purpose, needed, _, _ in _NEEDS if granted.issuperset(needed)]
+    if allowed:
+        yield Finding("permissions", ok=True, detail=f"the account may {', '.join(allowed)}")
+    for purpose, needed, role, is_vital in _NEEDS:
+        lacking = [permission for permission in needed if permission not in granted]
+        if lacking:
+            yield Finding(
+                "permissions",
+                ok=not is_vital,
+                detail=f"the account may not {purpose}: {', '.join(lacking)} is missing",
+                remedy=grant(url, role),
+            )
+
+
+def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
+    """Say what the bucket does of itself, and what would be wiser.
+
+    Args:
+        url: of the bucket.
+        bucket: its resource.
+    """
+    present = settings_of(bucket)
+    update = f"gcloud storage buckets update {url}"
+    kind = bucket.get("locationType")
+    where = f"{present.location} ({kind})" if kind else present.location
+    yield Finding("location", ok=True, detail=f"{where}, new objects are {present.storage_class}")
+    if present.storage_class != "STANDARD":
+        yield Finding(
+            "storage class",
+            ok=True,
+            detail=f"new objects are {present.storage_class}: reading costs, and so does deleting "
+            "them early",
+            remedy=f"{update} --default-storage-class=STANDARD",
+        )
+    yield _soft_delete(present.soft_delete_s, update)
+    yield Finding(
+        "versioning",
+        ok=True,
+        detail="on: what is replaced or deleted stays as a noncurrent version, and is paid for, "
+        "until a lifecycle rule deletes it"
+        if present.versioning
+        else "off",
+        remedy=f"{update} --no-versioning" if present.versioning else "",
+    )
+    yield Finding(
+        "access",
+        ok=True,
+        detail="granted on the bucket alone (uniform)"
+        if present.uniform_access
+        else "granted object by object as well",
+        remedy="" if present.uniform_access else f"{update} --uniform-bucket-level-access",
+    )
+    yield _public_access(bucket, update)
+    if present.retention_s:
+        lock = ", locked" if present.retention_is_locked else ""
+        yield Finding(
+            "retention",
+            ok=True,
+            detail=f"no object can be deleted or replaced for {_days(present.retention_s)}{lock}",
+            remedy="" if lock else f"{update} --clear-retention-period",
+        )
+    yield _cors(present.cors, update)
+
+
+def _soft_delete(soft_delete_s: int, update: str) -> Finding:
+    if soft_delete_s:
+        detail = f"what is deleted can be restored for {_days(soft_delete_s)}"
+        return Finding("soft delete", ok=True, detail=detail)
+    return Finding(
+        "soft delete",
+        ok=True,
+        detail="off: what is deleted is gone, so that deleting needs --permanent",
+        remedy=f"{update} --soft-delete-duration=7d",
+    )
+
+
+def _public_access(bucket: Mapping[str, Any], update: str) -> Finding:
+    prevention = bucket.get("iamConfiguration", {}).get("publicAccessPrevention", "inherited")
+    if prevention == "enforced":
+        return Finding("public access", ok=True, detail="prevented; signed URLs work all the same")
+    return Finding(
+        "public access",
+        ok=True,
+        detail="not prevented by the bucket itself: a grant to allUsers would make it public",
+        remedy=f"{update} --public-access-prevention",
+    )
+
+
+def _cors(cors: tuple[Mapping[str, object], ...], update: str) -> Finding:
+    """Say which pages may read audio with scripts; media elements alone need nothing of it.
+
+    A page that asks for ranges must be allowed GET, HEAD and the header Range, and sees of the
+    answer what is in responseHeader (cloud.google.com/storage/docs/cross-origin).
+    """
+    origins = sorted(
+        {
+            str(origin)
+            for rule in cors
+            if _texts(rule, "method") & {"*", "get"}
+            and {"range", "content-range"} <= _texts(rule, "responseHeader")
+            for origin in _list(rule, "origin")
+        }
+    )
+    if origins:
+        detail = f"scripts of {', '.join(origins)} may read ranges"
+        return Finding("cors", ok=True, detail=detail)
+    return Finding(
+        "cors",
+        ok=True,
+        detail="no page's scripts may read ranges (plain <audio> elements can)",
+        remedy="write "
+        '\'[{"origin": ["https://PAGE"], "method": ["GET", "HEAD"], "responseHeader": '
+        '["Range", "Content-Range", "Content-Length", "Accept-Ranges", "ETag"], '
+        f'"maxAgeSeconds": 3600}}]\' to cors.json; {update} --cors-file=cors.json',
+    )
+
+
+def _texts(rule: Mapping[str, object], field: str) -> set[str]:
+    return {str(text).lower() for text in _list(rule, field)}
+
+
+def _list(rule: Mapping[str, object], field: str) -> list[object]:
+    value = rule.get(field)
+    return value if isinstance(value, list) else []
+
+
+def _days(seconds: int) -> str:
+    days = seconds / _DAY_S
+    return f"{days:g} days" if days >= 1 else f"{seconds} seconds"

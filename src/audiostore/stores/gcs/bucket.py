@@ -1,0 +1,133 @@
+"""What the bucket does of itself, and who may do what in it.
+
+Reference: cloud.google.com/storage/docs/json_api/v1/buckets (the resource, get, patch,
+testIamPermissions).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audiostore.errors import StoreConnectionError
+from audiostore.store import StoreSettings
+from audiostore.stores.gcs.answers import error_of, json_body
+from audiostore.stores.gcs.client import Client
+
+_FIELDS = (
+    "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"
+    "iamConfiguration,retentionPolicy,cors,lifecycle"
+)
+_DAY_S = 24 * 3600
+_SOFT_DELETE_S = range(7 * _DAY_S, 90 * _DAY_S + 1)
+"""cloud.google.com/storage/docs/soft-delete: 0, or 7 to 90 days."""
+_LONGEST_RETENTION_S = 3_155_760_000
+"""100 years; cloud.google.com/storage/docs/bucket-lock."""
+
+
+def read(client: Client) -> StoreSettings:
+    """Return what the bucket does of itself (see `BucketAdmin.settings`)."""
+    return settings_of(resource(client))
+
+
+def resource(client: Client) -> dict[str, Any]:
+    """Return the bucket's resource, as far as anything here looks at it."""
+    response = client.call("GET", client.url_of(client.bucket_path(), fields=_FIELDS))
+    if response.status != 200:
+        raise error_of(response, f"the settings of {client.url}", permission="storage.buckets.get")
+    return json_body(response)
+
+
+def settings_of(bucket: Mapping[str, Any]) -> StoreSettings:
+    """Return a bucket resource as a value.
+
+    Raises:
+        StoreConnectionError: what came is no bucket resource.
+    """
+    try:
+        access = bucket.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {})
+        soft_delete = bucket.get("softDeletePolicy", {})
+        retention = bucket.get("retentionPolicy", {})
+        return StoreSettings(
+            metageneration=int(bucket["metageneration"]),
+            location=bucket["location"],
+            storage_class=bucket["storageClass"],
+            soft_delete_s=int(soft_delete.get("retentionDurationSeconds", 0)),
+            versioning=bucket.get("versioning", {}).get("enabled", False),
+            uniform_access=access.get("enabled", False),
+            retention_s=int(retention.get("retentionPeriod", 0)),
+            retention_is_locked=retention.get("isLocked", False),
+            cors=tuple(bucket.get("cors", ())),
+            lifecycle_rules=tuple(bucket.get("lifecycle", {}).get("rule", ())),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StoreConnectionError(f"the answer is no bucket resource: {error!r}") from error
+
+
+def change(
+    client: Client,
+    present: StoreSettings,
+    *,
+    lifecycle_rules: tuple[Mapping[str, object], ...] | None,
+    soft_delete_s: int | None,
+    retention_s: int | None,
+) -> StoreSettings:
+    """Change settings of the bucket (see `BucketAdmin.change_settings`).
+
+    A PATCH replaces a list whole, and null removes a field. Soft delete is switched off by 0: null
+    would bring the default of seven days back (as others have measured; only a real bucket can
+    show it).
+    """
+    changes: dict[str, object] = {}
+    if lifecycle_rules is not None:
+        changes["lifecycle"] = {"rule": list(lifecycle_rules)}
+    if soft_delete_s is not None:
+        _check_soft_delete(soft_delete_s)
+        changes["softDeletePolicy"] = {"retentionDurationSeconds": str(soft_delete_s)}
+    if retention_s is not None:
+        _check_retention(present, retention_s)
+        changes["retentionPolicy"] = {"retentionPeriod": str(retention_s)} if retention_s else None
+    url = client.url_of(
+        client.bucket_path(), ifMetagenerationMatch=present.metageneration, fields=_FIELDS
+    )
+    response = client.call_json("PATCH", url, changes)
+    if response.status == 200:
+        return settings_of(json_body(response))
+    raise error_of(
+        response,
+        f"the settings of {client.url}",
+        of_settings=True,
+        permission="storage.buckets.update",
+    )
+
+
+def granted(client: Client, permissions: Sequence[str]) -> frozenset[str]:
+    """Return which of these permissions the caller has on the bucket.
+
+    None is needed to ask. It knows nothing of permissions on projects (storage.buckets.create).
+    """
+    if not permissions:
+        return frozenset()
+    path = f"{client.bucket_path()}/iam/testPermissions"
+    response = client.call("GET", client.url_of(path, permissions=list(permissions)))
+    if response.status != 200:
+        raise error_of(response, f"the permissions on {client.url}")
+    return frozenset(json_body(response).get("permissions", ())) & frozenset(permissions)
+
+
+def _check_soft_delete(soft_delete_s: int) -> None:
+    if soft_delete_s and soft_delete_s not in _SOFT_DELETE_S:
+        raise ValueError(
+            f"soft_delete_s is {soft_delete_s}: a bucket keeps what is deleted for 7 to 90 days "
+            f"({_SOFT_DELETE_S.start} to {_SOFT_DELETE_S.stop - 1} seconds), or not at all (0)"
+        )
+
+
+def _check_retention(present: StoreSettings, retention_s: int) -> None:
+    if not 0 <= retention_s <= _LONGEST_RETENTION_S:
+        raise ValueError(
+            f"retention_s is {retention_s}: it must be 0 (none) to {_LONGEST_RETENTION_S}"
+        )
+    if present.retention_is_locked and retention_s < present.retention_s:
+        raise ValueError(
+            f"the retention policy of {present.retention_s} seconds is locked: it can grow, but "
+            f"never shrink to {retention_s} or go"
+        )

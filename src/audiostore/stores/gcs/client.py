@@ -1,0 +1,159 @@
+"""Signed requests to one bucket: what all that is done with it is made of."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+from audiostore.stores.gcs.auth import (
+    Authenticator,
+    GoogleAuthentication,
+    NoAuthentication,
+    require_signing,
+)
+from audiostore.stores.gcs.body import BytesBody
+from audiostore.stores.gcs.download import Pipe
+from audiostore.stores.gcs.transport import (
+    Body,
+    Options,
+    Request,
+    Response,
+    Sink,
+    Transfer,
+    Transport,
+)
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials
+
+PUBLIC_ENDPOINT = "https://storage.googleapis.com"
+
+
+class Client:
+    """Sends requests about one bucket, signed, each once. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        credentials: "Credentials | None",
+        user_project: str | None,
+        emulator: str | None,
+        iam_endpoint: str,
+        options: Options,
+    ) -> None:
+        if emulator is None:
+            require_signing(credentials)
+        self.bucket = bucket
+        self.endpoint = emulator or PUBLIC_ENDPOINT
+        self.user_project = user_project
+        self._transport = Transport(options)
+        self.authentication: Authenticator = (
+            NoAuthentication()
+            if emulator and credentials is None
+            else GoogleAuthentication(self._transport, credentials, iam_endpoint=iam_endpoint)
+        )
+
+    @property
+    def url(self) -> str:
+        """``gs://bucket``."""
+        return f"gs://{self.bucket}"
+
+    def uri(self, name: str) -> str:
+        """Return ``gs://bucket/object``."""
+        return f"{self.url}/{name}"
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Callable[[], Body] | None = None,
+    ) -> Response:
+        """Send a signed request and return the answer, whatever its status.
+
+        A token that is refused (401) is renewed once; the request is then sent again, its body
+        made anew.
+        """
+        transfer = self._start(method, url, headers or {}, body=body)
+        response = transfer.result()
+        if response.status == 401 and self._renew(transfer):
+            response = self._start(method, url, headers or {}, body=body).result()
+        return response
+
+    def call_json(self, method: str, url: str, value: object) -> Response:
+        """Send a signed request whose body is JSON."""
+        data = json.dumps(value, ensure_ascii=False).encode()
+        return self.call(
+            method,
+            url,
+            headers={"Content-Type": "application/json; charset=UTF-8"},
+            body=lambda: BytesBody(data),
+        )
+
+    def stream(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:
+        """Send a signed GET; return when the answer's head, and some of its body, is there."""
+        transfer, pipe = self._stream(url, headers)
+        if transfer.response.status == 401 and self._renew(transfer):
+            transfer, pipe = self._stream(url, headers)
+        return transfer, pipe
+
+    def is_own(self, url: str) -> bool:
+        """Say whether a URL leads to the bucket's own server."""
+        return urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
+
+    def url_of(self, path: str, **query: object) -> str:
+        """Return the URL of an API path; parameters that are None are left out."""
+        given = {k: v for k, v in query.items() if v is not None}
+        if self.user_project is not None:
+            given["userProject"] = self.user_project
+        query_string = urlencode(given, doseq=True)
+        return f"{self.endpoint}{path}?{query_string}" if given else f"{self.endpoint}{path}"
+
+    def bucket_path(self) -> str:
+        """Return the API path of the bucket."""
+        return f"/storage/v1/b/{quote(self.bucket, safe='')}"
+
+    def object_path(self, name: str) -> str:
+        """Return the API path of an object."""
+        return f"{self.bucket_path()}/o/{quote(name, safe='')}"
+
+    def object_url(self, name: str, **query: object) -> str:
+        """Return the URL of an object's resource."""
+        return self.url_of(self.object_path(name), **query)
+
+    def close(self) -> None:
+        """Close all connections; what is under way fails."""
+        self._transport.close()
+
+    def _start(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        body: Callable[[], Body] | None = None,
+        sink: Sink | None = None,
+    ) -> Transfer:
+        signed = dict(headers)
+        # The URL of an upload session comes from the server: no other host gets to see a token.
+        if self.is_own(url):
+            signed |= self.authentication.headers(method, url)
+        return self._transport.start(Request(method, url, signed, body() if body else None, sink))
+
+    def _stream(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:
+        pipe = Pipe()
+        transfer = self._start("GET", url, headers, sink=pipe)
+        transfer.future.add_done_callback(pipe.end)
+        try:
+            pipe.wait()
+        except BaseException:
+            transfer.cancel()
+            raise
+        if transfer.response.status == 0:
+            transfer.result()  # raises why there was no answer
+        return transfer, pipe
+
+    def _renew(self, transfer: Transfer) -> bool:
+        return self.authentication.renew(transfer.request.headers)

@@ -1,0 +1,47 @@
+"""Links to objects: URLs that whoever holds them can read by, for a while.
+
+They lead to the XML API, path-style (cloud.google.com/storage/docs/request-endpoints); its
+parameters are in cloud.google.com/storage/docs/xml-api/reference-headers.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from audiostore.headers import content_disposition
+from audiostore.model import BlobInfo
+from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.signing import UrlRequest, check_expiry
+
+
+def signed_url(
+    client: Client,
+    blob: BlobInfo,
+    *,
+    now: datetime,
+    expires_s: int,
+    download_as: str | None,
+    method: Literal["GET", "HEAD"],
+) -> str:
+    """Return a signed URL of one generation of an object (see `BucketAdmin.signed_url`).
+
+    It is good for what the account that signs may do when it is used: nothing is checked now.
+    """
+    check_expiry(expires_s)
+    query = {"generation": str(blob.generation)}
+    if download_as is not None:
+        disposition = content_disposition(download_as).removeprefix("inline")
+        query["response-content-disposition"] = f"attachment{disposition}"
+    if client.user_project is not None:
+        query["userProject"] = client.user_project
+    signer = client.authentication.signer()
+    request = UrlRequest(
+        method=method,
+        endpoint=client.endpoint,
+        bucket=client.bucket,
+        name=blob.name,
+        signer=signer.email,
+        signed_at=now,
+        expires_s=expires_s,
+        query=query,
+    )
+    return request.url(signer.sign(request.string_to_sign.encode()))

@@ -1,0 +1,59 @@
+"""Tokens of google-auth, fetched over our own transport."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from audiostore.errors import AudioStoreError, CredentialsError, StoreConnectionError
+from audiostore.retry import RETRYABLE_STATUS_CODES
+from audiostore.stores.gcs.body import BytesBody
+from audiostore.stores.gcs.transport import Request, Transport
+
+LOGIN_REMEDY = (
+    "run 'gcloud auth application-default login', name a service account's key file in "
+    "GOOGLE_APPLICATION_CREDENTIALS, or pass credentials="
+)
+
+
+def credentials_error(error: Exception) -> AudioStoreError:
+    """Return our error for one of google-auth's."""
+    if getattr(error, "retryable", False):
+        return StoreConnectionError(f"the token could not be fetched: {error}")
+    return CredentialsError(f"the credentials cannot be refreshed ({error}): {LOGIN_REMEDY}")
+
+
+class _TokenAnswer:
+    """The answer to a token request, in the shape of `google.auth.transport.Response`."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.data = data
+
+
+class TokenRequest:
+    """Our transport in the shape of `google.auth.transport.Request`.
+
+    What may pass is raised as our own error, through google-auth, to the one layer that retries.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **_: Any,
+    ) -> _TokenAnswer:
+        """Send a request for a token and return the answer."""
+        data = body.encode() if isinstance(body, str) else body
+        request = Request(
+            method, url, dict(headers or {}), BytesBody(data) if data is not None else None
+        )
+        response = self._transport.send(request)
+        if response.status in RETRYABLE_STATUS_CODES:
+            # Not handed to google-auth, which would repeat the request by a rule of its own.
+            raise StoreConnectionError(f"the token could not be fetched: HTTP {response.status}")
+        return _TokenAnswer(response.status, response.headers, response.body)

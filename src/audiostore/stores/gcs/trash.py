@@ -1,0 +1,97 @@
+"""What the bucket keeps of deleted and overwritten objects: its soft delete.
+
+Reference: cloud.google.com/storage/docs/soft-delete, …/docs/json_api/v1/objects/list (softDeleted)
+and …/objects/restore. Others' measurements on real buckets, which only a real bucket can confirm:
+a bucket without soft delete answers both with 400 "Soft delete policy is required …"; a restored
+generation stays in the trash as well, until its time is over.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from google.api_core.exceptions import BadRequest
+
+from audiostore.errors import StoreConnectionError, UnsupportedByStoreError
+from audiostore.model import BlobInfo, DeletedBlob
+from audiostore.stores.gcs.answers import blob_info, error_of, json_body
+from audiostore.stores.gcs.body import BytesBody
+from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.objects import FIELDS, pages
+
+_NO_SOFT_DELETE = "soft delete policy is required"
+
+
+def list_deleted(client: Client, prefix: str) -> Iterator[DeletedBlob]:
+    """Yield what can be restored (see `ObjectStore.list_deleted`).
+
+    The API lists in the order of names; the order of one name's generations is not documented.
+    """
+    for _, generations in groupby(_listed(client, prefix), lambda deleted: deleted.blob.name):
+        yield from sorted(generations, key=lambda deleted: deleted.blob.generation)
+
+
+def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -> BlobInfo:
+    """Make a deleted generation live again (see `ObjectStore.restore`)."""
+    blob = deleted.blob
+    url = client.url_of(
+        f"{client.object_path(blob.name)}/restore",
+        generation=blob.generation,
+        ifGenerationMatch=if_generation_match,
+        fields=FIELDS,
+    )
+    response = client.call("POST", url, body=lambda: BytesBody(b""))
+    if response.status == 200:
+        return blob_info(json_body(response))
+    error = error_of(response, client.uri(blob.name), of_object=True)
+    if _says_no_soft_delete(error):
+        raise UnsupportedByStoreError(
+            f"{client.uri(blob.name)} cannot be restored while the bucket's soft delete is off: "
+            f"run 'gcloud storage buckets update {client.url} --soft-delete-duration=7d'"
+        ) from error
+    raise error
+
+
+def purge(client: Client, deleted: DeletedBlob) -> None:
+    """Refuse: Google Cloud Storage lets nobody delete what is soft-deleted before its time.
+
+    "The only operations supported on soft-deleted objects are to list or restore them", and a
+    change of the bucket's policy "only applies to objects that you delete after" it
+    (cloud.google.com/storage/docs/soft-delete).
+
+    Raises:
+        UnsupportedByStoreError: always.
+    """
+    raise UnsupportedByStoreError(
+        f"{client.uri(deleted.blob.name)} (generation {deleted.blob.generation}) stays in the "
+        f"bucket's trash until {deleted.gone_at:%Y-%m-%d %H:%M:%S %Z}: Google Cloud Storage "
+        "deletes it then, and offers no way to do so earlier"
+    )
+
+
+def _listed(client: Client, prefix: str) -> Iterator[DeletedBlob]:
+    fields = f"items({FIELDS},softDeleteTime,hardDeleteTime),nextPageToken"
+    try:
+        for page in pages(client, prefix, softDeleted="true", fields=fields):
+            for resource in page:
+                yield _deleted(resource)
+    except BadRequest as error:
+        if not _says_no_soft_delete(error):
+            raise
+
+
+def _deleted(resource: dict[str, Any]) -> DeletedBlob:
+    blob = blob_info(resource)
+    try:
+        return DeletedBlob(
+            blob,
+            deleted_at=datetime.fromisoformat(resource["softDeleteTime"]),
+            gone_at=datetime.fromisoformat(resource["hardDeleteTime"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreConnectionError(f"the answer is no deleted object: {error!r}") from error
+
+
+def _says_no_soft_delete(error: Exception) -> bool:
+    return isinstance(error, BadRequest) and _NO_SOFT_DELETE in error.message.lower()

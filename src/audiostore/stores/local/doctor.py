@@ -1,0 +1,79 @@
+"""Whether a directory can be a store, and what it allows."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audiostore.errors import ConfigurationError
+from audiostore.store import Finding
+from audiostore.stores.local.files import Temporary
+from audiostore.stores.local.settings import SettingsFile
+from audiostore.stores.local.sidecar import generation_for
+from audiostore.stores.local.trash import Trash
+
+_READ = os.R_OK | os.X_OK
+_WRITE = os.W_OK | os.X_OK
+_NEEDS = {
+    "storage.buckets.get": _READ,
+    "storage.buckets.update": _WRITE,
+    "storage.objects.create": _WRITE,
+    "storage.objects.delete": _WRITE,
+    "storage.objects.get": _READ,
+    "storage.objects.list": _READ,
+    "storage.objects.restore": _WRITE,
+    "storage.objects.update": _WRITE,
+}
+
+
+def granted(root: Path, permissions: Sequence[str]) -> frozenset[str]:
+    """Return which of a bucket's permissions this process has, in effect, on a directory.
+
+    A directory that is not there yet is judged by the one that it would be made in.
+    """
+    folder = next(folder for folder in (root, *root.parents) if os.access(folder, os.F_OK))
+    if not folder.is_dir():
+        return frozenset()
+    return frozenset(
+        name for name in permissions if name in _NEEDS and os.access(folder, _NEEDS[name])
+    )
+
+
+def diagnose(
+    root: Path,
+    locked: Callable[[], AbstractContextManager[None]],
+    temporary: Callable[[], AbstractContextManager[Temporary]],
+    settings: SettingsFile,
+    trash: Trash,
+) -> Iterator[Finding]:
+    """Try what storing needs (a folder, a lock, a link, exact times); look at room and trash."""
+    yield Finding("store", ok=True, detail=f"the directory {root}")
+    try:
+        with locked(), temporary() as file:
+            file.set_generation(generation_for(datetime.now(UTC)))
+            link = file.path.with_suffix(".link")
+            os.link(file.path, link)
+            link.unlink()
+    except (OSError, ConfigurationError) as error:
+        remedy = "choose another directory with --bucket file:///DIR, or mend its permissions"
+        yield Finding("write", ok=False, detail=str(error), remedy=remedy)
+        return
+    yield Finding("write", ok=True, detail="files can be written, locked and linked")
+    space = os.statvfs(root)
+    free_gib = space.f_bavail * space.f_frsize / 2**30
+    yield Finding(
+        "space",
+        ok=free_gib >= 1,
+        detail=f"{free_gib:.1f} GiB free",
+        remedy="" if free_gib >= 1 else "free some space on this file system",
+    )
+    try:
+        keep_s = settings.read().soft_delete_s
+    except ConfigurationError as error:
+        yield Finding("settings", ok=False, detail=str(error), remedy="mend or remove that file")
+    else:
+        kept = f"is kept for {keep_s / 86400:g} days" if keep_s else "is gone at once"
+        yield Finding("soft delete", ok=True, detail=f"what is deleted or overwritten {kept}")
+    count, size_bytes = trash.size()
+    yield Finding("trash", ok=True, detail=f"{count} objects, {size_bytes / 2**20:.1f} MiB")

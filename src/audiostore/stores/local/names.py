@@ -1,0 +1,247 @@
+"""All that gives a name to an object, or takes it: under the lock, in one step, or not at all."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
+from audiostore.model import BlobInfo, DeletedBlob
+from audiostore.store import BlobSpec
+from audiostore.stores.local.files import (
+    Content,
+    Temporary,
+    make_folder,
+    set_generation,
+    sync_folder,
+)
+from audiostore.stores.local.objects import object_path, stat_object
+from audiostore.stores.local.settings import SettingsFile
+from audiostore.stores.local.sidecar import (
+    generation_for,
+    sidecar_path,
+    sidecars,
+    time_of,
+    write_blob,
+)
+from audiostore.stores.local.trash import Slot, Trash
+from audiostore.stores.local.unfinished import Unfinished
+from audiostore.stores.local.workspace import Workspace
+
+
+class Names:
+    """The names of the live objects of a store."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        workspace: Workspace,
+        settings: SettingsFile,
+        trash: Trash,
+        unfinished: Unfinished,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._root = root
+        self._workspace = workspace
+        self._settings = settings
+        self._trash = trash
+        self._unfinished = unfinished
+        self._now = now
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only writer, with all finished that others left unfinished."""
+        with self._workspace.locked():
+            self._unfinished.finish()
+            yield
+
+    def require_free(self, name: str, generation: int) -> BlobInfo | None:
+        """See that a name may be taken from this generation (0: of nothing); return its object.
+
+        Raises:
+            PreconditionFailedError: it is of another generation, or of no object of ours.
+            HeldError: it may not be taken.
+        """
+        path = object_path(self._root, name)
+        try:
+            present = stat_object(self._root, name)
+        except BlobNotFoundError:
+            present = None
+        found = present.generation if present else 0
+        if found != generation:
+            raise PreconditionFailedError(
+                f"{path.as_uri()} has generation {found}, not {generation} (0: does not exist)"
+            )
+        if present is None:
+            if os.path.lexists(path):
+                raise PreconditionFailedError(
+                    f"{path} exists, but is no object of this store: move it away"
+                )
+            return None
+        if present.temporary_hold:
+            raise HeldError(
+                f"{path.as_uri()} is under a hold, and was left as it is: release it first"
+            )
+        retention_s = self._settings.read().retention_s
+        until = present.created_at + timedelta(seconds=retention_s)
+        if retention_s and self._now() < until:
+            raise HeldError(
+                f"{path.as_uri()} was left as it is: this store keeps everything for at least "
+                f"{retention_s} seconds, so this until {until:%Y-%m-%d %H:%M:%S %Z}"
+            )
+        return present
+
+    def commit(
+        self,
+        spec: BlobSpec,
+        data: Temporary,
+        content: Content,
+        if_generation_match: int,
+        storage_class: str,
+    ) -> BlobInfo:
+        """Make a file, which was written to its end, the object of a name."""
+        data.sync()
+        with self.locked(), self._workspace.temporary() as metadata:
+            present = self.require_free(spec.name, if_generation_match)
+            # Taken under the lock, generations grow in the order of publication.
+            generation = self._next_generation(spec.name, present)
+            info = BlobInfo(
+                name=spec.name,
+                size_bytes=content.size_bytes,
+                content_type=spec.content_type,
+                crc32c=content.crc32c,
+                generation=generation,
+                metageneration=1,
+                storage_class=storage_class,
+                created_at=time_of(generation),
+                md5_hash=content.md5_hash,
+                metadata=dict(spec.metadata),
+                cache_control=spec.cache_control,
+                content_disposition=spec.content_disposition,
+                custom_time=spec.custom_time,
+            )
+            data.set_generation(generation)
+            data.sync()
+            write_blob(metadata, info)
+            path = object_path(self._root, spec.name)
+            if present:
+                with self._taking(spec.name, present):
+                    _put_beside(path, metadata, generation)
+                    data.path.rename(path)
+                    sync_folder(path.parent)
+            else:
+                _publish(path, data, metadata, generation)
+        return info
+
+    def delete(self, blob: BlobInfo) -> None:
+        """Take an object's name (see `ObjectStore.delete`)."""
+        path = object_path(self._root, blob.name)
+        with self.locked():
+            present = stat_object(self._root, blob.name)
+            self.require_free(blob.name, blob.generation)
+            with self._taking(blob.name, present):
+                path.unlink()
+                sync_folder(path.parent)
+
+    def restore(self, deleted: DeletedBlob, if_generation_match: int) -> BlobInfo:
+        """Give a name back (see `ObjectStore.restore`)."""
+        name = deleted.blob.name
+        path = object_path(self._root, name)
+        with self.locked(), self._workspace.temporary() as metadata:
+            slot, found = self._trash.find(deleted, self._now())
+            present = self.require_free(name, if_generation_match)
+            generation = self._next_generation(name, present)
+            info = replace(
+                found.blob,
+                generation=generation,
+                metageneration=1,
+                created_at=time_of(generation),
+                class_changed_at=None,
+            )
+            write_blob(metadata, info)
+            with self._taking(name, present, restoring=slot):
+                make_folder(path.parent)
+                _put_beside(path, metadata, generation)
+                set_generation(slot.data, generation)
+                if present:
+                    slot.data.rename(path)
+                else:
+                    os.link(slot.data, path)
+                sync_folder(path.parent)
+        return info
+
+    def purge(self, deleted: DeletedBlob) -> None:
+        """Empty a place in the trash (see `ObjectStore.purge`)."""
+        with self.locked():
+            slot, _ = self._trash.find(deleted, self._now())
+            with self._unfinished.noted(slot.name, [slot]):
+                slot.data.unlink()
+
+    def redescribe(self, blob: BlobInfo, change: Callable[[BlobInfo], BlobInfo]) -> BlobInfo:
+        """Change what an object says of itself (see `ObjectStore.update`)."""
+        path = object_path(self._root, blob.name)
+        with self.locked():
+            present = stat_object(self._root, blob.name)
+            if (present.generation, present.metageneration) != (
+                blob.generation,
+                blob.metageneration,
+            ):
+                raise PreconditionFailedError(f"{path.as_uri()} was changed meanwhile")
+            info = change(present)
+            with self._workspace.temporary() as metadata:
+                write_blob(metadata, info)
+                _put_beside(path, metadata, info.generation)
+        return info
+
+    @contextmanager
+    def _taking(
+        self, name: str, present: BlobInfo | None, *, restoring: Slot | None = None
+    ) -> Iterator[None]:
+        """Let a step take a name: what has it goes to the trash, if the store keeps one.
+
+        Args:
+            name: the name.
+            present: the live object, if there is one.
+            restoring: the place in the trash of what is to have the name.
+        """
+        now = self._now()
+        keep_s = self._settings.read().soft_delete_s
+        slots = [restoring] if restoring else []
+        kept: DeletedBlob | None = None
+        if present and keep_s:
+            kept = DeletedBlob(present, now, now + timedelta(seconds=keep_s))
+            slots.append(self._trash.slot(kept))
+        with self._unfinished.noted(name, slots):
+            if kept:
+                with self._workspace.temporary() as file:
+                    self._trash.keep(kept, file)
+            yield
+        self._trash.expire(now)
+
+    def _next_generation(self, name: str, present: BlobInfo | None) -> int:
+        """Return a generation that is new, in the trash as well, whatever the clock says."""
+        generation = generation_for(self._now())
+        if present:
+            generation = max(generation, present.generation + 1)
+        while self._trash.holds(name, generation):
+            generation += 1
+        return generation
+
+
+def _put_beside(path: Path, metadata: Temporary, generation: int) -> None:
+    metadata.path.rename(sidecar_path(path, generation))
+    sync_folder(path.parent)
+
+
+def _publish(path: Path, data: Temporary, metadata: Temporary, generation: int) -> None:
+    """Make an object visible under a name that is free."""
+    make_folder(path.parent)
+    outdated = [file for file in sidecars(path) if file != sidecar_path(path, generation)]
+    _put_beside(path, metadata, generation)
+    os.link(data.path, path)
+    sync_folder(path.parent)
+    for file in outdated:
+        file.unlink()

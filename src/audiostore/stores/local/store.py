@@ -1,0 +1,315 @@
+"""The directory store itself, put together from its parts."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from audiostore.errors import (
+    BlobNotFoundError,
+    IntegrityError,
+    PreconditionFailedError,
+    UnsupportedByStoreError,
+)
+from audiostore.model import BlobInfo, DeletedBlob, changed
+from audiostore.source import Source
+from audiostore.store import (
+    BlobReader,
+    BlobSpec,
+    Finding,
+    StorageClass,
+    StoreSettings,
+    Stray,
+    TransferListener,
+    spec_of,
+)
+from audiostore.stores.local import doctor, strays
+from audiostore.stores.local.files import FileReader, Temporary
+from audiostore.stores.local.names import Names
+from audiostore.stores.local.objects import (
+    folder_of,
+    object_path,
+    open_object,
+    stat_object,
+    walk,
+)
+from audiostore.stores.local.settings import SettingsFile, with_changes
+from audiostore.stores.local.trash import Trash
+from audiostore.stores.local.unfinished import Unfinished
+from audiostore.stores.local.workspace import Workspace
+
+_MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class LocalStore:
+    """Objects as files below `root`, which is made when the first one is stored.
+
+    Safe to use from many threads and processes. Needs a file system with hard links, advisory
+    locks and modification times in microseconds.
+    """
+
+    def __init__(
+        self, root: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._root = root.absolute()
+        self._now = now
+        self._workspace = Workspace(self._root, now)
+        folder = self._workspace.folder
+        self._settings = SettingsFile(folder / "settings.json", str(self._root))
+        self._trash = Trash(self._root, folder / "trash")
+        self._unfinished = Unfinished(
+            self._root, folder / "deleting", self._trash, self._workspace.temporary
+        )
+        self._names = Names(
+            self._root,
+            workspace=self._workspace,
+            settings=self._settings,
+            trash=self._trash,
+            unfinished=self._unfinished,
+            now=now,
+        )
+
+    @property
+    def url(self) -> str:
+        """``file:///directory``."""
+        return self._root.as_uri()
+
+    def uri(self, name: str) -> str:
+        """Return the ``file://`` URI of an object."""
+        return object_path(self._root, name).as_uri()
+
+    def put(
+        self,
+        spec: BlobSpec,
+        source: Source,
+        *,
+        if_generation_match: int = 0,
+        on_transfer: TransferListener | None = None,
+    ) -> BlobInfo:
+        """Write an object (see `ObjectStore.put`)."""
+        self._names.require_free(spec.name, if_generation_match)
+        with closing(source.open()) as reader, self._new_file(spec.name) as data:
+            content = data.fill(reader.read, on_transfer)
+            return self._names.commit(spec, data, content, if_generation_match, "STANDARD")
+
+    def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
+        """Read an object (see `ObjectStore.open`), even should it be deleted meanwhile."""
+        descriptor, info = open_object(self._root, blob.name)
+        if info.generation != blob.generation:
+            os.close(descriptor)
+            raise self._no_generation(blob)
+        end = info.size_bytes if stop is None else min(stop, info.size_bytes)
+        return FileReader(descriptor, start, end)
+
+    def stat(self, name: str) -> BlobInfo:
+        """Return the object's description."""
+        return stat_object(self._root, name)
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+        """Yield the objects under a prefix in the order of their names' bytes.
+
+        Memory: the names in the folders on the way, not the objects.
+        """
+        self._finish()
+        folder = folder_of(prefix)
+        if folder is None:
+            return
+        for name in walk(self._root, folder, prefix, start_after):
+            with suppress(BlobNotFoundError):
+                yield self.stat(name)
+
+    def update(
+        self,
+        blob: BlobInfo,
+        metadata: Mapping[str, str | None],
+        *,
+        content_type: str | None = None,
+        temporary_hold: bool | None = None,
+        custom_time: datetime | None = None,
+    ) -> BlobInfo:
+        """Change what an object says of itself (see `ObjectStore.update`)."""
+        return self._names.redescribe(
+            blob,
+            lambda present: changed(
+                present,
+                metadata,
+                content_type=content_type,
+                temporary_hold=temporary_hold,
+                custom_time=custom_time,
+            ),
+        )
+
+    def copy(
+        self,
+        source: BlobInfo,
+        target: str,
+        *,
+        if_generation_match: int = 0,
+        storage_class: StorageClass | None = None,
+    ) -> BlobInfo:
+        """Copy an object (see `ObjectStore.copy`).
+
+        Raises:
+            IntegrityError: the source is damaged; nothing was committed.
+        """
+        descriptor, present = open_object(self._root, source.name)
+        with (
+            closing(FileReader(descriptor, 0, present.size_bytes)) as reader,
+            self._new_file(target) as data,
+        ):
+            if present.generation != source.generation:
+                raise self._no_generation(source)
+            self._names.require_free(target, if_generation_match)
+            content = data.fill(reader.read, None)
+            if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
+                raise IntegrityError(f"{self.uri(source.name)} is damaged: it was not copied")
+            return self._names.commit(
+                spec_of(present, target),
+                data,
+                content,
+                if_generation_match,
+                storage_class or present.storage_class,
+            )
+
+    def delete(self, blob: BlobInfo) -> None:
+        """Delete an object (see `ObjectStore.delete`)."""
+        self._names.delete(blob)
+
+    def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
+        """Yield what can be restored (see `ObjectStore.list_deleted`).
+
+        Memory: the names in the folders on the way, not the objects.
+        """
+        now = self._now()
+        if self._unfinished.is_any() or self._trash.has_expired(now):
+            with _unless_read_only():
+                more = True
+                while more:
+                    with self._names.locked():
+                        more = self._trash.expire(now)
+        yield from self._trash.entries(prefix, now)
+
+    def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
+        """Make a deleted generation live again (see `ObjectStore.restore`)."""
+        return self._names.restore(deleted, if_generation_match)
+
+    def purge(self, deleted: DeletedBlob) -> None:
+        """Let a deleted generation go for good (see `ObjectStore.purge`)."""
+        self._names.purge(deleted)
+
+    def settings(self) -> StoreSettings:
+        """Return what the store does of itself.
+
+        Raises:
+            ConfigurationError: their file is damaged.
+        """
+        return self._settings.read()
+
+    def change_settings(
+        self,
+        present: StoreSettings,
+        *,
+        lifecycle_rules: tuple[Mapping[str, object], ...] | None = None,
+        soft_delete_s: int | None = None,
+        retention_s: int | None = None,
+    ) -> StoreSettings:
+        """Change settings of the store (see `BucketAdmin.change_settings`)."""
+        with self._names.locked(), self._workspace.temporary() as file:
+            found = self._settings.read()
+            if found.metageneration != present.metageneration:
+                raise PreconditionFailedError(
+                    f"the settings of {self.url} were changed meanwhile: look at them again"
+                )
+            settings = with_changes(
+                found,
+                lifecycle_rules=lifecycle_rules,
+                soft_delete_s=soft_delete_s,
+                retention_s=retention_s,
+            )
+            self._settings.write(settings, file)
+        return settings
+
+    def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
+        """Note another storage class (see `BucketAdmin.reclass`)."""
+        return self._names.redescribe(
+            blob,
+            lambda present: replace(
+                changed(present, {}), storage_class=storage_class, class_changed_at=self._now()
+            ),
+        )
+
+    def strays(self, prefix: str) -> Iterator[Stray]:
+        """Yield what is no object (see `BucketAdmin.strays`)."""
+        self._finish()
+        yield from strays.strays(self._root, prefix, self._workspace.folder.name)
+
+    def remove_stray(self, stray: Stray) -> None:
+        """Remove a leftover (see `BucketAdmin.remove_stray`)."""
+        with self._names.locked():
+            strays.remove(self._root, stray)
+
+    def granted(self, permissions: Sequence[str]) -> frozenset[str]:
+        """Return which permissions the directory gives (see `doctor.granted`)."""
+        return doctor.granted(self._root, permissions)
+
+    def signed_url(
+        self,
+        blob: BlobInfo,
+        *,
+        expires_s: int,
+        download_as: str | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
+        """Refuse: nobody elsewhere can reach a directory.
+
+        Raises:
+            UnsupportedByStoreError: always.
+        """
+        del expires_s, download_as, method
+        raise UnsupportedByStoreError(
+            f"{self.uri(blob.name)} has no URL that others could open, as it is in a directory: "
+            f"copy the asset to a bucket and sign it there, or serve {self._root} with a web "
+            "server of your own"
+        )
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Try what storing needs (see `doctor.diagnose`)."""
+        return doctor.diagnose(
+            self._root, self._names.locked, self._workspace.temporary, self._settings, self._trash
+        )
+
+    def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    def _finish(self) -> None:
+        """Finish what was killed, as whoever comes next does."""
+        if self._unfinished.is_any():
+            with _unless_read_only(), self._names.locked():
+                pass
+
+    @contextmanager
+    def _new_file(self, name: str) -> Iterator[Temporary]:
+        """Yield a file for the bytes of an object that is to be stored."""
+        try:
+            with self._workspace.temporary() as data:
+                yield data
+        except OSError as error:
+            error.add_note(f"while storing {self.uri(name)}")
+            raise
+
+    def _no_generation(self, blob: BlobInfo) -> BlobNotFoundError:
+        return BlobNotFoundError(f"no {self.uri(blob.name)} of generation {blob.generation}")
+
+
+@contextmanager
+def _unless_read_only() -> Iterator[None]:
+    """Do without, where this reader may not write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _MAY_NOT_WRITE:
+            raise

@@ -1,0 +1,65 @@
+"""The hidden folder of a store: the lock that writers hold, the files that they are writing."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from audiostore.log import logger
+from audiostore.stores.local.files import Temporary, make_folder
+
+_ABANDONED_AFTER_S = 3600.0
+
+
+class Workspace:
+    """``.audiostore`` below the root; made when it is first needed."""
+
+    def __init__(self, root: Path, now: Callable[[], datetime]) -> None:
+        self.folder = root / ".audiostore"
+        self._now = now
+        self._swept = False
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock that keeps all other writers, of any process, waiting."""
+        make_folder(self.folder)
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def temporary(self) -> Iterator[Temporary]:
+        """Yield a new file to write; it is deleted at the end, unless it was renamed."""
+        folder = self.folder / "tmp"
+        make_folder(folder)
+        self._sweep(folder)
+        path = folder / os.urandom(16).hex()
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with ExitStack() as stack:
+            descriptor = os.open(path, flags, 0o666)
+            stack.callback(path.unlink, missing_ok=True)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # a sign of life, see _sweep
+            yield Temporary(path, descriptor)
+
+    def _sweep(self, folder: Path) -> None:
+        """Delete the temporary files of writers that were killed."""
+        if self._swept:
+            return
+        self._swept = True
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError, BlockingIOError):
+                if self._now().timestamp() - path.stat().st_ctime < _ABANDONED_AFTER_S:
+                    continue
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                    logger.debug("removed the abandoned temporary file %s", path)
+                finally:
+                    os.close(descriptor)
