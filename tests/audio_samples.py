@@ -38,6 +38,7 @@ def _sound(seconds: float, rate: int) -> av.AudioFrame:
     samples = (wave * 32000).astype(np.int16).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
     frame.sample_rate = rate
+    frame.pts, frame.time_base = 0, Fraction(1, rate)
     return frame
 
 
@@ -161,6 +162,22 @@ def of_unknown_sizes(data: bytes) -> bytes:
     unknown = b"\x01" + b"\xff" * 7
     cut = [part[9 - part[0].bit_length() :] for part in parts[1:]]
     return parts[0] + b"".join(b"\x1f\x43\xb6\x75" + unknown + part for part in cut)
+
+
+def adif() -> bytes:
+    """Return the sample "aac" without its frames' headers, behind one header for all of it."""
+    # ISO/IEC 14496-3, 1.A.2 and 4.4.1.1: each field's value, and how many bits it has.
+    header = [(0, 3), (1, 1), (96_000, 23), (0, 4)]  # of variable rate; one programme
+    programme = [(0, 4), (1, 2), (3, 4), (1, 4), (0, 4), (0, 4), (0, 2), (0, 3), (0, 4)]
+    front = [(0, 3), (0, 1), (0, 4)]  # no mix-downs; a single channel
+    bits = "".join(f"{value:0{count}b}" for value, count in header + programme + front)
+    bits += "0" * (-len(bits) % 8) + "0" * 8  # no comment
+    data, at, blocks = sample("aac"), 0, []
+    while at < len(data):
+        size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        blocks.append(data[at + 7 : at + size])
+        at += size
+    return b"ADIF" + int(bits, 2).to_bytes(len(bits) // 8, "big") + b"".join(blocks)
 
 
 def _example(suffix: str) -> bytes:

@@ -39,6 +39,9 @@ A file is what its bytes say. Where its name says something else, it is refused 
 """
 
 CUTS = """
+AAC in the old ADIF form is recognised, but FFmpeg cannot look into it: it is stored only with
+`check="none"`.
+
 ## What is found of a file that was cut short
 
 Each sample is cut to 10, 50, 90 and 99 % of its bytes.
@@ -74,7 +77,7 @@ def look(name: str, percent: int, examiner: Examiner, folder: Path) -> str:
 
 def cuts() -> dict[str, list[str]]:
     """Return, for each sample, what tells of each cut."""
-    with tempfile.TemporaryDirectory() as folder, Examiner(timeout_s=60) as examiner:
+    with tempfile.TemporaryDirectory() as folder, Examiner(cpu_s=60) as examiner:
         return {
             name: [look(name, percent, examiner, Path(folder)) for percent in PERCENTS]
             for name in AUDIO

@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from audiostore.errors import InvalidImageError
+from audiostore.image_structure import check_image_structure, png_chunks
 from audiostore.media import ImageInfo
 
 MAX_IMAGE_BYTES: Final = 20_000_000
@@ -66,7 +67,7 @@ _OTHERS = (
 
 
 def identify_image(data: bytes) -> ImageInfo:
-    """Say what an image is, by its header and its last bytes; no pixel is decoded.
+    """Say what an image is, by its header and its structure; no pixel is decoded.
 
     Raises:
         InvalidImageError: no JPEG, PNG or WebP image, cut short, or over `MAX_IMAGE_BYTES` or
@@ -87,8 +88,6 @@ def check_image(data: bytes) -> ImageInfo:
         # libjpeg then reads every coefficient, and keeps an eighth of the pixels of each side.
         image.draft(image.mode, (1, 1))
         _load(image)
-    if info.format_name == "PNG":
-        _verify(PngImageFile(BytesIO(data)))
     return info
 
 
@@ -146,6 +145,7 @@ def _open(data: bytes) -> ImageFile:
         )
     name = _name(data)
     if name == "WebP":  # its decoder takes memory for all pixels when it opens
+        check_image_structure(name, data)  # and does not say what is wrong with a cut one
         _check_pixels(name, *_webp_size(data))
     try:
         image = _DECODERS[name](BytesIO(data))
@@ -204,27 +204,22 @@ def _check_pixels(name: str, width: int, height: int) -> None:
 
 def _describe(image: ImageFile, data: bytes) -> ImageInfo:
     name = _name(data)
-    _check_end(name, data)
+    check_image_structure(name, data)
     width, height = image.size
-    if _orientation(image) >= 5:  # 5 to 8 turn the image by a quarter
+    if _orientation(image, data) >= 5:  # 5 to 8 turn the image by a quarter
         width, height = height, width
     return ImageInfo(name, _CONTENT_TYPES[name], width, height, len(data))
 
 
-def _check_end(name: str, data: bytes) -> None:
-    # What ends an image is looked for near the end: some writers leave padding behind it.
-    complete = {
-        "JPEG": b"\xff\xd9" in data[-4096:],  # ITU-T T.81, B.1.1.3: EOI
-        "PNG": b"IEND" in data[-4096:],  # PNG 3rd edition, 11.2.5
-        "WebP": int.from_bytes(data[4:8], "little") + 8 <= len(data),  # RFC 9649, 2.4
-    }[name]
-    if not complete:
-        raise InvalidImageError(f"the {name} image is cut short: it has no end")
-
-
-def _orientation(image: ImageFile) -> int:
+def _orientation(image: ImageFile, data: bytes) -> int:
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
+        if isinstance(image, PngImageFile):
+            # Its EXIF may stand behind the pixels: Pillow would decode them to get there.
+            exif = Image.Exif()
+            exif.load(b"".join(body for kind, body in png_chunks(data) if kind == b"eXIf"))
+        else:
+            exif = image.getexif()
+        found = exif.get(_ORIENTATION, 1)
     except _BROKEN:
         return 1  # EXIF that cannot be read turns nothing
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
@@ -244,14 +239,6 @@ def _load(image: ImageFile) -> None:
     except _BROKEN as error:
         name = "WebP" if isinstance(image, WebPImageFile) else image.format
         raise InvalidImageError(f"the {name} image is broken: {_words(error)}") from error
-
-
-def _verify(image: PngImageFile) -> None:
-    # Decoding leaves the checksums of a PNG's chunks aside.
-    try:
-        image.verify()
-    except _BROKEN as error:
-        raise InvalidImageError(f"the PNG image is broken: {_words(error)}") from error
 
 
 def _words(error: BaseException) -> str:

@@ -3,8 +3,10 @@
 FFmpeg's libraries are C, and a file of unknown origin is what the next exploit looks like: within
 a megabyte it can ask for gigabytes of memory or minutes of time. So a child process looks at it,
 which is handed one open file and no path, and which the kernel allows little more memory than it
-starts with, no further open file or socket, and a few seconds. What it answers is JSON, so that a
-child that was taken over cannot reach further either. If it dies, the file is to blame.
+starts with, no further open file or socket, and a few seconds of computing. What it answers is
+JSON, so that a child that was taken over cannot reach further either. If it dies, the file is to
+blame. If it only gets no turn, on a busy machine or from a slow disk, the file is not: the kernel
+counts the time that it computes, not the time that passes.
 
 `Examiner` keeps one child for many files: starting one takes 0.1 to 0.2 s, asking it about a
 file a fraction of a millisecond more than looking at the file here. `probe_apart` uses one for
@@ -16,6 +18,7 @@ import errno
 import json
 import os
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -32,13 +35,15 @@ from audiostore.errors import UnplayableAudioError
 from audiostore.media import Artwork, AudioInfo, Chapter, DecodedInfo, ImageInfo
 from audiostore.source import open_regular
 
-PROBE_TIMEOUT_S: Final = 2.0
+PROBE_CPU_S: Final = 2.0
 PROBE_MEMORY_BYTES: Final = 128 << 20
 """What a child may take beyond what it has after its imports (resident then: some 60 MB)."""
-DECODE_TIMEOUT_S: Final = 600.0
+DECODE_CPU_S: Final = 600.0
 DECODE_MEMORY_BYTES: Final = 256 << 20
 
 _START_TIMEOUT_S = 60.0
+_PATIENCE = 10
+"""How much longer, by the clock, a child may take than it may compute, beside a minute."""
 _PREFIX = struct.Struct("<II")
 """How many bytes of JSON follow, and how many of artwork behind them."""
 _MAX_JSON_BYTES = 64 << 20
@@ -52,9 +57,10 @@ def probe_apart(path: Path, format_name: str) -> AudioInfo:
     Thread-safe: one file at a time. The first call starts the child; it ends with this process.
 
     Raises:
-        UnplayableAudioError: also for a file that takes too long or too much memory, or that
+        UnplayableAudioError: also for a file that takes too much computing or memory, or that
             brings the child down.
         SourceNotFoundError, InvalidSourceError, OSError: as `open_regular`.
+        TimeoutError: no answer for long, though little was computed.
     """
     return _shared().probe(path, format_name)
 
@@ -63,7 +69,7 @@ def decode_audio(
     path: Path,
     format_name: str,
     *,
-    timeout_s: float = DECODE_TIMEOUT_S,
+    cpu_s: float = DECODE_CPU_S,
     memory_bytes: int = DECODE_MEMORY_BYTES,
 ) -> DecodedInfo:
     """Decode an audio file from its first frame to its last, in a child process.
@@ -71,15 +77,16 @@ def decode_audio(
     Args:
         path: the file.
         format_name: what our recognition found it to be.
-        timeout_s: by the clock; the child is then killed.
+        cpu_s: how long the child may compute; the kernel then ends it.
         memory_bytes: what the child may take beyond what it starts with.
 
     Raises:
         UnplayableAudioError: frames that do not decode, sound that is missing, another duration
-            than the file states (each with the second where), too much time or memory.
+            than the file states (each with the second where), too much computing or memory.
         SourceNotFoundError, InvalidSourceError, OSError: as `open_regular`.
+        TimeoutError: no answer for long, though little was computed.
     """
-    with Examiner(timeout_s=timeout_s, memory_bytes=memory_bytes) as examiner:
+    with Examiner(cpu_s=cpu_s, memory_bytes=memory_bytes) as examiner:
         return examiner.decode(path, format_name)
 
 
@@ -87,12 +94,23 @@ class Examiner:
     """One child process that looks at one file after the other, and is replaced when it dies.
 
     Thread-safe; a context manager. After a fork, the copy starts a child of its own.
+
+    Args:
+        cpu_s: how long the child may compute for a file.
+        memory_bytes: what it may take beyond what it starts with.
+        timeout_s: by the clock; the child is then killed. None: a minute more than ten times
+            `cpu_s`, so that none but a child that hangs gets there.
     """
 
     def __init__(
-        self, *, timeout_s: float = PROBE_TIMEOUT_S, memory_bytes: int = PROBE_MEMORY_BYTES
+        self,
+        *,
+        cpu_s: float = PROBE_CPU_S,
+        memory_bytes: int = PROBE_MEMORY_BYTES,
+        timeout_s: float | None = None,
     ) -> None:
-        self._timeout_s = timeout_s
+        self._cpu_s = cpu_s
+        self._timeout_s = 60 + _PATIENCE * cpu_s if timeout_s is None else timeout_s
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._child: _Child | None = None
@@ -133,7 +151,18 @@ class Examiner:
             if self._child is None:
                 self._child = _Child(self._memory_bytes)
             try:
-                answer, artwork = self._child.ask(what, format_name, descriptor, self._timeout_s)
+                answer, artwork = self._child.ask(
+                    what, format_name, descriptor, self._cpu_s, self._timeout_s
+                )
+            except TimeoutError as error:
+                self._child.end()
+                self._child = None
+                raise TimeoutError(
+                    errno.ETIMEDOUT,
+                    f"looking into it gave no answer for {self._timeout_s:g} s: the disk is too "
+                    "slow, or the machine too busy; try again later",
+                    str(path),
+                ) from error
             except BaseException:
                 self._child.end()
                 self._child = None
@@ -181,20 +210,16 @@ class _Child:
         return self._owner == os.getpid() and self._process.poll() is None
 
     def ask(
-        self, what: str, format_name: str, descriptor: int, timeout_s: float
+        self, what: str, format_name: str, descriptor: int, cpu_s: float, timeout_s: float
     ) -> tuple[dict[str, Any], bytes]:
         deadline = time.monotonic() + timeout_s
-        request = json.dumps({"do": what, "format": format_name, "timeout_s": timeout_s})
+        request = json.dumps({"do": what, "format": format_name, "cpu_s": cpu_s})
         self._socket.settimeout(timeout_s)
         try:
             socket.send_fds(self._socket, [request.encode()], [descriptor])
             return self._receive(deadline)
-        except TimeoutError as error:
-            raise UnplayableAudioError(
-                f"looking into it took longer than {timeout_s:g} s: it was given up"
-            ) from error
         except (_ChildGoneError, ConnectionError) as error:
-            raise UnplayableAudioError(f"it {self._obituary()} what reads it") from error
+            raise UnplayableAudioError(self._obituary(cpu_s)) from error
 
     def end(self) -> None:
         self._socket.close()
@@ -202,12 +227,16 @@ class _Child:
             self._process.kill()
             self._process.wait()
 
-    def _obituary(self) -> str:
+    def _obituary(self, cpu_s: float) -> str:
         try:
             status = self._process.wait(1.0)
         except subprocess.TimeoutExpired:
-            return "confuses"
-        return f"crashes (signal {-status})" if status < 0 else "stops"
+            return "it confuses what reads it"
+        if status == -signal.SIGPROF:
+            return f"looking into it took more than {cpu_s:g} s of computing: it was given up"
+        if status < 0:
+            return f"it crashes (signal {-status}) what reads it"
+        return "it stops what reads it"
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], bytes]:
         json_bytes, artwork_bytes = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
@@ -287,6 +316,9 @@ def serve(descriptor: int) -> NoReturn:
     from audiostore import probe  # noqa: PLC0415 - FFmpeg is loaded in the child alone
 
     channel = socket.socket(fileno=descriptor)
+    # Ends this process when it has computed for too long, even if nobody is there to kill it.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
     _warm_up()
     _limit(int(sys.argv[1]), channel)
     _answer(channel, {}, b"")
@@ -295,7 +327,7 @@ def serve(descriptor: int) -> NoReturn:
         if not request or not descriptors:
             os._exit(0)
         asked = json.loads(request)
-        _limit_cpu(asked["timeout_s"])
+        signal.setitimer(signal.ITIMER_PROF, asked["cpu_s"])
         answer: dict[str, object]
         artwork = b""
         with os.fdopen(descriptors[0], "rb", 0) as stream:
@@ -318,6 +350,7 @@ def serve(descriptor: int) -> NoReturn:
 
 def _answer(channel: socket.socket, answer: Mapping[str, object], artwork: bytes) -> None:
     text = json.dumps(answer).encode()
+    signal.setitimer(signal.ITIMER_PROF, 0)  # what comes now must not be laid on the next file
     channel.sendall(_PREFIX.pack(len(text), len(artwork)) + text)
     channel.sendall(artwork)
 
@@ -355,12 +388,3 @@ def _limit(memory_bytes: int, channel: socket.socket) -> None:
     lowest = os.dup(channel.fileno())
     os.close(lowest)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, lowest + 1))
-
-
-def _limit_cpu(timeout_s: float) -> None:
-    # If the parent dies while we loop, nobody kills us but the kernel.
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    used_s = usage.ru_utime + usage.ru_stime
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used_s + timeout_s) + 2, hard))

@@ -140,7 +140,7 @@ def take_image(path: PathLike, intake: Intake) -> Item:
 
     Raises:
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
-        InvalidImageError: it does not decode, or is too large.
+        InvalidImageError: it is cut short, too large, or, by a full check, does not decode.
         OSError: it cannot be read.
     """
 
@@ -191,7 +191,9 @@ def _artwork_source(data: bytes, as_it_is: Source, intake: Intake) -> Source:
     """Return what to store of an image: as it is, or scaled down."""
     from audiostore import artwork  # noqa: PLC0415  (Pillow)
 
-    if intake.check != "none":
+    if intake.check == "quick":
+        artwork.identify_image(data)
+    elif intake.check == "full":
         artwork.check_image(data)
     if intake.thumbnail_max_px is None:
         return as_it_is

@@ -7,7 +7,7 @@ Format What tells a cut                    Which cuts do not show
 ====== =================================== ====================================================
 MP3    byte count of Xing, Info, VBRI;     between two frames, without such a count; a missing
        a last frame that is not whole      beginning
-AAC    a last frame that is not whole      between two frames; ADIF: any
+AAC    a last frame that is not whole      between two frames (ADIF is refused)
 WAV    sizes of RIFF, RF64, BW64, data     of a pipe's output (sizes 0 or 0xFFFFFFFF): any
 AIFF   sizes of FORM and SSND              of a pipe's output: any
 CAF    sizes of all chunks                 within sound of size -1 ("to the end"): any

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageCms
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from audiostore.artwork import MAX_IMAGE_BYTES, check_image, identify_image, scale_image
 from audiostore.errors import InvalidImageError
+from audiostore.image_structure import check_image_structure
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COVERS = {
@@ -62,12 +67,93 @@ def test_a_cut_image_is_refused(kind: str, percent: int) -> None:
             look(data[: len(data) * percent // 100])
 
 
-def test_a_corrupt_png_is_refused_by_the_check_that_decodes() -> None:
+EMPTY_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"
+
+
+def with_small_jpeg_inside(*, progressive: bool = False) -> bytes:
+    """A JPEG whose EXIF holds a smaller one, with an end of its own."""
+    small = EMPTY_EXIF + picture("JPEG", (32, 32))
+    return picture("JPEG", (32, 32), quality=10, exif=small, progressive=progressive)
+
+
+ENDINGS = {
+    "JPEG": picture("JPEG", (200, 200)),
+    "JPEG in scans": picture("JPEG", (200, 200), progressive=True),
+    "JPEG with another inside": with_small_jpeg_inside(),
+    "JPEG in scans with another inside": with_small_jpeg_inside(progressive=True),
+    "JPEG with restarts": picture("JPEG", (200, 200), restart_marker_rows=1),
+    "PNG": picture("PNG", (200, 200)),
+    "WebP": picture("WEBP", (200, 200)),
+    "WebP without loss": picture("WEBP", (200, 200), lossless=True),
+    "WebP with EXIF": picture("WEBP", (200, 200), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_an_image_is_whole_up_to_its_end_and_no_sooner(name: str) -> None:
+    data = ENDINGS[name]
+    kind = name.partition(" ")[0]
+    for whole in (data, data + bytes(5000)):
+        check_image_structure(kind, whole)
+        assert identify_image(whole) == check_image(whole)
+    for size in range(16, len(data)):
+        with pytest.raises(InvalidImageError, match="cut short"):
+            check_image_structure(kind, data[:size])
+
+
+def test_a_png_with_a_wrong_bit_is_refused_by_its_checksum() -> None:
     data = bytearray(picture("PNG", (200, 200)))
-    at = data.index(b"IDAT")
-    data[at + 10 : at + 30] = bytes(20)
+    data[data.index(b"IDAT") + 10] ^= 1
+    for look in (identify_image, check_image):
+        with pytest.raises(InvalidImageError, match="'IDAT' has wrong bits"):
+            look(bytes(data))
+
+
+def test_pixels_that_do_not_decode_are_found_by_the_check_that_decodes() -> None:
+    data = png_of(200, 200)  # too few of them, and no wrong bit
+    assert identify_image(data).width == 200
     with pytest.raises(InvalidImageError, match="broken"):
-        check_image(bytes(data))
+        check_image(data)
+
+
+def test_no_pixel_is_decoded_to_say_what_an_image_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(image: ImageFile) -> None:
+        raise AssertionError(f"{image.format} was decoded")
+
+    for decoder in (JpegImageFile, PngImageFile, WebPImageFile):
+        monkeypatch.setattr(decoder, "load", refuse)
+    for data in ENDINGS.values():
+        assert identify_image(data)
+
+
+def test_exif_behind_the_pixels_of_a_png_turns_it() -> None:
+    data = picture("PNG", (40, 20), exif=exif(6))
+    at = data.index(b"eXIf") - 4
+    end = at + 12 + int.from_bytes(data[at : at + 4])
+    behind = data[:at] + data[end:-12] + data[at:end] + data[-12:]
+    for whole in (data, behind):
+        info = identify_image(whole)
+        assert (info.width, info.height) == (20, 40)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("JPEG", b"\xff\xd8" + b"\xff\x01" * 9_000_000),
+        ("JPEG", b"\xff\xd8" + b"\xff" * 19_000_000),
+        (
+            "PNG",
+            b"\x89PNG\r\n\x1a\n"
+            + struct.pack(">I4sI", 0, b"tEXt", zlib.crc32(b"tEXt")) * 1_500_000,
+        ),
+        ("WebP", b"RIFF" + struct.pack("<I", 16_000_004) + b"WEBP" + b"ABCD\0\0\0\0" * 2_000_000),
+    ],
+)
+def test_an_image_of_a_million_parts_is_given_up_soon(kind: str, data: bytes) -> None:
+    started = time.process_time()
+    with pytest.raises(InvalidImageError):
+        check_image_structure(kind, data)
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,28 @@ def test_a_corrupt_embedded_picture_is_a_warning(
     assert manager.upload_audio_file(path, artwork="none").warnings == ()
 
 
+def test_a_corrupt_embedded_picture_is_no_matter_where_artwork_is_given(
+    manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    path = file(tmp_path, "song.mp3", with_picture(b"no picture"))
+    result = manager.upload_audio_with_thumbnail(path, JPG)
+    assert result.thumbnail is not None
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP"])
+@pytest.mark.parametrize("percent", [10, 50, 90, 99])
+def test_given_artwork_that_was_cut_is_refused_at_once(
+    manager: AudioStorageManager, store: MemoryStore, tmp_path: Path, kind: str, percent: int
+) -> None:
+    whole = {"JPEG": JPG, "PNG": PNG, "WebP": EXAMPLES / "a-brisk-walk.webp"}[kind]
+    data = whole.read_bytes()
+    cut = file(tmp_path, f"cover{whole.suffix}", data[: len(data) * percent // 100])
+    with pytest.raises(InvalidImageError, match="cut short"):
+        manager.upload_audio_with_thumbnail(MP3, cut, check="quick")
+    assert not blobs(store)
+
+
 @pytest.mark.parametrize("path", [MP3, FLAC], ids=["jpeg", "png"])
 def test_embedded_artwork_is_scaled(
     manager: AudioStorageManager, tmp_path: Path, path: Path

@@ -4,10 +4,14 @@ import ctypes
 import io
 import json
 import os
+import resource
 import signal
+import socket
 import struct
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -266,11 +270,11 @@ def test_ten_thousand_vorbis_comments_are_taken_in_time(tmp_path: Path) -> None:
 
     (tmp_path / "few").write_bytes(flac(10_000))
     (tmp_path / "many").write_bytes(flac(90_000))
-    with Examiner(timeout_s=20) as examiner:
+    with Examiner(cpu_s=20) as examiner:
         assert len(examiner.probe(tmp_path / "few", "FLAC").tags) == MAX_TAGS
     with (
-        Examiner(timeout_s=0.5) as examiner,
-        pytest.raises(UnplayableAudioError, match=r"longer than 0\.5 s"),
+        Examiner(cpu_s=0.5) as examiner,
+        pytest.raises(UnplayableAudioError, match=r"more than 0\.5 s of computing"),
     ):
         examiner.probe(tmp_path / "many", "FLAC")
 
@@ -448,18 +452,106 @@ def test_a_tail_of_zeros_is_damage() -> None:
         decode_frames(io.BytesIO(data[: len(data) // 2] + bytes(len(data) // 2)), "MP3")
 
 
-def test_what_takes_too_long_is_given_up_and_the_next_file_is_not(tmp_path: Path) -> None:
-    song = EXAMPLES / "last-tram-home.opus"
-    long = tmp_path / "long.wav"
+def child_of(examiner: Examiner) -> subprocess.Popen[bytes]:
+    assert examiner._child is not None
+    return examiner._child._process
+
+
+def computed_s(pid: int) -> float:
+    """What a process has computed so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def hours_of_sound(path: Path, size_bytes: int = 4_000_000_000) -> Path:
     data = (EXAMPLES / "a-brisk-walk.wav").read_bytes()
     at = data.index(b"data")
-    with long.open("wb") as file:
+    with path.open("wb") as file:
         file.write(b"RIFF\xff\xff\xff\xff" + data[8 : at + 4] + b"\xff" * 4)
-        file.truncate(4_000_000_000)
-    with Examiner(timeout_s=0.3) as examiner:
-        with pytest.raises(UnplayableAudioError, match=r"longer than 0\.3 s"):
-            examiner.decode(long, "WAV")
+        file.truncate(size_bytes)
+    return path
+
+
+def test_what_takes_too_much_computing_is_given_up_and_the_next_file_is_not(
+    tmp_path: Path,
+) -> None:
+    song = EXAMPLES / "last-tram-home.opus"
+    with Examiner(cpu_s=0.3) as examiner:
         assert examiner.probe(song, "Ogg").codec == "opus"
+        before_s = computed_s(child_of(examiner).pid)
+        others = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with pytest.raises(UnplayableAudioError, match=r"more than 0\.3 s of computing"):
+            examiner.decode(hours_of_sound(tmp_path / "long.wav"), "WAV")
+        all_s = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent_s = all_s.ru_utime + all_s.ru_stime - others.ru_utime - others.ru_stime - before_s
+        assert 0.1 < spent_s < 0.6
+        assert examiner.probe(song, "Ogg").codec == "opus"
+
+
+@contextmanager
+def seldom_running(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Give a process a turn only now and then, as a busy machine does."""
+    done = threading.Event()
+
+    def share() -> None:
+        while not done.is_set():
+            process.send_signal(signal.SIGSTOP)
+            done.wait(0.05)
+            process.send_signal(signal.SIGCONT)
+            done.wait(0.005)
+
+    busy = threading.Thread(target=share)
+    busy.start()
+    try:
+        yield
+    finally:
+        done.set()
+        busy.join()
+
+
+def test_a_file_is_not_to_blame_for_a_child_that_seldom_gets_a_turn(tmp_path: Path) -> None:
+    path = hours_of_sound(tmp_path / "long.wav", 100_000_000)
+    cpu_s = 0.8
+    with Examiner(cpu_s=cpu_s) as examiner:
+        examiner.probe(path, "WAV")
+        child = child_of(examiner)
+        started = time.monotonic()
+        with seldom_running(child):
+            assert examiner.decode(path, "WAV").duration_s > 500
+        assert time.monotonic() - started > cpu_s, "it had its turn: make the file longer"
+        assert child_of(examiner) is child
+
+
+def test_what_was_computed_for_one_file_is_not_laid_on_the_next() -> None:
+    song = EXAMPLES / "last-tram-home.opus"
+    with Examiner(cpu_s=0.1) as examiner:
+        examiner.probe(song, "Ogg")
+        child = child_of(examiner)
+        before_s = computed_s(child.pid)
+        while computed_s(child.pid) - before_s < 0.3:
+            examiner.probe(song, "Ogg")
+        assert child_of(examiner) is child
+
+
+def test_a_child_that_hangs_is_given_up_in_the_end_and_the_file_not_blamed() -> None:
+    song = EXAMPLES / "last-tram-home.opus"
+    with Examiner(timeout_s=0.2) as examiner:
+        examiner.probe(song, "Ogg")
+        child_of(examiner).send_signal(signal.SIGSTOP)
+        with pytest.raises(TimeoutError, match=r"no answer for 0\.2 s.*last-tram-home"):
+            examiner.probe(song, "Ogg")
+        examiner._timeout_s = 60
+        assert examiner.probe(song, "Ogg").codec == "opus"
+
+
+def test_a_child_ends_itself_if_nobody_is_there_to_kill_it(tmp_path: Path) -> None:
+    with Examiner(cpu_s=0.2) as examiner:
+        examiner.probe(EXAMPLES / "last-tram-home.opus", "Ogg")
+        assert examiner._child is not None
+        request = json.dumps({"do": "decode", "format": "WAV", "cpu_s": 0.2}).encode()
+        with hours_of_sound(tmp_path / "long.wav").open("rb") as file:
+            socket.send_fds(examiner._child._socket, [request], [file.fileno()])
+        assert child_of(examiner).wait(60) == -signal.SIGPROF
 
 
 def test_a_child_that_dies_is_the_files_fault_and_replaced() -> None:

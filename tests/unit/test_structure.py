@@ -3,10 +3,12 @@
 import struct
 from io import BytesIO
 
+import av
 import pytest
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.formats import recognise
+from audiostore.probe import read_audio
 from audiostore.structure import check_structure
 from tests.audio_samples import (
     AUDIO,
@@ -14,6 +16,7 @@ from tests.audio_samples import (
     INFO,
     LYRICS3,
     PCM_FMT,
+    adif,
     ape,
     box,
     encode,
@@ -332,3 +335,15 @@ def test_a_size_that_is_no_longer_true_does_no_harm() -> None:
         for stream, size in ((BytesIO(b""), len(data)), (BytesIO(data), 0), (BytesIO(data), 9)):
             with pytest.raises(UnplayableAudioError):
                 check_structure(stream, recognised, size)
+
+
+def test_aac_that_ffmpeg_cannot_read_is_refused_as_that() -> None:
+    data = adif()
+    recognised = recognise(BytesIO(data))
+    assert recognised is not None
+    assert recognised.format.name == "AAC"
+    refused(data, "is AAC in the old ADIF form, which FFmpeg cannot read: convert it")
+    with pytest.raises(av.error.InvalidDataError):  # else we should take it
+        av.open(BytesIO(data))
+    with pytest.raises(UnplayableAudioError):
+        read_audio(BytesIO(data), "AAC")

@@ -162,9 +162,12 @@ def check_mp3(reader: Reader, found: Recognised) -> str | None:
 
 
 def check_adts(reader: Reader, found: Recognised) -> str | None:
-    """Look for the last whole frame. ADIF tells no lengths: any of it may be missing."""
+    """Look for the last whole frame; refuse ADIF, of which nobody can say whether it is whole."""
     if reader.at(found.offset, 4) == b"ADIF":
-        return None
+        return (
+            "is AAC in the old ADIF form, which FFmpeg cannot read: convert it to ADTS (.aac) or "
+            'MP4 (.m4a), or store it unseen (check="none")'
+        )
     return _check_tail(reader, found.offset, end_of_data(reader, found.offset), _ADTS_FRAMES)
 
 

@@ -1,0 +1,1 @@
+"""Stored audio in a real browser: what plays, for how long, and how it is fetched."""
