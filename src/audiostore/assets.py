@@ -16,6 +16,7 @@ from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
     BlobNotFoundError,
+    HeldError,
     PreconditionFailedError,
 )
 from audiostore.events import Progress
@@ -89,6 +90,7 @@ class Assets:
         *,
         id_is_new: bool,
         cache: CacheScope = "private",
+        supersedes: str | None = None,
     ) -> Outcome:
         """Store an asset; artwork that waits under its id becomes part of it.
 
@@ -99,13 +101,22 @@ class Assets:
             custom: the caller's metadata, for the audio object.
             id_is_new: the id was just made from random bits: nobody else can use it.
             cache: who may keep a copy of what is served.
+            supersedes: the id of the asset whose place it takes.
 
         Raises:
             AssetConflictError: the id holds something else.
         """
+        spec = self._spec(
+            audio_id,
+            audio,
+            "audio",
+            custom,
+            cache=cache,
+            own={} if supersedes is None else {"supersedes": supersedes},
+        )
         for attempt in range(_RACES):
             outcome = self._create(
-                audio_id, audio, thumbnail, custom, id_is_new=id_is_new, cache=cache
+                spec, audio_id, audio, thumbnail, custom, id_is_new=id_is_new, cache=cache
             )
             if outcome is not None:
                 return outcome
@@ -118,6 +129,7 @@ class Assets:
 
     def _create(
         self,
+        spec: BlobSpec,
         audio_id: str,
         audio: Item,
         thumbnail: Item | None,
@@ -127,7 +139,6 @@ class Assets:
         cache: CacheScope,
     ) -> Outcome | None:
         """Store an asset; None if another is being stored under the id at the same moment."""
-        spec = self._spec(audio_id, audio, "audio", custom, cache=cache)
         folder = [] if id_is_new else self._folder(audio_id)
         if sum(map(record.is_committed_audio, folder)) > 1:
             return None
@@ -207,11 +218,16 @@ class Assets:
         # The audio came at the same moment and may have missed this artwork.
         return Outcome(self._refer(asset, written.blob), written.blob, written.created)
 
+    def settled(self, asset: Asset) -> Asset:
+        """Have the audio object name the very generation of the artwork that is there."""
+        return self._refer(asset, asset.thumbnail) if asset.thumbnail else asset
+
     def delete(self, audio_id: str) -> None:
         """Delete an asset: the audio object first, then the rest of its folder.
 
         Raises:
             AssetNotFoundError: there is nothing under the id.
+            HeldError: it is under a hold; nothing was deleted.
         """
         for attempt in range(_RACES):
             folder = self._folder(audio_id)
@@ -288,6 +304,11 @@ class Assets:
         self, asset: Asset, folder: list[BlobInfo], thumbnail: Item, spec: BlobSpec
     ) -> Outcome:
         present = asset.thumbnail
+        if present is not None and present.temporary_hold:
+            raise HeldError(
+                f"{self._store.uri(present.name)} is under a hold: its artwork was not replaced. "
+                "Release the asset first"
+            )
         if present is not None:
             # A writer that died may not have told the audio object of its replacement.
             asset = self._refer(asset, present)

@@ -1,15 +1,18 @@
-"""The library's front door: store an asset, attach artwork, find it, fetch it, delete it."""
+"""The library's front door: what can be done with one asset."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Self
 
 from audiostore import verified
 from audiostore.assets import Assets
+from audiostore.changes import Changes
 from audiostore.cleanup import Cleanup
 from audiostore.config import parse_location, require_configured_bucket, state_directory
-from audiostore.errors import AssetNotFoundError, BlobNotFoundError
+from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
 from audiostore.events import (
     Deleted,
     Downloaded,
@@ -29,9 +32,11 @@ from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
 from audiostore.record import Asset
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
-from audiostore.store import ObjectStore
+from audiostore.serving import Links, check_expires_s, open_blob
+from audiostore.store import BucketAdmin, ObjectStore, StorageClass, Store
 from audiostore.stores.opening import open_store
-from audiostore.stores.retrying import RetryingStore
+from audiostore.stores.retrying import RetryingAdmin, RetryingStore
+from audiostore.trash import Trash
 from audiostore.unfinished import UploadIds
 from audiostore.uploads import GivenId, Upload, Uploads, result_of
 
@@ -55,7 +60,7 @@ class AudioStorageManager:
         self,
         bucket_name: str | None = None,
         *,
-        store: ObjectStore | None = None,
+        store: Store | None = None,
         project: str | None = None,
         credentials: "Credentials | None" = None,
         retry_config: RetryConfig = CONSERVATIVE_CONFIG,
@@ -82,7 +87,12 @@ class AudioStorageManager:
             store = open_store(location, credentials=credentials, project=project)
             self._ids = UploadIds(state_directory() / "ids")
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
+        self._admin = RetryingAdmin(store, retry_config, on_retry=self._tell_retry)
         self._assets = Assets(self._store, self._notify)
+        self._changes = Changes(self._store, self._assets)
+        self._links = Links()
+        self.trash = Trash(self._store, self._assets)
+        """What was deleted, and can be restored."""
         self.uploads = Uploads(self._store, self._assets, self._notify)
         """What `audiostore.bulk` stores many assets through."""
 
@@ -112,6 +122,16 @@ class AudioStorageManager:
         """Where assets are stored: ``gs://my-bucket`` or ``file:///some/dir``."""
         return self._store.url
 
+    @property
+    def store(self) -> ObjectStore:
+        """The objects that assets are made of; what fails there is tried again."""
+        return self._store
+
+    @property
+    def admin(self) -> BucketAdmin:
+        """The settings of the store."""
+        return self._admin
+
     def upload_audio_file(
         self,
         path: PathLike,
@@ -125,6 +145,8 @@ class AudioStorageManager:
         fix_extension: bool = False,
         faststart: bool = False,
         cache: CacheScope = "private",
+        supersedes: str | None = None,
+        trash_superseded: bool = False,
     ) -> StorageResult:
         """Store an audio file; as `upload_audio_with_thumbnail` without artwork.
 
@@ -141,6 +163,8 @@ class AudioStorageManager:
             fix_extension=fix_extension,
             faststart=faststart,
             cache=cache,
+            supersedes=supersedes,
+            trash_superseded=trash_superseded,
         )
 
     def upload_audio_with_thumbnail(
@@ -157,6 +181,8 @@ class AudioStorageManager:
         fix_extension: bool = False,
         faststart: bool = False,
         cache: CacheScope = "private",
+        supersedes: str | None = None,
+        trash_superseded: bool = False,
     ) -> StorageResult:
         """Store an audio file with its artwork. When this returns, all of it is stored.
 
@@ -181,8 +207,12 @@ class AudioStorageManager:
                 before all of it has come.
             cache: who may keep copies of what is served: "private" (the listener's own player), or
                 "public" (shared caches too).
+            supersedes: the id of the asset whose place it takes: a corrected track is a new asset.
+                Each of the two then names the other, in `supersedes` and `superseded_by`.
+            trash_superseded: delete that one, once the new one is stored.
 
         Raises:
+            AssetNotFoundError: there is no asset to supersede. Nothing was uploaded.
             SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
                 stored. Nothing was uploaded.
             UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
@@ -195,7 +225,16 @@ class AudioStorageManager:
         """
         ids = self._ids if audio_id is None else GivenId(require_audio_id(audio_id))
         intake = Intake(check, artwork, thumbnail_max_px, fix_extension, faststart)
-        upload = Upload(audio_path, thumbnail_path, metadata, cleanup, intake, cache)
+        upload = Upload(
+            audio_path,
+            thumbnail_path,
+            metadata,
+            cleanup,
+            intake,
+            cache,
+            supersedes,
+            trash_superseded=trash_superseded,
+        )
         return self.uploads.run(upload, ids)
 
     def upload_thumbnail_file(
@@ -243,7 +282,7 @@ class AudioStorageManager:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: there is no complete asset under it.
         """
-        return self._found(self._require(audio_id))
+        return self._found(self._changes.require(audio_id))
 
     def list(self) -> Iterator[StorageResult]:
         """Yield all complete assets in the order of their ids, page by page."""
@@ -277,26 +316,160 @@ class AudioStorageManager:
         self._notify(Downloaded(audio_id, path))
         return path
 
-    def delete(self, audio_id: str) -> None:
+    def open(self, audio_id: str, *, part: Part = "audio") -> BinaryIO:
+        """Open a part of an asset as a buffered binary file that can be read anywhere.
+
+        It stays with the generation that it found, whatever happens to the asset. Read from its
+        first byte to its last, it is compared with its checksum.
+
+        Raises:
+            AssetNotFoundError: there is no such asset, or it has no such part.
+        """
+        return open_blob(self._store, self._part(audio_id, part))
+
+    def signed_url(
+        self,
+        audio_id: str,
+        *,
+        part: Part = "audio",
+        expires_s: int = 3600,
+        download_as: str | None = None,
+    ) -> str:
+        """Return a URL by which anybody can read a part of an asset for a while.
+
+        A URL is used again, without a request, until a tenth of its life is left.
+
+        Args:
+            audio_id: the asset's id.
+            part: "audio" or "thumbnail".
+            expires_s: its life in seconds, seven days at most.
+            download_as: the file name that browsers save it under; None: they play or show it.
+
+        Raises:
+            AssetNotFoundError: there is no such asset, or it has no such part.
+            CredentialsError: these credentials cannot sign; it says what to do.
+            UnsupportedByStoreError: a directory has no URLs.
+            ValueError: `expires_s` is out of range.
+        """
+        check_expires_s(expires_s)
+        return self._links.get(
+            (audio_id, part, expires_s, download_as),
+            expires_s,
+            lambda: self._admin.signed_url(
+                self._part(audio_id, part), expires_s=expires_s, download_as=download_as
+            ),
+        )
+
+    def update_metadata(
+        self,
+        audio_id: str,
+        changes: Mapping[str, str | None],
+        *,
+        replace: bool = False,
+        if_metageneration_match: int | None = None,
+    ) -> StorageResult:
+        """Change the caller's own metadata of an asset, title, artist and album among it.
+
+        Args:
+            audio_id: the asset's id.
+            changes: keys to set; None removes one.
+            replace: remove all of the caller's other keys.
+            if_metageneration_match: refuse if the audio was changed since it had this
+                metageneration.
+
+        Raises:
+            AssetNotFoundError: there is no such asset.
+            InvalidMetadataError: not text, too large, or a key of our own. Nothing was changed.
+            AssetConflictError: it was changed meanwhile.
+        """
+        return self._found(
+            self._changes.update_metadata(
+                audio_id,
+                changes,
+                replace=replace,
+                if_metageneration_match=if_metageneration_match,
+            )
+        )
+
+    def hold(self, audio_id: str) -> StorageResult:
+        """Protect an asset: until `release`, it cannot be deleted, nor its artwork replaced.
+
+        Raises:
+            AssetNotFoundError: there is no such asset.
+        """
+        return self._found(self._changes.hold(audio_id))
+
+    def release(self, audio_id: str) -> StorageResult:
+        """Undo `hold`.
+
+        Raises:
+            AssetNotFoundError: there is no such asset.
+        """
+        return self._found(self._changes.release(audio_id))
+
+    def expire(self, audio_id: str, on: datetime) -> StorageResult:
+        """Have the store delete an asset at some time (within a day of it, on a bucket).
+
+        The store does so by a lifecycle rule on the objects' custom time (see `lifecycle`). Once
+        set, that time can be moved later, but never earlier or away.
+
+        Args:
+            audio_id: the asset's id.
+            on: when, with a time zone.
+
+        Raises:
+            AssetNotFoundError: there is no such asset.
+            ValueError: no time zone, or earlier than the time set before.
+        """
+        return self._found(self._changes.expire(audio_id, on))
+
+    def set_class(self, audio_id: str, storage_class: StorageClass) -> StorageResult:
+        """Move the audio of an asset to another storage class; its artwork stays where it is.
+
+        The audio object gets a new generation, and its time in the new class begins now.
+
+        Raises:
+            AssetNotFoundError: there is no such asset.
+            HeldError: it is under a hold.
+            ValueError: there is no such class.
+        """
+        return self._found(self._changes.set_class(audio_id, storage_class))
+
+    def delete(self, audio_id: str, *, permanent: bool = False) -> None:
         """Delete an asset: the audio object first, then the rest of its folder.
+
+        A store that keeps what is deleted gives it back for a while (see `trash`): a bucket with
+        soft delete, a directory in its trash.
+
+        Args:
+            audio_id: the asset's id.
+            permanent: let it go for good at once, where the store can: a bucket keeps it for the
+                time that its soft delete says, whatever anyone says.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: there is nothing under it.
+            HeldError: it is under a hold; nothing was deleted.
         """
         self._assets.delete(require_audio_id(audio_id))
         self._notify(Deleted(audio_id))
+        if permanent:
+            with suppress(UnsupportedByStoreError, AssetNotFoundError):  # as the docstring says
+                self.trash.purge(audio_id)
 
-    def _require(self, audio_id: str) -> Asset:
-        asset = self._assets.find(require_audio_id(audio_id))
-        if asset is None:
-            raise AssetNotFoundError(f"no asset {audio_id} in {self.url}")
-        return asset
+    def restore(self, audio_id: str) -> StorageResult:
+        """Bring a deleted asset back, complete.
+
+        Raises:
+            AssetNotFoundError: it is not in the trash, or not any more.
+            AssetConflictError: the id has been used for something else since.
+        """
+        return self._found(self.trash.restore(audio_id))
 
     def _part(self, audio_id: str, part: Part) -> BlobInfo:
         if part not in ("audio", "thumbnail"):
             raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
-        asset = self._require(audio_id)
+        asset = self._changes.require(audio_id)
         blob = asset.audio if part == "audio" else asset.thumbnail
         if blob is None:
             raise AssetNotFoundError(f"asset {audio_id} in {self.url} has no thumbnail")

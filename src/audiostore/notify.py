@@ -1,5 +1,9 @@
 """Tells the log, and whoever listens, what happened."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from audiostore.events import (
     Attached,
     CleanedUp,
@@ -14,20 +18,33 @@ from audiostore.log import logger
 
 
 class Notifier:
-    """Calls the listener, whose own failures are logged and change nothing."""
+    """Calls the listeners, whose own failures are logged and change nothing."""
 
     def __init__(self, listener: EventListener | None = None) -> None:
-        self._listener = listener
+        self._listeners: tuple[EventListener, ...] = () if listener is None else (listener,)
+        self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Tell of one event."""
         _write_log(event)
-        if self._listener is None:
-            return
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001  (the caller's code; logged)
+                logger.exception("the listener on_event failed on %s", type(event).__name__)
+
+    @contextmanager
+    def listening(self, listener: EventListener) -> Iterator[None]:
+        """Have one more listener told while the block lasts."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
         try:
-            self._listener(event)
-        except Exception:  # noqa: BLE001  (the caller's code; logged)
-            logger.exception("the listener on_event failed on %s", type(event).__name__)
+            yield
+        finally:
+            with self._lock:
+                others = list(self._listeners)
+                others.remove(listener)
+                self._listeners = tuple(others)
 
 
 def _write_log(event: Event) -> None:

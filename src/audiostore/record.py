@@ -38,15 +38,25 @@ OWN_KEYS = frozenset(
         "audio_crc32c",
         "audio_generation",
         "replaces_generation",
+        "supersedes",
+        "superseded_by",
         *FACT_KEYS,
     }
 )
 TAG_KEYS = ("title", "artist", "album")
 """Of the file's tags, what is kept with it, unless the caller says otherwise."""
 _TAG_CHARACTERS = 256
+_ID_CHARACTERS = 36
 
-# A reference may be added to the audio object at any time: its room is never the caller's.
-_REFERENCE_ROOM = sum(map(len, _REFERENCE_KEYS)) + len(f"audio/{'-' * 36}/thumbnail.") + 16 + 20 + 8
+# A reference to artwork, or to what supersedes it, may be added to the audio object at any time:
+# their room is never the caller's.
+_REFERENCE_ROOM = (
+    sum(map(len, _REFERENCE_KEYS))
+    + len(f"audio/{'-' * _ID_CHARACTERS}/thumbnail.")
+    + (16 + 20 + 8)
+    + len("superseded_by")
+    + _ID_CHARACTERS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +119,48 @@ def file_metadata(
     for key in reversed(TAG_KEYS):
         if _size_bytes(metadata) > MAX_METADATA_BYTES and key not in custom:
             metadata.pop(key, None)
+    _require_fit(metadata)
+    return metadata
+
+
+def _require_fit(metadata: Mapping[str, str]) -> None:
     size = _size_bytes(metadata)
     if size > MAX_METADATA_BYTES:
         raise InvalidMetadataError(
             f"metadata takes {size} bytes with ours, more than the {MAX_METADATA_BYTES} that an "
             "object may carry: shorten the values"
         )
-    return metadata
 
 
 def _size_bytes(metadata: Mapping[str, str]) -> int:
     return sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items()) + _REFERENCE_ROOM
+
+
+def changed_metadata(
+    present: Mapping[str, str], changes: Mapping[str, str | None], *, replace: bool
+) -> dict[str, str | None]:
+    """Return which keys of an audio object to set, and (None) which to remove.
+
+    Args:
+        present: its metadata.
+        changes: the caller's keys; None removes one.
+        replace: whether all of the caller's keys that are not in `changes` go, tags too.
+
+    Raises:
+        InvalidMetadataError: see `check_custom_metadata`; or the whole would be too large.
+    """
+    given = check_custom_metadata({k: v for k, v in changes.items() if v is not None})
+    check_custom_metadata({k: "" for k, v in changes.items() if v is None})
+    gone = {k for k, v in changes.items() if v is None and k in present}
+    if replace:
+        gone |= {k for k in present if k not in OWN_KEYS and k not in given}
+    settled: dict[str, str | None] = {k: v for k, v in given.items() if present.get(k) != v}
+    settled |= dict.fromkeys(gone)
+    whole = {k: v for k, v in {**present, **settled}.items() if v is not None}
+    for key in (*_REFERENCE_KEYS, "superseded_by"):
+        whole.pop(key, None)  # their room is always counted
+    _require_fit(whole)
+    return settled
 
 
 def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
@@ -193,6 +234,18 @@ def names_thumbnail(audio: BlobInfo, thumbnail: BlobInfo | None) -> bool:
     return reference == thumbnail_reference(thumbnail)
 
 
+def names_content_of(audio: BlobInfo, thumbnail: BlobInfo) -> bool:
+    """Say whether the audio object's reference is this thumbnail, or one with the same bytes.
+
+    Artwork that was restored from the trash has a generation of its own, which the audio object is
+    told a moment later; until then the same bytes under the same name are as good.
+    """
+    return (
+        audio.metadata.get("thumbnail_name") == thumbnail.name
+        and audio.metadata.get("thumbnail_crc32c") == thumbnail.crc32c
+    )
+
+
 def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
     """Say whether two descriptions are of one audio object that names one thumbnail, or none."""
     references = [[b.metadata.get(key) for key in _REFERENCE_KEYS] for b in (audio, other)]
@@ -241,4 +294,4 @@ def _is_thumbnail_of(audio: BlobInfo, blob: BlobInfo) -> bool:
     replacement = blob.metadata.get("audio_generation") == str(
         audio.generation
     ) and blob.metadata.get("replaces_generation") == audio.metadata.get("thumbnail_generation")
-    return names_thumbnail(audio, blob) or replacement
+    return names_content_of(audio, blob) or replacement

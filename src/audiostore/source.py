@@ -101,6 +101,20 @@ class _BytesReader:
 
 
 @dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells, without reading it, that the file at a path is another one, or was changed."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Return the state that the system tells of a file."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@dataclass(frozen=True, slots=True)
 class LocalFile:
     """A local file as it was when it was examined: which file, how long, which bytes."""
 
@@ -186,6 +200,11 @@ class LocalFile:
     def is_same(self, status: os.stat_result) -> bool:
         """Say whether this is the state of the very file, unchanged as far as its state tells."""
         return _identity(status) == self._identity
+
+    @property
+    def state(self) -> FileState:
+        """What a later look at the path can be compared with."""
+        return FileState(self.size_bytes, self.mtime_ns, self.inode)
 
     def _changed(self) -> NoReturn:
         raise SourceChangedError(

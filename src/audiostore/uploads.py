@@ -3,20 +3,22 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from audiostore.assets import Assets, Outcome
+from audiostore.changes import Changes
 from audiostore.cleanup import Cleanup, check_cleanup, clean_up
-from audiostore.errors import SourceNotFoundError
-from audiostore.events import Attached, Stored
+from audiostore.errors import AssetNotFoundError, SourceChangedError, SourceNotFoundError
+from audiostore.events import Attached, EventListener, Stored
 from audiostore.headers import CacheScope, check_cache_scope
 from audiostore.intake import Intake, Item, PathLike, take_audio, take_image
 from audiostore.model import BlobInfo, StorageResult
 from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
 from audiostore.record import check_custom_metadata
+from audiostore.source import FileState
 from audiostore.store import ObjectStore
 from audiostore.unfinished import ChosenId
 
@@ -60,8 +62,17 @@ class Upload:
     cleanup: Cleanup = False
     intake: Intake = field(default_factory=Intake)
     cache: CacheScope = "private"
+    supersedes: str | None = None
+    """The id of the asset whose place it takes."""
+    trash_superseded: bool = False
+    """Whether that one is deleted then."""
+    audio_state: FileState | None = None
+    """The state that the file was in when its id was chosen, if that was before; None: any."""
+    thumbnail_state: FileState | None = None
 
     def __post_init__(self) -> None:
+        if self.supersedes is not None:
+            require_audio_id(self.supersedes)
         check_cleanup(self.cleanup)
         check_custom_metadata(self.metadata)
         check_cache_scope(self.cache)
@@ -73,12 +84,16 @@ class Uploads:
     def __init__(self, store: ObjectStore, assets: Assets, notify: Notifier) -> None:
         self._store = store
         self._assets = assets
+        self._changes = Changes(store, assets)
         self._notify = notify
 
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
         """Store an asset (see `AudioStorageManager.upload_audio_with_thumbnail`)."""
         custom = check_custom_metadata(upload.metadata)
-        with take_audio(upload.audio_path, upload.intake) as audio:
+        intake = upload.intake
+        if upload.thumbnail_path is not None:
+            intake = replace(intake, artwork="none")  # nothing comes of what is embedded
+        with take_audio(upload.audio_path, intake) as audio:
             thumbnail: Item | None = None
             gone: SourceNotFoundError | None = None
             try:
@@ -88,6 +103,9 @@ class Uploads:
                 if not upload.cleanup:
                     raise
                 gone = error
+            _require_state(audio, upload.audio_state)
+            if thumbnail is not None:
+                _require_state(thumbnail, upload.thumbnail_state)
             beside = upload.thumbnail_path
             with ids.choose(
                 [
@@ -95,26 +113,37 @@ class Uploads:
                     custom,
                     audio.identity,
                     None if beside is None else os.fsdecode(Path(beside).absolute()),
+                    upload.supersedes,
                 ],
                 thumbnail.identity if thumbnail else None,
             ) as chosen:
+                if upload.supersedes is not None:
+                    self._changes.require_supersedable(upload.supersedes, chosen.audio_id)
 
                 def store() -> Outcome:
                     if gone is not None:
                         return self._stored_before(chosen.audio_id, audio, beside, gone)
-                    return self._assets.create(
+                    outcome = self._assets.create(
                         chosen.audio_id,
                         audio,
                         thumbnail,
                         custom,
                         id_is_new=chosen.is_new,
                         cache=upload.cache,
+                        supersedes=upload.supersedes,
                     )
+                    if upload.supersedes is not None:
+                        self._supersede(upload.supersedes, chosen.audio_id, upload)
+                    return outcome
 
                 items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
                 result = self._store_items(chosen.audio_id, store, items, upload.cleanup)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
+
+    def listening(self, listener: EventListener) -> AbstractContextManager[None]:
+        """Have one more listener told of what happens, while the block lasts."""
+        return self._notify.listening(listener)
 
     def attach(
         self,
@@ -140,6 +169,16 @@ class Uploads:
         uri = result.thumbnail_path or ""
         self._notify(Attached(audio_id, uri, waiting=result.audio is None))
         return result
+
+    def _supersede(self, old_id: str, new_id: str, upload: Upload) -> None:
+        try:
+            self._changes.link_superseded(old_id, new_id)
+            if upload.trash_superseded:
+                self._assets.delete(old_id)
+        except AssetNotFoundError:
+            if not upload.trash_superseded:
+                raise
+            # An attempt that was killed had come so far.
 
     def _stored_before(
         self,
@@ -175,6 +214,14 @@ class Uploads:
             outcome.thumbnail,
             created=outcome.created,
             warnings=outcome.warnings + told + kept,
+        )
+
+
+def _require_state(item: Item, state: FileState | None) -> None:
+    if state is not None and item.file is not None and item.file.state != state:
+        raise SourceChangedError(
+            f"{str(item.file.path)!r} was changed or replaced before it was its turn: nothing of "
+            "it was stored; try again when nothing writes to it any more"
         )
 
 

@@ -1,0 +1,1 @@
+"""Whether a store holds what it should, and only that: problems, their remedies, repairs."""

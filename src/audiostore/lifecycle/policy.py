@@ -1,0 +1,111 @@
+"""The policy: what somebody wants done with assets as they age, read from a TOML file."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import Path
+
+from audiostore.errors import ConfigurationError
+
+MINIMUM_DAYS = {"STANDARD": 0, "NEARLINE": 30, "COLDLINE": 90, "ARCHIVE": 365}
+"""For how long an object is paid for in a class, at least (cloud.google.com/storage/pricing)."""
+
+EXAMPLE = """\
+# What the store does with audio as it ages: days since it was stored. Leave out what is not wanted.
+nearline_after_days = 30        # read less than once a month
+coldline_after_days = 90
+archive_after_days = 365
+# expire_after_days = 3650      # delete assets that are so old
+expire_on_custom_time = true    # delete what 'audiostore expire ID --on DATE' has named
+delete_old_generations_after_days = 30
+abort_uploads_after_days = 7    # multipart uploads that nobody finished
+# keep_days = 30                # nothing can be deleted or overwritten before
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is wanted. Days count from when an object was stored; None: not wanted.
+
+    Raises:
+        ConfigurationError: the parts contradict each other.
+    """
+
+    nearline_after_days: int | None = None
+    coldline_after_days: int | None = None
+    archive_after_days: int | None = None
+    expire_after_days: int | None = None
+    """Assets so old are deleted."""
+    expire_on_custom_time: bool = False
+    """Assets are deleted when the custom time has come that `expire` sets."""
+    delete_old_generations_after_days: int | None = None
+    """In a bucket with versioning: days since they were replaced or deleted."""
+    abort_uploads_after_days: int | None = None
+    """XML API multipart uploads; our own uploads leave none."""
+    keep_days: int | None = None
+    """The bucket's retention period: until then nothing is deleted, nor artwork replaced."""
+
+    def __post_init__(self) -> None:
+        steps = [(name, days) for name in _STEPS if (days := getattr(self, name)) is not None]
+        for (earlier, days), (later, more_days) in pairwise(steps):
+            if days >= more_days:
+                raise ConfigurationError(
+                    f"{later} = {more_days} is not later than {earlier} = {days}: audio moves to "
+                    "colder classes as it ages, and is deleted last"
+                )
+        if self.keep_days and self.expire_after_days and self.keep_days > self.expire_after_days:
+            raise ConfigurationError(
+                f"keep_days = {self.keep_days} is later than expire_after_days = "
+                f"{self.expire_after_days}: what is kept cannot be deleted"
+            )
+
+    @property
+    def class_days(self) -> dict[str, int]:
+        """Days after which audio moves to each class, for those that are used."""
+        named = {
+            "NEARLINE": self.nearline_after_days,
+            "COLDLINE": self.coldline_after_days,
+            "ARCHIVE": self.archive_after_days,
+        }
+        return {name: days for name, days in named.items() if days is not None}
+
+
+_STEPS = ("nearline_after_days", "coldline_after_days", "archive_after_days", "expire_after_days")
+
+
+def read_policy(path: Path) -> Policy:
+    """Return the policy in a TOML file.
+
+    Raises:
+        ConfigurationError: it is no TOML, or has a key or a value that means nothing.
+        OSError: it cannot be read.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{str(path)!r} is no TOML file: {error}") from error
+    known = {field.name for field in fields(Policy)}
+    for key, value in values.items():
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            raise ConfigurationError(f"{str(path)!r}: there is no {key!r}; {hint}")
+        _require_value(path, key, value)
+    try:
+        return Policy(**values)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{str(path)!r}: {error}") from error
+
+
+def _require_value(path: Path, key: str, value: object) -> None:
+    if key == "expire_on_custom_time":
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{str(path)!r}: {key} = {value!r} must be true or false")
+    elif not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_DAYS:
+        raise ConfigurationError(
+            f"{str(path)!r}: {key} = {value!r} must be a number of days, 1 to {_MAX_DAYS}"
+        )
+
+
+_MAX_DAYS = 36_500

@@ -1,0 +1,179 @@
+"""Handing out what is stored: files that can be read anywhere, and links."""
+
+import io
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import google_crc32c
+
+from audiostore.errors import IntegrityError
+from audiostore.model import BlobInfo
+from audiostore.source import encode_crc32c
+from audiostore.store import BlobReader, ObjectStore
+
+MAX_EXPIRES_S = 7 * 24 * 3600
+"""A V4 signed URL lives seven days (cloud.google.com/storage/docs/access-control/signed-urls)."""
+
+_FIRST_RANGE_BYTES = 256 << 10
+_LARGEST_RANGE_BYTES = 16 << 20
+_BUFFER_BYTES = 128 << 10
+_CACHED_URLS = 10_000
+
+
+def open_blob(store: ObjectStore, blob: BlobInfo) -> BinaryIO:
+    """Return an object as a buffered binary file that can be read anywhere.
+
+    It reads the generation that `blob` describes, and no other, by ranges that grow while it is
+    read front to back. A file that is read so from its first byte to its last is compared with its
+    checksum; at its end, IntegrityError is raised if it differs.
+    """
+    return cast(BinaryIO, io.BufferedReader(_RawBlob(store, blob), _BUFFER_BYTES))
+
+
+class _RawBlob(io.RawIOBase):
+    """The bytes of one generation, a range at a time."""
+
+    def __init__(self, store: ObjectStore, blob: BlobInfo) -> None:
+        super().__init__()
+        self.name = store.uri(blob.name)
+        self._store = store
+        self._blob = blob
+        self._position = 0
+        self._reader: BlobReader | None = None
+        self._reader_at = 0
+        self._range_bytes = _FIRST_RANGE_BYTES
+        self._crc = 0
+        self._checked_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        self._require_open()
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._require_open()
+        origins = {
+            io.SEEK_SET: 0,
+            io.SEEK_CUR: self._position,
+            io.SEEK_END: self._blob.size_bytes,
+        }
+        if whence not in origins:
+            raise ValueError(f"whence is {whence!r}: it must be 0, 1 or 2")
+        position = origins[whence] + offset
+        if position < 0:
+            raise ValueError(f"cannot seek to {position}, before the beginning of {self.name}")
+        self._position = position
+        return position
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any writable buffer
+        self._require_open()
+        view = memoryview(buffer).cast("B")
+        if self._position >= self._blob.size_bytes or not view:
+            return 0
+        piece = self._read(len(view))
+        view[: len(piece)] = piece
+        self._check(piece)
+        self._position += len(piece)
+        return len(piece)
+
+    def close(self) -> None:
+        self._stop_reading()
+        super().close()
+
+    def _read(self, size: int) -> bytes:
+        if self._reader is not None and self._reader_at == self._position:
+            piece = self._reader.read(size)
+            if piece:
+                self._reader_at += len(piece)
+                return piece
+            # The range is used up, and what was read led on to more: ask for a larger one.
+            self._range_bytes = min(2 * self._range_bytes, _LARGEST_RANGE_BYTES)
+        else:
+            self._range_bytes = _FIRST_RANGE_BYTES
+        self._stop_reading()
+        stop = self._position + max(size, self._range_bytes)
+        self._reader = self._store.open(self._blob, start=self._position, stop=stop)
+        piece = self._reader.read(size)
+        self._reader_at = self._position + len(piece)
+        return piece
+
+    def _check(self, piece: bytes) -> None:
+        if self._position != self._checked_bytes:
+            return
+        self._crc = google_crc32c.extend(self._crc, piece)
+        self._checked_bytes += len(piece)
+        crc32c = encode_crc32c(self._crc)
+        if self._checked_bytes == self._blob.size_bytes and crc32c != self._blob.crc32c:
+            raise IntegrityError(
+                f"{self.name} came with wrong bytes (crc32c {crc32c}, not {self._blob.crc32c}): "
+                "try again; if it stays so, the stored object is damaged"
+            )
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise ValueError(f"{self.name} is closed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    url: str
+    made_at: float
+
+
+class Links:
+    """Signed URLs, each used again until a tenth of its life is left."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._links: OrderedDict[object, _Link] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: object, expires_s: int, make: Callable[[], str]) -> str:
+        """Return the URL known under a key, or make one.
+
+        Args:
+            key: what tells this URL from others, its life among it.
+            expires_s: its life in seconds.
+            make: makes a new one.
+        """
+        now = self._clock()
+        with self._lock:
+            known = self._links.get(key)
+        if known is not None and now - known.made_at < 0.9 * expires_s:
+            return known.url
+        link = _Link(make(), now)
+        with self._lock:
+            self._links[key] = link
+            self._links.move_to_end(key)
+            while len(self._links) > _CACHED_URLS:
+                self._links.popitem(last=False)
+        return link.url
+
+
+def check_expires_s(expires_s: object) -> int:
+    """Return the life of a URL in seconds.
+
+    Raises:
+        ValueError: it is no whole number of seconds from one to seven days'.
+    """
+    is_number = isinstance(expires_s, int) and not isinstance(expires_s, bool)
+    if not (isinstance(expires_s, int) and is_number and 1 <= expires_s <= MAX_EXPIRES_S):
+        raise ValueError(
+            f"expires_s is {expires_s!r}: a signed URL lives from 1 to {MAX_EXPIRES_S} seconds "
+            "(seven days)"
+        )
+    return expires_s

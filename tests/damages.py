@@ -1,0 +1,336 @@
+"""Everything that can be wrong with a store, done to one on purpose.
+
+Each damage is a function that takes a `Patient` and returns the name of the object (or file) that
+is to be reported. `DAMAGES` says which kind of problem each is, and what its repair leads to.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audiostore import AudioStorageManager, FilenameGenerator
+from audiostore.model import BlobInfo
+from audiostore.source import BytesSource
+from audiostore.store import BlobSpec, Store, spec_of
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG
+
+ID = "00000000-0000-4000-8000-0000000000%02x"
+
+
+@dataclass(slots=True)
+class Patient:
+    """A store, and ids of its assets in the order of the damages."""
+
+    store: Store
+    manager: AudioStorageManager
+    directory: Path
+    made: int = 0
+
+    def new_id(self) -> str:
+        self.made += 1
+        return ID % self.made
+
+    def asset(self, audio: Path = MP3, thumbnail: Path | None = JPG) -> tuple[BlobInfo, BlobInfo]:
+        found = self.manager.upload_audio_with_thumbnail(
+            audio, thumbnail, audio_id=self.new_id(), artwork="none"
+        )
+        assert found.audio is not None
+        return found.audio, found.thumbnail or found.audio
+
+    def put(
+        self, name: str, data: bytes, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> BlobInfo:
+        return self.store.put(BlobSpec(name, content_type, metadata or {}), BytesSource(data))
+
+    def replant(self, blob: BlobInfo, data: bytes) -> BlobInfo:
+        """Put other bytes under a name, with the metadata that were there."""
+        return self.store.put(
+            spec_of(blob, blob.name), BytesSource(data), if_generation_match=blob.generation
+        )
+
+
+def orphan_thumbnail(p: Patient) -> str:
+    audio_id = p.new_id()
+    stored = p.manager.upload_thumbnail_file(JPG, audio_id).thumbnail
+    assert stored is not None
+    return stored.name
+
+
+def missing_thumbnail(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.store.delete(cover)
+    for deleted in p.store.list_deleted(cover.name):
+        p.store.purge(deleted)
+    return audio.name
+
+
+def missing_thumbnail_in_trash(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.store.delete(cover)
+    return audio.name
+
+
+def other_thumbnail(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.replant(cover, OTHER_JPG.read_bytes())
+    p.store.update(
+        p.store.stat(cover.name),
+        {"crc32c": p.store.stat(cover.name).crc32c, "file_size": str(OTHER_JPG.stat().st_size)},
+    )
+    return audio.name
+
+
+def other_generation(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.replant(cover, JPG.read_bytes())
+    return audio.name
+
+
+def untold_replacement(p: Patient) -> str:
+    audio, cover = p.asset()
+    data = OTHER_JPG.read_bytes()
+    source = BytesSource(data)
+    p.store.put(
+        BlobSpec(
+            cover.name,
+            "image/jpeg",
+            {
+                **cover.metadata,
+                "crc32c": source.crc32c,
+                "file_size": str(len(data)),
+                "audio_generation": str(audio.generation),
+                "replaces_generation": str(cover.generation),
+            },
+        ),
+        source,
+        if_generation_match=cover.generation,
+    )
+    return audio.name
+
+
+def broken_reference(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    p.store.update(audio, {"thumbnail_crc32c": "AAAAAA=="})
+    return audio.name
+
+
+def left_over_thumbnail(p: Patient) -> str:
+    _, cover = p.asset()
+    data = PNG.read_bytes()
+    name = cover.name.replace(".jpg", ".png")
+    source = BytesSource(data)
+    p.put(
+        name,
+        data,
+        "image/png",
+        {**cover.metadata, "crc32c": source.crc32c, "file_size": str(len(data))},
+    )
+    return name
+
+
+def unattached_thumbnail(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    audio_id = audio.metadata["audio_id"]
+    other = p.manager.upload_thumbnail_file(JPG, p.new_id()).thumbnail
+    assert other is not None
+    name = audio.name.rpartition("/")[0] + "/thumbnail.jpg"
+    p.put(name, JPG.read_bytes(), "image/jpeg", {**other.metadata, "audio_id": audio_id})
+    p.store.delete(other)
+    return name
+
+
+def second_audio(p: Patient) -> str:
+    audio, _ = p.asset()
+    name = audio.name.replace(".mp3", ".ogg")
+    source = BytesSource(OGG.read_bytes())
+    p.put(
+        name,
+        OGG.read_bytes(),
+        "audio/ogg",
+        {
+            "audio_id": audio.metadata["audio_id"],
+            "file_type": "audio",
+            "crc32c": source.crc32c,
+            "file_size": str(source.size_bytes),
+        },
+    )
+    return name
+
+
+def wrong_bytes(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    return p.replant(audio, MP3.read_bytes()[:-1000]).name
+
+
+def empty_object(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    return p.replant(audio, b"").name
+
+
+def wrong_id(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    return p.store.copy(audio, f"audio/{p.new_id()}/audio.mp3").name
+
+
+def not_by_us(p: Patient) -> str:
+    return p.put(f"audio/{p.new_id()}/audio.mp3", MP3.read_bytes(), "audio/mpeg").name
+
+
+def foreign_in_folder(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    return p.put(audio.name.replace("audio.mp3", "notes.txt"), b"hello", "text/plain").name
+
+
+def foreign_beside(p: Patient) -> str:
+    return p.put("audio/readme.txt", b"hello", "text/plain").name
+
+
+def folder_that_is_no_id(p: Patient) -> str:
+    return p.put("audio/not-an-id/audio.mp3", MP3.read_bytes(), "audio/mpeg").name
+
+
+def wrong_content_type(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    return p.store.update(audio, {}, content_type="application/octet-stream").name
+
+
+def wrong_image_type(p: Patient) -> str:
+    _, cover = p.asset()
+    return p.store.update(cover, {}, content_type="image/png").name
+
+
+def wrong_file_type(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    return p.store.update(audio, {"file_type": "thumbnail"}).name
+
+
+def wrong_facts(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    return p.store.update(audio, {"duration_s": "a while"}).name
+
+
+def unknown_extension(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    name = audio.name.replace(".mp3", ".xyz")
+    p.store.copy(audio, name)
+    p.store.delete(audio)
+    return name
+
+
+def unfinished_deletion(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.store.delete(audio)
+    return cover.name
+
+
+def unfinished_restoration(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.store.delete(audio)
+    p.store.delete(cover)
+    (deleted,) = p.store.list_deleted(cover.name)
+    p.store.restore(deleted)
+    return cover.name
+
+
+def half_held(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.store.update(audio, {}, temporary_hold=True)
+    return cover.name
+
+
+def half_expiring(p: Patient) -> str:
+    audio, cover = p.asset()
+    p.store.update(cover, {}, custom_time=datetime(2041, 1, 1, tzinfo=UTC))
+    return audio.name
+
+
+def unlinked_superseded(p: Patient) -> str:
+    old, _ = p.asset(thumbnail=None)
+    new, _ = p.asset(OGG, None)
+    return p.store.update(new, {"supersedes": old.metadata["audio_id"]}).name
+
+
+def superseded_by_none(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    gone = FilenameGenerator.generate_audio_id()
+    return p.store.update(audio, {"superseded_by": gone}).name
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A damage, the kind of problem that it is, and whether `repair` mends it."""
+
+    make: Callable[[Patient], str]
+    kind: str
+    is_mended: bool
+
+
+DAMAGES = (
+    Damage(orphan_thumbnail, "orphan-thumbnail", is_mended=True),
+    Damage(missing_thumbnail_in_trash, "missing-thumbnail", is_mended=True),
+    Damage(other_thumbnail, "other-thumbnail", is_mended=False),
+    Damage(other_generation, "other-generation", is_mended=True),
+    Damage(untold_replacement, "untold-replacement", is_mended=True),
+    Damage(broken_reference, "broken-reference", is_mended=True),
+    Damage(left_over_thumbnail, "left-over-thumbnail", is_mended=True),
+    Damage(unattached_thumbnail, "unattached-thumbnail", is_mended=True),
+    Damage(second_audio, "second-audio", is_mended=True),
+    Damage(wrong_bytes, "wrong-bytes", is_mended=False),
+    Damage(empty_object, "empty-object", is_mended=False),
+    Damage(wrong_id, "wrong-id", is_mended=False),
+    Damage(not_by_us, "not-by-us", is_mended=False),
+    Damage(foreign_in_folder, "foreign-object", is_mended=False),
+    Damage(foreign_beside, "foreign-object", is_mended=False),
+    Damage(folder_that_is_no_id, "foreign-object", is_mended=False),
+    Damage(wrong_content_type, "wrong-content-type", is_mended=True),
+    Damage(wrong_image_type, "wrong-content-type", is_mended=True),
+    Damage(wrong_file_type, "wrong-file-type", is_mended=True),
+    Damage(wrong_facts, "wrong-facts", is_mended=False),
+    Damage(unknown_extension, "unknown-extension", is_mended=False),
+    Damage(unfinished_deletion, "unfinished-deletion", is_mended=True),
+    Damage(unfinished_restoration, "unfinished-restoration", is_mended=True),
+    Damage(half_held, "half-held", is_mended=False),
+    Damage(half_expiring, "half-expiring", is_mended=True),
+    Damage(unlinked_superseded, "unlinked-superseded", is_mended=True),
+    Damage(superseded_by_none, "superseded-by-none", is_mended=True),
+)
+PURGED = Damage(missing_thumbnail, "missing-thumbnail", is_mended=True)
+"""Only where a store lets things go for good."""
+
+
+def stray_file(p: Patient) -> str:
+    (p.directory / "audio" / "loose.mp3").write_bytes(b"x")
+    return "audio/loose.mp3"
+
+
+def empty_folder(p: Patient) -> str:
+    name = f"audio/{p.new_id()}"
+    (p.directory / name).mkdir()
+    os.utime(p.directory / name, (1, 1))
+    return name
+
+
+def metadata_of_nothing(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    path = p.directory / audio.name
+    path.with_name(f".{path.name}.17.json").write_text("{}")
+    os.utime(path.with_name(f".{path.name}.17.json"), (1, 1))
+    return f"{audio.name.rpartition('/')[0]}/.{path.name}.17.json"
+
+
+def bytes_without_metadata(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    path = p.directory / audio.name
+    path.with_name(f".{path.name}.{audio.generation}.json").unlink()
+    return audio.name
+
+
+STRAYS = (
+    Damage(stray_file, "stray-file", is_mended=False),
+    Damage(empty_folder, "stray-file", is_mended=True),
+    Damage(metadata_of_nothing, "stray-file", is_mended=True),
+    Damage(bytes_without_metadata, "stray-file", is_mended=False),
+)
+"""Only a directory has files that are no objects."""

@@ -1,0 +1,268 @@
+"""A policy, its rules, the plan, and carrying it out."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from audiostore import (
+    AssetNotFoundError,
+    AudioStorageManager,
+    ConfigurationError,
+    MemoryStore,
+    PreconditionFailedError,
+    RetryConfig,
+)
+from audiostore.formats import AUDIO_FORMATS
+from audiostore.lifecycle.planning import apply_plan, effects_of, make_plan
+from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
+from audiostore.lifecycle.rules import applies, deletes_on_custom_time, rules_of, words_of
+from audiostore.lifecycle.running import run_lifecycle
+from audiostore.model import BlobInfo
+from audiostore.store import Store
+from tests.assets import JPG, MP3, OGG, STORES, opened
+
+ONCE = RetryConfig(max_attempts=1)
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+FOREIGN = {"action": {"type": "Delete"}, "condition": {"age": 3, "matchesPrefix": ["tmp/"]}}
+POLICY = Policy(
+    nearline_after_days=30,
+    coldline_after_days=90,
+    archive_after_days=365,
+    expire_after_days=3650,
+    expire_on_custom_time=True,
+    delete_old_generations_after_days=14,
+    abort_uploads_after_days=7,
+)
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with opened(request.param, tmp_path) as store:
+        yield store
+
+
+def file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "lifecycle.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_policy_is_read(tmp_path: Path) -> None:
+    assert read_policy(file(tmp_path, "")) == Policy()
+    assert read_policy(file(tmp_path, EXAMPLE)) == Policy(
+        nearline_after_days=30,
+        coldline_after_days=90,
+        archive_after_days=365,
+        expire_on_custom_time=True,
+        delete_old_generations_after_days=30,
+        abort_uploads_after_days=7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nearline_after_day = 3", "did you mean nearline_after_days"),
+        ("zzz = 3", "known are"),
+        ("nearline_after_days = 0", "number of days"),
+        ("nearline_after_days = true", "number of days"),
+        ("nearline_after_days = 1.5", "number of days"),
+        ('expire_on_custom_time = "yes"', "true or false"),
+        ("nearline_after_days = 90\ncoldline_after_days = 90", "not later than"),
+        ("archive_after_days = 90\nexpire_after_days = 30", "not later than"),
+        ("keep_days = 90\nexpire_after_days = 30", "cannot be deleted"),
+        ("nearline_after_days =", "no TOML"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        read_policy(file(tmp_path, text))
+    assert "lifecycle.toml" in str(caught.value)
+
+
+def test_the_rules_are_those_that_a_bucket_takes_and_say_what_they_do(store: Store) -> None:
+    rules = rules_of(POLICY)
+    store.change_settings(store.settings(), lifecycle_rules=rules)
+    assert [json.dumps(r, sort_keys=True) for r in store.settings().lifecycle_rules] == [
+        json.dumps(r, sort_keys=True) for r in rules
+    ]
+    assert [words_of(rule) for rule in rules] == [
+        "move audio to NEARLINE, 30 days after it was stored",
+        "move audio to COLDLINE, 90 days after it was stored",
+        "move audio to ARCHIVE, 365 days after it was stored",
+        "delete assets 3650 days after they were stored",
+        "delete assets when the time has come that 'audiostore expire' set",
+        "delete old generations 14 days after they were replaced or deleted",
+        "abort unfinished multipart uploads after 7 days",
+    ]
+    assert deletes_on_custom_time(rules)
+    assert not deletes_on_custom_time(rules[:4])
+
+
+def test_every_audio_format_ages_and_artwork_does_not() -> None:
+    suffixes = rules_of(POLICY)[0]["condition"]["matchesSuffix"]  # type: ignore[index]
+    for audio_format in AUDIO_FORMATS:
+        for extension in audio_format.extensions:
+            assert f"/audio{extension}" in suffixes
+    assert not any("thumbnail" in suffix for suffix in suffixes)
+
+
+def blob(**fields: object) -> BlobInfo:
+    values: dict[str, object] = {
+        "name": "audio/x/audio.mp3",
+        "size_bytes": 2**30,
+        "content_type": "audio/mpeg",
+        "crc32c": "AAAAAA==",
+        "generation": 1,
+        "metageneration": 1,
+        "storage_class": "STANDARD",
+        "created_at": NOW - 100 * DAY,
+    }
+    return BlobInfo(**{**values, **fields})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("audio", "due"),
+    [
+        (blob(), ["NEARLINE", "COLDLINE"]),
+        (blob(storage_class="NEARLINE"), ["COLDLINE"]),
+        (blob(storage_class="ARCHIVE", created_at=NOW - 400 * DAY), []),
+        (blob(created_at=NOW - 30 * DAY), ["NEARLINE"]),
+        (blob(created_at=NOW - 30 * DAY + timedelta(seconds=1)), []),
+        (blob(name="audio/x/thumbnail.jpg"), []),
+        (blob(name="audio/x/thumbnail.jpg", custom_time=NOW), ["Delete"]),
+        (blob(created_at=NOW, custom_time=NOW + timedelta(seconds=1)), []),
+        (blob(created_at=NOW - 3650 * DAY, storage_class="ARCHIVE"), ["Delete"]),
+    ],
+)
+def test_a_rule_applies_when_its_time_has_come(audio: BlobInfo, due: list[str]) -> None:
+    found = [
+        rule["action"].get("storageClass", "Delete")  # type: ignore[attr-defined]
+        for rule in rules_of(POLICY)
+        if applies(rule, audio, NOW)
+    ]
+    assert found == due
+
+
+def test_a_plan_says_what_changes_and_applying_it_leaves_foreign_rules_alone(
+    store: Store,
+) -> None:
+    store.change_settings(
+        store.settings(),
+        lifecycle_rules=(FOREIGN, *rules_of(Policy(nearline_after_days=10))),
+    )
+    plan = make_plan(Policy(nearline_after_days=30, expire_on_custom_time=True), store)
+    assert [(step.kind, step.words) for step in plan.steps] == [
+        ("remove", "move audio to NEARLINE, 10 days after it was stored"),
+        ("add", "move audio to NEARLINE, 30 days after it was stored"),
+        ("add", "delete assets when the time has come that 'audiostore expire' set"),
+    ]
+    assert plan.foreign_rules == 1
+    assert not plan.changes_nothing
+    after = apply_plan(plan, store)
+    assert after.lifecycle_rules[0] == FOREIGN
+    assert len(after.lifecycle_rules) == 3
+    again = make_plan(Policy(nearline_after_days=30, expire_on_custom_time=True), store)
+    assert again.changes_nothing
+    assert apply_plan(again, store) == after
+    apply_plan(make_plan(Policy(), store), store)
+    assert store.settings().lifecycle_rules == (FOREIGN,)
+
+
+def test_a_plan_made_before_somebody_else_changed_the_settings_is_refused(store: Store) -> None:
+    plan = make_plan(POLICY, store)
+    store.change_settings(store.settings(), lifecycle_rules=(FOREIGN,))
+    with pytest.raises(PreconditionFailedError):
+        apply_plan(plan, store)
+    assert store.settings().lifecycle_rules == (FOREIGN,)
+
+
+def test_the_time_to_keep_is_part_of_the_plan(store: Store) -> None:
+    plan = make_plan(Policy(keep_days=3), store)
+    assert [(s.kind, s.words) for s in plan.steps] == [
+        ("add", "keep everything for at least 3 days")
+    ]
+    assert apply_plan(plan, store).retention_s == 3 * 86400
+    assert make_plan(Policy(keep_days=3), store).changes_nothing
+    assert [s.kind for s in make_plan(Policy(keep_days=4), store).steps] == ["remove", "add"]
+    apply_plan(make_plan(Policy(), store), store)
+    assert store.settings().retention_s == 0
+
+
+def test_a_policy_that_costs_more_than_it_saves_is_warned_of() -> None:
+    store = MemoryStore()
+    warnings = make_plan(
+        Policy(nearline_after_days=30, coldline_after_days=40, expire_after_days=60), store
+    ).warnings
+    assert len(warnings) == 2
+    assert "in NEARLINE for 10 days only" in warnings[0]
+    assert "deleted 20 days after it came to COLDLINE" in warnings[1]
+
+
+def test_a_plan_says_what_it_would_touch_and_save() -> None:
+    clock = [NOW - 50 * DAY]
+    store = MemoryStore(now=lambda: clock[0])
+    manager = AudioStorageManager(store=store)
+    manager.upload_audio_with_thumbnail(MP3, JPG)
+    clock[0] = NOW
+    manager.upload_audio_file(OGG, artwork="none")
+    plan = make_plan(Policy(nearline_after_days=30, expire_after_days=40), store)
+    prices = {"STANDARD": 0.02, "NEARLINE": 0.01}
+    move, delete = effects_of(plan, manager.list(), prices.__getitem__, now=NOW)
+    size = MP3.stat().st_size
+    assert (move.assets, move.size_bytes) == (1, size)
+    assert move.saved_a_month == pytest.approx(0.01 * size / 2**30)
+    both = size + JPG.stat().st_size
+    assert (delete.assets, delete.size_bytes) == (1, both)
+    assert delete.saved_a_month == pytest.approx(0.02 * both / 2**30)
+
+
+@pytest.fixture(params=["memory", "local"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with opened(request.param, tmp_path) as store:
+        store.change_settings(store.settings(), lifecycle_rules=(FOREIGN, *rules_of(POLICY)))
+        yield store
+
+
+def test_the_rules_are_carried_out_on_a_store_that_does_not_do_so_itself(
+    directory: Store,
+) -> None:
+    manager = AudioStorageManager(store=directory, retry_config=ONCE)
+    aged = manager.upload_audio_with_thumbnail(MP3, JPG)
+    expired = manager.upload_audio_file(OGG)
+    assert aged.audio is not None
+    stored_at = aged.audio.created_at
+    manager.expire(expired.audio_id, stored_at + 40 * DAY)
+
+    def run(days: int, *, dry_run: bool = False) -> list[tuple[str, str, str]]:
+        done = run_lifecycle(manager, dry_run=dry_run, now=stored_at + days * DAY + DAY / 2)
+        return [(a.audio_id, a.storage_class or a.kind, a.outcome) for a in done]
+
+    assert run(29) == []
+    assert run(100, dry_run=True) == sorted(
+        [(aged.audio_id, "COLDLINE", "planned"), (expired.audio_id, "delete", "planned")]
+    )
+    manager.hold(expired.audio_id)
+    assert run(100) == sorted(
+        [(aged.audio_id, "COLDLINE", "done"), (expired.audio_id, "delete", "held")]
+    )
+    manager.release(expired.audio_id)
+    assert run(100) == [(expired.audio_id, "delete", "done")]
+    with pytest.raises(AssetNotFoundError):
+        manager.get(expired.audio_id)
+    after = manager.get(aged.audio_id)
+    assert after.audio is not None
+    assert after.audio.storage_class == "COLDLINE"
+    assert after.audio.generation == aged.audio.generation  # its age goes on
+    assert run(366) == [(aged.audio_id, "ARCHIVE", "done")]
+    assert run(366) == []
+
+
+def test_a_store_without_rules_is_left_alone() -> None:
+    manager = AudioStorageManager(store=MemoryStore())
+    manager.upload_audio_file(MP3)
+    assert list(run_lifecycle(manager, now=NOW + 9999 * DAY)) == []
