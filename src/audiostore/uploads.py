@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -133,7 +133,8 @@ class Uploads:
                         supersedes=upload.supersedes,
                     )
                     if upload.supersedes is not None:
-                        self._supersede(upload.supersedes, chosen.audio_id, upload)
+                        told = self._supersede(upload.supersedes, chosen.audio_id, upload)
+                        outcome = replace(outcome, warnings=outcome.warnings + told)
                     return outcome
 
                 items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
@@ -170,15 +171,17 @@ class Uploads:
         self._notify(Attached(audio_id, uri, waiting=result.audio is None))
         return result
 
-    def _supersede(self, old_id: str, new_id: str, upload: Upload) -> None:
+    def _supersede(self, old_id: str, new_id: str, upload: Upload) -> tuple[str, ...]:
+        told: tuple[str, ...] = ()
         try:
             self._changes.link_superseded(old_id, new_id)
-            if upload.trash_superseded:
-                self._assets.delete(old_id)
         except AssetNotFoundError:
             if not upload.trash_superseded:
-                raise
-            # An attempt that was killed had come so far.
+                told = (f"asset {old_id}, which it supersedes, was deleted meanwhile",)
+        if upload.trash_superseded:
+            with suppress(AssetNotFoundError):  # an attempt that was killed had come so far
+                self._assets.delete(old_id)
+        return told
 
     def _stored_before(
         self,

@@ -35,3 +35,23 @@ class Outcome:
     skipped: bool = False
     """The audio was in the store already, under this id (see `skip_stored`)."""
     elapsed_s: float = 0.0
+    """How long its worker was busy with it."""
+    done_before: bool = False
+    """The journal says that it was stored under this id in an earlier run (or earlier in this
+    one, for an item that is given twice); `result` is None, as the store was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What became of one asset that was to be downloaded: a verified file or an error."""
+
+    index: int
+    """Position of the id in the input, from 0."""
+    audio_id: str
+    path: Path | None
+    """The file; None if there is none."""
+    error: Exception | None
+    skipped: bool = False
+    """It was there already, with the right size and crc32c."""
+    size_bytes: int = 0
+    elapsed_s: float = 0.0

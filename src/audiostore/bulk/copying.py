@@ -1,0 +1,113 @@
+"""Copying many assets from one store to another."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from audiostore.bulk.engine import Input, Limits, Taken, work_off
+from audiostore.bulk.workers import Task
+from audiostore.copying import copy_asset
+from audiostore.manager import AudioStorageManager
+from audiostore.model import StorageResult
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What became of one asset that was to be copied."""
+
+    index: int
+    """Position in the input, from 0."""
+    audio_id: str
+    error: Exception | None
+    skipped: bool
+    """It was there already."""
+    size_bytes: int
+    elapsed_s: float
+
+
+def copy_many(
+    source: AudioStorageManager,
+    target: AudioStorageManager,
+    assets: Iterable[StorageResult] | None = None,
+    *,
+    concurrency: int | None = None,
+    in_order: bool = False,
+    fail_fast: bool = False,
+    max_rate_bytes_s: float | None = None,
+) -> Iterator[Copied]:
+    """Copy whole assets between any two stores, verified; yield one outcome for each.
+
+    What is there already is skipped: after an interruption, call it again.
+
+    Args:
+        source: where they are.
+        target: where they are to be, under the same ids.
+        assets: which, as `source` describes them; None for all.
+        concurrency: how many at once at most; None: as many as is found best, up to 64.
+        in_order: yield outcomes in the order of the input, instead of that of completion.
+        fail_fast: begin nothing more after the first failure.
+        max_rate_bytes_s: how many bytes a second may go at most, on average.
+
+    Raises:
+        ValueError: an option is wrong, or both stores are the same.
+        Exception: what `assets` raises, after the outcomes of all that it gave before.
+    """
+    if source.url == target.url:
+        raise ValueError(f"source and target are the same store, {source.url}: name two")
+    return work_off(
+        _Assets(Input(source.list() if assets is None else assets)),
+        _Copier(source, target),
+        Limits(concurrency, max_rate_bytes_s),
+        target.uploads.listening,
+        in_order=in_order,
+        fail_fast=fail_fast,
+    )
+
+
+def size_of(asset: StorageResult) -> int:
+    """Return how many bytes an asset has, artwork and all."""
+    return sum(blob.size_bytes for blob in (asset.audio, asset.thumbnail) if blob is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Assets:
+    """Brings the assets."""
+
+    assets: Input[StorageResult]
+
+    def take(self, most: int) -> Taken[tuple[int, StorageResult], Copied] | None:
+        """Return the next assets."""
+        found = self.assets.take(most)
+        return Taken([Task(each, size_of(each[1])) for each in found]) if found else None
+
+    def settle(self, outcomes: Sequence[Copied]) -> None:
+        """Do nothing: the target says what was copied."""
+
+    def give_back(self, tasks: Sequence[tuple[int, StorageResult]]) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copier:
+    """Copies one asset; what a worker does."""
+
+    source: AudioStorageManager
+    target: AudioStorageManager
+
+    def __call__(self, wanted: tuple[int, StorageResult]) -> Copied:
+        started = time.monotonic()
+        index, asset = wanted
+        error: Exception | None = None
+        created = False
+        try:
+            created = copy_asset(self.source.store, self.target.store, asset)
+        except Exception as failure:  # noqa: BLE001  (it is this asset's outcome)
+            error = failure
+        return Copied(
+            index,
+            asset.audio_id,
+            error,
+            skipped=error is None and not created,
+            size_bytes=size_of(asset),
+            elapsed_s=time.monotonic() - started,
+        )

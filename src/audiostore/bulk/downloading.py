@@ -1,0 +1,170 @@
+"""Fetching many assets: each file appears whole and verified, or not at all."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from audiostore.bulk.engine import Input, Limits, Taken, work_off
+from audiostore.bulk.items import Fetched
+from audiostore.bulk.workers import Task
+from audiostore.errors import AssetNotFoundError
+from audiostore.manager import AudioStorageManager, Part
+from audiostore.model import BlobInfo, StorageResult
+from audiostore.source import LocalFile
+
+Naming = Callable[[StorageResult], str]
+
+
+def named_by_id(asset: StorageResult, part: Part = "audio") -> str:
+    """Return a file name that no other asset has: ``{id}.mp3``."""
+    blob = asset.audio if part == "audio" else asset.thumbnail
+    return f"{asset.audio_id}{PurePath(blob.name).suffix if blob is not None else ''}"
+
+
+def download_many(
+    manager: AudioStorageManager,
+    audio_ids: Iterable[str],
+    folder: str | os.PathLike[str],
+    *,
+    part: Part = "audio",
+    names: Naming | None = None,
+    concurrency: int | None = None,
+    in_order: bool = False,
+    fail_fast: bool = False,
+    max_rate_bytes_s: float | None = None,
+) -> Iterator[Fetched]:
+    """Fetch a part of many assets into a folder, and yield one outcome for each.
+
+    A file that is there already, with the right size and crc32c, is not fetched again: after an
+    interruption, call it again. A file with other content is replaced in one step.
+
+    Args:
+        manager: fetches them.
+        audio_ids: of the assets; read as they are needed.
+        folder: where the files go; it is made if need be.
+        part: "audio" or "thumbnail".
+        names: gives the file its name (folders within `folder` are made; nothing may lie outside
+            of it). It is for the caller to give no two assets the same. None: ``{id}.mp3``.
+        concurrency: how many at once at most; None: as many as is found best, up to 64.
+        in_order: yield outcomes in the order of the ids, instead of that of completion.
+        fail_fast: begin nothing more after the first failure.
+        max_rate_bytes_s: how many bytes a second may come at most, on average.
+
+    Raises:
+        ValueError: an option is wrong.
+        OSError: the folder cannot be made.
+        Exception: what `audio_ids` raises, after the outcomes of all that it gave before.
+    """
+    limits = Limits(concurrency, max_rate_bytes_s)
+    if part not in ("audio", "thumbnail"):
+        raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
+    root = Path(folder).absolute()
+    root.mkdir(parents=True, exist_ok=True)
+    sizes = _Sizes()
+    return work_off(
+        _Ids(Input(audio_ids), sizes),
+        _Fetcher(manager, root, part, names or (lambda asset: named_by_id(asset, part)), sizes),
+        limits,
+        manager.uploads.listening,
+        in_order=in_order,
+        fail_fast=fail_fast,
+    )
+
+
+class _Sizes:
+    """What assets have weighed so far: that of the next is not known before it is asked for."""
+
+    def __init__(self) -> None:
+        self.typical_bytes = 0
+
+    def add(self, size_bytes: int) -> None:
+        """Learn of one more; threads may lose each other's, which does not matter."""
+        before = self.typical_bytes or size_bytes
+        self.typical_bytes = (7 * before + size_bytes) // 8
+
+
+class _Ids:
+    """Brings the ids."""
+
+    def __init__(self, audio_ids: Input[str], sizes: _Sizes) -> None:
+        self._audio_ids = audio_ids
+        self._sizes = sizes
+
+    def take(self, most: int) -> Taken[tuple[int, str], Fetched] | None:
+        """Return the next ids."""
+        ids = self._audio_ids.take(most)
+        size_bytes = self._sizes.typical_bytes
+        return Taken([Task(each, size_bytes) for each in ids]) if ids else None
+
+    def settle(self, outcomes: Sequence[Fetched]) -> None:
+        """Do nothing: the files say what was fetched."""
+
+    def give_back(self, tasks: Sequence[tuple[int, str]]) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetcher:
+    """Fetches one asset; what a worker does."""
+
+    manager: AudioStorageManager
+    root: Path
+    part: Part
+    names: Naming
+    sizes: _Sizes
+
+    def __call__(self, wanted: tuple[int, str]) -> Fetched:
+        started = time.monotonic()
+        index, audio_id = wanted
+        path: Path | None = None
+        error: Exception | None = None
+        skipped = False
+        size_bytes = 0
+        try:
+            asset = self.manager.get(audio_id)
+            blob = self._blob(asset)
+            size_bytes = blob.size_bytes
+            self.sizes.add(size_bytes)
+            target = self._target(asset)
+            skipped = _is_there(target, blob)
+            path = target if skipped else self._fetch(audio_id, target)
+        except Exception as failure:  # noqa: BLE001  (it is this asset's outcome)
+            error = failure
+        elapsed_s = time.monotonic() - started
+        return Fetched(index, audio_id, path, error, skipped, size_bytes, elapsed_s)
+
+    def _blob(self, asset: StorageResult) -> BlobInfo:
+        blob = asset.audio if self.part == "audio" else asset.thumbnail
+        if blob is None:
+            raise AssetNotFoundError(
+                f"asset {asset.audio_id} in {self.manager.url} has no {self.part}"
+            )
+        return blob
+
+    def _target(self, asset: StorageResult) -> Path:
+        name = self.names(asset)
+        target = Path(os.path.normpath(self.root / name))
+        if target == self.root or not target.is_relative_to(self.root):
+            raise ValueError(
+                f"asset {asset.audio_id} is to be called {name!r}, which lies outside of "
+                f"{str(self.root)!r}: give it another name"
+            )
+        return target
+
+    def _fetch(self, audio_id: str, target: Path) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise ValueError(f"{str(target)!r} is a directory: a file is to have that name")
+        return self.manager.download(audio_id, target, part=self.part)
+
+
+def _is_there(path: Path, blob: BlobInfo) -> bool:
+    """Say whether a file with this very content stands at the path."""
+    try:
+        if not path.is_file() or path.stat().st_size != blob.size_bytes:
+            return False
+        return LocalFile.snapshot(path).crc32c == blob.crc32c
+    except (OSError, ValueError, RuntimeError):
+        return False  # it cannot be read, or changes: it is replaced

@@ -1,0 +1,191 @@
+"""The file of a journal: SQLite, shared by processes, with a lock file for each run."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from audiostore.errors import ConfigurationError
+
+_APPLICATION_ID = 0x61756A6C
+_VERSION = 1
+_BUSY_TIMEOUT_S = 60.0
+_RETRY_S = 0.01
+_PAGE_ROWS = 500
+# What `items.status` may be.
+FREE = 0  # an attempt may have been begun; nobody is busy with it
+CLAIMED = 1
+STORED = 2
+FAILED = 3
+SUPERSEDED = 4  # the file has changed since, and is another item now
+
+_SCHEMA = f"""
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    store_url TEXT NOT NULL,
+    lock_name TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    ended_at REAL,
+    stored INTEGER NOT NULL DEFAULT 0,
+    stored_before INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    place BLOB NOT NULL,
+    audio_state BLOB NOT NULL,
+    thumbnail_state BLOB NOT NULL,
+    audio_path BLOB NOT NULL,
+    origin TEXT NOT NULL,
+    audio_id TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    run INTEGER NOT NULL REFERENCES runs (id),
+    error TEXT
+);
+CREATE INDEX items_by_place ON items (place);
+CREATE INDEX items_that_failed ON items (run, id) WHERE status = {FAILED};
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+"""
+
+
+class JournalFile:
+    """An open journal. Safe to use from many threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, which is made if there is none.
+
+        Raises:
+            ConfigurationError: it cannot be opened, is no journal, or one of a newer audiostore.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection = self._open()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self, *, is_synced: bool) -> Iterator[sqlite3.Connection]:
+        """Write in one step, which a power failure cannot undo if it is synced."""
+        with self._lock:
+            connection = self._connection
+            connection.execute(f"PRAGMA synchronous = {'FULL' if is_synced else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def lock_path(self, lock_name: str) -> Path:
+        """Return the file that a run holds a lock on."""
+        return self.path.with_name(f"{self.path.name}-{lock_name}.lock")
+
+    def pages(self, sql: str, first: int, *given: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query, some at a time.
+
+        Args:
+            sql: its first parameter is the first column of the row before, its last how many rows.
+            first: stands before the first row.
+            given: the parameters in between.
+        """
+        last = first
+        while True:
+            with self._lock:
+                rows = self._connection.execute(sql, (last, *given, _PAGE_ROWS)).fetchall()
+            yield from rows
+            if len(rows) < _PAGE_ROWS:
+                return
+            last = rows[-1][0]
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise self._unusable(f"cannot be opened: {error}") from error
+        try:
+            self._prepare(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            if _is_busy(error):
+                raise self._unusable("is locked by another program: try again later") from error
+            raise self._unusable(f"is no journal of audiostore: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        # One process makes the file at a time; nothing is written to a file that is not ours.
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._make_or_recognise(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        _switch_to_wal(connection)
+
+    def _make_or_recognise(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not (tables or application or version):
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+        elif application != _APPLICATION_ID:
+            raise self._unusable("is a database of another program, no journal of audiostore")
+        elif version != _VERSION:
+            raise self._unusable(
+                f"is of version {version}, and this audiostore knows version {_VERSION}: use "
+                "the audiostore that wrote it, or another journal"
+            )
+
+    def _unusable(self, what: str) -> ConfigurationError:
+        return ConfigurationError(f"{str(self.path)!r} {what}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait for others here, whatever its timeout is.
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether somebody holds a lock on a file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

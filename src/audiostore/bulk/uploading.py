@@ -1,0 +1,276 @@
+"""Storing many assets: exactly once each, one outcome each, whatever happens in between."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiostore.bulk.claims import Claim, Entry, Ledger, Settled, Unrecorded
+from audiostore.bulk.engine import Input, Limits, Taken, work_off
+from audiostore.bulk.items import BulkItem, Outcome
+from audiostore.bulk.journal import Journal
+from audiostore.bulk.skipping import StoredAudio
+from audiostore.bulk.workers import Task
+from audiostore.cleanup import Cleanup
+from audiostore.errors import AssetNotFoundError, SourceNotFoundError
+from audiostore.headers import CacheScope
+from audiostore.intake import ArtworkChoice, CheckLevel, Intake
+from audiostore.manager import AudioStorageManager
+from audiostore.model import StorageResult
+from audiostore.naming import require_audio_id
+from audiostore.source import LocalFile
+from audiostore.unfinished import ChosenId
+from audiostore.uploads import Upload
+
+_MOST_DEFERRED = 1024
+
+
+def upload_many(
+    manager: AudioStorageManager,
+    items: Iterable[BulkItem],
+    *,
+    journal: Journal | str | os.PathLike[str] | None = None,
+    concurrency: int | None = None,
+    in_order: bool = False,
+    skip_stored: bool = False,
+    fail_fast: bool = False,
+    max_rate_bytes_s: float | None = None,
+    cleanup: Cleanup = False,
+    check: CheckLevel = "quick",
+    artwork: ArtworkChoice = "embedded",
+    thumbnail_max_px: int | None = None,
+    fix_extension: bool = False,
+    faststart: bool = False,
+    cache: CacheScope = "private",
+) -> Iterator[Outcome]:
+    """Store many assets, and yield one outcome for each item; a failure never stops the others.
+
+    The items are read as they are needed, so there may be any number of them. Closing the
+    iterator cancels what was not begun, and waits for what is under way.
+
+    Args:
+        manager: stores them.
+        items: what is to be stored.
+        journal: a journal, or the path of its file. With it, ids outlive this process: run again
+            with the same items after whatever interruption, each is stored exactly once, and
+            what was stored before is reported with `done_before`. Several processes may work off
+            the same items with one journal.
+        concurrency: how many at once at most; None: as many as is found best, up to 64.
+        in_order: yield outcomes in the order of the items, instead of that of completion.
+        skip_stored: list the store first, and do not store audio that it has (size, crc32c and,
+            where the store keeps it, md5): report the existing id with `skipped`. The local
+            files of such an item are kept, whatever `cleanup` says.
+        fail_fast: begin nothing more after the first failure.
+        max_rate_bytes_s: how many bytes a second may be sent at most, on average.
+        cleanup: this and all that follow: see
+            `AudioStorageManager.upload_audio_with_thumbnail`.
+        check: likewise.
+        artwork: likewise.
+        thumbnail_max_px: likewise.
+        fix_extension: likewise.
+        faststart: likewise.
+        cache: likewise.
+
+    Raises:
+        ValueError: an option is wrong.
+        ConfigurationError: the journal is none (raised when the first outcome is asked for).
+        Exception: what `items` raises, after the outcomes of all that it gave before; or the
+            journal's disk is full.
+    """
+    limits = Limits(concurrency, max_rate_bytes_s)
+    intake = Intake(check, artwork, thumbnail_max_px, fix_extension, faststart)
+    pattern = Upload("", cleanup=cleanup, intake=intake, cache=cache)
+    return _upload_many(
+        manager,
+        items,
+        journal,
+        pattern,
+        limits,
+        skip_stored=skip_stored,
+        in_order=in_order,
+        fail_fast=fail_fast,
+    )
+
+
+def _upload_many(
+    manager: AudioStorageManager,
+    items: Iterable[BulkItem],
+    journal: Journal | str | os.PathLike[str] | None,
+    pattern: Upload,
+    limits: Limits,
+    *,
+    skip_stored: bool,
+    in_order: bool,
+    fail_fast: bool,
+) -> Iterator[Outcome]:
+    with ExitStack() as stack:
+        ledger: Ledger = Unrecorded()
+        if journal is not None:
+            if not isinstance(journal, Journal):
+                journal = stack.enter_context(Journal(journal))
+            ledger = stack.enter_context(closing(journal.begin(manager.url)))
+        stored = stack.enter_context(StoredAudio(manager.list())) if skip_stored else None
+        yield from work_off(
+            _Items(Input(items), ledger),
+            _Uploader(manager, pattern, stored),
+            limits,
+            manager.uploads.listening,
+            in_order=in_order,
+            fail_fast=fail_fast,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """An item that is ours to store."""
+
+    index: int
+    item: BulkItem
+    claim: Claim
+
+
+class _Items:
+    """Gives every item an id, by the ledger, before anybody works on it."""
+
+    def __init__(self, items: Input[BulkItem], ledger: Ledger) -> None:
+        self._items = items
+        self._ledger = ledger
+        self._claims: dict[int, Claim] = {}
+        """Of what is under way, by index."""
+        self._deferred: list[tuple[int, BulkItem]] = []
+        self._is_exhausted = False
+
+    def take(self, most: int) -> Taken[_Claimed, Outcome] | None:
+        """Claim the next items, and try those again that others were busy with."""
+        fresh: list[tuple[int, BulkItem]] = []
+        if most and not self._is_exhausted:
+            fresh = self._items.take(min(most, _MOST_DEFERRED - len(self._deferred)))
+            self._is_exhausted = not fresh and len(self._deferred) < _MOST_DEFERRED
+        wanted = [*self._deferred, *fresh]
+        if not wanted:
+            return None if self._is_exhausted else Taken(())
+        tasks: list[Task[_Claimed]] = []
+        outcomes: list[Outcome] = []
+        deferred: list[tuple[int, BulkItem]] = []
+        entries = [Entry.of(item) for _, item in wanted]
+        claims = self._ledger.claim(entries)
+        for (index, item), entry, claim in zip(wanted, entries, claims, strict=True):
+            if claim.status == "ours":
+                self._claims[index] = claim
+                tasks.append(Task(_Claimed(index, item, claim), entry.size_bytes))
+            elif claim.status == "stored":
+                outcomes.append(Outcome(index, item, claim.audio_id, None, None, done_before=True))
+            else:
+                deferred.append((index, item))
+        self._deferred = deferred
+        return Taken(tasks, outcomes, deferred=len(deferred))
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Have the ledger record what became of items."""
+        settled = []
+        for outcome in outcomes:
+            claim = self._claims.pop(outcome.index)
+            error = None if outcome.error is None else _text_of(outcome.error)
+            audio_id = outcome.audio_id or claim.audio_id
+            settled.append(Settled(claim, audio_id, error, outcome.skipped))
+        self._ledger.settle(settled)
+
+    def give_back(self, tasks: Sequence[_Claimed]) -> None:
+        """Have the ledger forget that they were claimed."""
+        self._ledger.give_back([self._claims.pop(task.index) for task in tasks])
+
+
+@dataclass(frozen=True, slots=True)
+class _Uploader:
+    """Stores one item; what a worker does."""
+
+    manager: AudioStorageManager
+    pattern: Upload
+    stored: StoredAudio | None
+
+    def __call__(self, claimed: _Claimed) -> Outcome:
+        started = time.monotonic()
+        index, item, claim = claimed.index, claimed.item, claimed.claim
+        result: StorageResult | None = None
+        error: Exception | None = None
+        audio_id = claim.audio_id
+        try:
+            result, audio_id = self._store(item, claim)
+        except Exception as failure:  # noqa: BLE001  (it is this item's outcome)
+            error = failure
+        return Outcome(
+            index,
+            item,
+            audio_id,
+            result,
+            error,
+            skipped=error is None and result is None,
+            elapsed_s=time.monotonic() - started,
+        )
+
+    def _store(self, item: BulkItem, claim: Claim) -> tuple[StorageResult | None, str]:
+        """Return what was stored; or no result, and the id that its audio is stored under."""
+        require_audio_id(claim.audio_id)
+        if self.stored is None:
+            return self._upload(item, claim), claim.audio_id
+        try:
+            file = LocalFile.snapshot(Path(item.audio))
+        except (OSError, ValueError):
+            return self._upload(item, claim), claim.audio_id  # which tells what is wrong
+        with self.stored.alone(file):
+            present = self.stored.find(file, claim.audio_id)
+            if present is not None and present != claim.audio_id:
+                return None, present
+            result = self._upload(item, claim)
+            self.stored.add(result)
+        return result, claim.audio_id
+
+    def _upload(self, item: BulkItem, claim: Claim) -> StorageResult:
+        pattern = self.pattern
+        upload = Upload(
+            item.audio,
+            item.thumbnail,
+            item.metadata,
+            cleanup=pattern.cleanup,
+            intake=pattern.intake,
+            cache=pattern.cache,
+            audio_state=claim.audio_state,
+            thumbnail_state=claim.thumbnail_state,
+        )
+        try:
+            return self.manager.uploads.run(upload, _ClaimedId(claim))
+        except SourceNotFoundError:
+            stored = self._cleaned_up(item, claim)
+            if stored is None:
+                raise
+            return stored
+
+    def _cleaned_up(self, item: BulkItem, claim: Claim) -> StorageResult | None:
+        """Return the asset if an earlier run was killed when it had deleted the local files."""
+        if not claim.is_taken_up:
+            return None
+        try:
+            found = self.manager.get(claim.audio_id)
+        except AssetNotFoundError:
+            return None
+        name = os.fsencode(Path(item.audio).name).decode("utf-8", "replace")
+        return found if found.metadata["original_filename"] == name else None
+
+
+@dataclass(frozen=True, slots=True)
+class _ClaimedId:
+    """The id that the ledger gave."""
+
+    claim: Claim
+
+    def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
+        """Yield it: what the item is was settled when it was claimed."""
+        del identity, detail
+        return nullcontext(ChosenId(self.claim.audio_id, is_new=self.claim.is_new))
+
+
+def _text_of(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return "\n".join([text, *getattr(error, "__notes__", ())])

@@ -1,0 +1,157 @@
+"""Fetching many: verified files, nothing twice, nothing outside of the folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audiostore import (
+    AssetNotFoundError,
+    AudioStorageManager,
+    BlobInfo,
+    IntegrityError,
+    InvalidAudioIdError,
+    MemoryStore,
+    StorageResult,
+)
+from audiostore.bulk.downloading import download_many
+from audiostore.bulk.items import Fetched
+from audiostore.store import BlobReader
+from tests.assets import JPG, mp3_bytes
+
+MISSING = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+
+
+class Watched(MemoryStore):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+
+    def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
+        self.opened.append(blob.name)
+        return super().open(blob, start=start, stop=stop)
+
+
+@pytest.fixture
+def store() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def manager(store: Watched) -> Iterator[AudioStorageManager]:
+    with AudioStorageManager(store=store) as manager:
+        yield manager
+
+
+@pytest.fixture
+def songs(manager: AudioStorageManager, tmp_path: Path) -> dict[str, bytes]:
+    """The bytes of some assets by id; each with the same cover."""
+    path = tmp_path / "song.mp3"
+    made = {}
+    for number in range(12):
+        path.write_bytes(mp3_bytes(2000 + number))
+        result = manager.upload_audio_with_thumbnail(path, JPG, check="none")
+        made[result.audio_id] = path.read_bytes()
+    return made
+
+
+def fetch(manager: AudioStorageManager, *args: object, **options: object) -> list[Fetched]:
+    return list(download_many(manager, *args, in_order=True, **options))  # type: ignore[arg-type]
+
+
+def test_every_asset_comes_whole(
+    manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    outcomes = fetch(manager, songs, tmp_path / "new" / "folder")
+    assert [outcome.audio_id for outcome in outcomes] == list(songs)
+    for outcome in outcomes:
+        assert outcome.path == tmp_path / "new" / "folder" / f"{outcome.audio_id}.mp3"
+        assert outcome.path.read_bytes() == songs[outcome.audio_id]
+        assert outcome.size_bytes == len(songs[outcome.audio_id])
+        assert (outcome.error, outcome.skipped) == (None, False)
+
+
+def test_artwork_can_be_fetched_instead(
+    manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    outcomes = fetch(manager, songs, tmp_path / "covers", part="thumbnail")
+    assert {o.path.read_bytes() for o in outcomes if o.path} == {JPG.read_bytes()}
+    assert {o.path.suffix for o in outcomes if o.path} == {".jpg"}
+
+
+def test_what_is_there_and_right_is_not_fetched_again(
+    manager: AudioStorageManager, store: Watched, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    first = fetch(manager, songs, tmp_path / "out")
+    wrong, short = (outcome.path for outcome in first[:2])
+    assert wrong is not None
+    assert short is not None
+    wrong.write_bytes(b"x" + wrong.read_bytes()[1:])
+    short.write_bytes(short.read_bytes()[:-1])
+    store.opened.clear()
+    second = fetch(manager, songs, tmp_path / "out")
+    assert [outcome.skipped for outcome in second] == [False] * 2 + [True] * 10
+    assert len(store.opened) == 2
+    for outcome in second:
+        assert outcome.path is not None
+        assert outcome.path.read_bytes() == songs[outcome.audio_id]
+
+
+def test_an_id_that_is_missing_or_none_is_one_failure(
+    manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    outcomes = fetch(manager, [MISSING, *songs, "no id"], tmp_path / "out")
+    assert isinstance(outcomes[0].error, AssetNotFoundError)
+    assert isinstance(outcomes[-1].error, InvalidAudioIdError)
+    assert outcomes[0].path is None
+    assert not any(outcome.error for outcome in outcomes[1:-1])
+
+
+def test_wrong_bytes_leave_no_file(
+    manager: AudioStorageManager, store: Watched, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    (name,) = [n for n in store._blobs if n.startswith(f"audio/{next(iter(songs))}/audio")]
+    object.__setattr__(store._blobs[name], "data", b"damaged")
+    outcomes = fetch(manager, songs, tmp_path / "out")
+    assert isinstance(outcomes[0].error, IntegrityError)
+    assert len(list((tmp_path / "out").iterdir())) == len(songs) - 1
+
+
+def test_names_are_the_callers_if_they_want(
+    manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    def name(asset: StorageResult) -> str:
+        return f"{asset.audio_id[:2]}/{asset.audio_id}.song"
+
+    for outcome in fetch(manager, songs, tmp_path / "out", names=name):
+        assert outcome.path == tmp_path / "out" / outcome.audio_id[:2] / f"{outcome.audio_id}.song"
+        assert outcome.path.exists()
+
+
+@pytest.mark.parametrize("name", ["../outside.mp3", "/tmp/outside.mp3", ".", "a/../../b"])
+def test_no_name_leads_out_of_the_folder(
+    manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    outcomes = fetch(manager, songs, tmp_path / "out", names=lambda _: name)
+    assert all("lies outside" in str(outcome.error) for outcome in outcomes)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_directory_in_the_way_is_a_failure(
+    manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    first = next(iter(songs))
+    (tmp_path / "out" / f"{first}.mp3").mkdir(parents=True)
+    outcomes = fetch(manager, songs, tmp_path / "out")
+    assert "is a directory" in str(outcomes[0].error)
+    assert not any(outcome.error for outcome in outcomes[1:])
+
+
+def test_wrong_options_are_refused(manager: AudioStorageManager, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="part is 'both'"):
+        download_many(manager, [], tmp_path / "out", part="both")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="concurrency is 0"):
+        download_many(manager, [], tmp_path / "out", concurrency=0)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,347 @@
+"""The journal: ids outlive the process, each item is one process's at a time."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audiostore import ConfigurationError
+from audiostore.bulk.claims import Claim, Entry, Settled
+from audiostore.bulk.items import BulkItem
+from audiostore.bulk.journal import Journal, Run
+from tests.faults.child import ROOT
+
+URL = "gs://bucket"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal") as journal:
+        yield journal
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(b"first")
+    return path
+
+
+def claim(run: Run, path: Path, **options: object) -> Claim:
+    (made,) = run.claim([Entry.of(BulkItem(path, **options))])  # type: ignore[arg-type]
+    return made
+
+
+def settle(run: Run, made: Claim, error: str | None = None, *, skipped: bool = False) -> None:
+    run.settle([Settled(made, made.audio_id, error, skipped)])
+
+
+def test_a_new_item_gets_an_id_that_nothing_was_stored_under(journal: Journal, song: Path) -> None:
+    made = claim(journal.begin(URL), song)
+    assert (made.status, made.is_new, made.is_taken_up) == ("ours", True, False)
+
+
+def test_a_claim_is_on_the_disk_before_it_is_handed_out(journal: Journal, song: Path) -> None:
+    made = claim(journal.begin(URL), song)
+    with sqlite3.connect(f"file:{journal.path}?mode=ro", uri=True) as other:
+        assert other.execute("SELECT audio_id FROM items").fetchall() == [(made.audio_id,)]
+    other.close()
+
+
+def test_claims_are_synced_and_settling_is_not(journal: Journal, song: Path) -> None:
+    run = journal.begin(URL)
+    levels: list[int] = []
+
+    def note() -> None:
+        levels.extend(journal._file._connection.execute("PRAGMA synchronous").fetchone())
+
+    made = claim(run, song)
+    note()
+    settle(run, made)
+    note()
+    assert levels == [2, 1]  # FULL, NORMAL
+    assert journal._file._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_what_a_dead_run_had_claimed_is_taken_up_at_once_under_its_id(
+    tmp_path: Path, song: Path
+) -> None:
+    path = tmp_path / "journal"
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from audiostore.bulk.claims import Entry\n"
+        "from audiostore.bulk.items import BulkItem\n"
+        "from audiostore.bulk.journal import Journal\n"
+        f"run = Journal({str(path)!r}).begin({URL!r})\n"
+        f"print(run.claim([Entry.of(BulkItem(Path({str(song)!r})))])[0].audio_id, flush=True)\n"
+        "sys.stdin.read(); os._exit(9)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT / "src",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    audio_id = child.stdout.readline().decode().strip()
+    with Journal(path) as journal:
+        run = journal.begin(URL)
+        while_it_lives = claim(run, song)
+        assert [r.is_running for r in journal.runs()] == [True, True]
+        child.communicate()
+        made = claim(run, song)
+        assert [r.is_running for r in journal.runs()] == [True, False]
+
+    assert while_it_lives.status == "busy"
+    assert (made.status, made.audio_id) == ("ours", audio_id)
+    assert (made.is_new, made.is_taken_up) == (False, True)
+
+
+def test_an_item_that_is_given_twice_is_busy_until_it_is_settled(
+    journal: Journal, song: Path
+) -> None:
+    run = journal.begin(URL)
+    first, second = run.claim([Entry.of(BulkItem(song)), Entry.of(BulkItem(song))])
+    assert (first.status, second.status) == ("ours", "busy")
+    settle(run, first)
+    third = claim(run, song)
+    assert (third.status, third.audio_id) == ("stored", first.audio_id)
+
+
+def test_what_is_stored_is_known_in_the_next_run(journal: Journal, song: Path) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song)
+    settle(run, made)
+    run.close()
+    again = claim(journal.begin(URL), song)
+    assert (again.status, again.audio_id) == ("stored", made.audio_id)
+
+
+def test_what_failed_is_tried_again_under_its_id(journal: Journal, song: Path) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song)
+    settle(run, made, "OSError: the line is down")
+    again = claim(run, song)
+    assert (again.status, again.audio_id, again.is_new) == ("ours", made.audio_id, False)
+
+
+@pytest.mark.parametrize("change", ["size", "time", "inode"])
+def test_a_changed_file_is_another_item(journal: Journal, song: Path, change: str) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song)
+    settle(run, made)
+    before = song.stat()
+    if change == "size":
+        song.write_bytes(b"longer than before")
+        os.utime(song, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    elif change == "time":
+        os.utime(song, ns=(before.st_mtime_ns, before.st_mtime_ns + 1))
+    else:
+        other = song.with_suffix(".new")
+        other.write_bytes(b"other")
+        os.utime(other, ns=(before.st_mtime_ns, before.st_mtime_ns))
+        other.replace(song)
+    again = claim(run, song)
+    assert (again.status, again.is_new) == ("ours", True)
+    assert again.audio_id != made.audio_id
+
+
+def test_other_metadata_artwork_id_or_store_make_another_item(
+    journal: Journal, song: Path, tmp_path: Path
+) -> None:
+    cover = tmp_path / "cover.jpg"
+    cover.write_bytes(b"cover")
+    given = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+    run = journal.begin(URL)
+    other_store = journal.begin("gs://other")
+    claims = [
+        claim(run, song),
+        claim(run, song, metadata={"k": "v"}),
+        claim(run, song, metadata={"k": "w"}),
+        claim(run, song, thumbnail=cover),
+        claim(run, song, audio_id=given),
+        claim(other_store, song),
+    ]
+    assert [c.status for c in claims] == ["ours"] * 6
+    assert len({c.audio_id for c in claims}) == 6
+    cover.write_bytes(b"another cover")
+    assert claim(run, song, thumbnail=cover).status == "ours"
+
+
+def test_a_given_id_is_used_and_never_called_new(journal: Journal, song: Path) -> None:
+    given = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+    made = claim(journal.begin(URL), song, audio_id=given)
+    assert (made.audio_id, made.is_new) == (given, False)
+
+
+def test_metadata_in_another_order_is_the_same(journal: Journal, song: Path) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song, metadata={"a": "1", "b": "2"})
+    settle(run, made)
+    assert claim(run, song, metadata={"b": "2", "a": "1"}).status == "stored"
+
+
+def test_a_file_that_was_cleaned_up_behind_its_upload_is_stored(
+    journal: Journal, song: Path
+) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song)
+    settle(run, made)
+    song.unlink()
+    again = claim(run, song)
+    assert (again.status, again.audio_id) == ("stored", made.audio_id)
+
+
+def test_a_file_that_is_gone_and_was_not_settled_is_looked_for_under_its_id(
+    journal: Journal, song: Path
+) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song)
+    run.close()
+    song.unlink()
+    again = claim(journal.begin(URL), song)
+    assert (again.status, again.audio_id, again.is_taken_up) == ("ours", made.audio_id, True)
+    assert again.audio_state == made.audio_state
+
+
+def test_what_was_not_begun_leaves_no_trace(journal: Journal, song: Path) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song)
+    run.give_back([made])
+    again = claim(run, song)
+    assert again.is_new
+    assert again.audio_id != made.audio_id
+
+
+def test_what_was_taken_up_and_not_begun_keeps_its_id(journal: Journal, song: Path) -> None:
+    run = journal.begin(URL)
+    made = claim(run, song)
+    settle(run, made, "failed")
+    run.give_back([claim(run, song)])
+    again = claim(run, song)
+    assert (again.audio_id, again.is_new) == (made.audio_id, False)
+
+
+def test_runs_are_listed_with_what_became_of_their_items(tmp_path: Path, journal: Journal) -> None:
+    songs = [tmp_path / f"{n}.mp3" for n in range(4)]
+    for path in songs:
+        path.write_bytes(path.name.encode())
+    first = journal.begin(URL)
+    stored, failed, skipped, broken = (claim(first, path, origin=path.stem) for path in songs)
+    settle(first, stored)
+    settle(first, failed, "OSError: down")
+    settle(first, skipped, skipped=True)
+    settle(first, broken, "ValueError: no song")
+    first.close()
+    second = journal.begin(URL)
+    claim(second, songs[0])
+    settle(second, claim(second, songs[1]))
+    second.close()
+
+    newest, oldest = journal.runs()
+    assert (newest.stored, newest.stored_before, newest.failed) == (1, 1, 0)
+    assert (oldest.stored, oldest.skipped, oldest.failed) == (1, 1, 2)
+    assert oldest.ended_at is not None
+    assert not oldest.is_running
+    (failure,) = journal.failures(oldest.run)  # the other was stored since
+    assert (failure.audio, failure.origin) == (songs[3], "3")
+    assert (failure.audio_id, failure.error) == (broken.audio_id, "ValueError: no song")
+    assert list(journal.failures(newest.run)) == []
+
+
+def test_more_runs_and_failures_than_a_page_are_listed(journal: Journal, tmp_path: Path) -> None:
+    run = journal.begin(URL)
+    claims = run.claim([Entry.of(BulkItem(tmp_path / f"{n}.mp3")) for n in range(1201)])
+    run.settle([Settled(made, made.audio_id, "gone", False) for made in claims])
+    assert len(list(journal.failures(run.number))) == 1201
+
+
+def test_names_that_are_no_text_are_kept(journal: Journal, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff\xfe.mp3")
+    run = journal.begin(URL)
+    settle(run, claim(run, path), "gone")
+    (failure,) = journal.failures(run.number)
+    assert failure.audio == path
+
+
+@pytest.mark.parametrize("content", [b"no database" * 100, b"short"])
+def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"song\.mp3' is no journal of audiostore"):
+        Journal(path)
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (x)")
+    other.commit()
+    other.close()
+    content = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="database of another program"):
+        Journal(path)
+    assert path.read_bytes() == content
+
+
+def test_a_journal_of_a_newer_audiostore_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    Journal(path).close()
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(ConfigurationError, match="is of version 99"):
+        Journal(path)
+
+
+def test_a_journal_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Journal(tmp_path / "nowhere" / "journal")
+
+
+def test_many_may_make_one_journal_at_the_same_moment(tmp_path: Path, song: Path) -> None:
+    for round_ in range(5):
+        path = tmp_path / f"journal {round_}"
+        barrier = threading.Barrier(8)
+        made: list[Claim] = []
+
+        def work(
+            path: Path = path,
+            barrier: threading.Barrier = barrier,
+            made: list[Claim] = made,
+        ) -> None:
+            barrier.wait()
+            with Journal(path) as journal:
+                made.append(claim(journal.begin(URL), song))
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 8
+        assert len({c.audio_id for c in made}) == 1
+        assert [c.status for c in made].count("ours") == 1
+
+
+def test_a_run_that_ends_leaves_no_file_behind(tmp_path: Path, song: Path) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        run = journal.begin(URL)
+        assert len(list(tmp_path.glob("*.lock"))) == 1
+        claim(run, song)
+        run.close()
+        run.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["journal", "song.mp3"]
+
+
+def test_the_lock_of_a_killed_run_is_swept_away(tmp_path: Path, journal: Journal) -> None:
+    killed = journal.begin(URL)
+    os.close(killed._descriptor)  # as the kernel does
+    journal.begin(URL)
+    assert len(list(tmp_path.glob("*.lock"))) == 1

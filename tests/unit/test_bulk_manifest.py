@@ -1,0 +1,328 @@
+"""A manifest is validated whole, told by line number, and read a second time unchanged."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from audiostore.bulk.manifest import Manifest, Problem, check_manifest
+from audiostore.errors import (
+    InvalidMetadataError,
+    InvalidSourceError,
+    SourceChangedError,
+    SourceNotFoundError,
+)
+
+ONE = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+TWO = "4a2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for name in ("a.mp3", "b.mp3", "c.mp3", "Lied für Ümläute.flac", "a.jpg"):
+        (folder / name).write_bytes(b"12345")
+    return folder
+
+
+def _write(folder: Path, content: str | bytes, name: str = "list.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def _check(path: Path, **options: object) -> tuple[Manifest, list[Problem]]:
+    problems: list[Problem] = []
+    return check_manifest(path, problems.append, **options), problems  # type: ignore[arg-type]
+
+
+def _errors(path: Path, **options: object) -> list[tuple[int, str]]:
+    manifest, problems = _check(path, **options)
+    errors = [(p.line, p.message) for p in problems if not p.is_warning]
+    assert manifest.errors == len(errors)
+    assert manifest.warnings == len(problems) - len(errors)
+    if errors:
+        with pytest.raises(ValueError, match="errors: nothing to store"):
+            next(manifest.items())
+    return errors
+
+
+def test_csv_and_json_say_the_same(files: Path) -> None:
+    rows: list[Mapping[str, object]] = [
+        {"audio": "a.mp3", "thumbnail": "a.jpg", "id": ONE, "title": "A, B", "mood": "glad"},
+        {"audio": "Lied für Ümläute.flac", "thumbnail": None, "artist": 'The "Ü"', "mood": ""},
+    ]
+    csv = _write(
+        files,
+        "audio,thumbnail,id,title,artist,mood\n"
+        f'a.mp3,a.jpg,{ONE},"A, B",,glad\n'
+        'Lied für Ümläute.flac,,,,"The ""Ü""",\n',
+    )
+    jsonl = _write(files, "".join(json.dumps(row) + "\n" for row in rows), "list.jsonl")
+    for path in (csv, jsonl):
+        manifest, problems = _check(path)
+        assert problems == []
+        assert (manifest.count, manifest.size_bytes) == (2, 15)
+        first, second = manifest.items()
+        assert (first.audio, first.thumbnail) == (files / "a.mp3", files / "a.jpg")
+        assert (first.audio_id, first.metadata) == (ONE, {"title": "A, B", "mood": "glad"})
+        assert (second.audio, second.thumbnail) == (files / "Lied für Ümläute.flac", None)
+        assert (second.audio_id, second.metadata) == (None, {"artist": 'The "Ü"'})
+        lines = (2, 3) if path is csv else (1, 2)
+        assert [i.origin for i in (first, second)] == [f"{path.name}, line {n}" for n in lines]
+
+
+def test_paths_are_relative_to_the_manifest(files: Path, tmp_path: Path) -> None:
+    other = tmp_path / "lists"
+    other.mkdir()
+    path = _write(other, f"audio\n../music/a.mp3\n{files / 'b.mp3'}\n")
+    manifest, problems = _check(path)
+    assert problems == []
+    assert [i.audio.resolve() for i in manifest.items()] == [files / "a.mp3", files / "b.mp3"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"audio,title\na.mp3,x\n",
+        b"\xef\xbb\xbfaudio,title\r\na.mp3,x\r\n",
+        b"Audio, Title \na.mp3,x",
+        b'\xef\xbb\xbf"audio","title"\n"a.mp3","x"\n,\n\n',
+        b'\xef\xbb\xbf{"audio": "a.mp3", "title": "x"}',
+        b'\n  {"title": "x", "audio": "a.mp3", "mood": null}\r\n\r\n',
+    ],
+)
+def test_what_spreadsheets_and_scripts_write_is_read(files: Path, content: bytes) -> None:
+    manifest, problems = _check(_write(files, content, "list.txt"))
+    assert problems == []
+    (item,) = manifest.items()
+    assert (item.audio.name, item.metadata) == ("a.mp3", {"title": "x"})
+
+
+def test_a_field_may_have_several_lines(files: Path) -> None:
+    path = _write(files, 'audio,lyrics\na.mp3,"one\ntwo\n"\ngone.mp3,x\n')
+    assert _errors(path) == [(5, f"no file at {str(files / 'gone.mp3')!r}")]
+
+
+@pytest.mark.parametrize(
+    ("content", "errors"),
+    [
+        (b"", None),
+        (b"\xef\xbb\xbf\n", [(1, "the manifest is empty")]),
+        (b"title\nx\n", [(1, "no column 'audio', only 'title'")]),
+        (b"audio;title\na.mp3;x\n", [(1, "separate the columns by commas")]),
+        (b"audio\ttitle\na.mp3\tx\n", [(1, "separate the columns by commas")]),
+        (b"audio,mood,mood\n", [(1, "has the column 'mood' 2 times")]),
+        (b"audio,AUDIO\n", [(1, "has the column 'audio' 2 times")]),
+        (b"audio,,x\n", [(1, "column 2 of the header has no name")]),
+        (b"audio,crc32c\n", [(1, "'crc32c' is one that audiostore writes itself")]),
+        (b"audio,Duration_S\n", [(1, "'Duration_S' is one that audiostore writes itself")]),
+        (b"audio,title\na.mp3\nb.mp3,x\nc.mp3,x,y\n", [(2, "1 fields"), (4, "3 fields")]),
+        (b"audio,title\n,x\n", [(2, "no audio file is named")]),
+        (b'audio,x\na.mp3,"y\nb.mp3,z\n', [(2, "a quote is opened and never closed")]),
+        (b'audio,x\na.mp3,"y"z\nb.mp3,"\n', [(2, "behind a closing quote"), (3, "never closed")]),
+        (b'audio,"x\na.mp3,y\n', [(1, "a quote is opened and never closed")]),
+        (b"audio,x\ra.mp3,y\r", [(1, "a carriage return stands alone")]),
+        (b"audio\n\xfc.mp3\n", [(2, "not UTF-8 (byte 0xfc at 1)")]),
+        (b"audio,x\na.mp3,\xfc\nb.mp3,\xc3\xbc\n", [(2, "not UTF-8 (byte 0xfc at 7)")]),
+        (b'audio,x\na.mp3,"\n\xfc"\nno.mp3,x\n', [(3, "not UTF-8"), (4, "no file at")]),
+        ("audio\na.mp3\n".encode("utf-16"), [(1, "is UTF-16: save the manifest as UTF-8")]),
+        (b"audio\n" + b"x" * (1 << 20) + b"\n", [(2, "longer than 1,048,576 bytes")]),
+        (b"audio\n" + b"x" * 300 + b".mp3\n", [(2, "File name too long")]),
+        (b"audio\na\0.mp3\n", [(2, "cannot be a path")]),
+        (b"audio\n.\n", [(2, "is no file"), (2, "audio files we store end in .aac")]),
+        (b"audio\nempty.mp3\n", [(2, "is empty")]),
+        (b"audio\na.jpg\n", [(2, "'a.jpg': audio files we store end in")]),
+        (b"audio,thumbnail\na.mp3,b.mp3\n", [(2, "'b.mp3': image files we store end in .jpg")]),
+        (b"audio,thumbnail\na.mp3,no.jpg\n", [(2, "no file at")]),
+        (b"audio,id\na.mp3,x\n", [(2, "audio id 'x' is not a UUID")]),
+        (b"audio,x\na.mp3," + b"y" * 9000 + b"\n", [(2, "metadata takes")]),
+        (
+            b"audio,id,x\nno.mp3,1," + b"y" * 9000 + b"\n",
+            [(2, "not a UUID"), (2, "metadata takes"), (2, "no file at")],
+        ),
+    ],
+)
+def test_every_error_is_told_by_its_line(
+    files: Path, content: bytes, errors: list[tuple[int, str]] | None
+) -> None:
+    (files / "empty.mp3").touch()
+    path = _write(files, content)
+    if errors is None:
+        with pytest.raises(InvalidSourceError, match="is empty"):
+            _check(path)
+        return
+    told = _errors(path)
+    assert [line for line, _ in told] == [line for line, _ in errors], told
+    for (_, message), (_, words) in zip(told, errors, strict=True):
+        assert words in message
+
+
+@pytest.mark.parametrize(
+    ("content", "errors"),
+    [
+        ("\n \n", [(1, "the manifest is empty")]),
+        ("a.mp3\n", [(1, "not JSON")]),
+        ('{"audio": "a.mp3"}\n{"audio": "b.mp3"\n', [(2, "not JSON")]),
+        ('["a.mp3"]\n3\n"x"\nnull\ntrue', [(n, "instead of an object") for n in range(1, 6)]),
+        ('{"title": "x"}', [(1, "no audio file is named")]),
+        ('{"audio": null}', [(1, "no audio file is named")]),
+        ('{"audio": 3}', [(1, "'audio' is a number, not text")]),
+        ('{"audio": "a.mp3", "id": ["x"]}', [(1, "'id' is an array, not text")]),
+        ('{"audio": "a.mp3", "year": 1999, "live": true, "x": {"y": 1}}', [
+            (1, "'year' is a number, not text: put it in quotes"),
+            (1, "'live' is true, not text"),
+            (1, "'x' is an object, not text"),
+        ]),
+        ('{"audio": "a.mp3", "audio": "b.mp3"}', [(1, "the key 'audio' is there 2 times")]),
+        ('{"audio": "a.mp3", "file_size": "3"}', [(1, "audiostore writes itself")]),
+        ('{"audio": "a.mp3", "": "3"}', [(1, "is empty")]),
+        ('{"audio": "a.mp3", "x": "\\ud800"}', [(1, "no valid Unicode")]),
+        ('{"audio": "\\ud800.mp3"}', [(1, "cannot be a path")]),
+        ('{"audio": "a.mp3", "x": ' + "[" * 100_000, [(1, "nested too deep")]),
+        ('{"audio": "a.mp3", "x": ' + "9" * 10_000 + "}", [(1, "not JSON")]),
+    ],
+)  # fmt: skip
+def test_every_error_in_json_is_told_by_its_line(
+    files: Path, content: str, errors: list[tuple[int, str]]
+) -> None:
+    told = _errors(_write(files, content, "list.jsonl"))
+    assert [line for line, _ in told] == [line for line, _ in errors], told
+    for (_, message), (_, words) in zip(told, errors, strict=True):
+        assert words in message
+
+
+def test_the_same_id_twice_is_an_error_and_the_same_file_a_warning(files: Path) -> None:
+    path = _write(
+        files,
+        f"audio,id\na.mp3,{ONE}\nb.mp3,{TWO}\nc.mp3,{ONE}\n./a.mp3,\n../music/a.mp3,{ONE}\n",
+    )
+    manifest, problems = _check(path)
+    assert problems == [
+        Problem(4, "the same id as in line 2"),
+        Problem(6, "the same id as in line 2"),
+        Problem(5, "the same audio file as in line 2", is_warning=True),
+        Problem(6, "the same audio file as in line 2", is_warning=True),
+    ]
+    assert (manifest.errors, manifest.warnings) == (2, 2)
+
+
+def test_a_warning_stops_nothing(files: Path) -> None:
+    manifest, problems = _check(_write(files, "audio\na.mp3\na.mp3\n"))
+    assert [p.is_warning for p in problems] == [True]
+    assert len(list(manifest.items())) == 2
+
+
+def test_what_all_get_gives_way_to_the_line(files: Path) -> None:
+    path = _write(files, "audio,mood\na.mp3,glad\nb.mp3,\n")
+    manifest, _ = _check(path, metadata={"mood": "blue", "label": "X"})
+    assert [dict(item.metadata) for item in manifest.items()] == [
+        {"mood": "glad", "label": "X"},
+        {"mood": "blue", "label": "X"},
+    ]
+    with pytest.raises(InvalidMetadataError):
+        _check(path, metadata={"crc32c": "x"})
+    assert "metadata takes" in _errors(path, metadata={"x": "y" * 9000})[0][1]
+
+
+def test_extensions_do_not_matter_where_contents_do(files: Path) -> None:
+    (files / "take.bin").write_bytes(b"x")
+    path = _write(files, "audio,thumbnail\ntake.bin,take.bin\n")
+    assert len(_errors(path)) == 2
+    assert _errors(path, fix_extension=True) == []
+
+
+def test_files_that_were_stored_and_deleted_are_not_missed(files: Path) -> None:
+    path = _write(files, "audio,thumbnail\ngone.mp3,gone.jpg\nb.mp3,no.jpg\n./,\n")
+    assert [line for line, _ in _errors(path)] == [2, 2, 3, 4, 4]
+    assert [line for line, _ in _errors(path, cleanup=True)] == [4, 4]
+
+
+def test_what_is_to_be_deleted_is_named_once(files: Path) -> None:
+    path = _write(files, "audio,thumbnail\na.mp3,a.jpg\nb.mp3,./a.jpg\na.mp3,\n")
+    assert _errors(path) == []
+    assert _errors(path, cleanup=True) == [
+        (4, "the same audio file as in line 2, which would be deleted when that is stored"),
+        (3, "the same thumbnail as in line 2, which would be deleted when that is stored"),
+    ]
+
+
+def test_a_manifest_that_cannot_be_read_is_refused(files: Path) -> None:
+    with pytest.raises(SourceNotFoundError):
+        _check(files / "no.csv")
+    with pytest.raises(InvalidSourceError):
+        _check(files)
+    os.mkfifo(files / "pipe.csv")
+    with pytest.raises(InvalidSourceError):
+        _check(files / "pipe.csv")
+
+
+def test_a_manifest_that_changed_since_is_refused(files: Path) -> None:
+    path = _write(files, "audio\na.mp3\n")
+    manifest, _ = _check(path)
+    status = path.stat()
+    path.write_text("audio\nb.mp3\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # only its bytes tell
+    with pytest.raises(SourceChangedError, match="changed since it was checked"):
+        next(manifest.items())
+
+
+def test_a_manifest_that_changes_while_it_is_checked_is_refused(files: Path) -> None:
+    path = _write(files, "audio\nno.mp3\n")
+    with pytest.raises(SourceChangedError, match="changed while it was checked"):
+        check_manifest(path, lambda _: _append(path))
+
+
+def test_a_manifest_that_changes_while_it_is_read_is_noticed(files: Path) -> None:
+    path = _write(files, "audio\n" + "a.mp3\n" * 5_000)
+    manifest, _ = _check(path)
+    items = manifest.items()
+    next(items)
+    _append(path)
+    assert len(list(islice(items, 900))) == 900  # it is looked at now and then
+    with pytest.raises(SourceChangedError):
+        list(islice(items, 200))
+
+
+def _append(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("b.mp3\n")
+
+
+_MEASURE = """
+import resource, sys
+from pathlib import Path
+from audiostore.bulk.manifest import check_manifest
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+manifest = check_manifest(Path(sys.argv[1]), lambda problem: None)
+count = sum(1 for _ in manifest.items())
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(count, manifest.errors, manifest.warnings, (after - before) * 1024)
+"""
+
+
+def test_memory_grows_by_little_more_than_what_tells_repeats(files: Path) -> None:
+    # A million lines were measured by hand; here a tenth of them.
+    lines = 100_000
+    path = files / "long.csv"
+    with path.open("w") as file:
+        file.write("audio,thumbnail,id,title\n")
+        for number in range(lines):
+            audio_id = f"{number:08x}-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+            file.write(f"./{'/' * (number % 7)}a.mp3,a.jpg,{audio_id},Title {number}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    count, errors, warnings, grown_bytes = map(int, done.stdout.split())
+    assert (count, errors, warnings) == (lines, 0, lines - 1)
+    assert grown_bytes < 20_000_000  # two tables of 24 bytes a line, and the repeats

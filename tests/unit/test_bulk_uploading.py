@@ -1,0 +1,495 @@
+"""Storing many: one outcome each, nothing twice, nothing lost, whatever lies among the files."""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiostore import (
+    AudioStorageManager,
+    AudioStoreError,
+    InvalidAudioIdError,
+    InvalidMetadataError,
+    InvalidSourceError,
+    LocalStore,
+    MemoryStore,
+    SourceChangedError,
+    SourceNotFoundError,
+    UnplayableAudioError,
+    UnsupportedFormatError,
+)
+from audiostore.bulk.items import BulkItem, Outcome
+from audiostore.bulk.journal import Journal
+from audiostore.bulk.uploading import upload_many
+from audiostore.model import BlobInfo
+from audiostore.source import Source
+from audiostore.store import BlobSpec, TransferListener
+from tests.assets import JPG, mp3_bytes
+from tests.audio_samples import IMPOSTORS, sample
+
+ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+
+
+class Watched(MemoryStore):
+    """Counts requests, and can be told to fail, or to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.puts: list[str] = []
+        self.lists = 0
+        self.error: Exception | None = None
+        self.fail_after = False
+        self.go = threading.Event()
+        self.go.set()
+
+    def put(
+        self,
+        spec: BlobSpec,
+        source: Source,
+        *,
+        if_generation_match: int = 0,
+        on_transfer: TransferListener | None = None,
+    ) -> BlobInfo:
+        self.puts.append(spec.name)
+        self.go.wait(10)
+        error, self.error = self.error, None
+        if error is not None and not self.fail_after:
+            raise error
+        blob = super().put(
+            spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer
+        )
+        if error is not None:
+            raise error
+        return blob
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+        self.lists += 1
+        return super().list(prefix, start_after=start_after)
+
+
+@pytest.fixture
+def store() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def manager(store: Watched) -> Iterator[AudioStorageManager]:
+    with AudioStorageManager(store=store) as manager:
+        yield manager
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    made = [folder / f"{number:03}.mp3" for number in range(20)]
+    for path in made:
+        path.write_bytes(mp3_bytes(2000))
+    return made
+
+
+def upload(
+    manager: AudioStorageManager, items: Iterable[Path | BulkItem], **options: Any
+) -> list[Outcome]:
+    """Store all and return the outcomes in the order of the items."""
+    given = (item if isinstance(item, BulkItem) else BulkItem(item) for item in items)
+    outcomes = upload_many(manager, given, **{"check": "none", **options})
+    return sorted(outcomes, key=lambda outcome: outcome.index)
+
+
+def audio_of(manager: AudioStorageManager) -> list[str]:
+    return sorted(asset.audio.crc32c for asset in manager.list() if asset.audio)
+
+
+def ids_of(outcomes: Sequence[Outcome]) -> list[str | None]:
+    return [outcome.audio_id for outcome in outcomes]
+
+
+def test_each_item_has_one_outcome_with_what_was_stored(
+    manager: AudioStorageManager, songs: list[Path]
+) -> None:
+    items = [BulkItem(song, JPG, metadata={"n": song.stem}) for song in songs]
+    outcomes = upload(manager, items)
+    assert [outcome.item for outcome in outcomes] == items
+    for outcome in outcomes:
+        assert outcome.error is None
+        assert outcome.result is not None
+        assert outcome.audio_id is not None
+        asset = manager.get(outcome.audio_id)
+        assert asset.audio == outcome.result.audio
+        assert asset.thumbnail is not None
+        assert asset.audio is not None
+        assert asset.audio.metadata["n"] == outcome.item.audio.stem
+    assert len(set(ids_of(outcomes))) == len(songs)
+
+
+def test_a_new_id_costs_no_look_into_the_store(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    upload(manager, songs)
+    upload(manager, songs, journal=tmp_path / "journal")
+    assert store.lists == 0
+
+
+def test_without_a_journal_nothing_is_remembered(
+    manager: AudioStorageManager, songs: list[Path]
+) -> None:
+    first, second = upload(manager, songs), upload(manager, songs)
+    assert not set(ids_of(first)) & set(ids_of(second))
+
+
+def test_a_second_run_stores_nothing_again_and_tells_the_ids(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    first = upload(manager, songs, journal=tmp_path / "journal")
+    puts = len(store.puts)
+    second = upload(manager, songs, journal=tmp_path / "journal", in_order=True)
+    assert ids_of(second) == ids_of(first)
+    assert all(o.done_before and o.error is None and o.result is None for o in second)
+    assert len(store.puts) == puts
+
+
+def test_an_item_that_is_given_twice_is_stored_once(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    outcomes = upload(manager, songs * 3, journal=tmp_path / "journal")
+    assert len(outcomes) == 60
+    assert all(outcome.error is None for outcome in outcomes)
+    assert ids_of(outcomes[:20]) == ids_of(outcomes[20:40]) == ids_of(outcomes[40:])
+    assert len(audio_of(manager)) == 20
+
+
+def test_a_changed_file_is_stored_as_another_asset(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    first = upload(manager, songs, journal=tmp_path / "journal")
+    songs[3].write_bytes(mp3_bytes(3000))
+    second = upload(manager, songs, journal=tmp_path / "journal")
+    changed = [a.index for a, b in zip(first, second, strict=True) if a.audio_id != b.audio_id]
+    assert changed == [3]
+    assert len(audio_of(manager)) == 21
+
+
+def test_what_failed_is_tried_again_and_named_until_then(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    store.error = ValueError("the store says no")
+    first = upload(manager, songs, journal=tmp_path / "journal")
+    (failed,) = [outcome for outcome in first if outcome.error]
+    with Journal(tmp_path / "journal") as journal:
+        (run,) = journal.runs()
+        (failure,) = journal.failures(run.run)
+    assert (failure.audio, failure.audio_id) == (failed.item.audio, failed.audio_id)
+    assert failure.error.startswith("ValueError: the store says no")
+    second = upload(manager, songs, journal=tmp_path / "journal")
+    assert sum(outcome.done_before for outcome in second) == 19
+    assert ids_of(first) == ids_of(second)
+
+
+def test_what_was_stored_though_it_failed_is_found_under_its_id(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    store.error, store.fail_after = ValueError("killed behind the last byte"), True
+    upload(manager, songs[:1], journal=tmp_path / "journal")
+    (again,) = upload(manager, songs[:1], journal=tmp_path / "journal")
+    assert again.result is not None
+    assert not again.result.created
+    assert len(audio_of(manager)) == 1
+
+
+def test_two_runs_with_one_journal_store_everything_once_between_them(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    outcomes: list[list[Outcome]] = [[], []]
+
+    def work(number: int) -> None:
+        outcomes[number] = upload(
+            manager, songs if number else songs[::-1], journal=tmp_path / "journal"
+        )
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(audio_of(manager)) == len(store.puts) == 20
+    assert all(o.error is None for each in outcomes for o in each)
+    assert ids_of(outcomes[0]) == ids_of(outcomes[1][::-1])
+
+
+def test_a_file_that_changes_before_its_turn_is_not_stored(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    store.go.clear()
+    outcomes = upload_many(
+        manager,
+        map(BulkItem, songs),
+        journal=tmp_path / "journal",
+        check="none",
+        concurrency=1,
+        in_order=True,
+    )
+    helper = threading.Thread(target=_change_when_begun, args=(store, songs[1]))
+    helper.start()
+    done = list(outcomes)
+    helper.join()
+    assert isinstance(done[1].error, SourceChangedError)
+    assert [o.index for o in done if o.error] == [1]
+    again = upload(manager, songs, journal=tmp_path / "journal")
+    assert not any(outcome.error for outcome in again)
+    assert again[1].audio_id != done[1].audio_id
+    assert len(audio_of(manager)) == 20
+
+
+def _change_when_begun(store: Watched, song: Path) -> None:
+    while not store.puts:
+        time.sleep(0.001)
+    song.write_bytes(mp3_bytes(2500))
+    store.go.set()
+
+
+@pytest.mark.parametrize("journaled", [False, True])
+def test_closing_waits_for_what_is_under_way_and_the_rest_can_go_on(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path, *, journaled: bool
+) -> None:
+    journal = tmp_path / "journal" if journaled else None
+    outcomes = upload_many(manager, map(BulkItem, songs), journal=journal, check="none")
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    begun = len(audio_of(manager))
+    assert begun < 20
+    if journaled:
+        second = upload(manager, songs, journal=journal)
+        assert sum(outcome.done_before for outcome in second) == begun
+        assert len(audio_of(manager)) == 20
+
+
+def test_fail_fast_leaves_the_rest_for_the_next_run(
+    manager: AudioStorageManager, tmp_path: Path, songs: list[Path]
+) -> None:
+    items = [tmp_path / "missing.mp3", *songs]
+    first = upload(manager, items, journal=tmp_path / "journal", fail_fast=True, concurrency=1)
+    assert isinstance(first[0].error, SourceNotFoundError)
+    assert len(first) < 21
+    second = upload(manager, items, journal=tmp_path / "journal")
+    assert [outcome.index for outcome in second if outcome.error] == [0]
+    assert len(audio_of(manager)) == 20
+
+
+# -- cleaning up -------------------------------------------------------------------------------
+
+
+def test_files_that_were_cleaned_up_are_success_in_the_next_run(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    first = upload(manager, songs, journal=tmp_path / "journal", cleanup=True)
+    assert not any(song.exists() for song in songs)
+    second = upload(manager, songs, journal=tmp_path / "journal", cleanup=True)
+    assert ids_of(second) == ids_of(first)
+    assert all(outcome.done_before for outcome in second)
+
+
+def test_a_run_killed_behind_the_cleaning_up_is_success_too(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        first = upload(manager, songs, journal=journal, cleanup=True)
+        with journal._file.transaction(is_synced=False) as connection:
+            connection.execute("UPDATE items SET status = 1")  # as a kill leaves them
+        second = upload(manager, songs, journal=journal, cleanup=True)
+    assert ids_of(second) == ids_of(first)
+    assert not any(outcome.error or outcome.done_before for outcome in second)
+
+
+def test_a_file_that_never_was_is_no_success(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    manager.upload_audio_file(songs[0], audio_id=ID, check="none")
+    songs[0].unlink()
+    item = BulkItem(songs[0], audio_id=ID)
+    for journal in (None, tmp_path / "journal"):
+        (outcome,) = upload(manager, [item], journal=journal, cleanup=True)
+        assert isinstance(outcome.error, SourceNotFoundError)
+
+
+# -- what lies among the files -----------------------------------------------------------------
+
+
+def test_good_files_among_bad_ones_are_stored_and_each_bad_one_is_named(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    bad: dict[Path, tuple[type[Exception], str]] = {}
+    good = [tree / f"good {number}.mp3" for number in range(30)]
+    for path in good:
+        path.write_bytes(sample("mp3") + path.name.encode())
+
+    def add(name: str, error: type[Exception], words: str) -> Path:
+        bad[tree / name] = (error, words)
+        return tree / name
+
+    for number, (name, (extension, words, _)) in enumerate(IMPOSTORS.items()):
+        kinds = (InvalidSourceError if name == "nothing" else AudioStoreError, words)
+        path = tree / f"impostor {number}{extension}"
+        bad[path] = kinds
+        path.write_bytes(sample(name))
+    add("empty.mp3", InvalidSourceError, "is empty").touch()
+    add("folder.mp3", InvalidSourceError, "is a directory").mkdir()
+    os.mkfifo(add("pipe.mp3", InvalidSourceError, "no regular file"))
+    add("loop.mp3", OSError, "symbolic links").symlink_to(tree / "loop.mp3")
+    add("dangling.mp3", SourceNotFoundError, "no file at").symlink_to(tree / "nothing.mp3")
+    add("vanished.mp3", SourceNotFoundError, "no file at")
+    add("below a file.mp3", SourceNotFoundError, "no file at")
+    bad[good[0] / "song.mp3"] = bad.pop(tree / "below a file.mp3")
+    add("no\0name.mp3", InvalidSourceError, "cannot be a path")
+    add("n" * 300 + ".mp3", OSError, "too long")
+    cut = sample("flac")
+    add("cut.flac", UnplayableAudioError, "cut").write_bytes(cut[: len(cut) // 2])
+    add("song.txt", UnsupportedFormatError, "txt").write_bytes(sample("mp3"))
+    locked = add("locked.mp3", PermissionError, "denied")
+    locked.write_bytes(sample("mp3"))
+    locked.chmod(0)
+    if os.geteuid() == 0:  # nothing is locked to root
+        del bad[locked]
+        good.append(locked)
+    everything = [*good, *bad]
+    everything.sort(key=lambda path: hash(str(path)))
+
+    with AudioStorageManager(store=LocalStore(tmp_path / "store")) as manager:
+        journal = tmp_path / "journal"
+        outcomes = upload(manager, everything, journal=journal, check="quick")
+        failed = {outcome.item.audio: outcome.error for outcome in outcomes if outcome.error}
+        assert failed.keys() == bad.keys()
+        for path, (kind, words) in bad.items():
+            assert isinstance(failed[path], kind), path
+            notes = getattr(failed[path], "__notes__", [])
+            with pytest.raises(kind, match=words if isinstance(words, str) else None):
+                raise failed[path]
+            assert path.name[:20].split("\0")[0] in str(failed[path]) + "".join(notes)
+        stored = [asset.metadata["original_filename"] for asset in manager.list()]
+        assert sorted(map(str, stored)) == sorted(path.name for path in good)
+        with Journal(journal) as kept:
+            (run,) = kept.runs()
+            assert (run.stored, run.failed) == (len(good), len(bad))
+            named = {failure.audio for failure in kept.failures(run.run)}
+            assert len(named) == len(bad)
+
+
+@pytest.mark.parametrize(
+    ("item", "error"),
+    [
+        ({"audio_id": "no id"}, InvalidAudioIdError),
+        ({"metadata": {"audio_id": "ours"}}, InvalidMetadataError),
+        ({"metadata": {"k": 7}}, InvalidMetadataError),
+        ({"metadata": {1: "v", "k": "v"}}, InvalidMetadataError),
+        ({"thumbnail": Path("/nowhere/cover.jpg")}, SourceNotFoundError),
+    ],
+)
+@pytest.mark.parametrize("journaled", [False, True])
+def test_an_item_that_is_wrong_is_one_failure(
+    manager: AudioStorageManager,
+    songs: list[Path],
+    tmp_path: Path,
+    item: Mapping[str, Any],
+    error: type[Exception],
+    *,
+    journaled: bool,
+) -> None:
+    journal = tmp_path / "journal" if journaled else None
+    outcomes = upload(manager, [BulkItem(songs[0], **item), *songs[1:]], journal=journal)
+    assert isinstance(outcomes[0].error, error)
+    assert not any(outcome.error for outcome in outcomes[1:])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"check": "thorough"},
+        {"artwork": "some"},
+        {"cleanup": "never"},
+        {"thumbnail_max_px": 0},
+        {"concurrency": 0},
+        {"max_rate_bytes_s": -1},
+        {"cache": "everybody"},
+    ],
+)
+def test_wrong_options_are_refused_before_anything_happens(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        upload_many(manager, map(BulkItem, songs), journal=tmp_path / "journal", **options)
+    assert not (tmp_path / "journal").exists()
+
+
+# -- skipping ----------------------------------------------------------------------------------
+
+
+def test_audio_that_the_store_has_is_not_stored_again(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    stored = upload(manager, songs[:10])
+    puts = len(store.puts)
+    copies = [tmp_path / f"copy of {song.name}" for song in songs]
+    for copy, song in zip(copies, songs, strict=True):
+        copy.write_bytes(song.read_bytes())
+    outcomes = upload(manager, copies, skip_stored=True, journal=tmp_path / "journal", cleanup=True)
+    assert [outcome.skipped for outcome in outcomes] == [True] * 10 + [False] * 10
+    assert ids_of(outcomes[:10]) == ids_of(stored)
+    assert len(store.puts) == puts + 10
+    assert [copy.exists() for copy in copies] == [True] * 10 + [False] * 10
+    with Journal(tmp_path / "journal") as journal:
+        (run,) = journal.runs()
+        assert (run.stored, run.skipped) == (10, 10)
+
+
+def test_the_same_audio_twice_in_one_run_is_stored_once(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    copies = [tmp_path / f"{number}.mp3" for number in range(30)]
+    for copy in copies:
+        copy.write_bytes(songs[0].read_bytes())
+    store.go.clear()
+    timer = threading.Timer(0.1, store.go.set)  # until then others could begin
+    timer.start()
+    outcomes = upload(manager, copies, skip_stored=True)
+    timer.join()
+    assert len(set(ids_of(outcomes))) == 1
+    assert sum(outcome.skipped for outcome in outcomes) == 29
+    assert len(audio_of(manager)) == 1
+
+
+def test_another_md5_means_other_audio(
+    manager: AudioStorageManager, store: Watched, songs: list[Path]
+) -> None:
+    upload(manager, songs[:1])
+    (name,) = store.puts
+    blob = store._blobs[name]
+    object.__setattr__(blob.info, "md5_hash", "AAAAAAAAAAAAAAAAAAAAAA==")
+    (other,) = upload(manager, songs[:1], skip_stored=True)
+    assert not other.skipped
+    object.__setattr__(blob.info, "md5_hash", None)  # a composite object has none
+    (same,) = upload(manager, songs[:1], skip_stored=True)
+    assert same.skipped
+
+
+def test_what_an_interrupted_run_had_stored_is_taken_up_rather_than_skipped(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        (first,) = upload(manager, songs[:1], journal=journal)
+        with journal._file.transaction(is_synced=False) as connection:
+            connection.execute("UPDATE items SET status = 1")
+        (again,) = upload(manager, songs[:1], journal=journal, skip_stored=True, cleanup=True)
+    assert (again.skipped, again.audio_id) == (False, first.audio_id)
+    assert not songs[0].exists()
+
+
+def test_files_that_cannot_be_read_fail_with_skipping_as_without(
+    manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    (outcome,) = upload(manager, [tmp_path / "missing.mp3"], skip_stored=True)
+    assert isinstance(outcome.error, SourceNotFoundError)
+    assert not outcome.skipped

@@ -1,0 +1,131 @@
+"""Whole assets from any store to any other."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from audiostore import AssetConflictError, AssetNotFoundError, AudioStorageManager, RetryConfig
+from audiostore.audit.checking import Checker
+from audiostore.bulk.copying import copy_many
+from audiostore.copying import copy_asset
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, opened
+
+ONCE = RetryConfig(max_attempts=1)
+Pair = tuple[AudioStorageManager, AudioStorageManager]
+
+
+@pytest.fixture(params=[f"{a}-{b}" for a in STORES for b in STORES])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    with ExitStack() as stack:
+        managers = []
+        for number, kind in enumerate(request.param.split("-")):
+            store = stack.enter_context(opened(kind, tmp_path / str(number)))
+            managers.append(AudioStorageManager(store=store, retry_config=ONCE))
+        yield managers[0], managers[1]
+
+
+@pytest.fixture(autouse=True)
+def different_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two stores of one kind may have one URL here: one is on another server."""
+    monkeypatch.setattr(AudioStorageManager, "url", property(lambda self: f"x://{id(self)}"))
+
+
+def test_an_asset_is_copied_whole(pair: Pair, tmp_path: Path) -> None:
+    source, target = pair
+    audio_id = source.upload_audio_with_thumbnail(MP3, JPG, metadata={"mood": "né"}).audio_id
+    source.upload_thumbnail_file(OTHER_JPG, audio_id)
+    asset = source.get(audio_id)
+    assert copy_asset(source.store, target.store, asset)
+    copy = target.get(audio_id)
+    assert asset.audio is not None
+    assert copy.audio is not None
+    assert copy.thumbnail is not None
+    assert copy.audio.metadata["thumbnail_generation"] == str(copy.thumbnail.generation)
+    for key in ("mood", "title", "duration_s", "original_filename", "crc32c"):
+        assert copy.audio.metadata.get(key) == asset.audio.metadata.get(key)
+    assert copy.audio.content_disposition == asset.audio.content_disposition
+    assert copy.audio.cache_control == asset.audio.cache_control
+    assert target.download(audio_id, tmp_path / "a").read_bytes() == MP3.read_bytes()
+    cover = target.download(audio_id, tmp_path / "c", part="thumbnail")
+    assert cover.read_bytes() == OTHER_JPG.read_bytes()
+    assert list(Checker(target, sleep=lambda _: None).run()) == []
+    assert not copy_asset(source.store, target.store, asset)  # again: it is there
+    assert target.get(audio_id) == copy
+
+
+def test_many_are_copied_and_what_is_there_is_skipped(pair: Pair) -> None:
+    source, target = pair
+    ids = [source.upload_audio_file(path).audio_id for path in (MP3, OGG)]
+    first = list(copy_many(source, target, [source.get(ids[0])]))
+    assert [(c.audio_id, c.error, c.skipped) for c in first] == [(ids[0], None, False)]
+    copied = {c.audio_id: c for c in copy_many(source, target)}
+    assert {key: (c.error, c.skipped) for key, c in copied.items()} == {
+        ids[0]: (None, True),
+        ids[1]: (None, False),
+    }
+    assert [a.audio_id for a in target.list()] == [a.audio_id for a in source.list()]
+
+
+@pytest.mark.parametrize("pair", ["local-gcs", "gcs-local"], indirect=True)
+@pytest.mark.parametrize("same_audio", [True, False])
+def test_other_content_under_the_id_is_not_touched(pair: Pair, same_audio: bool) -> None:
+    source, target = pair
+    audio_id = source.upload_audio_with_thumbnail(MP3, JPG).audio_id
+    target.upload_audio_with_thumbnail(MP3 if same_audio else OGG, OTHER_JPG, audio_id=audio_id)
+    before = target.get(audio_id)
+    (copied,) = copy_many(source, target)
+    assert isinstance(copied.error, AssetConflictError)
+    assert ("artwork" if same_audio else "audio") in str(copied.error)
+    assert target.get(audio_id) == before
+
+
+@pytest.mark.parametrize("pair", ["local-gcs", "gcs-memory", "memory-local"], indirect=True)
+def test_a_copy_that_was_killed_is_finished_by_doing_it_again(pair: Pair) -> None:
+    source, target = pair
+    audio_id = source.upload_audio_with_thumbnail(MP3, JPG).audio_id
+    asset = source.get(audio_id)
+    copy_asset(source.store, target.store, asset)
+    audio = target.get(audio_id).audio
+    assert audio is not None
+    target.store.delete(audio)  # as if it had been killed before the last step
+    with pytest.raises(AssetNotFoundError):
+        target.get(audio_id)
+    assert copy_asset(source.store, target.store, asset)
+    assert target.get(audio_id).thumbnail is not None
+    assert len(list(target.store.list("audio/"))) == 2
+
+
+@pytest.mark.parametrize("pair", ["memory-memory"], indirect=True)
+def test_half_an_asset_is_not_copied(pair: Pair) -> None:
+    source, target = pair
+    asset = source.upload_audio_with_thumbnail(MP3, JPG)
+    assert asset.thumbnail is not None
+    source.store.delete(asset.thumbnail)
+    (copied,) = copy_many(source, target)
+    assert isinstance(copied.error, AssetNotFoundError)
+    assert list(target.store.list("")) == []
+
+
+@pytest.mark.parametrize("pair", ["local-memory"], indirect=True)
+def test_bytes_that_rotted_are_not_copied(pair: Pair, tmp_path: Path) -> None:
+    source, target = pair
+    result = source.upload_audio_file(MP3, artwork="none")
+    assert result.audio is not None
+    path = tmp_path / "0" / "store" / result.audio.name
+    times = path.stat()
+    data = bytearray(path.read_bytes())
+    data[5000] ^= 255
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (copied,) = copy_many(source, target)
+    assert "wrong bytes" in str(copied.error)
+    assert list(target.store.list("")) == []
+
+
+def test_two_stores_are_needed() -> None:
+    manager = AudioStorageManager("file:///nowhere/at/all")
+    with pytest.raises(ValueError, match="same store"):
+        copy_many(manager, manager)
