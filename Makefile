@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers-installed
 
-.PHONY: demo test faults check clean
+.PHONY: demo test faults bench check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -16,6 +17,9 @@ test: $(STAMP)  ## run every test
 
 faults: $(STAMP)  ## every fault and every kill: print the table, write docs/reliability.md
 	NO_GCE_CHECK=true $(BIN)/python -m tests.faults
+
+bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
+	NO_GCE_CHECK=true $(BIN)/python -m benchmarks
 
 check: $(STAMP)  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -30,4 +34,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	touch $@

@@ -20,8 +20,9 @@ from statistics import median
 ROUNDS = 25
 LIMIT = 3.0
 SCRIPT = Path(sys.executable).with_name("audiostore")
+BARE = "python -c pass"
 COMMANDS = {
-    "python -c pass": [sys.executable, "-c", "pass"],
+    BARE: [sys.executable, "-c", "pass"],
     "audiostore --version": [str(SCRIPT), "--version"],
     "audiostore --help": [str(SCRIPT), "--help"],
 }
@@ -34,7 +35,8 @@ def measure(command: list[str], environ: Mapping[str, str]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def main() -> int:
+def medians_ms() -> dict[str, float]:
+    """Return what each command takes."""
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     with tempfile.TemporaryDirectory() as bytecode:
         environ = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
@@ -44,8 +46,12 @@ def main() -> int:
         for _ in range(ROUNDS):
             for name, command in COMMANDS.items():
                 times[name].append(measure(command, environ))
-    medians = {name: median(values) for name, values in times.items()}
-    bare = medians["python -c pass"]
+    return {name: median(values) for name, values in times.items()}
+
+
+def main() -> int:
+    medians = medians_ms()
+    bare = medians[BARE]
     for name, value in medians.items():
         print(f"{name:<22} {value:7.1f} ms   {value / bare:4.2f} x")
     return 0 if all(value <= LIMIT * bare for value in medians.values()) else 1

@@ -1,0 +1,118 @@
+"""All of it, side by side: python -m benchmarks (`make bench`).
+
+Prints the tables, and writes performance.md, performance.json and the plots into --output.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from benchmarks.contest.lineup import OURS, versions
+from benchmarks.contest.machine import facts, server_limits
+from benchmarks.contest.plots import plot
+from benchmarks.contest.report import bar_table, bars, report, result_table, startup_bars
+from benchmarks.contest.rounds import Result, contest
+from benchmarks.contest.workloads import Workload, workloads
+from benchmarks.startup import medians_ms
+
+_CORES = 2
+_DOCS = Path(__file__).parent.parent / "docs"
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 if audiostore failed in a run."""
+    options = _parser().parse_args()
+    start = time.monotonic()
+    # The server and whoever takes part share these.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
+    chosen = [
+        _with_peers(work, options.peers)
+        for work in workloads(quick=options.quick)
+        if work.key in (options.only or [work.key])
+    ]
+    rounds = options.rounds or (1 if options.quick else 5)
+    with tempfile.TemporaryDirectory(prefix="audiostore-bench-", dir=options.work) as directory:
+        limits = server_limits(seconds=0.5 if options.quick else 3.0)
+        results = []
+        for workload in chosen:
+            results.append(_run(workload, Path(directory), rounds))
+            print(f"\n{workload.title}\n\n{result_table(results[-1])}", flush=True)
+    startup_ms = medians_ms()
+    print("\n" + bar_table([*bars(results), *startup_bars(startup_ms)]))
+    output = options.output or (None if options.quick or options.only or options.peers else _DOCS)
+    if output is not None:
+        page = report(
+            results,
+            startup_ms,
+            machine=facts(),
+            versions=versions(),
+            limits=limits,
+            rounds=rounds,
+            minutes=(time.monotonic() - start) / 60,
+        )
+        _write(output, page, results)
+    failed = [run for r in results for row in r.rows if row.family == OURS for run in row.runs]
+    return 1 if any(run.failure for run in failed) else 0
+
+
+def _run(workload: Workload, directory: Path, rounds: int) -> Result:
+    print(f"{workload.key}: making the files", file=sys.stderr, flush=True)
+    root = directory / workload.key
+    try:
+        tree = workload.make_tree(root)
+        os.sync()  # so that nothing is written back during the runs
+        return contest(workload, tree, directory, rounds=rounds)
+    finally:
+        shutil.rmtree(root)
+
+
+def _with_peers(workload: Workload, wanted: list[str] | None) -> Workload:
+    if not wanted:
+        return workload
+    peers = [p for p in workload.peers if any(word in p.name for word in [OURS, *wanted])]
+    return replace(workload, peers=peers)
+
+
+def _write(output: Path, page: str, results: list[Result]) -> None:
+    plots = output / "performance"
+    plots.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        (plots / f"{result.workload.key}.svg").write_text(plot(result))
+    runs = {
+        r.workload.key: {row.name: list(map(asdict, row.runs)) for row in r.rows} for r in results
+    }
+    (plots / "runs.json").write_text(json.dumps(runs, indent=1) + "\n")
+    (output / "performance.md").write_text(page)
+    print(f"written: {output / 'performance.md'}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    keys = [work.key for work in workloads(quick=True)]
+    parser.add_argument("--quick", action="store_true", help="little work, one round: a trial")
+    parser.add_argument("--rounds", type=int, help="how often each runs (default: 5)")
+    parser.add_argument("--only", nargs="+", choices=keys, help="these workloads only")
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        help="beside audiostore only those with one of these words in their name",
+    )
+    parser.add_argument(
+        "--output", type=Path, help="where the report goes (default: docs, if all of it is run)"
+    )
+    parser.add_argument("--work", type=Path, help="where files are made (default: the system's)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
