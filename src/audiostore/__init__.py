@@ -14,6 +14,25 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
 if TYPE_CHECKING:
+    from audiostore.bulk.copying import (
+        copy_many,
+    )
+    from audiostore.bulk.downloading import (
+        download_many,
+    )
+    from audiostore.bulk.items import (
+        BulkItem,
+        Outcome,
+    )
+    from audiostore.bulk.uploading import (
+        upload_many,
+    )
+    from audiostore.catalog.finding import (
+        Catalog,
+    )
+    from audiostore.catalog.query import (
+        Query,
+    )
     from audiostore.errors import (
         AssetConflictError,
         AssetNotFoundError,
@@ -21,6 +40,7 @@ if TYPE_CHECKING:
         BlobNotFoundError,
         ConfigurationError,
         CredentialsError,
+        HeldError,
         IntegrityError,
         InvalidAudioIdError,
         InvalidImageError,
@@ -32,6 +52,7 @@ if TYPE_CHECKING:
         StoreConnectionError,
         StoreTimeoutError,
         UnplayableAudioError,
+        UnsupportedByStoreError,
         UnsupportedFormatError,
     )
     from audiostore.events import (
@@ -45,9 +66,19 @@ if TYPE_CHECKING:
         Retried,
         Stored,
     )
-    from audiostore.manager import AudioStorageManager, store_audio_file
-    from audiostore.model import BlobInfo, StorageResult
-    from audiostore.naming import FilenameGenerator, FileOrganizer
+    from audiostore.manager import (
+        AudioStorageManager,
+        store_audio_file,
+    )
+    from audiostore.model import (
+        BlobInfo,
+        DeletedBlob,
+        StorageResult,
+    )
+    from audiostore.naming import (
+        FilenameGenerator,
+        FileOrganizer,
+    )
     from audiostore.retry import (
         AGGRESSIVE_CONFIG,
         CONSERVATIVE_CONFIG,
@@ -56,9 +87,21 @@ if TYPE_CHECKING:
         retry_operation,
         with_retry,
     )
-    from audiostore.store import ObjectStore
-    from audiostore.stores.local import LocalStore
-    from audiostore.stores.memory import MemoryStore
+    from audiostore.store import (
+        ObjectStore,
+        Store,
+        StoreSettings,
+    )
+    from audiostore.stores.local import (
+        LocalStore,
+    )
+    from audiostore.stores.memory import (
+        MemoryStore,
+    )
+    from audiostore.trash import (
+        Trash,
+        TrashedAsset,
+    )
 
 _HOMES = {
     "errors": (
@@ -68,6 +111,7 @@ _HOMES = {
         "BlobNotFoundError",
         "ConfigurationError",
         "CredentialsError",
+        "HeldError",
         "IntegrityError",
         "InvalidAudioIdError",
         "InvalidImageError",
@@ -79,6 +123,7 @@ _HOMES = {
         "StoreConnectionError",
         "StoreTimeoutError",
         "UnplayableAudioError",
+        "UnsupportedByStoreError",
         "UnsupportedFormatError",
     ),
     "events": (
@@ -93,7 +138,7 @@ _HOMES = {
         "Stored",
     ),
     "manager": ("AudioStorageManager", "store_audio_file"),
-    "model": ("BlobInfo", "StorageResult"),
+    "model": ("BlobInfo", "DeletedBlob", "StorageResult"),
     "naming": ("FileOrganizer", "FilenameGenerator"),
     "retry": (
         "AGGRESSIVE_CONFIG",
@@ -103,9 +148,16 @@ _HOMES = {
         "retry_operation",
         "with_retry",
     ),
-    "store": ("ObjectStore",),
+    "store": ("ObjectStore", "Store", "StoreSettings"),
     "stores.local": ("LocalStore",),
     "stores.memory": ("MemoryStore",),
+    "trash": ("Trash", "TrashedAsset"),
+    "catalog.finding": ("Catalog",),
+    "catalog.query": ("Query",),
+    "bulk.items": ("BulkItem", "Outcome"),
+    "bulk.uploading": ("upload_many",),
+    "bulk.downloading": ("download_many",),
+    "bulk.copying": ("copy_many",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -120,15 +172,19 @@ __all__ = [
     "AudioStoreError",
     "BlobInfo",
     "BlobNotFoundError",
+    "BulkItem",
+    "Catalog",
     "CleanedUp",
     "CleanupFailed",
     "ConfigurationError",
     "CredentialsError",
     "Deleted",
+    "DeletedBlob",
     "Downloaded",
     "Event",
     "FileOrganizer",
     "FilenameGenerator",
+    "HeldError",
     "IntegrityError",
     "InvalidAudioIdError",
     "InvalidImageError",
@@ -137,21 +193,31 @@ __all__ = [
     "LocalStore",
     "MemoryStore",
     "ObjectStore",
+    "Outcome",
     "PreconditionFailedError",
     "Progress",
+    "Query",
     "Retried",
     "RetryConfig",
     "SourceChangedError",
     "SourceNotFoundError",
     "StorageResult",
+    "Store",
     "StoreConnectionError",
+    "StoreSettings",
     "StoreTimeoutError",
     "Stored",
+    "Trash",
+    "TrashedAsset",
     "UnplayableAudioError",
+    "UnsupportedByStoreError",
     "UnsupportedFormatError",
     "__version__",
+    "copy_many",
+    "download_many",
     "retry_operation",
     "store_audio_file",
+    "upload_many",
     "with_retry",
 ]
 

@@ -47,6 +47,7 @@ _PATIENCE = 10
 _PREFIX = struct.Struct("<II")
 """How many bytes of JSON follow, and how many of artwork behind them."""
 _MAX_JSON_BYTES = 64 << 20
+_RECEIVED_AT_ONCE_BYTES = 64 << 10
 _MAX_ARTWORK_BYTES = 32 << 20
 _CHILD = "import sys; sys.path[:] = {path!r}; from audiostore.decoding import serve; serve({fd})"
 
@@ -239,27 +240,30 @@ class _Child:
         return "it stops what reads it"
 
     def _receive(self, deadline: float) -> tuple[dict[str, Any], bytes]:
-        json_bytes, artwork_bytes = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
+        data = self._more(bytearray(), _PREFIX.size, deadline)  # mostly all of it
+        json_bytes, artwork_bytes = _PREFIX.unpack_from(data)
         if json_bytes > _MAX_JSON_BYTES or artwork_bytes > _MAX_ARTWORK_BYTES:
             raise _ChildGoneError
+        end = _PREFIX.size + json_bytes
+        self._more(data, end + artwork_bytes, deadline)
         try:
-            answer: dict[str, Any] = json.loads(self._exactly(json_bytes, deadline))
+            answer: dict[str, Any] = json.loads(data[_PREFIX.size : end])
         except ValueError as error:
             raise _ChildGoneError from error
-        return answer, self._exactly(artwork_bytes, deadline)
+        return answer, bytes(data[end : end + artwork_bytes])
 
-    def _exactly(self, size: int, deadline: float) -> bytes:
-        data = bytearray()
+    def _more(self, data: bytearray, size: int, deadline: float) -> bytearray:
+        """Receive until there are so many bytes; it answers one question at a time, so no more."""
         while len(data) < size:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 raise TimeoutError
             self._socket.settimeout(remaining_s)
-            piece = self._socket.recv(min(size - len(data), 1 << 20))
+            piece = self._socket.recv(_RECEIVED_AT_ONCE_BYTES)
             if not piece:
                 raise _ChildGoneError
             data += piece
-        return bytes(data)
+        return data
 
 
 class _ChildGoneError(Exception):
@@ -351,8 +355,7 @@ def serve(descriptor: int) -> NoReturn:
 def _answer(channel: socket.socket, answer: Mapping[str, object], artwork: bytes) -> None:
     text = json.dumps(answer).encode()
     signal.setitimer(signal.ITIMER_PROF, 0)  # what comes now must not be laid on the next file
-    channel.sendall(_PREFIX.pack(len(text), len(artwork)) + text)
-    channel.sendall(artwork)
+    channel.sendall(_PREFIX.pack(len(text), len(artwork)) + text + artwork)
 
 
 def _warm_up() -> None:

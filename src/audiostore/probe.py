@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Final, NoReturn
@@ -260,6 +261,7 @@ def _is_decoded(codec: str) -> bool:
     return codec.startswith("pcm_") or codec in _CODECS
 
 
+@cache
 def _whitelist() -> str:
     return ",".join(sorted(c for c in av.codecs_available if _is_decoded(c)))
 

@@ -7,13 +7,15 @@ A thumbnail says what it was made for, so that objects of two writers never mix:
 
 - `audio_crc32c`: it came together with an audio file of these bytes, and belongs to no other;
 - no such key: it waits for whichever audio is stored under its id;
-- `replaces_generation` and `audio_generation`: it was written over the committed thumbnail of
-  that generation, for that audio object. Overwriting is one step, so this *is* the replacement,
-  even if the writer died before it could tell the audio object.
+- `replaces_generation` and `audio_generation`: it was written over the thumbnail of that
+  generation, for that audio object. Overwriting is one step, so where the audio names what was
+  written over, this *is* the replacement, even if the writer died before it could tell the audio
+  object; and even if that was moved to another class, or restored, and has a new generation.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from audiostore.errors import InvalidMetadataError
 from audiostore.media import AudioInfo
@@ -133,7 +135,7 @@ def _require_fit(metadata: Mapping[str, str]) -> None:
 
 
 def _size_bytes(metadata: Mapping[str, str]) -> int:
-    return sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items()) + _REFERENCE_ROOM
+    return len("".join(chain.from_iterable(metadata.items())).encode()) + _REFERENCE_ROOM
 
 
 def changed_metadata(
@@ -207,12 +209,18 @@ def belongs_to_audio(source: Source) -> dict[str, str]:
     return {"audio_crc32c": source.crc32c}
 
 
-def replaces(asset: Asset) -> dict[str, str]:
-    """Return the keys of a thumbnail that is written over the asset's present one."""
-    present = asset.thumbnail
+def replaces(asset: Asset, written_over: BlobInfo | None) -> dict[str, str]:
+    """Return the keys of a thumbnail that takes the place of the asset's present one.
+
+    Args:
+        asset: the asset.
+        written_over: what has its name: the present one, or what another writer, who may be under
+            way, has just stored; None if the name is free.
+    """
+    replaced = written_over or asset.thumbnail
     return {
         "audio_generation": str(asset.audio.generation),
-        **({"replaces_generation": str(present.generation)} if present else {}),
+        **({"replaces_generation": str(replaced.generation)} if replaced else {}),
     }
 
 
@@ -247,9 +255,14 @@ def names_content_of(audio: BlobInfo, thumbnail: BlobInfo) -> bool:
 
 
 def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
-    """Say whether two descriptions are of one audio object that names one thumbnail, or none."""
-    references = [[b.metadata.get(key) for key in _REFERENCE_KEYS] for b in (audio, other)]
-    return audio.generation == other.generation and references[0] == references[1]
+    """Say whether two descriptions are of the same audio, which names one thumbnail, or none.
+
+    Its generation changes with its storage class.
+    """
+    audios = [
+        [b.size_bytes, b.crc32c, *map(b.metadata.get, _REFERENCE_KEYS)] for b in (audio, other)
+    ]
+    return audios[0] == audios[1]
 
 
 def waits_for_audio(thumbnail: BlobInfo) -> bool:
@@ -267,11 +280,6 @@ def came_with_audio(thumbnail: BlobInfo, audio: Source) -> bool:
     return thumbnail.metadata.get("audio_crc32c") == audio.crc32c
 
 
-def is_replacement(thumbnail: BlobInfo, asset: Asset) -> bool:
-    """Say whether this artwork was stored to take the place of the asset's present one."""
-    return replaces(asset).items() <= thumbnail.metadata.items()
-
-
 def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
     """Return the asset that a folder holds; None while no audio object is committed.
 
@@ -284,14 +292,15 @@ def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
     audio = min(committed, key=lambda blob: (blob.generation, blob.name))
     if _REFERENCE_KEYS[0] not in audio.metadata:
         return Asset(audio_id, audio, thumbnail=None, thumbnail_missing=False)
-    thumbnail = next((b for b in folder if _is_thumbnail_of(audio, b)), None)
+    thumbnail = next((b for b in folder if is_thumbnail_of(audio, b)), None)
     return Asset(audio_id, audio, thumbnail, thumbnail_missing=thumbnail is None)
 
 
-def _is_thumbnail_of(audio: BlobInfo, blob: BlobInfo) -> bool:
+def is_thumbnail_of(audio: BlobInfo, blob: BlobInfo) -> bool:
+    """Say whether readers see this thumbnail with the audio: the named one, or its replacement."""
     if not is_thumbnail_name(blob.name) or blob.name != audio.metadata.get("thumbnail_name"):
         return False
-    replacement = blob.metadata.get("audio_generation") == str(
-        audio.generation
-    ) and blob.metadata.get("replaces_generation") == audio.metadata.get("thumbnail_generation")
-    return names_content_of(audio, blob) or replacement
+    replaced = blob.metadata.get("replaces_generation")
+    return names_content_of(audio, blob) or (
+        replaced is not None and replaced == audio.metadata.get("thumbnail_generation")
+    )

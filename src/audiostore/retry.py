@@ -181,6 +181,19 @@ def retry_operation(
     Raises:
         The last exception itself, with a note that says how many attempts were made.
     """
+    failure: Exception | None = None
+    try:
+        return operation()  # of many thousands of requests, nearly all end here
+    except Exception as error:  # noqa: BLE001  (judged below, as the first attempt)
+        failure = error
+
+    def attempt() -> T:
+        nonlocal failure
+        if failure is not None:
+            error, failure = failure, None
+            raise error
+        return operation()
+
     policy = _Policy(config or CONSERVATIVE_CONFIG, operation_name, budget, on_retry)
     retrying = Retrying(
         retry=retry_if_exception(policy.retryable),
@@ -190,7 +203,7 @@ def retry_operation(
         sleep=sleep,
         reraise=True,
     )
-    return retrying(operation)
+    return retrying(attempt)
 
 
 def with_retry(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiostore.cli import main
+from tests.assets import SOFT_DELETE
 from tests.gcs_server import StrictServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -46,7 +47,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
     """A bucket on the strict server, configured in the environment."""
-    with StrictServer("bucket") as running:
+    with StrictServer("bucket", bucket_settings=SOFT_DELETE) as running:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", running.url)
         monkeypatch.setenv("GCS_BUCKET_NAME", "bucket")
         yield running

@@ -81,7 +81,7 @@ def test_rm_asks_on_a_terminal(run: Run, bucket: str) -> None:
     code, shown = _on_terminal("rm", audio_id, typed=b"n\n")
     assert code == 1
     assert "morning-in-c.mp3" in shown
-    assert "nothing was deleted" in shown
+    assert "nothing was done" in shown
     assert run("show", audio_id).returncode == 0
     assert _on_terminal("rm", audio_id, typed=b"y\n")[0] == 0
     assert run("show", audio_id).returncode == 3

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.assets import JPG, MP3, PNG
+from tests.assets import JPG, MP3, PNG, SOFT_DELETE
 from tests.gcs_server import StrictServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,7 +31,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictSe
         shutil.copy(original, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with StrictServer("my-bucket") as server:
+    with StrictServer("my-bucket", bucket_settings=SOFT_DELETE) as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         yield server
 

@@ -16,7 +16,6 @@ from audiostore.record import (
     check_custom_metadata,
     file_metadata,
     is_committed_audio,
-    is_replacement,
     names_content_of,
     names_thumbnail,
     replaces,
@@ -116,22 +115,22 @@ def test_of_several_thumbnails_the_named_one_counts() -> None:
 def test_a_replacement_counts_before_the_audio_was_told() -> None:
     present = assemble(ID, [audio(cover()), cover()])
     assert present is not None
-    successor = replace(cover(200, **replaces(present)), crc32c="AAAAAA==")
+    successor = replace(cover(200, **replaces(present, present.thumbnail)), crc32c="AAAAAA==")
     asset = assemble(ID, [audio(cover()), successor])
     assert asset is not None
     assert asset.thumbnail == successor
-    assert is_replacement(successor, present)
+    moved = assemble(ID, [replace(audio(cover()), generation=300), successor])
+    assert moved is not None
+    assert moved.thumbnail == successor
     told = assemble(ID, [audio(successor), successor])
     assert told is not None
     assert told.thumbnail == successor
 
 
-def test_a_replacement_of_another_audio_or_thumbnail_does_not_count() -> None:
+def test_a_replacement_of_another_thumbnail_does_not_count() -> None:
     for keys in (
-        {"audio_generation": "99", "replaces_generation": "50"},
         {"audio_generation": "100", "replaces_generation": "49"},
         {"audio_generation": "100"},
-        {"replaces_generation": "50"},
     ):
         other = replace(cover(200), crc32c="AAAAAA==")
         asset = assemble(ID, [audio(cover()), replace(other, metadata={**other.metadata, **keys})])
@@ -142,7 +141,7 @@ def test_a_replacement_of_another_audio_or_thumbnail_does_not_count() -> None:
 def test_a_replacement_under_another_name_does_not_count_until_it_is_named() -> None:
     present = assemble(ID, [audio(cover()), cover()])
     assert present is not None
-    successor = cover(200, "png", **replaces(present))
+    successor = cover(200, "png", **replaces(present, None))
     for folder in ([audio(cover()), cover(), successor], [successor, cover(), audio(cover())]):
         asset = assemble(ID, folder)
         assert asset is not None

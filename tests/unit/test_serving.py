@@ -124,12 +124,12 @@ def test_a_link_is_used_again_until_a_tenth_of_its_life_is_left() -> None:
         made.append(f"url{len(made)}")
         return made[-1]
 
-    assert links.get("k", 100, make) == links.get("k", 100, make) == "url0"
+    assert links.get(("k",), 100, make) == links.get(("k",), 100, make) == "url0"
     now[0] += 89.9
-    assert links.get("k", 100, make) == "url0"
+    assert links.get(("k",), 100, make) == "url0"
     now[0] += 0.2
-    assert links.get("k", 100, make) == "url1"
-    assert links.get("other", 100, make) == "url2"
+    assert links.get(("k",), 100, make) == "url1"
+    assert links.get(("other",), 100, make) == "url2"
 
 
 @pytest.mark.parametrize("expires_s", [0, -1, MAX_EXPIRES_S + 1, 1.5, True, "60"])

@@ -4,16 +4,20 @@ Nothing of the library is imported before a command runs: ``--help`` and ``--ver
 once (benchmarks/startup.py).
 """
 
+from __future__ import annotations
+
 import io
 import os
 import sys
-from argparse import Namespace
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from audiostore.cli.options.adding import UsageError
+from audiostore import __version__
 from audiostore.cli.output import say
-from audiostore.cli.parser import build_parser
+
+TYPE_CHECKING = False  # typing itself would take longer to import than argparse
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
 
@@ -28,12 +32,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name must not fail to be printed
-    return _finish(_run(argv))
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return _finish(0 if _is_answered_at_once(arguments) else _run(arguments))
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _is_answered_at_once(arguments: list[str]) -> bool:
+    """Print the version, or the help of the whole, if that is all that is asked for."""
+    if arguments == ["--version"]:
+        with suppress(OSError):  # as argparse does; `_finish` tells of what is buffered
+            print(f"audiostore {__version__}")
+        return True
+    if arguments in (["--help"], ["-h"]):
+        from audiostore.cli.parser import build_overview  # noqa: PLC0415  (not for --version)
+
+        build_overview().print_help()
+        return True
+    return False
+
+
+def _run(arguments: list[str]) -> int:
+    from audiostore.cli.options.adding import UsageError  # noqa: PLC0415  (not for --version)
+    from audiostore.cli.parser import build_parser  # noqa: PLC0415
+
     try:
-        options = build_parser().parse_args(argv)
+        options = build_parser(arguments[0] if arguments else None).parse_args(arguments)
     except UsageError as error:
         say("error", str(error))
         return 2

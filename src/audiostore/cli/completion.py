@@ -7,7 +7,7 @@ import shtab
 
 from audiostore.cli.parser import build_parser
 
-_FILES = frozenset({"file", "thumbnail", "output"})
+_FILES = frozenset({"files", "thumbnail", "output", "manifest", "journal", "to"})
 
 
 def completion_script(shell: str) -> str:

@@ -12,7 +12,7 @@ from audiostore.errors import (
     SourceNotFoundError,
 )
 
-FAILED, BAD_INPUT, NOT_FOUND = 1, 2, 3
+FAILED, BAD_INPUT, NOT_FOUND, PARTLY_FAILED = 1, 2, 3, 4
 
 
 def exit_code(error: Exception) -> int:

@@ -65,6 +65,10 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
     yield "md5", blob.md5_hash or "-"
     yield "storage class", escape(blob.storage_class)
     yield "generation", f"{blob.generation} (metageneration {blob.metageneration})"
+    if blob.temporary_hold:
+        yield "hold", "until 'audiostore release'"
+    if blob.custom_time is not None:
+        yield "expires", f"{blob.custom_time:%Y-%m-%d %H:%M:%S} UTC"
     for key, (name, unit) in _FACTS.items():
         if key in blob.metadata:
             yield name, escape(blob.metadata[key]) + unit

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from audiostore import __version__
 from audiostore.cli.options.adding import Add, HelpFormatter, Parser, add_common
-from audiostore.cli.options.assets import add_asset_commands
-from audiostore.cli.options.store import add_store_commands
+from audiostore.cli.options.index import COMMANDS
 
 _EPILOG = """\
 exit codes:
@@ -13,6 +12,7 @@ exit codes:
   1  failed
   2  usage or bad input: nothing was done
   3  not found
+  4  partly failed: the rest was done
   130  interrupted
 
 environment:
@@ -25,10 +25,41 @@ Without a bucket, assets are kept in a directory of yours; 'audiostore doctor' s
 """
 
 
-def build_parser() -> Parser:
-    """Return the parser of the whole command line."""
+def build_parser(command: str | None = None) -> Parser:
+    """Return the parser of the command line.
+
+    Args:
+        command: the one that will be parsed, if that is known: only its group is declared then.
+    """
+    from importlib import import_module  # noqa: PLC0415  (not for the overview)
+
+    parser = _top()
+    # With a usage of our own, argparse must be told how the commands' own help begins.
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", prog=parser.prog
+    )
+    commands.required = True
+    add = Add(commands)
+    wanted = [COMMANDS[command]] if command in COMMANDS else COMMANDS.values()
+    for group in dict.fromkeys(group for group, _ in wanted):
+        module, _, declare = group.partition(".")
+        getattr(import_module(f"audiostore.cli.options.{module}"), declare)(add)
+    return parser
+
+
+def build_overview() -> Parser:
+    """Return a parser that is good for nothing but the help of the whole, which it has at once."""
+    parser = _top()
+    listed = parser.add_argument_group("commands")
+    for name, (_, what) in COMMANDS.items():
+        listed.add_argument(name, help=what)
+    return parser
+
+
+def _top() -> Parser:
     parser = Parser(
         prog="audiostore",
+        usage="audiostore [OPTION]... COMMAND ...",
         description="Store audio and its artwork, complete and verified, in Google Cloud Storage "
         "or in a directory.",
         epilog=_EPILOG,
@@ -37,10 +68,4 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"audiostore {__version__}")
     add_common(parser, top=True)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    commands.required = True
-
-    add = Add(commands)
-    add_asset_commands(add)
-    add_store_commands(add)
     return parser

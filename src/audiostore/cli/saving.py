@@ -11,7 +11,7 @@ from audiostore.cli.output import escape, is_safe
 from audiostore.manager import Part
 from audiostore.model import StorageResult
 
-_MAX_NAME_BYTES = 255
+MAX_NAME_BYTES = 255
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 Fetch = Callable[[Path], object]
@@ -37,7 +37,7 @@ def file_name(asset: StorageResult, part: Part) -> str:
     if not name.lower().endswith(extension):
         name += extension
     hidden = name.startswith(".")
-    too_long = len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES
+    too_long = len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES
     return f"{asset.audio_id}{extension}" if hidden or too_long else name
 
 

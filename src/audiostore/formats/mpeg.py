@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from audiostore.formats.kinds import AAC, MP3, Recognised
 from audiostore.formats.reading import NO_SOUND, Reader, big, cut_short
@@ -60,7 +61,15 @@ def _mp3_fields(data: bytes, at: int) -> tuple[int, int, int, int] | None:
 
 
 def _mp3_length(data: bytes, at: int) -> int:
-    fields = _mp3_fields(data, at)
+    if len(data) < at + 4 or data[at] != 0xFF:
+        return 0
+    return _mp3_length_by(data[at + 1], data[at + 2])
+
+
+@cache
+def _mp3_length_by(second: int, third: int) -> int:
+    """Return a frame's length by the second and the third byte of its header."""
+    fields = _mp3_fields(bytes((0xFF, second, third, 0)), 0)
     if fields is None:
         return 0
     version, layer, bit_rate, rate = fields
@@ -68,7 +77,7 @@ def _mp3_length(data: bytes, at: int) -> int:
     if bits_per_s == 0:
         return 0
     half = layer == _LAYER_3 and version != _MPEG_1  # 576 samples a frame, else 1152
-    padding = data[at + 2] >> 1 & 1
+    padding = third >> 1 & 1
     return (72 if half else 144) * bits_per_s // (_HERTZ[rate] // _RATE_DIVISOR[version]) + padding
 
 
@@ -135,10 +144,12 @@ def _recognised(frames: _Frames, head: bytes, offset: int) -> Recognised:
 
 def _follow(data: bytes, at: int, frames: _Frames, most: int | None = None) -> tuple[int, int, int]:
     """Follow whole frames: how many, where the last one begins, where it ends."""
-    first, count, last = at, 0, at
+    length_at, constant, size = frames.length, frames.constant, len(data)
+    kind = big(data, at) & constant
+    count, last = 0, at
     while most is None or count < most:
-        length = frames.length(data, at)
-        if length == 0 or at + length > len(data) or not frames.same_stream(data, first, at):
+        length = length_at(data, at)
+        if length == 0 or at + length > size or big(data, at) & constant != kind:
             break
         count, last, at = count + 1, at, at + length
     return count, last, at

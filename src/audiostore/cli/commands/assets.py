@@ -6,30 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audiostore.cli.commands.opening import opened, warn
-from audiostore.cli.failures import NOT_FOUND, sentence
-from audiostore.cli.listing import facts_block, json_line, row, stored_block
+from audiostore.cli.listing import facts_block, json_line, stored_block
 from audiostore.cli.options.adding import UsageError
-from audiostore.cli.output import escape, is_terminal, note, say
+from audiostore.cli.output import escape, is_terminal, note
 from audiostore.cli.progress import Watch
 from audiostore.cli.saving import file_name, is_stream, save_new, save_to_stream
-from audiostore.errors import AssetNotFoundError
-from audiostore.manager import AudioStorageManager, Part
+from audiostore.manager import Part
 from audiostore.model import StorageResult
-from audiostore.naming import require_audio_id
 from audiostore.record import TAG_KEYS
 from audiostore.retry import CONSERVATIVE_CONFIG
 
 
 def put(options: Namespace) -> int:
     """Store an audio file, with its artwork."""
-    metadata: dict[str, str] = {}
-    for key, value in options.meta:
-        if key in metadata:
-            raise UsageError(f"--meta {key}= is given twice: give each key once")
-        metadata[key] = value
-    for key in TAG_KEYS:
-        if getattr(options, key) is not None:
-            metadata[key] = getattr(options, key)
+    metadata = custom_metadata(options)
+    if options.trash_superseded and options.supersedes is None:
+        raise UsageError("--trash-superseded needs --supersedes ID")
     watch = Watch()
     try:
         with opened(options, watch) as manager, watch:
@@ -45,6 +37,8 @@ def put(options: Namespace) -> int:
                 fix_extension=options.fix_extension,
                 faststart=options.faststart,
                 cache="public" if options.public else "private",
+                supersedes=options.supersedes,
+                trash_superseded=options.trash_superseded,
             )
     except Exception as error:
         if CONSERVATIVE_CONFIG.is_retryable(error):
@@ -55,6 +49,19 @@ def put(options: Namespace) -> int:
     print(json_line(result.to_dict()) if options.json else stored_block(result))
     warn(result)
     return 0
+
+
+def custom_metadata(options: Namespace) -> dict[str, str]:
+    """Return what the options of `put` say about what is stored."""
+    metadata: dict[str, str] = {}
+    for key, value in options.meta:
+        if key in metadata:
+            raise UsageError(f"--meta {key}= is given twice: give each key once")
+        metadata[key] = value
+    for key in TAG_KEYS:
+        if getattr(options, key) is not None:
+            metadata[key] = getattr(options, key)
+    return metadata
 
 
 def get(options: Namespace) -> int:
@@ -116,36 +123,3 @@ def show(options: Namespace) -> int:
     print(json_line(asset.to_dict()) if options.json else facts_block(asset))
     warn(asset)
     return 0
-
-
-def rm(options: Namespace) -> int:
-    """Delete assets; an unknown one does not keep the others."""
-    audio_ids = list(dict.fromkeys(map(require_audio_id, options.audio_ids)))
-    code = 0
-    with opened(options) as manager:
-        if is_terminal(sys.stdin) and not options.yes and not _confirmed(manager, audio_ids):
-            say("error", "nothing was deleted")
-            return 1
-        for audio_id in audio_ids:
-            try:
-                manager.delete(audio_id)
-            except AssetNotFoundError as error:
-                say("error", sentence(error))
-                code = NOT_FOUND
-                continue
-            if options.json:
-                print(json_line({"audio_id": audio_id, "deleted": True}), flush=True)
-            note(f"deleted {audio_id}")
-    return code
-
-
-def _confirmed(manager: AudioStorageManager, audio_ids: list[str]) -> bool:
-    for audio_id in audio_ids:
-        try:
-            print(row(manager.get(audio_id)), file=sys.stderr)
-        except AssetNotFoundError:
-            print(f"{audio_id}  (no complete asset)", file=sys.stderr)
-    what = "this asset" if len(audio_ids) == 1 else f"these {len(audio_ids)} assets"
-    print(f"Delete {what} from {escape(manager.url)} for good? [y/N] ", end="", file=sys.stderr)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

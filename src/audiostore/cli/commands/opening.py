@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from audiostore.cli.choice import choose_store, tell_fallback
 from audiostore.cli.output import say
-from audiostore.cli.progress import Watch
+from audiostore.events import EventListener
 from audiostore.manager import AudioStorageManager
 from audiostore.model import StorageResult
 
 
 @contextmanager
-def opened(options: Namespace, watch: Watch | None = None) -> Iterator[AudioStorageManager]:
+def opened(options: Namespace, watch: EventListener | None = None) -> Iterator[AudioStorageManager]:
     """Yield a manager of the store that the options name, or the default one."""
     choice = choose_store(options.bucket)
     tell_fallback(choice)

@@ -6,28 +6,12 @@ from contextlib import closing
 from dataclasses import asdict
 
 from audiostore.cli.choice import choose_store
-from audiostore.cli.commands.opening import opened, warn
 from audiostore.cli.failures import sentence
-from audiostore.cli.listing import HEADING, json_line, row
-from audiostore.cli.output import coloured, escape, is_terminal, note, say
+from audiostore.cli.listing import json_line
+from audiostore.cli.output import coloured, escape, say
 from audiostore.errors import AudioStoreError
 from audiostore.store import Finding
 from audiostore.stores.opening import open_store
-
-
-def list_assets(options: Namespace) -> int:
-    """List all assets as they come, in constant memory."""
-    count = 0
-    with opened(options) as manager:
-        for asset in manager.list():
-            if count == 0 and not options.json and is_terminal(sys.stdout):
-                print(HEADING)
-            count += 1
-            print(json_line(asset.to_dict()) if options.json else row(asset))
-            warn(asset)
-        if count == 0:
-            note(f"no assets in {manager.url} yet: store one with 'audiostore put FILE'")
-    return 0
 
 
 def doctor(options: Namespace) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _WIDTH_LIMIT = 100
+_UNRECOGNIZED = "unrecognized arguments: "
 
 
 class UsageError(Exception):
@@ -41,6 +42,10 @@ class Parser(ArgumentParser):
         """Raise instead of printing the usage and leaving."""
         if message.endswith("required: COMMAND"):
             message = "no command is given"
+        if message.startswith(_UNRECOGNIZED):  # argparse takes what stands together, and no more
+            words = message.removeprefix(_UNRECOGNIZED).split()
+            if not any(word.startswith("-") for word in words):
+                message += " (write options behind all else)"
         raise UsageError(f"{message}; see '{self.prog} --help'")
 
 

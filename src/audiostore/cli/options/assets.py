@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from audiostore.cli.options.adding import Add, add_check, add_id, key_and_value, positive
+from audiostore.cli.options.bulk import add_many_to_get, add_many_to_put
 
 
 def add_asset_commands(add: Add) -> None:
-    """Declare put, get, show and rm."""
+    """Declare put, get and show."""
     put = add(
         "put",
-        "store an audio file, with its artwork; print its id",
-        "audiostore put song.mp3 --thumbnail cover.jpg --meta artist='Nina Simone'",
-        run="assets.put",
+        "store audio files, with their artwork; print their ids",
+        "audiostore put song.mp3 --thumbnail cover.jpg --meta artist='Nina Simone'\n"
+        "  audiostore put ~/Music --dry-run",
+        run="one_or_many.put",
     )
-    put.add_argument("file", metavar="FILE", help="the audio file")
+    put.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="*",
+        help="the audio file; or several, or directories: then an image of the same name, or else "
+        "cover, folder or front (.jpg, .png, .webp) beside a file is its artwork",
+    )
     put.add_argument("--thumbnail", metavar="FILE", help="its artwork: JPEG, PNG or WebP")
     put.add_argument(
         "--id",
@@ -56,18 +64,30 @@ def add_asset_commands(add: Add) -> None:
         help="let shared caches keep what is served (default: only the listener's own player)",
     )
     put.add_argument(
+        "--supersedes",
+        metavar="ID",
+        help="the asset whose place it takes: each of the two will name the other",
+    )
+    put.add_argument(
+        "--trash-superseded",
+        action="store_true",
+        help="delete the superseded asset, once this one is stored",
+    )
+    put.add_argument(
         "--cleanup",
         action="store_true",
         help="delete the local files once they are stored and verified",
     )
+    add_many_to_put(put)
 
     get = add(
         "get",
-        "fetch the audio of an asset, or its artwork, into a file",
-        "audiostore get 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b -o song.mp3",
-        run="assets.get",
+        "fetch the audio of assets, or their artwork, into files",
+        "audiostore get 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b -o song.mp3\n"
+        "  audiostore get --all --to backup",
+        run="one_or_many.get",
     )
-    add_id(get)
+    get.add_argument("audio_ids", metavar="ID", nargs="*", help="an asset's id, or several")
     get.add_argument(
         "-o",
         "--output",
@@ -81,6 +101,7 @@ def add_asset_commands(add: Add) -> None:
         default="audio",
         help="what to fetch (default: audio)",
     )
+    add_many_to_get(get)
 
     show = add(
         "show",
@@ -89,14 +110,3 @@ def add_asset_commands(add: Add) -> None:
         run="assets.show",
     )
     add_id(show)
-
-    rm = add(
-        "rm",
-        "delete assets for good",
-        "audiostore rm 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --yes",
-        run="assets.rm",
-    )
-    rm.add_argument("audio_ids", metavar="ID", nargs="+", help="an asset's id")
-    rm.add_argument(
-        "-y", "--yes", action="store_true", help="do not ask (only a terminal is ever asked)"
-    )

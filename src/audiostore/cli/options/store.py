@@ -8,14 +8,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 
 def add_store_commands(add: Add) -> None:
-    """Declare list, probe, doctor and completion."""
-    add(
-        "list",
-        "list all assets, one a line",
-        "audiostore list --json | jq -r .audio_id",
-        run="store.list_assets",
-    )
-
+    """Declare probe, doctor and completion."""
     probe = add(
         "probe",
         "say what is inside audio files, and whether they could be stored",

@@ -1,0 +1,1 @@
+"""Finding assets among many: filters, order, statistics, export."""

@@ -1,0 +1,114 @@
+"""Bringing any number of assets into an order, in constant memory."""
+
+import heapq
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import IO, Literal, get_args
+
+from audiostore.catalog.query import duration_of, folded
+from audiostore.model import StorageResult
+
+SortKey = Literal["id", "created", "size", "duration", "title", "artist", "name"]
+"""What assets can be ordered by; "name" is that of the original file."""
+SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
+
+Key = tuple[bool, float, str]
+Keyed = tuple[Key, StorageResult]
+
+_RUN_ASSETS = 8192
+"""How many are sorted in memory at once: some 4 kB each."""
+_BATCH_ASSETS = 16
+"""How many of each run are in memory while the runs are merged."""
+_HEAP_ASSETS = 10_000
+"""Up to so many are picked out without a file."""
+
+
+def in_order(
+    assets: Iterable[StorageResult],
+    order_by: SortKey,
+    *,
+    descending: bool = False,
+    limit: int | None = None,
+    run_assets: int = _RUN_ASSETS,
+) -> Iterator[StorageResult]:
+    """Yield assets in an order; those that are equal in it stay as they come.
+
+    Assets without the value (no duration, no title) come last, whichever the direction. Text is
+    compared without regard to upper and lower case. More than `run_assets` go through a temporary
+    file, which needs some 2 kB an asset; the environment variable TMPDIR says where.
+
+    Raises:
+        OSError: the temporary file cannot be written.
+    """
+    keyed = ((_key(asset, order_by, descending=descending), asset) for asset in assets)
+    if limit is not None and limit <= _HEAP_ASSETS:
+        pick = heapq.nlargest if descending else heapq.nsmallest
+        first: Iterable[Keyed] = pick(limit, keyed, key=itemgetter(0))
+    else:
+        first = islice(_merged(keyed, descending=descending, run_assets=run_assets), limit)
+    yield from map(itemgetter(1), first)
+
+
+def _key(asset: StorageResult, order_by: SortKey, *, descending: bool) -> Key:
+    value = _value(asset, order_by)
+    # What has no value sorts behind what has one; in reverse, it must sort before it.
+    is_back = (value is None) != descending
+    if isinstance(value, str):
+        return is_back, 0.0, value
+    return is_back, value or 0.0, ""
+
+
+def _value(asset: StorageResult, order_by: SortKey) -> float | str | None:
+    audio = asset.audio
+    if audio is None or order_by == "id":
+        return asset.audio_id
+    match order_by:
+        case "created":
+            return audio.created_at.timestamp()
+        case "size":
+            return float(audio.size_bytes)
+        case "duration":
+            return duration_of(audio.metadata)
+        case "name":
+            text = audio.metadata.get("original_filename")
+        case _:
+            text = audio.metadata.get(order_by)
+    return None if text is None else folded(text)
+
+
+def _merged(keyed: Iterator[Keyed], *, descending: bool, run_assets: int) -> Iterator[Keyed]:
+    run = _sorted_run(keyed, run_assets, descending=descending)
+    if len(run) < run_assets:
+        yield from run
+        return
+    with tempfile.TemporaryFile(prefix="audiostore-sort-") as file:
+        runs = []
+        while run:
+            runs.append((file.tell(), len(run)))
+            _write(file, run)
+            run = _sorted_run(keyed, run_assets, descending=descending)
+        file.flush()
+        readers = [_read(file, offset, count) for offset, count in runs]
+        yield from heapq.merge(*readers, key=itemgetter(0), reverse=descending)
+
+
+def _sorted_run(keyed: Iterator[Keyed], count: int, *, descending: bool) -> list[Keyed]:
+    return sorted(islice(keyed, count), key=itemgetter(0), reverse=descending)
+
+
+def _write(file: IO[bytes], run: list[Keyed]) -> None:
+    for start in range(0, len(run), _BATCH_ASSETS):
+        pickle.dump(run[start : start + _BATCH_ASSETS], file, pickle.HIGHEST_PROTOCOL)
+
+
+def _read(file: IO[bytes], offset: int, count: int) -> Iterator[Keyed]:
+    while count:
+        file.seek(offset)  # all runs share the file
+        # Nobody else can write to it: it has no name.
+        batch: list[Keyed] = pickle.load(file)  # noqa: S301
+        offset = file.tell()
+        count -= len(batch)
+        yield from batch

@@ -1,0 +1,110 @@
+"""What a store holds, in numbers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from audiostore.catalog.query import duration_of, format_of
+from audiostore.model import StorageResult
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How much there is of something."""
+
+    assets: int = 0
+    audio_bytes: int = 0
+    artwork_bytes: int = 0
+    duration_s: float = 0.0
+    """Of the assets whose duration is known."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Audio and artwork together."""
+        return self.audio_bytes + self.artwork_bytes
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as JSON types, and `hours`."""
+        return {
+            "assets": self.assets,
+            "audio_bytes": self.audio_bytes,
+            "artwork_bytes": self.artwork_bytes,
+            "duration_s": round(self.duration_s, 3),
+            "hours": round(self.duration_s / 3600, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a number of assets amount to; the keys are in order."""
+
+    total: Tally
+    unknown_durations: int
+    """Assets that do not say how long they play."""
+    by_format: Mapping[str, Tally] = field(hash=False)
+    by_month: Mapping[str, Tally] = field(hash=False)
+    """In which they were stored (UTC): "2026-01"."""
+    by_storage_class: Mapping[str, Tally] = field(hash=False)
+    """Artwork counts where it is itself; an asset, where its audio is."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as JSON types."""
+        return {
+            **self.total.to_dict(),
+            "unknown_durations": self.unknown_durations,
+            "by_format": {k: t.to_dict() for k, t in self.by_format.items()},
+            "by_month": {k: t.to_dict() for k, t in self.by_month.items()},
+            "by_storage_class": {k: t.to_dict() for k, t in self.by_storage_class.items()},
+        }
+
+
+def summarise(assets: Iterable[StorageResult]) -> Statistics:
+    """Count assets, in memory that does not depend on how many there are."""
+    total = _Sum()
+    unknown_durations = 0
+    by_format: dict[str, _Sum] = {}
+    by_month: dict[str, _Sum] = {}
+    by_class: dict[str, _Sum] = {}
+    for asset in assets:
+        audio, thumbnail = asset.audio, asset.thumbnail
+        if audio is None:
+            continue
+        duration_s = duration_of(audio.metadata)
+        if duration_s is None:
+            unknown_durations += 1
+        created = audio.created_at
+        of_class = by_class.setdefault(audio.storage_class, _Sum())
+        sums = (
+            total,
+            by_format.setdefault(format_of(audio), _Sum()),
+            by_month.setdefault(f"{created.year}-{created.month:02}", _Sum()),
+        )
+        for each in (*sums, of_class):
+            each.assets += 1
+            each.audio_bytes += audio.size_bytes
+            each.duration_s += duration_s or 0.0
+        if thumbnail is not None:
+            of_class = by_class.setdefault(thumbnail.storage_class, _Sum())
+            for each in (*sums, of_class):
+                each.artwork_bytes += thumbnail.size_bytes
+    return Statistics(
+        total.tally(),
+        unknown_durations,
+        _in_order(by_format),
+        _in_order(by_month),
+        _in_order(by_class),
+    )
+
+
+@dataclass(slots=True)
+class _Sum:
+    assets: int = 0
+    audio_bytes: int = 0
+    artwork_bytes: int = 0
+    duration_s: float = 0.0
+
+    def tally(self) -> Tally:
+        return Tally(self.assets, self.audio_bytes, self.artwork_bytes, self.duration_s)
+
+
+def _in_order(sums: dict[str, _Sum]) -> dict[str, Tally]:
+    return {key: sums[key].tally() for key in sorted(sums)}

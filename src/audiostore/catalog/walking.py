@@ -1,0 +1,197 @@
+"""Reading the whole listing of a store, in the order of ids: many requests at once, few in memory.
+
+A bucket lists a prefix page by page, and each page must be waited for. So the prefix ``audio/`` is
+split by the first character of the id into sixteen, each of those by the next character, and so on,
+as long as more than a few pages are expected in it; threads read ahead in all of these, and the
+pages are handed over in order. The page that shows how much there is counts: a store that fits on
+one page costs one request and no thread.
+"""
+
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+
+from audiostore import record
+from audiostore.model import BlobInfo
+from audiostore.naming import FilenameGenerator, FileOrganizer
+from audiostore.record import Asset
+from audiostore.store import ObjectStore
+
+ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
+PAGE_OBJECTS = 999
+"""One request each: a bucket's page has 1000, one of which may be the name to start behind."""
+_PAGES_AHEAD = 40
+"""How many pages are in memory or under way, at most: some 1.5 MB each."""
+_PAGES_IN_A_ROW = 4
+"""What is expected to take no more pages is read one after the other."""
+_ID_LENGTH = 36
+
+
+def walk(
+    store: ObjectStore, *, threads: int, page_objects: int = PAGE_OBJECTS
+) -> Generator[Asset, None, None]:
+    """Yield the complete assets in the order of their ids, in constant memory.
+
+    What was stored before the walk begins and is not deleted before it ends is yielded once.
+
+    Args:
+        store: what to walk through.
+        threads: how many requests may be under way; 1 for a store that needs not be waited for.
+        page_objects: how many objects are asked for at once.
+    """
+    if threads == 1:
+        yield from _assembled(store.list(ROOT))
+        return
+    with closing(_read_ahead(store, threads, page_objects)) as blobs:
+        yield from _assembled(blobs)
+
+
+def _assembled(blobs: Iterator[BlobInfo]) -> Iterator[Asset]:
+    for folder, group in groupby(blobs, _folder):
+        if len(folder) == _ID_LENGTH:  # what is no id has no asset, but may have much in it
+            asset = record.assemble(folder, group)
+            if asset is not None:
+                yield asset
+
+
+def _folder(blob: BlobInfo) -> str:
+    return blob.name.split("/", 2)[1]
+
+
+@dataclass(slots=True, eq=False)
+class _Span:
+    """A stretch of the listing: the names that begin with `prefix` and sort behind `after`."""
+
+    prefix: str
+    after: str = ""
+    is_begun: bool = False
+    blobs: list[BlobInfo] | None = field(default=None, repr=False)
+    """Its first page, once that is there; what follows that page is spans of its own."""
+    error: Exception | None = None
+
+
+def _read_ahead(
+    store: ObjectStore, threads: int, page_objects: int
+) -> Generator[BlobInfo, None, None]:
+    first = _Span(ROOT)
+    page = _page(store, first, page_objects)
+    rest = _rest(first, page, page_objects)
+    if not rest:
+        yield from page
+        return
+    reading = _Reading(store, rest, page_objects)
+    reading.start(threads)
+    try:
+        yield from page
+        del page
+        while (span := reading.take()) is not None:
+            if span.error is not None:
+                raise span.error
+            yield from span.blobs or ()
+    finally:
+        reading.stop()
+
+
+class _Reading:
+    """Spans in order, and the threads that read them."""
+
+    def __init__(self, store: ObjectStore, spans: list[_Span], page_objects: int) -> None:
+        self._store = store
+        self._spans = spans
+        self._page_objects = page_objects
+        self._changed = threading.Condition()
+        self._pages = 0
+        """Under way, or there and not taken."""
+        self._is_stopped = False
+
+    def start(self, threads: int) -> None:
+        for _ in range(threads):
+            # A request that stalls must not keep the program alive after an interrupt.
+            threading.Thread(target=self._run, name="audiostore-list", daemon=True).start()
+
+    def stop(self) -> None:
+        """Have the threads end, each with the request that it is at; nobody waits for them."""
+        with self._changed:
+            self._is_stopped = True
+            self._spans.clear()
+            self._changed.notify_all()
+
+    def take(self) -> _Span | None:
+        """Wait for the first span and remove it; None at the end."""
+        with self._changed:
+            while self._spans:
+                first = self._spans[0]
+                if first.blobs is not None or first.error is not None:
+                    self._pages -= 1
+                    self._changed.notify_all()
+                    return self._spans.pop(0)
+                self._changed.wait()
+        return None
+
+    def _run(self) -> None:
+        while (span := self._begin()) is not None:
+            try:
+                page = _page(self._store, span, self._page_objects)
+                rest = _rest(span, page, self._page_objects)
+            except Exception as error:  # noqa: BLE001  (raised where its turn comes, in `take`)
+                page, rest = [], []
+                span.error = error
+            with self._changed:
+                if self._is_stopped:
+                    return
+                span.blobs = page
+                place = self._spans.index(span) + 1
+                self._spans[place:place] = rest
+                self._changed.notify_all()
+
+    def _begin(self) -> _Span | None:
+        """Wait for something to read; None when there is nothing, or nothing any more."""
+        with self._changed:
+            while self._spans and not self._is_stopped:
+                span = next((s for s in self._spans if not s.is_begun), None)
+                # Whatever else fills the memory, the page that comes next is always read.
+                if span is not None and (self._pages < _PAGES_AHEAD or span is self._spans[0]):
+                    span.is_begun = True
+                    self._pages += 1
+                    return span
+                self._changed.wait()
+        return None
+
+
+def _page(store: ObjectStore, span: _Span, page_objects: int) -> list[BlobInfo]:
+    return list(islice(store.list(span.prefix, start_after=span.after), page_objects))
+
+
+def _rest(span: _Span, page: list[BlobInfo], page_objects: int) -> list[_Span]:
+    """Return what of a span lies behind its first page."""
+    if len(page) < page_objects:
+        return []
+    last = page[-1].name
+    if _expected_objects(span.prefix, page) <= _PAGES_IN_A_ROW * page_objects:
+        return [_Span(span.prefix, last)]
+    # Only what can be an id counts. Every id has its hyphens at the same places.
+    is_hyphen = len(span.prefix) - len(ROOT) in (8, 13, 18, 23)
+    children = [f"{span.prefix}{c}" for c in ("-" if is_hyphen else "0123456789abcdef")]
+    return [
+        _Span(child, last if last.startswith(child) else "")
+        for child in children
+        if child > last or last.startswith(child)
+    ]
+
+
+def _expected_objects(prefix: str, page: list[BlobInfo]) -> float:
+    """Return how many objects are to be expected behind a page, if ids are spread evenly."""
+    first, last = _folder(page[0]), _folder(page[-1])
+    if not (FilenameGenerator.validate_uuid(first) and FilenameGenerator.validate_uuid(last)):
+        return float("inf")  # foreign objects: splitting leaves them behind
+    passed = _number(last) - _number(first)
+    if passed == 0:
+        return 0.0  # a folder with very much in it
+    end = prefix[len(ROOT) :].replace("-", "").ljust(32, "f")
+    return (_number(end) - _number(last)) / passed * len(page)
+
+
+def _number(audio_id: str) -> int:
+    return int(audio_id.replace("-", ""), 16)

@@ -1,0 +1,76 @@
+"""Statistics as text, with bars."""
+
+import sys
+from collections.abc import Iterator, Mapping
+
+from audiostore.catalog.prices import Cost
+from audiostore.catalog.statistics import Statistics, Tally
+from audiostore.cli.output import escape, human_size
+
+_BAR_COLUMNS = 24
+_BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+def statistics_block(statistics: Statistics, cost: Cost | None) -> str:
+    """Return what `stats` prints."""
+    total = statistics.total
+    unknown = statistics.unknown_durations
+    lines = [
+        f"assets   {total.assets:,}",
+        f"audio    {human_size(total.audio_bytes)}",
+        f"artwork  {human_size(total.artwork_bytes)}",
+        f"hours    {_hours(total)}" + (f" ({unknown:,} of unknown duration)" if unknown else ""),
+    ]
+    if cost is not None:
+        lines.append(f"cost     {_money(cost.total, cost)} a month")
+        lines.append(
+            f"         (data at rest in {escape(cost.rates.title)}, by "
+            f"{escape(cost.rates.source)} of {cost.rates.read_on.isoformat()})"
+        )
+        if cost.unpriced_bytes:
+            unpriced = human_size(cost.unpriced_bytes)
+            lines.append(f"         ({unpriced} are of storage classes without a price)")
+    for heading, tallies in (
+        ("format", statistics.by_format),
+        ("month", statistics.by_month),
+        ("storage class", statistics.by_storage_class),
+    ):
+        prices = cost if tallies is statistics.by_storage_class else None
+        if tallies:
+            lines += ["", *_table(heading, tallies, prices)]
+    return "\n".join(lines)
+
+
+def bar(share: float, encoding: str) -> str:
+    """Return a bar for a share of 1: blocks in steps of an eighth, else number signs."""
+    share = min(1.0, max(0.0, share))
+    try:
+        _BLOCKS.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "#" * max(round(share * _BAR_COLUMNS), 1 if share else 0)
+    eighths = max(round(share * _BAR_COLUMNS * 8), 1 if share else 0)
+    return _BLOCKS[8] * (eighths // 8) + _BLOCKS[eighths % 8].strip()
+
+
+def _table(heading: str, tallies: Mapping[str, Tally], cost: Cost | None) -> Iterator[str]:
+    width = max([len(heading), *(len(escape(key)) for key in tallies)])
+    yield f"{heading:<{width}}  {'assets':>11}  {'size':>10}  {'hours':>10}"
+    most = max((tally.size_bytes for tally in tallies.values()), default=0)
+    encoding = sys.stdout.encoding or "ascii"
+    for key, tally in tallies.items():
+        drawn = bar(tally.size_bytes / most if most else 0.0, encoding)
+        priced = ""
+        if cost is not None and key in cost.by_storage_class:
+            priced = f"  {_money(cost.by_storage_class[key], cost)} a month"
+        yield (
+            f"{escape(key):<{width}}  {tally.assets:>11,}  {human_size(tally.size_bytes):>10}  "
+            f"{_hours(tally):>10}  {drawn:<{_BAR_COLUMNS}}{priced}"
+        ).rstrip()
+
+
+def _hours(tally: Tally) -> str:
+    return f"{tally.duration_s / 3600:,.1f}"
+
+
+def _money(amount: float, cost: Cost) -> str:
+    return f"{amount:,.2f} {escape(cost.rates.currency)}"

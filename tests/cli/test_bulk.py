@@ -1,0 +1,688 @@
+"""Many files at once, by the real command."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audiostore.cli.bulk_progress import BulkWatch, abandoning, human_time
+from audiostore.cli.options.adding import UsageError
+from audiostore.cli.options.bulk import bytes_a_second
+from audiostore.cli.parser import build_parser
+from audiostore.events import Progress, Retried
+from tests.cli.conftest import COMMAND, COVER, EXAMPLES, FLAC, MP3, Call, Run
+from tests.cli.test_terminal import _interrupted, _on_terminal
+from tests.gcs_server import StrictServer, faults
+
+UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+OGG = EXAMPLES / "harbour-lights.ogg"
+
+
+@pytest.fixture
+def music() -> Path:
+    """Three good files with covers of three kinds, and what is no audio."""
+    for name, source in {
+        "a/one.mp3": MP3,
+        "a/one.jpg": COVER,
+        "a/two.ogg": OGG,
+        "b/three.flac": FLAC,
+        "b/Cover.jpg": COVER,
+        "b/notes.txt": EXAMPLES / "README.md",
+    }.items():
+        path = Path("music", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
+    return Path("music")
+
+
+def _lines(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _stored(call: Call) -> dict[str, str]:
+    """Return the names of what is stored, and the extensions of the covers."""
+    code, out, err = call("list", "--json")
+    assert (code, err) == (0, "")
+    assets = _lines(out)
+    found = {
+        a["metadata"]["original_filename"]: Path(a["thumbnail_path"] or "").suffix  # type: ignore
+        for a in assets
+    }
+    assert len(found) == len(assets)
+    return found
+
+
+def _id_of(line: str) -> str:
+    return line.partition("  ")[0]
+
+
+def test_a_directory_is_stored_with_its_covers(call: Call, bucket: str, music: Path) -> None:
+    code, out, err = call("put", music)
+    assert code == 0
+    assert {line.partition("  ")[2] for line in out.splitlines()} == {
+        "music/a/one.mp3",
+        "music/a/two.ogg",
+        "music/b/three.flac",
+    }
+    done, left_out = err.splitlines()
+    assert re.fullmatch(r"audiostore: done: 3 stored \([\d.]+ KiB in .* s, .*/s\)", done)
+    assert left_out == "audiostore: note: left out: .txt files (1)"
+    assert _stored(call) == {"one.mp3": ".jpg", "two.ogg": "", "three.flac": ".jpg"}
+    assert call("show", _id_of(out))[0] == 0
+
+
+def test_one_file_alone_is_stored_as_ever(call: Call, bucket: str, music: Path) -> None:
+    code, out, err = call("put", music / "b/three.flac", "--no-artwork")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"[0-9a-f-]{36}\naudio      file://.*/audio\.flac\n", out)
+    assert call("jobs") == (0, "", "")
+
+
+def test_one_file_alone_waits_for_nothing_that_many_need(bucket: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "audiostore", "put", str(MP3)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "audiostore.manager" in done.stderr
+    assert "audiostore.bulk" not in done.stderr
+
+
+def test_a_terminal_that_stands_still_holds_up_no_transfer() -> None:
+    watch = BulkWatch()
+    with watch.aside():  # somebody writes, for as long as it may take
+        told = threading.Thread(target=watch, args=(Progress("x", 1, 2),))
+        told.start()
+        told.join(10)
+        assert not told.is_alive()
+
+
+def test_named_files_go_with_the_covers_beside_them(call: Call, bucket: str, music: Path) -> None:
+    code, out, _ = call("put", *sorted((music / "a").iterdir()))
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert _stored(call) == {"one.mp3": ".jpg", "two.ogg": ""}
+
+
+def test_a_second_run_stores_nothing_twice(call: Call, bucket: str, music: Path) -> None:
+    first = call("put", music)[1]
+    code, second, err = call("put", f"{music}/", "--json")
+    assert code == 0
+    assert {line["status"] for line in _lines(second)} == {"stored before"}
+    assert {line["audio_id"] for line in _lines(second)} == set(map(_id_of, first.splitlines()))
+    assert "3 stored by an earlier run, as the journal says" in err
+    shutil.copyfile(MP3, music / "b/four.mp3")
+    assert "done: 1 stored" in call("put", music)[2]
+    assert len(_stored(call)) == 4
+
+
+def test_a_journal_is_not_believed_blindly(
+    call: Call, bucket: str, music: Path, tmp_path: Path
+) -> None:
+    ids = list(map(_id_of, call("put", music)[1].splitlines()))
+    assert call("rm", ids[0], "--yes")[0] == 0
+    code, _, err = call("put", music)
+    assert code == 0  # somebody may well have meant to delete it
+    assert "warning: of 3 assets that are stored as the journal says, 1 are not in" in err
+    shutil.rmtree(tmp_path / "store")
+    code, _, err = call("put", music)
+    assert code == 4
+    assert "3 are not in" in err
+    assert "3 stored" in call("put", music, "--no-journal", "--skip-stored")[2]
+    assert len(_stored(call)) == 3
+
+
+def test_bad_files_are_named_and_the_others_stored(call: Call, bucket: str, music: Path) -> None:
+    (music / "a/cut.mp3").write_bytes(MP3.read_bytes()[:60_000])
+    (music / "b/empty.wav").touch()
+    (music / "b/bad.mp3").write_bytes(MP3.read_bytes())
+    (music / "b/bad.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    code, out, err = call("put", music)
+    assert (code, len(out.splitlines())) == (4, 3)
+    errors = [line for line in err.splitlines() if line.startswith("audiostore: error: ")]
+    assert len(errors) == 3
+    assert "music/a/cut.mp3: 'cut.mp3' is cut short" in err
+    assert "3 failed" in err
+    assert "'audiostore jobs 1' lists it" in err
+
+    code, out, err = call("jobs", "1")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 3
+    assert re.search(r"music/a/cut\.mp3: 'cut\.mp3' is cut short", out)
+    shutil.copyfile(MP3, music / "a/cut.mp3")
+    code, out, err = call("put", music)
+    assert (code, len(out.splitlines())) == (4, 4)
+    assert "done: 1 stored" in err
+    failed = _lines(call("jobs", "2", "--json")[1])
+    assert {Path(str(line["audio"])).name for line in failed} == {"empty.wav", "bad.mp3"}
+
+
+def test_the_hint_at_what_failed_can_be_typed(call: Call, music: Path, tmp_path: Path) -> None:
+    (music / "a/cut.mp3").write_bytes(MP3.read_bytes()[:60_000])
+    url = (tmp_path / "elsewhere").as_uri()
+    for options in (("--bucket", url), ("--bucket", url, "--journal", "my.journal")):
+        err = call("put", music, *options)[2]
+        hint = re.search("'audiostore (jobs .*)' lists it", err)
+        assert hint is not None
+        assert "cut.mp3" in call(*hint[1].split())[1]
+
+
+def test_fail_fast_begins_nothing_more(call: Call, bucket: str) -> None:
+    Path("many").mkdir()
+    Path("many/00.mp3").write_bytes(b"not audio at all")
+    for number in range(1, 60):
+        shutil.copyfile(OGG, f"many/{number:02}.ogg")
+    code, out, _ = call("put", "many", "--fail-fast", "--concurrency", "1")
+    assert code == 4
+    assert len(out.splitlines()) < 5
+
+
+def test_every_item_is_a_line_of_json(call: Call, bucket: str, music: Path) -> None:
+    (music / "a/cut.mp3").write_bytes(MP3.read_bytes()[:60_000])
+    code, out, _ = call("put", music, "--json", "--in-order", "--meta", "mood=glad")
+    assert code == 4
+    failed, one, _two, three = _lines(out)
+    assert failed["audio"] == "music/a/cut.mp3"
+    assert failed["status"] == "failed"
+    assert "is cut short" in str(failed["error"])
+    assert (one["status"], one["thumbnail"]) == ("stored", "music/a/one.jpg")
+    assert (three["thumbnail"], three["origin"]) == ("music/b/Cover.jpg", None)
+    assert str(three["audio_path"]).endswith(f"/audio/{three['audio_id']}/audio.flac")
+    shown = json.loads(call("show", str(three["audio_id"]), "--json")[1])
+    assert shown["metadata"]["custom"]["mood"] == "glad"
+
+
+def test_a_dry_run_says_all_and_stores_nothing(
+    call: Call, bucket: str, music: Path, tmp_path: Path
+) -> None:
+    (music / "a/cut.mp3").write_bytes(MP3.read_bytes()[:60_000])
+    shutil.copyfile(EXAMPLES / "paper-lanterns.m4a", music / "b/four.m4a")
+    (music / "b/Cover.jpg").rename(music / "b/three.jpg")
+    shutil.copyfile(COVER, music / "a/front.jpg")
+    code, out, err = call("put", music, "--dry-run")
+    assert code == 4
+    refused, *stored = out.splitlines()
+    assert refused.startswith("refuse  music/a/cut.mp3: 'cut.mp3' is cut short")
+    assert stored == [
+        "store   music/a/one.mp3, with one.jpg",
+        "store   music/a/two.ogg, with front.jpg, the folder's cover",
+        "store   music/b/four.m4a, with the artwork inside it",
+        "store   music/b/three.flac, with three.jpg",
+    ]
+    assert re.search(r"dry run: 4 would be stored \(.* KiB\), 1 would be refused", err)
+    assert "left out: .txt files (1)" in err
+    plans = _lines(call("put", music, "--dry-run", "--json", "--no-artwork")[1])
+    assert [plan["cover"] for plan in plans] == [
+        "none",
+        "same stem",
+        "folder image",
+        "none",
+        "same stem",
+    ]
+    assert not (tmp_path / "store").exists()
+    assert call("jobs")[1] == ""
+
+
+def test_a_dry_run_of_one_file_is_as_its_upload(call: Call, bucket: str, music: Path) -> None:
+    one = music / "a/one.mp3"
+    assert call("put", one, "--dry-run", "--no-artwork")[1] == f"store   {one}, without artwork\n"
+    code, out, _ = call("put", one, "--dry-run", "--thumbnail", COVER, "--id", UNKNOWN)
+    assert (code, out) == (0, f"store   {one}, with {COVER.name}, as {UNKNOWN}\n")
+
+
+def test_a_manifest_is_stored(call: Call, bucket: str, music: Path) -> None:
+    Path("music/list.csv").write_text(
+        "audio,thumbnail,id,title,mood\n"
+        f"a/one.mp3,b/Cover.jpg,{UNKNOWN},First,glad\n"
+        "b/three.flac,,,,\n"
+    )
+    code, out, _ = call("put", "--manifest", "music/list.csv", "--json", "--artist", "Nina")
+    assert code == 0
+    lines = {line["origin"]: line for line in _lines(out)}
+    assert set(lines) == {"list.csv, line 2", "list.csv, line 3"}
+    assert lines["list.csv, line 2"]["audio_id"] == UNKNOWN
+    custom = json.loads(call("show", UNKNOWN, "--json")[1])["metadata"]["custom"]
+    assert (custom["title"], custom["artist"], custom["mood"]) == ("First", "Nina", "glad")
+    plan = call("put", "--manifest", "music/list.csv", "--dry-run")[1].splitlines()[0]
+    assert plan == f"store   music/a/one.mp3, with Cover.jpg, as {UNKNOWN}"
+
+
+def test_a_manifest_with_errors_stores_nothing(
+    call: Call, bucket: str, music: Path, tmp_path: Path
+) -> None:
+    Path("music/list.jsonl").write_text(
+        '{"audio": "a/one.mp3"}\n{"audio": "gone.mp3"}\n{"audio": "a/one.mp3", "id": "x"}\n'
+    )
+    for dry_run in ((), ("--dry-run",)):
+        code, out, err = call("put", "--manifest", "music/list.jsonl", *dry_run)
+        assert (code, out) == (2, "")
+        assert err.splitlines() == [
+            "audiostore: error: music/list.jsonl, line 2: no file at 'music/gone.mp3'",
+            "audiostore: error: music/list.jsonl, line 3: audio id 'x' is not a UUID such as "
+            f"'{UNKNOWN}' (lower case, 8-4-4-4-12)",
+            "audiostore: warning: music/list.jsonl, line 3: the same audio file as in line 1",
+            "audiostore: error: music/list.jsonl has 2 errors: nothing was stored",
+        ]
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["put"], "say what to store"),
+        (["put", "music", "--thumbnail", str(COVER)], "--thumbnail is for one FILE"),
+        (["put", "music", "--id", UNKNOWN], "--id is for one FILE"),
+        (["put", str(MP3), str(FLAC), "--title", "x"], "--title is for one FILE"),
+        (["put", str(MP3), str(FLAC), "--supersedes", UNKNOWN], "--supersedes is for one FILE"),
+        (["put", str(MP3), "--skip-stored", "--supersedes", UNKNOWN], "--supersedes goes with"),
+        (["put", str(MP3), "--no-journal", "--id", "x"], "'x' is not a UUID"),
+        (["put", "music", "--trash-superseded"], "--trash-superseded is for one FILE"),
+        (["put", "--manifest", "list.csv", "--title", "x"], "a column for it"),
+        (["put", "music", "--manifest", "list.csv"], "name no FILE beside it"),
+        (["put", "--manifest", "gone.csv"], "no file at 'gone.csv'"),
+        (["put", "music", "gone"], "no file or folder at 'gone'"),
+        (["put", "music", "--meta", "crc32c=x"], "audiostore writes itself"),
+        (["put", "music", "--journal", "x", "--no-journal"], "not allowed with"),
+        (["put", "music", "--journal", "list.csv"], "is no journal of audiostore"),
+        (["put", "music", "--concurrency", "0"], "not a number of at least 1"),
+        (["put", "music", "--max-rate", "fast"], "'fast' is not a rate"),
+        (["put", "empty"], "there is no audio file in empty"),
+        (["put", "list.csv", str(COVER)], None),
+        (["jobs", "x"], "not a number"),
+        (["jobs", "--journal", "gone"], "no journal at 'gone'"),
+        (["get"], "say what to fetch"),
+        (["get", UNKNOWN, UNKNOWN], "name it with --to DIR"),
+        (["get", "--all"], "name it with --to DIR"),
+        (["get", "--all", UNKNOWN, "--to", "x"], "name no ID beside it"),
+        (["get", UNKNOWN, "--to", "x", "-o", "y"], "-o is for one asset"),
+        (["get", UNKNOWN, "--max-rate", "5M"], "--max-rate is for many assets"),
+        (["get", "x", "--to", "y"], "'x' is not a UUID"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything(
+    call: Call, bucket: str, music: Path, tmp_path: Path, args: list[str], words: str | None
+) -> None:
+    Path("empty").mkdir()
+    Path("list.csv").write_text("audio\nmusic/a/one.mp3\n")
+    code, out, err = call(*args)
+    assert out == ""
+    if words is None:  # a file that was named is taken, whatever its extension
+        assert (code, "list.csv: 'list.csv' has the extension '.csv'" in err) == (4, True)
+        return
+    assert code == 2
+    assert err.startswith("audiostore: error: ")
+    assert words in err
+    assert err.count("\n") == 1
+    assert not list((tmp_path / "store").glob("audio/*"))
+
+
+def test_a_cover_of_several_files_is_never_deleted_with_the_first(
+    call: Call, bucket: str, music: Path
+) -> None:
+    shutil.copyfile(MP3, music / "b/four.mp3")
+    code, out, err = call("put", music, "--cleanup")
+    assert (code, out) == (2, "")
+    assert "--cleanup would delete 'music/b/Cover.jpg', the cover of several files" in err
+    Path("list.csv").write_text(
+        "audio,thumbnail\nmusic/b/four.mp3,music/b/Cover.jpg\nmusic/b/three.flac,music/b/Cover.jpg\n"
+    )
+    code, out, err = call("put", "--manifest", "list.csv", "--cleanup")
+    assert (code, out) == (2, "")
+    assert "line 3: the same thumbnail as in line 2, which would be deleted" in err
+    assert len(list(music.rglob("*.*"))) == 7
+
+
+def test_what_is_cleaned_up_is_not_missed_later(call: Call, bucket: str, music: Path) -> None:
+    Path("list.csv").write_text("audio,thumbnail\nmusic/a/one.mp3,music/a/one.jpg\n")
+    assert call("put", "--manifest", "list.csv", "--cleanup")[0] == 0
+    assert not (music / "a/one.jpg").exists()
+    code, out, err = call("put", "--manifest", "list.csv", "--cleanup", "--json")
+    assert code == 0
+    assert [line["status"] for line in _lines(out)] == ["stored before"]
+    assert call("put", music, "--cleanup")[0] == 0
+    assert [path.name for path in music.rglob("*.*")] == ["notes.txt"]
+    code, out, err = call("put", music, "--cleanup")  # an inbox is empty now and then
+    assert (code, out, err) == (0, "", "audiostore: note: left out: .txt files (1)\n")
+
+
+def test_without_a_journal_only_the_store_knows(call: Call, bucket: str, music: Path) -> None:
+    first = call("put", music, "--no-journal")[1]
+    code, out, err = call("put", music, "--no-journal", "--skip-stored", "--json")
+    assert code == 0
+    assert {line["status"] for line in _lines(out)} == {"skipped"}
+    assert {line["audio_id"] for line in _lines(out)} == set(map(_id_of, first.splitlines()))
+    assert "3 in the store already" in err
+    assert call("jobs") == (0, "", "")
+    assert "3 stored" in call("put", music, "--no-journal")[2]
+
+
+def test_a_killed_run_is_told_and_gone_on_with(run: Run, server: StrictServer, music: Path) -> None:
+    stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
+    process = subprocess.Popen([*COMMAND, "put", "music"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()  # one is stored
+    process.kill()
+    process.communicate(timeout=30)
+    stalled.cancel()
+    assert " killed " in run("jobs").stdout
+    code, shown = _on_terminal("jobs", "1")
+    assert code == 0
+    assert "the command that began it goes on where it stopped" in shown
+    assert run("put", music).returncode == 0
+    assert len([o for o in server.objects("bucket") if "/audio." in o.name]) == 3
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure(
+    call: Call, bucket: str, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir  # the superuser, whom tests may run as, reads every folder
+
+    def guarded(path: str | Path = ".") -> object:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    code, out, err = call("put", music)
+    assert (code, len(out.splitlines())) == (4, 2)
+    assert "audiostore: error: 'music/b': Permission denied\n" in err
+    assert "1 folder could not be read" in err
+
+
+def test_a_journal_can_be_named(call: Call, bucket: str, music: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "journals" / "mine.sqlite"
+    assert call("put", music, "--journal", journal)[0] == 0
+    assert call("jobs") == (0, "", "")
+    heading, row = call("jobs", "--journal", journal)[1].splitlines()
+    assert heading.split()[:3] == ["RUN", "BEGAN", "(UTC)"]
+    assert row.split()[0] == "1"
+    assert row.split()[-5:] == ["ended", "3", "0", "0", "0"]
+    (line,) = _lines(call("jobs", "--journal", journal, "--json")[1])
+    assert (line["state"], line["stored"], line["failed"]) == ("ended", 3, 0)
+    assert call("jobs", "7", "--journal", journal)[0] == 3
+    assert call("jobs", "7")[0] == 3
+
+
+def test_each_store_has_a_journal_of_its_own(
+    call: Call, bucket: str, music: Path, tmp_path: Path
+) -> None:
+    assert call("put", music)[0] == 0
+    other = (tmp_path / "other").as_uri()
+    assert "done: 3 stored (" in call("put", music, "--bucket", other)[2]
+    assert len(_lines(call("jobs", "--json")[1])) == 1
+
+
+def test_a_bucket_and_its_emulator_have_journals_of_their_own(
+    call: Call, server: StrictServer, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("put", music)[0] == 0
+    assert len(_lines(call("jobs", "--json")[1])) == 1
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    assert call("jobs") == (0, "", "")  # the journal is asked, not the bucket
+
+
+def test_the_store_is_not_stored_in_itself(call: Call, music: Path) -> None:
+    url = (Path.cwd() / "music" / "store").as_uri()
+    assert call("put", music, "--bucket", url)[0] == 0
+    code, _, err = call("put", music, "--bucket", url)
+    assert code == 0
+    assert "done: 3 stored by an earlier run" in err
+    assert "folders of the store itself (1)" in err
+
+
+def test_all_assets_are_fetched_into_a_directory(call: Call, bucket: str, music: Path) -> None:
+    ids = list(map(_id_of, call("put", music)[1].splitlines()))
+    code, out, err = call("get", "--all", "--to", "out/deep")
+    assert code == 0
+    assert "done: 3 fetched (" in err
+    names = {path.name for path in Path("out/deep").iterdir()}
+    assert {re.sub(r"-[0-9a-f-]{36}", "", name) for name in names} == {
+        "one.mp3",
+        "two.ogg",
+        "three.flac",
+    }
+    assert {name.rpartition(".")[0][-36:] for name in names} == set(ids)
+    assert {Path(line).name for line in out.splitlines()} == names
+    one = next(Path("out/deep").glob("one-*.mp3"))
+    assert one.read_bytes() == MP3.read_bytes()
+    one.write_bytes(b"broken")
+    code, out, _ = call("get", "--all", "--to", "out/deep", "--json")
+    assert code == 0
+    assert sorted(str(line["status"]) for line in _lines(out)) == ["fetched", "skipped", "skipped"]
+    assert one.read_bytes() == MP3.read_bytes()
+
+
+def test_some_assets_are_fetched_and_an_unknown_one_is_told(
+    call: Call, bucket: str, music: Path
+) -> None:
+    ids = list(map(_id_of, call("put", music)[1].splitlines()))
+    code, out, err = call("get", ids[0], UNKNOWN, ids[0], "--to", "out")
+    assert (code, len(out.splitlines())) == (4, 1)
+    assert f"audiostore: error: {UNKNOWN}: no asset {UNKNOWN}" in err
+    assert "1 fetched" in err
+    assert "1 failed" in err
+
+
+def test_only_artwork_that_is_there_is_fetched(call: Call, bucket: str, music: Path) -> None:
+    call("put", music)
+    code, out, _ = call("get", "--all", "--part", "thumbnail", "--to", "out")
+    assert code == 0
+    assert sorted(re.sub(r"-[0-9a-f-]{36}", "", Path(x).name) for x in out.splitlines()) == [
+        "one.jpg",
+        "three.jpg",
+    ]
+
+
+def test_an_empty_store_has_nothing_to_fetch(call: Call, bucket: str) -> None:
+    assert call("get", "--all", "--to", "out") == (0, "", "")
+
+
+def test_ctrl_c_says_how_to_go_on_and_the_next_run_does(
+    run: Run, server: StrictServer, music: Path
+) -> None:
+    stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
+    code, stderr, elapsed_s = _interrupted(server, "put", music)
+    assert code == 130
+    assert elapsed_s < 3
+    assert re.fullmatch(
+        r"audiostore: stopped: (nothing was done|\d stored.*)\n"
+        "audiostore: interrupted: run the same command again to go on; nothing is stored twice\n",
+        stderr,
+    )
+    stalled.cancel()
+    again = run("put", music)
+    assert again.returncode == 0
+    assert len([o for o in server.objects("bucket") if "/audio." in o.name]) == 3
+
+
+def test_ctrl_c_without_a_journal_says_how_to_go_on(server: StrictServer, music: Path) -> None:
+    server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
+    code, stderr, _ = _interrupted(server, "put", music, "--no-journal")
+    assert code == 130
+    assert "run the same command with --skip-stored to go on" in stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"), [(KeyboardInterrupt, "KeyboardInterrupt"), (OSError, "GeneratorExit")]
+)
+def test_only_ctrl_c_waits_for_nothing(error: type[BaseException], seen: str) -> None:
+    told: list[str] = []
+
+    def outcomes() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        except BaseException as thrown:
+            told.append(type(thrown).__name__)
+            raise
+
+    def work() -> None:
+        under_way = outcomes()
+        with abandoning(under_way):
+            next(under_way)
+            raise error
+
+    with pytest.raises(error):
+        work()
+    assert told == [seen]
+
+
+def test_progress_is_a_block_on_a_terminal(server: StrictServer) -> None:
+    Path("many").mkdir()
+    for number in range(6):
+        shutil.copyfile(OGG, f"many/{number:02}.ogg")
+    code, shown = _on_terminal("put", "many", "--max-rate", f"{6 * OGG.stat().st_size / 2.5:.0f}")
+    assert code == 0
+    assert "\r\x1b[1A\x1b[J" in shown
+    assert re.search(r"\d of 6 assets  [\d.]+ KiB of [\d.]+ KiB  \d+%  [\d.]+ KiB/s", shown)
+    assert re.search(r"\d under way, the longest .*: [\d.]+ KiB of", shown)
+    before = re.findall(r"(.?)[0-9a-f-]{36}  many/", shown, re.DOTALL)
+    assert (len(before), set(before) - {"", "\n", "J"}) == (6, set())
+    end = shown.rpartition("\x1b[J")[2]
+    assert re.fullmatch(r"(\S{36}  many/\d\d\.ogg\r\n)*audiostore: done: 6 stored .*\r\n", end)
+    assert all(len(line) < 80 for line in re.findall(r"\d+ assets[^\r\n]*", shown))
+
+
+def test_no_line_of_the_block_is_wider_than_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiostore.cli.bulk_progress._columns", lambda: 60)
+    watch = BulkWatch(name_of=lambda _: "\u65e5\u672c\u8a9e\u0301\x1b[1m" * 30)
+    watch(Progress("x", 1, 2))
+    watch.draw()
+    summary, slowest = capsys.readouterr().err.splitlines()
+    assert "assets" in summary
+    shown = slowest.partition("the longest ")[2]
+    assert slowest.startswith("1 under way, the longest ")
+    assert "\\x1b" in shown  # a name plays no tricks
+    wide = sum(character in "\u65e5\u672c\u8a9e" for character in shown)
+    assert 58 <= len(slowest) + wide - shown.count("\u0301") <= 59
+
+
+def test_on_a_dumb_terminal_there_is_no_block(server: StrictServer, music: Path) -> None:
+    code, shown = _on_terminal("put", music, "--max-rate", "200K", TERM="dumb")
+    assert code == 0
+    assert "\x1b" not in shown
+
+
+class _Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_progress_is_told_in_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = _Clock()
+    watch = BulkWatch(clock=clock)
+    a, b = (f"audio/{digit * 8}-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3" for digit in "ab")
+    watch.count([(3, 3 << 20), (1, 1 << 20)])
+    watch(Progress(a, 1 << 19, 1 << 20))
+    clock.now_s += 2
+    watch.tell()
+    watch(Retried("store", 1, 0.5, OSError("x")))
+    watch(Progress(a, 0, 1 << 20))
+    watch(Progress(b, 1 << 19, 1 << 20))
+    watch.finished(a.split("/")[1], 1 << 20, failed=False)
+    watch.finished(None, 1 << 20, failed=True)
+    clock.now_s += 2
+    watch.tell()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "audiostore: progress: 0 of 4 assets, 512.0 KiB of 4.0 MiB, 12%, 256.0 KiB/s, 14 s left",
+        "audiostore: progress: 2 of 4 assets, 2.5 MiB of 4.0 MiB, 62%, 1.0 MiB/s, 1.5 s left, "
+        "1 failed, 1 retry",
+    ]
+
+
+def test_what_was_stored_before_is_no_speed(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = _Clock()
+    watch = BulkWatch(clock=clock)
+    watch.count([(4, 4 << 30)])
+    watch.finished(None, 3 << 30, failed=False, moved=False)
+    watch.finished(None, 1 << 20, failed=False)
+    clock.now_s += 1
+    watch.tell()
+    assert "3.0 GiB of 4.0 GiB, 75%, 1.0 MiB/s, 17 min 03 s left" in capsys.readouterr().err
+
+
+def test_a_count_that_fails_is_left_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    def sizes() -> Iterator[tuple[int, int]]:
+        yield 1, 1
+        raise OSError("gone")
+
+    watch = BulkWatch()
+    watch.count(sizes())  # the run itself will meet it, and tell
+    watch.tell()
+    assert "0 assets (1 found so far)" in capfd.readouterr().err
+
+
+def test_before_all_are_found_nothing_is_foretold(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = _Clock()
+    watch = BulkWatch(clock=clock)
+    watch.finished(None, 3 << 20, failed=False)
+    clock.now_s += 1
+    watch.tell()
+    assert capsys.readouterr().err == "audiostore: progress: 1 asset, 3.0 MiB, 3.0 MiB/s\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 05 min"),
+        (360_000, "4 days 4 h"),
+    ],
+)
+def test_durations_are_told_in_units_that_suit(seconds: float, text: str) -> None:
+    assert human_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_s"),
+    [
+        ("500", 500),
+        ("500K", 512_000),
+        ("50m", 50 << 20),
+        ("1.5G", 1.5 * (1 << 30)),
+        ("2MiB/s", 2 << 20),
+    ],
+)
+def test_rates_are_read_as_sizes_are_printed(text: str, bytes_s: float) -> None:
+    assert bytes_a_second(text) == bytes_s
+
+
+@pytest.mark.parametrize("text", ["", "M", "0", "-1", "1e3", "1.2.3", "inf", "5T", "5 bananas"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="not a rate"):
+        build_parser().parse_args(["put", "x", f"--max-rate={text}"])
+
+
+def test_a_reader_that_leaves_ends_the_run_quietly(bucket: str, music: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "put", "music"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

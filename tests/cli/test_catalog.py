@@ -1,0 +1,288 @@
+"""list, stats and export, as typed."""
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+from audiostore import LocalStore
+from audiostore.catalog.columns import COLUMNS
+from audiostore.cli.counting import Counting
+from audiostore.cli.figures import bar
+from audiostore.cli.options.catalog import duration, moment, size
+from tests.catalog_samples import audio_ids, put_asset
+from tests.cli.conftest import Call
+from tests.gcs_server import StrictServer, faults
+
+A, B, C, D = sorted(audio_ids(4))
+
+
+@pytest.fixture
+def filled(bucket: str, tmp_path: Path) -> LocalStore:
+    del bucket
+    store = LocalStore(tmp_path / "store")
+    simone = {"artist": "Nina Simone", "title": "Feeling Good", "duration_s": "177.000"}
+    put_asset(store, A, facts=simone, data=b"a" * 3000, filename="feeling.mp3")
+    put_asset(store, B, facts={"title": "Adagio"}, extension=".flac", data=b"b" * 1000, cover=False)
+    put_asset(store, C, facts={"duration_s": "600.000"}, data=b"c" * 2000, custom={"mood": "Blue"})
+    put_asset(store, D, data=b"d" * 500)
+    (cover,) = store.list(f"audio/{D}/thumbnail")
+    store.delete(cover)
+    (audio,) = store.list(f"audio/{C}/audio")
+    store.update(audio, {"superseded_by": A}, temporary_hold=True)
+    return store
+
+
+def listed(call: Call, *args: str) -> list[str]:
+    code, out, _ = call("list", "--json", *args)
+    assert code == 0
+    return [json.loads(line)["audio_id"] for line in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ([], [A, B, C, D]),
+        (["--type", "FLAC"], [B]),
+        (["--type", "flac", "--type", "mp3"], [A, B, C, D]),
+        (["--artist", "simone"], [A]),
+        (["--title", "ad", "--artist", "nina"], []),
+        (["--contains", "mood=blue"], [C]),
+        (["--meta", "mood=blue"], []),
+        (["--meta", "mood=Blue"], [C]),
+        (["--min-duration", "3:00"], [C]),
+        (["--max-duration", "177"], [A]),
+        (["--min-size", "1kB", "--max-size", "2000"], [B, C]),
+        (["--since", "2001-01-01"], [A, B, C, D]),
+        (["--before", "2001-01-01"], []),
+        (["--storage-class", "standard"], [A, B, C, D]),
+        (["--storage-class", "archive"], []),
+        (["--with-thumbnail"], [A, C]),
+        (["--without-thumbnail"], [B, D]),
+        (["--missing-artwork"], [D]),
+        (["--superseded"], [C]),
+        (["--not-superseded", "--with-thumbnail"], [A]),
+        (["--held"], [C]),
+        (["--not-held"], [A, B, D]),
+        (["--sort", "size"], [D, B, C, A]),
+        (["--sort", "size", "--reverse", "--limit", "2"], [A, C]),
+        (["--sort", "title"], [B, A, C, D]),
+        (["--sort", "duration", "--reverse"], [C, A, B, D]),
+        (["--reverse"], [D, C, B, A]),
+        (["--limit", "3"], [A, B, C]),
+    ],
+)
+def test_list_filters_and_sorts(
+    call: Call, filled: LocalStore, args: list[str], expected: list[str]
+) -> None:
+    del filled
+    assert listed(call, *args) == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--type", "mp33"], "no format is called 'mp33'"),
+        (["--min-size", "5 parsecs"], "'5 parsecs' is no size"),
+        (["--min-duration", "1:2"], "'1:2' is no time"),
+        (["--since", "yesterday"], "'yesterday' is no date"),
+        (["--since", "2026-02-01", "--before", "2026-01-01"], "nothing is created from"),
+        (["--min-size", "2", "--max-size", "1"], "no size is at least 2"),
+        (["--meta", "a=1", "--meta", "a=2"], "'a' is asked for twice"),
+        (["--artist", "x", "--contains", "artist=y"], "'artist' is asked for twice"),
+        (["--held", "--not-held"], "not allowed with"),
+        (["--sort", "colour"], "invalid choice"),
+        (["--limit", "0"], "at least 1"),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "export"])
+def test_what_makes_no_sense_is_refused(
+    call: Call, bucket: str, command: str, args: list[str], reason: str
+) -> None:
+    del bucket
+    code, out, err = call(command, *args)
+    assert (code, out) == (2, "")
+    assert reason in err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("5000000", 5_000_000), ("5MB", 5_000_000), ("1.5 KiB", 1536), ("2gib", 2 << 30), ("0", 0)],
+)
+def test_sizes(text: str, expected: int) -> None:
+    assert size(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90", 90), ("90.5", 90.5), ("1:30", 90), ("1:02:03", 3723)]
+)
+def test_durations(text: str, expected: float) -> None:
+    assert duration(text) == expected
+
+
+def test_dates_are_utc_unless_they_say_otherwise() -> None:
+    assert moment("2026-01-31").isoformat() == "2026-01-31T00:00:00+00:00"
+    assert moment("2026-01-31T18:00+02:00").isoformat() == "2026-01-31T18:00:00+02:00"
+
+
+def test_stats_count_what_is_stored(call: Call, filled: LocalStore) -> None:
+    del filled
+    code, out, _ = call("stats", "--json")
+    figures = json.loads(out)
+    assert code == 0
+    assert (figures["assets"], figures["audio_bytes"]) == (4, 6500)
+    assert (figures["duration_s"], figures["unknown_durations"]) == (777.0, 2)
+    assert {k: v["assets"] for k, v in figures["by_format"].items()} == {"flac": 1, "mp3": 3}
+    assert figures["cost"] is None
+
+
+def test_stats_show_bars(call: Call, filled: LocalStore) -> None:
+    del filled
+    code, out, _ = call("stats", "--location", "US", "--type", "mp3")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[:4] == [
+        "assets   3",
+        "audio    5.4 KiB",
+        "artwork  4.9 KiB",
+        "hours    0.2 (1 of unknown duration)",
+    ]
+    assert lines[4] == "cost     0.00 USD a month"
+    assert "multi-region us, by https://cloud.google.com/storage/pricing of 20" in lines[5]
+    assert next(line for line in lines if line.startswith("mp3 ")).endswith("█" * 24)
+    assert next(x for x in lines if x.startswith("STANDARD")).endswith("0.00 USD a month")
+
+
+def test_stats_take_prices_of_ones_own(call: Call, filled: LocalStore, tmp_path: Path) -> None:
+    del filled
+    table = tmp_path / "ours.toml"
+    table.write_text(
+        'currency = "EUR"\n[locations.here]\nread_on = 2026-02-01\nprices = { STANDARD = 1e6 }\n'
+    )
+    args = ["stats", "--json", "--prices", str(table)]
+    cost = json.loads(call(*args, "--location", "here")[1])["cost"]
+    assert (cost["currency"], cost["read_on"]) == ("EUR", "2026-02-01")
+    assert cost["total"] > 6
+    code, out, err = call(*args, "--location", "there")
+    assert (code, out) == (2, "")
+    assert "no prices for 'there': it knows here" in err
+    assert call("stats", "--location", "here", "--prices", str(tmp_path / "none"))[0] == 1
+
+
+def test_stats_of_nothing(call: Call, bucket: str) -> None:
+    del bucket
+    assert call("stats") == (0, "assets   0\naudio    0 B\nartwork  0 B\nhours    0.0\n", "")
+
+
+def test_bars_are_of_blocks_where_these_can_be_shown() -> None:
+    assert bar(1.0, "utf-8") == "█" * 24
+    assert bar(0.5, "utf-8") == "█" * 12
+    assert bar(0.52, "utf-8") == "█" * 12 + "▌"
+    assert bar(1e-9, "utf-8") == "▏"
+    assert bar(0.0, "utf-8") == bar(0.0, "ascii") == ""
+    assert bar(0.5, "ascii") == bar(0.5, "no such encoding") == "#" * 12
+    assert bar(1e-9, "latin-1") == "#"
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
+def test_export_writes_a_file_that_others_read(
+    call: Call, filled: LocalStore, tmp_path: Path, name: str
+) -> None:
+    del filled
+    target = tmp_path / name
+    target.write_text("something older")
+    assert call("export", "-o", target, "--sort", "size", "--with-thumbnail") == (0, "", "")
+    if name.endswith("jsonl"):
+        found = [json.loads(line)["audio_id"] for line in target.read_text().splitlines()]
+    elif name.endswith("csv"):
+        with target.open(newline="") as stream:
+            found = [row["audio_id"] for row in csv.DictReader(stream)]
+    else:
+        found = parquet.read_table(target)["audio_id"].to_pylist()
+    assert found == [C, A]
+    assert not list(tmp_path.glob(".audiostore-*"))
+
+
+def test_export_goes_to_standard_output(call: Call, filled: LocalStore) -> None:
+    del filled
+    code, out, _ = call("export")
+    assert code == 0
+    assert [list(json.loads(line)) for line in out.splitlines()] == [list(COLUMNS)] * 4
+
+
+def test_parquet_goes_into_a_pipe(filled: LocalStore) -> None:
+    del filled
+    command = [sys.executable, "-m", "audiostore", "export", "--format", "parquet"]
+    ran = subprocess.run(command, capture_output=True, check=True, timeout=30)
+    assert parquet.read_table(io.BytesIO(ran.stdout)).num_rows == 4
+
+
+def test_an_export_that_fails_leaves_the_older_file(
+    call: Call, server: StrictServer, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("something older")
+    server.fault(faults.listing, faults.respond(403))
+    assert call("export", "-o", target)[0] == 1
+    assert target.read_text() == "something older"
+    assert call("export", "-o", tmp_path / "no" / "out.csv")[0] == 1
+
+
+def _on_terminal(*args: str) -> str:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "audiostore", *args]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        try:
+            while piece := os.read(ours, 4096):
+                seen += piece
+        except OSError:  # it has ended
+            pass
+        process.wait(30)
+    os.close(ours)
+    return seen.decode()
+
+
+def test_list_says_on_a_terminal_that_nothing_matches(filled: LocalStore) -> None:
+    del filled
+    assert "note: no asset in file://" in _on_terminal("list", "--artist", "nobody")
+    assert "Parquet is no text for a terminal" in _on_terminal("export", "--format", "parquet")
+    assert _on_terminal("list", "--limit", "1").startswith("ID ")
+
+
+def test_progress_is_told_after_two_seconds_and_goes_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("audiostore.cli.counting.is_terminal", lambda stream: True)
+    times = iter([0.0, 1.0, 2.05, 2.1, 2.15, 4.0])
+    with Counting(lambda: next(times)) as counting:
+        counting(100)
+        counting(200)
+        assert capsys.readouterr().err == ""
+        counting(2_100)
+        counting(2_150)
+        counting(8_000)
+        err = capsys.readouterr().err
+        assert err == "\r2,100 assets looked at, 1,000/s\r8,000 assets looked at, 2,000/s"
+    assert capsys.readouterr().err == "\r" + " " * 31 + "\r"
+
+
+def test_list_works_on_a_bucket(call: Call, server: StrictServer) -> None:
+    from audiostore.stores.gcs.store import GcsStore  # noqa: PLC0415
+
+    store = GcsStore("bucket", emulator=server.url)
+    for audio_id in audio_ids(5):
+        put_asset(store, audio_id)
+    store.close()
+    assert listed(call) == sorted(audio_ids(5))
+    code, out, _ = call("stats", "--json")
+    assert code == 0
+    assert json.loads(out)["cost"]["location"] in ("region", "multi-region", "dual-region")

@@ -1,0 +1,229 @@
+"""rm, trash list, restore, purge and put --supersedes, as typed: on a directory, on a bucket."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.assets import OGG, OTHER_JPG
+from tests.cli.conftest import COVER, MP3, Call, Run
+from tests.cli.test_terminal import _on_terminal
+from tests.gcs_server import StrictServer
+
+UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+WAY_BACK = "('audiostore restore' brings it back for 7 days)"
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def kind(request: pytest.FixtureRequest) -> str:
+    request.getfixturevalue("bucket" if request.param == "directory" else "server")
+    return str(request.param)
+
+
+def _put(call: Call, *args: str | Path) -> str:
+    code, out, err = call("put", *args)
+    assert (code, err) == (0, "")
+    return out.splitlines()[0]
+
+
+def test_what_is_deleted_can_be_had_back(call: Call, kind: str) -> None:
+    audio_id = _put(call, MP3, "--thumbnail", COVER)
+    before = json.loads(call("show", audio_id, "--json")[1])
+    assert call("rm", audio_id) == (0, "", "")
+    assert call("show", audio_id)[0] == 3
+    (listed,) = call("trash", "list")[1].splitlines()
+    assert listed.startswith(f"{audio_id}   172.2 KiB  deleted ")
+    assert listed.endswith(" UTC  morning-in-c.mp3")
+    trashed = json.loads(call("trash", "list", "--json")[1])
+    assert trashed["audio"]["crc32c"] == before["audio"]["crc32c"]
+    assert trashed["deleted_at"] < trashed["gone_at"]
+    assert call("restore", audio_id) == (0, "", "")
+    assert call("trash", "list") == (0, "", "")
+    after = json.loads(call("show", audio_id, "--json")[1])
+    for part in ("audio", "thumbnail"):
+        assert after[part]["crc32c"] == before[part]["crc32c"]
+    assert call("check")[0] == 0
+    assert call("restore", audio_id)[0] == 0  # it is there
+
+
+def test_rm_says_first_what_it_would_delete(call: Call, kind: str) -> None:
+    first, second = _put(call, MP3), _put(call, OGG)
+    code, out, err = call("rm", first, second, UNKNOWN, first, "-n")
+    assert code == 3
+    one, other = out.splitlines()
+    assert one.startswith(f"would delete {first}  mp3 ")
+    assert one.endswith(f"morning-in-c.mp3  {WAY_BACK}")
+    assert other.startswith(f"would delete {second}  ogg ")
+    assert err == f"audiostore: error: no asset {UNKNOWN} in {_url(call)}\n"
+    plan = json.loads(call("rm", first, "--dry-run", "--json")[1])
+    assert plan == {"would": "delete", "audio_id": first, "permanent": False}
+    call("hold", first)
+    code, out, err = call("rm", first, "-n")
+    assert (code, out) == (1, "")
+    assert f"'audiostore release {first}' lets it be deleted" in err
+    assert len(call("list")[1].splitlines()) == 2
+
+
+def _url(call: Call) -> str:
+    found: str = json.loads(call("stats", "--json")[1])["url"]
+    return found
+
+
+def test_an_incomplete_asset_can_be_deleted_too(call: Call, kind: str) -> None:
+    audio_id = _put(call, MP3, "--thumbnail", COVER)
+    call("rm", audio_id, "--permanent")
+    waiting = _put(call, OGG)
+    assert call("rm", audio_id, "-n")[0] == 3
+    assert call("rm", waiting, "-n")[0] == 0
+
+
+def test_a_held_one_does_not_keep_the_others(call: Call, kind: str) -> None:
+    held, other = _put(call, MP3), _put(call, OGG)
+    call("hold", held)
+    code, out, err = call("rm", held, UNKNOWN, other, "--json")
+    assert code == 4
+    assert [json.loads(line)["audio_id"] for line in out.splitlines()] == [other]
+    assert err.count("\n") == 2
+    assert "bug" not in err
+    assert call("rm", held)[0] == 1
+    assert call("show", held)[0] == 0
+
+
+def test_rm_asks_about_what_it_shows(run: Run, bucket: str) -> None:
+    audio_id = run("put", MP3).stdout.splitlines()[0]
+    code, shown = _on_terminal("rm", audio_id, UNKNOWN, typed=b"n\n")
+    assert code == 1
+    assert f"{UNKNOWN}  (not there)\r\nDelete these 2 assets from file://" in shown
+    assert f"{WAY_BACK}? [y/N]" in shown
+    code, shown = _on_terminal("rm", audio_id, "--permanent", typed=b"y\n")
+    assert code == 0
+    assert "for good? [y/N]" in shown
+    assert f"note: deleted {audio_id} for good" in shown
+
+
+def test_without_soft_delete_rm_must_be_told_permanent(call: Call, server: StrictServer) -> None:
+    audio_id = _put(call, MP3)
+    server.configure("bucket", softDeletePolicy={"retentionDurationSeconds": "0"})
+    for more in ([], ["--dry-run"], ["--yes"]):
+        code, out, err = call("rm", audio_id, *more)
+        assert (code, out) == (2, "")
+        assert "keeps nothing that is deleted (soft delete is off)" in err
+    assert call("show", audio_id)[0] == 0
+    assert "for good" in call("rm", audio_id, "--permanent", "-n")[1]
+    assert call("rm", audio_id, "--permanent") == (0, "", "")
+    assert server.objects("bucket") == []
+    assert "the trash of gs://bucket is empty: it keeps nothing" in _on_terminal("trash", "list")[1]
+    assert call("restore", audio_id)[0] == 3
+
+
+def test_where_the_settings_cannot_be_seen_rm_must_be_told_permanent(
+    call: Call, server: StrictServer
+) -> None:
+    audio_id = _put(call, MP3)
+    server.denied.add("storage.buckets.get")
+    code, out, err = call("rm", audio_id)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "nothing was deleted, as it is not known whether gs://bucket keeps" in err
+    assert call("trash", "list") == (0, "", "")
+    assert call("show", audio_id)[0] == 0
+    assert call("rm", audio_id, "--permanent")[0] == 0
+    assert call("show", audio_id)[0] == 3
+
+
+def test_a_bucket_keeps_even_what_is_deleted_for_good(call: Call, server: StrictServer) -> None:
+    audio_id = _put(call, MP3)
+    would = call("rm", audio_id, "--permanent", "-n")[1]
+    assert (
+        "for good (nonetheless the bucket's soft delete keeps it, and bills it, for 7 da" in would
+    )
+    assert call("rm", audio_id, "--permanent")[0] == 0
+    assert audio_id in call("trash", "list")[1]
+    for args in ([audio_id], ["--all"], ["--all", "--dry-run"], [audio_id, "-n", "--json"]):
+        code, out, err = call("purge", *args)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "nobody can have it done earlier: nothing was done" in err
+    assert call("restore", audio_id)[0] == 0
+
+
+def test_restore_says_first_what_it_would_restore(call: Call, kind: str) -> None:
+    gone, present = _put(call, MP3), _put(call, OGG)
+    call("rm", gone)
+    code, out, err = call("restore", gone, present, UNKNOWN, "-n")
+    assert code == 3
+    (line,) = out.splitlines()
+    assert line.startswith(f"would restore {gone}   172.2 KiB  deleted ")
+    assert f"no deleted asset {UNKNOWN}" in err
+    assert json.loads(call("restore", gone, "-n", "--json")[1])["would"] == "restore"
+    assert call("show", gone)[0] == 3
+    code, out, err = call("restore", UNKNOWN, gone, "--json")
+    assert (code, json.loads(out)["audio_id"], err.count("\n")) == (3, gone, 1)
+
+
+def test_restore_never_replaces_what_took_the_place(call: Call, kind: str) -> None:
+    audio_id = _put(call, MP3)
+    other = _put(call, OGG)
+    call("rm", audio_id)
+    call("rm", other)
+    Path("b.mp3").write_bytes(MP3.read_bytes() * 2)
+    assert _put(call, "b.mp3", "--id", audio_id) == audio_id
+    assert call("restore", audio_id)[0] == 0
+    assert json.loads(call("show", audio_id, "--json")[1])["audio"]["size_bytes"] == 352608
+
+
+def test_purge_lets_go_for_good(call: Call, bucket: str) -> None:
+    first, second, kept = _put(call, MP3), _put(call, OGG), _put(call, MP3, "--meta", "a=b")
+    for audio_id in (first, second):
+        call("rm", audio_id)
+    would = call("purge", "--all", "-n")[1].splitlines()
+    assert sorted(line.split()[2] for line in would) == sorted([first, second])
+    assert json.loads(call("purge", first, "-n", "--json")[1]) == {
+        "would": "purge",
+        "audio_id": first,
+    }
+    assert len(call("trash", "list")[1].splitlines()) == 2
+    code, out, err = call("purge", first, UNKNOWN, "--json")
+    assert (code, json.loads(out)) == (3, {"audio_id": first, "purged_objects": 2})
+    assert err.count("\n") == 1
+    assert call("purge", "--all") == (0, "", "")
+    assert call("trash", "list") == (0, "", "")
+    assert call("restore", second)[0] == 3
+    assert call("show", kept)[0] == 0
+    assert call("purge", "--all") == (0, "", "")
+    assert call("purge")[0] == call("purge", first, "--all")[0] == call("purge", "x")[0] == 2
+
+
+def test_purge_takes_what_was_replaced_as_well(call: Call, bucket: str) -> None:
+    audio_id = _put(call, MP3, "--thumbnail", COVER)
+    call("cover", audio_id, OTHER_JPG)
+    assert call("trash", "list")[1] == ""
+    assert "(1 deleted objects)" in call("purge", audio_id, "-n")[1]
+    assert json.loads(call("purge", audio_id, "--json")[1])["purged_objects"] == 1
+    assert call("check")[0] == 0
+
+
+def test_purge_asks_with_their_number(run: Run, bucket: str) -> None:
+    assert "is empty" in _on_terminal("purge", "--all")[1]
+    for file in (MP3, OGG):
+        audio_id = run("put", file).stdout.splitlines()[0]
+        run("rm", audio_id)
+    code, shown = _on_terminal("purge", "--all", typed=b"no\n")
+    assert code == 1
+    assert "Let all 2 deleted assets of file://" in shown
+    assert len(run("trash", "list").stdout.splitlines()) == 2
+    assert _on_terminal("purge", "--all", "--yes")[0] == 0
+    assert run("trash", "list").stdout == ""
+
+
+def test_a_superseded_asset_is_linked_and_can_be_trashed(call: Call, kind: str) -> None:
+    old = _put(call, MP3)
+    new = _put(call, OGG, "--supersedes", old)
+    assert json.loads(call("show", old, "--json")[1])["audio"]["metadata"]["superseded_by"] == new
+    assert json.loads(call("show", new, "--json")[1])["audio"]["metadata"]["supersedes"] == old
+    assert call("check")[0] == 0
+    first = _put(call, MP3, "--title", "first")
+    second = _put(call, MP3, "--title", "second", "--supersedes", first, "--trash-superseded")
+    assert (call("show", first)[0], call("show", second)[0]) == (3, 0)
+    assert first in call("trash", "list")[1]
+    assert call("put", OGG, "--trash-superseded")[0] == 2
+    assert call("put", OGG, "--supersedes", UNKNOWN)[0] == 3
+    assert call("check")[0] == 0

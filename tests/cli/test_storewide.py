@@ -1,0 +1,380 @@
+"""check, lifecycle and copy, as typed: on a directory and on a bucket."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from audiostore import AudioStorageManager, LocalStore
+from audiostore.cli.options.index import COMMANDS
+from audiostore.store import Store
+from audiostore.stores.gcs.store import GcsStore
+from tests.assets import OGG
+from tests.cli.conftest import COVER, MP3, Call, Run
+from tests.cli.test_terminal import _on_terminal
+from tests.damages import Patient, missing_thumbnail_in_trash, wrong_bytes, wrong_content_type
+from tests.gcs_server import Request, StrictServer
+
+UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+DAY_S = 24 * 3600
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def kind(request: pytest.FixtureRequest) -> str:
+    request.getfixturevalue("bucket" if request.param == "directory" else "server")
+    return str(request.param)
+
+
+@pytest.fixture
+def patient(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[Patient]:
+    store: Store
+    if kind == "directory":
+        store = LocalStore(tmp_path / "store")
+    else:
+        store = GcsStore("bucket", emulator=request.getfixturevalue("server").url)
+    with AudioStorageManager(store=store) as manager:
+        yield Patient(store, manager, tmp_path / "store")
+
+
+def _put(call: Call, *args: str | Path) -> str:
+    code, out, err = call("put", *args)
+    assert (code, err) == (0, "")
+    return out.splitlines()[0]
+
+
+# --- check ----------------------------------------------------------------------------------------
+
+
+def test_a_healthy_store_is_said_to_be(call: Call, patient: Patient) -> None:
+    patient.asset()
+    patient.asset(OGG, None)
+    for args in ([], ["--deep"], ["--repair"], ["--repair", "--yes"]):
+        out = "2 assets (3 objects) looked at: all is as it should be\n"
+        assert call("check", *args) == (0, out, "")
+    assert call("check", "--json") == (0, "", "")
+
+
+def test_a_problem_is_told_with_its_remedy(call: Call, patient: Patient) -> None:
+    name = wrong_content_type(patient)
+    code, out, err = call("check")
+    assert code == 1
+    assert out == (
+        f"wrong-content-type: {name}: it is served as 'application/octet-stream', not "
+        "'audio/mpeg'\n  -> correct it: players go by it\n"
+    )
+    assert "1 problem; --repair says how each would be mended" in err
+    (line,) = call("check", "--json")[1].splitlines()
+    assert json.loads(line)["kind"] == "wrong-content-type"
+
+
+def test_repair_prints_a_plan_and_changes_nothing(call: Call, patient: Patient) -> None:
+    name = wrong_content_type(patient)
+    before = patient.store.stat(name)
+    for args in (["--repair"], ["--repair", "--dry-run"], ["--repair", "--yes", "--dry-run"]):
+        code, out, err = call("check", *args)
+        assert code == 1
+        assert f"-> would serve it as audio/mpeg ({name}), once it is 24 hours old" in out
+        assert "nothing was changed: --repair --yes carries these repairs out" in err
+    assert patient.store.stat(name) == before
+    assert call("check", "--yes")[0] == 2
+
+
+def test_repair_leaves_what_is_young(call: Call, patient: Patient) -> None:
+    name = wrong_content_type(patient)
+    code, out, err = call("check", "--repair", "--yes")
+    assert code == 1
+    assert "left: it is younger than 24 hours" in out
+    assert "1 problem, 0 mended" in err
+    (line,) = call("check", "--repair", "--yes", "--json")[1].splitlines()
+    assert json.loads(line)["outcome"] == "too young"
+    assert patient.store.stat(name).content_type == "application/octet-stream"
+
+
+def test_repair_mends_what_is_old_enough(
+    call: Call, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago = LocalStore(tmp_path / "store", now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    patient = Patient(long_ago, AudioStorageManager(store=long_ago), tmp_path / "store")
+    mended, by_hand = wrong_content_type(patient), wrong_bytes(patient)
+    code, out, err = call("check", "--repair", "--yes")
+    assert code == 1
+    assert f"-> serve it as audio/mpeg ({mended}): mended" in out
+    assert f"wrong-bytes: {by_hand}: it holds" in out
+    assert "-> by hand: restore it from a copy" in out
+    assert "2 problems, 1 mended" in err
+    assert long_ago.stat(mended).content_type == "audio/mpeg"
+    assert call("check")[1].count("->") == 1
+
+
+def test_deep_reads_every_byte(call: Call, bucket: str, tmp_path: Path) -> None:
+    audio_id = _put(call, MP3)
+    path = tmp_path / "store" / "audio" / audio_id / "audio.mp3"
+    data = bytearray(path.read_bytes())
+    data[50_000] ^= 1
+    times = path.stat()
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    code, out, _ = call("check", "--deep")
+    assert code == 1
+    assert f"damaged-bytes: audio/{audio_id}/audio.mp3: its bytes are not those" in out
+
+
+def test_nothing_to_look_at_is_a_warning(call: Call, tmp_path: Path) -> None:
+    code, out, err = call("check", "--bucket", (tmp_path / "mistyped").as_uri())
+    assert (code, out) == (0, "")
+    assert "is that the store that was meant?" in err
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_a_long_check_shows_how_far_it_is(call: Call, server: StrictServer) -> None:
+    _put(call, MP3)
+    slow = Event()  # never set: each read of an object waits
+
+    def delay(request: Request) -> None:
+        if "alt=media" in request.target:
+            slow.wait(1.2)
+
+    server.on_request = delay
+    code, shown = _on_terminal("check", "--deep")
+    assert code == 0
+    assert "\r1 assets looked at, " in shown
+    assert shown.endswith("1 asset (1 object) looked at: all is as it should be\r\n")
+
+
+# --- lifecycle ------------------------------------------------------------------------------------
+
+
+def test_a_policy_is_planned_applied_and_shown(call: Call, kind: str) -> None:
+    _put(call, MP3)
+    Path("lifecycle.toml").write_text(call("lifecycle", "example")[1])
+    code, out, err = call("lifecycle", "plan")
+    assert code == 0
+    assert "+ move audio to NEARLINE, 30 days after it was stored\n" in out
+    assert out.endswith("now: nothing that is stored would be touched yet\n")
+    assert "no versioning" in err
+    assert call("lifecycle", "apply", "-n")[0] == 0
+    assert call("lifecycle", "show")[1] == "keep what is deleted for 7 days\n"
+    applied = json.loads(call("lifecycle", "apply", "--json")[1])
+    assert (applied["applied"], applied["steps"][0]["kind"]) == (True, "add")
+    assert "move audio to NEARLINE, 30 days after" in call("lifecycle", "show")[1]
+    assert all(rule["ours"] for rule in json.loads(call("lifecycle", "show", "--json")[1])["rules"])
+    again = json.loads(call("lifecycle", "apply", "--json")[1])
+    assert (again["applied"], again["steps"][0]["kind"]) == (False, "keep")
+    assert "now:" not in call("lifecycle", "plan")[1]
+
+
+def test_a_plan_says_what_it_would_touch_and_save(call: Call, server: StrictServer) -> None:
+    audio_id = _put(call, MP3)
+    Path("p.toml").write_text("expire_on_custom_time = true")
+    call("expire", audio_id, "--on", (datetime.now(UTC)).strftime("%Y-12-31"))
+    code, out, _ = call("lifecycle", "plan", "p.toml")
+    assert (code, out.splitlines()[-1]) == (0, "now: nothing that is stored would be touched yet")
+    Path("p.toml").write_text("nearline_after_days = 30")
+    plan = json.loads(call("lifecycle", "plan", "p.toml", "--json")[1])
+    assert plan["effects"][0]["currency"] == "USD"
+
+
+def test_a_plan_counts_what_is_due(call: Call, bucket: str, tmp_path: Path) -> None:
+    _store_long_ago(tmp_path)
+    Path("p.toml").write_text("nearline_after_days = 30")
+    code, out, _ = call("lifecycle", "plan", "p.toml")
+    assert code == 0
+    assert out.splitlines()[-1] == (
+        "now: move audio to NEARLINE, 30 days after it was stored: 1 asset, 172.2 KiB"
+    )
+
+
+def _store_long_ago(tmp_path: Path) -> str:
+    store = LocalStore(tmp_path / "store", now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    with AudioStorageManager(store=store) as manager:
+        return manager.upload_audio_file(MP3).audio_id
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "'audiostore lifecycle example > lifecycle.toml' makes one to begin with"),
+        ("nearline_after_day = 3", "did you mean nearline_after_days?"),
+        ("x = [", "is no TOML file"),
+        ("nearline_after_days = 0", "must be a number of days"),
+        ("nearline_after_days = 9\ncoldline_after_days = 9", "is not later than"),
+    ],
+)
+def test_a_policy_that_is_none_is_refused(
+    call: Call, kind: str, text: str | None, words: str
+) -> None:
+    if text is not None:
+        Path("lifecycle.toml").write_text(text)
+    for command in ("plan", "apply"):
+        code, out, err = call("lifecycle", command)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+
+
+def test_rules_that_are_not_ours_stay(call: Call, server: StrictServer) -> None:
+    foreign = {"action": {"type": "Delete"}, "condition": {"age": 3, "matchesPrefix": ["tmp/"]}}
+    server.configure("bucket", lifecycle={"rule": [foreign]})
+    Path("lifecycle.toml").write_text("expire_after_days = 900")
+    assert "1 rules that are not audiostore's stay" in call("lifecycle", "apply")[1]
+    shown = call("lifecycle", "show")[1]
+    assert 'not audiostore\'s: {"action": {"type": "Delete"}' in shown
+    Path("lifecycle.toml").write_text("")
+    assert call("lifecycle", "apply")[0] == 0
+    assert json.loads(call("lifecycle", "show", "--json")[1])["rules"] == [
+        {"ours": False, "rule": foreign}
+    ]
+
+
+@pytest.mark.parametrize("command", ["show", "plan", "apply"])
+def test_settings_that_cannot_be_seen_are_an_error_with_a_remedy(
+    call: Call, server: StrictServer, command: str
+) -> None:
+    Path("lifecycle.toml").write_text("expire_after_days = 900")
+    server.denied.add("storage.buckets.get")
+    code, out, err = call("lifecycle", command)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "403" in err
+    assert "bug" not in err
+
+
+def test_settings_that_cannot_be_changed_are_an_error(call: Call, server: StrictServer) -> None:
+    Path("lifecycle.toml").write_text("expire_after_days = 900")
+    server.denied.add("storage.buckets.update")
+    code, _, err = call("lifecycle", "apply")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "403" in err
+    assert call("lifecycle", "show")[1] == "keep what is deleted for 7 days\n"
+
+
+def test_apply_asks_on_a_terminal(run: Run, bucket: str) -> None:
+    Path("lifecycle.toml").write_text("expire_after_days = 900")
+    code, shown = _on_terminal("lifecycle", "apply", typed=b"n\n")
+    assert code == 1
+    assert "+ delete assets 900 days after they were stored\r\nHave file://" in shown
+    assert "900" not in run("lifecycle", "show").stdout
+    assert _on_terminal("lifecycle", "apply", typed=b"y\n")[0] == 0
+    assert "900" in run("lifecycle", "show").stdout
+
+
+def test_run_carries_the_rules_out_on_a_directory(call: Call, bucket: str, tmp_path: Path) -> None:
+    old, new = _store_long_ago(tmp_path), _put(call, OGG)
+    assert call("lifecycle", "run") == (0, "", "")
+    Path("lifecycle.toml").write_text("nearline_after_days = 30")
+    call("lifecycle", "apply")
+    assert call("lifecycle", "run", "-n") == (0, f"{old}  move to NEARLINE: due\n", "")
+    assert json.loads(call("show", old, "--json")[1])["audio"]["storage_class"] == "STANDARD"
+    done = json.loads(call("lifecycle", "run", "--json")[1])
+    assert (done["audio_id"], done["outcome"]) == (old, "done")
+    assert json.loads(call("show", old, "--json")[1])["audio"]["storage_class"] == "NEARLINE"
+    Path("lifecycle.toml").write_text("expire_after_days = 90")
+    call("lifecycle", "apply")
+    call("hold", old)
+    assert call("lifecycle", "run")[1] == f"{old}  delete: left, as it is under a hold\n"
+    call("release", old)
+    assert call("lifecycle", "run")[1] == f"{old}  delete: done\n"
+    assert old in call("trash", "list")[1]
+    assert call("show", new)[0] == 0
+
+
+def test_run_asks_on_a_terminal(run: Run, call: Call, bucket: str, tmp_path: Path) -> None:
+    old = _store_long_ago(tmp_path)
+    assert "has no rules" in _on_terminal("lifecycle", "run")[1]
+    Path("lifecycle.toml").write_text("expire_after_days = 90")
+    call("lifecycle", "apply")
+    code, shown = _on_terminal("lifecycle", "run", typed=b"n\n")
+    assert (code, "Carry the rules of file://" in shown) == (1, True)
+    assert call("show", old)[0] == 0
+    assert "1 done" in _on_terminal("lifecycle", "run", "--yes")[1]
+    assert call("show", old)[0] == 3
+
+
+def test_a_bucket_carries_its_rules_out_itself(call: Call, server: StrictServer) -> None:
+    code, out, err = call("lifecycle", "run")
+    assert (code, out) == (2, "")
+    assert "a bucket carries its rules out itself" in err
+
+
+# --- copy -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["to the bucket", "to the directory"])
+def test_assets_are_copied_whole_and_once(
+    call: Call, server: StrictServer, tmp_path: Path, way: str
+) -> None:
+    here, there = ((tmp_path / "d").as_uri(), "gs://bucket")[:: 1 if way == "to the bucket" else -1]
+    first = _put(call, MP3, "--thumbnail", COVER, "--bucket", here)
+    second = _put(call, OGG, "--bucket", here)
+    args = ("copy", "--from", here, "--to", there)
+    code, out, err = call(*args, "-n")
+    assert (code, err) == (0, "")
+    assert sorted(line.split()[2] for line in out.splitlines()) == sorted([first, second])
+    assert call("list", "--bucket", there)[1] == ""
+    assert call(*args, first, UNKNOWN)[:2] == (3, f"{first}\n")
+    assert json.loads(call(*args, "-n", "--json")[1])["audio_id"] == second
+    code, out, err = call(*args, "--json")
+    assert (code, err) == (0, "")
+    told = {line["audio_id"]: line for line in map(json.loads, out.splitlines())}
+    assert (told[first]["skipped"], told[second]["skipped"]) == (True, False)
+    assert call("check", "--deep", "--bucket", there)[0] == 0
+    for audio_id, file in ((first, MP3), (second, OGG)):
+        assert call("get", audio_id, "--bucket", there, "-o", "got")[0] == 0
+        assert Path("got").read_bytes() == file.read_bytes()
+
+
+def test_copy_never_overwrites(call: Call, tmp_path: Path) -> None:
+    here, there = (tmp_path / "a").as_uri(), (tmp_path / "b").as_uri()
+    audio_id = _put(call, MP3, "--bucket", here)
+    other = _put(call, OGG, "--bucket", here)
+    _put(call, OGG, "--bucket", there, "--id", audio_id)
+    code, out, err = call("copy", "--from", here, "--to", there)
+    assert (code, out, err.count("\n")) == (4, f"{other}\n", 1)
+    assert "it was not touched" in err
+
+
+def test_copy_wants_two_stores_that_are_there(call: Call, tmp_path: Path) -> None:
+    here = tmp_path / "a"
+    _put(call, MP3, "--bucket", here.as_uri())
+    (tmp_path / "link").symlink_to(here)
+    for source, target, words in (
+        (here.as_uri(), (tmp_path / "link").as_uri(), "are the same store"),
+        ((tmp_path / "mistyped").as_uri(), here.as_uri(), "there is no directory"),
+        ("s3://x", here.as_uri(), "is not a bucket"),
+    ):
+        code, out, err = call("copy", "--from", source, "--to", target)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+    assert call("copy", "--from", here.as_uri())[0] == 2
+    assert not (tmp_path / "mistyped").exists()
+
+
+def test_copying_from_a_damaged_asset_is_an_error(call: Call, patient: Patient) -> None:
+    missing_thumbnail_in_trash(patient)
+    there = (Path.cwd() / "there").as_uri()
+    code, _, err = call("copy", "--from", patient.store.url, "--to", there)
+    assert code == 1
+    assert "is not whole: 'audiostore check' tells what is missing" in err
+
+
+# --- the help -------------------------------------------------------------------------------------
+
+
+def test_the_help_lists_what_the_commands_say_of_themselves(call: Call) -> None:
+    listed = call("--help")[1].partition("commands:\n")[2]
+    full = call("--bucket", "x", "--help")[1].partition("commands:\n")[2]
+    assert listed.split() == full.partition("COMMAND\n")[2].split()
+    for command, (_, what) in COMMANDS.items():
+        own = call(command, "--help")[1]
+        assert " ".join(f"{what[0].upper()}{what[1:]}.".split()) in " ".join(own.split())
+
+
+def test_options_may_stand_before_the_command(call: Call, bucket: str) -> None:
+    _put(call, MP3)
+    assert len(json.loads(call("--json", "list")[1])["audio_id"]) == 36
+    assert call("--bucket", bucket, "check")[0] == 0
+    assert call("--bucket", "put", "--version")[1].startswith("audiostore ")
+    code, _, err = call("rm", UNKNOWN, "--yes", UNKNOWN)
+    assert (code, "write options behind all else" in err) == (2, True)

@@ -1,0 +1,167 @@
+"""What is counted, and what it costs."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from audiostore import ConfigurationError
+from audiostore.catalog.prices import monthly_cost, read_rates
+from audiostore.catalog.statistics import Statistics, Tally, summarise
+from tests.catalog_samples import audio_ids, made_up, result
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def statistics() -> Statistics:
+    first, second, third = sorted(audio_ids(3))
+    mp3, cover = made_up(1, first)
+    flac, cold_cover = made_up(2, second)
+    plain, _ = made_up(3, third)
+    return summarise(
+        [
+            result(
+                replace(
+                    mp3,
+                    size_bytes=GIB,
+                    metadata={"duration_s": "1800.0"},
+                    created_at=datetime(2026, 1, 31, 23, 59, tzinfo=UTC),
+                ),
+                replace(cover, size_bytes=GIB // 2),
+            ),
+            result(
+                replace(
+                    flac,
+                    name=flac.name.replace("mp3", "flac"),
+                    size_bytes=4 * GIB,
+                    metadata={"duration_s": "1800.5"},
+                    storage_class="COLDLINE",
+                    created_at=datetime(2026, 2, 1, tzinfo=UTC),
+                ),
+                replace(cold_cover, size_bytes=GIB // 2),
+            ),
+            result(replace(plain, size_bytes=GIB, metadata={}), None),
+        ]
+    )
+
+
+def test_the_total_is_of_all(statistics: Statistics) -> None:
+    assert statistics.total == Tally(3, 6 * GIB, GIB, 3600.5)
+    assert statistics.unknown_durations == 1
+
+
+def test_it_counts_by_format_and_by_month(statistics: Statistics) -> None:
+    mp3 = Tally(2, 2 * GIB, GIB // 2, 1800.0)
+    flac = Tally(1, 4 * GIB, GIB // 2, 1800.5)
+    assert statistics.by_format == {"flac": flac, "mp3": mp3}
+    assert statistics.by_month == {"2026-01": mp3, "2026-02": flac}
+    assert list(statistics.by_month) == ["2026-01", "2026-02"]
+
+
+def test_artwork_counts_in_the_storage_class_that_it_has(statistics: Statistics) -> None:
+    assert statistics.by_storage_class == {
+        "COLDLINE": Tally(1, 4 * GIB, 0, 1800.5),
+        "STANDARD": Tally(2, 2 * GIB, GIB, 1800.0),
+    }
+
+
+def test_nothing_is_nothing() -> None:
+    empty = summarise([])
+    assert empty.total == Tally()
+    assert empty.by_format == {}
+    assert monthly_cost(empty, read_rates("region")).total == 0
+
+
+def test_it_is_json(statistics: Statistics) -> None:
+    values = statistics.to_dict()
+    assert values["assets"] == 3
+    assert values["hours"] == 1.0
+    assert list(values)[-3:] == ["by_format", "by_month", "by_storage_class"]
+
+
+def test_the_cost_is_that_of_each_storage_class(statistics: Statistics) -> None:
+    cost = monthly_cost(statistics, read_rates("us-central1"))
+    assert cost.by_storage_class == pytest.approx({"STANDARD": 0.06, "COLDLINE": 0.016})
+    assert cost.total == pytest.approx(0.076)
+    assert cost.unpriced_bytes == 0
+    assert cost.to_dict()["read_on"] == "2026-09-20"
+
+
+@pytest.mark.parametrize(
+    ("location", "kind", "standard"),
+    [
+        ("US-CENTRAL1", "region", 0.020),
+        ("europe-west3", "region", 0.020),
+        ("US", "multi-region", 0.026),
+        ("NAM4", "dual-region", 0.044),
+        ("dual-region", "dual-region", 0.044),
+    ],
+)
+def test_the_list_prices_go_by_where_a_bucket_is(location: str, kind: str, standard: float) -> None:
+    rates = read_rates(location)
+    assert (rates.location, rates.currency) == (kind, "USD")
+    assert rates.prices["STANDARD"] == standard
+    assert rates.source == "https://cloud.google.com/storage/pricing"
+    assert set(rates.prices) == {"STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"}
+    assert sorted(rates.prices.values(), reverse=True) == list(rates.prices.values())
+
+
+OWN = """
+currency = "EUR"
+[locations.region]
+read_on = 2026-02-01
+prices = { standard = 1 }
+[locations.europe-west3]
+title = "Frankfurt"
+read_on = 2026-02-01
+prices = { STANDARD = 2.0 }
+"""
+
+
+def test_a_table_of_ones_own_takes_the_place_of_the_list_prices(
+    tmp_path: Path, statistics: Statistics
+) -> None:
+    table = tmp_path / "ours.toml"
+    table.write_text(OWN)
+    frankfurt = read_rates("EUROPE-WEST3", table)
+    assert (frankfurt.title, frankfurt.currency, frankfurt.source) == (
+        "Frankfurt",
+        "EUR",
+        str(table),
+    )
+    assert frankfurt.read_on == date(2026, 2, 1)
+    cost = monthly_cost(statistics, read_rates("us-west1", table))
+    assert cost.by_storage_class == {"STANDARD": 3.0}
+    assert cost.unpriced_bytes == 4 * GIB
+    with pytest.raises(ConfigurationError, match=r"no prices for 'EU': it knows europe-west3, reg"):
+        read_rates("EU", table)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("currency", "is no TOML"),
+        ("currency = 'EUR'", r"has no \[locations"),
+        ("locations = 3", r"has no \[locations"),
+        ("[locations.region]\nread_on = 2026-02-01", "needs prices"),
+        ("[locations.region]\nprices = { STANDARD = -1 }", "needs prices"),
+        ("[locations.region]\nprices = { STANDARD = true }", "needs prices"),
+        ("[locations.region]\nprices = { STANDARD = '1' }", "needs prices"),
+        ("[locations]\nregion = 3", "needs prices"),
+        ("[locations.region]\nprices = { STANDARD = 1 }", "needs read_on"),
+    ],
+)
+def test_what_is_no_table_of_prices_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    table = tmp_path / "ours.toml"
+    table.write_text(text)
+    with pytest.raises(ConfigurationError, match=reason):
+        read_rates("region", table)
+
+
+def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "ours.toml"
+    table.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="no text"):
+        read_rates("region", table)

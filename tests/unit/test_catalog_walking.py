@@ -1,0 +1,276 @@
+"""The whole listing, read ahead by many threads, is the listing."""
+
+import threading
+import tracemalloc
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from audiostore import MemoryStore, ObjectStore, StoreConnectionError
+from audiostore.catalog.walking import PAGE_OBJECTS, walk
+from audiostore.model import BlobInfo
+from audiostore.record import Asset
+from audiostore.source import BytesSource
+from audiostore.store import BlobSpec
+from audiostore.stores.gcs.store import GcsStore
+from tests.assets import STORES, opened
+from tests.catalog_samples import audio_ids, made_up_store, put_asset
+from tests.gcs_server import StrictServer
+
+
+class Listings:
+    """A memory store that counts requests, and can be told to fail or to wait."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.prefixes: list[str] = []
+        self.fails_at = "never"
+        self.waits_at = "never"
+        self.is_waiting, self.go_on = threading.Event(), threading.Event()
+        self._list = store.list
+        store.list = self.list  # type: ignore[method-assign]
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+        self.prefixes.append(prefix)
+        if prefix.startswith(self.fails_at):
+            raise StoreConnectionError(f"no listing of {prefix}")
+        if prefix.startswith(self.waits_at):
+            self.is_waiting.set()
+            assert self.go_on.wait(timeout=10)
+        return self._list(prefix, start_after=start_after)
+
+
+def ids(assets: Iterator[Asset]) -> list[str]:
+    return [asset.audio_id for asset in assets]
+
+
+def reading_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name == "audiostore-list"]
+
+
+def await_threads() -> None:
+    for thread in reading_threads():
+        thread.join(timeout=10)
+    assert reading_threads() == []
+
+
+@pytest.fixture
+def full() -> Iterator[Listings]:
+    store = MemoryStore()
+    for audio_id in audio_ids(300):
+        put_asset(store, audio_id)
+    yield Listings(store)
+    await_threads()
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_many_threads_find_what_one_stream_finds_in_order(kind: str, tmp_path: Path) -> None:
+    stored = audio_ids(60)
+    with opened(kind, tmp_path) as store:
+        for audio_id in stored:
+            put_asset(store, audio_id, cover=audio_id[0] in "0123")
+        streamed = list(walk(store, threads=1))
+        assert [asset.audio_id for asset in streamed] == sorted(stored)
+        for page_objects in (1, 2, 3, 7, PAGE_OBJECTS):
+            assert list(walk(store, threads=16, page_objects=page_objects)) == streamed
+
+
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_an_empty_store_has_no_assets(threads: int) -> None:
+    assert list(walk(MemoryStore(), threads=threads)) == []
+
+
+def test_a_store_that_fits_on_a_page_costs_one_request_and_no_thread(tmp_path: Path) -> None:
+    with StrictServer("b", directory=tmp_path) as server, ExitStack() as stack:
+        store = GcsStore("b", emulator=server.url)
+        stack.callback(store.close)
+        for audio_id in audio_ids(20):
+            put_asset(store, audio_id)
+        before = len(server.requests)
+        assert len(list(walk(store, threads=16))) == 20
+        assert len(server.requests) - before == 1
+    assert reading_threads() == []
+
+
+def test_each_page_costs_a_bucket_one_request(tmp_path: Path) -> None:
+    # Of the names on a bucket's page, one may be the name that the page is to start behind.
+    assert PAGE_OBJECTS == 1000 - 1
+    with StrictServer("b", page_size=20, directory=tmp_path) as server, ExitStack() as stack:
+        store = GcsStore("b", emulator=server.url)
+        stack.callback(store.close)
+        for audio_id in audio_ids(60):
+            put_asset(store, audio_id)
+        before = len(server.requests)
+        read: list[str] = []
+
+        def list_(prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+            read.append(start_after)
+            return GcsStore.list(store, prefix, start_after=start_after)
+
+        store.list = list_  # type: ignore[method-assign]
+        assert len(list(walk(store, threads=16, page_objects=20 - 1))) == 60
+        assert len(server.requests) - before == len(read)
+        assert any(read)
+
+
+def test_requests_stay_in_proportion_to_the_pages(full: Listings) -> None:
+    assert len(ids(walk(full.store, threads=16, page_objects=20))) == 300
+    assert 30 < len(full.prefixes) < 100  # 600 objects are 30 pages
+
+
+def test_it_reads_by_the_first_character_of_the_id_and_deeper_where_there_is_more(
+    full: Listings,
+) -> None:
+    list(walk(full.store, threads=16, page_objects=5))
+    depths = {len(prefix) - len("audio/") for prefix in full.prefixes}
+    assert {0, 1, 2} <= depths <= {0, 1, 2, 3}
+    assert {f"audio/{c}" for c in "0123456789abcdef"} <= set(full.prefixes)
+
+
+def test_ids_that_begin_alike_are_found(full: Listings) -> None:
+    del full
+    store = MemoryStore()
+    # As UUID version 7 makes them: the first characters are the time.
+    stored = [
+        str(uuid.UUID(int=(0x019A0000_0000 + n << 80) | 7 << 76 | 2 << 62)) for n in range(99)
+    ]
+    for audio_id in stored:
+        put_asset(store, audio_id)
+    listings = Listings(store)
+    assert ids(walk(store, threads=16, page_objects=4)) == stored
+    assert len(listings.prefixes) < 400
+
+
+def test_foreign_objects_do_not_disturb_it() -> None:
+    store = MemoryStore()
+    stored = audio_ids(50)
+    for audio_id in stored:
+        put_asset(store, audio_id)
+    full_folder = sorted(stored)[25]
+    foreign = [
+        *(f"audio/{n:04}-{n}" for n in range(30)),
+        *(f"audio/_cache/{n}" for n in range(30)),
+        *(f"audio/{full_folder}/extra-{n}" for n in range(30)),
+        *(f"audio/{full_folder[:9]}/{n}" for n in range(30)),
+        *(f"audio/zz/{n}" for n in range(30)),
+        "audio/",
+        "elsewhere/1",
+    ]
+    for name in foreign:
+        store.put(BlobSpec(name, "text/plain"), BytesSource(b"x"))
+    for page_objects in (1, 3, 10):
+        found = list(walk(store, threads=8, page_objects=page_objects))
+        assert found == list(walk(store, threads=1))
+        assert [asset.audio_id for asset in found] == sorted(stored)
+
+
+def test_foreign_objects_are_left_behind_unread() -> None:
+    store = MemoryStore()
+    for audio_id in audio_ids(20):
+        put_asset(store, audio_id)
+    for number in range(1000):
+        store.put(BlobSpec(f"audio/_cache/{number}", "text/plain"), BytesSource(b"x"))
+    listings = Listings(store)
+    assert len(ids(walk(store, threads=4, page_objects=10))) == 20
+    assert len(listings.prefixes) < 50
+
+
+@pytest.mark.parametrize("threads", [1, 16])
+def test_what_is_there_throughout_is_found_once_while_others_write(threads: int) -> None:
+    store = MemoryStore()
+    stored, others = audio_ids(150), audio_ids(150, seed=2)
+    for audio_id in stored:
+        put_asset(store, audio_id)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            for audio_id in others:
+                blobs = [put_asset(store, audio_id), *store.list(f"audio/{audio_id}/thumbnail")]
+                for blob in blobs:
+                    store.delete(blob)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(5):
+            found = ids(walk(store, threads=threads, page_objects=10))
+            assert found == sorted(set(found))
+            assert set(stored) <= set(found) <= {*stored, *others}
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_closing_the_iterator_ends_the_threads(full: Listings) -> None:
+    assets = walk(full.store, threads=16, page_objects=2)
+    next(assets)
+    for _ in range(5):
+        next(assets)
+    assert reading_threads()
+    assets.close()
+    await_threads()
+    requests = len(full.prefixes)
+    assert requests < 120  # of more than 300
+    assert ids(assets) == []
+
+
+def test_requests_under_way_end_their_threads_after_it_was_closed(full: Listings) -> None:
+    full.waits_at = "audio/1"
+    assets = walk(full.store, threads=16, page_objects=10)
+    next(assets)
+    assert full.is_waiting.wait(timeout=10)
+    assets.close()  # waits for nobody
+    assert reading_threads()
+    full.go_on.set()
+    await_threads()
+
+
+def test_it_reads_only_so_far_ahead(full: Listings) -> None:
+    assets = walk(full.store, threads=16, page_objects=2)
+    next(assets)
+    for thread in reading_threads():
+        thread.join(timeout=0.02)  # whoever could read on would have
+    assert 16 < len(full.prefixes) <= 1 + 40 + 1
+    assets.close()
+
+
+def test_an_error_in_one_shard_is_raised_where_its_turn_comes(full: Listings) -> None:
+    full.fails_at = "audio/9"
+    assets = walk(full.store, threads=16, page_objects=10)
+    # The last one before the gap may have more objects behind it, for all that can be known.
+    expected = sorted(i for i in audio_ids(300) if i < "9")[:-1]
+    assert ids(islice(assets, len(expected))) == expected
+    with pytest.raises(StoreConnectionError, match="no listing of audio/9"):
+        next(assets)
+    await_threads()
+
+
+def test_a_failing_first_page_is_raised(full: Listings) -> None:
+    full.fails_at = "audio/"
+    with pytest.raises(StoreConnectionError):
+        next(walk(full.store, threads=16))
+
+
+def _peak(store: ObjectStore, threads: int) -> tuple[int, int]:
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in walk(store, threads=threads))
+        return count, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_store() -> None:
+    _, few = _peak(made_up_store(25_000), 4)
+    count, many = _peak(made_up_store(50_000), 4)
+    assert count == 50_000
+    assert many < few * 1.25
+    count, streamed = _peak(made_up_store(10_000), 1)
+    assert count == 10_000
+    assert streamed < 1 << 20
+    await_threads()
