@@ -8,9 +8,9 @@ JSON, so that a child that was taken over cannot reach further either. If it die
 blame. If it only gets no turn, on a busy machine or from a slow disk, the file is not: the kernel
 counts the time that it computes, not the time that passes.
 
-`Examiner` keeps one child for many files: starting one takes 0.1 to 0.2 s, asking it about a
-file a fraction of a millisecond more than looking at the file here. `probe_apart` uses one for
-the whole process; `decode_audio` starts one for the file.
+`Examiner` keeps children for many files: starting one takes 0.1 to 0.2 s, asking it about a file
+a fraction of a millisecond more than looking at the file here. `probe_apart` uses a few for the
+whole process; `decode_audio` starts one for the file.
 """
 
 import atexit
@@ -53,9 +53,10 @@ _CHILD = "import sys; sys.path[:] = {path!r}; from audiostore.decoding import se
 
 
 def probe_apart(path: Path, format_name: str) -> AudioInfo:
-    """As `audiostore.probe.probe_audio`, in this process's one long-lived child.
+    """As `audiostore.probe.probe_audio`, in one of this process's few long-lived children.
 
-    Thread-safe: one file at a time. The first call starts the child; it ends with this process.
+    Thread-safe. The first call starts a child, further ones more if it is busy; they end with this
+    process.
 
     Raises:
         UnplayableAudioError: also for a file that takes too much computing or memory, or that
@@ -92,15 +93,17 @@ def decode_audio(
 
 
 class Examiner:
-    """One child process that looks at one file after the other, and is replaced when it dies.
+    """Child processes, each of which looks at one file after the other until it dies.
 
-    Thread-safe; a context manager. After a fork, the copy starts a child of its own.
+    Thread-safe; a context manager. A child is started when all that there are are busy. After a
+    fork, the copy starts children of its own.
 
     Args:
-        cpu_s: how long the child may compute for a file.
+        cpu_s: how long a child may compute for a file.
         memory_bytes: what it may take beyond what it starts with.
         timeout_s: by the clock; the child is then killed. None: a minute more than ten times
             `cpu_s`, so that none but a child that hangs gets there.
+        most: how many children there may be.
     """
 
     def __init__(
@@ -109,12 +112,15 @@ class Examiner:
         cpu_s: float = PROBE_CPU_S,
         memory_bytes: int = PROBE_MEMORY_BYTES,
         timeout_s: float | None = None,
+        most: int = 1,
     ) -> None:
         self._cpu_s = cpu_s
         self._timeout_s = 60 + _PATIENCE * cpu_s if timeout_s is None else timeout_s
         self._memory_bytes = memory_bytes
+        self._places = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._idle: list[_Child] = []
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -138,26 +144,22 @@ class Examiner:
         return DecodedInfo(**answer)
 
     def close(self) -> None:
-        """End the child."""
+        """End the children; one that is busy ends when it has answered."""
         with self._lock:
-            if self._child is not None:
-                self._child.end()
-                self._child = None
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.end()
 
     def _ask(self, what: str, path: Path, format_name: str) -> tuple[dict[str, Any], bytes]:
-        with open_regular(path) as descriptor, self._lock:
-            if self._child is not None and not self._child.is_usable:
-                self._child.end()
-                self._child = None
-            if self._child is None:
-                self._child = _Child(self._memory_bytes)
+        with open_regular(path) as descriptor, self._places:
+            child = self._take()
             try:
-                answer, artwork = self._child.ask(
+                answer, artwork = child.ask(
                     what, format_name, descriptor, self._cpu_s, self._timeout_s
                 )
             except TimeoutError as error:
-                self._child.end()
-                self._child = None
+                child.end()
                 raise TimeoutError(
                     errno.ETIMEDOUT,
                     f"looking into it gave no answer for {self._timeout_s:g} s: the disk is too "
@@ -165,14 +167,32 @@ class Examiner:
                     str(path),
                 ) from error
             except BaseException:
-                self._child.end()
-                self._child = None
+                child.end()
                 raise
+            self._give_back(child)
         if (refusal := answer.get("unplayable")) is not None:
             raise UnplayableAudioError(str(refusal))
         if (number := answer.get("errno")) is not None:
             raise OSError(number, os.strerror(number), str(path))
         return answer, artwork
+
+    def _take(self) -> "_Child":
+        while True:
+            with self._lock:
+                if not self._idle:
+                    break
+                child = self._idle.pop()
+            if child.is_usable:
+                return child
+            child.end()
+        return _Child(self._memory_bytes)
+
+    def _give_back(self, child: "_Child") -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._idle.append(child)
+                return
+        child.end()
 
 
 class _Child:
@@ -270,6 +290,8 @@ class _ChildGoneError(Exception):
     """The child ended, or does not speak our language any more."""
 
 
+_SHARED_CHILDREN = max(2, min(4, os.cpu_count() or 1))
+"""With only one, each thread would wait for its turn to speak, and it for each thread's."""
 _shared_lock = threading.Lock()
 _shared_examiners: dict[int, Examiner] = {}
 """By process id: a fork may copy an examiner whose lock is held."""
@@ -278,7 +300,7 @@ _shared_examiners: dict[int, Examiner] = {}
 def _shared() -> Examiner:
     with _shared_lock:
         if (examiner := _shared_examiners.get(os.getpid())) is None:
-            examiner = _shared_examiners[os.getpid()] = Examiner()
+            examiner = _shared_examiners[os.getpid()] = Examiner(most=_SHARED_CHILDREN)
             atexit.register(examiner.close)
         return examiner
 

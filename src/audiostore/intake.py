@@ -11,7 +11,6 @@ from typing import BinaryIO, Literal
 from audiostore.errors import (
     InvalidImageError,
     InvalidSourceError,
-    SourceChangedError,
     SourceNotFoundError,
 )
 from audiostore.faststart import needs_faststart, write_faststart
@@ -256,9 +255,4 @@ def _examine(local: Path, look: _Look) -> _Taken:
     with open_regular(local) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
         filename = os.fsencode(local.name).decode("utf-8", "replace")
         found, content_type = look(filename, stream)
-        file = LocalFile.snapshot(local)
-        if not file.is_same(os.fstat(descriptor)):
-            raise SourceChangedError(
-                f"{str(local)!r} was replaced while it was looked at: try again"
-            )
-    return file, found, content_type, filename
+        return LocalFile.of_open(local, descriptor), found, content_type, filename

@@ -138,11 +138,22 @@ class LocalFile:
             OSError: it cannot be read.
         """
         with open_regular(path) as descriptor:
-            before = os.fstat(descriptor)
-            crc = 0
-            while piece := os.read(descriptor, _PIECE_BYTES):
-                crc = google_crc32c.extend(crc, piece)
-            after = os.fstat(descriptor)
+            return cls.of_open(path, descriptor)
+
+    @classmethod
+    def of_open(cls, path: Path, descriptor: int) -> Self:
+        """As `snapshot`, of a file that is open already; its position stays.
+
+        Raises:
+            SourceChangedError: it changed while it was read.
+            OSError: it cannot be read.
+        """
+        before = os.fstat(descriptor)
+        crc = offset = 0
+        while piece := os.pread(descriptor, _PIECE_BYTES, offset):
+            crc = google_crc32c.extend(crc, piece)
+            offset += len(piece)
+        after = os.fstat(descriptor)
         if _identity(before) != _identity(after):
             raise SourceChangedError(
                 f"{str(path)!r} changed while it was read: try again when "

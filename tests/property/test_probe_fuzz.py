@@ -82,10 +82,9 @@ class Watched:
     def look(self, data: bytes, format_name: str) -> str | None:
         """Return the refusal, or None."""
         self._path.write_bytes(data or b"\0")
-        if self._examiner._child is None:
+        if not self._examiner._idle:
             self._examiner.probe(EXAMPLES / "a-brisk-walk.wav", "WAV")
-        assert self._examiner._child is not None
-        pid = self._examiner._child._process.pid
+        pid = self._examiner._idle[0]._process.pid
         before_s = _computed_s(pid)
         try:
             self._examiner.probe(self._path, format_name)
@@ -94,7 +93,7 @@ class Watched:
             self.crashes += "crash" in str(error)
             return str(error)
         finally:
-            if self._examiner._child is not None:  # else the kernel ended it, after 2 s at most
+            if self._examiner._idle:  # else the kernel ended it, after 2 s at most
                 assert _computed_s(pid) - before_s < 2.2
             status = Path(f"/proc/{pid}/status")
             if status.exists() and "VmHWM:" in (text := status.read_text()):

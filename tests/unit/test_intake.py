@@ -105,5 +105,6 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
         other.replace(path)
         return found, found.content_type
 
+    file, *_ = intake._take(path, recognise_then_replace)
     with pytest.raises(SourceChangedError):
-        intake._take(path, recognise_then_replace)
+        file.open()

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -349,8 +350,7 @@ def test_a_hundred_megabytes_of_id3_are_skipped(tmp_path: Path) -> None:
 
 def resident_mib(examiner: Examiner) -> float:
     """The peak of the child's memory."""
-    assert examiner._child is not None
-    status = Path(f"/proc/{examiner._child._process.pid}/status").read_text()
+    status = Path(f"/proc/{child_of(examiner).pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
@@ -453,8 +453,8 @@ def test_a_tail_of_zeros_is_damage() -> None:
 
 
 def child_of(examiner: Examiner) -> subprocess.Popen[bytes]:
-    assert examiner._child is not None
-    return examiner._child._process
+    (child,) = examiner._idle
+    return child._process
 
 
 def computed_s(pid: int) -> float:
@@ -522,6 +522,15 @@ def test_a_file_is_not_to_blame_for_a_child_that_seldom_gets_a_turn(tmp_path: Pa
         assert child_of(examiner) is child
 
 
+def test_several_children_work_at_once_and_no_more_than_are_allowed(tmp_path: Path) -> None:
+    path = hours_of_sound(tmp_path / "long.wav", 20_000_000)
+    with Examiner(cpu_s=60, most=2) as examiner, ThreadPoolExecutor(6) as threads:
+        jobs = [threads.submit(examiner.decode, path, "WAV") for _ in range(6)]
+        assert len({job.result().duration_s for job in jobs}) == 1
+        assert len(examiner._idle) == 2
+        assert all(child.is_usable for child in examiner._idle)
+
+
 def test_what_was_computed_for_one_file_is_not_laid_on_the_next() -> None:
     song = EXAMPLES / "last-tram-home.opus"
     with Examiner(cpu_s=0.1) as examiner:
@@ -547,10 +556,9 @@ def test_a_child_that_hangs_is_given_up_in_the_end_and_the_file_not_blamed() -> 
 def test_a_child_ends_itself_if_nobody_is_there_to_kill_it(tmp_path: Path) -> None:
     with Examiner(cpu_s=0.2) as examiner:
         examiner.probe(EXAMPLES / "last-tram-home.opus", "Ogg")
-        assert examiner._child is not None
         request = json.dumps({"do": "decode", "format": "WAV", "cpu_s": 0.2}).encode()
         with hours_of_sound(tmp_path / "long.wav").open("rb") as file:
-            socket.send_fds(examiner._child._socket, [request], [file.fileno()])
+            socket.send_fds(examiner._idle[0]._socket, [request], [file.fileno()])
         assert child_of(examiner).wait(60) == -signal.SIGPROF
 
 
@@ -558,14 +566,14 @@ def test_a_child_that_dies_is_the_files_fault_and_replaced() -> None:
     song = EXAMPLES / "last-tram-home.opus"
     with Examiner() as examiner:
         assert examiner.probe(song, "Ogg")
-        assert examiner._child is not None
-        examiner._child._process.kill()
-        examiner._child._process.wait()
+        child = child_of(examiner)
+        child.kill()
+        child.wait()
         assert examiner.probe(song, "Ogg")
-        os.kill(examiner._child._process.pid, signal.SIGSTOP)
-        killer = threading.Timer(0.2, examiner._child._process.send_signal, [signal.SIGSEGV])
+        os.kill(child_of(examiner).pid, signal.SIGSTOP)
+        killer = threading.Timer(0.2, child_of(examiner).send_signal, [signal.SIGSEGV])
         killer.start()
-        threading.Timer(0.3, examiner._child._process.send_signal, [signal.SIGCONT]).start()
+        threading.Timer(0.3, child_of(examiner).send_signal, [signal.SIGCONT]).start()
         with pytest.raises(UnplayableAudioError, match=r"crashes \(signal 11\)"):
             examiner.probe(song, "Ogg")
         assert examiner.probe(song, "Ogg")
@@ -574,8 +582,7 @@ def test_a_child_that_dies_is_the_files_fault_and_replaced() -> None:
 def test_the_child_can_open_no_file_and_no_socket_and_take_little_memory() -> None:
     with Examiner() as examiner:
         examiner.probe(EXAMPLES / "last-tram-home.opus", "Ogg")
-        assert examiner._child is not None
-        pid = examiner._child._process.pid
+        pid = child_of(examiner).pid
         limits = Path(f"/proc/{pid}/limits").read_text()
         allowed = int(limits.split("Max open files")[1].split()[0])
         taken = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}

@@ -159,15 +159,15 @@ def test_a_file_replaced_after_it_was_opened_is_read_to_its_end(path: Path) -> N
 def test_a_change_during_the_snapshot_is_noticed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = os.read
+    real = os.pread
 
-    def read_and_change(descriptor: int, size: int) -> bytes:
-        piece = real(descriptor, size)
+    def read_and_change(descriptor: int, size: int, offset: int) -> bytes:
+        piece = real(descriptor, size, offset)
         with path.open("ab") as file:
             file.write(b"x" if not piece else b"")
         return piece
 
-    monkeypatch.setattr(os, "read", read_and_change)
+    monkeypatch.setattr(os, "pread", read_and_change)
     with pytest.raises(SourceChangedError, match="while it was read"):
         LocalFile.snapshot(path)
 

@@ -8,7 +8,6 @@ succeed open it again one by one (as TCP does: RFC 5681, 3.1).
 
 import random
 import threading
-from urllib.parse import urlsplit
 
 OVERLOADED = (429, 503)
 FIRST_PAUSE_S = 0.05
@@ -58,7 +57,8 @@ class Brakes:
 
     def for_url(self, url: str) -> Brake:
         """Return the brake for the host that a URL names."""
-        return self._brakes.setdefault(urlsplit(url).netloc, Brake())
+        host = url.split("/", 3)[2]
+        return self._brakes.get(host) or self._brakes.setdefault(host, Brake())
 
     def forget(self) -> None:
         """Begin anew, in a child process, which has no request under way."""

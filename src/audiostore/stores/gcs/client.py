@@ -101,6 +101,8 @@ class Client:
 
     def is_own(self, url: str) -> bool:
         """Say whether a URL leads to the bucket's own server."""
+        if url.startswith(f"{self.endpoint}/"):
+            return True
         return urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
 
     def url_of(self, path: str, **query: object) -> str:

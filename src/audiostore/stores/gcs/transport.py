@@ -33,6 +33,13 @@ _MAX_ANSWER_BYTES = 64 << 20
 _BRAKE_POLL_S = 0.02
 
 
+_EVENTS = {
+    pycurl.POLL_IN: selectors.EVENT_READ,
+    pycurl.POLL_OUT: selectors.EVENT_WRITE,
+    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+}
+
+
 class Body(Protocol):
     """The body of a request: bytes of known number, read once, front to back."""
 
@@ -442,16 +449,20 @@ class _Loop:
                 return
 
     def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
-        # libcurl may close a socket and open one with the same number without telling in between.
-        with suppress(KeyError):
+        if what == pycurl.POLL_REMOVE:
+            with suppress(KeyError):
+                self._selector.unregister(descriptor)
+            return
+        events = _EVENTS[what]
+        try:
+            if self._selector.get_key(descriptor).events != events:
+                self._selector.modify(descriptor, events)
+                return
+            # libcurl may close a socket and open one with the same number without telling.
             self._selector.unregister(descriptor)
-        if what != pycurl.POLL_REMOVE:
-            events = {
-                pycurl.POLL_IN: selectors.EVENT_READ,
-                pycurl.POLL_OUT: selectors.EVENT_WRITE,
-                pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
-            }[what]
-            self._selector.register(descriptor, events)
+        except (KeyError, FileNotFoundError):
+            pass  # not known, or another by now, which modify has found out
+        self._selector.register(descriptor, events)
 
     def _on_timer(self, milliseconds: int) -> None:
         self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
