@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
 if TYPE_CHECKING:
     from audiostore.bulk.copying import (
+        Copied,
         copy_many,
     )
     from audiostore.bulk.downloading import (
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     )
     from audiostore.bulk.items import (
         BulkItem,
+        Fetched,
         Outcome,
+    )
+    from audiostore.bulk.journal import (
+        Journal,
     )
     from audiostore.bulk.uploading import (
         upload_many,
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     )
     from audiostore.events import (
         Attached,
+        Begun,
         CleanedUp,
         CleanupFailed,
         Deleted,
@@ -128,6 +134,7 @@ _HOMES = {
     ),
     "events": (
         "Attached",
+        "Begun",
         "CleanedUp",
         "CleanupFailed",
         "Deleted",
@@ -154,10 +161,11 @@ _HOMES = {
     "trash": ("Trash", "TrashedAsset"),
     "catalog.finding": ("Catalog",),
     "catalog.query": ("Query",),
-    "bulk.items": ("BulkItem", "Outcome"),
+    "bulk.items": ("BulkItem", "Fetched", "Outcome"),
+    "bulk.journal": ("Journal",),
     "bulk.uploading": ("upload_many",),
     "bulk.downloading": ("download_many",),
-    "bulk.copying": ("copy_many",),
+    "bulk.copying": ("Copied", "copy_many"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -170,6 +178,7 @@ __all__ = [
     "Attached",
     "AudioStorageManager",
     "AudioStoreError",
+    "Begun",
     "BlobInfo",
     "BlobNotFoundError",
     "BulkItem",
@@ -177,11 +186,13 @@ __all__ = [
     "CleanedUp",
     "CleanupFailed",
     "ConfigurationError",
+    "Copied",
     "CredentialsError",
     "Deleted",
     "DeletedBlob",
     "Downloaded",
     "Event",
+    "Fetched",
     "FileOrganizer",
     "FilenameGenerator",
     "HeldError",
@@ -190,6 +201,7 @@ __all__ = [
     "InvalidImageError",
     "InvalidMetadataError",
     "InvalidSourceError",
+    "Journal",
     "LocalStore",
     "MemoryStore",
     "ObjectStore",

@@ -227,16 +227,31 @@ class Assets:
 
         Raises:
             AssetNotFoundError: there is nothing under the id.
-            HeldError: it is under a hold; nothing was deleted.
+            HeldError: it is under a hold; nothing was deleted, unless a note says so.
         """
-        for attempt in range(_RACES):
+        is_begun = False
+        for _ in range(_RACES):
             folder = self._folder(audio_id)
             if not folder:
-                if attempt == 0:
+                if not is_begun:
                     raise AssetNotFoundError(f"no asset {audio_id} in {self._store.url}")
                 return
+            held = next((blob for blob in folder if blob.temporary_hold), None)
+            if held is not None and not is_begun:
+                raise HeldError(
+                    f"{self._store.uri(held.name)} is under a hold: nothing of {audio_id} was "
+                    "deleted. Release it first"
+                )
             for blob in sorted(folder, key=lambda b: not is_audio_name(b.name)):
-                self._remove(blob)
+                try:
+                    is_removed = self._remove(blob)
+                except HeldError as error:
+                    if is_begun:
+                        error.add_note(f"{audio_id} is deleted but for this: delete it again later")
+                    raise
+                is_begun = True
+                if not is_removed and is_audio_name(blob.name):
+                    break  # moved to another class just now: while it is there, so is its artwork
         raise AssetConflictError(
             f"asset {audio_id} in {self._store.url} is being written to: delete it again later"
         )
@@ -304,11 +319,8 @@ class Assets:
         self, asset: Asset, folder: list[BlobInfo], thumbnail: Item, spec: BlobSpec
     ) -> Outcome:
         present = asset.thumbnail
-        if present is not None and present.temporary_hold:
-            raise HeldError(
-                f"{self._store.uri(present.name)} is under a hold: its artwork was not replaced. "
-                "Release the asset first"
-            )
+        if any(blob is not None and blob.temporary_hold for blob in (asset.audio, present)):
+            raise self._held(asset)
         if present is not None:
             # A writer that died may not have told the audio object of its replacement.
             asset = self._refer(asset, present)
@@ -319,24 +331,60 @@ class Assets:
         ):
             cover, created = present, False
         else:
-            in_place = next((b.generation for b in folder if b.name == spec.name), 0)
-            written = self._write(
-                _with(spec, record.replaces(asset)),
-                thumbnail,
-                if_generation_match=in_place,
-                is_ours=lambda b: record.is_replacement(b, asset),
-            )
+            in_place = next((b for b in folder if b.name == spec.name), None)
+            written = self._write_replacement(asset, in_place, thumbnail, spec)
             cover, created = written.blob, written.created
             try:
                 asset = self._refer(asset, cover)
-            except AssetConflictError:
+            except (AssetConflictError, HeldError):
                 if created:
                     self._remove(cover)
-                raise
+                found = self.find(asset.audio_id)
+                if found is None or found.thumbnail is None or found.thumbnail.name != cover.name:
+                    raise
+                if not verified.has_content(found.thumbnail, thumbnail.source):
+                    raise
+                asset, cover = found, found.thumbnail  # another writer stored the same
+        cover = self._expiring_with(asset.audio, cover)
+        asset = replace(asset, thumbnail=cover)
         for blob in folder:
             if is_thumbnail_name(blob.name) and blob.name != cover.name:
                 self._remove(blob)
         return Outcome(asset, cover, created)
+
+    def _write_replacement(
+        self, asset: Asset, in_place: BlobInfo | None, thumbnail: Item, spec: BlobSpec
+    ) -> verified.Written:
+        marks = record.replaces(asset, in_place)
+        spec = replace(_with(spec, marks), custom_time=asset.audio.custom_time)
+        try:
+            return self._write(
+                spec,
+                thumbnail,
+                if_generation_match=in_place.generation if in_place else 0,
+                is_ours=lambda b: marks.items() <= b.metadata.items(),
+            )
+        except PreconditionFailedError as error:
+            raise AssetConflictError(
+                f"cannot replace the artwork of {asset.audio_id} in {self._store.url}: it was "
+                "replaced or deleted at the same moment; try again"
+            ) from error
+
+    def _expiring_with(self, audio: BlobInfo, cover: BlobInfo) -> BlobInfo:
+        """Have artwork expire with its audio, should that have been told so meanwhile."""
+        due = audio.custom_time
+        if due is None or (cover.custom_time is not None and cover.custom_time >= due):
+            return cover
+        try:
+            return self._store.update(cover, {}, custom_time=due)
+        except (BlobNotFoundError, PreconditionFailedError):
+            return cover  # whoever has changed it, or deleted it, since looked at the audio, too
+
+    def _held(self, asset: Asset) -> HeldError:
+        return HeldError(
+            f"asset {asset.audio_id} in {self._store.url} is under a hold: its artwork was not "
+            "replaced. Release it first"
+        )
 
     def _adopt(self, asset: Asset, waiting: BlobInfo) -> Asset:
         """Have the audio object name artwork that waited; its writer may be doing the same."""
@@ -349,22 +397,48 @@ class Assets:
         """Have the audio object name this thumbnail.
 
         Raises:
-            AssetConflictError: meanwhile somebody had it name another, and may have removed ours.
+            AssetConflictError: meanwhile somebody had it name another, and may have removed ours;
+                or the asset was deleted.
+            HeldError: meanwhile it was put under a hold.
         """
         audio = asset.audio
-        for _ in range(_RACES):
-            if record.names_thumbnail(audio, thumbnail):
+        try:
+            for _ in range(_RACES):
+                if not record.names_thumbnail(audio, thumbnail):
+                    if not self._may_refer(asset, audio, thumbnail):
+                        break
+                    try:
+                        audio = self._store.update(audio, record.thumbnail_reference(thumbnail))
+                    except PreconditionFailedError:
+                        audio = self._store.stat(audio.name)
+                        continue
                 return replace(asset, audio=audio, thumbnail=thumbnail, thumbnail_missing=False)
-            if not record.names_the_same(audio, asset.audio):
-                break
-            try:
-                audio = self._store.update(audio, record.thumbnail_reference(thumbnail))
-            except PreconditionFailedError:
-                audio = self._store.stat(audio.name)
+        except BlobNotFoundError as error:
+            raise AssetConflictError(
+                f"cannot attach {thumbnail.name}: {self._store.uri(audio.name)} was deleted at the "
+                "same moment"
+            ) from error
         raise AssetConflictError(
             f"cannot attach {thumbnail.name}: {self._store.uri(audio.name)} was given other "
             "artwork at the same moment"
         )
+
+    def _may_refer(self, asset: Asset, audio: BlobInfo, thumbnail: BlobInfo) -> bool:
+        """Say whether the audio, as it is by now, may still be told of a thumbnail.
+
+        Raises:
+            BlobNotFoundError: the thumbnail is gone.
+            HeldError: it was put under a hold, and shows other artwork.
+        """
+        if audio is asset.audio:
+            return True
+        is_seen = record.is_thumbnail_of(audio, thumbnail)
+        if not (is_seen or record.names_the_same(audio, asset.audio)):
+            return False
+        if audio.temporary_hold and not is_seen:
+            raise self._held(asset)
+        # Another writer may have replaced it, or deleted it with the asset, which is there again.
+        return self._store.stat(thumbnail.name).generation == thumbnail.generation
 
     def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Item) -> None:
         """Remove artwork whose audio lost to another, unless that other one may refer to it."""
@@ -372,11 +446,13 @@ class Assets:
         if asset is not None and not verified.has_content(asset.audio, audio.source):
             self._remove(cover)
 
-    def _remove(self, blob: BlobInfo) -> None:
+    def _remove(self, blob: BlobInfo) -> bool:
+        """Delete a generation, unless it is gone, or another has its place by now."""
         try:
             self._store.delete(blob)
         except (BlobNotFoundError, PreconditionFailedError):
-            return  # gone, or another generation by now, which is not ours to delete
+            return False
+        return True
 
     def _write(
         self,

@@ -1,10 +1,12 @@
 """What may change of a stored asset: what it says of itself, its class, how long it is kept.
 
-The audio object is changed first where it protects (a hold), and last where it commits. Each of
-these, killed in the middle, is finished by doing it again.
+Of the two objects of an asset the audio is changed first: whoever replaces its artwork has it name
+the new one, and so learns of the change. Each of these, killed in the middle, is finished by doing
+it again.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from audiostore import record
@@ -13,15 +15,16 @@ from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
     BlobNotFoundError,
+    HeldError,
     PreconditionFailedError,
 )
-from audiostore.model import BlobInfo
+from audiostore.model import BlobInfo, changed
 from audiostore.naming import require_audio_id
 from audiostore.record import Asset
 from audiostore.store import ObjectStore, StorageClass
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
-_RACES = 5
+_RACES = 8
 
 
 class Changes:
@@ -52,14 +55,19 @@ class Changes:
         if_metageneration_match: int | None,
     ) -> Asset:
         """Set, and remove (None), the caller's keys (see `AudioStorageManager.update_metadata`)."""
+        was_sent = False
 
         def apply(audio: BlobInfo) -> BlobInfo:
+            nonlocal was_sent
+            settled = record.changed_metadata(audio.metadata, changes, replace=replace)
+            if was_sent and not settled:
+                return audio  # it was done, and its answer lost
             if if_metageneration_match not in (None, audio.metageneration):
                 raise AssetConflictError(
                     f"asset {audio_id} has metageneration {audio.metageneration}, not "
                     f"{if_metageneration_match}: it was changed meanwhile; look at it again"
                 )
-            settled = record.changed_metadata(audio.metadata, changes, replace=replace)
+            was_sent = True
             return self._store.update(audio, settled) if settled else audio
 
         return self._changed_audio(audio_id, apply)
@@ -81,8 +89,27 @@ class Changes:
                 + ("it is the same" if old_id == new_id else f"{by} supersedes it already")
             )
 
-    def link_superseded(self, old_id: str, new_id: str) -> Asset:
+    def require_not_held(self, audio_id: str) -> None:
+        """Refuse what cannot be deleted, if it is there.
+
+        Raises:
+            HeldError: it is under a hold.
+        """
+        asset = self._assets.find(audio_id)
+        parts = (asset.audio, asset.thumbnail) if asset is not None else ()
+        if any(blob is not None and blob.temporary_hold for blob in parts):
+            raise HeldError(
+                f"asset {audio_id} in {self._store.url} is under a hold: it cannot be deleted. "
+                "Release it first"
+            )
+
+    def link_superseded(self, old_id: str, new_id: str, *, instead_of: str | None = None) -> Asset:
         """Have an asset say which one has taken its place.
+
+        Args:
+            old_id: the asset.
+            new_id: the one that has taken its place.
+            instead_of: what it may have said before; None: nothing.
 
         Raises:
             AssetConflictError: another one has.
@@ -92,7 +119,7 @@ class Changes:
             by = audio.metadata.get("superseded_by")
             if by == new_id:
                 return audio
-            if by is not None:
+            if by not in (None, instead_of):
                 raise AssetConflictError(
                     f"asset {old_id} is superseded by {by} already: supersede that one"
                 )
@@ -102,28 +129,37 @@ class Changes:
 
     def hold(self, audio_id: str) -> Asset:
         """Protect an asset from deletion, and its artwork from replacement."""
-        asset = self.require(audio_id)
-        audio = self._with_hold(asset.audio, held=True)
-        cover = self._with_hold(asset.thumbnail, held=True) if asset.thumbnail else None
-        return Asset(audio_id, audio, cover, asset.thumbnail_missing)
+        return self._both(
+            audio_id,
+            is_done=lambda b: b.temporary_hold,
+            update=lambda b: self._store.update(b, {}, temporary_hold=True),
+        )
 
     def release(self, audio_id: str) -> Asset:
         """Undo `hold`."""
-        asset = self.require(audio_id)
-        cover = self._with_hold(asset.thumbnail, held=False) if asset.thumbnail else None
-        audio = self._with_hold(asset.audio, held=False)
-        return Asset(audio_id, audio, cover, asset.thumbnail_missing)
+        return self._both(
+            audio_id,
+            is_done=lambda b: not b.temporary_hold,
+            update=lambda b: self._store.update(b, {}, temporary_hold=False),
+        )
 
     def expire(self, audio_id: str, on: datetime) -> Asset:
         """Set the custom time of an asset, at which the store's rule deletes it.
 
         Raises:
-            ValueError: it would move earlier.
+            ValueError: it would move earlier; nothing was changed.
         """
+        if on.tzinfo is None:
+            raise ValueError(f"the time {on} has no time zone: give one, such as UTC")
+        moment = on.astimezone(UTC)
         asset = self.require(audio_id)
-        cover = self._with_custom_time(asset.thumbnail, on) if asset.thumbnail else None
-        audio = self._with_custom_time(asset.audio, on)
-        return Asset(audio_id, audio, cover, asset.thumbnail_missing)
+        for blob in filter(None, (asset.audio, asset.thumbnail)):
+            changed(blob, {}, custom_time=moment)
+        return self._both(
+            audio_id,
+            is_done=lambda b: b.custom_time == moment,
+            update=lambda b: self._store.update(b, {}, custom_time=moment),
+        )
 
     def set_class(self, audio_id: str, storage_class: StorageClass) -> Asset:
         """Move the audio of an asset to another storage class; its artwork stays where it is.
@@ -159,44 +195,29 @@ class Changes:
         for _ in range(_RACES):
             try:
                 audio = apply(asset.audio)
-            except PreconditionFailedError:
+            except (PreconditionFailedError, BlobNotFoundError):
                 asset = self.require(audio_id)
                 continue
             return Asset(audio_id, audio, asset.thumbnail, asset.thumbnail_missing)
         raise self._restless(audio_id)
 
-    def _with_hold(self, blob: BlobInfo, *, held: bool) -> BlobInfo:
-        return self._updated(
-            blob,
-            is_done=lambda b: b.temporary_hold == held,
-            update=lambda b: self._store.update(b, {}, temporary_hold=held),
-        )
-
-    def _with_custom_time(self, blob: BlobInfo, on: datetime) -> BlobInfo:
-        if on.tzinfo is None:
-            raise ValueError(f"the time {on} has no time zone: give one, such as UTC")
-        moment = on.astimezone(UTC)
-        return self._updated(
-            blob,
-            is_done=lambda b: b.custom_time == moment,
-            update=lambda b: self._store.update(b, {}, custom_time=moment),
-        )
-
-    def _updated(
+    def _both(
         self,
-        blob: BlobInfo,
+        audio_id: str,
         *,
         is_done: Callable[[BlobInfo], bool],
         update: Callable[[BlobInfo], BlobInfo],
-    ) -> BlobInfo:
+    ) -> Asset:
+        """Update what is not done yet of the audio, then of the artwork that it has by then."""
         for _ in range(_RACES):
-            if is_done(blob):
-                return blob
-            try:
-                return update(blob)
-            except PreconditionFailedError:
-                blob = self._store.stat(blob.name)
-        raise self._restless(blob.name)
+            asset = self.require(audio_id)
+            blobs = filter(None, (asset.audio, asset.thumbnail))
+            blob = next((b for b in blobs if not is_done(b)), None)
+            if blob is None:
+                return asset
+            with suppress(PreconditionFailedError, BlobNotFoundError):  # the next look tells
+                update(blob)
+        raise self._restless(audio_id)
 
     def _restless(self, what: str) -> AssetConflictError:
         return AssetConflictError(

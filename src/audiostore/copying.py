@@ -6,13 +6,21 @@ again.
 """
 
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from audiostore import record, verified
 from audiostore.assets import Assets
-from audiostore.errors import AssetConflictError, AssetNotFoundError
+from audiostore.errors import (
+    AssetConflictError,
+    AssetNotFoundError,
+    BlobNotFoundError,
+    PreconditionFailedError,
+)
 from audiostore.model import BlobInfo, StorageResult
+from audiostore.naming import FileOrganizer, is_thumbnail_name
 from audiostore.notify import Notifier
 from audiostore.source import LocalFile
 from audiostore.store import BlobSpec, ObjectStore, spec_of
@@ -46,18 +54,35 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
         )
     if _is_there(target, asset, audio):
         return False
+    left_over = _left_over(target, asset.audio_id, audio)
     with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
         cover: BlobInfo | None = None
         if asset.thumbnail is not None:
             spec = spec_of(asset.thumbnail, asset.thumbnail.name)
-            metadata = {k: v for k, v in spec.metadata.items() if k not in _OF_ITS_STORE}
-            spec = replace(spec, metadata={**metadata, "audio_crc32c": audio.crc32c})
-            cover = _copy_blob(source, target, asset.thumbnail, spec, Path(folder))
+            metadata = {**_own(spec.metadata), "audio_crc32c": audio.crc32c}
+            spec = replace(spec, metadata=metadata)
+            over = left_over.pop(asset.thumbnail.name, None)
+            cover = _copy_blob(
+                source, target, asset.thumbnail, spec, folder=Path(folder), over=over
+            )
         spec = spec_of(audio, audio.name)
         reference = record.thumbnail_reference(cover)
         spec = replace(spec, metadata={**spec.metadata, **reference})
-        _copy_blob(source, target, audio, spec, Path(folder))
+        _copy_blob(source, target, audio, spec, folder=Path(folder))
+    for blob in left_over.values():
+        with suppress(BlobNotFoundError, PreconditionFailedError):  # gone, or another by now
+            target.delete(blob)
     return True
+
+
+def _left_over(target: ObjectStore, audio_id: str, audio: BlobInfo) -> dict[str, BlobInfo]:
+    """Return artwork, by name, that an earlier copy left which was killed before the audio."""
+    prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
+    return {
+        blob.name: blob
+        for blob in target.list(prefix)
+        if is_thumbnail_name(blob.name) and blob.metadata.get("audio_crc32c") == audio.crc32c
+    }
 
 
 def _is_there(target: ObjectStore, asset: StorageResult, audio: BlobInfo) -> bool:
@@ -78,6 +103,10 @@ def _is_there(target: ObjectStore, asset: StorageResult, audio: BlobInfo) -> boo
     return True
 
 
+def _own(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if key not in _OF_ITS_STORE}
+
+
 def _same(blob: BlobInfo | None, other: BlobInfo | None) -> bool:
     if blob is None or other is None:
         return blob is other
@@ -85,12 +114,34 @@ def _same(blob: BlobInfo | None, other: BlobInfo | None) -> bool:
 
 
 def _copy_blob(
-    source: ObjectStore, target: ObjectStore, blob: BlobInfo, spec: BlobSpec, folder: Path
+    source: ObjectStore,
+    target: ObjectStore,
+    blob: BlobInfo,
+    spec: BlobSpec,
+    *,
+    folder: Path,
+    over: BlobInfo | None = None,
 ) -> BlobInfo:
     path = folder / blob.name.rpartition("/")[2]
     verified.download(source, blob, path)
     file = LocalFile.snapshot(path)
-    written = verified.write(
-        target, spec, file, is_ours=lambda found: dict(found.metadata) == dict(spec.metadata)
-    )
+    if_generation_match = 0
+    if over is not None and not _same(over, blob):
+        # The source was given other artwork since. Should the earlier copy be alive yet, and commit
+        # its audio, that names what is written over here: this counts as its replacement.
+        if_generation_match = over.generation
+        replaced = {"replaces_generation": str(over.generation)}
+        spec = replace(spec, metadata={**spec.metadata, **replaced})
+    try:
+        written = verified.write(
+            target,
+            spec,
+            file,
+            is_ours=lambda found: _own(found.metadata) == _own(spec.metadata),
+            if_generation_match=if_generation_match,
+        )
+    except PreconditionFailedError as error:
+        raise AssetConflictError(
+            f"cannot copy to {target.uri(spec.name)}: another copy is under way; try again"
+        ) from error
     return written.blob

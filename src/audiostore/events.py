@@ -33,6 +33,14 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A local audio file, found fit to be stored, is now being stored under an id."""
+
+    audio_id: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """An asset is complete, verified and findable."""
 
@@ -80,5 +88,15 @@ class CleanupFailed:
     reason: str
 
 
-Event = Progress | Retried | Stored | Attached | Downloaded | Deleted | CleanedUp | CleanupFailed
+Event = (
+    Progress
+    | Retried
+    | Begun
+    | Stored
+    | Attached
+    | Downloaded
+    | Deleted
+    | CleanedUp
+    | CleanupFailed
+)
 EventListener = Callable[[Event], None]

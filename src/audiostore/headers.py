@@ -33,13 +33,13 @@ def check_cache_scope(scope: object) -> None:
         raise ValueError(f"cache is {scope!r}: it must be 'private' or 'public'")
 
 
-def content_disposition(filename: str) -> str:
-    """Return Content-Disposition that plays in place and is saved under the original name.
+def content_disposition(filename: str, *, kind: Literal["inline", "attachment"] = "inline") -> str:
+    """Return Content-Disposition: played in place, or saved ("attachment"), under the given name.
 
     RFC 6266: an ASCII name for old clients, and the true one in UTF-8 (RFC 8187) if they differ.
     """
     ascii_name = _NOT_IN_QUOTES.sub("_", filename)
-    header = f'inline; filename="{ascii_name}"'
+    header = f'{kind}; filename="{ascii_name}"'
     if ascii_name != filename:
         header += f"; filename*=UTF-8''{quote(filename, safe=_ATTR_CHAR)}"
     return header

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Self
@@ -266,14 +267,17 @@ class AudioStorageManager:
         Raises:
             As `upload_audio_with_thumbnail`.
         """
-        return self.uploads.attach(
-            path,
-            audio_id,
-            metadata=metadata,
-            cleanup=cleanup,
-            intake=Intake(check, "none", thumbnail_max_px, fix_extension),
-            cache=cache,
-        )
+        try:
+            return self.uploads.attach(
+                path,
+                audio_id,
+                metadata=metadata,
+                cleanup=cleanup,
+                intake=Intake(check, "none", thumbnail_max_px, fix_extension),
+                cache=cache,
+            )
+        finally:
+            self._links.forget(audio_id)
 
     def get(self, audio_id: str) -> StorageResult:
         """Return the asset under an id.
@@ -288,11 +292,13 @@ class AudioStorageManager:
         """Yield all complete assets in the order of their ids, page by page."""
         return map(self._found, self._assets.all())
 
-    def download(self, audio_id: str, destination: PathLike, *, part: Part = "audio") -> Path:
+    def download(
+        self, asset: str | StorageResult, destination: PathLike, *, part: Part = "audio"
+    ) -> Path:
         """Fetch a part of an asset into a file, which appears only whole and verified.
 
         Args:
-            audio_id: the asset's id.
+            asset: its id; or what `get` or `list` returned, which saves looking it up once more.
             destination: the file, which is replaced in one step if it exists; or a directory, in
                 which the file gets the object's name, such as ``audio.mp3``.
             part: "audio" or "thumbnail".
@@ -305,7 +311,10 @@ class AudioStorageManager:
             IntegrityError: wrong bytes came; no file was left.
             OSError: the file cannot be written.
         """
-        blob = self._part(audio_id, part)
+        if isinstance(asset, StorageResult):
+            audio_id, blob = asset.audio_id, self._part_of(asset, part)
+        else:
+            audio_id, blob = asset, self._part(asset, part)
         path = Path(destination)
         if path.is_dir():
             path /= blob.name.rpartition("/")[2]
@@ -433,7 +442,10 @@ class AudioStorageManager:
             HeldError: it is under a hold.
             ValueError: there is no such class.
         """
-        return self._found(self._changes.set_class(audio_id, storage_class))
+        try:
+            return self._found(self._changes.set_class(audio_id, storage_class))
+        finally:
+            self._links.forget(audio_id)
 
     def delete(self, audio_id: str, *, permanent: bool = False) -> None:
         """Delete an asset: the audio object first, then the rest of its folder.
@@ -451,11 +463,20 @@ class AudioStorageManager:
             AssetNotFoundError: there is nothing under it.
             HeldError: it is under a hold; nothing was deleted.
         """
-        self._assets.delete(require_audio_id(audio_id))
+        try:
+            self._assets.delete(require_audio_id(audio_id))
+        except AssetNotFoundError:
+            if not permanent:
+                raise
+            with suppress(UnsupportedByStoreError):  # see above
+                self.trash.purge(audio_id)  # deleted before: by a call that was killed, perhaps
+        else:
+            if permanent:
+                with suppress(UnsupportedByStoreError, AssetNotFoundError):  # see above
+                    self.trash.purge(audio_id)
+        finally:
+            self._links.forget(audio_id)
         self._notify(Deleted(audio_id))
-        if permanent:
-            with suppress(UnsupportedByStoreError, AssetNotFoundError):  # as the docstring says
-                self.trash.purge(audio_id)
 
     def restore(self, audio_id: str) -> StorageResult:
         """Bring a deleted asset back, complete.
@@ -464,15 +485,25 @@ class AudioStorageManager:
             AssetNotFoundError: it is not in the trash, or not any more.
             AssetConflictError: the id has been used for something else since.
         """
-        return self._found(self.trash.restore(audio_id))
+        result = self._found(self.trash.restore(audio_id))
+        expires_at = result.audio.custom_time if result.audio else None
+        if expires_at is None or expires_at > datetime.now(UTC):
+            return result
+        warning = (
+            f"it was to expire at {expires_at:%Y-%m-%d %H:%M} UTC: a store that deletes by it "
+            "deletes it again, unless 'audiostore expire' sets a later one"
+        )
+        return replace(result, warnings=(*result.warnings, warning))
 
     def _part(self, audio_id: str, part: Part) -> BlobInfo:
-        if part not in ("audio", "thumbnail"):
-            raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
-        asset = self._changes.require(audio_id)
+        _check_part(part)
+        return self._part_of(self._changes.require(audio_id), part)
+
+    def _part_of(self, asset: Asset | StorageResult, part: Part) -> BlobInfo:
+        _check_part(part)
         blob = asset.audio if part == "audio" else asset.thumbnail
         if blob is None:
-            raise AssetNotFoundError(f"asset {audio_id} in {self.url} has no thumbnail")
+            raise AssetNotFoundError(f"asset {asset.audio_id} in {self.url} has no {part}")
         return blob
 
     def _download(self, blob: BlobInfo, path: Path) -> None:
@@ -494,6 +525,11 @@ class AudioStorageManager:
 
     def _tell_retry(self, retry: Retry) -> None:
         self._notify(Retried(retry.operation, retry.attempt, retry.delay_s, retry.error))
+
+
+def _check_part(part: str) -> None:
+    if part not in ("audio", "thumbnail"):
+        raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
 
 
 def store_audio_file(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from audiostore.events import (
     Attached,
+    Begun,
     CleanedUp,
     CleanupFailed,
     Deleted,
@@ -49,6 +50,8 @@ class Notifier:
 
 def _write_log(event: Event) -> None:
     match event:
+        case Begun(audio_id, path):
+            logger.debug("storing %s as %s", path, audio_id)
         case Stored(audio_id, uri, created):
             logger.info("stored %s at %s%s", audio_id, uri, "" if created else " (it was already)")
         case Attached(audio_id, uri, waiting):

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 import google_crc32c
 
-from audiostore.errors import IntegrityError
+from audiostore.errors import BlobNotFoundError, IntegrityError
 from audiostore.model import BlobInfo
 from audiostore.source import encode_crc32c
 from audiostore.store import BlobReader, ObjectStore
@@ -27,9 +27,10 @@ _CACHED_URLS = 10_000
 def open_blob(store: ObjectStore, blob: BlobInfo) -> BinaryIO:
     """Return an object as a buffered binary file that can be read anywhere.
 
-    It reads the generation that `blob` describes, and no other, by ranges that grow while it is
-    read front to back. A file that is read so from its first byte to its last is compared with its
-    checksum; at its end, IntegrityError is raised if it differs.
+    It reads the generation that `blob` describes, or one with the very same bytes (such as it has
+    in another storage class), and no other, by ranges that grow while it is read front to back. A
+    file that is read so from its first byte to its last is compared with its checksum; at its end,
+    IntegrityError is raised if it differs.
     """
     return cast(BinaryIO, io.BufferedReader(_RawBlob(store, blob), _BUFFER_BYTES))
 
@@ -101,10 +102,22 @@ class _RawBlob(io.RawIOBase):
             self._range_bytes = _FIRST_RANGE_BYTES
         self._stop_reading()
         stop = self._position + max(size, self._range_bytes)
-        self._reader = self._store.open(self._blob, start=self._position, stop=stop)
+        self._reader = self._open(self._position, stop)
         piece = self._reader.read(size)
         self._reader_at = self._position + len(piece)
         return piece
+
+    def _open(self, start: int, stop: int) -> BlobReader:
+        try:
+            return self._store.open(self._blob, start=start, stop=stop)
+        except BlobNotFoundError:
+            found = self._store.stat(self._blob.name)
+            same = (self._blob.size_bytes, self._blob.crc32c)
+            if (found.size_bytes, found.crc32c) != same:
+                raise
+            # The very same bytes in another storage class, or back from the trash.
+            self._blob = found
+            return self._store.open(found, start=start, stop=stop)
 
     def _check(self, piece: bytes) -> None:
         if self._position != self._checked_bytes:
@@ -128,6 +141,9 @@ class _RawBlob(io.RawIOBase):
             raise ValueError(f"{self.name} is closed")
 
 
+LinkKey = tuple[str, *tuple[object, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Link:
     url: str
@@ -139,14 +155,14 @@ class Links:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._links: OrderedDict[object, _Link] = OrderedDict()
+        self._links: OrderedDict[LinkKey, _Link] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: object, expires_s: int, make: Callable[[], str]) -> str:
+    def get(self, key: LinkKey, expires_s: int, make: Callable[[], str]) -> str:
         """Return the URL known under a key, or make one.
 
         Args:
-            key: what tells this URL from others, its life among it.
+            key: the asset's id, then what else tells this URL from others, its life among it.
             expires_s: its life in seconds.
             make: makes a new one.
         """
@@ -162,6 +178,15 @@ class Links:
             while len(self._links) > _CACHED_URLS:
                 self._links.popitem(last=False)
         return link.url
+
+    def forget(self, audio_id: str) -> None:
+        """Forget what leads to parts of an asset that may have been changed.
+
+        A URL is of one generation of an object.
+        """
+        with self._lock:
+            for key in [key for key in self._links if key[0] == audio_id]:
+                del self._links[key]
 
 
 def check_expires_s(expires_s: object) -> int:

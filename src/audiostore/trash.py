@@ -24,6 +24,8 @@ from audiostore.naming import FilenameGenerator, FileOrganizer, require_audio_id
 from audiostore.record import Asset
 from audiostore.store import ObjectStore
 
+_RACES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class TrashedAsset:
@@ -99,20 +101,24 @@ class Trash:
             AssetConflictError: its names have been used for something else since.
         """
         present = self._assets.find(require_audio_id(audio_id))
-        if present is not None:  # an attempt that was killed may have come so far
-            if present.thumbnail_missing:
-                self._restore(self._missing_thumbnail(present))
-        else:
-            trashed = self.get(audio_id)
-            if trashed.thumbnail is not None:
-                self._restore(trashed.thumbnail)
-            self._restore(trashed.audio)
-        asset = self._assets.find(audio_id)
-        if asset is None:
-            raise AssetNotFoundError(
-                f"asset {audio_id} in {self._store.url} was deleted again while it was restored"
-            )
-        return self._assets.settled(asset)
+        for _ in range(_RACES):
+            if present is not None and not present.thumbnail_missing:
+                return self._assets.settled(present)
+            try:
+                self._restore_missing(audio_id, present)
+            except BlobNotFoundError:
+                pass  # restored by another, or deleted again: the next look tells
+            except AssetNotFoundError:
+                found = self._assets.find(audio_id)
+                if found == present:
+                    raise
+                present = found  # another was quicker
+                continue
+            present = self._assets.find(audio_id)
+        raise AssetConflictError(
+            f"asset {audio_id} in {self._store.url} is being changed by others again and again: "
+            "try later"
+        )
 
     def purge(self, audio_id: str) -> int:
         """Let everything deleted under an id go for good; return how many objects that were.
@@ -130,9 +136,18 @@ class Trash:
             raise AssetNotFoundError(f"nothing deleted of {audio_id} is kept in {self._store.url}")
         return count
 
+    def _restore_missing(self, audio_id: str, present: Asset | None) -> None:
+        if present is not None:  # an attempt that was killed may have come so far
+            self._restore(self._missing_thumbnail(present))
+            return
+        trashed = self.get(audio_id)
+        if trashed.thumbnail is not None:
+            self._restore(trashed.thumbnail)
+        self._restore(trashed.audio)
+
     def _missing_thumbnail(self, asset: Asset) -> DeletedBlob:
         found = _newest(
-            d for d in self._deleted(asset.audio_id) if record.names_content_of(asset.audio, d.blob)
+            d for d in self._deleted(asset.audio_id) if record.is_thumbnail_of(asset.audio, d.blob)
         )
         if found is None:
             raise AssetNotFoundError(
@@ -141,17 +156,17 @@ class Trash:
         return found
 
     def _restore(self, deleted: DeletedBlob) -> BlobInfo:
-        """Make a deleted object live, unless the very same is."""
+        """Make a deleted object live, unless the very same is.
+
+        Raises:
+            BlobNotFoundError: it is not in the trash any more, or was live and is deleted again.
+        """
         try:
             return self._store.restore(deleted)
         except PreconditionFailedError as error:
-            with suppress(BlobNotFoundError):
-                live = self._store.stat(deleted.blob.name)
-                if (live.size_bytes, live.crc32c) == (
-                    deleted.blob.size_bytes,
-                    deleted.blob.crc32c,
-                ):
-                    return live
+            live = self._store.stat(deleted.blob.name)
+            if (live.size_bytes, live.crc32c) == (deleted.blob.size_bytes, deleted.blob.crc32c):
+                return live
             raise AssetConflictError(
                 f"cannot restore {self._store.uri(deleted.blob.name)}: the name has been used for "
                 "something else since, which was not touched"
@@ -169,7 +184,7 @@ def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | N
     audio = _newest(d for d in folder if record.is_committed_audio(d.blob))
     if audio is None:
         return None
-    cover = _newest(d for d in folder if record.names_content_of(audio.blob, d.blob))
+    cover = _newest(d for d in folder if record.is_thumbnail_of(audio.blob, d.blob))
     return TrashedAsset(audio_id, audio, cover)
 
 

@@ -10,8 +10,13 @@ from typing import Protocol
 from audiostore.assets import Assets, Outcome
 from audiostore.changes import Changes
 from audiostore.cleanup import Cleanup, check_cleanup, clean_up
-from audiostore.errors import AssetNotFoundError, SourceChangedError, SourceNotFoundError
-from audiostore.events import Attached, EventListener, Stored
+from audiostore.errors import (
+    AssetConflictError,
+    AssetNotFoundError,
+    SourceChangedError,
+    SourceNotFoundError,
+)
+from audiostore.events import Attached, Begun, EventListener, Stored
 from audiostore.headers import CacheScope, check_cache_scope
 from audiostore.intake import Intake, Item, PathLike, take_audio, take_image
 from audiostore.model import BlobInfo, StorageResult
@@ -69,6 +74,8 @@ class Upload:
     audio_state: FileState | None = None
     """The state that the file was in when its id was chosen, if that was before; None: any."""
     thumbnail_state: FileState | None = None
+    keeps_thumbnail: bool = False
+    """The local thumbnail serves others as well: cleaning up deletes the audio file alone."""
 
     def __post_init__(self) -> None:
         if self.supersedes is not None:
@@ -117,8 +124,11 @@ class Uploads:
                 ],
                 thumbnail.identity if thumbnail else None,
             ) as chosen:
+                self._notify(Begun(chosen.audio_id, Path(os.fsdecode(upload.audio_path))))
                 if upload.supersedes is not None:
                     self._changes.require_supersedable(upload.supersedes, chosen.audio_id)
+                    if upload.trash_superseded:
+                        self._changes.require_not_held(upload.supersedes)
 
                 def store() -> Outcome:
                     if gone is not None:
@@ -138,7 +148,8 @@ class Uploads:
                     return outcome
 
                 items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
-                result = self._store_items(chosen.audio_id, store, items, upload.cleanup)
+                spared = thumbnail if upload.keeps_thumbnail else None
+                result = self._store_items(chosen.audio_id, store, items, upload.cleanup, spared)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
@@ -180,8 +191,16 @@ class Uploads:
                 told = (f"asset {old_id}, which it supersedes, was deleted meanwhile",)
         if upload.trash_superseded:
             with suppress(AssetNotFoundError):  # an attempt that was killed had come so far
+                self._pass_on(old_id, new_id)
                 self._assets.delete(old_id)
         return told
+
+    def _pass_on(self, old_id: str, new_id: str) -> None:
+        """Have the asset that the old one had superseded name the new one: the old one goes."""
+        oldest_id = self._changes.require(old_id).audio.metadata.get("supersedes")
+        if oldest_id is not None:
+            with suppress(AssetNotFoundError, AssetConflictError):  # it is gone, or names another
+                self._changes.link_superseded(oldest_id, new_id, instead_of=old_id)
 
     def _stored_before(
         self,
@@ -198,9 +217,14 @@ class Uploads:
         return stored
 
     def _store_items(
-        self, audio_id: str, store: Callable[[], Outcome], items: Sequence[Item], cleanup: Cleanup
+        self,
+        audio_id: str,
+        store: Callable[[], Outcome],
+        items: Sequence[Item],
+        cleanup: Cleanup,
+        spared: Item | None = None,
     ) -> StorageResult:
-        files = [item.file for item in items if item.file is not None]
+        files = [each.file for each in items if each.file is not None and each is not spared]
         try:
             outcome = store()
         except Exception:

@@ -16,7 +16,7 @@ from audiostore.cli.bulk_progress import BulkWatch, abandoning, human_time
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.options.bulk import bytes_a_second
 from audiostore.cli.parser import build_parser
-from audiostore.events import Progress, Retried
+from audiostore.events import Begun, Progress, Retried
 from tests.cli.conftest import COMMAND, COVER, EXAMPLES, FLAC, MP3, Call, Run
 from tests.cli.test_terminal import _interrupted, _on_terminal
 from tests.gcs_server import StrictServer, faults
@@ -175,6 +175,20 @@ def test_the_hint_at_what_failed_can_be_typed(call: Call, music: Path, tmp_path:
         assert "cut.mp3" in call(*hint[1].split())[1]
 
 
+def test_a_warning_that_many_files_deserve_is_told_a_few_times(call: Call, bucket: str) -> None:
+    Path("many").mkdir()
+    for number in range(6):
+        shutil.copyfile(EXAMPLES / "paper-lanterns.m4a", f"many/{number}.m4a")
+    for options in (("--dry-run",), ("--in-order",)):
+        code, _, err = call("put", "many", *options)
+        assert code == 0
+        words = "its index is at the end: players must fetch all of it first (--faststart mends it)"
+        assert err.splitlines()[:-1] == [
+            *(f"audiostore: warning: many/{number}.m4a: {words}" for number in range(3)),
+            f"audiostore: warning: 3 more files: {words}",
+        ]
+
+
 def test_fail_fast_begins_nothing_more(call: Call, bucket: str) -> None:
     Path("many").mkdir()
     Path("many/00.mp3").write_bytes(b"not audio at all")
@@ -324,20 +338,27 @@ def test_what_makes_no_sense_is_refused_before_anything(
     assert not list((tmp_path / "store").glob("audio/*"))
 
 
-def test_a_cover_of_several_files_is_never_deleted_with_the_first(
+def test_a_cover_of_several_files_is_never_deleted_with_them(
     call: Call, bucket: str, music: Path
 ) -> None:
     shutil.copyfile(MP3, music / "b/four.mp3")
-    code, out, err = call("put", music, "--cleanup")
-    assert (code, out) == (2, "")
-    assert "--cleanup would delete 'music/b/Cover.jpg', the cover of several files" in err
+    code, _, err = call("put", music, "--cleanup")
+    assert code == 0
+    assert sorted(path.name for path in music.rglob("*.*")) == ["Cover.jpg", "notes.txt"]
+    assert _stored(call) == {
+        "one.mp3": ".jpg",
+        "two.ogg": "",
+        "three.flac": ".jpg",
+        "four.mp3": ".jpg",
+    }
+    shutil.copyfile(MP3, music / "b/five.mp3")
+    shutil.copyfile(FLAC, music / "b/six.flac")
     Path("list.csv").write_text(
-        "audio,thumbnail\nmusic/b/four.mp3,music/b/Cover.jpg\nmusic/b/three.flac,music/b/Cover.jpg\n"
+        "audio,thumbnail\nmusic/b/five.mp3,music/b/Cover.jpg\nmusic/b/six.flac,music/b/Cover.jpg\n"
     )
     code, out, err = call("put", "--manifest", "list.csv", "--cleanup")
-    assert (code, out) == (2, "")
-    assert "line 3: the same thumbnail as in line 2, which would be deleted" in err
-    assert len(list(music.rglob("*.*"))) == 7
+    assert (code, len(out.splitlines())) == (0, 2), err
+    assert sorted(path.name for path in music.rglob("*.*")) == ["Cover.jpg", "notes.txt"]
 
 
 def test_what_is_cleaned_up_is_not_missed_later(call: Call, bucket: str, music: Path) -> None:
@@ -348,9 +369,10 @@ def test_what_is_cleaned_up_is_not_missed_later(call: Call, bucket: str, music: 
     assert code == 0
     assert [line["status"] for line in _lines(out)] == ["stored before"]
     assert call("put", music, "--cleanup")[0] == 0
-    assert [path.name for path in music.rglob("*.*")] == ["notes.txt"]
+    assert sorted(path.name for path in music.rglob("*.*")) == ["Cover.jpg", "notes.txt"]
     code, out, err = call("put", music, "--cleanup")  # an inbox is empty now and then
-    assert (code, out, err) == (0, "", "audiostore: note: left out: .txt files (1)\n")
+    assert (code, out) == (0, "")
+    assert err.startswith("audiostore: note: left out: ")
 
 
 def test_without_a_journal_only_the_store_knows(call: Call, bucket: str, music: Path) -> None:
@@ -359,7 +381,11 @@ def test_without_a_journal_only_the_store_knows(call: Call, bucket: str, music: 
     assert code == 0
     assert {line["status"] for line in _lines(out)} == {"skipped"}
     assert {line["audio_id"] for line in _lines(out)} == set(map(_id_of, first.splitlines()))
-    assert "3 in the store already" in err
+    assert "done: 3 skipped, being in the store already\n" in err
+    assert "were kept" not in err
+    err = call("put", music, "--no-journal", "--skip-stored", "--cleanup")[2]
+    assert "note: the local files of what was skipped were kept" in err
+    assert len(list(music.rglob("*.*"))) == 6
     assert call("jobs") == (0, "", "")
     assert "3 stored" in call("put", music, "--no-journal")[2]
 
@@ -543,7 +569,7 @@ def test_progress_is_a_block_on_a_terminal(server: StrictServer) -> None:
     assert code == 0
     assert "\r\x1b[1A\x1b[J" in shown
     assert re.search(r"\d of 6 assets  [\d.]+ KiB of [\d.]+ KiB  \d+%  [\d.]+ KiB/s", shown)
-    assert re.search(r"\d under way, the longest .*: [\d.]+ KiB of", shown)
+    assert re.search(r"\d under way, the longest \d\d\.ogg: [\d.]+ KiB of", shown)
     before = re.findall(r"(.?)[0-9a-f-]{36}  many/", shown, re.DOTALL)
     assert (len(before), set(before) - {"", "\n", "J"}) == (6, set())
     end = shown.rpartition("\x1b[J")[2]
@@ -555,7 +581,8 @@ def test_no_line_of_the_block_is_wider_than_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("audiostore.cli.bulk_progress._columns", lambda: 60)
-    watch = BulkWatch(name_of=lambda _: "\u65e5\u672c\u8a9e\u0301\x1b[1m" * 30)
+    watch = BulkWatch()
+    watch(Begun("x", Path("music", "\u65e5\u672c\u8a9e\u0301\x1b[1m" * 30)))
     watch(Progress("x", 1, 2))
     watch.draw()
     summary, slowest = capsys.readouterr().err.splitlines()

@@ -11,7 +11,7 @@ from tests.cli.test_terminal import _on_terminal
 from tests.gcs_server import StrictServer
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
-WAY_BACK = "('audiostore restore' brings it back for 7 days)"
+WAY_BACK = "('audiostore restore' undoes that for 7 days)"
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -133,9 +133,7 @@ def test_where_the_settings_cannot_be_seen_rm_must_be_told_permanent(
 def test_a_bucket_keeps_even_what_is_deleted_for_good(call: Call, server: StrictServer) -> None:
     audio_id = _put(call, MP3)
     would = call("rm", audio_id, "--permanent", "-n")[1]
-    assert (
-        "for good (nonetheless the bucket's soft delete keeps it, and bills it, for 7 da" in would
-    )
+    assert "for good (yet the bucket's soft delete keeps and bills what is deleted for 7 d" in would
     assert call("rm", audio_id, "--permanent")[0] == 0
     assert audio_id in call("trash", "list")[1]
     for args in ([audio_id], ["--all"], ["--all", "--dry-run"], [audio_id, "-n", "--json"]):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from audiostore import AudioStorageManager, LocalStore
 from audiostore.cli.options.index import COMMANDS
+from audiostore.lifecycle.running import run_lifecycle
 from audiostore.store import Store
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import OGG
@@ -135,14 +138,14 @@ def test_a_long_check_shows_how_far_it_is(call: Call, server: StrictServer) -> N
     slow = Event()  # never set: each read of an object waits
 
     def delay(request: Request) -> None:
-        if "alt=media" in request.target:
+        if request.operation == "download":
             slow.wait(1.2)
 
     server.on_request = delay
     code, shown = _on_terminal("check", "--deep")
     assert code == 0
     assert "\r1 assets looked at, " in shown
-    assert shown.endswith("1 asset (1 object) looked at: all is as it should be\r\n")
+    assert shown.endswith("1 asset (2 objects) looked at: all is as it should be\r\n")
 
 
 # --- lifecycle ------------------------------------------------------------------------------------
@@ -254,7 +257,8 @@ def test_apply_asks_on_a_terminal(run: Run, bucket: str) -> None:
     Path("lifecycle.toml").write_text("expire_after_days = 900")
     code, shown = _on_terminal("lifecycle", "apply", typed=b"n\n")
     assert code == 1
-    assert "+ delete assets 900 days after they were stored\r\nHave file://" in shown
+    assert "+ delete audio 900 days after it was stored\r\n" in shown
+    assert "\r\nHave file://" in shown
     assert "900" not in run("lifecycle", "show").stdout
     assert _on_terminal("lifecycle", "apply", typed=b"y\n")[0] == 0
     assert "900" in run("lifecycle", "show").stdout
@@ -278,6 +282,17 @@ def test_run_carries_the_rules_out_on_a_directory(call: Call, bucket: str, tmp_p
     assert call("lifecycle", "run")[1] == f"{old}  delete: done\n"
     assert old in call("trash", "list")[1]
     assert call("show", new)[0] == 0
+
+
+def test_a_run_of_the_rules_is_told_how_far_it_is(call: Call, bucket: str, tmp_path: Path) -> None:
+    for file in (MP3, OGG):
+        _put(call, file)
+    Path("lifecycle.toml").write_text("expire_after_days = 90")
+    call("lifecycle", "apply")
+    counts: list[int] = []
+    with AudioStorageManager(bucket) as manager:
+        assert list(run_lifecycle(manager, on_progress=counts.append)) == []
+    assert counts == [1, 2]
 
 
 def test_run_asks_on_a_terminal(run: Run, call: Call, bucket: str, tmp_path: Path) -> None:
@@ -377,4 +392,61 @@ def test_options_may_stand_before_the_command(call: Call, bucket: str) -> None:
     assert call("--bucket", bucket, "check")[0] == 0
     assert call("--bucket", "put", "--version")[1].startswith("audiostore ")
     code, _, err = call("rm", UNKNOWN, "--yes", UNKNOWN)
-    assert (code, "write options behind all else" in err) == (2, True)
+    assert (code, "are better written last" in err) == (2, True)
+
+
+def test_only_what_is_asked_for_is_declared() -> None:
+    program = (
+        "import sys; from audiostore.cli import main; main(sys.argv[1:]); "
+        "print(*(m.rpartition('.')[2] for m in sys.modules if m == 'argparse' "
+        "or m.startswith('audiostore.cli.options.')), file=sys.stderr)"
+    )
+    for args, modules in (
+        (["--version"], ""),
+        (["--help"], "argparse adding index"),
+        (["check", "--help"], "argparse adding index storewide"),
+        (
+            ["--json", "check", "--help"],
+            "argparse adding index assets bulk catalog store upkeep storewide",
+        ),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *args],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert set(done.stderr.split()) == set(modules.split())
+
+
+# --- permissions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("denied", "args"),
+    [
+        ("storage.objects.update", ["meta", "{id}", "a=b"]),
+        ("storage.objects.update", ["hold", "{id}"]),
+        ("storage.objects.update", ["expire", "{id}", "--on", "2041-01-01"]),
+        ("storage.objects.create", ["cover", "{id}", str(COVER)]),
+        ("storage.objects.create", ["set-class", "{id}", "NEARLINE"]),
+        ("storage.objects.delete", ["rm", "{id}"]),
+        ("storage.objects.list", ["check"]),
+        ("storage.objects.list", ["trash", "list"]),
+        ("storage.objects.list", ["restore", "{id}"]),
+        ("storage.objects.get", ["copy", "--from", "gs://bucket", "--to", "{there}"]),
+    ],
+)
+def test_what_is_forbidden_is_told_in_one_line(
+    call: Call, server: StrictServer, tmp_path: Path, denied: str, args: list[str]
+) -> None:
+    audio_id = _put(call, MP3)
+    server.denied.add(denied)
+    there = (tmp_path / "there").as_uri()
+    code, out, err = call(*(arg.format(id=audio_id, there=there) for arg in args))
+    lines = [line for line in err.splitlines() if ": warning: " not in line]
+    assert (code, out, len(lines)) == (1, "", 1)
+    assert "403" in lines[0]
+    assert "grant the account" in lines[0]
+    assert "bug" not in lines[0]

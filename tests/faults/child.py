@@ -130,7 +130,7 @@ def serve() -> None:
     import audiostore.cli.commands.assets  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
-    from tests.faults import broken, rig  # noqa: F401, PLC0415
+    from tests.faults import broken, managing, rig  # noqa: F401, PLC0415
 
     # A kill, unlike a power failure, loses nothing of what was written: syncing is counted as a
     # step, but not done, which makes the matrix ten times as fast.
@@ -175,10 +175,12 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete), "url" of a server or "root" of a directory, "audio",
-    "cover", "id", "bucket" and "state" (as a program would: with sessions on disk),
-    "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the
-    file operation, from 1), "die" ("before", "after").
+    `call`: "do" (upload, attach, delete; or manage, with the name of a "work" that is none of
+    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "bucket" and
+    "state" (as a program would: with sessions on disk), "one_request_bytes", "break" (a function
+    of `broken`), "die_at" (number of the file operation, from 1), "die" ("before", "after"). With
+    "name" it is done to one object of a directory: delete, overwrite, copy, restore, purge,
+    expire, settings.
     """
     from audiostore import AudioStorageManager, LocalStore  # noqa: PLC0415
     from audiostore.stores.gcs import upload  # noqa: PLC0415
@@ -197,6 +199,10 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
         manager = AudioStorageManager(store=gcs(call["url"]), retry_config=QUICK)
     else:
         store = LocalStore(Path(call["root"]))
+        if "name" in call:
+            done = _count_operations(call.get("die_at"), call.get("die", "before"))
+            change_object(store, call)
+            return {"operations": list(done)}
         manager = AudioStorageManager(store=store, retry_config=QUICK)
     with manager:
         done = _count_operations(call.get("die_at"), call.get("die", "before"))
@@ -218,6 +224,11 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
             )
         case "attach":
             result = manager.upload_thumbnail_file(call["cover"], call["id"], cleanup=cleanup)
+        case "manage":
+            from tests.faults.managing import BY_NAME, in_memory  # noqa: PLC0415
+
+            BY_NAME[call["work"]].do(manager, in_memory())
+            return {}
         case _:
             manager.delete(call["id"])
             return {}
@@ -227,6 +238,42 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
         "audio": result.audio.generation if result.audio else None,
         "thumbnail": result.thumbnail.generation if result.thumbnail else None,
     }
+
+
+def change_object(store: Any, call: dict[str, Any]) -> None:
+    """Do something to one object; what is restored or purged is the oldest in the trash."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from audiostore.errors import BlobNotFoundError  # noqa: PLC0415
+    from audiostore.source import BytesSource  # noqa: PLC0415
+    from audiostore.store import BlobSpec  # noqa: PLC0415
+    from audiostore.stores.local import LocalStore  # noqa: PLC0415
+
+    name = call["name"]
+    try:
+        generation = store.stat(name).generation
+    except BlobNotFoundError:
+        generation = 0
+    match call["do"]:
+        case "delete":
+            store.delete(store.stat(name))
+        case "overwrite":
+            spec = BlobSpec(name, "x/y", {"number": "new"})
+            store.put(spec, BytesSource(b"new"), if_generation_match=generation)
+        case "copy":
+            store.copy(
+                store.stat(name), name, if_generation_match=generation, storage_class="ARCHIVE"
+            )
+        case "restore":
+            oldest = next(store.list_deleted(name))
+            store.restore(oldest, if_generation_match=generation)
+        case "purge":
+            store.purge(next(store.list_deleted(name)))
+        case "expire":
+            later = datetime.now(UTC) + timedelta(days=9)
+            assert not list(LocalStore(Path(call["root"]), now=lambda: later).list_deleted(""))
+        case "settings":
+            store.change_settings(store.settings(), soft_delete_s=60)
 
 
 def _count_operations(die_at: int | None, die: str) -> list[str]:

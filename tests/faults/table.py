@@ -85,6 +85,20 @@ ROWS = tuple(
             "directory store: kill at every step, disk full at every step, read-only",
             "no half object, clear error",
         ),
+        (
+            "managing",
+            "delete, restore, purge, hold, release, expire, annotate, set-class, artwork, "
+            "supersede, copy, lifecycle, repair: killed or disturbed at every step, or met by "
+            "another of them",
+            "finished by running it again; an asset is seen whole or not at all; a hold protects; "
+            "nothing live is touched; no false alarm",
+        ),
+        (
+            "bulk",
+            "2,000 files: SIGKILL 50 times at random moments, over a line that answers 503 and "
+            "429, resets, and loses answers",
+            "each file stored exactly once, whole; deleted only if stored; the journal agrees",
+        ),
         ("random", "puts, attaches, deletes, faults and kills in any order", "the promise holds"),
         (
             "controls",

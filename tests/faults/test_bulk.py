@@ -34,6 +34,8 @@ ASSETS = 2000
 SEED = 6
 _PATIENCE_S = 60.0
 
+pytestmark = pytest.mark.row("bulk")
+
 
 class Runner:
     """Makes children that do a bulk run."""

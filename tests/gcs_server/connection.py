@@ -154,6 +154,8 @@ class Connection:
             raise
         finally:
             self._shared.recorder.update(_done(request, head, body, status))
+        if fault.lose and response.stream is not None:
+            response.stream.close()
         if fault.lose == "rst":
             raise ResetError
         if fault.lose == "close":

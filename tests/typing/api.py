@@ -15,6 +15,7 @@ from audiostore import (
     Attached,
     AudioStorageManager,
     AudioStoreError,
+    Begun,
     BlobInfo,
     BlobNotFoundError,
     CleanedUp,
@@ -82,6 +83,7 @@ def assets(manager: AudioStorageManager, path: Path) -> None:
     assert_type(manager.get("x"), StorageResult)
     assert_type(manager.list(), Iterator[StorageResult])
     assert_type(manager.download("x", path), Path)
+    assert_type(manager.download(manager.get("x"), path), Path)
     assert_type(manager.download("x", "out.jpg", part="thumbnail"), Path)
     assert_type(store_audio_file("a.mp3", path, cleanup=False), StorageResult)
     manager.delete("x")
@@ -117,6 +119,8 @@ def listen(event: Event) -> None:
             assert_type((name, done_bytes, total_bytes), tuple[str, int, int])
         case Retried(operation, attempt, delay_s, error):
             assert_type((operation, attempt, delay_s, error), tuple[str, int, float, Exception])
+        case Begun(audio_id, path):
+            assert_type((audio_id, path), tuple[str, Path])
         case Stored(audio_id, uri, created):
             assert_type((audio_id, uri, created), tuple[str, str, bool])
         case Attached(audio_id, uri, waiting):

@@ -41,6 +41,7 @@ def healthy(patient: Patient) -> list[BlobInfo]:
         patient.asset()
     patient.asset(OGG, None)
     patient.manager.upload_audio_file(MP3.with_name("small-rain.aac"), check="none")
+    patient.manager.upload_audio_file(MP3.with_name("small-rain.aac"))
     audio, _ = patient.asset()
     patient.manager.upload_thumbnail_file(OTHER_JPG, audio.metadata["audio_id"])
     patient.manager.hold(patient.asset()[0].metadata["audio_id"])

@@ -28,6 +28,11 @@ class Watched(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.opened: list[str] = []
+        self.lists = 0
+
+    def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+        self.lists += 1
+        return super().list(prefix, start_after=start_after)
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         self.opened.append(blob.name)
@@ -71,6 +76,14 @@ def test_every_asset_comes_whole(
         assert outcome.path.read_bytes() == songs[outcome.audio_id]
         assert outcome.size_bytes == len(songs[outcome.audio_id])
         assert (outcome.error, outcome.skipped) == (None, False)
+
+
+def test_each_asset_is_looked_up_once(
+    manager: AudioStorageManager, store: Watched, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    store.lists = 0
+    fetch(manager, songs, tmp_path)
+    assert store.lists == len(songs)
 
 
 def test_artwork_can_be_fetched_instead(

@@ -244,13 +244,36 @@ def test_files_that_were_stored_and_deleted_are_not_missed(files: Path) -> None:
     assert [line for line, _ in _errors(path, cleanup=True)] == [4, 4]
 
 
-def test_what_is_to_be_deleted_is_named_once(files: Path) -> None:
+def test_audio_that_is_to_be_deleted_is_named_once(files: Path) -> None:
     path = _write(files, "audio,thumbnail\na.mp3,a.jpg\nb.mp3,./a.jpg\na.mp3,\n")
     assert _errors(path) == []
     assert _errors(path, cleanup=True) == [
         (4, "the same audio file as in line 2, which would be deleted when that is stored"),
-        (3, "the same thumbnail as in line 2, which would be deleted when that is stored"),
     ]
+
+
+def test_a_thumbnail_that_several_lines_name_is_kept(files: Path) -> None:
+    (files / "b.jpg").write_bytes(b"x")
+    path = _write(files, "audio,thumbnail\na.mp3,a.jpg\nb.mp3,b.jpg\n\n\nc.mp3,./a.jpg\n")
+    manifest, problems = _check(path, cleanup=True)
+    assert problems == []
+    assert [item.keeps_thumbnail for item in manifest.items()] == [True, False, True]
+
+
+def test_what_supersedes_another_is_not_in_a_manifest(files: Path) -> None:
+    for content, name in (
+        (f"audio,Supersedes\na.mp3,{ONE}\n", "x.csv"),
+        (f'{{"audio": "a.mp3", "supersedes": "{ONE}"}}\n', "x.jsonl"),
+    ):
+        ((_, message),) = _errors(_write(files, content, name))
+        assert "cannot be in a manifest" in message
+        assert "--supersedes ID" in message
+
+
+def test_every_row_is_counted_as_it_is_looked_at(files: Path) -> None:
+    counts: list[int] = []
+    _check(_write(files, "audio\na.mp3\nno.mp3\nb.mp3\n"), on_row=counts.append)
+    assert counts == [1, 2, 3]
 
 
 def test_a_manifest_that_cannot_be_read_is_refused(files: Path) -> None:

@@ -201,3 +201,31 @@ def test_only_one_folder_is_read_at_a_time(tmp_path: Path) -> None:
 def test_whether_a_cover_is_a_files_own() -> None:
     assert is_of_same_stem(Path("Ume\u0301.mp3"), Path("UM\u00c9.jpg"))
     assert not is_of_same_stem(Path("a.mp3"), Path("cover.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (["one.mp3", "one.jpg"], {"one.mp3": False}),
+        (["one.mp3", "cover.jpg"], {"one.mp3": True}),
+        (["one.mp3", "two.mp3", "one.jpg"], {"one.mp3": False, "two.mp3": False}),
+        (["one.mp3", "one.flac", "one.jpg"], {"one.mp3": True, "one.flac": True}),
+        (["cover.mp3", "cover.jpg", "one.mp3"], {"cover.mp3": True, "one.mp3": True}),
+        (["one.mp3", "One.mp3", "one.jpg"], {"one.mp3": True, "One.mp3": True}),
+    ],
+)
+def test_a_cover_that_may_serve_several_files_is_kept(
+    tmp_path: Path, names: list[str], kept: dict[str, bool]
+) -> None:
+    _make(tmp_path, *names)
+    everything = [tmp_path, *tmp_path.iterdir()]
+    for paths in ([tmp_path], everything, [tmp_path / "one.mp3", tmp_path]):
+        found = {i.audio.name: i.keeps_thumbnail for i in find_items(paths, lambda _: None)}
+        assert found == kept
+
+
+def test_a_file_that_is_named_needs_its_cover_whatever_its_extension(tmp_path: Path) -> None:
+    _make(tmp_path, "one.mp3", "one.bin", "one.jpg")
+    for paths in ([tmp_path / "one.bin", tmp_path], [tmp_path / "one.bin", tmp_path / "one.mp3"]):
+        items = list(find_items(paths, lambda _: None))
+        assert [item.keeps_thumbnail for item in items] == [True, True]

@@ -24,11 +24,12 @@ from audiostore import (
 )
 from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
+from audiostore.bulk.pairing import find_items
 from audiostore.bulk.uploading import upload_many
 from audiostore.model import BlobInfo
 from audiostore.source import Source
 from audiostore.store import BlobSpec, TransferListener
-from tests.assets import JPG, mp3_bytes
+from tests.assets import JPG, OTHER_JPG, mp3_bytes
 from tests.audio_samples import IMPOSTORS, sample
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -303,6 +304,122 @@ def test_a_run_killed_behind_the_cleaning_up_is_success_too(
         second = upload(manager, songs, journal=journal, cleanup=True)
     assert ids_of(second) == ids_of(first)
     assert not any(outcome.error or outcome.done_before for outcome in second)
+
+
+def _kill_between_the_deletions(journal: Journal, cover: Path) -> None:
+    """Leave things as a run that is killed when it has deleted the cover, and not the audio."""
+    cover.unlink()
+    with journal._file.transaction(is_synced=False) as connection:
+        connection.execute("UPDATE items SET status = 1")
+
+
+@pytest.mark.parametrize("left", ["no cover", "the folder's cover", "another of its own"])
+@pytest.mark.parametrize("cleanup", [True, False])
+def test_audio_whose_cover_was_cleaned_up_before_a_kill_is_not_stored_twice(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path, left: str, *, cleanup: bool
+) -> None:
+    song, cover = songs[0], songs[0].with_suffix(".jpg")
+    cover.write_bytes(JPG.read_bytes())
+    if left != "no cover":
+        name = "cover.jpg" if left == "the folder's cover" else f"{song.stem}.jpeg"
+        song.with_name(name).write_bytes(OTHER_JPG.read_bytes())
+    with Journal(tmp_path / "journal") as journal:
+        (first,) = upload(manager, find_items([song], print), journal=journal)
+        assert first.item.thumbnail == cover
+        _kill_between_the_deletions(journal, cover)
+        (again,) = upload(
+            manager, find_items([song], print), journal=journal, check="quick", cleanup=cleanup
+        )
+        assert again.item.thumbnail != cover
+        assert (again.error, again.audio_id) == (None, first.audio_id)
+        if cleanup or left != "another of its own":
+            found = find_items([song], print, may_be_gone=True)
+            (third,) = upload(manager, found, journal=journal)
+            assert (third.done_before, third.audio_id) == (True, first.audio_id)
+    assert len(audio_of(manager)) == 1
+    (asset,) = manager.list()
+    assert asset.thumbnail is not None
+    assert asset.thumbnail.size_bytes == JPG.stat().st_size
+    assert song.exists() != cleanup
+
+
+def test_audio_that_was_not_stored_before_its_cover_went_is_stored_as_it_is_now(
+    manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
+) -> None:
+    song, cover = songs[0], songs[0].with_suffix(".jpg")
+    cover.write_bytes(JPG.read_bytes())
+    with Journal(tmp_path / "journal") as journal:
+        store.error = OSError("the line is down")
+        (first,) = upload(manager, [BulkItem(song, cover)], journal=journal)
+        assert first.error is not None
+        _kill_between_the_deletions(journal, cover)
+        other = song.with_name("cover.jpg")
+        other.write_bytes(OTHER_JPG.read_bytes())
+        item = BulkItem(song, other, keeps_thumbnail=True)
+        (again,) = upload(manager, [item], journal=journal, cleanup=True)
+    assert (again.error, again.audio_id) == (None, first.audio_id)
+    (asset,) = manager.list()
+    assert asset.thumbnail is not None
+    assert asset.thumbnail.size_bytes == OTHER_JPG.stat().st_size
+    assert not song.exists()
+    assert other.exists()
+
+
+def test_other_artwork_that_is_named_for_stored_audio_makes_another_asset(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    cover = tmp_path / "first.jpg"
+    cover.write_bytes(JPG.read_bytes())
+    (first,) = upload(manager, [BulkItem(songs[0], cover)], journal=tmp_path / "journal")
+    cover.unlink()
+    (gone,) = upload(manager, [BulkItem(songs[0])], journal=tmp_path / "journal")
+    assert (gone.done_before, gone.audio_id) == (True, first.audio_id)
+    (other,) = upload(manager, [BulkItem(songs[0], OTHER_JPG)], journal=tmp_path / "journal")
+    assert (other.done_before, other.error) == (False, None)
+    assert other.audio_id != first.audio_id
+
+
+def test_a_named_file_that_was_cleaned_up_with_its_cover_is_success_in_the_next_run(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    for song in songs[:2]:
+        song.with_suffix(".jpg").write_bytes(JPG.read_bytes())
+    songs[0].with_name("folder.jpg").write_bytes(OTHER_JPG.read_bytes())
+
+    def put() -> list[Outcome]:
+        found = find_items(songs[:3], print, may_be_gone=True)
+        return upload(manager, found, journal=tmp_path / "journal", cleanup=True)
+
+    first, second = put(), put()
+    assert ids_of(second) == ids_of(first)
+    assert all(outcome.done_before for outcome in second)
+    assert len(audio_of(manager)) == 3
+
+
+def test_a_cover_of_several_files_is_kept_whatever_is_cleaned_up(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    folder = songs[0].parent
+    (folder / "cover.jpg").write_bytes(JPG.read_bytes())
+    (folder / "000.jpg").write_bytes(OTHER_JPG.read_bytes())
+    outcomes = upload(manager, find_items([folder], print), cleanup=True)
+    assert all(outcome.error is None and outcome.result for outcome in outcomes)
+    assert [path.name for path in folder.iterdir()] == ["cover.jpg"]
+    sizes = [asset.thumbnail.size_bytes for asset in manager.list() if asset.thumbnail]
+    assert sorted(sizes).count(JPG.stat().st_size) == 19
+
+
+def test_a_cover_of_several_files_is_kept_when_storing_fails(
+    manager: AudioStorageManager, store: Watched, songs: list[Path]
+) -> None:
+    cover = songs[0].with_name("cover.jpg")
+    cover.write_bytes(JPG.read_bytes())
+    store.error = ValueError("the store says no")
+    item = BulkItem(songs[0], cover, keeps_thumbnail=True)
+    (outcome,) = upload(manager, [item], cleanup="always")
+    assert isinstance(outcome.error, ValueError)
+    assert not songs[0].exists()
+    assert cover.exists()
 
 
 def test_a_file_that_never_was_is_no_success(

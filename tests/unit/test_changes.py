@@ -188,3 +188,14 @@ def test_the_superseded_asset_is_deleted_if_that_was_asked_even_in_a_second_try(
         )
         assert result.audio_id == given
         assert [asset.audio_id for asset in manager.list()] == [given]
+
+
+def test_what_the_superseded_asset_had_superseded_names_the_newest(
+    manager: AudioStorageManager, audio_id: str
+) -> None:
+    second = manager.upload_audio_file(OGG, supersedes=audio_id).audio_id
+    third = manager.upload_audio_file(
+        PNG.with_name("small-rain.aac"), supersedes=second, trash_superseded=True
+    ).audio_id
+    assert sorted(asset.audio_id for asset in manager.list()) == sorted([audio_id, third])
+    assert manager.get(audio_id).metadata["custom"]["superseded_by"] == third  # type: ignore[index]

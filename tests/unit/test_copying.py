@@ -1,17 +1,24 @@
 """Whole assets from any store to any other."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from audiostore import AssetConflictError, AssetNotFoundError, AudioStorageManager, RetryConfig
+from audiostore import (
+    AssetConflictError,
+    AssetNotFoundError,
+    AudioStorageManager,
+    MemoryStore,
+    RetryConfig,
+)
 from audiostore.audit.checking import Checker
 from audiostore.bulk.copying import copy_many
 from audiostore.copying import copy_asset
-from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, opened
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)
 Pair = tuple[AudioStorageManager, AudioStorageManager]
@@ -129,3 +136,20 @@ def test_two_stores_are_needed() -> None:
     manager = AudioStorageManager("file:///nowhere/at/all")
     with pytest.raises(ValueError, match="same store"):
         copy_many(manager, manager)
+
+
+def test_copying_keeps_to_a_rate(tmp_path: Path) -> None:
+    sizes = 0
+    with (
+        AudioStorageManager(store=MemoryStore()) as source,
+        AudioStorageManager(store=MemoryStore()) as target,
+    ):
+        for number in range(6):
+            path = tmp_path / f"{number}.mp3"
+            path.write_bytes(mp3_bytes(20_000))
+            sizes += path.stat().st_size
+            source.upload_audio_file(path, check="none")
+        began_s = time.monotonic()
+        copied = list(copy_many(source, target, max_rate_bytes_s=sizes / 0.3, concurrency=2))
+        assert time.monotonic() - began_s > 0.15
+        assert [c.error for c in copied] == [None] * 6

@@ -15,6 +15,8 @@ from audiostore import (
     PreconditionFailedError,
     RetryConfig,
 )
+from audiostore.audit.checking import Checker
+from audiostore.audit.repairing import repair
 from audiostore.formats import AUDIO_FORMATS
 from audiostore.lifecycle.planning import apply_plan, effects_of, make_plan
 from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
@@ -22,7 +24,9 @@ from audiostore.lifecycle.rules import applies, deletes_on_custom_time, rules_of
 from audiostore.lifecycle.running import run_lifecycle
 from audiostore.model import BlobInfo
 from audiostore.store import Store
-from tests.assets import JPG, MP3, OGG, STORES, opened
+from audiostore.stores.gcs.store import GcsStore
+from tests.assets import JPG, MP3, OGG, SOFT_DELETE, STORES, opened
+from tests.gcs_server import StrictServer
 
 ONCE = RetryConfig(max_attempts=1)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -94,8 +98,9 @@ def test_the_rules_are_those_that_a_bucket_takes_and_say_what_they_do(store: Sto
         "move audio to NEARLINE, 30 days after it was stored",
         "move audio to COLDLINE, 90 days after it was stored",
         "move audio to ARCHIVE, 365 days after it was stored",
-        "delete assets 3650 days after they were stored",
+        "delete audio 3650 days after it was stored",
         "delete assets when the time has come that 'audiostore expire' set",
+        "delete their artwork a day later",
         "delete old generations 14 days after they were replaced or deleted",
         "abort unfinished multipart uploads after 7 days",
     ]
@@ -105,6 +110,7 @@ def test_the_rules_are_those_that_a_bucket_takes_and_say_what_they_do(store: Sto
 
 def test_every_audio_format_ages_and_artwork_does_not() -> None:
     suffixes = rules_of(POLICY)[0]["condition"]["matchesSuffix"]  # type: ignore[index]
+    assert isinstance(suffixes, list)
     for audio_format in AUDIO_FORMATS:
         for extension in audio_format.extensions:
             assert f"/audio{extension}" in suffixes
@@ -134,7 +140,9 @@ def blob(**fields: object) -> BlobInfo:
         (blob(created_at=NOW - 30 * DAY), ["NEARLINE"]),
         (blob(created_at=NOW - 30 * DAY + timedelta(seconds=1)), []),
         (blob(name="audio/x/thumbnail.jpg"), []),
-        (blob(name="audio/x/thumbnail.jpg", custom_time=NOW), ["Delete"]),
+        (blob(name="audio/x/thumbnail.jpg", custom_time=NOW), []),
+        (blob(name="audio/x/thumbnail.jpg", custom_time=NOW - DAY), ["Delete"]),
+        (blob(custom_time=NOW), ["NEARLINE", "COLDLINE", "Delete"]),
         (blob(created_at=NOW, custom_time=NOW + timedelta(seconds=1)), []),
         (blob(created_at=NOW - 3650 * DAY, storage_class="ARCHIVE"), ["Delete"]),
     ],
@@ -160,12 +168,13 @@ def test_a_plan_says_what_changes_and_applying_it_leaves_foreign_rules_alone(
         ("remove", "move audio to NEARLINE, 10 days after it was stored"),
         ("add", "move audio to NEARLINE, 30 days after it was stored"),
         ("add", "delete assets when the time has come that 'audiostore expire' set"),
+        ("add", "delete their artwork a day later"),
     ]
     assert plan.foreign_rules == 1
     assert not plan.changes_nothing
     after = apply_plan(plan, store)
     assert after.lifecycle_rules[0] == FOREIGN
-    assert len(after.lifecycle_rules) == 3
+    assert len(after.lifecycle_rules) == 4
     again = make_plan(Policy(nearline_after_days=30, expire_on_custom_time=True), store)
     assert again.changes_nothing
     assert apply_plan(again, store) == after
@@ -266,3 +275,27 @@ def test_a_store_without_rules_is_left_alone() -> None:
     manager = AudioStorageManager(store=MemoryStore())
     manager.upload_audio_file(MP3)
     assert list(run_lifecycle(manager, now=NOW + 9999 * DAY)) == []
+
+
+def test_a_bucket_that_deletes_by_age_never_leaves_half_an_asset() -> None:
+    """Even of an asset whose audio was moved, and is younger than its artwork was."""
+    with StrictServer("b", bucket_settings=SOFT_DELETE) as server:
+        store = GcsStore("b", emulator=server.url)
+        manager = AudioStorageManager(store=store, retry_config=ONCE)
+        apply_plan(make_plan(Policy(expire_after_days=365), store), store)
+        audio_id = manager.upload_audio_with_thumbnail(MP3, JPG).audio_id
+        server.advance(100 * 86400)
+        manager.set_class(audio_id, "NEARLINE")
+        assert not manager.get(audio_id).warnings
+        seen: list[list[str]] = []
+        for _ in range(400):
+            server.advance(86400)
+            server.run_lifecycle("b")
+            names = [blob.name.rpartition("/")[2] for blob in store.list("")]
+            if not seen or seen[-1] != names:
+                seen.append(names)
+        assert seen == [["audio.mp3", "thumbnail.jpg"], ["thumbnail.jpg"]]
+        (problem,) = Checker(manager, now=server.now, sleep=lambda _: None).run()
+        assert repair(manager, problem, now=server.now()) == "done"
+        assert list(store.list("")) == []
+        store.close()

@@ -15,6 +15,7 @@ from audiostore import (
     AssetNotFoundError,
     Attached,
     AudioStorageManager,
+    Begun,
     CleanedUp,
     CleanupFailed,
     ConfigurationError,
@@ -109,6 +110,23 @@ def test_download_brings_back_every_byte(
 
     assert path.read_bytes() == original.read_bytes()
     assert [p.name for p in tmp_path.iterdir() if p.name != "store"] == ["here"]
+
+
+def test_what_was_looked_up_is_downloaded_as_it_is_now(
+    manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    asset = manager.upload_audio_with_thumbnail(MP3, JPG)
+    assert manager.download(asset, tmp_path / "a").read_bytes() == MP3.read_bytes()
+    cover = manager.download(asset, tmp_path / "c", part="thumbnail")
+    assert cover.read_bytes() == JPG.read_bytes()
+
+    manager.upload_thumbnail_file(OTHER_JPG, asset.audio_id)  # the generation that it names is gone
+
+    cover = manager.download(asset, tmp_path / "c", part="thumbnail")
+    assert cover.read_bytes() == OTHER_JPG.read_bytes()
+    manager.delete(asset.audio_id)
+    with pytest.raises(AssetNotFoundError):
+        manager.download(asset, tmp_path / "a")
 
 
 def test_download_into_a_directory_names_the_file(
@@ -298,12 +316,13 @@ def test_delete_removes_artwork_that_waits(
 
 
 def test_asking_for_artwork_that_is_not_there(manager: AudioStorageManager, tmp_path: Path) -> None:
-    audio_id = manager.upload_audio_file(OGG).audio_id
+    asset = manager.upload_audio_file(OGG)
 
-    with pytest.raises(AssetNotFoundError, match="no thumbnail"):
-        manager.download(audio_id, tmp_path / "cover", part="thumbnail")
-    with pytest.raises(ValueError, match="part is 'both'"):
-        manager.download(audio_id, tmp_path / "cover", part="both")  # type: ignore[arg-type]
+    for which in (asset.audio_id, asset):
+        with pytest.raises(AssetNotFoundError, match="no thumbnail"):
+            manager.download(which, tmp_path / "cover", part="thumbnail")
+        with pytest.raises(ValueError, match="part is 'both'"):
+            manager.download(which, tmp_path / "cover", part="both")  # type: ignore[arg-type]
 
 
 def test_foreign_objects_are_no_assets(manager: AudioStorageManager, store: Store) -> None:
@@ -679,7 +698,7 @@ def test_events_tell_what_happened(store: Store, files: tuple[Path, Path], tmp_p
     manager.delete(result.audio_id)
 
     kinds = [type(event) for event in events if not isinstance(event, Progress)]
-    assert kinds == [CleanedUp, CleanedUp, Stored, Attached, Downloaded, Deleted]
+    assert kinds == [Begun, CleanedUp, CleanedUp, Stored, Attached, Downloaded, Deleted]
     sent = [e for e in events if isinstance(e, Progress) and e.name == result.audio.name]  # type: ignore[union-attr]
     assert sent[-1].done_bytes == sent[-1].total_bytes == MP3.stat().st_size
 

@@ -7,6 +7,7 @@ import pytest
 
 from audiostore.events import (
     Attached,
+    Begun,
     CleanedUp,
     CleanupFailed,
     Deleted,
@@ -51,6 +52,14 @@ def test_what_is_frequent_is_told_but_not_logged(
     Notifier(told.append)(event)
     assert told == [event]
     assert caplog.text == ""
+
+
+def test_what_is_begun_is_told_to_who_looks_closely(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "audiostore")
+    told: list[Event] = []
+    Notifier(told.append)(Begun("id1", Path("/x/y")))
+    assert told == [Begun("id1", Path("/x/y"))]
+    assert [(r.levelname, r.message) for r in caplog.records] == [("DEBUG", "storing /x/y as id1")]
 
 
 def test_only_a_kept_file_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,13 @@ def test_foreign_objects_in_the_trash_are_no_assets(
     foreign = store.copy(cover, "audio/readme.txt")
     store.delete(replace(foreign))
     assert list(manager.trash.list()) == []
+
+
+def test_an_asset_whose_time_has_passed_comes_back_with_a_warning(
+    manager: AudioStorageManager,
+) -> None:
+    audio_id = stored(manager)
+    manager.expire(audio_id, datetime(2001, 1, 1, tzinfo=UTC))
+    manager.delete(audio_id)
+    (warning,) = manager.restore(audio_id).warnings
+    assert "2001-01-01" in warning

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice
+from itertools import groupby
 
 from audiostore import record
 from audiostore.audit.deep import DeepCheck
@@ -22,6 +22,7 @@ from audiostore.naming import FileOrganizer
 _ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
 _SECOND_LOOK_S = 1.0
 _LOOKED_AT_TOGETHER = 256
+_TELL_EVERY_S = 10.0
 # These are what an upload, or a deletion, that is under way looks like.
 _PASSING = frozenset(
     {
@@ -31,6 +32,7 @@ _PASSING = frozenset(
         "unattached-thumbnail",
         "untold-replacement",
         "other-generation",
+        "unfinished-deletion",
         "unlinked-superseded",
     }
 )
@@ -55,6 +57,7 @@ class Checker:
         grace: timedelta = GRACE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
         on_progress: Callable[[Checked], None] | None = None,
     ) -> None:
         self._manager = manager
@@ -63,6 +66,7 @@ class Checker:
         self._grace = grace
         self._now = now
         self._sleep = sleep
+        self._clock = clock
         self._on_progress = on_progress
         self._assets = 0
         self._objects = 0
@@ -81,33 +85,50 @@ class Checker:
             )
             if not (stray.is_removable and problem.is_too_young(self._now(), self._grace)):
                 yield problem
-        suspects = self._suspects()
-        while batch := list(islice(suspects, _LOOKED_AT_TOGETHER)):
-            if any(is_doubtful for _, is_doubtful, _ in batch):
-                self._sleep(_SECOND_LOOK_S)
-            for audio_id, is_doubtful, problems in batch:
-                yield from self._confirmed(audio_id) if is_doubtful and audio_id else problems
+        doubtful: list[str] = []
+        told_at = self._clock()
+        for suspect in self._suspects():
+            if isinstance(suspect, str):
+                doubtful.append(suspect)
+            elif suspect is not None:
+                yield suspect
+            is_due = len(doubtful) == _LOOKED_AT_TOGETHER or (
+                self._clock() - told_at > _TELL_EVERY_S
+            )
+            if doubtful and is_due:
+                yield from self._look_again(doubtful)
+                doubtful.clear()
+                told_at = self._clock()
+        yield from self._look_again(doubtful)
 
-    def _suspects(self) -> Iterator[tuple[str | None, bool, list[Problem]]]:
-        """Yield what looks wrong: the asset's id, whether to look again, and the problems."""
+    def _look_again(self, audio_ids: list[str]) -> Iterator[Problem]:
+        if audio_ids:
+            self._sleep(_SECOND_LOOK_S)
+        for audio_id in audio_ids:
+            yield from self._confirmed(audio_id)
+
+    def _suspects(self) -> Iterator[str | Problem | None]:
+        """Yield ids of assets that look wrong, problems that need no second look, and None."""
         for audio_id, group in groupby(self._store.list(_ROOT), lambda b: folder_of(b.name)):
             if audio_id is None:
                 for blob in group:
                     self._objects += 1
-                    yield None, False, [foreign(blob)]
+                    yield foreign(blob)
+                    self._tell_progress()
                 continue
             folder = Folder(audio_id, tuple(group))
             self._assets += folder.asset is not None
             self._objects += len(folder.blobs)
-            found = self._problems(folder)
-            if found:
-                yield audio_id, True, found
+            if self._problems(folder):
+                yield audio_id
             elif self._deep is not None:
-                deep = list(self._deep.problems(folder))
-                if deep:
-                    yield audio_id, False, deep
-            if self._on_progress:
-                self._on_progress(Checked(self._assets, self._objects))
+                yield from self._deep.problems(folder)
+            self._tell_progress()
+            yield None
+
+    def _tell_progress(self) -> None:
+        if self._on_progress:
+            self._on_progress(Checked(self._assets, self._objects))
 
     def _confirmed(self, audio_id: str) -> Iterator[Problem]:
         prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
@@ -118,12 +139,11 @@ class Checker:
 
     def _problems(self, folder: Folder) -> list[Problem]:
         found = [*check_objects(folder), *check_asset(folder), *self._check_links(folder)]
-        now = self._now()
-        return [
-            self._with_trash(folder, problem)
-            for problem in found
-            if not (problem.kind in _PASSING and problem.is_too_young(now, self._grace))
-        ]
+        lasting = [self._with_trash(folder, p) for p in found if not self._may_pass(p)]
+        return [problem for problem in lasting if not self._may_pass(problem)]
+
+    def _may_pass(self, problem: Problem) -> bool:
+        return problem.kind in _PASSING and problem.is_too_young(self._now(), self._grace)
 
     def _check_links(self, folder: Folder) -> Iterator[Problem]:
         """Yield where an asset and the one that it supersedes do not name each other."""

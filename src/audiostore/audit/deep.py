@@ -58,7 +58,10 @@ class DeepCheck:
             return
         stored = {key: audio.metadata[key] for key in record.FACT_KEYS if key in audio.metadata}
         wrong = {k: v for k, v in facts.items() if k in record.FACT_KEYS and stored.get(k) != v}
-        if "duration_s" in wrong and _is_close(stored.get("duration_s"), wrong["duration_s"]):
+        if "duration_s" in wrong and (
+            _is_close(stored.get("duration_s"), wrong["duration_s"])
+            or _is_close(stored.get("duration_s"), _estimate(path))
+        ):
             del wrong["duration_s"]
         if stored and wrong:
             told = ", ".join(f"{k} {stored.get(k)} (it is {v})" for k, v in sorted(wrong.items()))
@@ -101,6 +104,12 @@ class DeepCheck:
         except BlobNotFoundError:
             return None
         return None
+
+
+def _estimate(path: Path) -> str:
+    """Return the duration that a quick check finds: some formats state none."""
+    with take_audio(path, Intake(artwork="none")) as item:
+        return item.facts["duration_s"]
 
 
 def _is_close(stored: str | None, found: str) -> bool:

@@ -236,7 +236,7 @@ def _check_left_over(folder: Folder, asset: Asset) -> Iterator[Problem]:
             yield _problem(
                 folder, blob, "left-over-thumbnail", "the audio of this asset does not name it",
                 "delete it: an upload was interrupted, or the artwork was replaced",
-                repair=Delete(blob),
+                repair=Delete(blob), young=asset.thumbnail,
             )  # fmt: skip
 
 

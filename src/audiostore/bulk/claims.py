@@ -68,6 +68,8 @@ class Claim:
     audio_state: FileState | None = None
     """The state of the file that the id is for; None: any."""
     thumbnail_state: FileState | None = None
+    lost_thumbnail: bool = False
+    """The file that was its thumbnail is gone: an attempt may have stored it, and cleaned it up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from audiostore.bulk.engine import Input, Limits, Taken, work_off
 from audiostore.bulk.workers import Task
 from audiostore.copying import copy_asset
+from audiostore.events import EventListener, Progress
 from audiostore.manager import AudioStorageManager
 from audiostore.model import StorageResult
+from audiostore.notify import Notifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,18 @@ def copy_many(
     """
     if source.url == target.url:
         raise ValueError(f"source and target are the same store, {source.url}: name two")
+    notify = Notifier()
+
+    @contextmanager
+    def listening(listener: EventListener) -> Iterator[None]:
+        with target.uploads.listening(listener), notify.listening(listener):
+            yield
+
     return work_off(
         _Assets(Input(source.list() if assets is None else assets)),
-        _Copier(source, target),
+        _Copier(source, target, notify),
         Limits(concurrency, max_rate_bytes_s),
-        target.uploads.listening,
+        listening,
         in_order=in_order,
         fail_fast=fail_fast,
     )
@@ -93,6 +103,7 @@ class _Copier:
 
     source: AudioStorageManager
     target: AudioStorageManager
+    notify: Notifier
 
     def __call__(self, wanted: tuple[int, StorageResult]) -> Copied:
         started = time.monotonic()
@@ -101,6 +112,8 @@ class _Copier:
         created = False
         try:
             created = copy_asset(self.source.store, self.target.store, asset)
+            if created:
+                self._tell(asset)
         except Exception as failure:  # noqa: BLE001  (it is this asset's outcome)
             error = failure
         return Copied(
@@ -111,3 +124,9 @@ class _Copier:
             size_bytes=size_of(asset),
             elapsed_s=time.monotonic() - started,
         )
+
+    def _tell(self, asset: StorageResult) -> None:
+        # When all of it has moved: the next ones wait until it has had its time.
+        for blob in (asset.thumbnail, asset.audio):
+            if blob is not None:
+                self.notify(Progress(blob.name, blob.size_bytes, blob.size_bytes))

@@ -129,7 +129,7 @@ class _Fetcher:
             self.sizes.add(size_bytes)
             target = self._target(asset)
             skipped = _is_there(target, blob)
-            path = target if skipped else self._fetch(audio_id, target)
+            path = target if skipped else self._fetch(asset, target)
         except Exception as failure:  # noqa: BLE001  (it is this asset's outcome)
             error = failure
         elapsed_s = time.monotonic() - started
@@ -153,11 +153,11 @@ class _Fetcher:
             )
         return target
 
-    def _fetch(self, audio_id: str, target: Path) -> Path:
+    def _fetch(self, asset: StorageResult, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise ValueError(f"{str(target)!r} is a directory: a file is to have that name")
-        return self.manager.download(audio_id, target, part=self.part)
+        return self.manager.download(asset, target, part=self.part)
 
 
 def _is_there(path: Path, blob: BlobInfo) -> bool:

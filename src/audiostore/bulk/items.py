@@ -19,6 +19,8 @@ class BulkItem:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     origin: str = ""
     """Where it was asked for, for messages: ``songs.csv, line 17``."""
+    keeps_thumbnail: bool = False
+    """The thumbnail serves others as well: cleaning up deletes the audio file alone."""
 
 
 @dataclass(frozen=True, slots=True)

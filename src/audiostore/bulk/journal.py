@@ -5,6 +5,8 @@ the next run stores the item under the same id, and finds there what an earlier 
 
 - An item is its paths, its metadata, its given id if any, and the store; a changed file (size,
   mtime, inode) is a new item with a new id.
+- A thumbnail that is gone changes nothing. Cleaning up deletes it before the audio file; after a
+  kill between the two, a look into the folder finds the audio with another cover, or with none.
 - A kill loses nothing that was committed, whatever `synchronous` says. A power failure would lose
   the last commits of a WAL database unless they are synced (FULL). Claims are: an id that was
   used and forgotten would mean that the item is stored twice. Settling is not (NORMAL): if it is
@@ -14,10 +16,8 @@ the next run stores the item under the same id, and finds there what an earlier 
 """
 
 import fcntl
-import hashlib
 import os
 import sqlite3
-import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -26,8 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from audiostore.bulk.claims import Claim, Entry, Seen, Settled
-from audiostore.bulk.items import BulkItem
+from audiostore.bulk.claims import Claim, Entry, Settled
 from audiostore.bulk.journalfile import (
     CLAIMED,
     FAILED,
@@ -37,11 +36,10 @@ from audiostore.bulk.journalfile import (
     JournalFile,
     is_locked,
 )
+from audiostore.bulk.recorded import NO_FILE, Recorded, pack_path, pack_state, place_of
 from audiostore.naming import FilenameGenerator
-from audiostore.source import FileState
 
 _ERROR_CHARACTERS = 2000
-_STATE = struct.Struct("<QqQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,7 @@ class Journal:
             " lock_name FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?",
             1 << 62,
         ):
-            is_running = row[3] is None and is_locked(self._file.lock_path(row[8]))
+            is_running = row[3] is None and is_locked(self._file.lockpack_path(row[8]))
             yield RunInfo(row[0], row[1], row[2], row[3], is_running, *row[4:8])
 
     def failures(self, run: int) -> Iterator[Failure]:
@@ -142,7 +140,7 @@ class Run:
         self._is_open = True
         self._stored_before = 0
         lock_name = os.urandom(8).hex()
-        self._lock_path = file.lock_path(lock_name)
+        self._lock_path = file.lockpack_path(lock_name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self._lock_path, flags, 0o644)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # before anybody can know of the run
@@ -226,32 +224,38 @@ class Run:
             )
             # What the killed have left behind: a lock file that nobody holds.
             for (name,) in connection.execute("SELECT lock_name FROM runs WHERE ended_at IS NULL"):
-                if not is_locked(self._file.lock_path(name)):
-                    self._file.lock_path(name).unlink(missing_ok=True)
+                if not is_locked(self._file.lockpack_path(name)):
+                    self._file.lockpack_path(name).unlink(missing_ok=True)
         if cursor.lastrowid is None:
             raise RuntimeError("SQLite has given a run no number")
         return cursor.lastrowid
 
     def _claim(self, connection: sqlite3.Connection, entry: Entry) -> Claim:
-        place = _place(self._store_url, entry.item)
-        found = connection.execute(
-            "SELECT id, audio_id, audio_state, thumbnail_state, status, run FROM items"
-            " WHERE place = ? ORDER BY id DESC",
-            (place,),
-        ).fetchall()
-        for key, audio_id, audio_state, thumbnail_state, status, run in found:
-            if not (_is_of(audio_state, entry.audio) and _is_of(thumbnail_state, entry.thumbnail)):
-                continue
-            if status == STORED:
-                return Claim("stored", audio_id, key=key)
-            if status == CLAIMED and self._is_alive(connection, run):
-                return Claim("busy", audio_id, key=key)
-            connection.execute(
-                "UPDATE items SET status = ?, run = ?, error = NULL WHERE id = ?",
-                (CLAIMED, self.number, key),
+        place = place_of(self._store_url, entry.item)
+        found = [
+            Recorded(*columns)
+            for columns in connection.execute(
+                "SELECT id, audio_id, audio_state, thumbnail_state, thumbnail_path, status, run"
+                " FROM items WHERE place = ? ORDER BY id DESC",
+                (place,),
             )
-            return _ours(key, audio_id, audio_state, thumbnail_state, is_taken_up=True)
-        return self._insert(connection, place, entry, [row[0] for row in found])
+        ]
+        thumbnail_path = pack_path(entry.item.thumbnail)
+        alike = [row for row in found if row.thumbnail_path == thumbnail_path]
+        row = next((row for row in alike if row.is_of(entry)), None) or next(
+            (row for row in found if row.is_of_what_lost_its_thumbnail(entry)), None
+        )
+        if row is None:
+            return self._insert(connection, place, entry, [row.key for row in alike])
+        if row.status == STORED:
+            return Claim("stored", row.audio_id, key=row.key)
+        if row.status == CLAIMED and self._is_alive(connection, row.run):
+            return Claim("busy", row.audio_id, key=row.key)
+        connection.execute(
+            "UPDATE items SET status = ?, run = ?, error = NULL WHERE id = ?",
+            (CLAIMED, self.number, row.key),
+        )
+        return row.taken_up(entry, is_alike=row in alike)
 
     def _insert(
         self, connection: sqlite3.Connection, place: bytes, entry: Entry, older: Sequence[int]
@@ -262,23 +266,33 @@ class Run:
         )
         given = entry.item.audio_id
         audio_id = given or FilenameGenerator.generate_audio_id()
-        audio_state, thumbnail_state = _pack(entry.audio.state), _pack(entry.thumbnail.state)
+        audio_state, thumbnail_state = (
+            pack_state(entry.audio.state),
+            pack_state(entry.thumbnail.state),
+        )
         cursor = connection.execute(
-            "INSERT INTO items (place, audio_state, thumbnail_state, audio_path, origin, audio_id,"
-            " status, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items (place, audio_state, thumbnail_state, audio_path, thumbnail_path,"
+            " origin, audio_id, status, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 place,
                 audio_state,
                 thumbnail_state,
-                os.fsencode(os.path.abspath(entry.item.audio)),  # noqa: PTH100
+                pack_path(entry.item.audio),
+                pack_path(entry.item.thumbnail),
                 entry.item.origin,
                 audio_id,
                 CLAIMED,
                 self.number,
             ),
         )
-        key = cursor.lastrowid or 0
-        return _ours(key, audio_id, audio_state, thumbnail_state, is_new=given is None)
+        return Claim(
+            "ours",
+            audio_id,
+            is_new=given is None,
+            key=cursor.lastrowid or 0,
+            audio_state=entry.audio.state or NO_FILE,
+            thumbnail_state=entry.thumbnail.state or NO_FILE,
+        )
 
     def _is_alive(self, connection: sqlite3.Connection, run: int) -> bool:
         if run == self.number:
@@ -288,7 +302,7 @@ class Run:
         (lock_name,) = connection.execute(
             "SELECT lock_name FROM runs WHERE id = ?", (run,)
         ).fetchone()
-        if is_locked(self._file.lock_path(lock_name)):
+        if is_locked(self._file.lockpack_path(lock_name)):
             return True
         self._dead.add(run)
         return False
@@ -297,43 +311,3 @@ class Run:
         with suppress(FileNotFoundError):
             self._lock_path.unlink()
         os.close(self._descriptor)
-
-
-def _place(store_url: str, item: BulkItem) -> bytes:
-    """Return a hash of what an item is, but for the state of its files."""
-    paths = [
-        None if path is None else os.path.abspath(path)  # noqa: PTH100  (a Path costs more)
-        for path in (item.audio, item.thumbnail)
-    ]
-    metadata = sorted((repr(key), repr(value)) for key, value in item.metadata.items())
-    text = repr((store_url, paths, item.audio_id, metadata))
-    return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
-
-
-def _is_of(recorded: bytes, seen: Seen) -> bool:
-    """Say whether a file may be the recorded one; one that is gone may have been cleaned up."""
-    return seen.is_gone or recorded == _pack(seen.state)
-
-
-def _pack(state: FileState | None) -> bytes:
-    return b"" if state is None else _STATE.pack(state.size_bytes, state.mtime_ns, state.inode)
-
-
-_NO_FILE = FileState(-1, 0, 0)
-
-
-def _ours(
-    key: int,
-    audio_id: str,
-    audio_state: bytes,
-    thumbnail_state: bytes,
-    *,
-    is_new: bool = False,
-    is_taken_up: bool = False,
-) -> Claim:
-    # Where nothing was seen nothing may be stored: what appears later is another item.
-    audio, thumbnail = (
-        FileState(*_STATE.unpack(packed)) if packed else _NO_FILE
-        for packed in (audio_state, thumbnail_state)
-    )
-    return Claim("ours", audio_id, is_new, is_taken_up, key, audio, thumbnail)

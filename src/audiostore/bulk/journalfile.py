@@ -13,7 +13,7 @@ from typing import Any
 from audiostore.errors import ConfigurationError
 
 _APPLICATION_ID = 0x61756A6C
-_VERSION = 1
+_VERSION = 2
 _BUSY_TIMEOUT_S = 60.0
 _RETRY_S = 0.01
 _PAGE_ROWS = 500
@@ -42,6 +42,7 @@ CREATE TABLE items (
     audio_state BLOB NOT NULL,
     thumbnail_state BLOB NOT NULL,
     audio_path BLOB NOT NULL,
+    thumbnail_path BLOB,
     origin TEXT NOT NULL,
     audio_id TEXT NOT NULL,
     status INTEGER NOT NULL,

@@ -7,18 +7,17 @@ manifest's folder.
 A manifest of a million lines is never held in memory: 24 bytes a line tell what is there twice.
 """
 
-import hashlib
 import os
 import stat
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.manifest_rows import AUDIO, ID, THUMBNAIL, Problem, Row, Tell, read_rows
 from audiostore.bulk.pairing import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
+from audiostore.bulk.repeats import Lines, Repeats
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
 from audiostore.naming import require_audio_id
 from audiostore.record import check_custom_metadata, file_metadata
@@ -42,6 +41,8 @@ class Manifest:
     warnings: int
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What every asset gets, unless its line says otherwise."""
+    sharing: Lines = field(default_factory=Lines, hash=False)
+    """Those that name a thumbnail which others name too, where files are to be cleaned up."""
 
     def items(self) -> Iterator[BulkItem]:
         """Yield what it lists, in its order.
@@ -59,7 +60,8 @@ class Manifest:
             for number, row in enumerate(rows):
                 if number % _ROWS_BETWEEN_LOOKS == 0:
                     self._look(stream.fileno())
-                yield _item(self.file.path, row, self.metadata)
+                item = _item(self.file.path, row, self.metadata)
+                yield replace(item, keeps_thumbnail=True) if row.line in self.sharing else item
             self._look(stream.fileno())
 
     def _look(self, descriptor: int) -> None:
@@ -80,6 +82,7 @@ def check_manifest(
     metadata: Mapping[str, str] | None = None,
     fix_extension: bool = False,
     cleanup: bool = False,
+    on_row: Callable[[int], None] = lambda _: None,
 ) -> Manifest:
     """Read a manifest from its first line to its last, and look at every file that it names.
 
@@ -89,7 +92,9 @@ def check_manifest(
         metadata: what every asset gets, unless its line says otherwise.
         fix_extension: file names may have any extension.
         cleanup: files are deleted once they are stored: those that are missing are no error, as
-            an earlier run may have stored them; those that several lines name are one.
+            an earlier run may have stored them; an audio file that several lines name is one.
+            A thumbnail that several name is kept.
+        on_row: told how many rows were looked at.
 
     Raises:
         InvalidMetadataError: `metadata` cannot be kept.
@@ -104,11 +109,12 @@ def check_manifest(
         counts[problem.is_warning] += 1
         tell(problem)
 
-    ids, audios, thumbnails = _Repeats(), _Repeats(), _Repeats()
+    ids, audios, thumbnails = Repeats(), Repeats(), Repeats()
     count = size_bytes = 0
     with path.open("rb") as stream:
         for row in read_rows(path, stream, told):
             count += 1
+            on_row(count)
             if ID in row.fields:
                 ids.add(row.fields[ID], row.line)
             if AUDIO not in row.fields:
@@ -128,14 +134,16 @@ def check_manifest(
     for line, first in audios:
         same = f"the same audio file as in line {first}{gone}"
         told(Problem(line, same, is_warning=not cleanup))
-    for line, first in thumbnails:
-        told(Problem(line, f"the same thumbnail as in line {first}{gone}"))
+    sharing = Lines()
+    for line, first in thumbnails.pairs():
+        sharing.add(line)
+        sharing.add(first)
     if LocalFile.snapshot(path) != file:
         raise SourceChangedError(
             f"the manifest {str(path)!r} changed while it was checked: try again when nothing "
             "writes to it any more"
         )
-    return Manifest(file, count, size_bytes, counts[False], counts[True], common)
+    return Manifest(file, count, size_bytes, counts[False], counts[True], common, sharing)
 
 
 def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
@@ -215,33 +223,3 @@ _SOME_ID = "00000000-0000-4000-8000-000000000000"
 _SOME_BYTES = BytesSource(b"")
 _SURELY_FITS = 1_000
 """Characters, of 4 bytes at most: with all that we add, half of what an object's metadata holds."""
-_BUCKETS = 256
-_KEY_BYTES = 16
-
-
-class _Repeats:
-    """Finds what is there twice among very many texts: 24 bytes for each, sorted into buckets."""
-
-    def __init__(self) -> None:
-        self._buckets = [bytearray() for _ in range(_BUCKETS)]
-
-    def add(self, text: str, line: int) -> None:
-        """Take what stands in a line; of at most 2**32 lines."""
-        key = hashlib.blake2b(
-            text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES
-        ).digest()
-        self._buckets[key[0]] += key + line.to_bytes(8, "big")
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Yield each line that repeats an earlier one, with the first such; in order."""
-        repeats = array("Q")
-        step = _KEY_BYTES + 8
-        for bucket in self._buckets:
-            seen: dict[bytes, int] = {}
-            for at in range(0, len(bucket), step):
-                line = int.from_bytes(bucket[at + _KEY_BYTES : at + step], "big")
-                first = seen.setdefault(bytes(bucket[at : at + _KEY_BYTES]), line)
-                if first != line:
-                    repeats.append(line << 32 | first)
-        for pair in sorted(repeats):
-            yield pair >> 32, pair & 0xFFFF_FFFF

@@ -13,6 +13,7 @@ from audiostore.errors import InvalidMetadataError
 from audiostore.record import check_custom_metadata
 
 AUDIO, THUMBNAIL, ID = "audio", "thumbnail", "id"
+_SUPERSEDES = "supersedes"
 _KNOWN = (AUDIO, THUMBNAIL, ID, "title", "artist", "album")
 
 _MAX_LINE_BYTES = 1 << 20
@@ -159,6 +160,11 @@ def _wrong_columns(columns: Sequence[str]) -> Sequence[str]:
 def _wrong_key(key: str) -> str | None:
     if key in _KNOWN:
         return None
+    if key.lower() == _SUPERSEDES:
+        return (
+            f"{key!r} cannot be in a manifest: what supersedes another asset is stored alone, by "
+            "'audiostore put FILE --supersedes ID'"
+        )
     try:
         check_custom_metadata({key: ""})
     except InvalidMetadataError as error:

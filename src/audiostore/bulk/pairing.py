@@ -2,11 +2,15 @@
 
 A cover is an image of the same stem as the audio file, else one named ``cover``, ``folder`` or
 ``front``, in the same folder. Without either, artwork inside the audio file is used.
+
+A cover that serves, or may serve, several files is kept when those are cleaned up: one of the
+folder, and one of the stem of two files.
 """
 
 import os
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -96,18 +100,21 @@ def _sorted_out(
 
 def _named_items(files: Sequence[Path], tell: Tell) -> Iterator[BulkItem]:
     images = {path for path in files if _extension(path.name) in IMAGE_EXTENSIONS}
+    taken: dict[Path, set[str]] = {}
+    for path in files:
+        taken.setdefault(path.parent, set()).add(path.name)
     used: set[Path] = set()
-    folder, covers = None, _Covers([])
+    folder, covers = None, _Covers([], frozenset())
     for path in files:
         if path in images:
             continue
         if path.parent != folder:
-            folder, covers = path.parent, _Covers(_names_in(path.parent))
-        cover = covers.of(path.name)
-        thumbnail = path.with_name(cover) if cover else None
-        if thumbnail in images:
-            used.add(thumbnail)
-        yield BulkItem(path, thumbnail)
+            folder = path.parent
+            covers = _Covers(_names_in(folder), taken[folder])
+        item = covers.item(path)
+        if item.thumbnail in images:
+            used.add(item.thumbnail)
+        yield item
     for path in files:
         if path in images and path not in used:
             tell(LeftOut(path, _IMAGES))
@@ -135,20 +142,19 @@ def _items_in(
     folder: Path, names: Sequence[str], taken: AbstractSet[str], tell: Tell
 ) -> Iterator[BulkItem]:
     """Yield the items of one folder but for those that were taken before, by their names."""
-    covers = _Covers(names)
-    used: set[str] = set()
+    covers = _Covers(names, taken)
+    used: set[Path | None] = set()
     others = []
     for name in names:
         if _extension(name) not in AUDIO_EXTENSIONS:
             others.append(name)
             continue
-        cover = covers.of(name)
-        if cover:
-            used.add(cover)
+        item = covers.item(folder / name)
+        used.add(item.thumbnail)
         if name not in taken:
-            yield BulkItem(folder / name, folder / cover if cover else None)
+            yield item
     for name in others:
-        if name not in used and name not in taken:
+        if folder / name not in used and name not in taken:
             tell(LeftOut(folder / name, _kind(name)))
 
 
@@ -194,7 +200,13 @@ def _names_in(folder: Path) -> list[str]:
 class _Covers:
     """The images of a folder."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], taken: AbstractSet[str]) -> None:
+        """Look at a folder.
+
+        Args:
+            names: of its files, sorted.
+            taken: those that are named, which are stored whatever their extensions.
+        """
         ranked = [
             (IMAGE_EXTENSIONS.index(extension), name)
             for name in names
@@ -206,9 +218,19 @@ class _Covers:
         self._of_folder = next(
             (self._by_stem[c][0] for c in FOLDER_COVERS if c in self._by_stem), None
         )
+        audio = {name for name in names if _extension(name) in AUDIO_EXTENSIONS}
+        audio.update(name for name in taken if _extension(name) not in IMAGE_EXTENSIONS)
+        self._uses = Counter(map(self._of, audio))
 
-    def of(self, name: str) -> str | None:
-        """Return the name of an audio file's cover."""
+    def item(self, audio: Path) -> BulkItem:
+        """Return an audio file with its cover."""
+        cover = self._of(audio.name)
+        if cover is None:
+            return BulkItem(audio)
+        is_shared = cover == self._of_folder or self._uses[cover] > 1
+        return BulkItem(audio, audio.with_name(cover), keeps_thumbnail=is_shared)
+
+    def _of(self, name: str) -> str | None:
         stem = PurePath(name).stem
         candidates = self._by_stem.get(_key(stem), ())
         # Song.jpg belongs to Song.mp3 rather than to song.mp3, where both are.

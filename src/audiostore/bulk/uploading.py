@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostore.bulk.claims import Claim, Entry, Ledger, Settled, Unrecorded
+from audiostore.bulk.claims import Claim, Entry, Ledger, Seen, Settled, Unrecorded
 from audiostore.bulk.engine import Input, Limits, Taken, work_off
 from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
@@ -229,15 +229,19 @@ class _Uploader:
 
     def _upload(self, item: BulkItem, claim: Claim) -> StorageResult:
         pattern = self.pattern
+        thumbnail = item.thumbnail
+        if claim.lost_thumbnail and self._find(claim) is not None:
+            thumbnail = None  # it has its artwork; the audio is compared
         upload = Upload(
             item.audio,
-            item.thumbnail,
+            thumbnail,
             item.metadata,
             cleanup=pattern.cleanup,
             intake=pattern.intake,
             cache=pattern.cache,
             audio_state=claim.audio_state,
             thumbnail_state=claim.thumbnail_state,
+            keeps_thumbnail=item.keeps_thumbnail,
         )
         try:
             return self.manager.uploads.run(upload, _ClaimedId(claim))
@@ -247,16 +251,19 @@ class _Uploader:
                 raise
             return stored
 
-    def _cleaned_up(self, item: BulkItem, claim: Claim) -> StorageResult | None:
-        """Return the asset if an earlier run was killed when it had deleted the local files."""
-        if not claim.is_taken_up:
-            return None
+    def _find(self, claim: Claim) -> StorageResult | None:
         try:
-            found = self.manager.get(claim.audio_id)
+            return self.manager.get(claim.audio_id)
         except AssetNotFoundError:
             return None
+
+    def _cleaned_up(self, item: BulkItem, claim: Claim) -> StorageResult | None:
+        """Return the asset if an earlier run was killed when it had deleted the local files."""
+        if not (claim.is_taken_up and Seen.at(item.audio).is_gone):
+            return None
+        found = self._find(claim)
         name = os.fsencode(Path(item.audio).name).decode("utf-8", "replace")
-        return found if found.metadata["original_filename"] == name else None
+        return found if found and found.metadata["original_filename"] == name else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from audiostore.cli.output import escape, human_size, is_terminal, say
-from audiostore.events import Event, Progress, Retried
+from audiostore.events import Begun, Event, Progress, Retried
 from audiostore.naming import FilenameGenerator
 
 _DRAW_S = 0.2
@@ -32,6 +32,7 @@ class _Flight:
     """An asset on its way."""
 
     since_s: float
+    name: str
     done_bytes: dict[str, int] = field(default_factory=dict)
     total_bytes: dict[str, int] = field(default_factory=dict)
 
@@ -39,20 +40,13 @@ class _Flight:
 class BulkWatch:
     """Listens to the events of a manager, and is told of each asset that is done."""
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        name_of: Callable[[str], str] = str,
-    ) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Show nothing yet.
 
         Args:
             clock: in seconds.
-            name_of: what to call an asset that is under way, by its id.
         """
         self._clock = clock
-        self._name_of = name_of
         self._lock = threading.Lock()  # events come from many threads
         # A terminal that stands still (Ctrl-S) holds up who writes, and nobody who only tells.
         self._output = threading.Lock()
@@ -86,10 +80,13 @@ class BulkWatch:
     def __call__(self, event: Event) -> None:
         """Take an event."""
         match event:
+            case Begun(audio_id, path):
+                with self._lock:
+                    self._flights[audio_id] = _Flight(self._clock(), path.name)
             case Progress(name, done_bytes, total_bytes):
                 audio_id = FilenameGenerator.parse_audio_id_from_blob_name(name) or name
                 with self._lock:
-                    flight = self._flights.setdefault(audio_id, _Flight(self._clock()))
+                    flight = self._flights.setdefault(audio_id, _Flight(self._clock(), audio_id))
                     flight.done_bytes[name] = done_bytes
                     flight.total_bytes[name] = total_bytes
             case Retried():
@@ -217,10 +214,10 @@ class BulkWatch:
         """Yield a line on what has been under way for longest."""
         if not self._flights:
             return
-        audio_id, flight = min(self._flights.items(), key=lambda each: each[1].since_s)
+        flight = min(self._flights.values(), key=lambda each: each.since_s)
         done, total = sum(flight.done_bytes.values()), sum(flight.total_bytes.values())
         yield (
-            f"{len(self._flights)} under way, the longest {escape(self._name_of(audio_id))}: "
+            f"{len(self._flights)} under way, the longest {escape(flight.name)}: "
             f"{human_size(done)} of {human_size(total)} in "
             f"{human_time(self._clock() - flight.since_s)}"
         )

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from audiostore.bulk.items import BulkItem, Fetched, Outcome
 from audiostore.bulk.manifest import Problem
@@ -13,6 +13,7 @@ from audiostore.cli.failures import print_traceback, sentence
 from audiostore.cli.output import escape, human_size, say
 
 _KINDS_TOLD = 6
+_ALIKE_TOLD = 3
 _COVERS = {
     "given": "with {}",
     "same stem": "with {}",
@@ -24,7 +25,7 @@ _COVERS = {
 UPLOADED = {
     "stored": "{} stored",
     "stored before": "{} stored by an earlier run, as the journal says",
-    "skipped": "{} in the store already",
+    "skipped": "{} skipped, being in the store already",
     "failed": "{} failed",
 }
 FETCHED = {"fetched": "{} fetched", "skipped": "{} there already", "failed": "{} failed"}
@@ -119,6 +120,36 @@ def tell_problem(manifest: str, problem: Problem) -> None:
     say(kind, f"{manifest}, line {problem.line}: {problem.message}")
 
 
+class Warnings:
+    """Tells of each kind of warning a few times, and how many more there were at the end."""
+
+    def __init__(self) -> None:
+        """Tell nothing yet."""
+        self._by_text: Counter[str] = Counter()
+
+    def tell(self, item: BulkItem, warnings: Sequence[str]) -> None:
+        """Tell of what is to be said of one item, unless enough was said of that."""
+        for warning in warnings:
+            text = _without_name(warning, item)
+            self._by_text[text] += 1
+            if self._by_text[text] <= _ALIKE_TOLD:
+                say("warning", f"{place(item)}: {text}")
+
+    def tell_rest(self) -> None:
+        """Count what was not told."""
+        for text, count in self._by_text.items():
+            if count > _ALIKE_TOLD:
+                files = "file" if count == _ALIKE_TOLD + 1 else "files"
+                say("warning", f"{count - _ALIKE_TOLD:,} more {files}: {text}")
+
+
+def _without_name(warning: str, item: BulkItem) -> str:
+    for path in (item.audio, item.thumbnail):
+        if path is not None:
+            warning = warning.removeprefix(f"{path.name!r}: ")
+    return warning
+
+
 class Count:
     """Keeps count of what became of items."""
 
@@ -143,6 +174,10 @@ class Count:
     def failed(self) -> int:
         """How many of them failed, and folders that could not be read."""
         return self._by_status["failed"] + self._unread
+
+    def of(self, status: str) -> int:
+        """Return how many items have that status."""
+        return self._by_status[status]
 
     def add(self, status: str, size_bytes: int = 0) -> None:
         """Count an item."""

@@ -7,7 +7,9 @@ import shtab
 
 from audiostore.cli.parser import build_parser
 
-_FILES = frozenset({"files", "thumbnail", "output", "manifest", "journal", "to"})
+_FILES = frozenset(
+    {"files", "thumbnail", "output", "manifest", "journal", "to", "file", "policy", "prices"}
+)
 
 
 def completion_script(shell: str) -> str:

@@ -15,7 +15,10 @@ _INTERVAL_S = 0.1
 class Counting:
     """Is told how many assets were looked at; its line is gone when the `with` block ends."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, what: str = "assets"
+    ) -> None:
+        self._what = what
         self._clock = clock
         self._shows = is_terminal(sys.stderr)
         self._began_at = clock()
@@ -39,7 +42,7 @@ class Counting:
         if not self._shows or now - self._drawn_at < _INTERVAL_S:
             return
         rate = count / (now - self._began_at)
-        line = f"{count:,} assets looked at, {rate:,.0f}/s"
+        line = f"{count:,} {self._what} looked at, {rate:,.0f}/s"
         sys.stderr.write("\r" + line.ljust(len(self._drawn)))
         sys.stderr.flush()
         self._drawn, self._drawn_at = line, now

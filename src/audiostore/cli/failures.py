@@ -35,7 +35,11 @@ def sentence(error: Exception) -> str:
             f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore: run the "
             "command again with --debug and report what it prints"
         )
-    notes: list[str] = list(getattr(error, "__notes__", []))
+    notes = [
+        note
+        for note in getattr(error, "__notes__", [])
+        if not (note.startswith("while: ") and note.endswith("(attempt 1)"))  # it says so already
+    ]
     notes.sort(key=lambda note: not note.startswith("while"))  # on what, before what to do
     if isinstance(error, ConnectionError | TimeoutError) and all(
         note.startswith("while") for note in notes

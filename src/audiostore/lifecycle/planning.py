@@ -1,14 +1,23 @@
 """The difference between a policy and what a store does, and making it so."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal
 
+from audiostore.errors import PreconditionFailedError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
-from audiostore.lifecycle.rules import Rule, action_of, applies, is_ours, rules_of, words_of
-from audiostore.model import StorageResult
+from audiostore.lifecycle.rules import (
+    Rule,
+    action_of,
+    applies,
+    is_about_audio,
+    is_ours,
+    rules_of,
+    words_of,
+)
+from audiostore.model import BlobInfo, StorageResult
 from audiostore.store import BucketAdmin, StoreSettings
 
 _DAY_S = 24 * 3600
@@ -118,29 +127,28 @@ def effects_of(
 ) -> tuple[Effect, ...]:
     """Return what each rule that is new would do at once; reads all of `assets`."""
     moment = now or datetime.now(UTC)
-    counts = {number: [0, 0, 0.0] for number, _ in enumerate(plan.new_rules)}
+    rules = [rule for rule in plan.new_rules if is_about_audio(rule)]
+    totals = [Effect(words_of(rule), 0, 0, 0.0) for rule in rules]
     for asset in assets:
-        for number, rule in enumerate(plan.new_rules):
-            if asset.audio is None or not applies(rule, asset.audio, moment):
-                continue
-            action, storage_class = action_of(rule)
-            blobs = [asset.audio]
-            if action == "Delete" and asset.thumbnail:
-                blobs.append(asset.thumbnail)
-            size = sum(blob.size_bytes for blob in blobs)
-            saved = sum(
-                (price(blob.storage_class) - (price(storage_class) if storage_class else 0.0))
-                * blob.size_bytes
-                / 2**30
-                for blob in blobs
-            )
-            count = counts[number]
-            count[0] += 1
-            count[1] += size
-            count[2] += saved
-    return tuple(
-        Effect(words_of(rule), int(counts[number][0]), int(counts[number][1]), counts[number][2])
-        for number, rule in enumerate(plan.new_rules)
+        for number, rule in enumerate(rules):
+            if asset.audio is not None and applies(rule, asset.audio, moment):
+                totals[number] = _with(totals[number], rule, asset.audio, asset.thumbnail, price)
+    return tuple(totals)
+
+
+def _with(
+    total: Effect, rule: Rule, audio: BlobInfo, thumbnail: BlobInfo | None, price: PricePerGib
+) -> Effect:
+    """Return the effect with that on one more asset."""
+    action, storage_class = action_of(rule)
+    blobs = [audio, thumbnail] if action == "Delete" and thumbnail else [audio]
+    price_then = price(storage_class) if storage_class else 0.0
+    saved = sum((price(b.storage_class) - price_then) * b.size_bytes / 2**30 for b in blobs)
+    return replace(
+        total,
+        assets=total.assets + 1,
+        size_bytes=total.size_bytes + sum(blob.size_bytes for blob in blobs),
+        saved_a_month=total.saved_a_month + saved,
     )
 
 
@@ -155,4 +163,11 @@ def apply_plan(plan: Plan, admin: BucketAdmin) -> StoreSettings:
     foreign = tuple(rule for rule in plan.settings.lifecycle_rules if not is_ours(rule))
     ours = tuple(step.rule for step in plan.steps if step.kind != "remove" and step.rule)
     keep = None if plan.keep_s == plan.settings.retention_s else plan.keep_s
-    return admin.change_settings(plan.settings, lifecycle_rules=(*foreign, *ours), retention_s=keep)
+    wanted = (*foreign, *ours)
+    try:
+        return admin.change_settings(plan.settings, lifecycle_rules=wanted, retention_s=keep)
+    except PreconditionFailedError:
+        present = admin.settings()
+        if (present.lifecycle_rules, present.retention_s) == (wanted, plan.keep_s):
+            return present  # it was done, and its answer lost
+        raise

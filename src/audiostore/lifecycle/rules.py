@@ -4,10 +4,10 @@ Format: cloud.google.com/storage/docs/json_api/v1/buckets#lifecycle. Rules have 
 are those whose only prefix is the root of our layout. All others are somebody else's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from audiostore.formats import AUDIO_FORMATS
+from audiostore.formats import AUDIO_FORMATS, IMAGE_FORMATS, Format
 from audiostore.lifecycle.policy import Policy
 from audiostore.model import BlobInfo
 from audiostore.naming import FileOrganizer
@@ -16,12 +16,15 @@ Rule = Mapping[str, object]
 COLDEST_FIRST = ("ARCHIVE", "COLDLINE", "NEARLINE", "STANDARD")
 
 _PREFIXES = [f"{FileOrganizer.AUDIO_ROOT}/"]
-# Artwork stays where it is: it is small, and shown long after anybody listened.
-_AUDIO_SUFFIXES = sorted(
-    f"/{FileOrganizer.AUDIO_FILENAME}{extension}"
-    for audio_format in AUDIO_FORMATS
-    for extension in audio_format.extensions
-)
+
+
+def _suffixes(stem: str, formats: Iterable[Format]) -> list[str]:
+    return sorted(f"/{stem}{extension}" for each in formats for extension in each.extensions)
+
+
+# Artwork stays in its class: it is small, and shown long after anybody listened.
+_AUDIO_SUFFIXES = _suffixes(FileOrganizer.AUDIO_FILENAME, AUDIO_FORMATS)
+_ARTWORK_SUFFIXES = _suffixes(FileOrganizer.THUMBNAIL_FILENAME, IMAGE_FORMATS)
 
 
 def rules_of(policy: Policy) -> tuple[Rule, ...]:
@@ -42,12 +45,25 @@ def rules_of(policy: Policy) -> tuple[Rule, ...]:
             }
         )
     if policy.expire_after_days is not None:
-        rules.append(_deletion({"age": policy.expire_after_days, "isLive": True}))
+        # By its own age alone, artwork could go before audio that was moved by hand, and is younger
+        # therefore. What is left of it when its audio is gone, `check --repair` removes.
+        rules.append(_deletion("age", policy.expire_after_days, _AUDIO_SUFFIXES))
     if policy.expire_on_custom_time:
-        rules.append(_deletion({"daysSinceCustomTime": 0, "isLive": True}))
+        # A bucket looks at each object for itself, in any order: nobody is to see half an asset.
+        rules.append(_deletion("daysSinceCustomTime", 0, _AUDIO_SUFFIXES))
+        rules.append(_deletion("daysSinceCustomTime", 1, _ARTWORK_SUFFIXES))
     if policy.delete_old_generations_after_days is not None:
         days = policy.delete_old_generations_after_days
-        rules.append(_deletion({"daysSinceNoncurrentTime": days, "isLive": False}))
+        rules.append(
+            {
+                "action": {"type": "Delete"},
+                "condition": {
+                    "daysSinceNoncurrentTime": days,
+                    "isLive": False,
+                    "matchesPrefix": _PREFIXES,
+                },
+            }
+        )
     if policy.abort_uploads_after_days is not None:
         rules.append(
             {
@@ -61,10 +77,15 @@ def rules_of(policy: Policy) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _deletion(condition: Mapping[str, object]) -> Rule:
+def _deletion(clock: str, days: int, suffixes: list[str]) -> Rule:
     return {
         "action": {"type": "Delete"},
-        "condition": {**condition, "matchesPrefix": _PREFIXES},
+        "condition": {
+            clock: days,
+            "isLive": True,
+            "matchesPrefix": _PREFIXES,
+            "matchesSuffix": suffixes,
+        },
     }
 
 
@@ -80,7 +101,7 @@ def deletes_on_custom_time(rules: Sequence[Rule]) -> bool:
         and "daysSinceCustomTime" in (condition := _part(rule, "condition"))
         and condition.get("isLive") is not False
         and condition.get("matchesPrefix") in (None, [], _PREFIXES)
-        and not condition.get("matchesSuffix")
+        and condition.get("matchesSuffix") in (None, [], _AUDIO_SUFFIXES)
         for rule in rules
     )
 
@@ -99,15 +120,26 @@ def words_of(rule: Rule) -> str:
             return f"move audio to {storage_class}, {condition.get('age')} days after it was stored"
         case "AbortIncompleteMultipartUpload", _:
             return f"abort unfinished multipart uploads after {condition.get('age')} days"
-        case "Delete", _ if "daysSinceCustomTime" in condition:
-            return "delete assets when the time has come that 'audiostore expire' set"
-        case "Delete", _ if "daysSinceNoncurrentTime" in condition:
-            days = condition["daysSinceNoncurrentTime"]
-            return f"delete old generations {days} days after they were replaced or deleted"
         case "Delete", _:
-            return f"delete assets {condition.get('age')} days after they were stored"
+            return _words_of_deletion(condition)
         case _:
             return f"{rule}"
+
+
+def _words_of_deletion(condition: Mapping[str, object]) -> str:
+    if condition.get("matchesSuffix") == _ARTWORK_SUFFIXES:
+        return "delete their artwork a day later"
+    if "daysSinceCustomTime" in condition:
+        return "delete assets when the time has come that 'audiostore expire' set"
+    if "daysSinceNoncurrentTime" in condition:
+        days = condition["daysSinceNoncurrentTime"]
+        return f"delete old generations {days} days after they were replaced or deleted"
+    return f"delete audio {condition.get('age')} days after it was stored"
+
+
+def is_about_audio(rule: Rule) -> bool:
+    """Say whether one of our rules is about live audio objects."""
+    return _part(rule, "condition").get("matchesSuffix") == _AUDIO_SUFFIXES
 
 
 def applies(rule: Rule, blob: BlobInfo, now: datetime) -> bool:

@@ -1,10 +1,12 @@
 """Carrying the rules out on a store that does not do so by itself: a directory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Literal, cast
 
+from audiostore import record
 from audiostore.errors import (
     AssetNotFoundError,
     BlobNotFoundError,
@@ -14,6 +16,7 @@ from audiostore.errors import (
 from audiostore.lifecycle.rules import COLDEST_FIRST, Rule, action_of, applies, is_ours, words_of
 from audiostore.manager import AudioStorageManager
 from audiostore.model import BlobInfo
+from audiostore.naming import FilenameGenerator, FileOrganizer
 from audiostore.store import StorageClass
 
 
@@ -31,12 +34,22 @@ class Action:
 
 
 def run_lifecycle(
-    manager: AudioStorageManager, *, dry_run: bool = False, now: datetime | None = None
+    manager: AudioStorageManager,
+    *,
+    dry_run: bool = False,
+    now: datetime | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[Action]:
     """Do what our rules in the store's settings ask for, asset by asset; yield what was done.
 
     As in a bucket, a deletion comes before a change of class, and of two classes the colder counts.
     An asset goes whole, by the age of its audio. Killed, it is finished by running it again.
+
+    Args:
+        manager: the store.
+        dry_run: yield what would be done, and do nothing.
+        now: the moment that ages count to; None for the clock's.
+        on_progress: told how many assets were looked at.
 
     Raises:
         UnsupportedByStoreError: the store carries its rules out itself (a bucket does, about once
@@ -46,13 +59,46 @@ def run_lifecycle(
     rules = [rule for rule in manager.admin.settings().lifecycle_rules if is_ours(rule)]
     if not rules:
         return
-    for asset in manager.list():
-        if asset.audio is None:
+    root = f"{FileOrganizer.AUDIO_ROOT}/"
+    folders = groupby(manager.store.list(root), lambda b: b.name.split("/")[1])
+    for count, (audio_id, blobs) in enumerate(folders, 1):
+        if on_progress:
+            on_progress(count)
+        if not FilenameGenerator.validate_uuid(audio_id):
             continue
-        action = _due(asset.audio_id, asset.audio, rules, moment)
-        if action is None:
+        audio = _subject(manager, audio_id, list(blobs))
+        if audio is None or _due(audio_id, audio, rules, moment) is None:
             continue
-        yield action if dry_run else _done(manager, action, asset.audio)
+        # It may have been told to expire later since the listing was read.
+        audio = _subject(manager, audio_id, None)
+        action = _due(audio_id, audio, rules, moment) if audio else None
+        if action is not None and audio is not None:
+            yield action if dry_run else _done(manager, action, audio)
+
+
+def _subject(
+    manager: AudioStorageManager, audio_id: str, blobs: list[BlobInfo] | None
+) -> BlobInfo | None:
+    """Return the audio by which an asset is judged; that in the trash if its artwork was left.
+
+    Args:
+        manager: the store.
+        audio_id: the asset's id.
+        blobs: the objects in its folder; None to look.
+    """
+    prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
+    folder = list(manager.store.list(prefix)) if blobs is None else blobs
+    asset = record.assemble(audio_id, folder)
+    if asset is not None:
+        return asset.audio
+    # A run that was killed, or a deletion by hand: the artwork alone is there.
+    named = [
+        deleted.blob
+        for deleted in (manager.store.list_deleted(prefix) if folder else ())
+        if record.is_committed_audio(deleted.blob)
+        and any(record.names_thumbnail(deleted.blob, blob) for blob in folder)
+    ]
+    return max(named, key=lambda blob: blob.generation, default=None)
 
 
 def _due(audio_id: str, audio: BlobInfo, rules: list[Rule], moment: datetime) -> Action | None:

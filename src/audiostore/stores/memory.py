@@ -149,13 +149,14 @@ class MemoryStore:
         storage_class: StorageClass | None = None,
     ) -> BlobInfo:
         """Copy an object (see `ObjectStore.copy`)."""
-        blob = self._get_generation(source)
-        return self._commit(
-            spec_of(blob.info, target),
-            blob.data,
-            if_generation_match,
-            storage_class or blob.info.storage_class,
-        )
+        with self._lock:
+            blob = self._get_generation(source)
+            return self._commit(
+                spec_of(blob.info, target),
+                blob.data,
+                if_generation_match,
+                storage_class or blob.info.storage_class,
+            )
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""

@@ -77,7 +77,7 @@ def get(options: Namespace) -> int:
         asset = manager.get(options.audio_id)
 
         def fetch(path: Path) -> object:
-            return manager.download(asset.audio_id, path, part=part)
+            return manager.download(asset, path, part=part)
 
         saved = _save(fetch, asset, part, output)
     warn(asset)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
-from audiostore.bulk.manifest import Manifest, check_manifest
-from audiostore.bulk.pairing import LeftOut, Tell, find_items, is_of_same_stem
+from audiostore.bulk.manifest import Manifest, Problem, check_manifest
+from audiostore.bulk.pairing import LeftOut, Tell, find_items
 from audiostore.bulk.planning import plan_items
 from audiostore.bulk.uploading import upload_many
 from audiostore.cli import INTERRUPTED
@@ -19,6 +19,7 @@ from audiostore.cli.bulk_report import (
     PLANNED,
     UPLOADED,
     Count,
+    Warnings,
     outcome_fields,
     outcome_status,
     place,
@@ -31,6 +32,7 @@ from audiostore.cli.choice import choose_store
 from audiostore.cli.commands import assets
 from audiostore.cli.commands.jobs import believe, jobs_command, open_journal
 from audiostore.cli.commands.opening import opened
+from audiostore.cli.counting import Counting
 from audiostore.cli.failures import BAD_INPUT, PARTLY_FAILED
 from audiostore.cli.listing import json_line
 from audiostore.cli.options.adding import UsageError
@@ -102,8 +104,6 @@ def _work(options: Namespace, location: Location) -> _Work | None:
         found = find_items(paths, tell, store_folder=store_folder, may_be_gone=options.cleanup)
         return (replace(item, metadata=metadata) for item in found)
 
-    if options.cleanup:
-        _refuse_shared_covers(items(lambda _: None))
     return _Work(items, str(paths[0]) if len(paths) == 1 else f"these {len(paths)} paths")
 
 
@@ -112,14 +112,20 @@ def _listed(options: Namespace, metadata: Mapping[str, str]) -> _Work | None:
         raise UsageError("--manifest says what to store: name no FILE beside it")
     _refuse_what_is_for_one(options, "a manifest, which may have a column for it")
     path = Path(options.manifest)
-    note(f"checking {options.manifest}")
-    manifest = check_manifest(
-        path,
-        lambda problem: tell_problem(options.manifest, problem),
-        metadata=metadata,
-        fix_extension=options.fix_extension,
-        cleanup=options.cleanup,
-    )
+    with Counting(what="lines") as counting:
+
+        def tell(problem: Problem) -> None:
+            counting.clear()
+            tell_problem(options.manifest, problem)
+
+        manifest = check_manifest(
+            path,
+            tell,
+            metadata=metadata,
+            fix_extension=options.fix_extension,
+            cleanup=options.cleanup,
+            on_row=counting,
+        )
     if manifest.errors:
         errors = "1 error" if manifest.errors == 1 else f"{manifest.errors:,} errors"
         say("error", f"{options.manifest} has {errors}: nothing was stored")
@@ -133,20 +139,6 @@ def _refuse_what_is_for_one(options: Namespace, what: str) -> None:
     for name, option in _FOR_ONE.items():
         if getattr(options, name) is not None:
             raise UsageError(f"{option} is for one FILE, not for {what}")
-
-
-def _refuse_shared_covers(items: Iterator[BulkItem]) -> None:
-    """Refuse to delete, with the first file that is stored, what is the cover of others too."""
-    covers: set[Path] = set()
-    for item in items:
-        if item.thumbnail is None or is_of_same_stem(item.audio, item.thumbnail):
-            continue
-        if item.thumbnail in covers:
-            raise UsageError(
-                f"--cleanup would delete {str(item.thumbnail)!r}, the cover of several files, with "
-                "the first of them: name covers after their files, or leave --cleanup out"
-            )
-        covers.add(item.thumbnail)
 
 
 def _size_of(item: BulkItem) -> int:
@@ -166,22 +158,22 @@ def _plan(options: Namespace, work: _Work) -> int:
         options.fix_extension,
         options.faststart,
     )
-    count = Count(PLANNED)
+    count, warnings = Count(PLANNED), Warnings()
     items = work.items(count.leave_out)
     for plan in plan_items(items, intake, covers_are_given=work.covers_are_given):
         count.add("failed" if plan.error else "storable", plan.size_bytes)
         print(json_line(plan.to_dict()) if options.json else plan_line(plan), flush=True)
-        for warning in plan.warnings:
-            say("warning", f"{place(plan.item)}: {warning}")
+        warnings.tell(plan.item, plan.warnings)
     if not count.total:
         return _nothing(options, work, count)
+    warnings.tell_rest()
     say("dry run", count.summary())
     count.tell_left_out()
     return PARTLY_FAILED if count.failed else 0
 
 
 def _upload(options: Namespace, work: _Work, location: Location) -> int:
-    count = Count(UPLOADED)
+    count, warnings = Count(UPLOADED), Warnings()
     watch = BulkWatch()
     run: int | None = None
     samples: list[str] = []
@@ -228,12 +220,13 @@ def _upload(options: Namespace, work: _Work, location: Location) -> int:
                         moved=outcome.result is not None,
                     )
                     with watch.aside():
-                        _tell_stored(options, outcome)
+                        _tell_stored(options, outcome, warnings)
             if journal is not None:
                 run = next((each.run for each in journal.runs()), None)
                 with watch.aside():
                     is_believed = believe(journal, manager, samples)
     except KeyboardInterrupt:
+        warnings.tell_rest()
         say("stopped", count.summary(watch.elapsed_s))
         again = (
             "run the same command with --skip-stored to go on: no journal was kept"
@@ -244,7 +237,10 @@ def _upload(options: Namespace, work: _Work, location: Location) -> int:
         return INTERRUPTED
     if not count.total:
         return _nothing(options, work, count)
+    warnings.tell_rest()
     say("done", count.summary(watch.elapsed_s))
+    if options.cleanup and count.of("skipped"):
+        say("note", "the local files of what was skipped were kept")
     count.tell_left_out()
     if not count.failed:
         return 0 if is_believed else PARTLY_FAILED
@@ -267,13 +263,12 @@ def _nothing(options: Namespace, work: _Work, count: Count) -> int:
     raise UsageError(f"there is no audio file in {work.name}")
 
 
-def _tell_stored(options: Namespace, outcome: Outcome) -> None:
-    where = place(outcome.item)
+def _tell_stored(options: Namespace, outcome: Outcome, warnings: Warnings) -> None:
     if options.json:
         print(json_line(outcome_fields(outcome)), flush=True)
     elif outcome.error is None and not (outcome.done_before and is_terminal(sys.stdout)):
         print(f"{outcome.audio_id}  {escape(str(outcome.item.audio))}", flush=True)
     if outcome.error is not None:
-        tell_failure(options, where, outcome.error)
-    for warning in outcome.result.warnings if outcome.result else ():
-        say("warning", f"{where}: {warning}")
+        tell_failure(options, place(outcome.item), outcome.error)
+    if outcome.result is not None:
+        warnings.tell(outcome.item, outcome.result.warnings)

@@ -3,7 +3,8 @@
 from argparse import Namespace
 from collections.abc import Iterator
 
-from audiostore.bulk.copying import copy_many
+from audiostore.bulk.copying import Copied, copy_many, size_of
+from audiostore.cli.bulk_progress import BulkWatch, abandoning
 from audiostore.cli.commands.consent import tell_plan
 from audiostore.cli.commands.each import given_ids
 from audiostore.cli.counting import Counting
@@ -26,14 +27,17 @@ def copy(options: Namespace) -> int:
         case DirectoryLocation(path) if not path.is_dir():
             raise UsageError(f"--from {options.source}: there is no directory {str(path)!r}")
     audio_ids = given_ids(options)
+    watch = BulkWatch()
     with (
-        AudioStorageManager(places[0].url) as source,
-        AudioStorageManager(places[1].url) as target,
+        AudioStorageManager(places[0].url, on_event=watch) as source,
+        AudioStorageManager(places[1].url, on_event=watch) as target,
     ):
         missing: list[str] = []
         assets = _named(source, audio_ids, missing) if audio_ids else source.list()
-        act = _tell if options.dry_run else _copy
-        code = act(options, source, target, assets)
+        if options.dry_run:
+            code = _tell(options, target, assets)
+        else:
+            code = _copy(options, source, target, assets, watch)
     return code or (NOT_FOUND if missing else 0)
 
 
@@ -57,13 +61,7 @@ def _named(
             missing.append(audio_id)
 
 
-def _tell(
-    options: Namespace,
-    source: AudioStorageManager,
-    target: AudioStorageManager,
-    assets: Iterator[StorageResult],
-) -> int:
-    del source
+def _tell(options: Namespace, target: AudioStorageManager, assets: Iterator[StorageResult]) -> int:
     there = 0
     with Counting() as counting:
         for count, asset in enumerate(assets, 1):
@@ -85,29 +83,31 @@ def _copy(
     source: AudioStorageManager,
     target: AudioStorageManager,
     assets: Iterator[StorageResult],
+    watch: BulkWatch,
 ) -> int:
     copied = skipped = failed = size = 0
-    with Counting() as counting:
-        for outcome in copy_many(source, target, assets, concurrency=options.concurrency):
+    outcomes = copy_many(source, target, assets, concurrency=options.concurrency)
+    with watch, abandoning(outcomes):
+        if given := given_ids(options):
+            watch.expect([(len(given), 0)])
+        else:
+            watch.expect((1, size_of(asset)) for asset in source.list())
+        for outcome in outcomes:
             if outcome.error is not None:
                 failed += 1
-                counting.clear()
-                say("error", f"{outcome.audio_id}: {sentence(outcome.error)}")
             elif outcome.skipped:
                 skipped += 1
             else:
                 copied += 1
                 size += outcome.size_bytes
-            if options.json:
-                counting.clear()
-                error = sentence(outcome.error) if outcome.error else None
-                fields = {"audio_id": outcome.audio_id, "skipped": outcome.skipped}
-                print(json_line({**fields, "error": error}), flush=True)
-            elif outcome.error is None and not outcome.skipped:
-                counting.clear()
-                print(outcome.audio_id, flush=True)
-            counting(copied + skipped + failed)
-        counting.clear()
+            watch.finished(
+                outcome.audio_id,
+                outcome.size_bytes,
+                failed=outcome.error is not None,
+                moved=not outcome.skipped,
+            )
+            with watch.aside():
+                _tell_copied(options, outcome)
     note(
         f"copied {copied:,} assets ({human_size(size)}) to {escape(target.url)}; {skipped:,} were "
         f"there, {failed:,} failed"
@@ -115,3 +115,14 @@ def _copy(
     if failed:
         return PARTLY_FAILED if copied or skipped else 1
     return 0
+
+
+def _tell_copied(options: Namespace, outcome: Copied) -> None:
+    if outcome.error is not None:
+        say("error", f"{outcome.audio_id}: {sentence(outcome.error)}")
+    if options.json:
+        error = sentence(outcome.error) if outcome.error else None
+        fields = {"audio_id": outcome.audio_id, "skipped": outcome.skipped}
+        print(json_line({**fields, "error": error}), flush=True)
+    elif outcome.error is None and not outcome.skipped:
+        print(outcome.audio_id, flush=True)

@@ -61,7 +61,7 @@ def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
         )
     days = f"{settings.soft_delete_s / _DAY_S:g} days"
     if permanent and settings.soft_delete_s and is_bucket(manager):
-        return f"for good (nonetheless the bucket's soft delete keeps it, and bills it, for {days})"
+        return f"for good (yet the bucket's soft delete keeps and bills what is deleted for {days})"
     if permanent:
         return "for good"
     if not settings.soft_delete_s:
@@ -70,7 +70,7 @@ def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
             "way back, and nothing was deleted. Switch soft delete on ('audiostore doctor' says "
             "how), or say --permanent"
         )
-    return f"('audiostore restore' brings it back for {days})"
+    return f"('audiostore restore' undoes that for {days})"
 
 
 def _present(manager: AudioStorageManager, audio_id: str) -> str:

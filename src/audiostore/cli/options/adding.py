@@ -45,7 +45,7 @@ class Parser(ArgumentParser):
         if message.startswith(_UNRECOGNIZED):  # argparse takes what stands together, and no more
             words = message.removeprefix(_UNRECOGNIZED).split()
             if not any(word.startswith("-") for word in words):
-                message += " (write options behind all else)"
+                message += " (options that stand between arguments are better written last)"
         raise UsageError(f"{message}; see '{self.prog} --help'")
 
 

@@ -6,8 +6,10 @@ from collections import deque
 from audiostore.errors import StoreConnectionError
 from audiostore.stores.gcs.transport import Transfer
 
-_HIGH_WATER_BYTES = 4 << 20
+_HIGH_WATER_BYTES = 2 << 20
 _LOW_WATER_BYTES = 1 << 20
+_WORTH_WAKING_BYTES = 512 << 10
+_LINGER_S = 0.01
 
 
 class Pipe:
@@ -15,12 +17,17 @@ class Pipe:
 
     It is the sink of a transfer. At the high-water mark it asks the transfer to wait; a reader
     that has drained it below the low-water mark has it go on.
+
+    libcurl hands bytes over by 16 KiB. Waking the reader for each of them costs more than all that
+    is done with them, so it is woken for many; what comes slowly does not wait for long.
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
+        self._condition = threading.Condition(threading.Lock())
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
+        self._wanted_bytes = 0
+        """A reader waits for so many; 0: none does."""
         self._paused = False
         self._ended = False
 
@@ -32,7 +39,9 @@ class Pipe:
                 return False
             self._pieces.append(data)
             self._held_bytes += len(data)
-            self._condition.notify()
+            if 0 < self._wanted_bytes <= self._held_bytes:
+                self._wanted_bytes = 0
+                self._condition.notify()
         return True
 
     def end(self, _: object = None) -> None:
@@ -44,22 +53,37 @@ class Pipe:
     def wait(self) -> None:
         """Wait until there are bytes, or no more come."""
         with self._condition:
-            self._condition.wait_for(lambda: self._pieces or self._ended)
+            self._wait_for(1)
 
     def take(self, size: int) -> tuple[bytes, bool]:
         """Return up to `size` bytes, b"" at the end, and whether the transfer is to go on."""
         with self._condition:
-            self._condition.wait_for(lambda: self._pieces or self._ended)
-            if not self._pieces:
-                return b"", False
+            self._wait_for(1)
+            self._wait_for(min(size, _WORTH_WAKING_BYTES), _LINGER_S)
+            pieces = self._next_pieces(size)
+            go_on = self._paused and self._held_bytes <= _LOW_WATER_BYTES
+            self._paused = self._paused and not go_on
+        return b"".join(pieces), go_on
+
+    def _wait_for(self, wanted_bytes: int, timeout_s: float | None = None) -> None:
+        if self._held_bytes < wanted_bytes and not self._ended:
+            self._wanted_bytes = wanted_bytes
+            self._condition.wait_for(
+                lambda: self._held_bytes >= wanted_bytes or self._ended, timeout_s
+            )
+            self._wanted_bytes = 0
+
+    def _next_pieces(self, size: int) -> list[bytes]:
+        pieces: list[bytes] = []
+        while self._pieces and size:
             piece = self._pieces.popleft()
             if len(piece) > size:
                 self._pieces.appendleft(piece[size:])
                 piece = piece[:size]
+            pieces.append(piece)
+            size -= len(piece)
             self._held_bytes -= len(piece)
-            go_on = self._paused and self._held_bytes <= _LOW_WATER_BYTES
-            self._paused = self._paused and not go_on
-        return piece, go_on
+        return pieces
 
 
 class Download:

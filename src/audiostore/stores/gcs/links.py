@@ -29,8 +29,8 @@ def signed_url(
     check_expiry(expires_s)
     query = {"generation": str(blob.generation)}
     if download_as is not None:
-        disposition = content_disposition(download_as).removeprefix("inline")
-        query["response-content-disposition"] = f"attachment{disposition}"
+        disposition = content_disposition(download_as, kind="attachment")
+        query["response-content-disposition"] = disposition
     if client.user_project is not None:
         query["userProject"] = client.user_project
     signer = client.authentication.signer()

@@ -101,10 +101,21 @@ class Names:
         content: Content,
         if_generation_match: int,
         storage_class: str,
+        *,
+        copy_of: BlobInfo | None = None,
     ) -> BlobInfo:
-        """Make a file, which was written to its end, the object of a name."""
+        """Make a file, which was written to its end, the object of a name.
+
+        Raises:
+            PreconditionFailedError: the name is taken; or what it is a copy of says something else
+                of itself by now.
+        """
         data.sync()
         with self.locked(), self._workspace.temporary() as metadata:
+            if copy_of is not None and stat_object(self._root, copy_of.name) != copy_of:
+                raise PreconditionFailedError(
+                    f"{object_path(self._root, copy_of.name).as_uri()} was changed meanwhile"
+                )
             present = self.require_free(spec.name, if_generation_match)
             # Taken under the lock, generations grow in the order of publication.
             generation = self._next_generation(spec.name, present)

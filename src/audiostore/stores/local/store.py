@@ -173,6 +173,7 @@ class LocalStore:
                 content,
                 if_generation_match,
                 storage_class or present.storage_class,
+                copy_of=present,
             )
 
     def delete(self, blob: BlobInfo) -> None:

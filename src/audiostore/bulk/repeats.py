@@ -1,0 +1,58 @@
+"""Which lines of a very long list say the same: found in little memory."""
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+
+_BUCKETS = 256
+_KEY_BYTES = 16
+
+
+class Repeats:
+    """Finds what is there twice among very many texts: 24 bytes for each, sorted into buckets."""
+
+    def __init__(self) -> None:
+        """Hold none."""
+        self._buckets = [bytearray() for _ in range(_BUCKETS)]
+
+    def add(self, text: str, line: int) -> None:
+        """Take what stands in a line; of at most 2**32 lines."""
+        key = hashlib.blake2b(
+            text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES
+        ).digest()
+        self._buckets[key[0]] += key + line.to_bytes(8, "big")
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield each line that repeats an earlier one, with the first such; in order."""
+        repeats = array("Q", (line << 32 | first for line, first in self.pairs()))
+        for pair in sorted(repeats):
+            yield pair >> 32, pair & 0xFFFF_FFFF
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield the same in any order."""
+        step = _KEY_BYTES + 8
+        for bucket in self._buckets:
+            seen: dict[bytes, int] = {}
+            for at in range(0, len(bucket), step):
+                line = int.from_bytes(bucket[at + _KEY_BYTES : at + step], "big")
+                first = seen.setdefault(bytes(bucket[at : at + _KEY_BYTES]), line)
+                if first != line:
+                    yield line, first
+
+
+class Lines:
+    """Numbers of lines: a bit for each."""
+
+    def __init__(self) -> None:
+        """Hold none."""
+        self._bits = bytearray()
+
+    def __contains__(self, line: int) -> bool:
+        return line >> 3 < len(self._bits) and bool(self._bits[line >> 3] >> (line & 7) & 1)
+
+    def add(self, line: int) -> None:
+        """Take one."""
+        missing = (line >> 3) + 1 - len(self._bits)
+        if missing > 0:
+            self._bits.extend(bytes(missing))
+        self._bits[line >> 3] |= 1 << (line & 7)

@@ -1,0 +1,54 @@
+"""The examples of docs/managing.md, run as they are written, on a directory and on a bucket."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audiostore.cli.options.index import COMMANDS
+from tests.assets import JPG, MP3, OGG, PNG, SOFT_DELETE
+from tests.gcs_server import StrictServer
+
+PAGE = Path(__file__).parents[2] / "docs" / "managing.md"
+BLOCK = re.compile(r"<!-- tested: shell( on a directory)? -->\n```sh\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("kind", ["directory", "bucket"])
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    for original, name in (
+        (MP3, "song.mp3"),
+        (JPG, "cover.jpg"),
+        (PNG, "other.png"),
+        (OGG, "better.ogg"),
+    ):
+        shutil.copy(original, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    found = BLOCK.findall(PAGE.read_text("utf-8"))
+    blocks = [code for only, code in found if kind == "directory" or not only]
+    assert len(blocks) == (6 if kind == "directory" else 5)
+    with StrictServer("my-bucket", bucket_settings=SOFT_DELETE) as server:
+        url = (tmp_path / "store").as_uri() if kind == "directory" else "gs://my-bucket"
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        monkeypatch.setenv("GCS_BUCKET_NAME", url)
+        done = subprocess.run(
+            ["sh", "-euxc", "\n".join(blocks)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "it is held" in done.stdout
+    assert "move audio to NEARLINE, 30 days after it was stored" in done.stdout
+    assert done.stdout.endswith("2 assets (3 objects) looked at: all is as it should be\n")
+    assert (tmp_path / "assets.csv").read_text().count("song.mp3") == 1
+
+
+def test_commands_on_the_page_exist() -> None:
+    named = set(re.findall(r"audiostore ([a-z][a-z-]+)", PAGE.read_text("utf-8")))
+    assert named <= COMMANDS.keys()

@@ -1,0 +1,16 @@
+"""The headers that objects are served with."""
+
+import pytest
+
+from audiostore.headers import content_disposition
+
+
+def test_a_name_is_played_in_place_unless_it_is_to_be_saved() -> None:
+    assert content_disposition("a.mp3") == 'inline; filename="a.mp3"'
+    assert content_disposition("a.mp3", kind="attachment") == 'attachment; filename="a.mp3"'
+
+
+@pytest.mark.parametrize("name", ["inline.mp3", "attachment; x.mp3", 'Für "Elise".mp3'])
+def test_both_kinds_name_the_file_alike(name: str) -> None:
+    inline = content_disposition(name).removeprefix("inline; ")
+    assert content_disposition(name, kind="attachment").removeprefix("attachment; ") == inline
