@@ -190,8 +190,10 @@ class Uploads:
             if not upload.trash_superseded:
                 told = (f"asset {old_id}, which it supersedes, was deleted meanwhile",)
         if upload.trash_superseded:
-            with suppress(AssetNotFoundError):  # an attempt that was killed had come so far
+            # An attempt that was killed may have come so far, or half of it.
+            with suppress(AssetNotFoundError):
                 self._pass_on(old_id, new_id)
+            with suppress(AssetNotFoundError):
                 self._assets.delete(old_id)
         return told
 

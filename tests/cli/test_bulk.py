@@ -1,5 +1,6 @@
 """Many files at once, by the real command."""
 
+import itertools
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from audiostore.cli.bulk_progress import BulkWatch, abandoning, human_time
+from audiostore.cli.counting import Counting
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.options.bulk import bytes_a_second
 from audiostore.cli.parser import build_parser
@@ -194,9 +196,14 @@ def test_fail_fast_begins_nothing_more(call: Call, bucket: str) -> None:
     Path("many/00.mp3").write_bytes(b"not audio at all")
     for number in range(1, 60):
         shutil.copyfile(OGG, f"many/{number:02}.ogg")
-    code, out, _ = call("put", "many", "--fail-fast", "--concurrency", "1")
-    assert code == 4
-    assert len(out.splitlines()) < 5
+    for paths in (
+        ["many"],
+        [f"many/{number:02}.{'ogg' if number else 'mp3'}" for number in range(9)],
+    ):
+        code, out, _ = call("put", *paths, "--fail-fast", "--concurrency", "1")
+        assert code == 4
+        assert len(out.splitlines()) < 5
+        assert next(iter(_lines(call("jobs", "--json")[1])))["state"] == "stopped"
 
 
 def test_every_item_is_a_line_of_json(call: Call, bucket: str, music: Path) -> None:
@@ -286,6 +293,24 @@ def test_a_manifest_with_errors_stores_nothing(
             "audiostore: error: music/list.jsonl has 2 errors: nothing was stored",
         ]
     assert not (tmp_path / "store").exists()
+
+
+def test_checking_a_long_manifest_says_how_far_it_is(
+    call: Call, bucket: str, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = itertools.count(step=1.5)
+    monkeypatch.setattr("audiostore.cli.counting.is_terminal", lambda stream: True)
+    monkeypatch.setattr(
+        "audiostore.cli.commands.bulk.Counting",
+        lambda what: Counting(lambda: next(times), what=what),
+    )
+    Path("list.csv").write_text("audio\nmusic/a/one.mp3\nmusic/a/two.ogg\ngone.mp3\n")
+    code, _, err = call("put", "--manifest", "list.csv")
+    assert code == 2
+    _, second, third, blank, problem = err.partition("\n")[0].split("\r")
+    assert (second, third) == ("2 lines looked at, 1/s", "3 lines looked at, 1/s")
+    assert blank.strip() == ""
+    assert problem.startswith("audiostore: error: list.csv, line 4: no file at 'gone.mp3'")
 
 
 @pytest.mark.parametrize(
@@ -524,8 +549,10 @@ def test_ctrl_c_says_how_to_go_on_and_the_next_run_does(
         stderr,
     )
     stalled.cancel()
+    assert " stopped " in run("jobs").stdout
     again = run("put", music)
     assert again.returncode == 0
+    assert [line["state"] for line in _lines(run("jobs", "--json").stdout)] == ["ended", "stopped"]
     assert len([o for o in server.objects("bucket") if "/audio." in o.name]) == 3
 
 

@@ -27,7 +27,12 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
-    for original, name in ((MP3, "song.mp3"), (JPG, "cover.jpg"), (PNG, "other.png")):
+    for original, name in (
+        (MP3, "song.mp3"),
+        (MP3, "take-two.mp3"),
+        (JPG, "cover.jpg"),
+        (PNG, "other.png"),
+    ):
         shutil.copy(original, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -44,20 +49,22 @@ def test_the_python_examples_run(server: StrictServer, tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    first, listed = done.stdout.splitlines()
+    first, listed, found, stored = done.stdout.splitlines()
     audio_id, uri = first.split()
     assert uri == f"gs://my-bucket/audio/{audio_id}/audio.mp3"
     assert listed == f"{audio_id} {MP3.stat().st_size} song.mp3"
     assert not (tmp_path / "song.mp3").exists()
     assert (tmp_path / "copy.mp3").read_bytes() == MP3.read_bytes()
-    assert server.objects("my-bucket") == []
+    assert stored.endswith(" None")
+    expected = {found, stored.split()[0]}
+    assert {o.name.split("/")[1] for o in server.objects("my-bucket")} == expected
 
 
 @pytest.mark.parametrize("bucket", [None, "my-bucket"])
 def test_the_shell_examples_run(
     server: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: str | None
 ) -> None:
-    (program,) = blocks("shell")
+    program = "\n".join(blocks("shell"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if bucket:
@@ -72,4 +79,4 @@ def test_the_shell_examples_run(
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "copy.mp3").read_bytes() == MP3.read_bytes()
     assert ("data" in done.stderr) == (bucket is None)
-    assert server.objects("my-bucket") == []
+    assert len(server.objects("my-bucket")) == (0 if bucket is None else 4)

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 OPERATIONS = [
     "open",
     "read",
+    "pread",
     "write",
     "pwrite",
     "fsync",

@@ -266,13 +266,14 @@ def _say(message: dict[str, Any]) -> None:
         data = data[os.write(1, data) :]
 
 
-def items(folder: Path, count: int) -> Iterator[Any]:
-    """Give the same items in every run, whatever was deleted meanwhile."""
-    from audiostore.bulk.items import BulkItem  # noqa: PLC0415
+def items(folder: Path, count: int, *, may_be_gone: bool) -> Iterator[Any]:
+    """Find the songs with their covers; those that were deleted meanwhile are named as well."""
+    from audiostore.bulk.pairing import find_items  # noqa: PLC0415
 
-    for number in range(count):
-        song = folder / f"{number % 20:02}" / f"{number:04}.mp3"
-        yield BulkItem(song, song.with_suffix(".jpg") if number % 4 == 0 else None)
+    songs = [folder / f"{number % 20:02}" / f"{number:04}.mp3" for number in range(count)]
+    return find_items(
+        sorted(songs) if may_be_gone else [folder], lambda _: None, may_be_gone=may_be_gone
+    )
 
 
 def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
@@ -287,7 +288,7 @@ def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
     with AudioStorageManager(store=gcs(call["url"]), retry_config=QUICK) as manager:
         for outcome in upload_many(
             manager,
-            items(Path(call["folder"]), call["count"]),
+            items(Path(call["folder"]), call["count"], may_be_gone=call["cleanup"]),
             journal=call["journal"],
             cleanup=call["cleanup"],
             check="none",

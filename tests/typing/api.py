@@ -18,22 +18,27 @@ from audiostore import (
     Begun,
     BlobInfo,
     BlobNotFoundError,
+    BulkItem,
     CleanedUp,
     CleanupFailed,
     ConfigurationError,
+    Copied,
     CredentialsError,
     Deleted,
     Downloaded,
     Event,
+    Fetched,
     FilenameGenerator,
     FileOrganizer,
     IntegrityError,
     InvalidAudioIdError,
     InvalidMetadataError,
     InvalidSourceError,
+    Journal,
     LocalStore,
     MemoryStore,
     ObjectStore,
+    Outcome,
     PreconditionFailedError,
     Progress,
     Retried,
@@ -45,8 +50,11 @@ from audiostore import (
     Stored,
     StoreTimeoutError,
     UnsupportedFormatError,
+    copy_many,
+    download_many,
     retry_operation,
     store_audio_file,
+    upload_many,
     with_retry,
 )
 from audiostore.retry import Budget, Retry
@@ -133,6 +141,20 @@ def listen(event: Event) -> None:
             assert_type(path, Path)
         case CleanupFailed(path, reason):
             assert_type((path, reason), tuple[Path, str])
+
+
+def many(manager: AudioStorageManager, path: Path) -> None:
+    items = [BulkItem(path), BulkItem(path, path, metadata={"k": "v"}, keeps_thumbnail=True)]
+    assert_type(upload_many(manager, items), Iterator[Outcome])
+    with Journal("run.journal") as journal:
+        upload_many(manager, iter(items), journal=journal, concurrency=8, cleanup=True)
+    for outcome in upload_many(manager, items, journal=path, skip_stored=True, in_order=True):
+        assert_type(outcome.audio_id, str | None)
+        assert_type(outcome.result, StorageResult | None)
+        assert_type(outcome.error, Exception | None)
+    assert_type(download_many(manager, ["x"], path, part="thumbnail"), Iterator[Fetched])
+    assert_type(copy_many(manager, manager, max_rate_bytes_s=1e6), Iterator[Copied])
+    upload_many(manager, [path])  # type: ignore[list-item]
 
 
 def names() -> None:

@@ -22,10 +22,12 @@ from audiostore import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
+from audiostore.bulk.claims import Unrecorded
+from audiostore.bulk.engine import Input
 from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
 from audiostore.bulk.pairing import find_items
-from audiostore.bulk.uploading import upload_many
+from audiostore.bulk.uploading import _Items, upload_many
 from audiostore.model import BlobInfo
 from audiostore.source import Source
 from audiostore.store import BlobSpec, TransferListener
@@ -281,6 +283,20 @@ def test_fail_fast_leaves_the_rest_for_the_next_run(
     assert len(audio_of(manager)) == 20
 
 
+def test_a_run_that_leaves_something_is_not_complete(songs: list[Path]) -> None:
+    items = _Items(Input([BulkItem(song) for song in songs[:3]]), Unrecorded())
+    taken = items.take(5)
+    assert taken is not None
+    states = [items.is_complete]
+    assert items.take(5) is None
+    states.append(items.is_complete)
+    items.give_back([])
+    states.append(items.is_complete)
+    items.give_back([task.what for task in taken.tasks[2:]])
+    states.append(items.is_complete)
+    assert states == [False, True, True, False]
+
+
 # -- cleaning up -------------------------------------------------------------------------------
 
 
@@ -430,6 +446,20 @@ def test_a_file_that_never_was_is_no_success(
     item = BulkItem(songs[0], audio_id=ID)
     for journal in (None, tmp_path / "journal"):
         (outcome,) = upload(manager, [item], journal=journal, cleanup=True)
+        assert isinstance(outcome.error, SourceNotFoundError)
+
+
+@pytest.mark.parametrize("missing", ["audio", "thumbnail"])
+def test_what_could_not_be_stored_is_no_success_in_the_next_run_either(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path, missing: str
+) -> None:
+    manager.upload_audio_file(songs[0], audio_id=ID, check="none")  # of the same name, by chance
+    item = BulkItem(songs[0], tmp_path / "missing.jpg", audio_id=ID)
+    if missing == "audio":
+        songs[0].unlink()
+        item = BulkItem(songs[0], audio_id=ID)
+    for _ in range(2):
+        (outcome,) = upload(manager, [item], journal=tmp_path / "journal")
         assert isinstance(outcome.error, SourceNotFoundError)
 
 

@@ -97,6 +97,10 @@ class Ledger(Protocol):
         """Learn that nothing was begun under these claims by us."""
         ...
 
+    def complete(self) -> None:
+        """Learn that nothing is left to be claimed."""
+        ...
+
     def close(self) -> None:
         """End the run; claims that are not settled are free."""
         ...
@@ -119,6 +123,9 @@ class Unrecorded:
 
     def give_back(self, claims: Sequence[Claim]) -> None:
         """Forget them."""
+
+    def complete(self) -> None:
+        """Do nothing."""
 
     def close(self) -> None:
         """Do nothing."""

@@ -52,6 +52,8 @@ class RunInfo:
     ended_at: float | None
     """None: it is running, or it was killed."""
     is_running: bool
+    is_complete: bool
+    """It went through all that it was given; if it ended without, it was stopped."""
     stored: int
     stored_before: int
     """Items that an earlier run had stored."""
@@ -113,11 +115,11 @@ class Journal:
         """Yield all runs, the newest first."""
         for row in self._file.pages(
             "SELECT id, store_url, started_at, ended_at, stored, stored_before, skipped, failed,"
-            " lock_name FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?",
+            " lock_name, is_complete FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?",
             1 << 62,
         ):
-            is_running = row[3] is None and is_locked(self._file.lockpack_path(row[8]))
-            yield RunInfo(row[0], row[1], row[2], row[3], is_running, *row[4:8])
+            is_running = row[3] is None and is_locked(self._file.lock_path(row[8]))
+            yield RunInfo(row[0], row[1], row[2], row[3], is_running, bool(row[9]), *row[4:8])
 
     def failures(self, run: int) -> Iterator[Failure]:
         """Yield what failed in a run and was not stored, or tried again, since."""
@@ -138,9 +140,10 @@ class Run:
         self._clock = clock
         self._dead: set[int] = set()
         self._is_open = True
+        self._is_complete = False
         self._stored_before = 0
         lock_name = os.urandom(8).hex()
-        self._lock_path = file.lockpack_path(lock_name)
+        self._lock_path = file.lock_path(lock_name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self._lock_path, flags, 0o644)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # before anybody can know of the run
@@ -202,6 +205,10 @@ class Run:
                 [(FREE, c.key) for c in claims if not c.is_new],
             )
 
+    def complete(self) -> None:
+        """Learn that nothing is left to be claimed."""
+        self._is_complete = True
+
     def close(self) -> None:
         """End the run."""
         if not self._is_open:
@@ -210,8 +217,8 @@ class Run:
         try:
             with self._file.transaction(is_synced=False) as connection:
                 connection.execute(
-                    "UPDATE runs SET ended_at = ?, stored_before = ? WHERE id = ?",
-                    (self._clock(), self._stored_before, self.number),
+                    "UPDATE runs SET ended_at = ?, is_complete = ?, stored_before = ? WHERE id = ?",
+                    (self._clock(), self._is_complete, self._stored_before, self.number),
                 )
         finally:
             self._unlock()
@@ -224,8 +231,8 @@ class Run:
             )
             # What the killed have left behind: a lock file that nobody holds.
             for (name,) in connection.execute("SELECT lock_name FROM runs WHERE ended_at IS NULL"):
-                if not is_locked(self._file.lockpack_path(name)):
-                    self._file.lockpack_path(name).unlink(missing_ok=True)
+                if not is_locked(self._file.lock_path(name)):
+                    self._file.lock_path(name).unlink(missing_ok=True)
         if cursor.lastrowid is None:
             raise RuntimeError("SQLite has given a run no number")
         return cursor.lastrowid
@@ -266,17 +273,13 @@ class Run:
         )
         given = entry.item.audio_id
         audio_id = given or FilenameGenerator.generate_audio_id()
-        audio_state, thumbnail_state = (
-            pack_state(entry.audio.state),
-            pack_state(entry.thumbnail.state),
-        )
         cursor = connection.execute(
             "INSERT INTO items (place, audio_state, thumbnail_state, audio_path, thumbnail_path,"
             " origin, audio_id, status, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 place,
-                audio_state,
-                thumbnail_state,
+                pack_state(entry.audio.state),
+                pack_state(entry.thumbnail.state),
                 pack_path(entry.item.audio),
                 pack_path(entry.item.thumbnail),
                 entry.item.origin,
@@ -302,7 +305,7 @@ class Run:
         (lock_name,) = connection.execute(
             "SELECT lock_name FROM runs WHERE id = ?", (run,)
         ).fetchone()
-        if is_locked(self._file.lockpack_path(lock_name)):
+        if is_locked(self._file.lock_path(lock_name)):
             return True
         self._dead.add(run)
         return False

@@ -31,6 +31,7 @@ CREATE TABLE runs (
     lock_name TEXT NOT NULL,
     started_at REAL NOT NULL,
     ended_at REAL,
+    is_complete INTEGER NOT NULL DEFAULT 0,
     stored INTEGER NOT NULL DEFAULT 0,
     stored_before INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,

@@ -11,6 +11,7 @@ from audiostore.bulk.claims import Claim, Entry, Ledger, Seen, Settled, Unrecord
 from audiostore.bulk.engine import Input, Limits, Taken, work_off
 from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
+from audiostore.bulk.recorded import NO_FILE
 from audiostore.bulk.skipping import StoredAudio
 from audiostore.bulk.workers import Task
 from audiostore.cleanup import Cleanup
@@ -112,14 +113,17 @@ def _upload_many(
                 journal = stack.enter_context(Journal(journal))
             ledger = stack.enter_context(closing(journal.begin(manager.url)))
         stored = stack.enter_context(StoredAudio(manager.list())) if skip_stored else None
+        feed = _Items(Input(items), ledger)
         yield from work_off(
-            _Items(Input(items), ledger),
+            feed,
             _Uploader(manager, pattern, stored),
             limits,
             manager.uploads.listening,
             in_order=in_order,
             fail_fast=fail_fast,
         )
+        if feed.is_complete:
+            ledger.complete()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,12 @@ class _Items:
         """Of what is under way, by index."""
         self._deferred: list[tuple[int, BulkItem]] = []
         self._is_exhausted = False
+        self._gave_back = False
+
+    @property
+    def is_complete(self) -> bool:
+        """All items were taken, and what was claimed of them was begun."""
+        return self._is_exhausted and not (self._gave_back or self._deferred)
 
     def take(self, most: int) -> Taken[_Claimed, Outcome] | None:
         """Claim the next items, and try those again that others were busy with."""
@@ -179,6 +189,7 @@ class _Items:
 
     def give_back(self, tasks: Sequence[_Claimed]) -> None:
         """Have the ledger forget that they were claimed."""
+        self._gave_back = self._gave_back or bool(tasks)
         self._ledger.give_back([self._claims.pop(task.index) for task in tasks])
 
 
@@ -259,7 +270,8 @@ class _Uploader:
 
     def _cleaned_up(self, item: BulkItem, claim: Claim) -> StorageResult | None:
         """Return the asset if an earlier run was killed when it had deleted the local files."""
-        if not (claim.is_taken_up and Seen.at(item.audio).is_gone):
+        was_seen = claim.is_taken_up and claim.audio_state != NO_FILE
+        if not (was_seen and Seen.at(item.audio).is_gone):
             return None
         found = self._find(claim)
         name = os.fsencode(Path(item.audio).name).decode("utf-8", "replace")

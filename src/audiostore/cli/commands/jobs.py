@@ -126,7 +126,7 @@ def _in_words(info: RunInfo, tried_since: int) -> str:
     words = f"run {info.run} {_state(info)}: {info.stored:,} stored, {info.failed:,} failed"
     if tried_since > 0:
         words += f", {tried_since:,} of them tried again since"
-    if _state(info) == "killed":
+    if _state(info) in ("killed", "stopped"):
         words += "; the command that began it goes on where it stopped"
     return words
 
@@ -142,7 +142,9 @@ def _state(info: RunInfo) -> str:
     """Say how a run stands: one that neither ended nor runs was killed."""
     if info.is_running:
         return "running"
-    return "ended" if info.ended_at is not None else "killed"
+    if info.ended_at is None:
+        return "killed"
+    return "ended" if info.is_complete else "stopped"
 
 
 def _took(info: RunInfo) -> str:

@@ -30,7 +30,9 @@ ONE_REQUEST_BYTES = 8 << 20
 """Up to this size an object is sent in one request."""
 CHUNK_UNIT_BYTES = 256 << 10
 """All chunks but the last are multiples of this."""
-CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 128 << 20
+"""Each chunk costs a round trip, in which nothing is sent. None is held in memory, and what the
+server has of one that broke off it tells: see docs/decisions/0013."""
 
 _RESUME_INCOMPLETE = 308
 _SESSION_GONE = (404, 410)

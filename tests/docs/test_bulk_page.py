@@ -1,0 +1,85 @@
+"""The examples of docs/bulk.md, run as they are written, on a directory and on a bucket."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audiostore.cli import main
+from tests.assets import JPG, MP3, OGG, SOFT_DELETE
+from tests.gcs_server import StrictServer
+
+PAGE = Path(__file__).parents[2] / "docs" / "bulk.md"
+BLOCK = re.compile(r"<!-- tested: (\w+) -->\n```\w+\n(.*?)```", re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [code for name, code in BLOCK.findall(PAGE.read_text("utf-8")) if name == language]
+
+
+@pytest.fixture(autouse=True)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
+    album = tmp_path / "Music" / "Album"
+    album.mkdir(parents=True)
+    for original, name in ((MP3, "song.mp3"), (OGG, "other.ogg"), (JPG, "cover.jpg")):
+        shutil.copy(original, album / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    with StrictServer("my-bucket", bucket_settings=SOFT_DELETE) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        yield server
+
+
+def run(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("kind", ["directory", "bucket"])
+def test_the_shell_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    url = (tmp_path / "store").as_uri() if kind == "directory" else "gs://my-bucket"
+    monkeypatch.setenv("GCS_BUCKET_NAME", url)
+    assert len(blocks("shell")) == 5
+    done = run("sh", "-euc", "\n".join(blocks("shell")))
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if ": done: " in line]
+    for line, words in zip(
+        said,
+        (
+            "2 stored (",
+            "2 stored by an earlier run",
+            "2 stored (",
+            "2 skipped, being in the store already",
+            "2 stored (",
+            "6 fetched (",
+            "6 there already",
+            "5 fetched (",
+        ),
+        strict=True,
+    ):
+        assert f": done: {words}" in line
+    assert [path.name for path in (tmp_path / "inbox").rglob("*.*")] == ["cover.jpg"]
+    assert len(list((tmp_path / "fetched").iterdir())) == 6
+
+
+def test_the_python_example_runs(tmp_path: Path) -> None:
+    (program,) = blocks("python")
+    done = run(sys.executable, "-c", program)
+    assert (done.returncode, done.stderr) == (0, "")
+    (path,) = done.stdout.splitlines()
+    assert Path(path).read_bytes() == MP3.read_bytes()
+    assert Path(path).parent == tmp_path / "from-python"
+
+
+def test_options_on_the_page_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    option = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+    for command in ("put", "get"):
+        assert main([command, "--help"]) == 0
+    named = set(option.findall(PAGE.read_text("utf-8")))
+    assert len(named) > 12
+    assert named <= set(option.findall(capsys.readouterr().out))

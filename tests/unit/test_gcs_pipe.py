@@ -1,0 +1,64 @@
+"""What comes from the I/O thread reaches its reader in order, together, and bounded."""
+
+import threading
+
+from audiostore.stores.gcs.download import Pipe
+
+RECORD = 16 << 10
+MIB = 1 << 20
+
+
+def records(count: int) -> list[bytes]:
+    return [bytes([index % 251]) * RECORD for index in range(count)]
+
+
+def test_what_has_come_is_handed_over_together_and_in_order() -> None:
+    pipe, sent = Pipe(), records(40)
+    assert all(pipe.write(piece) for piece in sent)
+    assert pipe.take(MIB) == (b"".join(sent), False)
+
+
+def test_never_more_is_handed_over_than_was_asked_for() -> None:
+    pipe, sent = Pipe(), records(2)
+    for piece in sent:
+        pipe.write(piece)
+    pipe.end()
+    taken = [pipe.take(10_000)[0] for _ in range(5)]
+    assert [len(piece) for piece in taken] == [10_000, 10_000, 10_000, 2_768, 0]
+    assert b"".join(taken) == b"".join(sent)
+
+
+def test_what_comes_slowly_is_not_held_back() -> None:
+    pipe = Pipe()
+    pipe.write(b"the first bytes")
+    assert pipe.take(MIB) == (b"the first bytes", False)
+
+
+def test_a_reader_that_waits_gets_what_comes_and_learns_of_the_end() -> None:
+    pipe, taken, sent = Pipe(), bytearray(), records(200)
+
+    def read() -> None:
+        while piece := pipe.take(MIB)[0]:
+            taken.extend(piece)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    for piece in sent:
+        while not pipe.write(piece):
+            pass
+    pipe.end()
+    reader.join(timeout=30)
+    assert not reader.is_alive()
+    assert bytes(taken) == b"".join(sent)
+
+
+def test_a_reader_who_is_slow_has_the_transfer_wait_until_little_is_left() -> None:
+    pipe, piece = Pipe(), bytes(RECORD)
+    held = 0
+    while pipe.write(piece):
+        held += RECORD
+    assert held == 2 * MIB
+    assert not pipe.write(piece)
+    assert pipe.take(MIB // 2) == (bytes(MIB // 2), False)
+    assert pipe.take(MIB // 2) == (bytes(MIB // 2), True)
+    assert pipe.write(piece)
