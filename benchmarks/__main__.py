@@ -36,7 +36,7 @@ def main() -> int:
         for work in workloads(quick=options.quick)
         if work.key in (options.only or [work.key])
     ]
-    rounds = options.rounds or (1 if options.quick else 5)
+    rounds = options.rounds or (1 if options.quick else 3)
     with tempfile.TemporaryDirectory(prefix="audiostore-bench-", dir=options.work) as directory:
         limits = server_limits(seconds=0.5 if options.quick else 3.0)
         results = []
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     keys = [work.key for work in workloads(quick=True)]
     parser.add_argument("--quick", action="store_true", help="little work, one round: a trial")
-    parser.add_argument("--rounds", type=int, help="how often each runs (default: 5)")
+    parser.add_argument("--rounds", type=int, help="how often each runs (default: 3)")
     parser.add_argument("--only", nargs="+", choices=keys, help="these workloads only")
     parser.add_argument(
         "--peers",

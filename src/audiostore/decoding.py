@@ -67,6 +67,11 @@ def probe_apart(path: Path, format_name: str) -> AudioInfo:
     return _shared().probe(path, format_name)
 
 
+def prepare_children() -> None:
+    """Have a child started meanwhile, so that it is there when the first file comes."""
+    threading.Thread(target=_shared().prepare, name="audiostore-examiner", daemon=True).start()
+
+
 def decode_audio(
     path: Path,
     format_name: str,
@@ -142,6 +147,11 @@ class Examiner:
         """As `decode_audio`, in this child."""
         answer, _ = self._ask("decode", path, format_name)
         return DecodedInfo(**answer)
+
+    def prepare(self) -> None:
+        """Start a child, if there is none; if that fails, whoever needs one is told."""
+        with suppress(RuntimeError, OSError), self._places:
+            self._give_back(self._take())
 
     def close(self) -> None:
         """End the children; one that is busy ends when it has answered."""

@@ -29,9 +29,12 @@ def test_never_more_is_handed_over_than_was_asked_for() -> None:
 
 
 def test_what_comes_slowly_is_not_held_back() -> None:
-    pipe = Pipe()
+    pipe, taken = Pipe(), list[tuple[bytes, bool]]()
     pipe.write(b"the first bytes")
-    assert pipe.take(MIB) == (b"the first bytes", False)
+    reader = threading.Thread(target=lambda: taken.append(pipe.take(MIB)), daemon=True)
+    reader.start()
+    reader.join(timeout=10)
+    assert taken == [(b"the first bytes", False)]
 
 
 def test_a_reader_that_waits_gets_what_comes_and_learns_of_the_end() -> None:

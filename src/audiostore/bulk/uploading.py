@@ -107,6 +107,10 @@ def _upload_many(
     fail_fast: bool,
 ) -> Iterator[Outcome]:
     with ExitStack() as stack:
+        if pattern.intake.check != "none":
+            from audiostore.decoding import prepare_children  # noqa: PLC0415  (FFmpeg's child)
+
+            prepare_children()
         ledger: Ledger = Unrecorded()
         if journal is not None:
             if not isinstance(journal, Journal):

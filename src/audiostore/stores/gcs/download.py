@@ -23,7 +23,8 @@ class Pipe:
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._condition = threading.Condition(self._lock)
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
         self._wanted_bytes = 0
@@ -33,7 +34,7 @@ class Pipe:
 
     def write(self, data: bytes) -> bool:
         """Take some bytes, or ask to be offered them again."""
-        with self._condition:
+        with self._lock:
             if self._held_bytes >= _HIGH_WATER_BYTES:
                 self._paused = True
                 return False
@@ -46,18 +47,18 @@ class Pipe:
 
     def end(self, _: object = None) -> None:
         """No more bytes come."""
-        with self._condition:
+        with self._lock:
             self._ended = True
             self._condition.notify()
 
     def wait(self) -> None:
         """Wait until there are bytes, or no more come."""
-        with self._condition:
+        with self._lock:
             self._wait_for(1)
 
     def take(self, size: int) -> tuple[bytes, bool]:
         """Return up to `size` bytes, b"" at the end, and whether the transfer is to go on."""
-        with self._condition:
+        with self._lock:
             self._wait_for(1)
             self._wait_for(min(size, _WORTH_WAKING_BYTES), _LINGER_S)
             pieces = self._next_pieces(size)

@@ -188,11 +188,13 @@ class Transfer:
     def on_write(self, data: bytes) -> int | None:
         """Take some of the answer's body."""
         try:
-            if self.request.sink is None or self.response.status >= 300:
+            sink = self.request.sink
+            if sink is None or self.response.status >= 300:
                 self._collected += data
                 return None if len(self._collected) <= _MAX_ANSWER_BYTES else 0
-            self._transport.answered(self)  # from here on its pace is the reader's
-            self.is_paused = not self.request.sink.write(data)
+            if self.is_counted:
+                self._transport.answered(self)  # from here on its pace is the reader's
+            self.is_paused = not sink.write(data)
         except Exception as error:  # noqa: BLE001
             self.error = error
             return 0
