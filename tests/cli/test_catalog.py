@@ -224,6 +224,15 @@ def test_parquet_goes_into_a_pipe(filled: LocalStore) -> None:
     assert parquet.read_table(io.BytesIO(ran.stdout)).num_rows == 4
 
 
+def test_an_export_to_nowhere_says_what_to_name(
+    call: Call, filled: LocalStore, tmp_path: Path
+) -> None:
+    for output, says in ((tmp_path, "is a directory: name a file"), ("no/x.csv", "make it first")):
+        code, out, err = call("export", "-o", output)
+        assert (code, out) == (2, "")
+        assert says in err
+
+
 def test_an_export_that_fails_leaves_the_older_file(
     call: Call, server: StrictServer, tmp_path: Path
 ) -> None:
@@ -232,7 +241,6 @@ def test_an_export_that_fails_leaves_the_older_file(
     server.fault(faults.listing, faults.respond(403))
     assert call("export", "-o", target)[0] == 1
     assert target.read_text() == "something older"
-    assert call("export", "-o", tmp_path / "no" / "out.csv")[0] == 1
 
 
 def _on_terminal(*args: str) -> str:

@@ -8,12 +8,14 @@ from threading import Event, Thread
 
 import pytest
 
-from audiostore import AudioStorageManager, RetryConfig
+from audiostore import AudioStorageManager, MemoryStore, RetryConfig
 from audiostore.audit.checking import Checker
-from audiostore.audit.problems import GRACE, Problem
+from audiostore.audit.problems import GRACE, Problem, Restore
 from audiostore.audit.repairing import repair
+from audiostore.decoding import decode_audio
 from audiostore.model import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
+from tests.audio_samples import encode
 from tests.damages import DAMAGES, PURGED, STRAYS, Damage, Patient
 
 ONCE = RetryConfig(max_attempts=1)
@@ -128,9 +130,33 @@ def test_what_has_changed_since_is_left_alone(patient: Patient, damage: Damage) 
             patient.store.purge(deleted)
     before = list(patient.store.list(""))
     mended = repair(patient.manager, problem, now=LATER)
-    if mended != "done":  # a restoration from a bucket's trash still is what is wanted
+    if isinstance(problem.repair, Restore) and patient.store.url.startswith("gs://"):
+        assert mended == "done"  # what is in the bucket's trash still is what is wanted
+    else:
         assert mended == "changed"
         assert list(patient.store.list("")) == before
+
+
+def test_problems_are_told_before_a_long_walk_ends() -> None:
+    class Counting(MemoryStore):
+        walked = 0
+
+        def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+            for blob in super().list(prefix, start_after=start_after):
+                self.walked += prefix == "audio/"
+                yield blob
+
+    store = Counting()
+    patient = Patient(store, AudioStorageManager(store=store, retry_config=ONCE), Path())
+    name = next(d for d in DAMAGES if d.kind == "orphan-thumbnail").make(patient)
+    for _ in range(30):
+        patient.asset(thumbnail=None)
+    ticks = iter(range(10_000))
+    checker = Checker(
+        patient.manager, now=lambda: LATER, sleep=lambda _: None, clock=lambda: float(next(ticks))
+    )
+    assert next(checker.run()).name == name
+    assert store.walked < 20
 
 
 def test_a_hold_is_respected(patient: Patient) -> None:
@@ -201,6 +227,19 @@ def test_deep_finds_what_only_the_bytes_tell(patient: Patient) -> None:
     assert repair(patient.manager, facts, now=LATER) == "done"
     assert patient.store.stat(audio.name).metadata["channels"] == audio.metadata["channels"]
     assert len(problems(patient, deep=True)) == 2
+
+
+def test_a_duration_that_was_estimated_is_no_problem(patient: Patient, tmp_path: Path) -> None:
+    """What a quick look found is what was stored, even where decoding finds more."""
+    path = tmp_path / "quiet-then-loud.aac"  # no header says how long it is
+    path.write_bytes(
+        b"".join(encode("adts", "aac", bit_rate=rate, seconds=10) for rate in (24_000, 256_000))
+    )
+    stored = patient.manager.upload_audio_file(path).audio
+    decoded = decode_audio(path, "AAC").duration_s
+    assert stored is not None
+    assert abs(float(stored.metadata["duration_s"]) - decoded) > 1
+    assert problems(patient, deep=True) == []
 
 
 def _half_flac(folder: Path) -> Path:

@@ -522,6 +522,14 @@ def test_a_file_is_not_to_blame_for_a_child_that_seldom_gets_a_turn(tmp_path: Pa
         assert child_of(examiner) is child
 
 
+def test_a_child_that_was_prepared_is_the_one_that_works() -> None:
+    with Examiner() as examiner:
+        examiner.prepare()
+        child = child_of(examiner)
+        assert examiner.probe(EXAMPLES / "last-tram-home.opus", "Ogg").codec == "opus"
+        assert child_of(examiner) is child
+
+
 def test_several_children_work_at_once_and_no_more_than_are_allowed(tmp_path: Path) -> None:
     path = hours_of_sound(tmp_path / "long.wav", 20_000_000)
     with Examiner(cpu_s=60, most=2) as examiner, ThreadPoolExecutor(6) as threads:

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from itertools import islice
-from typing import IO, Literal, get_args
+from typing import IO, Literal
 
 from audiostore.catalog.columns import COLUMNS, Kind, Row, Value, row_of
 from audiostore.errors import ConfigurationError
 from audiostore.model import StorageResult
 
 ExportFormat = Literal["jsonl", "csv", "parquet"]
-EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 _ROW_GROUP = 10_000
 _EXTENSIONS: dict[str, ExportFormat] = {
     ".jsonl": "jsonl",

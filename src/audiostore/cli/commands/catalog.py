@@ -151,6 +151,10 @@ def _output(name: str) -> Iterator[IO[bytes]]:
         with path.open("wb") as stream:
             yield stream
         return
+    if path.is_dir():
+        raise UsageError(f"{name!r} is a directory: name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no directory {str(path.parent)!r}: make it first")
     with tempfile.TemporaryDirectory(prefix=".audiostore-", dir=path.parent) as folder:
         written = Path(folder) / "export"
         with written.open("xb") as stream:
