@@ -1,13 +1,12 @@
-"""Images: what they are, whether they decode, and smaller copies of them, by Pillow.
+"""Images: whether they decode, and smaller copies of them, by Pillow.
 
-The decoder is chosen by the first bytes; formats that we do not store are never decoded. An image
-of too many pixels is refused by its header, before any memory is taken for them.
+The decoder is chosen by what `image_structure` finds; formats that we do not store are never
+decoded. An image of too many pixels is refused by its header, before any memory is taken for them.
 """
 
 import struct
 import zlib
 from io import BytesIO
-from typing import Final
 
 from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
@@ -16,13 +15,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from audiostore.errors import InvalidImageError
-from audiostore.image_structure import check_image_structure, png_chunks
+from audiostore.image_structure import MAX_IMAGE_PIXELS, check_pixels, identify_image
 from audiostore.media import ImageInfo
-
-MAX_IMAGE_BYTES: Final = 20_000_000
-MAX_IMAGE_PIXELS: Final = 89_478_485  # Pillow's own: a quarter of a GiB at three bytes a pixel
-_PIXELS_A_SIDE_MAX = 65_535
-_ORIENTATION = 0x0112  # EXIF 2.32, 4.6.5: tag 274
 
 # Method 4 of 6 is libwebp's own balance of time and size; PNG is lossless anyway.
 _ENCODING: dict[str, dict[str, object]] = {
@@ -36,7 +30,6 @@ _DECODERS: dict[str, type[ImageFile]] = {
     "PNG": PngImageFile,
     "WebP": WebPImageFile,
 }
-_CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WebP": "image/webp"}
 
 # Everything that Pillow's decoders were seen, or are documented, to raise on broken input.
 _BROKEN = (
@@ -55,27 +48,6 @@ _BROKEN = (
     Image.DecompressionBombError,
 )
 
-_OTHERS = (
-    (b"GIF8", "a GIF"),
-    (b"BM", "a BMP"),
-    (b"II*\0", "a TIFF"),
-    (b"MM\0*", "a TIFF"),
-    (b"<svg", "an SVG"),
-    (b"<?xml", "an XML"),
-    (b"%PDF", "a PDF"),
-)
-
-
-def identify_image(data: bytes) -> ImageInfo:
-    """Say what an image is, by its header and its structure; no pixel is decoded.
-
-    Raises:
-        InvalidImageError: no JPEG, PNG or WebP image, cut short, or over `MAX_IMAGE_BYTES` or
-            `MAX_IMAGE_PIXELS`.
-    """
-    with _open(data) as image:
-        return _describe(image, data)
-
 
 def check_image(data: bytes) -> ImageInfo:
     """Say what an image is, having decoded it (of an animation: its first picture).
@@ -83,8 +55,8 @@ def check_image(data: bytes) -> ImageInfo:
     Raises:
         InvalidImageError: as `identify_image`, or it does not decode.
     """
-    with _open(data) as image:
-        info = _describe(image, data)
+    info = identify_image(data)
+    with _open(data, info.format_name) as image:
         # libjpeg then reads every coefficient, and keeps an eighth of the pixels of each side.
         image.draft(image.mode, (1, 1))
         _load(image)
@@ -104,8 +76,8 @@ def scale_image(data: bytes, max_px: int) -> bytes:
     """
     if max_px < 1:
         raise ValueError(f"an image cannot be scaled to {max_px} pixels: ask for at least 1")
-    with _open(data) as image:
-        name = _describe(image, data).format_name
+    name = identify_image(data).format_name
+    with _open(data, name) as image:
         fits = max(image.size) <= max_px
         _load(image)
         if fits and not _carries_metadata(image):
@@ -138,91 +110,18 @@ def _redraw(image: ImageFile, name: str, max_px: int) -> bytes:
     return out.getvalue()
 
 
-def _open(data: bytes) -> ImageFile:
-    if len(data) > MAX_IMAGE_BYTES:
-        raise InvalidImageError(
-            f"the image has {len(data):,} bytes: we take up to {MAX_IMAGE_BYTES:,}"
-        )
-    name = _name(data)
-    if name == "WebP":  # its decoder takes memory for all pixels when it opens
-        check_image_structure(name, data)  # and does not say what is wrong with a cut one
-        _check_pixels(name, *_webp_size(data))
+def _open(data: bytes, name: str) -> ImageFile:
     try:
         image = _DECODERS[name](BytesIO(data))
     except _BROKEN as error:
         raise InvalidImageError(f"the {name} image is broken: {_words(error)}") from error
     try:
-        _check_pixels(name, *image.size)
+        limit = min(MAX_IMAGE_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_IMAGE_PIXELS)
+        check_pixels(name, *image.size, limit)  # it is Pillow that takes memory for them
     except InvalidImageError:
         image.close()
         raise
     return image
-
-
-def _name(data: bytes) -> str:
-    if data[:3] == b"\xff\xd8\xff":
-        return "JPEG"
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WebP"
-    if not data:
-        raise InvalidImageError("the image is empty")
-    found = next((words for head, words in _OTHERS if data.startswith(head)), "an unknown kind of")
-    raise InvalidImageError(f"it is {found} image: we store JPEG, PNG and WebP")
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    # RFC 9649, 2.5-2.7: the canvas of VP8X, else the key frame of VP8 or the header of VP8L.
-    kind, body = data[12:16], data[20:30]
-    if len(body) == 10:
-        if kind == b"VP8X":
-            return (
-                int.from_bytes(body[4:7], "little") + 1,
-                int.from_bytes(body[7:10], "little") + 1,
-            )
-        if kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
-            return (
-                int.from_bytes(body[6:8], "little") & 0x3FFF,
-                int.from_bytes(body[8:10], "little") & 0x3FFF,
-            )
-        if kind == b"VP8L" and body[0] == 0x2F:
-            bits = int.from_bytes(body[1:5], "little")
-            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    raise InvalidImageError("the WebP image is broken: it says no size")
-
-
-def _check_pixels(name: str, width: int, height: int) -> None:
-    if width < 1 or height < 1:
-        raise InvalidImageError(f"the {name} image has no pixels: it is {width} x {height}")
-    limit = min(MAX_IMAGE_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_IMAGE_PIXELS)
-    if width * height > limit or max(width, height) > _PIXELS_A_SIDE_MAX:
-        raise InvalidImageError(
-            f"the {name} image has {width:,} x {height:,} pixels: we take up to {limit:,} in all"
-        )
-
-
-def _describe(image: ImageFile, data: bytes) -> ImageInfo:
-    name = _name(data)
-    check_image_structure(name, data)
-    width, height = image.size
-    if _orientation(image, data) >= 5:  # 5 to 8 turn the image by a quarter
-        width, height = height, width
-    return ImageInfo(name, _CONTENT_TYPES[name], width, height, len(data))
-
-
-def _orientation(image: ImageFile, data: bytes) -> int:
-    try:
-        if isinstance(image, PngImageFile):
-            # Its EXIF may stand behind the pixels: Pillow would decode them to get there.
-            exif = Image.Exif()
-            exif.load(b"".join(body for kind, body in png_chunks(data) if kind == b"eXIf"))
-        else:
-            exif = image.getexif()
-        found = exif.get(_ORIENTATION, 1)
-    except _BROKEN:
-        return 1  # EXIF that cannot be read turns nothing
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def _carries_metadata(image: ImageFile) -> bool:

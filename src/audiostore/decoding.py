@@ -8,16 +8,15 @@ JSON, so that a child that was taken over cannot reach further either. If it die
 blame. If it only gets no turn, on a busy machine or from a slow disk, the file is not: the kernel
 counts the time that it computes, not the time that passes.
 
-`Examiner` keeps children for many files: starting one takes 0.1 to 0.2 s, asking it about a file
-a fraction of a millisecond more than looking at the file here. `probe_apart` uses a few for the
-whole process; `decode_audio` starts one for the file.
+`Examiner` keeps children for many files: starting one takes some 70 ms, asking it about a file
+0.1 ms more than looking at the file here. `probe_apart` uses a few for the whole process;
+`decode_audio` starts one for the file. What a child runs is `audiostore.examining`.
 """
 
 import atexit
 import errno
 import json
 import os
-import resource
 import signal
 import socket
 import struct
@@ -29,9 +28,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, Self
 
 from audiostore.errors import UnplayableAudioError
+from audiostore.examining import ANSWER_PREFIX, READY, REQUEST
 from audiostore.media import Artwork, AudioInfo, Chapter, DecodedInfo, ImageInfo
 from audiostore.source import open_regular
 
@@ -44,19 +44,39 @@ DECODE_MEMORY_BYTES: Final = 256 << 20
 _START_TIMEOUT_S = 60.0
 _PATIENCE = 10
 """How much longer, by the clock, a child may take than it may compute, beside a minute."""
-_PREFIX = struct.Struct("<II")
-"""How many bytes of JSON follow, and how many of artwork behind them."""
+_QUEUED_MOST = 8
+"""So many files may wait in a child's queue: few enough that the last one is not given up."""
+_QUEUED_BEFORE_MORE = 4
+"""Another child is started, where there may be more, when each has so many."""
+_INNOCENT_MOST = 100
 _MAX_JSON_BYTES = 64 << 20
 _RECEIVED_AT_ONCE_BYTES = 64 << 10
 _MAX_ARTWORK_BYTES = 32 << 20
-_CHILD = "import sys; sys.path[:] = {path!r}; from audiostore.decoding import serve; serve({fd})"
+_CHILD = """
+import gc, sys
+gc.disable()  # until all is imported
+sys.path[:] = {path!r}
+from audiostore.examining import serve
+serve({fd})
+"""
+_FLAGS = ("-I", "-S")
+"""Neither the environment, nor the working directory, nor files beside its modules choose what it
+imports: it is told where those are."""
 
 
-def probe_apart(path: Path, format_name: str) -> AudioInfo:
-    """As `audiostore.probe.probe_audio`, in one of this process's few long-lived children.
+def probe_apart(
+    path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
+) -> AudioInfo:
+    """As `audiostore.probe.read_audio`, in one of this process's few long-lived children.
 
     Thread-safe. The first call starts a child, further ones more if it is busy; they end with this
     process.
+
+    Args:
+        path: the file.
+        format_name: what our recognition found it to be.
+        descriptor: the file, if it is open; its position changes.
+        artwork: whether embedded pictures are looked at; else it is as if there were none.
 
     Raises:
         UnplayableAudioError: also for a file that takes too much computing or memory, or that
@@ -64,12 +84,18 @@ def probe_apart(path: Path, format_name: str) -> AudioInfo:
         SourceNotFoundError, InvalidSourceError, OSError: as `open_regular`.
         TimeoutError: no answer for long, though little was computed.
     """
-    return _shared().probe(path, format_name)
+    return _shared().probe(path, format_name, descriptor, artwork=artwork)
 
 
-def prepare_children() -> None:
-    """Have a child started meanwhile, so that it is there when the first file comes."""
-    threading.Thread(target=_shared().prepare, name="audiostore-examiner", daemon=True).start()
+def prepare_children(most: int | None = None) -> None:
+    """Have a child started meanwhile, so that it is there when the first file comes.
+
+    Args:
+        most: how many children this process may have, if it has examined nothing yet; one of many
+            processes that share the work needs no more than one. None: a few.
+    """
+    examiner = _shared(_SHARED_CHILDREN if most is None else most)
+    threading.Thread(target=examiner.prepare, name="audiostore-examiner", daemon=True).start()
 
 
 def decode_audio(
@@ -98,10 +124,11 @@ def decode_audio(
 
 
 class Examiner:
-    """Child processes, each of which looks at one file after the other until it dies.
+    """Child processes that look at files, each at one after the other, until they die.
 
-    Thread-safe; a context manager. A child is started when all that there are are busy. After a
-    fork, the copy starts children of its own.
+    Thread-safe; a context manager. Files wait in a child's own queue, each with a socket of its own
+    for the answer: so no thread has to be woken for another to be served. After a fork, the copy
+    starts children of its own.
 
     Args:
         cpu_s: how long a child may compute for a file.
@@ -122,9 +149,11 @@ class Examiner:
         self._cpu_s = cpu_s
         self._timeout_s = 60 + _PATIENCE * cpu_s if timeout_s is None else timeout_s
         self._memory_bytes = memory_bytes
-        self._places = threading.BoundedSemaphore(most)
+        self._most = most
+        self._places = threading.BoundedSemaphore(most * _QUEUED_MOST)
         self._lock = threading.Lock()
-        self._idle: list[_Child] = []
+        self._starting = threading.Lock()
+        self._children: list[_Child] = []
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -138,82 +167,113 @@ class Examiner:
     ) -> None:
         self.close()
 
-    def probe(self, path: Path, format_name: str) -> AudioInfo:
-        """As `probe_apart`, in this child."""
-        answer, artwork = self._ask("probe", path, format_name)
-        return _audio_info(answer, artwork)
+    def probe(
+        self, path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
+    ) -> AudioInfo:
+        """As `probe_apart`, in these children."""
+        if descriptor is None:
+            with open_regular(path) as opened:
+                return self.probe(path, format_name, opened, artwork=artwork)
+        request = self._request("probe", format_name, artwork=artwork)
+        return _audio_info(*self._ask(request, path, descriptor))
 
     def decode(self, path: Path, format_name: str) -> DecodedInfo:
-        """As `decode_audio`, in this child."""
-        answer, _ = self._ask("decode", path, format_name)
+        """As `decode_audio`, in these children."""
+        with open_regular(path) as descriptor:
+            answer, _ = self._ask(self._request("decode", format_name), path, descriptor)
         return DecodedInfo(**answer)
 
     def prepare(self) -> None:
         """Start a child, if there is none; if that fails, whoever needs one is told."""
-        with suppress(RuntimeError, OSError), self._places:
+        with suppress(RuntimeError, OSError):
             self._give_back(self._take())
 
     def close(self) -> None:
         """End the children; one that is busy ends when it has answered."""
         with self._lock:
             self._is_closed = True
-            idle, self._idle = self._idle, []
+            idle = [child for child in self._children if not child.asked]
+            self._children = [child for child in self._children if child.asked]
         for child in idle:
             child.end()
 
-    def _ask(self, what: str, path: Path, format_name: str) -> tuple[dict[str, Any], bytes]:
-        with open_regular(path) as descriptor, self._places:
-            child = self._take()
-            try:
-                answer, artwork = child.ask(
-                    what, format_name, descriptor, self._cpu_s, self._timeout_s
-                )
-            except TimeoutError as error:
-                child.end()
-                raise TimeoutError(
-                    errno.ETIMEDOUT,
-                    f"looking into it gave no answer for {self._timeout_s:g} s: the disk is too "
-                    "slow, or the machine too busy; try again later",
-                    str(path),
-                ) from error
-            except BaseException:
-                child.end()
-                raise
-            self._give_back(child)
+    def _request(self, what: str, format_name: str, *, artwork: bool = False) -> bytes:
+        return REQUEST.pack(what.encode(), format_name.encode(), artwork, self._cpu_s)
+
+    def _ask(self, request: bytes, path: Path, descriptor: int) -> tuple[dict[str, Any], bytes]:
+        with self._places:
+            answer, artwork = self._answer(request, path, descriptor)
         if (refusal := answer.get("unplayable")) is not None:
             raise UnplayableAudioError(str(refusal))
         if (number := answer.get("errno")) is not None:
             raise OSError(number, os.strerror(number), str(path))
         return answer, artwork
 
+    def _answer(self, request: bytes, path: Path, descriptor: int) -> tuple[dict[str, Any], bytes]:
+        for _ in range(_INNOCENT_MOST):
+            child = self._take()
+            try:
+                return child.ask(request, descriptor, self._cpu_s, self._timeout_s)
+            except _OtherFileError:
+                self._drop(child)
+            except UnplayableAudioError:
+                self._drop(child)
+                raise
+            except TimeoutError as error:
+                self._drop(child)
+                raise TimeoutError(
+                    errno.ETIMEDOUT,
+                    f"looking into it gave no answer for {self._timeout_s:g} s: the disk is too "
+                    "slow, or the machine too busy; try again later",
+                    str(path),
+                ) from error
+            finally:
+                self._give_back(child)
+        raise RuntimeError(f"no process that examines audio files lives to see {str(path)!r}")
+
     def _take(self) -> "_Child":
+        """Return the child with the least to do, or a new one; it is asked something."""
         while True:
             with self._lock:
-                if not self._idle:
-                    break
-                child = self._idle.pop()
-            if child.is_usable:
-                return child
-            child.end()
-        return _Child(self._memory_bytes)
+                least = min(self._children, key=lambda child: child.asked, default=None)
+                is_enough = len(self._children) >= self._most
+                if least and (is_enough or least.asked < _QUEUED_BEFORE_MORE):
+                    least.asked += 1
+                    return least
+            with self._starting:
+                with self._lock:
+                    if len(self._children) >= self._most:
+                        continue  # whoever was before us here has started it
+                child = _Child(self._memory_bytes)
+                with self._lock:
+                    self._children.append(child)
+
+    def _drop(self, child: "_Child") -> None:
+        with self._lock:
+            if child in self._children:
+                self._children.remove(child)
+        child.end()
 
     def _give_back(self, child: "_Child") -> None:
         with self._lock:
-            if not self._is_closed:
-                self._idle.append(child)
-                return
-        child.end()
+            child.asked -= 1
+            is_over = self._is_closed and not child.asked
+        if is_over:
+            self._drop(child)
 
 
 class _Child:
     def __init__(self, memory_bytes: int) -> None:
+        self.asked = 0
+        """How many files are being looked at, or wait for that; whoever counts has a lock."""
         self._owner = os.getpid()
-        self._socket, theirs = socket.socketpair()
+        self._requests, theirs = socket.socketpair()
         try:
-            code = _CHILD.format(path=[p for p in sys.path if p], fd=theirs.fileno())
-            # -I: neither the environment nor the working directory chooses what it imports.
+            # Ours last: an editable installation may be in no folder that is searched.
+            path = [*filter(None, sys.path), str(Path(__file__).parents[1])]
+            code = _CHILD.format(path=path, fd=theirs.fileno())
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own code
-                [sys.executable, "-I", "-c", code, str(memory_bytes)],
+                [sys.executable, *_FLAGS, "-c", code, str(memory_bytes)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -221,39 +281,48 @@ class _Child:
                 start_new_session=True,  # the terminal's Ctrl-C is ours to handle
             )
         except BaseException:
-            self._socket.close()
+            self._requests.close()
             raise
         finally:
             theirs.close()
         try:
-            self._receive(time.monotonic() + _START_TIMEOUT_S)
-        except (_ChildGoneError, TimeoutError) as error:
-            self.end()
-            raise RuntimeError(
-                f"{sys.executable} cannot start the process that examines audio files"
-            ) from error
+            self._requests.settimeout(_START_TIMEOUT_S)
+            is_ready = self._requests.recv(1) == READY
+            self._requests.settimeout(None)
+        except TimeoutError:
+            is_ready = False
         except BaseException:
             self.end()
             raise
-
-    @property
-    def is_usable(self) -> bool:
-        return self._owner == os.getpid() and self._process.poll() is None
+        if not is_ready:
+            self.end()
+            raise RuntimeError(
+                f"{sys.executable} cannot start the process that examines audio files"
+            )
 
     def ask(
-        self, what: str, format_name: str, descriptor: int, cpu_s: float, timeout_s: float
+        self, request: bytes, descriptor: int, cpu_s: float, timeout_s: float
     ) -> tuple[dict[str, Any], bytes]:
-        deadline = time.monotonic() + timeout_s
-        request = json.dumps({"do": what, "format": format_name, "cpu_s": cpu_s})
-        self._socket.settimeout(timeout_s)
-        try:
-            socket.send_fds(self._socket, [request.encode()], [descriptor])
-            return self._receive(deadline)
-        except (_ChildGoneError, ConnectionError) as error:
-            raise UnplayableAudioError(self._obituary(cpu_s)) from error
+        """Have it look at a file.
+
+        Raises:
+            UnplayableAudioError: it died of it.
+            _OtherFileError: it died before it looked at it.
+            TimeoutError: it gave no answer.
+        """
+        ours, theirs = socket.socketpair()
+        with ours:
+            try:
+                # The kernel takes so little in one piece: many threads may send.
+                socket.send_fds(self._requests, [request], [descriptor, theirs.fileno()])
+            except ConnectionError as error:
+                raise _OtherFileError from error
+            finally:
+                theirs.close()  # if the child dies, there is nobody left to write
+            return self._receive(ours, cpu_s, timeout_s)
 
     def end(self) -> None:
-        self._socket.close()
+        self._requests.close()
         if self._owner == os.getpid():
             self._process.kill()
             self._process.wait()
@@ -269,50 +338,78 @@ class _Child:
             return f"it crashes (signal {-status}) what reads it"
         return "it stops what reads it"
 
-    def _receive(self, deadline: float) -> tuple[dict[str, Any], bytes]:
-        data = self._more(bytearray(), _PREFIX.size, deadline)  # mostly all of it
-        json_bytes, artwork_bytes = _PREFIX.unpack_from(data)
-        if json_bytes > _MAX_JSON_BYTES or artwork_bytes > _MAX_ARTWORK_BYTES:
-            raise _ChildGoneError
-        end = _PREFIX.size + json_bytes
-        self._more(data, end + artwork_bytes, deadline)
+    def _receive(
+        self, ours: socket.socket, cpu_s: float, timeout_s: float
+    ) -> tuple[dict[str, Any], bytes]:
+        deadline = time.monotonic() + timeout_s
+        # One system call in all: sleep until there is an answer, not only the mark before it.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, ANSWER_PREFIX.size)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(timeout_s))
+        data = bytearray()
         try:
-            answer: dict[str, Any] = json.loads(data[_PREFIX.size : end])
-        except ValueError as error:
-            raise _ChildGoneError from error
+            _receive_into(data, ours, ANSWER_PREFIX.size, deadline)
+            _, json_bytes, artwork_bytes = ANSWER_PREFIX.unpack_from(data)
+            end = _checked_end(json_bytes, artwork_bytes)
+            _receive_into(data, ours, end + artwork_bytes, deadline)
+            answer: dict[str, Any] = json.loads(data[ANSWER_PREFIX.size : end].decode())
+        except (_ChildGoneError, ConnectionError, ValueError) as error:
+            if not data:
+                raise _OtherFileError from error
+            raise UnplayableAudioError(self._obituary(cpu_s)) from error
         return answer, bytes(data[end : end + artwork_bytes])
 
-    def _more(self, data: bytearray, size: int, deadline: float) -> bytearray:
-        """Receive until there are so many bytes; it answers one question at a time, so no more."""
-        while len(data) < size:
-            remaining_s = deadline - time.monotonic()
-            if remaining_s <= 0:
-                raise TimeoutError
-            self._socket.settimeout(remaining_s)
-            piece = self._socket.recv(_RECEIVED_AT_ONCE_BYTES)
-            if not piece:
-                raise _ChildGoneError
-            data += piece
-        return data
+
+def _checked_end(json_bytes: int, artwork_bytes: int) -> int:
+    """Return where the JSON ends."""
+    if json_bytes > _MAX_JSON_BYTES or artwork_bytes > _MAX_ARTWORK_BYTES:
+        raise _ChildGoneError
+    return ANSWER_PREFIX.size + json_bytes
+
+
+def _receive_into(data: bytearray, ours: socket.socket, size: int, deadline: float) -> None:
+    while len(data) < size:
+        try:
+            piece = ours.recv(_RECEIVED_AT_ONCE_BYTES)
+        except BlockingIOError as error:
+            raise TimeoutError from error
+        if not piece:
+            raise _ChildGoneError
+        if time.monotonic() > deadline:  # it sends, but never gets to the end
+            raise TimeoutError
+        data += piece
+
+
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 class _ChildGoneError(Exception):
     """The child ended, or does not speak our language any more."""
 
 
-_SHARED_CHILDREN = max(2, min(4, os.cpu_count() or 1))
-"""With only one, each thread would wait for its turn to speak, and it for each thread's."""
-_shared_lock = threading.Lock()
+class _OtherFileError(Exception):
+    """The child ended, or had, before it looked at this file."""
+
+
+_SHARED_CHILDREN = min(4, os.cpu_count() or 1)
 _shared_examiners: dict[int, Examiner] = {}
-"""By process id: a fork may copy an examiner whose lock is held."""
+"""By process id, and without a lock: a fork copies examiners and locks of threads that it does not
+copy. What one process put here, no other touches."""
 
 
-def _shared() -> Examiner:
-    with _shared_lock:
-        if (examiner := _shared_examiners.get(os.getpid())) is None:
-            examiner = _shared_examiners[os.getpid()] = Examiner(most=_SHARED_CHILDREN)
-            atexit.register(examiner.close)
-        return examiner
+def _shared(most: int = _SHARED_CHILDREN) -> Examiner:
+    if (examiner := _shared_examiners.get(os.getpid())) is None:
+        fresh = Examiner(most=most)
+        examiner = _shared_examiners.setdefault(os.getpid(), fresh)  # atomic, if threads race
+        if examiner is fresh:
+            atexit.register(_close_shared)
+    return examiner
+
+
+def _close_shared() -> None:
+    # A forked process that ends runs its parent's handlers, too.
+    if (examiner := _shared_examiners.get(os.getpid())) is not None:
+        examiner.close()
 
 
 def _audio_info(answer: Mapping[str, Any], artwork: bytes) -> AudioInfo:
@@ -342,84 +439,3 @@ def _audio_info(answer: Mapping[str, Any], artwork: bytes) -> AudioInfo:
         else None,
         artwork_problem=answer["artwork_problem"],
     )
-
-
-# -- the child ---------------------------------------------------------------------------------
-
-
-def serve(descriptor: int) -> NoReturn:
-    """Answer questions from the socket until it closes; what the child process runs."""
-    from audiostore import probe  # noqa: PLC0415 - FFmpeg is loaded in the child alone
-
-    channel = socket.socket(fileno=descriptor)
-    # Ends this process when it has computed for too long, even if nobody is there to kill it.
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
-    _warm_up()
-    _limit(int(sys.argv[1]), channel)
-    _answer(channel, {}, b"")
-    while True:
-        request, descriptors, _, _ = socket.recv_fds(channel, 4096, 1)
-        if not request or not descriptors:
-            os._exit(0)
-        asked = json.loads(request)
-        signal.setitimer(signal.ITIMER_PROF, asked["cpu_s"])
-        answer: dict[str, object]
-        artwork = b""
-        with os.fdopen(descriptors[0], "rb", 0) as stream:
-            try:
-                if asked["do"] == "probe":
-                    info = probe.read_audio(stream, asked["format"])
-                    answer = info.to_dict()
-                    artwork = info.artwork.data if info.artwork else b""
-                else:
-                    decoded = probe.decode_frames(stream, asked["format"])
-                    answer = {name: getattr(decoded, name) for name in decoded.__slots__}
-            except UnplayableAudioError as error:
-                answer = {"unplayable": str(error)}
-            except MemoryError:
-                answer = {"unplayable": "it asks for more memory than a song needs"}
-            except OSError as error:  # a disk that fails is no fault of the file's
-                answer = {"errno": error.errno or errno.EIO}
-        _answer(channel, answer, artwork)
-
-
-def _answer(channel: socket.socket, answer: Mapping[str, object], artwork: bytes) -> None:
-    text = json.dumps(answer).encode()
-    signal.setitimer(signal.ITIMER_PROF, 0)  # what comes now must not be laid on the next file
-    channel.sendall(_PREFIX.pack(len(text), len(artwork)) + text + artwork)
-
-
-def _warm_up() -> None:
-    # Whatever is imported at first use is imported now: later there is no file to be had.
-    import encodings.idna  # noqa: F401, PLC0415
-    from io import BytesIO  # noqa: PLC0415
-
-    from PIL import Image  # noqa: PLC0415
-
-    from audiostore import artwork, probe  # noqa: PLC0415
-
-    for name in ("JPEG", "PNG", "WebP"):
-        picture = BytesIO()
-        Image.new("RGB", (8, 8)).save(picture, name)
-        artwork.check_image(picture.getvalue())
-    pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
-    wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)
-    probe.decode_frames(BytesIO(wav), "WAV")
-    for name in probe.DEMUXERS:
-        with suppress(UnplayableAudioError):
-            probe.read_audio(BytesIO(b"?" * 4096), name)
-
-
-def _limit(memory_bytes: int, channel: socket.socket) -> None:
-    """Take away from this process what it will not need: memory, files, sockets, core dumps."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):  # macOS has neither /proc nor a limit that holds
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    # Descriptors are given out from the lowest: the one file that is sent gets the last number,
-    # and until it is closed nothing else can be opened, no file and no socket.
-    lowest = os.dup(channel.fileno())
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, lowest + 1))

@@ -3,14 +3,16 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
 from audiostore.errors import (
     InvalidImageError,
     InvalidSourceError,
+    SourceChangedError,
     SourceNotFoundError,
 )
 from audiostore.faststart import needs_faststart, write_faststart
@@ -22,6 +24,8 @@ from audiostore.formats import (
     recognise_image,
     require_audio,
 )
+from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
+from audiostore.media import AudioInfo
 from audiostore.record import facts_of
 from audiostore.source import BytesSource, LocalFile, Source, open_regular, restore
 from audiostore.structure import check_structure
@@ -115,20 +119,9 @@ def take_audio(path: PathLike, intake: Intake) -> Iterator[Item]:
         UnplayableAudioError: it is cut short, damaged, or without sound.
         OSError: it cannot be read.
     """
-
-    def look(filename: str, stream: BinaryIO) -> tuple[Format, str]:
-        recognised = require_audio(filename, identify(stream), fix_extension=intake.fix_extension)
-        if intake.check != "none":
-            size_bytes = os.fstat(stream.fileno()).st_size
-            check_structure(stream, recognised, size_bytes, name=filename)
-        return recognised.format, content_type_for(recognised)
-
-    file, found, content_type, filename = _take(path, look)
-    item = Item(file, file, found, content_type, filename)
-    if intake.check != "none":
-        item = _looked_into(item, file, intake)
-    if found.name == "MP4":
-        with _started_fast(item, file, intake) as ready:
+    item = _take(path, lambda opened: _look_at_audio(opened, intake))
+    if intake.faststart and item.file and item.format.name == "MP4":
+        with _started_fast(item, item.file.path) as ready:
             yield ready
     else:
         yield item
@@ -142,57 +135,95 @@ def take_image(path: PathLike, intake: Intake) -> Item:
         InvalidImageError: it is cut short, too large, or, by a full check, does not decode.
         OSError: it cannot be read.
     """
-
-    def look(filename: str, stream: BinaryIO) -> tuple[Format, str]:
-        found = recognise_image(filename, stream, fix_extension=intake.fix_extension)
-        return found, found.content_type
-
-    file, found, content_type, filename = _take(path, look)
-    source: Source = file
-    if intake.check != "none" or intake.thumbnail_max_px:
-        from audiostore import artwork  # noqa: PLC0415  (Pillow)
-
-        if file.size_bytes > artwork.MAX_IMAGE_BYTES:
-            raise InvalidImageError(
-                f"{filename!r} has {file.size_bytes:,} bytes: artwork may have "
-                f"{artwork.MAX_IMAGE_BYTES:,}"
-            )
-        try:
-            source = _artwork_source(_bytes_of(file), file, intake)
-        except InvalidImageError as error:
-            raise InvalidImageError(f"{filename!r}: {error}") from error
-    return Item(source, file, found, content_type, filename)
+    return _take(path, lambda opened: _look_at_image(opened, intake))
 
 
-def _looked_into(item: Item, file: LocalFile, intake: Intake) -> Item:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that is looked at."""
+
+    path: Path
+    filename: str
+    descriptor: int
+    stream: BinaryIO
+
+
+def _look_at_audio(opened: _Opened, intake: Intake) -> Item:
+    filename, stream = opened.filename, opened.stream
+    recognised = require_audio(filename, identify(stream), fix_extension=intake.fix_extension)
+    found, content_type = recognised.format, content_type_for(recognised)
+    if intake.check != "none":
+        size_bytes = os.fstat(opened.descriptor).st_size
+        check_structure(stream, recognised, size_bytes, name=filename)
+    file = LocalFile.of_open(opened.path, opened.descriptor)
+    if intake.check == "none":
+        return Item(file, file, found, content_type, filename)
     from audiostore.decoding import decode_audio, probe_apart  # noqa: PLC0415  (FFmpeg)
 
-    info = probe_apart(file.path, item.format.name)
+    wants_artwork = intake.artwork == "embedded"
+    info = probe_apart(opened.path, found.name, opened.descriptor, artwork=wants_artwork)
     duration_s = info.duration_s
     if intake.check == "full":
-        duration_s = decode_audio(file.path, item.format.name).duration_s
-    item = replace(item, facts=facts_of(info, duration_s))
-    if intake.artwork == "none" or info.artwork is None:
-        problem = info.artwork_problem if intake.artwork == "embedded" else None
-        return item if problem is None else _warned(item, f"embedded artwork was left: {problem}")
-    try:
+        duration_s = decode_audio(opened.path, found.name).duration_s
+    item = Item(file, file, found, content_type, filename, facts_of(info, duration_s))
+    if wants_artwork:
+        item = _with_artwork(item, info, intake)
+    if found.name == "MP4" and not intake.faststart and needs_faststart(stream):
+        return _warned(
+            item,
+            "its index is at the end: players must fetch all of it first (--faststart mends it)",
+        )
+    return item
+
+
+def _look_at_image(opened: _Opened, intake: Intake) -> Item:
+    filename = opened.filename
+    found = recognise_image(filename, opened.stream, fix_extension=intake.fix_extension)
+    file = LocalFile.of_open(opened.path, opened.descriptor)
+    source: Source = file
+    if intake.check != "none" or intake.thumbnail_max_px:
+        if file.size_bytes > MAX_IMAGE_BYTES:
+            raise InvalidImageError(
+                f"{filename!r} has {file.size_bytes:,} bytes: artwork may have {MAX_IMAGE_BYTES:,}"
+            )
+        data = os.pread(opened.descriptor, file.size_bytes, 0)
+        if BytesSource(data).crc32c != file.crc32c:
+            raise SourceChangedError(
+                f"{str(opened.path)!r} changed while it was read: try again when nothing writes "
+                "to it any more"
+            )
+        try:
+            source = _artwork_source(data, file, intake)
+        except InvalidImageError as error:
+            raise InvalidImageError(f"{filename!r}: {error}") from error
+    return Item(source, file, found, found.content_type, filename)
+
+
+def _with_artwork(item: Item, info: AudioInfo, intake: Intake) -> Item:
+    """Return the item with what is embedded in it, or with why that was left."""
+    problem = info.artwork_problem
+    if info.artwork is not None:
         data = info.artwork.data
-        source = _artwork_source(data, BytesSource(data), intake)
-    except InvalidImageError as error:
-        return _warned(item, f"embedded artwork was left: {error}")
-    found = next(f for f in IMAGE_FORMATS if f.name == info.artwork.info.format_name)
-    stem = PurePath(item.filename).stem
-    cover = Item(source, None, found, found.content_type, f"{stem}{found.extensions[0]}")
-    return replace(item, artwork=cover)
+        try:
+            source = _artwork_source(data, BytesSource(data), intake)
+        except InvalidImageError as error:
+            problem = str(error)
+        else:
+            found = next(f for f in IMAGE_FORMATS if f.name == info.artwork.info.format_name)
+            filename = f"{PurePath(item.filename).stem}{found.extensions[0]}"
+            return replace(item, artwork=Item(source, None, found, found.content_type, filename))
+    return _warned(item, f"embedded artwork was left: {problem}") if problem else item
 
 
 def _artwork_source(data: bytes, as_it_is: Source, intake: Intake) -> Source:
     """Return what to store of an image: as it is, or scaled down."""
+    if intake.check == "quick":
+        identify_image(data)
+    if intake.check != "full" and intake.thumbnail_max_px is None:
+        return as_it_is
     from audiostore import artwork  # noqa: PLC0415  (Pillow)
 
-    if intake.check == "quick":
-        artwork.identify_image(data)
-    elif intake.check == "full":
+    if intake.check == "full":
         artwork.check_image(data)
     if intake.thumbnail_max_px is None:
         return as_it_is
@@ -200,25 +231,12 @@ def _artwork_source(data: bytes, as_it_is: Source, intake: Intake) -> Source:
     return as_it_is if scaled == data else BytesSource(scaled)
 
 
-def _bytes_of(file: LocalFile) -> bytes:
-    with closing(file.open()) as reader:
-        return b"".join(iter(lambda: reader.read(1 << 20), b""))
-
-
 @contextmanager
-def _started_fast(item: Item, file: LocalFile, intake: Intake) -> Iterator[Item]:
-    """Yield an MP4 item with its index in front, if that was asked for; or warn."""
-    with file.path.open("rb") as stream:
-        is_wanted = intake.faststart or intake.check != "none"
-        if not (is_wanted and needs_faststart(stream)):
+def _started_fast(item: Item, path: Path) -> Iterator[Item]:
+    """Yield an MP4 item with its index in front."""
+    with path.open("rb") as stream:
+        if not needs_faststart(stream):
             yield item
-            return
-        if not intake.faststart:
-            yield _warned(
-                item,
-                "its index is at the end: players must fetch all of it first "
-                "(--faststart mends it)",
-            )
             return
         with tempfile.TemporaryDirectory(prefix="audiostore-") as folder:
             rewritten = Path(folder) / "audio"
@@ -231,28 +249,24 @@ def _warned(item: Item, warning: str) -> Item:
     return replace(item, warnings=(*item.warnings, f"{item.filename!r}: {warning}"))
 
 
-_Look = Callable[[str, BinaryIO], tuple[Format, str]]
-_Taken = tuple[LocalFile, Format, str, str]
-
-
-def _take(path: PathLike, look: _Look) -> _Taken:
+def _take(path: PathLike, look: Callable[[_Opened], Item]) -> Item:
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"{path!r} is no path of a file")
-    local = Path(path).absolute()  # a caller may change its working directory
+    local = path if isinstance(path, Path) else Path(path)
+    local = local.absolute()  # a caller may change its working directory
     try:
         try:
-            return _examine(local, look)
+            return _look(local, look)
         except SourceNotFoundError:
             if not restore(local):
                 raise
-            return _examine(local, look)
+            return _look(local, look)
     except OSError as error:
         error.add_note(f"while reading {str(local)!r}")
         raise
 
 
-def _examine(local: Path, look: _Look) -> _Taken:
-    with open_regular(local) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
+def _look(local: Path, look: Callable[[_Opened], Item]) -> Item:
+    with open_regular(local) as descriptor, FileIO(descriptor, closefd=False) as stream:
         filename = os.fsencode(local.name).decode("utf-8", "replace")
-        found, content_type = look(filename, stream)
-        return LocalFile.of_open(local, descriptor), found, content_type, filename
+        return look(_Opened(local, filename, descriptor, stream))

@@ -17,19 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Final, NoReturn
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Disposition, Stream
 
-from audiostore.artwork import MAX_IMAGE_BYTES, identify_image
 from audiostore.errors import InvalidImageError, UnplayableAudioError
+from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
 from audiostore.media import Artwork, AudioInfo, Chapter, DecodedInfo
-from audiostore.source import open_regular
 
 DEMUXERS: Final[Mapping[str, str]] = {
     "MP3": "mp3",
@@ -126,25 +125,20 @@ _CLEAN: dict[int, str | None] = {
 """Control characters, and those that turn the direction of what follows, go; breaks are spaces."""
 
 
-def probe_audio(path: Path, format_name: str) -> AudioInfo:
-    """Look inside an audio file, in this process, without decoding it.
+def read_audio(stream: BinaryIO, format_name: str, *, artwork: bool = True) -> AudioInfo:
+    """Look inside an open audio file without decoding it.
 
     Args:
-        path: the file.
+        stream: the file, seekable and without a buffer.
         format_name: what our recognition found it to be, a key of `DEMUXERS`.
+        artwork: whether embedded pictures are looked at; else it is as if there were none.
 
     Raises:
         UnplayableAudioError: no sound in it that we can decode, or none at all, or broken.
-        SourceNotFoundError, InvalidSourceError, OSError: as `open_regular`.
+        OSError: it cannot be read.
     """
-    with open_regular(path) as descriptor, os.fdopen(os.dup(descriptor), "rb", 0) as stream:
-        return read_audio(stream, format_name)
-
-
-def read_audio(stream: BinaryIO, format_name: str) -> AudioInfo:
-    """As `probe_audio`, of an open file."""
-    with _opened(stream, format_name) as file:
-        return _describe(file, format_name)
+    with _opened(stream, format_name, _PROBED_BRIEFLY.get(format_name, _PROBED)) as file:
+        return _describe(file, format_name, artwork=artwork)
 
 
 def decode_frames(stream: BinaryIO, format_name: str) -> DecodedInfo:
@@ -154,8 +148,9 @@ def decode_frames(stream: BinaryIO, format_name: str) -> DecodedInfo:
         UnplayableAudioError: as `read_audio`; or frames that do not decode, sound that is missing
             in between, or another duration than the file states: with the seconds where.
     """
-    info = read_audio(stream, format_name)
-    with _opened(stream, format_name) as file:
+    info = read_audio(stream, format_name, artwork=False)
+    options = _PROBED_OF_WAV if format_name == "WAV" else _PROBED
+    with _opened(stream, format_name, options) as file:
         return _decode(file, info)
 
 
@@ -178,11 +173,11 @@ class _Reader:
         self._start = start
         self._position = 0
         self.size = size
-        self.seek(0)
 
     def read(self, size: int) -> bytes:
         if self._position >= self.size:
             return b""
+        self._stream.seek(self._start + self._position)
         piece = self._stream.read(size)
         self._position += len(piece)
         return piece
@@ -192,12 +187,14 @@ class _Reader:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place, which a broken file may put anywhere; negative: FFmpeg's error code."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        if base + offset < 0:
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:  # FFmpeg asks for the size so, again and again
+            offset += self.size
+        if offset < 0:
             return -errno.EINVAL
-        self._position = base + offset
-        self._stream.seek(self._start + min(self._position, self.size))
-        return self._position
+        self._position = offset
+        return offset
 
 
 @dataclass(slots=True)
@@ -208,21 +205,30 @@ class _Opened:
     skipped_tag_bytes: int
 
 
+# How many bytes of sound FFmpeg reads to know it: a few packets, the header tells the rest. Behind
+# a PCM header it tries whether the first packet is other sound, by all the demuxers that it has.
+_PROBED = {"probesize": "131072"}
+_PROBED_OF_WAV = {"probesize": "32"}
+# Where nothing is decoded, it need not read as much: none takes a packet of 64 bytes for its own,
+# and MP3 has no time stamps, for which some more packets would be read.
+_PROBED_BRIEFLY = {
+    "WAV": {**_PROBED_OF_WAV, "max_size": "64"},
+    "MP3": {**_PROBED, "max_ts_probe": "0"},
+}
+
+
 @contextmanager
-def _opened(stream: BinaryIO, format_name: str) -> Iterator[_Opened]:
+def _opened(stream: BinaryIO, format_name: str, options: Mapping[str, str]) -> Iterator[_Opened]:
     # PyAV prints nothing by itself: its log level is None unless the program sets one.
     size = stream.seek(0, os.SEEK_END)
     start = _behind_huge_id3(stream)
     reader = _Reader(stream, start, size - start)
-    # A few packets are enough: the header tells the rest. WAV reads packets up to this limit in
-    # search of DTS behind a PCM header; the sound is then not what the header says anyway.
-    probesize = "4096" if format_name == "WAV" else "131072"
     with _failures():
         container = av.open(
             reader,
             "r",
             format=DEMUXERS[format_name],
-            options={"codec_whitelist": _whitelist(), "probesize": probesize},
+            options={"codec_whitelist": _whitelist(), **options},
             metadata_errors="replace",
             io_open=_refuse_to_open,
         )
@@ -287,7 +293,7 @@ def _is_picture(disposition: Disposition) -> bool:
 # -- describing --------------------------------------------------------------------------------
 
 
-def _describe(file: _Opened, format_name: str) -> AudioInfo:
+def _describe(file: _Opened, format_name: str, *, artwork: bool) -> AudioInfo:
     container, audio = file.container, file.audio
     context = audio.codec_context
     rate, channels = context.sample_rate, context.channels
@@ -296,8 +302,9 @@ def _describe(file: _Opened, format_name: str) -> AudioInfo:
     codec = context.codec.canonical_name
     tags = _tags([*container.metadata.items(), *audio.metadata.items()])
     chapters = tuple(_chapters(container))
-    artwork, problem, picture_bytes = _artwork(container)
-    if file.skipped_tag_bytes:
+    pictures = _pictures(container)
+    cover, problem = _artwork(pictures) if artwork else (None, None)
+    if file.skipped_tag_bytes and artwork:
         problem = f"its ID3 tag of {file.skipped_tag_bytes:,} bytes is too large to be read"
     duration_s, exact = _duration(file, format_name, codec)
     if duration_s <= 0:
@@ -306,6 +313,7 @@ def _describe(file: _Opened, format_name: str) -> AudioInfo:
     if codec.startswith("pcm_") and bits:
         bitrate: int | None = rate * channels * bits
     else:
+        picture_bytes = sum(picture.size for picture in pictures or ())
         measured = (file.reader.size - picture_bytes) * 8 / duration_s
         bitrate = audio.bit_rate or (round(measured) if measured >= 1 else None)
     return AudioInfo(
@@ -319,7 +327,7 @@ def _describe(file: _Opened, format_name: str) -> AudioInfo:
         bitrate_bps=bitrate,
         tags=tags,
         chapters=chapters,
-        artwork=artwork,
+        artwork=cover,
         artwork_problem=problem,
     )
 
@@ -469,37 +477,42 @@ def _chapters(container: InputContainer) -> Iterator[Chapter]:
             yield Chapter(round(start_s, 6), round(end_s, 6), title)
 
 
-def _artwork(container: InputContainer) -> tuple[Artwork | None, str | None, int]:
-    """Return the front cover or else the first good picture, what is wrong, all their bytes."""
-    pictures = {
+def _pictures(container: InputContainer) -> "list[Packet[Stream]] | None":
+    """Return the embedded pictures, the front cover first; None if there are none."""
+    kinds = {
         s.index: s.metadata.get("comment", "").lower()
         for s in container.streams.video
         if _is_picture(s.disposition)
     }
-    if not pictures:
-        return None, None, 0
-    found: list[tuple[bool, bytes]] = []
-    total = 0
+    if not kinds:
+        return None
+    found: list[Packet[Stream]] = []
     # FFmpeg hands out attached pictures before everything else.
     with _failures():
         for packet in container.demux():
-            if packet.stream.index not in pictures or len(found) >= _MAX_PICTURES:
+            if packet.stream.index not in kinds or len(found) >= _MAX_PICTURES:
                 break
-            total += packet.size
-            data = bytes(packet) if packet.size <= MAX_IMAGE_BYTES else b""
-            found.append((pictures[packet.stream.index] != "cover (front)", data))
-    problem: str | None = "its embedded picture cannot be read"
-    for index, (_, data) in enumerate(sorted(found, key=lambda picture: picture[0])):
-        if not data:
+            found.append(packet)
+    return sorted(found, key=lambda packet: kinds[packet.stream.index] != "cover (front)")
+
+
+def _artwork(pictures: "list[Packet[Stream]] | None") -> tuple[Artwork | None, str | None]:
+    """Return the first good picture; without any, what is wrong with the first."""
+    if pictures is None:
+        return None, None
+    problem = "its embedded picture cannot be read"
+    for index, picture in enumerate(pictures):
+        if not 0 < picture.size <= MAX_IMAGE_BYTES:
             reason = f"the image is empty, or larger than {MAX_IMAGE_BYTES:,} bytes"
         else:
+            data = bytes(picture)
             try:
-                return Artwork(data, identify_image(data)), None, total
+                return Artwork(data, identify_image(data)), None
             except InvalidImageError as error:
                 reason = str(error)
         if index == 0:
             problem = f"its embedded picture is not usable: {reason}"
-    return None, problem, total
+    return None, problem
 
 
 # -- decoding ----------------------------------------------------------------------------------

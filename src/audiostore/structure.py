@@ -58,7 +58,7 @@ def check_structure(
     """Raise if an audio file shows signs of being cut short or damaged, or holds no sound.
 
     Args:
-        stream: the file, seekable and buffered; it is left somewhere.
+        stream: the file, seekable; it is left somewhere.
         recognised: what `audiostore.formats.recognise` found it to be. Of images, nothing is
             checked.
         size_bytes: the file's size.

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from audiostore import LocalStore
-from audiostore.artwork import identify_image
 from audiostore.cli.probing import inside_block
+from audiostore.image_structure import identify_image
 from audiostore.intake import Intake, take_audio
 from audiostore.media import AudioInfo
 from audiostore.model import BlobInfo

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audiostore.artwork import check_image, identify_image, scale_image
+from audiostore.artwork import check_image, scale_image
 from audiostore.decoding import Examiner
 from audiostore.errors import InvalidImageError, UnplayableAudioError, UnsupportedFormatError
 from audiostore.faststart import needs_faststart, write_faststart
+from audiostore.image_structure import identify_image
 from audiostore.probe import DEMUXERS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -82,9 +83,9 @@ class Watched:
     def look(self, data: bytes, format_name: str) -> str | None:
         """Return the refusal, or None."""
         self._path.write_bytes(data or b"\0")
-        if not self._examiner._idle:
+        if not self._examiner._children:
             self._examiner.probe(EXAMPLES / "a-brisk-walk.wav", "WAV")
-        pid = self._examiner._idle[0]._process.pid
+        pid = self._examiner._children[0]._process.pid
         before_s = _computed_s(pid)
         try:
             self._examiner.probe(self._path, format_name)
@@ -93,7 +94,7 @@ class Watched:
             self.crashes += "crash" in str(error)
             return str(error)
         finally:
-            if self._examiner._idle:  # else the kernel ended it, after 2 s at most
+            if self._examiner._children:  # else the kernel ended it, after 2 s at most
                 assert _computed_s(pid) - before_s < 2.2
             status = Path(f"/proc/{pid}/status")
             if status.exists() and "VmHWM:" in (text := status.read_text()):

@@ -24,9 +24,9 @@ from audiostore import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.artwork import MAX_IMAGE_BYTES, identify_image
 from audiostore.cleanup import Cleanup
 from audiostore.decoding import decode_audio
+from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
 from audiostore.model import BlobInfo
 from audiostore.record import MAX_METADATA_BYTES
 from audiostore.stores.gcs.store import GcsStore

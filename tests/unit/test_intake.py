@@ -1,8 +1,9 @@
 """A local file on its way in."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -14,9 +15,9 @@ from audiostore.errors import (
     SourceNotFoundError,
     UnsupportedFormatError,
 )
-from audiostore.formats import Format, recognise_audio
 from audiostore.intake import Intake, Item, take_audio, take_image
-from tests.assets import mp3_bytes
+from audiostore.source import LocalFile
+from tests.assets import JPG, mp3_bytes
 
 MP3 = mp3_bytes(1668)
 TRUSTING = Intake(check="none")
@@ -98,13 +99,46 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
     path = tmp_path / "a.mp3"
     path.write_bytes(MP3)
 
-    def recognise_then_replace(name: str, stream: BinaryIO) -> tuple[Format, str]:
-        found = recognise_audio(name, stream)
+    def replace_then_look(opened: intake._Opened) -> Item:
         other = tmp_path / "other"
         other.write_bytes(b"<html>replaced</html>")
         other.replace(path)
-        return found, found.content_type
+        return intake._look_at_audio(opened, Intake())
 
-    file, *_ = intake._take(path, recognise_then_replace)
+    item = intake._take(path, replace_then_look)
+    assert item.facts["duration_s"]
     with pytest.raises(SourceChangedError):
-        file.open()
+        item.source.open()
+
+
+def test_neither_pillow_nor_ffmpeg_is_loaded_to_look_quickly() -> None:
+    script = (
+        "import sys; from audiostore.intake import Intake, take_audio, take_image\n"
+        "with take_audio(sys.argv[1], Intake()) as item: assert item.artwork\n"
+        "take_image(sys.argv[2], Intake())\n"
+        "assert not {'PIL', 'av'} & set(sys.modules)"
+    )
+    song, cover = JPG.with_suffix(".mp3"), JPG
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(song), str(cover)], check=False, timeout=60
+    )
+    assert done.returncode == 0
+
+
+def test_an_image_that_changes_while_it_is_looked_at_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(JPG.read_bytes())
+
+    def snapshot_then_change(path: Path, descriptor: int) -> LocalFile:
+        file = of_open(path, descriptor)
+        with path.open("r+b") as stream:
+            stream.seek(200)
+            stream.write(b"changed")
+        return file
+
+    of_open = LocalFile.of_open
+    monkeypatch.setattr(LocalFile, "of_open", snapshot_then_change)
+    with pytest.raises(SourceChangedError):
+        take_image(path, Intake())

@@ -327,6 +327,16 @@ def test_the_file_is_not_read_through(name: str) -> None:
     assert stream.reads <= 100
 
 
+@pytest.mark.parametrize("name", ["mp3 example", "mp3 without a count", "aac example"])
+def test_a_few_frames_tell_that_the_last_one_is_whole(name: str) -> None:
+    stream = CountingStream(sample(name))
+    recognised = recognise(stream)
+    assert recognised is not None
+    stream.total = 0
+    check_structure(stream, recognised, len(sample(name)))
+    assert stream.total < 8 << 10
+
+
 def test_a_size_that_is_no_longer_true_does_no_harm() -> None:
     for name in AUDIO:
         data = sample(name)

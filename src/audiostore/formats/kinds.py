@@ -1,8 +1,13 @@
 """The formats that we store, and what is said of a file that is one of them."""
 
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal
+
+
+def extension_of(name: str) -> str:
+    """Return what a file name ends in, with its dot, in lower case; as `PurePath.suffix` does."""
+    stem, dot, extension = name[name.rfind("/") + 1 :].rpartition(".")
+    return f".{extension.lower()}" if stem and dot and extension else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Format:
 
     def extension_for(self, name: str) -> str:
         """Return the name's own extension if it fits the format, else the format's main one."""
-        own = PurePath(name).suffix.lower()
+        own = extension_of(name)
         return own if own in self.extensions else self.extensions[0]
 
 

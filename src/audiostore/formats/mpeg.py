@@ -14,6 +14,7 @@ _FRAMES_IN_A_ROW = 3
 _SEARCHED = 16 << 10
 _SEARCH_WINDOW = 32 << 10
 _TAIL = 32 << 10
+_NEAR = 4 << 10
 _GARBAGE = 4 << 10
 """So much that is no frame may follow the last one: padding, tags of kinds that we do not know."""
 
@@ -196,7 +197,13 @@ def _promised_bytes(frame: bytes) -> int | None:
 
 
 def _check_tail(reader: Reader, start: int, end: int, frames: _Frames) -> str | None:
-    begin = max(start, end - _TAIL)
+    # Mostly a few frames tell that the last one is whole; where they do not, more are looked at.
+    return _flaw_behind(reader, max(start, end - _NEAR), start, end, frames) and _flaw_behind(
+        reader, max(start, end - _TAIL), start, end, frames
+    )
+
+
+def _flaw_behind(reader: Reader, begin: int, start: int, end: int, frames: _Frames) -> str | None:
     tail = reader.at(begin, end - begin)
     last, rest_at = _last_frame(tail, frames, exact=begin == start)
     if rest_at == 0:

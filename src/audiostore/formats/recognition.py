@@ -1,7 +1,7 @@
 """What a file is by its content, and whether its name says the same."""
 
 import io
-from pathlib import PurePath
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from audiostore.errors import UnsupportedFormatError
@@ -13,6 +13,7 @@ from audiostore.formats.kinds import (
     PNG,
     Format,
     Recognised,
+    extension_of,
 )
 from audiostore.formats.reading import BudgetSpentError, Reader
 from audiostore.formats.tags import id3v2_words, start_of_data
@@ -23,27 +24,40 @@ _BYTES = 256 << 10
 _WINDOW = 1 << 10
 
 
+_JPEG = b"\xff\xd8\xff"  # ITU-T T.81 annex B: SOI, then a marker
+
+
 def _examine_image(reader: Reader, offset: int) -> Recognised | None:
     head = reader.at(offset, 8)
-    if head[:3] == b"\xff\xd8\xff":  # ITU-T T.81 annex B: SOI, then a marker
+    if head[:3] == _JPEG:
         return Recognised(JPEG, None, offset)
     if head == b"\x89PNG\r\n\x1a\n":  # RFC 2083 section 3.1
         return Recognised(PNG, None, offset)
     return None
 
 
-_EXAMINERS = (
-    _examine_image,
-    chunks.examine_riff,
-    chunks.examine_aiff,
-    chunks.examine_caf,
-    flac.examine,
-    ogg.examine,
-    mp4.examine,
-    matroska.examine,
-    asf.examine,
-    mpeg.examine,
-)
+_Examine = Callable[[Reader, int], Recognised | str | None]
+_EXAMINERS: Mapping[bytes, _Examine] = {
+    b"\x89PNG": _examine_image,
+    b"RIFF": chunks.examine_riff,
+    b"RF64": chunks.examine_riff,
+    b"BW64": chunks.examine_riff,
+    b"FORM": chunks.examine_aiff,
+    b"caff": chunks.examine_caf,
+    b"fLaC": flac.examine,
+    b"OggS": ogg.examine,
+    b"\x1aE\xdf\xa3": matroska.examine,
+    b"0&\xb2u": asf.examine,
+}
+
+
+def _examiner(head: bytes) -> _Examine:
+    """Return what looks closer at data that begin so."""
+    if head[:3] == _JPEG:
+        return _examine_image
+    if head[4:8] == b"ftyp":
+        return mp4.examine
+    return _EXAMINERS.get(head[:4], mpeg.examine)
 
 
 def recognise(stream: BinaryIO) -> Recognised | None:
@@ -67,13 +81,10 @@ def identify(stream: BinaryIO) -> Recognised | str:
 
 def _identify(reader: Reader) -> Recognised | str:
     offset = start_of_data(reader)
-    for examine in _EXAMINERS:
-        found = examine(reader, offset)
-        if found is not None:
-            return found
     head = reader.at(offset, others.HEAD_SIZE)
     return (
-        id3v2_words(reader)
+        _examiner(head)(reader, offset)
+        or id3v2_words(reader)
         or others.name(head)
         or mpeg.search(reader, offset)
         or others.unknown(head)
@@ -117,7 +128,7 @@ def require_audio(name: str, found: Recognised | str, *, fix_extension: bool = F
 def _require(
     name: str, found: Recognised | str, formats: tuple[Format, ...], *, fix_extension: bool
 ) -> Recognised:
-    extension = PurePath(name).suffix.lower()
+    extension = extension_of(name)
     named = next((f for f in formats if extension in f.extensions), None)
     if not isinstance(found, str) and found.format in formats:
         if fix_extension or found.format == named:
