@@ -26,6 +26,7 @@ from audiostore.model import BlobInfo
 from audiostore.naming import (
     FilenameGenerator,
     FileOrganizer,
+    blob_name,
     is_audio_name,
     is_thumbnail_name,
 )
@@ -262,7 +263,7 @@ class Assets:
         cover = asset.thumbnail
         uri = self._store.uri(asset.audio.name)
         if not verified.has_content(asset.audio, audio.source) or asset.audio.name != (
-            _blob_name(asset.audio_id, audio, "audio")
+            blob_name(asset.audio_id, "audio", audio.extension)
         ):
             raise AssetConflictError(
                 f"cannot store {audio.filename!r} as {asset.audio_id}: {uri} exists (generation "
@@ -473,7 +474,8 @@ class Assets:
 
     def _progress(self, name: str, total_bytes: int) -> TransferListener:
         def tell(transferred: Transferred) -> None:
-            self._notify(Progress(name, transferred.sent_bytes, total_bytes))
+            if self._notify.is_heard:
+                self._notify(Progress(name, transferred.sent_bytes, total_bytes))
 
         return tell
 
@@ -491,7 +493,7 @@ class Assets:
             audio_id, file_type, item.filename, item.source, custom, facts=item.facts
         )
         return BlobSpec(
-            name=_blob_name(audio_id, item, file_type),
+            name=blob_name(audio_id, file_type, item.extension),
             content_type=item.content_type,
             metadata={**metadata, **(own or {})},
             cache_control=cache_control(file_type, cache),
@@ -501,10 +503,6 @@ class Assets:
     def _folder(self, audio_id: str) -> list[BlobInfo]:
         prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
         return list(self._store.list(prefix))
-
-
-def _blob_name(audio_id: str, item: Item, file_type: str) -> str:
-    return FilenameGenerator.generate_blob_name(audio_id, f"name{item.extension}", file_type)
 
 
 def _newest(blobs: Iterable[BlobInfo]) -> BlobInfo | None:

@@ -16,6 +16,7 @@ _EXTENSION = re.compile(r"\.[a-z0-9]{1,16}")
 _BLOB_NAME = re.compile(
     rf"audio/(?P<id>{_UUID.pattern})/(?P<stem>audio|thumbnail)(?P<ext>{_EXTENSION.pattern})"
 )
+_FILE_TYPES = ("audio", "thumbnail")
 
 
 class FileOrganizer:
@@ -41,9 +42,9 @@ class FileOrganizer:
         thumbnail_ext: str = ".jpg",
     ) -> dict[str, str]:
         """Return the names of the asset's objects: `audio` and, if it has one, `thumbnail`."""
-        files = {"audio": _blob_name(audio_id, cls.AUDIO_FILENAME, audio_ext)}
+        files = {"audio": blob_name(audio_id, cls.AUDIO_FILENAME, audio_ext)}
         if has_thumbnail:
-            files["thumbnail"] = _blob_name(audio_id, cls.THUMBNAIL_FILENAME, thumbnail_ext)
+            files["thumbnail"] = blob_name(audio_id, cls.THUMBNAIL_FILENAME, thumbnail_ext)
         return files
 
     @staticmethod
@@ -71,18 +72,14 @@ class FilenameGenerator:
             UnsupportedFormatError: the file's name has no usable extension.
             ValueError: `file_type` is neither "audio" nor "thumbnail".
         """
-        stems = {
-            "audio": FileOrganizer.AUDIO_FILENAME,
-            "thumbnail": FileOrganizer.THUMBNAIL_FILENAME,
-        }
-        if file_type not in stems:
+        if file_type not in _FILE_TYPES:
             raise ValueError(f"file_type is {file_type!r}: it must be 'audio' or 'thumbnail'")
-        return _blob_name(audio_id, stems[file_type], PurePath(file_path).suffix)
+        return blob_name(audio_id, file_type, PurePath(file_path).suffix)
 
     @staticmethod
     def generate_thumbnail_blob_name(audio_id: str, extension: str = ".jpg") -> str:
         """Return the object name of the asset's thumbnail."""
-        return _blob_name(audio_id, FileOrganizer.THUMBNAIL_FILENAME, extension)
+        return blob_name(audio_id, FileOrganizer.THUMBNAIL_FILENAME, extension)
 
     @staticmethod
     def parse_audio_id_from_blob_name(blob_name: str) -> str | None:
@@ -122,7 +119,13 @@ def is_thumbnail_name(blob_name: str) -> bool:
     return match is not None and match["stem"] == FileOrganizer.THUMBNAIL_FILENAME
 
 
-def _blob_name(audio_id: str, stem: str, extension: str) -> str:
+def blob_name(audio_id: str, file_type: str, extension: str) -> str:
+    """Return the object name of an asset's "audio" or "thumbnail".
+
+    Raises:
+        InvalidAudioIdError: the id is not a canonical UUID.
+        UnsupportedFormatError: the extension is not usable.
+    """
     require_audio_id(audio_id)
     suffix = extension.lower()
     if not _EXTENSION.fullmatch(suffix):
@@ -130,4 +133,4 @@ def _blob_name(audio_id: str, stem: str, extension: str) -> str:
             f"file name extension {extension!r} cannot be part of an object's name: "
             "give the file one such as .mp3 or .jpg"
         )
-    return f"{FileOrganizer.AUDIO_ROOT}/{audio_id}/{stem}{suffix}"
+    return f"{FileOrganizer.AUDIO_ROOT}/{audio_id}/{file_type}{suffix}"

@@ -118,11 +118,16 @@ def file_metadata(
         "file_size": str(source.size_bytes),
         "crc32c": source.crc32c,
     }
+    if _size_bytes(metadata) > MAX_METADATA_BYTES:
+        _leave_out_tags(metadata, custom)
+        _require_fit(metadata)
+    return metadata
+
+
+def _leave_out_tags(metadata: dict[str, str], custom: Mapping[str, str]) -> None:
     for key in reversed(TAG_KEYS):
         if _size_bytes(metadata) > MAX_METADATA_BYTES and key not in custom:
             metadata.pop(key, None)
-    _require_fit(metadata)
-    return metadata
 
 
 def _require_fit(metadata: Mapping[str, str]) -> None:

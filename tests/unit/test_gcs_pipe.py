@@ -1,7 +1,11 @@
 """What comes from the I/O thread reaches its reader in order, together, and bounded."""
 
 import threading
+import time
 
+import pytest
+
+from audiostore.stores.gcs import download
 from audiostore.stores.gcs.download import Pipe
 
 RECORD = 16 << 10
@@ -10,6 +14,21 @@ MIB = 1 << 20
 
 def records(count: int) -> list[bytes]:
     return [bytes([index % 251]) * RECORD for index in range(count)]
+
+
+def taking(pipe: Pipe) -> tuple[threading.Thread, list[tuple[bytes, bool]]]:
+    """Have a thread take up to a MiB, once; return it, and where it puts what it gets."""
+    taken: list[tuple[bytes, bool]] = []
+    reader = threading.Thread(target=lambda: taken.append(pipe.take(MIB)), daemon=True)
+    reader.start()
+    return reader, taken
+
+
+def wait_until_it_wants(pipe: Pipe, size_bytes: int) -> None:
+    deadline = time.monotonic() + 10
+    while pipe._wanted_bytes != size_bytes:
+        assert time.monotonic() < deadline, f"no reader waits for {size_bytes} bytes"
+        time.sleep(0)
 
 
 def test_what_has_come_is_handed_over_together_and_in_order() -> None:
@@ -29,12 +48,38 @@ def test_never_more_is_handed_over_than_was_asked_for() -> None:
 
 
 def test_what_comes_slowly_is_not_held_back() -> None:
-    pipe, taken = Pipe(), list[tuple[bytes, bool]]()
+    pipe = Pipe()
     pipe.write(b"the first bytes")
-    reader = threading.Thread(target=lambda: taken.append(pipe.take(MIB)), daemon=True)
-    reader.start()
+    reader, taken = taking(pipe)
     reader.join(timeout=10)
     assert taken == [(b"the first bytes", False)]
+
+
+def test_a_reader_is_woken_once_for_much_that_comes_in_little_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(download, "_LINGER_S", 60)
+    pipe, sent = Pipe(), records(64)
+    reader, taken = taking(pipe)
+    wait_until_it_wants(pipe, MIB)
+    for piece in sent:
+        pipe.write(piece)
+    reader.join(timeout=30)
+    assert taken == [(b"".join(sent), False)]
+
+
+def test_what_comes_late_is_handed_over_together_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_LINGER_S", 0.001)  # given up before anything comes
+    pipe, sent = Pipe(), records(64)
+    reader, taken = taking(pipe)
+    wait_until_it_wants(pipe, 1)
+    monkeypatch.setattr(download, "_LINGER_S", 60)
+    pipe.write(sent[0])
+    wait_until_it_wants(pipe, MIB)
+    for piece in sent[1:]:
+        pipe.write(piece)
+    reader.join(timeout=30)
+    assert taken == [(b"".join(sent), False)]
 
 
 def test_a_reader_that_waits_gets_what_comes_and_learns_of_the_end() -> None:

@@ -27,12 +27,13 @@ from audiostore import (
     StoreConnectionError,
     StoreTimeoutError,
 )
-from audiostore.errors import HeldError, UnsupportedByStoreError
-from audiostore.source import BytesSource
+from audiostore.errors import HeldError, SourceChangedError, UnsupportedByStoreError
+from audiostore.source import BytesSource, LocalFile
 from audiostore.store import BlobSpec, Stray, Transferred
 from audiostore.stores.gcs.download import Download, Pipe
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.gcs.transport import Options, Request, Response, Transfer, Transport
+from audiostore.stores.gcs.upload import IN_MEMORY_BYTES
 from tests.assets import JPG, MP3
 from tests.gcs_server import Request as Served
 from tests.gcs_server import StrictServer, faults
@@ -67,6 +68,37 @@ def test_a_small_object_takes_one_request(server: StrictServer, store: GcsStore)
     assert stored is not None
     assert stored.metadata == {"key": "Wert ☀"}
     assert stored.content_type == "audio/mpeg"
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("user_project", [None, "pay/er"])
+def test_whatever_its_name_and_size_an_object_is_stored_under_it(
+    server: StrictServer, more: int, user_project: str | None
+) -> None:
+    name = "a b&c=d+e%41/ü#?.mp3"
+    source = BytesSource(os.urandom(IN_MEMORY_BYTES + more))
+    told: list[Transferred] = []
+    with closing(GcsStore("bucket", emulator=server.url, project=user_project)) as store:
+        blob = store.put(BlobSpec(name, "a/b"), source, on_transfer=told.append)
+    assert blob.name == name
+    assert server.read("bucket", name) == source.data
+    assert server.requests[0].query.get("userProject") == user_project
+    assert told[-2:] == [
+        Transferred(source.size_bytes, 0),
+        Transferred(source.size_bytes, source.size_bytes),
+    ]
+
+
+def test_a_small_file_that_was_changed_is_not_sent(
+    server: StrictServer, store: GcsStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "small"
+    path.write_bytes(b"some bytes")
+    file = LocalFile.snapshot(path)
+    path.write_bytes(b"byte some!")
+    with pytest.raises(SourceChangedError):
+        store.put(SPEC, file)
+    assert server.requests == []
 
 
 def test_up_to_eight_mebibytes_is_small(server: StrictServer, store: GcsStore) -> None:
@@ -432,7 +464,7 @@ def test_closing_behind_the_last_byte_lets_the_transfer_end_and_keeps_its_connec
     closing_.start()
     closing_.join(0.05)
     assert closing_.is_alive()
-    transfer.future.set_result(transfer.response)
+    transfer.future.settle(transfer.response)
     closing_.join(5)
     assert not closing_.is_alive()
     transport.close()
@@ -707,3 +739,11 @@ def test_a_host_without_a_scheme_is_an_emulator(
     with AudioStorageManager("gs://bucket", retry_config=RetryConfig(1)) as manager:
         result = manager.upload_audio_file(MP3)
     assert result.audio_path == f"gs://bucket/{server.objects('bucket')[0].name}"
+
+
+def test_a_store_is_made_without_what_only_its_errors_need() -> None:
+    script = (
+        "import sys, audiostore.stores.gcs.store;"
+        "sys.exit(any(m.startswith(('google.api_core', 'google.auth')) for m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

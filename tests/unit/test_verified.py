@@ -1,6 +1,7 @@
 """One object, written and read so that its bytes are proven right."""
 
 import os
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -285,6 +286,19 @@ def test_a_full_disk_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatc
                 verified.download(store, blob, folder / "out")
         assert list(folder.iterdir()) == []
         assert "while downloading memory://memory/a/b" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("taken_bytes", [1, 1000, 1 << 30])
+def test_a_file_is_whole_however_much_the_system_takes_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, taken_bytes: int
+) -> None:
+    data = random.Random(7).randbytes(3000 if taken_bytes == 1 else 2_500_001)
+    store = MemoryStore()
+    blob = store.put(BlobSpec("a/b", "audio/mpeg"), BytesSource(data))
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, piece: write(file, piece[:taken_bytes]))
+    verified.download(store, blob, folder / "out")
+    assert (folder / "out").read_bytes() == data
 
 
 def test_a_folder_that_is_missing_is_an_os_error(folder: Path) -> None:

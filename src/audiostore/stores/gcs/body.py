@@ -1,8 +1,17 @@
 """The bodies of requests: bytes in memory, a range of a source, a source framed by text."""
 
+import json
 from collections.abc import Callable
+from io import BytesIO
 
 from audiostore.source import SourceReader
+
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
+def json_bytes(value: object) -> bytes:
+    """Return a value as JSON."""
+    return _JSON.encode(value).encode()
 
 
 class BytesBody:
@@ -10,12 +19,11 @@ class BytesBody:
 
     def __init__(self, data: bytes) -> None:
         self.size_bytes = len(data)
-        self._rest = data
+        self._stream = BytesIO(data)
 
     def read(self, size: int) -> bytes:
         """Return the next bytes."""
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
+        return self._stream.read(size)
 
 
 class SourceBody:

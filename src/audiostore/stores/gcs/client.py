@@ -1,9 +1,8 @@
 """Signed requests to one bucket: what all that is done with it is made of."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 from audiostore.stores.gcs.auth import (
     Authenticator,
@@ -11,7 +10,7 @@ from audiostore.stores.gcs.auth import (
     NoAuthentication,
     require_signing,
 )
-from audiostore.stores.gcs.body import BytesBody
+from audiostore.stores.gcs.body import BytesBody, json_bytes
 from audiostore.stores.gcs.download import Pipe
 from audiostore.stores.gcs.transport import (
     Body,
@@ -47,6 +46,7 @@ class Client:
         self.bucket = bucket
         self.endpoint = emulator or PUBLIC_ENDPOINT
         self.user_project = user_project
+        self._bucket_path = f"/storage/v1/b/{quote(bucket, safe='')}"
         self._transport = Transport(options)
         self.authentication: Authenticator = (
             NoAuthentication()
@@ -61,7 +61,7 @@ class Client:
 
     def uri(self, name: str) -> str:
         """Return ``gs://bucket/object``."""
-        return f"{self.url}/{name}"
+        return f"gs://{self.bucket}/{name}"
 
     def call(
         self,
@@ -84,7 +84,7 @@ class Client:
 
     def call_json(self, method: str, url: str, value: object) -> Response:
         """Send a signed request whose body is JSON."""
-        data = json.dumps(value, ensure_ascii=False).encode()
+        data = json_bytes(value)
         return self.call(
             method,
             url,
@@ -106,16 +106,22 @@ class Client:
         return urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
 
     def url_of(self, path: str, **query: object) -> str:
-        """Return the URL of an API path; parameters that are None are left out."""
-        given = {k: v for k, v in query.items() if v is not None}
-        if self.user_project is not None:
-            given["userProject"] = self.user_project
-        query_string = urlencode(given, doseq=True)
-        return f"{self.endpoint}{path}?{query_string}" if given else f"{self.endpoint}{path}"
+        """Return the URL of an API path.
+
+        Of the parameters, a list stands for several of one name, None for none at all.
+        """
+        query["userProject"] = self.user_project
+        given = "&".join(
+            f"{name}={quote(str(each))}"
+            for name, value in query.items()
+            for each in (value if isinstance(value, list) else [value])
+            if each is not None
+        )
+        return f"{self.endpoint}{path}?{given}" if given else f"{self.endpoint}{path}"
 
     def bucket_path(self) -> str:
         """Return the API path of the bucket."""
-        return f"/storage/v1/b/{quote(self.bucket, safe='')}"
+        return self._bucket_path
 
     def object_path(self, name: str) -> str:
         """Return the API path of an object."""
@@ -124,6 +130,18 @@ class Client:
     def object_url(self, name: str, **query: object) -> str:
         """Return the URL of an object's resource."""
         return self.url_of(self.object_path(name), **query)
+
+    def upload_url(self, upload_type: str, name: str, if_generation_match: int) -> str:
+        """Return the URL at which writing an object begins.
+
+        As `url_of` would make it, which takes a while, and there are many of them.
+        """
+        project = self.user_project
+        payer = "" if project is None else f"&userProject={quote(project)}"
+        return (
+            f"{self.endpoint}/upload{self._bucket_path}/o?uploadType={upload_type}"
+            f"&ifGenerationMatch={if_generation_match}&name={quote(name)}{payer}"
+        )
 
     def close(self) -> None:
         """Close all connections; what is under way fails."""
@@ -147,7 +165,6 @@ class Client:
     def _stream(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:
         pipe = Pipe()
         transfer = self._start("GET", url, headers, sink=pipe)
-        transfer.future.add_done_callback(pipe.end)
         try:
             pipe.wait()
         except BaseException:

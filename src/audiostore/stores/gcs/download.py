@@ -8,7 +8,7 @@ from audiostore.stores.gcs.transport import Transfer
 
 _HIGH_WATER_BYTES = 2 << 20
 _LOW_WATER_BYTES = 1 << 20
-_WORTH_WAKING_BYTES = 512 << 10
+_WORTH_WAKING_BYTES = 1 << 20
 _LINGER_S = 0.01
 
 
@@ -59,8 +59,11 @@ class Pipe:
     def take(self, size: int) -> tuple[bytes, bool]:
         """Return up to `size` bytes, b"" at the end, and whether the transfer is to go on."""
         with self._lock:
-            self._wait_for(1)
-            self._wait_for(min(size, _WORTH_WAKING_BYTES), _LINGER_S)
+            worth_bytes = min(size, _WORTH_WAKING_BYTES)
+            self._wait_for(worth_bytes, _LINGER_S)
+            if not self._held_bytes:
+                self._wait_for(1)
+                self._wait_for(worth_bytes, _LINGER_S)
             pieces = self._next_pieces(size)
             go_on = self._paused and self._held_bytes <= _LOW_WATER_BYTES
             self._paused = self._paused and not go_on

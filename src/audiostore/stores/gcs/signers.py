@@ -11,8 +11,6 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from google.api_core.exceptions import GoogleAPICallError
-
 from audiostore.errors import CredentialsError, StoreConnectionError
 from audiostore.retry import RETRYABLE_STATUS_CODES
 from audiostore.stores.gcs.answers import error_of, json_body
@@ -129,7 +127,7 @@ class IamSigner:
             error = error_of(response, f"IAM does not sign for {account}")
             if response.status in RETRYABLE_STATUS_CODES:
                 raise error
-            reason = error.message if isinstance(error, GoogleAPICallError) else str(error)
+            reason = getattr(error, "message", str(error))  # of an API error, without its status
             raise CredentialsError(
                 f"{reason}: enable iamcredentials.googleapis.com in its project, and grant "
                 f"{_TOKEN_CREATOR} on {account} to who asks (on itself, for a machine's own "

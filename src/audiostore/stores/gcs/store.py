@@ -19,7 +19,6 @@ from audiostore.store import (
 )
 from audiostore.stores.gcs import bucket as settings_of_bucket
 from audiostore.stores.gcs import links, objects, trash
-from audiostore.stores.gcs.admin import diagnose
 from audiostore.stores.gcs.answers import error_of
 from audiostore.stores.gcs.auth import Authenticator
 from audiostore.stores.gcs.client import Client
@@ -269,6 +268,8 @@ class GcsStore:
 
     def diagnose(self) -> Iterator[Finding]:
         """Try what storing needs (see `BucketAdmin.diagnose`)."""
+        from audiostore.stores.gcs.admin import diagnose  # noqa: PLC0415  (google.api_core)
+
         return diagnose(self._client)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""HTTP on libcurl: one I/O thread drives all transfers; callers wait for a future.
+"""HTTP on libcurl: one I/O thread drives all transfers; callers wait for what comes of theirs.
 
 The thread starts with the first request and does not keep a finished program alive. Nothing is
 retried here, but for what libcurl does by itself: a request without a body whose kept-alive
@@ -6,17 +6,18 @@ connection turns out to be closed before any byte of an answer is sent again on 
 """
 
 import fcntl
-import selectors
-import socket
+import os
+import re
+import select
 import sys
 import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ import pycurl
 
 from audiostore.errors import StoreConnectionError, StoreTimeoutError
 from audiostore.log import logger
-from audiostore.stores.gcs.brake import BRAKES
+from audiostore.stores.gcs.brake import BRAKES, Brake
 from audiostore.stores.gcs.forking import renew_after_fork
 
 _UPLOAD_BUFFER_BYTES = 1 << 20
@@ -32,12 +33,12 @@ _RECEIVE_BUFFER_BYTES = 1 << 18
 _MAX_ANSWER_BYTES = 64 << 20
 _BRAKE_POLL_S = 0.02
 
-
 _EVENTS = {
-    pycurl.POLL_IN: selectors.EVENT_READ,
-    pycurl.POLL_OUT: selectors.EVENT_WRITE,
-    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
+    pycurl.POLL_IN: select.POLLIN,
+    pycurl.POLL_OUT: select.POLLOUT,
+    pycurl.POLL_INOUT: select.POLLIN | select.POLLOUT,
 }
+_STATUS_LINE = re.compile(rb"HTTP/\S+ +(\d{3})")
 
 
 class Body(Protocol):
@@ -60,6 +61,10 @@ class Sink(Protocol):
         """Take some bytes; False asks to be offered them again after `Transfer.resume`."""
         ...
 
+    def end(self) -> None:
+        """No more bytes come: the transfer is over, well or not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -74,12 +79,40 @@ class Request:
     """Without one, the answer's body is collected in memory."""
 
 
+class Head(Mapping[str, str]):
+    """The headers of an answer, their names in lower case; most answers' are never looked at."""
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._lines = lines
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for line in self._lines:
+            name, colon, value = line.decode("iso-8859-1").partition(":")
+            if line.startswith(b"HTTP/"):
+                values.clear()  # what came before was an interim (1xx) answer
+            elif colon:
+                values[name.strip().lower()] = value.strip()
+        return values
+
+
 @dataclass(slots=True)
 class Response:
-    """One HTTP answer; the names of its headers are in lower case."""
+    """One HTTP answer."""
 
     status: int = 0
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Their names are in lower case."""
     body: bytes = field(default=b"", repr=False)
 
 
@@ -95,21 +128,62 @@ class Options:
     max_connections: int = 64
 
 
+class Promise:
+    """An answer, or why there is none, on its way from the I/O thread to those who wait for it.
+
+    What is needed here of a `concurrent.futures.Future`, at a fraction of its cost.
+    """
+
+    def __init__(self) -> None:
+        self._outcome: Response | Exception | None = None
+        self._pending = threading.Lock()
+        self._pending.acquire()
+
+    def settle(self, outcome: Response | Exception) -> None:
+        """Say what came of it, once."""
+        self._outcome = outcome
+        self._pending.release()
+
+    def done(self) -> bool:
+        """Say whether it is settled."""
+        return self._outcome is not None
+
+    def result(self) -> Response:
+        """Wait for the answer, or raise why there is none."""
+        outcome = self._wait()
+        if isinstance(outcome, Response):
+            return outcome
+        raise outcome
+
+    def exception(self) -> Exception | None:
+        """Wait; return why there is no answer, None if there is one."""
+        outcome = self._wait()
+        return None if isinstance(outcome, Response) else outcome
+
+    def _wait(self) -> Response | Exception:
+        while self._outcome is None:
+            with self._pending:  # released once; each who waits passes it on
+                pass
+        return self._outcome
+
+
 class Transfer:
     """A request under way."""
 
     def __init__(self, transport: "Transport", request: Request) -> None:
         self.request = request
-        self.future: Future[Response] = Future()
+        self.future = Promise()
         self.response = Response()
-        self._transport = transport
-        self._collected = bytearray()
+        """From when its head is there."""
+        self.head: list[bytes] = []
         self.error: Exception | None = None
         self.handle: pycurl.Curl | None = None
         self.is_paused = False
         """Its sink has had enough for now."""
-        self.is_counted = False
-        """Whether the brake counts it as under way."""
+        self.brake: Brake | None = None
+        """What counts it as under way."""
+        self._transport = transport
+        self._collected = bytearray()
         self._moved = (0.0, 0.0, 0, 0)
         self._moved_at = 0.0
 
@@ -153,7 +227,7 @@ class Transfer:
         moved = (
             handle.getinfo(pycurl.SIZE_UPLOAD_T),
             handle.getinfo(pycurl.SIZE_DOWNLOAD_T),
-            len(self.response.headers),
+            len(self.head),
             _unsent_bytes(handle.getinfo(pycurl.ACTIVESOCKET)),
         )
         if moved != self._moved or self.is_paused or not self._moved_at:
@@ -176,34 +250,47 @@ class Transfer:
             self.error = error
             return pycurl.READFUNC_ABORT
 
-    def on_header(self, line: bytes) -> None:
-        """Take a line of the answer's head; an interim (1xx) answer is overwritten by the next."""
-        text = line.decode("iso-8859-1").strip()
-        if text.startswith("HTTP/"):
-            self.response = Response(status=int(text.split(" ", 2)[1]))
-        elif ":" in text:
-            name, _, value = text.partition(":")
-            self.response.headers[name.strip().lower()] = value.strip()
-
     def on_write(self, data: bytes) -> int | None:
         """Take some of the answer's body."""
         try:
             sink = self.request.sink
+            if sink is not None:
+                self.take_head()
             if sink is None or self.response.status >= 300:
                 self._collected += data
                 return None if len(self._collected) <= _MAX_ANSWER_BYTES else 0
-            if self.is_counted:
-                self._transport.answered(self)  # from here on its pace is the reader's
+            self.answered()  # from here on its pace is the reader's
             self.is_paused = not sink.write(data)
         except Exception as error:  # noqa: BLE001
             self.error = error
             return 0
         return pycurl.WRITEFUNC_PAUSE if self.is_paused else None
 
-    def take_answer(self) -> Response:
-        """Return the whole answer."""
-        self.response.body = bytes(self._collected)
-        return self.response
+    # The rest is the I/O thread's, too.
+
+    def take_head(self) -> None:
+        """Take notice of the head of the answer, if all of it has come."""
+        if self.response.status:
+            return
+        for line in reversed(self.head):  # interim (1xx) answers come before
+            if line.startswith(b"HTTP/"):
+                match = _STATUS_LINE.match(line)
+                self.response = Response(int(match[1]) if match else 0, Head(self.head))
+                return
+
+    def answered(self) -> None:
+        """Tell the brake once that the request was answered, or ended without an answer."""
+        brake, self.brake = self.brake, None
+        if brake is not None:
+            brake.done(self.response.status, time.monotonic())
+
+    def end(self, error: Exception | None) -> None:
+        """Hand over what came of it."""
+        if error is None:
+            self.response.body = bytes(self._collected)
+        self.future.settle(error or self.response)
+        if self.request.sink is not None:
+            self.request.sink.end()
 
 
 class Transport:
@@ -243,14 +330,6 @@ class Transport:
         while not self._running().post(action):
             pass  # it has just ended: the next one takes it
 
-    @staticmethod
-    def answered(transfer: Transfer) -> None:
-        """Tell the brake once that a request was answered, or ended without an answer."""
-        if transfer.is_counted:
-            transfer.is_counted = False
-            brake = BRAKES.for_url(transfer.request.url)
-            brake.done(transfer.response.status, time.monotonic())
-
     def close(self) -> None:
         """Give up what is under way and close all connections."""
         with self._lock:
@@ -270,30 +349,71 @@ class Transport:
 _parents: list["_Loop"] = []
 
 
+class _Sockets:
+    """The sockets to look at, and what for: with epoll or, where there is none, with poll.
+
+    Both have the same names and numbers for events; `selectors` would take four times the time.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        if sys.platform == "linux":
+            self._poller = select.epoll()
+            self._units_a_second = 1
+        else:
+            self._poller = select.poll()
+            self._units_a_second = 1000
+
+    def watch(self, descriptor: int, events: int) -> None:
+        """Look out for these events from now on."""
+        if descriptor in self._known:
+            try:
+                self._poller.modify(descriptor, events)
+            except FileNotFoundError:
+                pass  # libcurl has closed it and opened one with the same number
+            else:
+                return
+        self._poller.register(descriptor, events)
+        self._known.add(descriptor)
+
+    def forget(self, descriptor: int) -> None:
+        """Look at it no more."""
+        self._known.discard(descriptor)
+        with suppress(OSError, KeyError):  # closed, or never looked at
+            self._poller.unregister(descriptor)
+
+    def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
+        """Wait for events; return descriptors, each with its events."""
+        return self._poller.poll(None if timeout_s is None else timeout_s * self._units_a_second)
+
+    def close(self) -> None:
+        """Look at none any more."""
+        if sys.platform == "linux":
+            self._poller.close()
+
+
 class _Loop:
-    """The I/O thread: libcurl's multi interface on a selector (curl.se/libcurl/c/libcurl-multi)."""
+    """The I/O thread: libcurl's multi interface (curl.se/libcurl/c/libcurl-multi)."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._ca_bundle = options.ca_bundle or _certifi_bundle()
         self._actions: deque[Callable[[_Loop], None]] = deque()
         self._actions_lock = threading.Lock()
+        self._is_asleep = False
+        """It waits for sockets: what is posted must wake it."""
         self._waiting: deque[Transfer] = deque()
         self._active: dict[pycurl.Curl, Transfer] = {}
         self._idle: list[pycurl.Curl] = []
-        self._deadline: float | None = None
         self._watch_every_s = max(0.05, min(5.0, options.stall_timeout_s / 8))
         self._next_watch = 0.0
         self._stopping = False
         self.ended = False
-        self._selector = selectors.DefaultSelector()
-        self._wake_receiver, self._wake_sender = socket.socketpair()
-        self._wake_receiver.setblocking(False)
-        self._wake_sender.setblocking(False)
-        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        self._sockets = _Sockets()
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._sockets.watch(self._wake_reader, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, options.max_connections)
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
         self._thread = threading.Thread(target=self._run, name="audiostore-io", daemon=True)
@@ -305,8 +425,9 @@ class _Loop:
             if self.ended:
                 return False
             self._actions.append(action)
-            with suppress(BlockingIOError):  # it has been woken often enough
-                self._wake_sender.send(b"\0")
+            if self._is_asleep:
+                self._is_asleep = False
+                os.write(self._wake_writer, b"\0")
         return True
 
     def stop(self) -> None:
@@ -327,34 +448,34 @@ class _Loop:
         else:
             transfer.handle = None
             del self._active[handle]
-            Transport.answered(transfer)
+            transfer.take_head()
+            transfer.answered()
             self._multi.remove_handle(handle)
             handle.reset()
             self._idle.append(handle)
-        if error is None:
-            transfer.future.set_result(transfer.take_answer())
-        else:
-            transfer.future.set_exception(error)
+        transfer.end(error)
 
     def _run(self) -> None:
         try:
             while not self._stopping:
-                for key, events in self._selector.select(self._timeout()):
-                    if key.fileobj is self._wake_receiver:
-                        self._drain_wakes()
+                for descriptor, events in self._wait():
+                    if descriptor == self._wake_reader:
+                        os.read(self._wake_reader, 64)
                     else:
-                        action = (pycurl.CSELECT_IN if events & selectors.EVENT_READ else 0) | (
-                            pycurl.CSELECT_OUT if events & selectors.EVENT_WRITE else 0
-                        )
-                        self._multi.socket_action(key.fd, action)
+                        # What is neither is an error, which shows in reading and in writing.
+                        readable = pycurl.CSELECT_IN if events & ~select.POLLOUT else 0
+                        writable = pycurl.CSELECT_OUT if events & ~select.POLLIN else 0
+                        self._multi.socket_action(descriptor, readable | writable)
                 while self._actions:
                     self._actions.popleft()(self)
-                if self._deadline is not None and time.monotonic() >= self._deadline:
-                    self._deadline = None
-                    self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                # Asked for, not called back about: a callback must wait for the interpreter's lock.
+                if self._multi.timeout() == 0:
+                    self._act_on_time()
                 self._collect()
                 self._watch(time.monotonic())
-                self._fill()
+                while self._fill():
+                    self._act_on_time()  # they begin at once
+                    self._collect()  # what ended at once leaves room for others
         except Exception as error:  # noqa: BLE001  (every waiting caller gets it)
             logger.exception("the I/O thread failed")
             self._fail_all(error)
@@ -363,15 +484,23 @@ class _Loop:
         finally:
             self._release()
 
+    def _wait(self) -> list[tuple[int, int]]:
+        with self._actions_lock:
+            timeout_s = 0.0 if self._actions else self._timeout()
+            self._is_asleep = timeout_s != 0.0
+        events = self._sockets.wait(timeout_s)
+        self._is_asleep = False
+        return events
+
     def _timeout(self) -> float | None:
-        if self._actions:
-            return 0.0
-        moments = [] if self._deadline is None else [self._deadline]
+        timeouts_s = []
+        if (milliseconds := self._multi.timeout()) >= 0:
+            timeouts_s.append(milliseconds / 1000)
         if self._active:
-            moments.append(self._next_watch)
+            timeouts_s.append(max(0.0, self._next_watch - time.monotonic()))
         if self._waiting and self._has_room():
-            moments.append(time.monotonic() + _BRAKE_POLL_S)
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
+            timeouts_s.append(_BRAKE_POLL_S)
+        return min(timeouts_s, default=None)
 
     def _watch(self, now: float) -> None:
         """Give up the transfers that have stalled."""
@@ -384,28 +513,31 @@ class _Loop:
                 text = f"no byte has moved for {stalled_s:.0f} s"
                 self.finish(transfer, StoreTimeoutError(_failure(transfer, text)))
 
-    def _drain_wakes(self) -> None:
-        with suppress(BlockingIOError):
-            while self._wake_receiver.recv(4096):
-                pass
+    def _act_on_time(self) -> None:
+        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
-    def _fill(self) -> None:
+    def _fill(self) -> bool:
+        """Have waiting transfers begin as far as there is room; say whether any did."""
+        has_begun = False
         while self._waiting and self._has_room():
-            if not BRAKES.for_url(self._waiting[0].request.url).admit(time.monotonic()):
-                return
+            brake = BRAKES.for_url(self._waiting[0].request.url)
+            if not brake.admit(time.monotonic()):
+                break
             transfer = self._waiting.popleft()
-            transfer.is_counted = True
+            transfer.brake = brake
             handle = self._idle.pop() if self._idle else pycurl.Curl()
             try:
                 self._configure(handle, transfer)
             except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
                 handle.close()
-                Transport.answered(transfer)
-                transfer.future.set_exception(error)
+                transfer.answered()
+                transfer.end(error)
                 continue
             transfer.handle = handle
             self._active[handle] = transfer
             self._multi.add_handle(handle)
+            has_begun = True
+        return has_begun
 
     def _has_room(self) -> bool:
         # Downloads whose reader does not read must not keep everything else waiting.
@@ -425,7 +557,7 @@ class _Loop:
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, int(options.connect_timeout_s * 1000))
         handle.setopt(pycurl.TCP_KEEPALIVE, 1)
         handle.setopt(pycurl.BUFFERSIZE, _RECEIVE_BUFFER_BYTES)
-        handle.setopt(pycurl.HEADERFUNCTION, transfer.on_header)
+        handle.setopt(pycurl.HEADERFUNCTION, transfer.head.append)
         handle.setopt(pycurl.WRITEFUNCTION, transfer.on_write)
         headers = {"Expect": "", "Accept": "*/*", **request.headers}
         if request.body is not None:
@@ -452,22 +584,9 @@ class _Loop:
 
     def _on_socket(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
         if what == pycurl.POLL_REMOVE:
-            with suppress(KeyError):
-                self._selector.unregister(descriptor)
-            return
-        events = _EVENTS[what]
-        try:
-            if self._selector.get_key(descriptor).events != events:
-                self._selector.modify(descriptor, events)
-                return
-            # libcurl may close a socket and open one with the same number without telling.
-            self._selector.unregister(descriptor)
-        except (KeyError, FileNotFoundError):
-            pass  # not known, or another by now, which modify has found out
-        self._selector.register(descriptor, events)
-
-    def _on_timer(self, milliseconds: int) -> None:
-        self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+            self._sockets.forget(descriptor)
+        else:
+            self._sockets.watch(descriptor, _EVENTS[what])
 
     def _fail_all(self, error: Exception) -> None:
         with self._actions_lock:
@@ -475,10 +594,10 @@ class _Loop:
         while self._actions:
             self._actions.popleft()(self)
         for transfer in self._active.values():
-            Transport.answered(transfer)
+            transfer.answered()
         for transfer in [*self._active.values(), *self._waiting]:
             if not transfer.future.done():
-                transfer.future.set_exception(error)
+                transfer.end(error)
 
     def _release(self) -> None:
         for handle in self._active:
@@ -486,9 +605,9 @@ class _Loop:
         for handle in [*self._active, *self._idle]:
             handle.close()
         self._multi.close()
-        self._selector.close()
-        self._wake_receiver.close()
-        self._wake_sender.close()
+        self._sockets.close()
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
 
 
 def _curl_error(transfer: Transfer, code: int, message: str) -> Exception:

@@ -11,8 +11,6 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from google.api_core.exceptions import BadRequest
-
 from audiostore.errors import StoreConnectionError, UnsupportedByStoreError
 from audiostore.model import BlobInfo, DeletedBlob
 from audiostore.stores.gcs.answers import blob_info, error_of, json_body
@@ -76,7 +74,7 @@ def _listed(client: Client, prefix: str) -> Iterator[DeletedBlob]:
         for page in pages(client, prefix, softDeleted="true", fields=fields):
             for resource in page:
                 yield _deleted(resource)
-    except BadRequest as error:
+    except Exception as error:
         if not _says_no_soft_delete(error):
             raise
 
@@ -94,4 +92,4 @@ def _deleted(resource: dict[str, Any]) -> DeletedBlob:
 
 
 def _says_no_soft_delete(error: Exception) -> bool:
-    return isinstance(error, BadRequest) and _NO_SOFT_DELETE in error.message.lower()
+    return getattr(error, "code", None) == 400 and _NO_SOFT_DELETE in str(error).lower()

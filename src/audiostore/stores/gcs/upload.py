@@ -13,21 +13,23 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
-from urllib.parse import quote
 
 from audiostore.errors import SourceChangedError, StoreConnectionError
 from audiostore.model import BlobInfo
 from audiostore.source import Source, SourceReader
 from audiostore.store import BlobSpec, TransferListener, Transferred
 from audiostore.stores.gcs.answers import blob_info, error_of, json_body
-from audiostore.stores.gcs.body import BytesBody, SourceBody
+from audiostore.stores.gcs.body import BytesBody, SourceBody, json_bytes
 from audiostore.stores.gcs.objects import rfc3339
 from audiostore.stores.gcs.sessions import SessionNote, Sessions
 from audiostore.stores.gcs.transport import Body, Response
 
 ONE_REQUEST_BYTES = 8 << 20
 """Up to this size an object is sent in one request."""
+IN_MEMORY_BYTES = 256 << 10
+"""Up to this size it is read by whoever stores it, and not piece by piece as it is sent."""
 CHUNK_UNIT_BYTES = 256 << 10
 """All chunks but the last are multiples of this."""
 CHUNK_BYTES = 128 << 20
@@ -58,8 +60,12 @@ class Wire(Protocol):
         """Say whether a URL leads to the bucket's own server."""
         ...
 
-    def url_of(self, path: str, **query: object) -> str:
-        """Return the URL of an API path with its query."""
+    def upload_url(self, upload_type: str, name: str, if_generation_match: int) -> str:
+        """Return the URL at which writing an object begins."""
+        ...
+
+    def object_url(self, name: str, **query: object) -> str:
+        """Return the URL of an object's resource."""
         ...
 
 
@@ -99,31 +105,38 @@ class Upload:
 
     def _in_one_request(self) -> BlobInfo:
         boundary = f"audiostore-{os.urandom(16).hex()}"
-        head = (
-            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
-            f"{json.dumps(self._resource(), ensure_ascii=False)}\r\n"
-            f"--{boundary}\r\nContent-Type: {self.spec.content_type}\r\n\r\n"
+        head = b"--%b\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n%b\r\n" % (
+            boundary.encode(),
+            json_bytes(self._resource()),
         )
-        tail = f"\r\n--{boundary}--\r\n"
+        head += f"--{boundary}\r\nContent-Type: {self.spec.content_type}\r\n\r\n".encode()
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        send = partial(
+            self.wire.call,
+            "POST",
+            self._start_url("multipart"),
+            headers={"Content-Type": f"multipart/related; boundary={boundary}"},
+        )
         with closing(self.source.open()) as reader:
+            if self.source.size_bytes > IN_MEMORY_BYTES:
+                return self._finished(send(body=self._body(reader, head, tail)))
+            content = b"".join(iter(partial(reader.read, IN_MEMORY_BYTES), b""))
+        self._report(self.source.size_bytes, 0)
+        whole = head + content + tail
+        return self._finished(send(body=lambda: BytesBody(whole)))
 
-            def body() -> SourceBody:
-                reader.seek(0)
-                return SourceBody(
-                    reader,
-                    self.source.size_bytes,
-                    head=head.encode(),
-                    tail=tail.encode(),
-                    on_read=self._counter(0),
-                )
-
-            response = self.wire.call(
-                "POST",
-                self._start_url("multipart"),
-                headers={"Content-Type": f"multipart/related; boundary={boundary}"},
-                body=body,
+    def _body(self, reader: SourceReader, head: bytes, tail: bytes) -> Callable[[], SourceBody]:
+        def body() -> SourceBody:
+            reader.seek(0)
+            return SourceBody(
+                reader,
+                self.source.size_bytes,
+                head=head,
+                tail=tail,
+                on_read=self._counter(0),
             )
-        return self._finished(response)
+
+        return body
 
     def _in_session(self) -> BlobInfo:
         with self.sessions.claim(self._key) as note:
@@ -171,8 +184,7 @@ class Upload:
         if response.status not in (200, 201):
             return True
         made = blob_info(json_body(response))
-        path = f"/storage/v1/b/{quote(self.bucket, safe='')}/o/{quote(made.name, safe='')}"
-        url = self.wire.url_of(path, generation=made.generation, fields="generation")
+        url = self.wire.object_url(made.name, generation=made.generation, fields="generation")
         answer = self.wire.call("GET", url)
         if answer.status not in (200, 404):
             raise error_of(answer, self._what)
@@ -205,7 +217,7 @@ class Upload:
         return body
 
     def _start_session(self) -> str:
-        body = json.dumps(self._resource(), ensure_ascii=False).encode()
+        body = json_bytes(self._resource())
         response = self.wire.call(
             "POST",
             self._start_url("resumable"),
@@ -267,12 +279,7 @@ class Upload:
         return {field: value for field, value in resource.items() if value is not None}
 
     def _start_url(self, upload_type: str) -> str:
-        return self.wire.url_of(
-            f"/upload/storage/v1/b/{quote(self.bucket, safe='')}/o",
-            uploadType=upload_type,
-            ifGenerationMatch=self.if_generation_match,
-            name=self.spec.name,
-        )
+        return self.wire.upload_url(upload_type, self.spec.name, self.if_generation_match)
 
     @property
     def _key(self) -> str:

@@ -1,0 +1,166 @@
+"""The transport by itself: what answers look like to it, and how its thread is woken."""
+
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+import pytest
+
+from audiostore.errors import StoreConnectionError, StoreTimeoutError
+from audiostore.stores.gcs.body import BytesBody
+from audiostore.stores.gcs.transport import (
+    Head,
+    Options,
+    Promise,
+    Request,
+    Response,
+    Transport,
+    _Sockets,
+)
+from tests.gcs_server import StrictServer
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """Serve one connection: each request's head and body are read, then an answer is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as stream:
+                for answer in answers:
+                    size = 0
+                    while (line := stream.readline()).strip():
+                        name, _, value = line.partition(b":")
+                        size = int(value) if name.lower() == b"content-length" else size
+                    stream.read(size)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            thread.join()
+
+
+@pytest.fixture
+def transport() -> Iterator[Transport]:
+    with closing(Transport(Options(stall_timeout_s=5))) as transport:
+        yield transport
+
+
+def test_what_counts_of_an_answer_is_what_comes_behind_interim_ones(transport: Transport) -> None:
+    answer = (
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nShared: early\r\n\r\n"
+        b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nSHARED:  late \r\nX: a:b\r\n\r\nok"
+    )
+    with answering(answer) as url:
+        response = transport.send(Request("POST", url, body=BytesBody(b"body")))
+    assert (response.status, response.body) == (201, b"ok")
+    assert dict(response.headers) == {"content-length": "2", "shared": "late", "x": "a:b"}
+    assert response.headers.get("link") is None
+
+
+def test_an_answer_on_a_kept_connection_has_its_own_head(transport: Transport) -> None:
+    answers = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nFirst: 1\r\n\r\n1",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\nSecond: 2\r\n\r\n2",
+    ]
+    with answering(*answers) as url:
+        first = transport.send(Request("PUT", url, body=BytesBody(b"body")))
+        second = transport.send(Request("GET", url))
+    assert (first.status, first.headers.get("first"), first.body) == (200, "1", b"1")
+    assert (second.status, dict(second.headers), second.body) == (
+        404,
+        {"content-length": "1", "second": "2"},
+        b"2",
+    )
+
+
+def test_a_head_tells_no_secret() -> None:
+    assert "SECRET" not in repr(Head([b"HTTP/1.1 200 OK\r\n", b"Location: SECRET\r\n"]))
+
+
+def test_a_connection_that_is_not_made_in_time_is_given_up() -> None:
+    options = Options(connect_timeout_s=0.1, stall_timeout_s=30)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        closing(Transport(options)) as transport,
+        pytest.raises(StoreTimeoutError, match="curl error 28"),
+    ):
+        transport.send(Request("GET", f"https://127.0.0.1:{silent.getsockname()[1]}/"))
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_socket_with_the_number_of_one_that_was_closed_is_looked_at(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    sockets = _Sockets()
+    started = time.monotonic()
+    assert sockets.wait(0.02) == []
+    assert time.monotonic() - started >= 0.02
+    ours, theirs = socket.socketpair()
+    number = ours.fileno()
+    sockets.watch(number, select.POLLIN)
+    ours.close()
+    theirs.close()
+    for pair in iter(socket.socketpair, None):
+        if number in (pair[0].fileno(), pair[1].fileno()):
+            break
+        pair[0].close()
+        pair[1].close()
+    with pair[0], pair[1]:
+        for each in pair:
+            sockets.watch(each.fileno(), select.POLLIN)
+            each.send(b"x")
+        assert (number, select.POLLIN) in sockets.wait(1)
+        sockets.forget(number)
+        assert number not in dict(sockets.wait(1))
+    sockets.forget(number)
+    sockets.close()
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_many_threads_at_once_get_their_own_answers(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With epoll, and with what there is where there is no epoll."""
+    monkeypatch.setattr(sys, "platform", platform)
+    with StrictServer("bucket") as server, closing(Transport(Options(max_connections=4))) as wire:
+
+        def ask(number: int) -> bool:
+            name = f"{number:03}"
+            url = f"{server.url}/upload/storage/v1/b/bucket/o?uploadType=media&name={name}"
+            body = BytesBody(name.encode() * 1000)
+            stored = wire.send(Request("POST", url, {"Content-Type": "a/b"}, body))
+            got = wire.send(Request("GET", f"{server.url}/storage/v1/b/bucket/o/{name}?alt=media"))
+            return stored.status == 200 and got.body == name.encode() * 1000
+
+        with ThreadPoolExecutor(16) as threads:
+            assert all(threads.map(ask, range(200)))
+        assert server.connections <= 4
+
+
+def test_all_who_wait_for_a_promise_are_told() -> None:
+    for outcome in (Response(200, {}, b"x"), StoreConnectionError("broke")):
+        promise = Promise()
+        assert not promise.done()
+        with ThreadPoolExecutor(4) as threads:
+            waiting = [threads.submit(promise.exception) for _ in range(4)]
+            promise.settle(outcome)
+            told = [each.result(5) for each in waiting]
+        assert promise.done()
+        assert told == [outcome if isinstance(outcome, Exception) else None] * 4
+        if isinstance(outcome, Response):
+            assert promise.result() is outcome
+        else:
+            with pytest.raises(StoreConnectionError, match="broke"):
+                promise.result()
