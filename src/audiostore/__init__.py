@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from audiostore.events import (
         Attached,
         Begun,
+        BulkBegun,
         CleanedUp,
         CleanupFailed,
         Deleted,
@@ -135,6 +136,7 @@ _HOMES = {
     "events": (
         "Attached",
         "Begun",
+        "BulkBegun",
         "CleanedUp",
         "CleanupFailed",
         "Deleted",
@@ -181,6 +183,7 @@ __all__ = [
     "Begun",
     "BlobInfo",
     "BlobNotFoundError",
+    "BulkBegun",
     "BulkItem",
     "Catalog",
     "CleanedUp",

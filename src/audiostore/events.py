@@ -33,6 +33,11 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkBegun:
+    """Work on many assets has begun."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A local audio file, found fit to be stored, is now being stored under an id."""
 
@@ -91,6 +96,7 @@ class CleanupFailed:
 Event = (
     Progress
     | Retried
+    | BulkBegun
     | Begun
     | Stored
     | Attached

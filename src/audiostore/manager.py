@@ -81,7 +81,10 @@ class AudioStorageManager:
         Raises:
             ConfigurationError: nothing is configured, or it names no store.
         """
-        self._notify = Notifier(on_event)
+        self.notifier = self._notify = Notifier(on_event)
+        """Tells of what happens."""
+        self.survives_fork = store is None
+        """Whether the store is known to work on in a process that is forked from this one."""
         self._ids = UploadIds(None)
         if store is None:
             location = parse_location(bucket_name or require_configured_bucket())

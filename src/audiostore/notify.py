@@ -24,9 +24,13 @@ class Notifier:
     def __init__(self, listener: EventListener | None = None) -> None:
         self._listeners: tuple[EventListener, ...] = () if listener is None else (listener,)
         self._lock = threading.Lock()
+        self._relay: EventListener | None = None
 
     def __call__(self, event: Event) -> None:
         """Tell of one event."""
+        if self._relay is not None:
+            self._relay(event)
+            return
         _write_log(event)
         for listener in self._listeners:
             try:
@@ -34,11 +38,23 @@ class Notifier:
             except Exception:  # noqa: BLE001  (the caller's code; logged)
                 logger.exception("the listener on_event failed on %s", type(event).__name__)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens: else, what is too frequent for a log need not be told."""
+        return bool(self._listeners)
+
+    def relay(self, listener: EventListener) -> None:
+        """From now on, hand all events to this one: in a process that works for another.
+
+        Log and listeners are that other's, whose own notifier is told there.
+        """
+        self._relay = listener
+
     @contextmanager
     def listening(self, listener: EventListener) -> Iterator[None]:
-        """Have one more listener told while the block lasts."""
+        """Have one more listener told while the block lasts: before the others, to hold them up."""
         with self._lock:
-            self._listeners = (*self._listeners, listener)
+            self._listeners = (listener, *self._listeners)
         try:
             yield
         finally:

@@ -1,6 +1,6 @@
 """Which id an upload without a given id has, so that the same call takes up one that was killed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class UploadIds:
         self._folder = folder
 
     @contextmanager
-    def choose(self, identity: object, detail: object = None) -> Iterator[ChosenId]:
+    def choose(self, identity: Callable[[], object], detail: object = None) -> Iterator[ChosenId]:
         """Yield the id for an upload: that of an interrupted one of its identity, or a new one.
 
         It is written down before the body runs. While that runs, the same upload in another
@@ -34,12 +34,12 @@ class UploadIds:
         finds it taken, or its files missing.
 
         Args:
-            identity: what tells this upload from others; ready for JSON.
+            identity: returns what tells this upload from others; ready for JSON.
             detail: must be that of the interrupted upload as well; None if it is not known.
         """
         new = ChosenId(FilenameGenerator.generate_audio_id(), is_new=True)
         with ExitStack() as stack:
-            file = claim(self._folder, identity, stack) if self._folder else None
+            file = claim(self._folder, identity(), stack) if self._folder else None
             if file is None:
                 yield new
                 return

@@ -16,7 +16,7 @@ from audiostore.errors import (
     SourceChangedError,
     SourceNotFoundError,
 )
-from audiostore.events import Attached, Begun, EventListener, Stored
+from audiostore.events import Attached, Begun, Stored
 from audiostore.headers import CacheScope, check_cache_scope
 from audiostore.intake import Intake, Item, PathLike, take_audio, take_image
 from audiostore.model import BlobInfo, StorageResult
@@ -31,11 +31,13 @@ from audiostore.unfinished import ChosenId
 class IdSource(Protocol):
     """Says which id an upload has."""
 
-    def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
+    def choose(
+        self, identity: Callable[[], object], detail: object = None
+    ) -> AbstractContextManager[ChosenId]:
         """Yield the id; the upload runs in the block.
 
         Args:
-            identity: what tells this upload from others; ready for JSON.
+            identity: returns what tells this upload from others; ready for JSON.
             detail: what must be the same too if the upload is one that was interrupted.
         """
         ...
@@ -47,7 +49,9 @@ class GivenId:
 
     audio_id: str
 
-    def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
+    def choose(
+        self, identity: Callable[[], object], detail: object = None
+    ) -> AbstractContextManager[ChosenId]:
         """Yield it: others may use it as well."""
         del identity, detail
         return nullcontext(ChosenId(self.audio_id, is_new=False))
@@ -114,17 +118,19 @@ class Uploads:
             if thumbnail is not None:
                 _require_state(thumbnail, upload.thumbnail_state)
             beside = upload.thumbnail_path
-            with ids.choose(
-                [
+
+            def identity() -> list[object]:
+                return [
                     self._store.url,
                     custom,
                     audio.identity,
                     None if beside is None else os.fsdecode(Path(beside).absolute()),
                     upload.supersedes,
-                ],
-                thumbnail.identity if thumbnail else None,
-            ) as chosen:
-                self._notify(Begun(chosen.audio_id, Path(os.fsdecode(upload.audio_path))))
+                ]
+
+            detail = thumbnail.identity if thumbnail else None
+            with ids.choose(identity, detail) as chosen:
+                self._notify(Begun(chosen.audio_id, Path(upload.audio_path)))
                 if upload.supersedes is not None:
                     self._changes.require_supersedable(upload.supersedes, chosen.audio_id)
                     if upload.trash_superseded:
@@ -152,10 +158,6 @@ class Uploads:
                 result = self._store_items(chosen.audio_id, store, items, upload.cleanup, spared)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
-
-    def listening(self, listener: EventListener) -> AbstractContextManager[None]:
-        """Have one more listener told of what happens, while the block lasts."""
-        return self._notify.listening(listener)
 
     def attach(
         self,

@@ -18,7 +18,7 @@ from audiostore.cli.counting import Counting
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.options.bulk import bytes_a_second
 from audiostore.cli.parser import build_parser
-from audiostore.events import Begun, Progress, Retried
+from audiostore.events import Begun, BulkBegun, Progress, Retried
 from tests.cli.conftest import COMMAND, COVER, EXAMPLES, FLAC, MP3, Call, Run
 from tests.cli.test_terminal import _interrupted, _on_terminal
 from tests.gcs_server import StrictServer, faults
@@ -97,6 +97,16 @@ def test_one_file_alone_waits_for_nothing_that_many_need(bucket: str) -> None:
     )
     assert "audiostore.manager" in done.stderr
     assert "audiostore.bulk" not in done.stderr
+
+
+def test_the_display_has_no_thread_until_work_has_begun() -> None:
+    # Else no process could be forked, and all work were done on one core.
+    before = threading.active_count()
+    with BulkWatch() as watch:
+        watch.expect([(1, 1)])
+        assert threading.active_count() == before
+        watch(BulkBegun())
+        assert threading.active_count() == before + 2
 
 
 def test_a_terminal_that_stands_still_holds_up_no_transfer() -> None:

@@ -96,11 +96,17 @@ class Runner:
 
 
 class Executioner:
-    """Kills a process at its nth request: before it is handled, or before it is answered."""
+    """Kills a process at its nth request: before it is handled, or before it is answered.
 
-    def __init__(self, server: StrictServer, pid: int, at: int, *, after: bool) -> None:
+    Some of them half-way lose one of the processes that work for them, which they survive.
+    """
+
+    def __init__(
+        self, server: StrictServer, pid: int, at: int, *, after: bool, a_member: bool
+    ) -> None:
         self._pid = pid
         self._at = at
+        self._a_member = a_member
         self._count = 0
         self._lock = threading.Lock()
         self._server = server
@@ -111,6 +117,10 @@ class Executioner:
         with self._lock:
             self._count += 1
             due = self._count == self._at
+            half_way = self._count == self._at // 2
+        if half_way and self._a_member:
+            for pid in children_of(self._pid)[:1]:
+                os.kill(pid, signal.SIGKILL)
         if due:
             self.kill()
             raise ConnectionAbortedError("its client was killed")
@@ -121,6 +131,13 @@ class Executioner:
 
     def leave(self) -> None:
         self._server.on_request = self._server.on_response = None
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except FileNotFoundError:
+        return []
 
 
 def make_tree(folder: Path, count: int) -> dict[Path, bytes]:
@@ -157,11 +174,15 @@ def crc32c_of(data: bytes) -> str:
     return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
 
 
-@pytest.mark.parametrize("cleanup", [False, True], ids=["kept", "cleaned up"])
+@pytest.mark.parametrize(
+    ("cleanup", "forks"),
+    [(False, True), (True, True), (True, False)],
+    ids=["kept", "cleaned up", "cleaned up, by threads"],
+)
 def test_a_run_killed_fifty_times_over_a_bad_line_stores_everything_exactly_once(
-    server: StrictServer, tmp_path: Path, *, cleanup: bool
+    server: StrictServer, tmp_path: Path, *, cleanup: bool, forks: bool
 ) -> None:
-    # Files that are deleted behind each step add points to be killed at; half as many will do.
+    # Files that are deleted behind each step add points to be killed at; fewer will do.
     count = ASSETS // 4 if cleanup else ASSETS
     rng = random.Random(SEED)
     local = make_tree(tmp_path / "local", count)
@@ -172,6 +193,7 @@ def test_a_run_killed_fifty_times_over_a_bad_line_stores_everything_exactly_once
         "journal": str(journal),
         "count": count,
         "cleanup": cleanup,
+        "forks": forks,
     }
     bad_line(server, random.Random(SEED))
     history = server.state.bucket(BUCKET).history
@@ -186,7 +208,9 @@ def test_a_run_killed_fifty_times_over_a_bad_line_stores_everything_exactly_once
                 # looked for in the store, takes requests too.
                 share = (len(local) - len(history)) // (KILLS - kills + 2)
                 at = rng.randint(1, 2 * share + 60)
-                executioner = Executioner(server, pid, at, after=rng.random() < 0.5)
+                executioner = Executioner(
+                    server, pid, at, after=rng.random() < 0.5, a_member=rng.random() < 0.3
+                )
                 os.kill(pid, signal.SIGCONT)
                 timer = threading.Timer(rng.uniform(0.0, 0.05), executioner.kill)
                 if rng.random() < 0.2:  # while it opens its journal, or claims
@@ -286,6 +310,7 @@ def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
     failed: dict[str, str] = {}
     outcomes = 0
     with AudioStorageManager(store=gcs(call["url"]), retry_config=QUICK) as manager:
+        manager.survives_fork = call["forks"]
         for outcome in upload_many(
             manager,
             items(Path(call["folder"]), call["count"], may_be_gone=call["cleanup"]),

@@ -4,16 +4,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
-from audiostore.bulk.engine import Input, Limits, Taken, run, work_off
-from audiostore.bulk.levels import Level, Pace, is_push_back
+from audiostore.bulk.engine import Input, Job, Limits, Taken, run, work_off
+from audiostore.bulk.levels import FIRST, Level, Pace, is_push_back
 from audiostore.bulk.workers import Task, Workers
 from audiostore.errors import StoreConnectionError
-from audiostore.events import Event, EventListener, Progress, Retried
+from audiostore.events import BulkBegun, Event, Progress, Retried
+from audiostore.notify import Notifier
 
 
 @dataclass(frozen=True)
@@ -265,8 +265,8 @@ def test_fewer_are_under_way_after_the_store_pushed_back() -> None:
     outcomes = run(Numbers(range(200)), workers)
     for _ in range(50):
         next(outcomes)
-    assert crowd.most == 4
-    for _ in range(2):
+    assert crowd.most == FIRST
+    for _ in range(3):
         now[0] += 10
         workers.pushed_back()
     for _ in range(50):
@@ -295,23 +295,24 @@ def test_few_large_ones_are_under_way_at_once() -> None:
 
 def test_a_store_that_pushes_back_gets_less() -> None:
     workers = Workers(Result)
-    listeners: list[EventListener] = []
+    notifier = Notifier()
+    overloaded = Retried("store", 1, 0.1, _overloaded(503))
+    pushes = iter([overloaded] * 3)
 
-    @contextmanager
-    def listening(listener: EventListener) -> Iterator[None]:
-        listeners.append(listener)
-        yield
-        listeners.remove(listener)
+    def work(number: int) -> Result:
+        for event in pushes:
+            notifier(event)
+        return Result(number)
 
-    outcomes = work_off(Numbers(range(10)), Result, Limits(), listening)
-    next(outcomes)
-    (listen,) = listeners
-    listen(Retried("store", 1, 0.1, _overloaded(503)))
-    list(outcomes)
-    assert listeners == []
+    list(work_off(Numbers(range(10)), Job(work, _failed, [notifier]), Limits()))
+    notifier(overloaded)  # nobody listens any more
     before = workers.level
     workers.pushed_back()
     assert workers.level == before // 2
+
+
+def _failed(number: int, error: Exception) -> Result:
+    return Result(number, error)
 
 
 @pytest.mark.parametrize(("code", "expected"), [(503, True), (429, True), (500, False)])
@@ -364,6 +365,21 @@ def test_the_level_climbs_to_the_limit_over_a_long_wire() -> None:
     world = World(lambda n: n / 0.060)  # each asset takes 60 ms, however many there are
     world.work(1.5)
     assert world.level.value == 64
+
+
+def test_the_level_leaps_where_each_step_pays_in_full() -> None:
+    world = World(lambda n: n / 0.060)
+    world.work(0.25)
+    assert world.level.value == 64
+
+
+def test_a_slow_start_is_not_taken_for_the_speed() -> None:
+    done: list[int] = []
+    world = World(lambda _: 50.0 if len(done) < FIRST else 1000.0)
+    for _ in range(2000):
+        world.work(0.0005)
+        done.append(1)
+    assert max(world.seen) <= 2 * FIRST
 
 
 def test_the_level_stays_low_where_more_gain_nothing() -> None:
@@ -438,15 +454,42 @@ def test_no_thread_is_held_up_for_long_and_the_next_transfer_waits_for_all() -> 
 
 
 def test_listening_reaches_the_pace() -> None:
-    events: list[Event] = []
+    notifier = Notifier()
 
-    @contextmanager
-    def listening(listener: EventListener) -> Iterator[None]:
-        listener(Progress("a", 30_000, 30_000))
-        yield
-        events.append(Progress("end", 1, 1))
+    def work(number: int) -> Result:
+        notifier(Progress(str(number), 30_000, 30_000))
+        return Result(number)
 
     started = time.monotonic()
-    list(work_off(Numbers(range(1)), Result, Limits(None, 300_000.0), listening))
+    list(work_off(Numbers(range(2)), Job(work, _failed, [notifier]), Limits(1, 300_000.0)))
     assert time.monotonic() - started > 0.09
-    assert events
+
+
+def test_many_small_ones_at_once_are_held_up_one_by_one() -> None:
+    clock = Clock()
+    pace = Pace(1000.0, clock=clock, sleep=clock.sleep)
+    slept: list[float] = []
+    holding = threading.Lock()
+
+    def sleep(seconds: float) -> None:
+        assert holding.acquire(blocking=False)
+        slept.append(seconds)
+        time.sleep(0.005)
+        holding.release()
+
+    pace._sleep = sleep
+    threads = [
+        threading.Thread(target=pace.moved, args=(Progress(str(number), 1000, 1000),))
+        for number in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(slept) == 6
+
+
+def test_it_is_told_that_work_has_begun() -> None:
+    told: list[Event] = []
+    list(work_off(Numbers(range(2)), Job(Result, _failed, [Notifier(told.append)]), Limits()))
+    assert told == [BulkBegun()]

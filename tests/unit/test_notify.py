@@ -86,3 +86,22 @@ def test_an_interrupt_in_a_listener_interrupts() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Notifier(interrupt)(Deleted("id1"))
+
+
+def test_it_says_whether_anybody_listens() -> None:
+    notify = Notifier()
+    heard = [notify.is_heard]
+    with notify.listening(print):
+        heard.append(notify.is_heard)
+    heard.append(notify.is_heard)
+    assert heard == [False, True, False]
+    assert Notifier(print).is_heard
+
+
+def test_what_is_relayed_is_told_elsewhere_alone() -> None:
+    told: list[object] = []
+    relayed: list[object] = []
+    notify = Notifier(told.append)
+    notify.relay(relayed.append)
+    notify(Deleted("id1"))
+    assert (told, relayed) == ([], [Deleted("id1")])

@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from audiostore.bulk.engine import Input, Limits, Taken, work_off
+from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
 from audiostore.bulk.workers import Task
 from audiostore.copying import copy_asset
-from audiostore.events import EventListener, Progress
+from audiostore.events import Progress
 from audiostore.manager import AudioStorageManager
 from audiostore.model import StorageResult
 from audiostore.notify import Notifier
@@ -46,7 +45,8 @@ def copy_many(
         source: where they are.
         target: where they are to be, under the same ids.
         assets: which, as `source` describes them; None for all.
-        concurrency: how many at once at most; None: as many as is found best, up to 64.
+        concurrency: how many at once at most; None: as many as is found best, up
+            to 64 in each process.
         in_order: yield outcomes in the order of the input, instead of that of completion.
         fail_fast: begin nothing more after the first failure.
         max_rate_bytes_s: how many bytes a second may go at most, on average.
@@ -58,17 +58,16 @@ def copy_many(
     if source.url == target.url:
         raise ValueError(f"source and target are the same store, {source.url}: name two")
     notify = Notifier()
-
-    @contextmanager
-    def listening(listener: EventListener) -> Iterator[None]:
-        with target.uploads.listening(listener), notify.listening(listener):
-            yield
-
+    job = Job(
+        _Copier(source, target, notify),
+        _failed,
+        [source.notifier, target.notifier, notify],
+        may_fork=source.survives_fork and target.survives_fork,
+    )
     return work_off(
         _Assets(Input(source.list() if assets is None else assets)),
-        _Copier(source, target, notify),
+        job,
         Limits(concurrency, max_rate_bytes_s),
-        listening,
         in_order=in_order,
         fail_fast=fail_fast,
     )
@@ -95,6 +94,11 @@ class _Assets:
 
     def give_back(self, tasks: Sequence[tuple[int, StorageResult]]) -> None:
         """Do nothing."""
+
+
+def _failed(wanted: tuple[int, StorageResult], error: Exception) -> Copied:
+    index, asset = wanted
+    return Copied(index, asset.audio_id, error, skipped=False, size_bytes=0, elapsed_s=0.0)
 
 
 @dataclass(frozen=True, slots=True)

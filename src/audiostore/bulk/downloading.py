@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from audiostore.bulk.engine import Input, Limits, Taken, work_off
+from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
 from audiostore.bulk.items import Fetched
 from audiostore.bulk.workers import Task
 from audiostore.errors import AssetNotFoundError
@@ -46,8 +46,10 @@ def download_many(
         folder: where the files go; it is made if need be.
         part: "audio" or "thumbnail".
         names: gives the file its name (folders within `folder` are made; nothing may lie outside
-            of it). It is for the caller to give no two assets the same. None: ``{id}.mp3``.
-        concurrency: how many at once at most; None: as many as is found best, up to 64.
+            of it), by nothing but the asset: it may be called in several processes. It is for
+            the caller to give no two assets the same. None: ``{id}.mp3``.
+        concurrency: how many at once at most; None: as many as is found best, up
+            to 64 in each process.
         in_order: yield outcomes in the order of the ids, instead of that of completion.
         fail_fast: begin nothing more after the first failure.
         max_rate_bytes_s: how many bytes a second may come at most, on average.
@@ -62,47 +64,48 @@ def download_many(
         raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
     root = Path(folder).absolute()
     root.mkdir(parents=True, exist_ok=True)
-    sizes = _Sizes()
+    job = Job(
+        _Fetcher(manager, root, part, names or (lambda asset: named_by_id(asset, part))),
+        _failed,
+        [manager.notifier],
+        may_fork=manager.survives_fork,
+    )
     return work_off(
-        _Ids(Input(audio_ids), sizes),
-        _Fetcher(manager, root, part, names or (lambda asset: named_by_id(asset, part)), sizes),
+        _Ids(Input(audio_ids)),
+        job,
         limits,
-        manager.uploads.listening,
         in_order=in_order,
         fail_fast=fail_fast,
     )
 
 
-class _Sizes:
-    """What assets have weighed so far: that of the next is not known before it is asked for."""
-
-    def __init__(self) -> None:
-        self.typical_bytes = 0
-
-    def add(self, size_bytes: int) -> None:
-        """Learn of one more; threads may lose each other's, which does not matter."""
-        before = self.typical_bytes or size_bytes
-        self.typical_bytes = (7 * before + size_bytes) // 8
-
-
 class _Ids:
     """Brings the ids."""
 
-    def __init__(self, audio_ids: Input[str], sizes: _Sizes) -> None:
+    def __init__(self, audio_ids: Input[str]) -> None:
         self._audio_ids = audio_ids
-        self._sizes = sizes
+        self._typical_bytes = 0
+        """What assets have weighed so far: that of the next is not known before it is asked for."""
 
     def take(self, most: int) -> Taken[tuple[int, str], Fetched] | None:
         """Return the next ids."""
         ids = self._audio_ids.take(most)
-        size_bytes = self._sizes.typical_bytes
-        return Taken([Task(each, size_bytes) for each in ids]) if ids else None
+        return Taken([Task(each, self._typical_bytes) for each in ids]) if ids else None
 
     def settle(self, outcomes: Sequence[Fetched]) -> None:
-        """Do nothing: the files say what was fetched."""
+        """Learn how large assets are; the files themselves say what was fetched."""
+        for outcome in outcomes:
+            if outcome.size_bytes:
+                before = self._typical_bytes or outcome.size_bytes
+                self._typical_bytes = (7 * before + outcome.size_bytes) // 8
 
     def give_back(self, tasks: Sequence[tuple[int, str]]) -> None:
         """Do nothing."""
+
+
+def _failed(wanted: tuple[int, str], error: Exception) -> Fetched:
+    index, audio_id = wanted
+    return Fetched(index, audio_id, None, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,6 @@ class _Fetcher:
     root: Path
     part: Part
     names: Naming
-    sizes: _Sizes
 
     def __call__(self, wanted: tuple[int, str]) -> Fetched:
         started = time.monotonic()
@@ -126,7 +128,6 @@ class _Fetcher:
             asset = self.manager.get(audio_id)
             blob = self._blob(asset)
             size_bytes = blob.size_bytes
-            self.sizes.add(size_bytes)
             target = self._target(asset)
             skipped = _is_there(target, blob)
             path = target if skipped else self._fetch(asset, target)

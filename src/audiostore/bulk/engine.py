@@ -1,4 +1,4 @@
-"""Works off many items with threads: as many at once as it pays, one outcome for each.
+"""Works off many items: as many at once as it pays, one outcome for each.
 
 The thread that asks for outcomes also feeds the workers: it takes items from the input, a few more
 than are under way, has their outcomes recorded, and hands them out. So there is nothing to wait
@@ -7,14 +7,17 @@ for when nobody asks, and no thread that outlives the iterator.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
+from audiostore.bulk.crew import Crew, members_for
 from audiostore.bulk.levels import Pace, is_push_back
 from audiostore.bulk.workers import MOST_AHEAD, Task, Workers
-from audiostore.events import Event, EventListener, Progress
+from audiostore.events import BulkBegun, Event, Progress
+from audiostore.notify import Notifier
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Indexed")
@@ -69,6 +72,45 @@ class Feed(Protocol[T, R]):
         ...
 
 
+class Workforce(Protocol[T, R]):
+    """Who does the work: threads (`Workers`) or processes (`Crew`)."""
+
+    @property
+    def ahead(self) -> int:
+        """How many tasks it takes to keep them busy until more can be brought."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """How many tasks nobody has begun."""
+        ...
+
+    @property
+    def under_way(self) -> int:
+        """How many tasks are given and not collected."""
+        ...
+
+    def pushed_back(self) -> None:
+        """Do less at once: the store is overloaded."""
+        ...
+
+    def add(self, tasks: Sequence[Task[T]]) -> None:
+        """Have tasks done."""
+        ...
+
+    def collect(self, *, low: int, patience_s: float | None = None) -> list[R]:
+        """Wait for outcomes, or for there being fewer than `low` tasks to begin."""
+        ...
+
+    def cancel(self) -> list[T]:
+        """Return what was not begun; it will not be."""
+        ...
+
+    def end(self, *, wait: bool) -> list[R]:
+        """Begin nothing more, wait for what is under way, return what was not collected."""
+        ...
+
+
 class Input(Generic[T]):
     """An iterator that is read some items at a time; its failure comes behind its last item."""
 
@@ -103,7 +145,7 @@ class Limits:
     """
 
     concurrency: int | None = None
-    """Transfers at once at most; None: as many as is found best, up to 64."""
+    """Transfers at once at most; None: as many as is found best, up to 64 in each process."""
     max_rate_bytes_s: float | None = None
     """Bytes a second at most, all transfers together; None: as many as there can be."""
 
@@ -116,33 +158,55 @@ class Limits:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T, R]):
+    """What is to be done with each task."""
+
+    perform: Callable[[T], R]
+    """Does it; called from many threads, and processes if they may be; must not raise."""
+    failed: Callable[[T, Exception], R]
+    """Makes the outcome of what could not be done at all."""
+    notifiers: Sequence[Notifier]
+    """Tell of what happens meanwhile; the first of them, that it has begun."""
+    may_fork: bool = False
+    """Whether what is done in a forked process is as good as done in this one."""
+    prepare: Callable[[int | None], None] = lambda _: None
+    """Gets ready what the work will need, told how many children of its own a process may have."""
+
+
 def work_off(
     feed: Feed[T, R],
-    perform: Callable[[T], R],
+    job: Job[T, R],
     limits: Limits,
-    listening: Callable[[EventListener], AbstractContextManager[None]],
     *,
     in_order: bool = False,
     fail_fast: bool = False,
 ) -> Iterator[R]:
     """As `run`, with workers that go by the limits and by what the store says.
 
-    Args:
-        feed: as in `run`.
-        perform: does one task; called from many threads; must not raise.
-        limits: how much may be under way.
-        listening: has a listener told of what happens while a block lasts.
-        in_order: as in `run`.
-        fail_fast: as in `run`.
+    They are processes where these can be had: see `crew`. A limit on the rate is kept by one.
     """
     pace = None if limits.max_rate_bytes_s is None else Pace(limits.max_rate_bytes_s)
+    members = members_for(limits.concurrency) if job.may_fork and pace is None else 0
+    workers: Workforce[T, R]
+    if members > 1:
+        workers = Crew(
+            job.perform,
+            job.failed,
+            job.notifiers,
+            prepare=partial(job.prepare, 1),
+            members=members,
+            concurrency=limits.concurrency,
+        )
+    else:
 
-    def paced(what: T) -> R:
-        if pace is not None:
-            pace.wait()
-        return perform(what)
+        def paced(what: T) -> R:
+            if pace is not None:
+                pace.wait()
+            return job.perform(what)
 
-    workers: Workers[T, R] = Workers(paced, concurrency=limits.concurrency)
+        workers = Workers(paced, concurrency=limits.concurrency)
+        job.prepare(None)
 
     def listen(event: Event) -> None:
         if is_push_back(event):
@@ -150,12 +214,15 @@ def work_off(
         elif pace is not None and isinstance(event, Progress):
             pace.moved(event)
 
-    with listening(listen):
+    with ExitStack() as stack:
+        for notifier in job.notifiers:
+            stack.enter_context(notifier.listening(listen))
+        job.notifiers[0](BulkBegun())
         yield from run(feed, workers, in_order=in_order, fail_fast=fail_fast)
 
 
 def run(
-    feed: Feed[T, R], workers: Workers[T, R], *, in_order: bool = False, fail_fast: bool = False
+    feed: Feed[T, R], workers: Workforce[T, R], *, in_order: bool = False, fail_fast: bool = False
 ) -> Iterator[R]:
     """Yield the outcome of everything that the feed brings.
 
@@ -188,7 +255,7 @@ def run(
 
 class _Run(Generic[T, R]):
     def __init__(
-        self, feed: Feed[T, R], workers: Workers[T, R], *, in_order: bool, fail_fast: bool
+        self, feed: Feed[T, R], workers: Workforce[T, R], *, in_order: bool, fail_fast: bool
     ) -> None:
         self._feed = feed
         self._workers = workers

@@ -14,12 +14,14 @@ from audiostore.events import Event, Progress, Retried
 from audiostore.stores.gcs.brake import OVERLOADED
 
 MOST = 64
-"""Transfers at once if nobody says how many; as many as the bucket's store has connections."""
-FIRST = 4
+"""Transfers at once in a process if nobody says how many: as many as its store has connections."""
+FIRST = 8
 
 _OVERHEAD_BYTES = 256 << 10
 """An asset is as much work as sending so many bytes, and its own."""
 _MEASURE_S = 0.05
+_IN_FULL = 0.85
+"""A level that is higher by some factor, and faster by that much of it, is far from the best."""
 _PAYS = 1.1
 """A higher level must be faster by that much to be kept."""
 _SAME = 0.97
@@ -47,7 +49,7 @@ class Level:
         self._probe_at = math.inf
         self._probe_up = True
         self._pushed_back_at = -math.inf
-        self._begin_measuring(skip=0)
+        self._begin_measuring(skip=self.value)  # the first wait for what has to be started
 
     def finished(self, size_bytes: int) -> None:
         """Learn that an asset of so many bytes is done."""
@@ -90,10 +92,11 @@ class Level:
             return
         needed = _PAYS if self.value > self._settled else _SAME
         if speed >= needed * self._settled_speed:
+            in_full = _IN_FULL * self.value / self._settled * self._settled_speed
             self._settle(self.value, speed)
             self._probe_s = _PROBE_AFTER_S
             if self._is_starting:
-                self._try(self.value * 2)
+                self._try(self.value * (4 if speed >= in_full else 2))
             else:
                 self._probe_at = now
         else:
@@ -134,8 +137,8 @@ def is_push_back(event: Event) -> bool:
 class Pace:
     """Keeps the bytes of all transfers together below a rate. Safe to use from many threads.
 
-    It listens to `Progress`, and holds up whichever thread moves the bytes: for a bucket that is
-    the one I/O thread, so that all its transfers slow down together.
+    It listens to `Progress`, and holds up whichever thread moves the bytes, one at a time. For a
+    bucket, what is large is moved by the one I/O thread: all its transfers slow down together.
     """
 
     _REMEMBERED = 1024
@@ -152,6 +155,7 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._free_at = clock()
         """When all bytes that have moved will have had their time."""
         self._moved: dict[str, int] = {}
@@ -165,7 +169,8 @@ class Pace:
                 del self._moved[next(iter(self._moved))]  # the one that has not moved for longest
             size_bytes = max(0, event.done_bytes - before)
             self._free_at = max(self._free_at, self._clock()) + size_bytes / self._bytes_s
-        self._wait(self._LONGEST_HOLD_S)
+        with self._turn:  # held up all at once, many small ones would be through in no time
+            self._wait(self._LONGEST_HOLD_S)
 
     def wait(self) -> None:
         """Wait until the next transfer may begin."""

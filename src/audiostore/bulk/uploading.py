@@ -2,13 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from audiostore.bulk.claims import Claim, Entry, Ledger, Seen, Settled, Unrecorded
-from audiostore.bulk.engine import Input, Limits, Taken, work_off
+from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
 from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
 from audiostore.bulk.recorded import NO_FILE
@@ -51,6 +51,9 @@ def upload_many(
     The items are read as they are needed, so there may be any number of them. Closing the
     iterator cancels what was not begun, and waits for what is under way.
 
+    On Linux, several processes do the work, if this one has a single thread when the first outcome
+    is asked for, and the manager made its store itself; else threads do.
+
     Args:
         manager: stores them.
         items: what is to be stored.
@@ -58,7 +61,8 @@ def upload_many(
             with the same items after whatever interruption, each is stored exactly once, and
             what was stored before is reported with `done_before`. Several processes may work off
             the same items with one journal.
-        concurrency: how many at once at most; None: as many as is found best, up to 64.
+        concurrency: how many at once at most; None: as many as is found best, up
+            to 64 in each process.
         in_order: yield outcomes in the order of the items, instead of that of completion.
         skip_stored: list the store first, and do not store audio that it has (size, crc32c and,
             where the store keeps it, md5): report the existing id with `skipped`. The local
@@ -107,10 +111,6 @@ def _upload_many(
     fail_fast: bool,
 ) -> Iterator[Outcome]:
     with ExitStack() as stack:
-        if pattern.intake.check != "none":
-            from audiostore.decoding import prepare_children  # noqa: PLC0415  (FFmpeg's child)
-
-            prepare_children()
         ledger: Ledger = Unrecorded()
         if journal is not None:
             if not isinstance(journal, Journal):
@@ -118,11 +118,18 @@ def _upload_many(
             ledger = stack.enter_context(closing(journal.begin(manager.url)))
         stored = stack.enter_context(StoredAudio(manager.list())) if skip_stored else None
         feed = _Items(Input(items), ledger)
+        job = Job(
+            _Uploader(manager, pattern, stored),
+            _failed,
+            [manager.notifier],
+            # What `stored` remembers of this run, it remembers in one process.
+            may_fork=manager.survives_fork and stored is None,
+            prepare=_preparation(pattern.intake),
+        )
         yield from work_off(
             feed,
-            _Uploader(manager, pattern, stored),
+            job,
             limits,
-            manager.uploads.listening,
             in_order=in_order,
             fail_fast=fail_fast,
         )
@@ -195,6 +202,18 @@ class _Items:
         """Have the ledger forget that they were claimed."""
         self._gave_back = self._gave_back or bool(tasks)
         self._ledger.give_back([self._claims.pop(task.index) for task in tasks])
+
+
+def _preparation(intake: Intake) -> Callable[[int | None], None]:
+    if intake.check == "none":
+        return lambda _: None
+    from audiostore.decoding import prepare_children  # noqa: PLC0415  (FFmpeg's children)
+
+    return prepare_children
+
+
+def _failed(claimed: _Claimed, error: Exception) -> Outcome:
+    return Outcome(claimed.index, claimed.item, claimed.claim.audio_id, None, error)
 
 
 @dataclass(frozen=True, slots=True)

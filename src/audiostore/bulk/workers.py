@@ -30,6 +30,16 @@ class Task(Generic[T]):
     size_bytes: int
 
 
+def fits(size_bytes: int, active: int, active_bytes: int) -> bool:
+    """Say whether a task of so many bytes may be begun beside so many others."""
+    return active < _ALWAYS or active_bytes + size_bytes <= _IN_FLIGHT_BYTES
+
+
+def wanted_ahead(level: Level) -> int:
+    """Return how many tasks it takes to keep busy until more can be brought."""
+    return min(MOST_AHEAD, max(2 * level.value, int(level.rate * _AHEAD_S)))
+
+
 class Workers(Generic[T, R]):
     """Threads that work off tasks, as many at once as the level allows."""
 
@@ -70,8 +80,7 @@ class Workers(Generic[T, R]):
     @property
     def ahead(self) -> int:
         """How many tasks it takes to keep the workers busy until more can be brought."""
-        level = self._level
-        return min(MOST_AHEAD, max(2 * level.value, int(level.rate * _AHEAD_S)))
+        return wanted_ahead(self._level)
 
     @property
     def backlog(self) -> int:
@@ -142,10 +151,7 @@ class Workers(Generic[T, R]):
     def _may_take(self) -> bool:
         if not self._ready or self._active >= self._level.value:
             return False
-        return (
-            self._active < _ALWAYS
-            or self._active_bytes + self._ready[0].size_bytes <= _IN_FLIGHT_BYTES
-        )
+        return fits(self._ready[0].size_bytes, self._active, self._active_bytes)
 
     def _staff(self) -> None:
         """Wake, or hire, as many as can begin now."""

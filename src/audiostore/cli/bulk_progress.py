@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from audiostore.cli.output import escape, human_size, is_terminal, say
-from audiostore.events import Begun, Event, Progress, Retried
+from audiostore.events import Begun, BulkBegun, Event, Progress, Retried
 from audiostore.naming import FilenameGenerator
 
 _DRAW_S = 0.2
@@ -57,14 +57,12 @@ class BulkWatch:
         self._samples: deque[tuple[float, int]] = deque()
         self._all = self._all_bytes = 0
         self._is_counted = False
+        self._expected: Iterable[tuple[int, int]] = ()
         self.done = self.failed = self.retries = 0
         self._done_bytes = self._unmoved_bytes = 0
 
     def __enter__(self) -> Self:
         self._started_s = self._clock()
-        draws = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-        beat = (_DRAW_S, self.draw) if draws else (_LINE_S, self.tell)
-        self._start(self._beat, *beat)
         return self
 
     def __exit__(
@@ -80,6 +78,8 @@ class BulkWatch:
     def __call__(self, event: Event) -> None:
         """Take an event."""
         match event:
+            case BulkBegun():
+                self._begin()
             case Begun(audio_id, path):
                 with self._lock:
                     self._flights[audio_id] = _Flight(self._clock(), path.name)
@@ -108,8 +108,8 @@ class BulkWatch:
             self.failed += failed
 
     def expect(self, sizes: Iterable[tuple[int, int]]) -> None:
-        """Count what is to be done in a thread of its own, as finding out may take a while."""
-        self._start(self._count_later, sizes)
+        """Have counted what is to be done, once it has begun: finding out may take a while."""
+        self._expected = sizes
 
     def count(self, sizes: Iterable[tuple[int, int]]) -> None:
         """Learn how much is to be done: numbers of assets, and their bytes."""
@@ -156,6 +156,13 @@ class BulkWatch:
         with self._output:
             if not self._stopped.is_set():
                 say("progress", line)
+
+    def _begin(self) -> None:
+        """Start threads: not before, as processes are forked from one that has none."""
+        draws = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+        beat = (_DRAW_S, self.draw) if draws else (_LINE_S, self.tell)
+        self._start(self._beat, *beat)
+        self._start(self._count_later, self._expected)
 
     def _beat(self, interval_s: float, act: Callable[[], None]) -> None:
         while not self._stopped.wait(interval_s):

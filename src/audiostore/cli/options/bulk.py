@@ -91,7 +91,7 @@ def _add_limits(group: _ArgumentGroup) -> None:
         "--concurrency",
         metavar="N",
         type=positive,
-        help="how many at once at most (default: what proves best, up to 64)",
+        help="how many at once at most (default: what proves best)",
     )
     group.add_argument(
         "--max-rate",

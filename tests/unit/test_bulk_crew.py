@@ -1,0 +1,466 @@
+"""Processes that work together: each scenario runs in a process of its own, that may be forked."""
+
+import ctypes
+import logging
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from multiprocessing import Value
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from audiostore import AudioStorageManager
+from audiostore.bulk.crew import Crew, MemberDiedError, members_for
+from audiostore.bulk.downloading import download_many
+from audiostore.bulk.engine import Input, Job, Limits, Taken, run, work_off
+from audiostore.bulk.items import BulkItem
+from audiostore.bulk.uploading import upload_many
+from audiostore.bulk.workers import Task
+from audiostore.errors import StoreConnectionError
+from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, Stored
+from audiostore.notify import Notifier
+from tests.assets import MP3
+
+T = Callable[[int], "Result"]
+
+
+def alone(scenario: Callable[[], None]) -> Callable[[], None]:
+    """Run a test in a process with a single thread."""
+
+    @wraps(scenario)
+    def test() -> None:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", __name__, scenario.__name__],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+
+    return test
+
+
+@dataclass(frozen=True)
+class Result:
+    index: int
+    error: Exception | None = None
+    pid: int = 0
+
+
+class Numbers:
+    def __init__(self, count: int, *, size_bytes: int = 0) -> None:
+        self._input = Input(range(count))
+        self._size_bytes = size_bytes
+        self.settled: list[int] = []
+        self.given_back: list[int] = []
+        self.taken = 0
+
+    def take(self, most: int) -> Taken[int, Result] | None:
+        taken = self._input.take(most)
+        self.taken += len(taken)
+        return Taken([Task(n, self._size_bytes) for _, n in taken]) if taken else None
+
+    def settle(self, outcomes: Sequence[Result]) -> None:
+        self.settled += [outcome.index for outcome in outcomes]
+
+    def give_back(self, tasks: Sequence[int]) -> None:
+        self.given_back += tasks
+
+
+def crew(
+    perform: T, *notifiers: Notifier, members: int = 2, concurrency: int | None = None
+) -> Crew[int, Result]:
+    return Crew(
+        perform,
+        Result,
+        notifiers,
+        prepare=lambda: None,
+        members=members,
+        concurrency=concurrency,
+    )
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@alone
+def test_everything_is_done_once_and_settled_before_it_is_told() -> None:
+    feed = Numbers(3000)
+    seen, pids = [], set()
+    for outcome in run(feed, crew(lambda n: Result(n, pid=os.getpid()))):
+        assert outcome.index in feed.settled
+        seen.append(outcome.index)
+        pids.add(outcome.pid)
+    assert sorted(seen) == sorted(feed.settled) == list(range(3000))
+    assert feed.given_back == []
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+    assert all(map(has_ended, pids))
+
+
+@alone
+def test_outcomes_come_in_the_order_of_the_input_if_asked() -> None:
+    def work(number: int) -> Result:
+        time.sleep(0.002 * (number % 7 == 0))
+        return Result(number)
+
+    outcomes = run(Numbers(500), crew(work), in_order=True)
+    assert [outcome.index for outcome in outcomes] == list(range(500))
+
+
+@alone
+def test_no_more_than_asked_for_are_under_way_at_once() -> None:
+    for limit in (2, 3, 5):
+        active, most = Value(ctypes.c_int, 0), Value(ctypes.c_int, 0)
+
+        def work(number: int, active=active, most=most) -> Result:  # type: ignore[no-untyped-def]
+            with active.get_lock():
+                active.value += 1
+                most.value = max(most.value, active.value)
+            time.sleep(0.001)
+            with active.get_lock():
+                active.value -= 1
+            return Result(number)
+
+        list(run(Numbers(600), crew(work, concurrency=limit)))
+        assert most.value == limit
+
+
+@alone
+def test_few_large_ones_are_under_way_at_once() -> None:
+    active, most = Value(ctypes.c_int, 0), Value(ctypes.c_int, 0)
+
+    def work(number: int) -> Result:
+        with active.get_lock():
+            active.value += 1
+            most.value = max(most.value, active.value)
+        time.sleep(0.003)
+        with active.get_lock():
+            active.value -= 1
+        return Result(number)
+
+    list(run(Numbers(200, size_bytes=1 << 30), crew(work)))
+    assert most.value <= 4
+
+
+@alone
+def test_a_failure_arrives_with_its_class_its_notes_and_where_it_was_raised() -> None:
+    def work(number: int) -> Result:
+        try:
+            _refuse(number)
+        except StoreConnectionError as error:
+            error.add_note("while: trying")
+            return Result(number, error)
+        return Result(number)
+
+    outcomes = list(run(Numbers(20), crew(work)))
+    assert len(outcomes) == 20
+    for outcome in outcomes:
+        error = outcome.error
+        assert type(error) is StoreConnectionError
+        assert str(error) == f"no way to {outcome.index}"
+        assert error.__notes__ == ["while: trying"]
+        assert "in _refuse" in str(error.__cause__)
+
+
+def _refuse(number: int) -> None:
+    raise StoreConnectionError(f"no way to {number}")
+
+
+class _Odd(Exception):  # noqa: N818
+    def __init__(self, what: str, *, why: str) -> None:
+        super().__init__(f"{what} because {why}")
+        self.lock = threading.Lock()
+
+
+@alone
+def test_a_failure_that_cannot_be_sent_arrives_in_words() -> None:
+    def work(number: int) -> Result:
+        return Result(number, _Odd("broken", why="so it goes"))
+
+    (outcome,) = run(Numbers(1), crew(work))
+    assert type(outcome.error) is RuntimeError
+    assert str(outcome.error) == "_Odd: broken because so it goes"
+
+
+@alone
+def test_what_happens_is_told_here_and_only_here() -> None:
+    here = os.getpid()
+    told: list[tuple[int, Event]] = []
+    elsewhere = mmap.mmap(-1, 1)
+
+    def listen(event: Event) -> None:
+        told.append((os.getpid(), event))
+        if os.getpid() != here:
+            elsewhere[0] = 1
+
+    first, second = Notifier(listen), Notifier()
+
+    def work(number: int) -> Result:
+        first(Begun(str(number), Path("x")))
+        first(Retried("store", 1, 0.1, OSError(5, "broken")))
+        second(Progress("x", 1, 2))
+        return Result(number)
+
+    with second.listening(listen):
+        list(run(Numbers(50), crew(work, first, second)))
+    assert elsewhere[0] == 0
+    assert sorted(e.audio_id for _, e in told if isinstance(e, Begun)) == sorted(
+        map(str, range(50))
+    )
+    assert any(event == Progress("x", 1, 2) for _, event in told)
+    errors = [event.error for _, event in told if isinstance(event, Retried)]
+    assert [str(error) for error in errors] == ["[Errno 5] broken"] * 50
+
+
+@alone
+def test_the_log_is_written_here() -> None:
+    here, records = os.getpid(), []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append((os.getpid(), record.getMessage(), record.exc_text or ""))
+
+    log = logging.getLogger("audiostore")
+    log.addHandler(Handler())
+
+    def work(number: int) -> Result:
+        try:
+            _refuse(number)
+        except StoreConnectionError:
+            log.exception("it was %d", number)
+        return Result(number)
+
+    list(run(Numbers(3), crew(work)))
+    assert sorted(message for _, message, _ in records) == ["it was 0", "it was 1", "it was 2"]
+    assert {pid for pid, _, _ in records} == {here}
+    assert all("no way to" in text for _, _, text in records)
+
+
+@alone
+def test_a_member_that_is_killed_fails_what_it_was_at_and_nothing_else() -> None:
+    def work(number: int) -> Result:
+        if number == 100:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.0005)
+        return Result(number, pid=os.getpid())
+
+    feed = Numbers(1000)
+    outcomes = list(run(feed, crew(work)))
+    assert sorted(outcome.index for outcome in outcomes) == list(range(1000))
+    failed = [outcome for outcome in outcomes if outcome.error]
+    assert 100 in [outcome.index for outcome in failed]
+    assert len(failed) < 100
+    assert all("killed by signal 9" in str(outcome.error) for outcome in failed)
+    assert len({outcome.pid for outcome in outcomes if outcome.index > 900}) == 1
+
+
+@alone
+def test_when_all_have_died_what_is_left_fails_and_the_run_ends() -> None:
+    def work(number: int) -> Result:
+        os._exit(7)
+
+    outcomes = list(run(Numbers(300), crew(work)))
+    assert sorted(outcome.index for outcome in outcomes) == list(range(300))
+    assert all(isinstance(outcome.error, MemberDiedError) for outcome in outcomes)
+
+
+@alone
+def test_closing_cancels_what_was_not_begun_and_waits_for_what_was() -> None:
+    begun = mmap.mmap(-1, 100_000)
+
+    def work(number: int) -> Result:
+        begun[number] = 1
+        time.sleep(0.002)
+        return Result(number, pid=os.getpid())
+
+    feed = Numbers(100_000)
+    outcomes = run(feed, crew(work, concurrency=3))
+    pids = {next(outcomes).pid for _ in range(40)}
+    outcomes.close()  # type: ignore[attr-defined]
+    done = [number for number in range(100_000) if begun[number]]
+    assert sorted(feed.settled) == done
+    assert sorted(feed.settled + feed.given_back) == list(range(feed.taken))
+    assert len(done) < feed.taken
+    assert all(map(has_ended, pids))
+
+
+@alone
+def test_fail_fast_begins_nothing_more() -> None:
+    def work(number: int) -> Result:
+        time.sleep(0.001)
+        return Result(number, ValueError("no") if number == 20 else None)
+
+    feed = Numbers(100_000)
+    outcomes = list(run(feed, crew(work), fail_fast=True))
+    assert 20 in [outcome.index for outcome in outcomes]
+    assert sorted([o.index for o in outcomes] + feed.given_back) == list(range(feed.taken))
+    assert feed.taken < 2000
+
+
+@alone
+def test_ctrl_c_does_not_wait_for_what_is_under_way() -> None:
+    pids = mmap.mmap(-1, 8 * 10)
+
+    def work(number: int) -> Result:
+        pids[8 * number : 8 * number + 8] = os.getpid().to_bytes(8)
+        if number == 0:
+            time.sleep(0.2)  # until the others are under way
+            os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
+        return Result(number)
+
+    feed = Numbers(10)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(run(feed, crew(work)))
+    assert time.monotonic() - started < 10
+    found = {int.from_bytes(pids[8 * n : 8 * n + 8]) for n in range(10)} - {0}
+    assert found
+    assert all(map(has_ended, found))
+
+
+@alone
+def test_a_terminals_ctrl_c_is_this_process_s_to_handle() -> None:
+    def work(number: int) -> Result:
+        os.kill(os.getpid(), signal.SIGINT)
+        return Result(number)
+
+    assert len(list(run(Numbers(50), crew(work)))) == 50
+
+
+@alone
+def test_members_end_with_the_process_that_they_work_for() -> None:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+
+        def work(number: int) -> Result:
+            os.write(writer, os.getpid().to_bytes(8))
+            time.sleep(60)
+            return Result(number)
+
+        list(run(Numbers(10), crew(work)))
+        os._exit(0)
+    os.close(writer)
+    found = {int.from_bytes(os.read(reader, 8)) for _ in range(2)}
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    while os.read(reader, 8):  # to its end: nobody is there who could write
+        pass
+    assert found
+    deadline = time.monotonic() + 20
+    while not all(map(_is_gone, found)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _is_gone(pid: int) -> bool:
+    """Say whether a process has ended, be it that nobody has asked how."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@alone
+def test_a_store_that_pushes_back_gets_less_from_all_of_them() -> None:
+    active, before, after = (Value(ctypes.c_int, 0) for _ in range(3))
+    notifier = Notifier()
+
+    def work(number: int) -> Result:
+        with active.get_lock():
+            active.value += 1
+            most = before if number < 900 else after
+            if number < 900 or number > 1000:
+                most.value = max(most.value, active.value)
+        if number == 900:
+            notifier(Retried("store", 1, 0.1, StoreOverloadedError("busy")))
+        time.sleep(0.01)
+        with active.get_lock():
+            active.value -= 1
+        return Result(number)
+
+    job = Job(work, Result, [notifier], may_fork=True)
+    list(work_off(Numbers(1200), job, Limits(concurrency=16)))
+    assert after.value <= before.value // 2 + 1
+
+
+class StoreOverloadedError(Exception):
+    code = 503
+
+
+@alone
+def test_a_process_with_another_thread_is_not_forked() -> None:
+    assert members_for(None) == min(4, len(os.sched_getaffinity(0)))
+    assert members_for(1) == 1
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait)
+    thread.start()
+    assert members_for(None) == 0
+    notifier = Notifier()
+    job = Job(lambda n: Result(n, pid=os.getpid()), Result, [notifier], may_fork=True)
+    outcomes = list(work_off(Numbers(50), job, Limits()))
+    assert {outcome.pid for outcome in outcomes} == {os.getpid()}
+    go.set()
+    thread.join()
+
+
+@alone
+def test_a_limit_on_the_rate_is_kept_by_one_process() -> None:
+    job = Job(lambda n: Result(n, pid=os.getpid()), Result, [Notifier()], may_fork=True)
+    outcomes = list(work_off(Numbers(5), job, Limits(None, 1e9)))
+    assert {outcome.pid for outcome in outcomes} == {os.getpid()}
+
+
+def _tracks(folder: Path, count: int) -> Iterator[BulkItem]:
+    for number in range(count):
+        path = folder / f"{number}.mp3"
+        path.write_bytes(MP3.read_bytes())
+        yield BulkItem(path)
+
+
+@alone
+def test_assets_are_stored_and_fetched_by_several_processes() -> None:
+    if members_for(None) < 2:
+        return  # one core
+    with TemporaryDirectory() as place:
+        root = Path(place)
+        (root / "in").mkdir()
+        items = list(_tracks(root / "in", 40))
+        items.insert(7, BulkItem(root / "in" / "missing.mp3"))
+        told: list[Event] = []
+        with AudioStorageManager(f"file://{root}/store", on_event=told.append) as manager:
+            outcomes = list(
+                upload_many(manager, items, journal=root / "journal", cleanup=True, in_order=True)
+            )
+            assert [outcome.index for outcome in outcomes] == list(range(41))
+            assert [o.index for o in outcomes if o.error] == [7]
+            assert isinstance(outcomes[7].error, FileNotFoundError)
+            stored = {o.result.audio_id for o in outcomes if o.result}
+            assert {asset.audio_id for asset in manager.list()} == stored
+            assert list((root / "in").iterdir()) == []
+            assert told[0] == BulkBegun()
+            assert {e.audio_id for e in told if isinstance(e, Stored)} == stored
+            fetched = list(download_many(manager, stored, root / "out"))
+            assert all(each.error is None for each in fetched)
+        assert sorted(path.stem for path in (root / "out").iterdir()) == sorted(stored)
+        assert threading.active_count() == 1  # all of it was done elsewhere
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]].__wrapped__()
