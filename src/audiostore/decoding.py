@@ -44,8 +44,9 @@ DECODE_MEMORY_BYTES: Final = 256 << 20
 _START_TIMEOUT_S = 60.0
 _PATIENCE = 10
 """How much longer, by the clock, a child may take than it may compute, beside a minute."""
-_QUEUED_MOST = 8
-"""So many files may wait in a child's queue: few enough that the last one is not given up."""
+_QUEUED_MOST = 32
+"""So many files may wait in a child's queue: few enough that the last is not given up (below),
+even if all before it take all the computing that they may."""
 _QUEUED_BEFORE_MORE = 4
 """Another child is started, where there may be more, when each has so many."""
 _INNOCENT_MOST = 100

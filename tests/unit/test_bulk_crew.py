@@ -53,6 +53,7 @@ def alone(scenario: Callable[[], None]) -> Callable[[], None]:
 class Result:
     index: int
     error: Exception | None = None
+    size_bytes: int = 0
     pid: int = 0
 
 

@@ -260,7 +260,8 @@ def test_closing_waits_for_what_is_under_way_and_the_rest_can_go_on(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path, *, journaled: bool
 ) -> None:
     journal = tmp_path / "journal" if journaled else None
-    outcomes = upload_many(manager, map(BulkItem, songs), journal=journal, check="none")
+    items = map(BulkItem, songs)
+    outcomes = upload_many(manager, items, journal=journal, check="none", concurrency=4)
     next(outcomes)
     outcomes.close()  # type: ignore[attr-defined]
     begun = len(audio_of(manager))

@@ -26,12 +26,12 @@ from typing import Generic, NoReturn, TypeVar
 from audiostore.bulk.channel import Channel
 from audiostore.bulk.levels import MOST, Level
 from audiostore.bulk.member import Done, Left, Logged, Order, Recall, Told, serve
-from audiostore.bulk.workers import Task, fits, wanted_ahead
+from audiostore.bulk.workers import Indexed, Task, fits, wanted_ahead
 from audiostore.log import logger
 from audiostore.notify import Notifier
 
 T = TypeVar("T")
-R = TypeVar("R")
+R = TypeVar("R", bound=Indexed)
 
 _MOST_MEMBERS = 4
 _LINGER_S = 0.005
@@ -245,9 +245,9 @@ class Crew(Generic[T, R]):
     def _take(self, member: "_Member[T]", report: object) -> None:
         match report:
             case Done(number, outcome):
-                task = self._taken_from(member, number)
+                self._taken_from(member, number)
                 self._finished.append(outcome)
-                self._level.finished(task.size_bytes)
+                self._level.finished(outcome.size_bytes)
             case Told(notifier, event):
                 self._notifiers[notifier](event)
             case Logged(record):

@@ -15,30 +15,16 @@ from typing import Generic, Protocol, TypeVar
 
 from audiostore.bulk.crew import Crew, members_for
 from audiostore.bulk.levels import Pace, is_push_back
-from audiostore.bulk.workers import MOST_AHEAD, Task, Workers
+from audiostore.bulk.workers import MOST_AHEAD, Indexed, Task, Workers
 from audiostore.events import BulkBegun, Event, Progress
 from audiostore.notify import Notifier
 
 T = TypeVar("T")
-R = TypeVar("R", bound="Indexed")
+R = TypeVar("R", bound=Indexed)
 
 _ORDERED_AHEAD = 1024
 """So many outcomes at most wait for those before them."""
 _POLL_S = 0.05
-
-
-class Indexed(Protocol):
-    """An outcome."""
-
-    @property
-    def index(self) -> int:
-        """Position of its item in the input, from 0."""
-        ...
-
-    @property
-    def error(self) -> Exception | None:
-        """Why it failed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,12 @@ class Outcome:
     """The journal says that it was stored under this id in an earlier run (or earlier in this
     one, for an item that is given twice); `result` is None, as the store was not asked."""
 
+    @property
+    def size_bytes(self) -> int:
+        """How much of it is in the store by this run."""
+        blobs = (self.result.audio, self.result.thumbnail) if self.result else ()
+        return sum(blob.size_bytes for blob in blobs if blob is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:

@@ -15,7 +15,7 @@ from audiostore.stores.gcs.brake import OVERLOADED
 
 MOST = 64
 """Transfers at once in a process if nobody says how many: as many as its store has connections."""
-FIRST = 8
+FIRST = 16
 
 _OVERHEAD_BYTES = 256 << 10
 """An asset is as much work as sending so many bytes, and its own."""

@@ -5,14 +5,34 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from audiostore.bulk.levels import MOST, Level
 
-T = TypeVar("T")
-R = TypeVar("R")
 
-_IN_FLIGHT_BYTES = 128 << 20
+class Indexed(Protocol):
+    """An outcome."""
+
+    @property
+    def index(self) -> int:
+        """Position of its item in the input, from 0."""
+        ...
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it failed."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """How much was moved; before that, a task may not know."""
+        ...
+
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Indexed)
+
+_IN_FLIGHT_BYTES = 64 << 20
 _ALWAYS = 4
 """So many may be under way whatever their size."""
 _AHEAD_S = 0.25
@@ -185,7 +205,7 @@ class Workers(Generic[T, R]):
                 self._active -= 1
                 self._active_bytes -= task.size_bytes
                 self._finished.append(outcome)
-                self._level.finished(task.size_bytes)
+                self._level.finished(outcome.size_bytes)
                 if len(self._finished) >= self._wanted or not self._active:
                     self._news.notify()
                 if self._active + 1 < self._level.value:

@@ -57,19 +57,12 @@ def outcome_fields(outcome: Outcome) -> Mapping[str, object]:
         "audio_id": outcome.audio_id,
         "audio_path": result.audio_path if result else None,
         "thumbnail_path": result.thumbnail_path if result else None,
-        "size_bytes": stored_bytes(outcome) if result else None,
+        "size_bytes": outcome.size_bytes if result else None,
         "created": result.created if result else None,
         "warnings": list(result.warnings) if result else [],
         "error": sentence(outcome.error) if outcome.error else None,
         "elapsed_s": round(outcome.elapsed_s, 3),
     }
-
-
-def stored_bytes(outcome: Outcome) -> int:
-    """Return how much of an item is in the store by this run."""
-    result = outcome.result
-    blobs = (result.audio, result.thumbnail) if result else ()
-    return sum(blob.size_bytes for blob in blobs if blob is not None)
 
 
 def fetched_status(fetched: Fetched) -> str:

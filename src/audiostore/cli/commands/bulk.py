@@ -24,7 +24,6 @@ from audiostore.cli.bulk_report import (
     outcome_status,
     place,
     plan_line,
-    stored_bytes,
     tell_failure,
     tell_problem,
 )
@@ -210,7 +209,7 @@ def _upload(options: Namespace, work: _Work, location: Location) -> int:
             )
             with abandoning(outcomes):
                 for outcome in outcomes:
-                    count.add(outcome_status(outcome), stored_bytes(outcome))
+                    count.add(outcome_status(outcome), outcome.size_bytes)
                     if outcome.done_before and outcome.audio_id and len(samples) < _SAMPLES:
                         samples.append(outcome.audio_id)
                     watch.finished(
