@@ -20,6 +20,7 @@
     ├── PreconditionFailedError   (RuntimeError)     a store's object is of another generation
     ├── HeldError                 (PermissionError)  a hold, or a time to keep, forbids it
     ├── UnsupportedByStoreError   (NotImplementedError)  this kind of store, or its settings, cannot
+    ├── ProcessDiedError          (RuntimeError)     a process that did part of the work has died
     ├── StoreConnectionError      (ConnectionError)  the connection failed or broke
     └── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
 
@@ -99,6 +100,10 @@ class HeldError(AudioStoreError, PermissionError):
 
 class UnsupportedByStoreError(AudioStoreError, NotImplementedError):
     """What was asked for is beyond this kind of store, or switched off in its settings."""
+
+
+class ProcessDiedError(AudioStoreError, RuntimeError):
+    """A process that did part of the work has died: out of memory, killed, a crash in a library."""
 
 
 class StoreConnectionError(AudioStoreError, ConnectionError):

@@ -19,13 +19,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from audiostore import AudioStorageManager
-from audiostore.bulk.crew import Crew, MemberDiedError, members_for
+from audiostore.bulk.crew import Crew, members_for
 from audiostore.bulk.downloading import download_many
 from audiostore.bulk.engine import Input, Job, Limits, Taken, run, work_off
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.uploading import upload_many
 from audiostore.bulk.workers import Task
-from audiostore.errors import StoreConnectionError
+from audiostore.errors import ProcessDiedError, StoreConnectionError
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, Stored
 from audiostore.notify import Notifier
 from tests.assets import MP3
@@ -267,6 +267,7 @@ def test_a_member_that_is_killed_fails_what_it_was_at_and_nothing_else() -> None
     assert 100 in [outcome.index for outcome in failed]
     assert len(failed) < 100
     assert all("killed by signal 9" in str(outcome.error) for outcome in failed)
+    assert all(isinstance(outcome.error, ProcessDiedError) for outcome in failed)
     assert len({outcome.pid for outcome in outcomes if outcome.index > 900}) == 1
 
 
@@ -277,7 +278,7 @@ def test_when_all_have_died_what_is_left_fails_and_the_run_ends() -> None:
 
     outcomes = list(run(Numbers(300), crew(work)))
     assert sorted(outcome.index for outcome in outcomes) == list(range(300))
-    assert all(isinstance(outcome.error, MemberDiedError) for outcome in outcomes)
+    assert all(isinstance(outcome.error, ProcessDiedError) for outcome in outcomes)
 
 
 @alone

@@ -27,6 +27,7 @@ from audiostore.bulk.channel import Channel
 from audiostore.bulk.levels import MOST, Level
 from audiostore.bulk.member import Done, Left, Logged, Order, Recall, Told, serve
 from audiostore.bulk.workers import Indexed, Task, fits, wanted_ahead
+from audiostore.errors import ProcessDiedError
 from audiostore.log import logger
 from audiostore.notify import Notifier
 
@@ -36,10 +37,6 @@ R = TypeVar("R", bound=Indexed)
 _MOST_MEMBERS = 4
 _LINGER_S = 0.005
 """Outcomes are collected together if they come within that."""
-
-
-class MemberDiedError(RuntimeError):
-    """A process that worked for this one has died."""
 
 
 def members_for(concurrency: int | None) -> int:
@@ -267,15 +264,15 @@ class Crew(Generic[T, R]):
         self._members.remove(member)
         how = member.dismiss(at_once=False)
         logger.error("a process that worked on %d items %s", len(member.tasks), how)
-        error = MemberDiedError(
-            f"the process that was to do this {how}: do it again; what it had stored already is "
-            "found, and stored only once"
+        error = ProcessDiedError(
+            f"the process that was to do this {how}: do it again; with a journal, or under the "
+            "same id, nothing is stored twice"
         )
         for number in list(member.tasks):
             self._finished.append(self._failed(self._taken_from(member, number).what, error))
 
     def _fail_rest(self) -> None:
-        error = MemberDiedError("all processes that were to do this have died: do it again")
+        error = ProcessDiedError("all processes that were to do this have died: do it again")
         while self._ready:
             self._finished.append(self._failed(self._ready.popleft().what, error))
 
