@@ -371,6 +371,48 @@ def test_members_end_with_the_process_that_they_work_for() -> None:
         time.sleep(0.01)
 
 
+@alone
+def test_others_that_are_forked_meanwhile_hold_up_nobody() -> None:
+    reader, writer = os.pipe()
+    chief = os.fork()
+    if not chief:
+        outcomes = run(Numbers(2000), crew(lambda n: Result(n, pid=os.getpid())))
+        pids = {next(outcomes).pid for _ in range(200)}
+        other = os.fork()  # it has this end of the members' sockets, too
+        if not other:
+            time.sleep(60)
+            os._exit(0)
+        list(outcomes)  # to its end, though that one lives on
+        assert all(map(has_ended, pids))
+
+        def work(number: int) -> Result:
+            os.write(writer, os.getpid().to_bytes(8))
+            time.sleep(60)
+            return Result(number)
+
+        crew(work).add([Task(0, 0), Task(1, 0)])
+        another = os.fork()
+        if not another:
+            time.sleep(60)
+            os._exit(0)
+        os.write(writer, b"".join(pid.to_bytes(8) for pid in (0, other, another)))
+        time.sleep(60)
+    told: list[int] = []
+    while len(told) < 5:
+        told.append(int.from_bytes(os.read(reader, 8)))
+    at = told.index(0)
+    others = told[at + 1 : at + 3]
+    members = set(told) - {0, *others}
+    os.kill(chief, signal.SIGKILL)
+    os.waitpid(chief, 0)
+    deadline = time.monotonic() + 20
+    while not all(map(_is_gone, members)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for pid in others:
+        os.kill(pid, signal.SIGKILL)
+
+
 def _is_gone(pid: int) -> bool:
     """Say whether a process has ended, be it that nobody has asked how."""
     try:

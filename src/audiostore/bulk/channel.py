@@ -7,6 +7,7 @@ import pickle
 import socket
 import struct
 import threading
+from contextlib import suppress
 from typing import Any
 
 _LENGTH = struct.Struct("<Q")
@@ -61,5 +62,11 @@ class Channel:
         return messages
 
     def close(self) -> None:
-        """Close this end."""
+        """Close this end here; another process that has it as well keeps it."""
+        self._end.close()
+
+    def end(self) -> None:
+        """End it for all, whoever else may have inherited this end."""
+        with suppress(OSError):  # the other end is gone
+            self._end.shutdown(socket.SHUT_RDWR)
         self._end.close()

@@ -294,7 +294,7 @@ class _Member(Generic[T]):
 
     def dismiss(self, *, at_once: bool) -> str:
         """End the process, and say how it ended."""
-        self.channel.close()
+        self.channel.end()
         if at_once:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ events, lines for the log) goes back over its channel; when that is closed, it e
 import logging
 import os
 import pickle
+import select
 import threading
 import time
 import traceback
@@ -24,6 +25,7 @@ from audiostore.notify import Notifier
 T = TypeVar("T")
 
 _EVENTS_EVERY_S = 0.1
+_LIFE_SIGN_S = 1.0
 
 
 class Order(NamedTuple):
@@ -93,7 +95,11 @@ def serve(
     logger.propagate = False
     threads = _Threads(perform, outbox)
     is_prepared = False
+    chief = os.getppid()
     while True:
+        while not select.select([channel], [], [], _LIFE_SIGN_S)[0]:
+            if os.getppid() != chief:  # and somebody else, forked from it, has its end
+                os._exit(0)
         try:
             orders = channel.receive()
         except EOFError:
