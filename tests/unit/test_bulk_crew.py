@@ -4,6 +4,7 @@ import ctypes
 import logging
 import mmap
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -369,6 +370,17 @@ def test_members_end_with_the_process_that_they_work_for() -> None:
     while not all(map(_is_gone, found)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@alone
+def test_a_process_with_many_open_files_can_have_members() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+    files = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    outcomes = list(run(Numbers(100), crew(Result)))
+    assert [outcome.error for outcome in outcomes] == [None] * 100
+    for descriptor in files:
+        os.close(descriptor)
 
 
 @alone

@@ -96,8 +96,10 @@ def serve(
     threads = _Threads(perform, outbox)
     is_prepared = False
     chief = os.getppid()
+    orders_come = select.poll()
+    orders_come.register(channel, select.POLLIN)
     while True:
-        while not select.select([channel], [], [], _LIFE_SIGN_S)[0]:
+        while not orders_come.poll(_LIFE_SIGN_S * 1000):
             if os.getppid() != chief:  # and somebody else, forked from it, has its end
                 os._exit(0)
         try:
