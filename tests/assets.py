@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audiostore import LocalStore, MemoryStore
-from audiostore.store import Store
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import Store
 from tests.gcs_server import StrictServer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from audiostore import MemoryStore, ObjectStore, record
-from audiostore.model import BlobInfo, StorageResult
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo, StorageResult
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

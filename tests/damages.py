@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore import AudioStorageManager, FilenameGenerator
-from audiostore.model import BlobInfo
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec, Store, spec_of
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec, Store, spec_of
+from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG
 
 ID = "00000000-0000-4000-8000-0000000000%02x"

@@ -7,7 +7,7 @@ from audiostore import AudioStorageManager
 from audiostore.bulk.downloading import download_many
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.uploading import upload_many
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 from benchmarks.peers.job import Job, run
 
 

@@ -78,11 +78,6 @@ if TYPE_CHECKING:
         AudioStorageManager,
         store_audio_file,
     )
-    from audiostore.model import (
-        BlobInfo,
-        DeletedBlob,
-        StorageResult,
-    )
     from audiostore.naming import (
         FilenameGenerator,
         FileOrganizer,
@@ -95,20 +90,25 @@ if TYPE_CHECKING:
         retry_operation,
         with_retry,
     )
-    from audiostore.store import (
-        ObjectStore,
-        Store,
-        StoreSettings,
-    )
     from audiostore.stores.local import (
         LocalStore,
     )
     from audiostore.stores.memory import (
         MemoryStore,
     )
+    from audiostore.stores.protocol import (
+        ObjectStore,
+        Store,
+        StoreSettings,
+    )
     from audiostore.trash import (
         Trash,
         TrashedAsset,
+    )
+    from audiostore.values import (
+        BlobInfo,
+        DeletedBlob,
+        StorageResult,
     )
 
 _HOMES = {
@@ -149,7 +149,7 @@ _HOMES = {
         "Stored",
     ),
     "manager": ("AudioStorageManager", "store_audio_file"),
-    "model": ("BlobInfo", "DeletedBlob", "StorageResult"),
+    "values": ("BlobInfo", "DeletedBlob", "StorageResult"),
     "naming": ("FileOrganizer", "FilenameGenerator"),
     "retry": (
         "AGGRESSIVE_CONFIG",
@@ -159,7 +159,7 @@ _HOMES = {
         "retry_operation",
         "with_retry",
     ),
-    "store": ("ObjectStore", "Store", "StoreSettings"),
+    "stores.protocol": ("ObjectStore", "Store", "StoreSettings"),
     "stores.local": ("LocalStore",),
     "stores.memory": ("MemoryStore",),
     "trash": ("Trash", "TrashedAsset"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from audiostore import record, verified
+from audiostore import record
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -20,9 +20,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.events import Progress
-from audiostore.headers import CacheScope, cache_control, content_disposition
 from audiostore.intake import Item
-from audiostore.model import BlobInfo
 from audiostore.naming import (
     FilenameGenerator,
     FileOrganizer,
@@ -32,7 +30,10 @@ from audiostore.naming import (
 )
 from audiostore.notify import Notifier
 from audiostore.record import Asset
-from audiostore.store import BlobSpec, ObjectStore, TransferListener, Transferred
+from audiostore.stores import transfer
+from audiostore.stores.headers import CacheScope, cache_control, content_disposition
+from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener, Transferred
+from audiostore.values import BlobInfo
 
 _RACES = 5
 _BACKOFF_S = 0.05
@@ -188,7 +189,7 @@ class Assets:
         asset = self.find(audio_id)
         if asset is None or asset.thumbnail is None:
             return None
-        if not verified.has_content(asset.audio, audio.source):
+        if not transfer.has_content(asset.audio, audio.source):
             return None
         if asset.thumbnail.metadata.get("original_filename") != thumbnail_name:
             return None
@@ -262,7 +263,7 @@ class Assets:
     ) -> Outcome:
         cover = asset.thumbnail
         uri = self._store.uri(asset.audio.name)
-        if not verified.has_content(asset.audio, audio.source) or asset.audio.name != (
+        if not transfer.has_content(asset.audio, audio.source) or asset.audio.name != (
             blob_name(asset.audio_id, "audio", audio.extension)
         ):
             raise AssetConflictError(
@@ -273,7 +274,7 @@ class Assets:
                 "touched. Audio under an id never changes: use another id"
             )
         if thumbnail is not None and (
-            cover is None or not verified.has_content(cover, thumbnail.source)
+            cover is None or not transfer.has_content(cover, thumbnail.source)
         ):
             raise AssetConflictError(
                 f"cannot store {thumbnail.filename!r} with {asset.audio_id}: {uri} exists "
@@ -290,7 +291,7 @@ class Assets:
         return Outcome(asset, cover, created=False, warnings=warnings)
 
     def _settle(
-        self, audio_id: str, written: verified.Written, cover: BlobInfo | None
+        self, audio_id: str, written: transfer.Written, cover: BlobInfo | None
     ) -> Outcome | None:
         """Look whether somebody stored another audio, or artwork, under the id meanwhile.
 
@@ -328,7 +329,7 @@ class Assets:
         if (
             present is not None
             and present.name == spec.name
-            and verified.has_content(present, thumbnail.source)
+            and transfer.has_content(present, thumbnail.source)
         ):
             cover, created = present, False
         else:
@@ -343,7 +344,7 @@ class Assets:
                 found = self.find(asset.audio_id)
                 if found is None or found.thumbnail is None or found.thumbnail.name != cover.name:
                     raise
-                if not verified.has_content(found.thumbnail, thumbnail.source):
+                if not transfer.has_content(found.thumbnail, thumbnail.source):
                     raise
                 asset, cover = found, found.thumbnail  # another writer stored the same
         cover = self._expiring_with(asset.audio, cover)
@@ -355,7 +356,7 @@ class Assets:
 
     def _write_replacement(
         self, asset: Asset, in_place: BlobInfo | None, thumbnail: Item, spec: BlobSpec
-    ) -> verified.Written:
+    ) -> transfer.Written:
         marks = record.replaces(asset, in_place)
         spec = replace(_with(spec, marks), custom_time=asset.audio.custom_time)
         try:
@@ -444,7 +445,7 @@ class Assets:
     def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Item) -> None:
         """Remove artwork whose audio lost to another, unless that other one may refer to it."""
         asset = self.find(audio_id)
-        if asset is not None and not verified.has_content(asset.audio, audio.source):
+        if asset is not None and not transfer.has_content(asset.audio, audio.source):
             self._remove(cover)
 
     def _remove(self, blob: BlobInfo) -> bool:
@@ -460,10 +461,10 @@ class Assets:
         spec: BlobSpec,
         item: Item,
         *,
-        is_ours: verified.IsOurs,
+        is_ours: transfer.IsOurs,
         if_generation_match: int = 0,
-    ) -> verified.Written:
-        return verified.write(
+    ) -> transfer.Written:
+        return transfer.write(
             self._store,
             spec,
             item.source,

@@ -18,10 +18,10 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.model import BlobInfo, changed
 from audiostore.naming import require_audio_id
 from audiostore.record import Asset
-from audiostore.store import ObjectStore, StorageClass
+from audiostore.stores.protocol import ObjectStore, StorageClass
+from audiostore.values import BlobInfo, changed
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _RACES = 8

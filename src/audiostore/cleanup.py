@@ -6,7 +6,7 @@ from typing import Literal
 from audiostore.errors import SourceChangedError
 from audiostore.events import CleanedUp, CleanupFailed
 from audiostore.notify import Notifier
-from audiostore.source import LocalFile
+from audiostore.sources import LocalFile
 
 Cleanup = bool | Literal["always"]
 

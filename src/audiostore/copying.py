@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from audiostore import record, verified
+from audiostore import record
 from audiostore.assets import Assets
 from audiostore.errors import (
     AssetConflictError,
@@ -19,11 +19,12 @@ from audiostore.errors import (
     BlobNotFoundError,
     PreconditionFailedError,
 )
-from audiostore.model import BlobInfo, StorageResult
 from audiostore.naming import FileOrganizer, is_thumbnail_name
 from audiostore.notify import Notifier
-from audiostore.source import LocalFile
-from audiostore.store import BlobSpec, ObjectStore, spec_of
+from audiostore.sources import LocalFile
+from audiostore.stores import transfer
+from audiostore.stores.protocol import BlobSpec, ObjectStore, spec_of
+from audiostore.values import BlobInfo, StorageResult
 
 # What these say is true of generations in the store that an object comes from.
 _OF_ITS_STORE = ("audio_generation", "replaces_generation")
@@ -123,7 +124,7 @@ def _copy_blob(
     over: BlobInfo | None = None,
 ) -> BlobInfo:
     path = folder / blob.name.rpartition("/")[2]
-    verified.download(source, blob, path)
+    transfer.download(source, blob, path)
     file = LocalFile.snapshot(path)
     if_generation_match = 0
     if over is not None and not _same(over, blob):
@@ -133,7 +134,7 @@ def _copy_blob(
         replaced = {"replaces_generation": str(over.generation)}
         spec = replace(spec, metadata={**spec.metadata, **replaced})
     try:
-        written = verified.write(
+        written = transfer.write(
             target,
             spec,
             file,

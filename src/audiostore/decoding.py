@@ -33,7 +33,7 @@ from typing import Any, Final, Self
 from audiostore.errors import UnplayableAudioError
 from audiostore.examining import ANSWER_PREFIX, READY, REQUEST
 from audiostore.media import Artwork, AudioInfo, Chapter, DecodedInfo, ImageInfo
-from audiostore.source import open_regular
+from audiostore.sources import open_regular
 
 PROBE_CPU_S: Final = 2.0
 PROBE_MEMORY_BYTES: Final = 128 << 20

@@ -27,7 +27,7 @@ from audiostore.formats import (
 from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
 from audiostore.media import AudioInfo
 from audiostore.record import facts_of
-from audiostore.source import BytesSource, LocalFile, Source, open_regular, restore
+from audiostore.sources import BytesSource, LocalFile, Source, open_regular, restore
 from audiostore.structure import check_structure
 
 PathLike = str | os.PathLike[str]

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Self
 
-from audiostore import verified
 from audiostore.assets import Assets
 from audiostore.changes import Changes
 from audiostore.cleanup import Cleanup
@@ -21,25 +20,26 @@ from audiostore.events import (
     Progress,
     Retried,
 )
-from audiostore.headers import CacheScope
 from audiostore.intake import (
     ArtworkChoice,
     CheckLevel,
     Intake,
     PathLike,
 )
-from audiostore.model import BlobInfo, StorageResult
 from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
 from audiostore.record import Asset
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
 from audiostore.serving import Links, check_expires_s, open_blob
-from audiostore.store import BucketAdmin, ObjectStore, StorageClass, Store
-from audiostore.stores.opening import open_store
+from audiostore.stores import transfer
+from audiostore.stores.headers import CacheScope
+from audiostore.stores.protocol import BucketAdmin, ObjectStore, StorageClass, Store
+from audiostore.stores.registry import open_store
 from audiostore.stores.retrying import RetryingAdmin, RetryingStore
 from audiostore.trash import Trash
 from audiostore.unfinished import UploadIds
 from audiostore.uploads import GivenId, Upload, Uploads, result_of
+from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -513,7 +513,7 @@ class AudioStorageManager:
         def tell(received_bytes: int) -> None:
             self._notify(Progress(blob.name, received_bytes, blob.size_bytes))
 
-        verified.download(self._store, blob, path, on_received=tell)
+        transfer.download(self._store, blob, path, on_received=tell)
 
     def _found(self, asset: Asset) -> StorageResult:
         warnings = ("the artwork that the audio names is missing",)

@@ -19,9 +19,9 @@ from itertools import chain
 
 from audiostore.errors import InvalidMetadataError
 from audiostore.media import AudioInfo
-from audiostore.model import BlobInfo
 from audiostore.naming import FilenameGenerator, is_audio_name, is_thumbnail_name
-from audiostore.source import Source
+from audiostore.sources import Source
+from audiostore.values import BlobInfo
 
 MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""

@@ -11,9 +11,9 @@ from typing import BinaryIO, cast
 import google_crc32c
 
 from audiostore.errors import BlobNotFoundError, IntegrityError
-from audiostore.model import BlobInfo
-from audiostore.source import encode_crc32c
-from audiostore.store import BlobReader, ObjectStore
+from audiostore.sources import encode_crc32c
+from audiostore.stores.protocol import BlobReader, ObjectStore
+from audiostore.values import BlobInfo
 
 MAX_EXPIRES_S = 7 * 24 * 3600
 """A V4 signed URL lives seven days (cloud.google.com/storage/docs/access-control/signed-urls)."""

@@ -19,10 +19,10 @@ from audiostore.errors import (
     BlobNotFoundError,
     PreconditionFailedError,
 )
-from audiostore.model import BlobInfo, DeletedBlob
 from audiostore.naming import FilenameGenerator, FileOrganizer, require_audio_id
 from audiostore.record import Asset
-from audiostore.store import ObjectStore
+from audiostore.stores.protocol import ObjectStore
+from audiostore.values import BlobInfo, DeletedBlob
 
 _RACES = 5
 

@@ -17,15 +17,15 @@ from audiostore.errors import (
     SourceNotFoundError,
 )
 from audiostore.events import Attached, Begun, Stored
-from audiostore.headers import CacheScope, check_cache_scope
 from audiostore.intake import Intake, Item, PathLike, take_audio, take_image
-from audiostore.model import BlobInfo, StorageResult
 from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
 from audiostore.record import check_custom_metadata
-from audiostore.source import FileState
-from audiostore.store import ObjectStore
+from audiostore.sources import FileState
+from audiostore.stores.headers import CacheScope, check_cache_scope
+from audiostore.stores.protocol import ObjectStore
 from audiostore.unfinished import ChosenId
+from audiostore.values import BlobInfo, StorageResult
 
 
 class IdSource(Protocol):

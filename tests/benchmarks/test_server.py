@@ -19,10 +19,10 @@ import pytest
 
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.record import assemble
-from audiostore.source import BytesSource
-from audiostore.store import BlobReader, BlobSpec
+from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.gcs.transport import Options
+from audiostore.stores.protocol import BlobReader, BlobSpec
 from benchmarks.server import Server, running
 
 MULTIPART = "/upload/storage/v1/b/b/o?uploadType=multipart"

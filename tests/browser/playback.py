@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from audiostore.manager import AudioStorageManager
-from audiostore.model import BlobInfo
+from audiostore.values import BlobInfo
 from tests.audio_samples import AUDIO, encode, sample
 from tests.browser.chromium import opened
 from tests.browser.server import Faults, Request, StoreServer

@@ -16,8 +16,8 @@ from typing import Self
 from urllib.parse import unquote
 
 from audiostore.errors import BlobNotFoundError
-from audiostore.model import BlobInfo
 from audiostore.stores.local import LocalStore
+from audiostore.values import BlobInfo
 
 _PIECE_BYTES = 1 << 16
 _IDLE_TIMEOUT_S = 60.0

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from audiostore.model import BlobInfo
+from audiostore.values import BlobInfo
 from tests.audio_samples import sample
 from tests.browser.playback import stored
 from tests.browser.server import StoreServer, UnsatisfiableRangeError, parse_range

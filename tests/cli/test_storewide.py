@@ -14,8 +14,8 @@ import pytest
 from audiostore import AudioStorageManager, LocalStore
 from audiostore.cli.options.index import COMMANDS
 from audiostore.lifecycle.running import run_lifecycle
-from audiostore.store import Store
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import Store
 from tests.assets import OGG
 from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from audiostore.retry import RetryConfig
-from audiostore.store import BucketAdmin, ObjectStore
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
+from audiostore.stores.protocol import BucketAdmin, ObjectStore
 from audiostore.stores.retrying import RetryingAdmin, RetryingStore
 from tests.gcs_server import AS_NEW, StrictServer
 

@@ -14,9 +14,9 @@ from audiostore.errors import (
     PreconditionFailedError,
     UnsupportedByStoreError,
 )
-from audiostore.model import BlobInfo, DeletedBlob
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec, BucketAdmin, ObjectStore, StoreSettings, Stray
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec, BucketAdmin, ObjectStore, StoreSettings, Stray
+from audiostore.values import BlobInfo, DeletedBlob
 
 NAME = "audio/3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3"
 DATA = bytes(range(256)) * 40

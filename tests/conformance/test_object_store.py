@@ -1,4 +1,4 @@
-"""What every store promises: the docstrings of `audiostore.store.ObjectStore`, line by line."""
+"""What every store promises: the docstrings of `ObjectStore`, line by line."""
 
 import base64
 import hashlib
@@ -18,10 +18,10 @@ from audiostore.errors import (
     PreconditionFailedError,
     SourceChangedError,
 )
-from audiostore.model import BlobInfo
-from audiostore.source import BytesSource, LocalFile, SourceReader
-from audiostore.store import BlobSpec, ObjectStore, Transferred
+from audiostore.sources import BytesSource, LocalFile, SourceReader
 from audiostore.stores.gcs import upload
+from audiostore.stores.protocol import BlobSpec, ObjectStore, Transferred
+from audiostore.values import BlobInfo
 
 NAME = "audio/3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3"
 DATA = bytes(range(256)) * 40

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from audiostore import AudioStorageManager, StorageResult, verified
+from audiostore import AudioStorageManager, StorageResult
+from audiostore.stores import transfer
 
 _upload = AudioStorageManager.upload_audio_with_thumbnail
 
@@ -30,7 +31,7 @@ def audio_first(patch: Patch = setattr) -> None:
 
 def no_comparison(patch: Patch = setattr) -> None:
     """Trust the store: compare nothing."""
-    patch(verified, "has_content", lambda _blob, _source: True)
+    patch(transfer, "has_content", lambda _blob, _source: True)
 
 
 def unlink_first(patch: Patch = setattr) -> None:

@@ -246,9 +246,9 @@ def change_object(store: Any, call: dict[str, Any]) -> None:
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
     from audiostore.errors import BlobNotFoundError  # noqa: PLC0415
-    from audiostore.source import BytesSource  # noqa: PLC0415
-    from audiostore.store import BlobSpec  # noqa: PLC0415
+    from audiostore.sources import BytesSource  # noqa: PLC0415
     from audiostore.stores.local import LocalStore  # noqa: PLC0415
+    from audiostore.stores.protocol import BlobSpec  # noqa: PLC0415
 
     name = call["name"]
     try:

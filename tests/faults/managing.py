@@ -22,8 +22,8 @@ from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy
 from audiostore.lifecycle.rules import is_ours, rules_of
 from audiostore.lifecycle.running import run_lifecycle
-from audiostore.store import Store
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import Store
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG
 from tests.faults.reader import BucketReader, DirectoryReader, Shown, Thing, Truth, agree, check
 from tests.faults.rig import ID, OTHER_ID, QUICK

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from audiostore import AudioStorageManager, RetryConfig
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec
 from audiostore.stores.retrying import RetryingStore
 from tests.assets import BUCKET
 from tests.faults.rig import gcs, managing

@@ -22,8 +22,8 @@ from audiostore import (
     ObjectStore,
     StorageResult,
 )
-from audiostore.source import Source
-from audiostore.store import BlobSpec, TransferListener
+from audiostore.sources import Source
+from audiostore.stores.protocol import BlobSpec, TransferListener
 from tests.assets import BUCKET, OGG, OTHER_JPG, PNG, mp3_bytes, opened
 from tests.faults.child import Nursery
 from tests.faults.kills import BucketPlace, DirectoryPlace, Place

@@ -24,9 +24,9 @@ from audiostore.copying import copy_asset
 from audiostore.errors import BlobNotFoundError, HeldError
 from audiostore.lifecycle.rules import rules_of
 from audiostore.lifecycle.running import run_lifecycle
-from audiostore.model import BlobInfo, StorageResult
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.local.names import Names
+from audiostore.values import BlobInfo, StorageResult
 from tests.assets import JPG, OTHER_JPG, PNG, mp3_bytes
 from tests.faults.managing import (
     BY_NAME,

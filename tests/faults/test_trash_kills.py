@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from audiostore import LocalStore
-from audiostore.model import BlobInfo
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo
 from tests.faults.child import Nursery, change_object
 from tests.faults.reader import DirectoryReader
 from tests.faults.test_directory import FAULTS, attempts

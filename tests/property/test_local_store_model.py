@@ -19,11 +19,11 @@ from hypothesis.stateful import (
 )
 
 from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
-from audiostore.model import BlobInfo, DeletedBlob
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec, StorageClass, Store
+from audiostore.sources import BytesSource
 from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
+from audiostore.stores.protocol import BlobSpec, StorageClass, Store
+from audiostore.values import BlobInfo, DeletedBlob
 
 # No name is a folder of another: a directory cannot hold both (see the docs of the local store).
 NAMES = ["a/1", "a/2", "a-b", "a.b/c", "ab", "b/1/x", "b/1/y", "b/10/x", "é/ü"]

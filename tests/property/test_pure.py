@@ -30,7 +30,7 @@ from audiostore.record import (
     thumbnail_reference,
 )
 from audiostore.retry import RetryConfig
-from audiostore.source import BytesSource, LocalFile
+from audiostore.sources import BytesSource, LocalFile
 from audiostore.stores.local import LocalStore
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"

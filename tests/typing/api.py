@@ -58,9 +58,9 @@ from audiostore import (
     with_retry,
 )
 from audiostore.retry import Budget, Retry
-from audiostore.source import BytesSource, LocalFile, Source, SourceReader
-from audiostore.store import BlobReader, BlobSpec, BucketAdmin, Finding, Transferred
+from audiostore.sources import BytesSource, LocalFile, Source, SourceReader
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import BlobReader, BlobSpec, BucketAdmin, Finding, Transferred
 from audiostore.stores.retrying import RetryingStore
 
 

@@ -4,10 +4,10 @@ import threading
 
 from google.api_core import exceptions
 
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
 from audiostore.stores.gcs.brake import LONGEST_PAUSE_S, Brake
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import BlobSpec
 from tests.gcs_server import StrictServer, faults
 
 

@@ -16,7 +16,7 @@ from audiostore import (
 )
 from audiostore.bulk.downloading import download_many
 from audiostore.bulk.items import Fetched
-from audiostore.store import BlobReader
+from audiostore.stores.protocol import BlobReader
 from tests.assets import JPG, mp3_bytes
 
 MISSING = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"

@@ -28,9 +28,9 @@ from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
 from audiostore.bulk.pairing import find_items
 from audiostore.bulk.uploading import _Items, upload_many
-from audiostore.model import BlobInfo
-from audiostore.source import Source
-from audiostore.store import BlobSpec, TransferListener
+from audiostore.sources import Source
+from audiostore.stores.protocol import BlobSpec, TransferListener
+from audiostore.values import BlobInfo
 from tests.assets import JPG, OTHER_JPG, mp3_bytes
 from tests.audio_samples import IMPOSTORS, sample
 

@@ -12,11 +12,11 @@ import pytest
 
 from audiostore import MemoryStore, ObjectStore, StoreConnectionError
 from audiostore.catalog.walking import PAGE_OBJECTS, walk
-from audiostore.model import BlobInfo
 from audiostore.record import Asset
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo
 from tests.assets import STORES, opened
 from tests.catalog_samples import audio_ids, made_up_store, put_asset
 from tests.gcs_server import StrictServer

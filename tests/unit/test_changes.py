@@ -15,7 +15,7 @@ from audiostore import (
     RetryConfig,
 )
 from audiostore.errors import HeldError
-from audiostore.store import Store
+from audiostore.stores.protocol import Store
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, opened
 
 ONCE = RetryConfig(max_attempts=1)

@@ -8,7 +8,7 @@ import pytest
 from audiostore.cleanup import check_cleanup, clean_up
 from audiostore.events import CleanedUp, CleanupFailed, Event
 from audiostore.notify import Notifier
-from audiostore.source import LocalFile
+from audiostore.sources import LocalFile
 
 
 def make(path: Path, data: bytes = b"data") -> LocalFile:

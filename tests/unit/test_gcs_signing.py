@@ -18,11 +18,11 @@ from google.api_core import exceptions
 from google.auth import impersonated_credentials
 
 from audiostore.errors import CredentialsError, StoreConnectionError
-from audiostore.model import BlobInfo
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
 from audiostore.stores.gcs.signing import UrlRequest
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo
 from tests.gcs_server import StrictServer, faults
 
 SIGNER = "test-iam-credentials@dummy-project-id.iam.gserviceaccount.com"

@@ -28,12 +28,12 @@ from audiostore import (
     StoreTimeoutError,
 )
 from audiostore.errors import HeldError, SourceChangedError, UnsupportedByStoreError
-from audiostore.source import BytesSource, LocalFile
-from audiostore.store import BlobSpec, Stray, Transferred
+from audiostore.sources import BytesSource, LocalFile
 from audiostore.stores.gcs.download import Download, Pipe
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.gcs.transport import Options, Request, Response, Transfer, Transport
 from audiostore.stores.gcs.upload import IN_MEMORY_BYTES
+from audiostore.stores.protocol import BlobSpec, Stray, Transferred
 from tests.assets import JPG, MP3
 from tests.gcs_server import Request as Served
 from tests.gcs_server import StrictServer, faults

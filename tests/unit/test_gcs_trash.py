@@ -12,10 +12,10 @@ from audiostore.errors import (
     StoreConnectionError,
     UnsupportedByStoreError,
 )
-from audiostore.model import BlobInfo, DeletedBlob
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo, DeletedBlob
 from tests.gcs_server import AS_NEW, StrictServer, faults
 
 SPEC = BlobSpec("audio/x/audio.mp3", "audio/mpeg", {"key": "Wert ☀"}, "private", "inline")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiostore.headers import content_disposition
+from audiostore.stores.headers import content_disposition
 
 
 def test_a_name_is_played_in_place_unless_it_is_to_be_saved() -> None:

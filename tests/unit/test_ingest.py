@@ -27,9 +27,9 @@ from audiostore import (
 from audiostore.cleanup import Cleanup
 from audiostore.decoding import decode_audio
 from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
-from audiostore.model import BlobInfo
 from audiostore.record import MAX_METADATA_BYTES
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.values import BlobInfo
 from tests.assets import BUCKET, EXAMPLES, JPG, MP3, OGG, OTHER_JPG, PNG
 from tests.audio_samples import sample
 from tests.gcs_server import StrictServer

@@ -16,7 +16,7 @@ from audiostore.errors import (
     UnsupportedFormatError,
 )
 from audiostore.intake import Intake, Item, take_audio, take_image
-from audiostore.source import LocalFile
+from audiostore.sources import LocalFile
 from tests.assets import JPG, mp3_bytes
 
 MP3 = mp3_bytes(1668)

@@ -22,9 +22,9 @@ from audiostore.lifecycle.planning import apply_plan, effects_of, make_plan
 from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
 from audiostore.lifecycle.rules import applies, deletes_on_custom_time, rules_of, words_of
 from audiostore.lifecycle.running import run_lifecycle
-from audiostore.model import BlobInfo
-from audiostore.store import Store
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.protocol import Store
+from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, SOFT_DELETE, STORES, opened
 from tests.gcs_server import StrictServer
 

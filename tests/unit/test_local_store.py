@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from audiostore import verified
 from audiostore.config import DirectoryLocation, parse_location
 from audiostore.errors import BlobNotFoundError, IntegrityError, PreconditionFailedError
-from audiostore.model import BlobInfo
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
+from audiostore.stores import transfer
 from audiostore.stores.local import LocalStore
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo
 
 NAME = "audio/x/audio.mp3"
 DATA = b"some bytes" * 1000
@@ -232,7 +232,7 @@ def test_a_truncated_file_is_not_served_as_intact(
     os.utime(root / NAME, ns=(0, blob.generation * 1000))
     for described in (blob, store.stat(NAME)):
         with pytest.raises(IntegrityError):
-            verified.download(store, described, tmp_path / "out.mp3")
+            transfer.download(store, described, tmp_path / "out.mp3")
     assert not (tmp_path / "out.mp3").exists()
 
 
@@ -337,8 +337,8 @@ def test_metadata_of_a_generation_that_never_came_is_invisible_and_replaced(
 KILL = """
 import os, sys
 from pathlib import Path
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec
 from audiostore.stores.local import LocalStore
 
 call, number, replacing = sys.argv[2], int(sys.argv[3]), sys.argv[4] == "yes"
@@ -546,8 +546,8 @@ CREATE = """
 import sys
 from pathlib import Path
 from audiostore.errors import PreconditionFailedError
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec
 from audiostore.stores.local import LocalStore
 
 store, me, won = LocalStore(Path(sys.argv[1])), sys.argv[2], []

@@ -18,10 +18,10 @@ from audiostore.errors import (
     PreconditionFailedError,
     UnsupportedByStoreError,
 )
-from audiostore.model import BlobInfo
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec
+from audiostore.sources import BytesSource
 from audiostore.stores.local import LocalStore
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo
 
 NAME = "audio/x/audio.mp3"
 DATA = b"some bytes" * 1000

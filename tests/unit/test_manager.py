@@ -34,8 +34,8 @@ from audiostore import (
     UnsupportedFormatError,
     store_audio_file,
 )
-from audiostore.source import BytesSource
-from audiostore.store import BlobSpec, Store
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec, Store
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)

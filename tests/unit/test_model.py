@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from audiostore.model import BlobInfo, StorageResult, changed
+from audiostore.values import BlobInfo, StorageResult, changed
 
 BLOB = BlobInfo(
     name="audio/x/audio.mp3",

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 
 from audiostore.errors import InvalidMetadataError
-from audiostore.model import BlobInfo
 from audiostore.record import (
     MAX_METADATA_BYTES,
     OWN_KEYS,
@@ -22,7 +21,8 @@ from audiostore.record import (
     thumbnail_reference,
     waits_for_audio,
 )
-from audiostore.source import BytesSource
+from audiostore.sources import BytesSource
+from audiostore.values import BlobInfo
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 OTHER_ID = "00000000-0000-4000-8000-000000000000"

@@ -12,12 +12,18 @@ from audiostore.errors import (
     PreconditionFailedError,
     StoreConnectionError,
 )
-from audiostore.model import BlobInfo
 from audiostore.retry import Retry, RetryConfig
-from audiostore.source import BytesSource, Source
-from audiostore.store import BlobReader, BlobSpec, StorageClass, TransferListener, Transferred
+from audiostore.sources import BytesSource, Source
 from audiostore.stores.memory import MemoryStore
+from audiostore.stores.protocol import (
+    BlobReader,
+    BlobSpec,
+    StorageClass,
+    TransferListener,
+    Transferred,
+)
 from audiostore.stores.retrying import RetryingStore
+from audiostore.values import BlobInfo
 
 CONFIG = RetryConfig(max_attempts=3, initial_delay=1, max_delay=8, jitter=False)
 SPEC = BlobSpec("a/b", "x/y", {"k": "v"})

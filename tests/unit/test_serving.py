@@ -16,10 +16,10 @@ from audiostore import (
     RetryConfig,
 )
 from audiostore.errors import UnsupportedByStoreError
-from audiostore.model import BlobInfo
 from audiostore.serving import MAX_EXPIRES_S, Links, check_expires_s, open_blob
-from audiostore.source import BytesSource
-from audiostore.store import BlobReader, BlobSpec, Store
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobReader, BlobSpec, Store
+from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, STORES, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)

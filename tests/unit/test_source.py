@@ -10,7 +10,7 @@ import google_crc32c
 import pytest
 
 from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
-from audiostore.source import BytesSource, LocalFile, Source, encode_crc32c
+from audiostore.sources import BytesSource, LocalFile, Source, encode_crc32c
 
 DATA = bytes(range(256)) * 20
 

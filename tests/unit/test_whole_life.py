@@ -16,10 +16,10 @@ from audiostore.errors import HeldError, UnsupportedByStoreError
 from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy
 from audiostore.lifecycle.running import run_lifecycle
-from audiostore.store import Store
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
+from audiostore.stores.protocol import Store
 from tests.assets import BUCKET, JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES
 from tests.gcs_server import StrictServer
 

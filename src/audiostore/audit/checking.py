@@ -16,8 +16,8 @@ from audiostore.audit.deep import DeepCheck
 from audiostore.audit.folders import Folder, check_asset, check_objects, folder_of, foreign
 from audiostore.audit.problems import GRACE, Delete, Problem, RemoveStray, Restore, Update
 from audiostore.manager import AudioStorageManager
-from audiostore.model import BlobInfo, DeletedBlob
 from audiostore.naming import FileOrganizer
+from audiostore.values import BlobInfo, DeletedBlob
 
 _ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
 _SECOND_LOOK_S = 1.0

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from audiostore import record, verified
+from audiostore import record
 from audiostore.audit.folders import Folder
 from audiostore.audit.problems import Problem, Update
 from audiostore.errors import (
@@ -15,8 +15,9 @@ from audiostore.errors import (
     UnsupportedFormatError,
 )
 from audiostore.intake import Intake, take_audio, take_image
-from audiostore.model import BlobInfo
-from audiostore.store import ObjectStore
+from audiostore.stores import transfer
+from audiostore.stores.protocol import ObjectStore
+from audiostore.values import BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
 """Containers state a length in steps of up to that; a decoder counts samples."""
@@ -94,7 +95,7 @@ class DeepCheck:
 
     def _fetch(self, audio_id: str, blob: BlobInfo, path: Path) -> Problem | None:
         try:
-            verified.download(self._store, blob, path)
+            transfer.download(self._store, blob, path)
         except IntegrityError as error:
             return _problem(
                 audio_id, blob, "damaged-bytes",

@@ -7,13 +7,13 @@ from pathlib import PurePosixPath
 from audiostore import record
 from audiostore.audit.problems import Delete, Problem, Update
 from audiostore.formats import AUDIO_FORMATS, IMAGE_FORMATS, Format, Recognised, content_type_for
-from audiostore.model import BlobInfo
 from audiostore.naming import (
     FilenameGenerator,
     is_audio_name,
     is_thumbnail_name,
 )
 from audiostore.record import Asset
+from audiostore.values import BlobInfo
 
 _REFERENCE = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from audiostore.model import BlobInfo
-from audiostore.store import Stray
+from audiostore.stores.protocol import Stray
+from audiostore.values import BlobInfo
 
 GRACE = timedelta(hours=24)
 """What is younger may be part of an upload that is under way: it is never touched."""

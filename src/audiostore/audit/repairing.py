@@ -14,7 +14,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.manager import AudioStorageManager
-from audiostore.model import BlobInfo
+from audiostore.values import BlobInfo
 
 Mended = Literal["done", "too young", "changed", "held", "by hand"]
 """What became of a repair: it was carried out; the object may belong to something under way; it is

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, Self
 
 from audiostore.bulk.items import BulkItem
 from audiostore.naming import FilenameGenerator
-from audiostore.source import FileState
+from audiostore.sources import FileState
 
 
 @dataclass(frozen=True, slots=True)

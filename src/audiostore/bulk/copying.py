@@ -9,8 +9,8 @@ from audiostore.bulk.workers import Task
 from audiostore.copying import copy_asset
 from audiostore.events import Progress
 from audiostore.manager import AudioStorageManager
-from audiostore.model import StorageResult
 from audiostore.notify import Notifier
+from audiostore.values import StorageResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from audiostore.bulk.items import Fetched
 from audiostore.bulk.workers import Task
 from audiostore.errors import AssetNotFoundError
 from audiostore.manager import AudioStorageManager, Part
-from audiostore.model import BlobInfo, StorageResult
-from audiostore.source import LocalFile
+from audiostore.sources import LocalFile
+from audiostore.values import BlobInfo, StorageResult
 
 Naming = Callable[[StorageResult], str]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from audiostore.bulk.repeats import Lines, Repeats
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
 from audiostore.naming import require_audio_id
 from audiostore.record import check_custom_metadata, file_metadata
-from audiostore.source import BytesSource, LocalFile
+from audiostore.sources import BytesSource, LocalFile
 
 __all__ = ["Manifest", "Problem", "check_manifest"]
 

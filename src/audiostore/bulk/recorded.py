@@ -9,7 +9,7 @@ from pathlib import Path
 from audiostore.bulk.claims import Claim, Entry, Seen
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.journalfile import STORED, SUPERSEDED
-from audiostore.source import FileState
+from audiostore.sources import FileState
 
 _STATE = struct.Struct("<QqQ")
 

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from audiostore.model import BlobInfo, StorageResult
-from audiostore.source import LocalFile
+from audiostore.sources import LocalFile
+from audiostore.values import BlobInfo, StorageResult
 
 _ROWS = 1000
 _PIECE_BYTES = 1 << 20

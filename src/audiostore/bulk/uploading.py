@@ -16,14 +16,14 @@ from audiostore.bulk.skipping import StoredAudio
 from audiostore.bulk.workers import Task
 from audiostore.cleanup import Cleanup
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
-from audiostore.headers import CacheScope
 from audiostore.intake import ArtworkChoice, CheckLevel, Intake
 from audiostore.manager import AudioStorageManager
-from audiostore.model import StorageResult
 from audiostore.naming import require_audio_id
-from audiostore.source import LocalFile
+from audiostore.sources import LocalFile
+from audiostore.stores.headers import CacheScope
 from audiostore.unfinished import ChosenId
 from audiostore.uploads import Upload
+from audiostore.values import StorageResult
 
 _MOST_DEFERRED = 1024
 

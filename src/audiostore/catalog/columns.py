@@ -44,8 +44,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from audiostore.catalog.query import artwork_is_missing, format_of, number_in
-from audiostore.model import StorageResult
 from audiostore.record import OWN_KEYS, TAG_KEYS
+from audiostore.values import StorageResult
 
 Kind = Literal["text", "integer", "real", "truth", "time"]
 Value = str | int | float | bool | datetime | None

@@ -16,7 +16,7 @@ from typing import IO, Literal
 
 from audiostore.catalog.columns import COLUMNS, Kind, Row, Value, row_of
 from audiostore.errors import ConfigurationError
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 ExportFormat = Literal["jsonl", "csv", "parquet"]
 _ROW_GROUP = 10_000

@@ -9,8 +9,8 @@ from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from audiostore.catalog.walking import PAGE_OBJECTS, walk
 from audiostore.errors import AssetNotFoundError
 from audiostore.manager import AudioStorageManager
-from audiostore.model import StorageResult
 from audiostore.uploads import result_of
+from audiostore.values import StorageResult
 
 _THREADS = 16
 _TELL_EVERY = 100

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from audiostore.formats.kinds import AUDIO_FORMATS
-from audiostore.model import BlobInfo, StorageResult
+from audiostore.values import BlobInfo, StorageResult
 
 FORMATS = tuple(extension[1:] for kind in AUDIO_FORMATS for extension in kind.extensions)
 """What `Query.formats` may name."""

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import IO, Literal, get_args
 
 from audiostore.catalog.query import duration_of, folded
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 SortKey = Literal["id", "created", "size", "duration", "title", "artist", "name"]
 """What assets can be ordered by; "name" is that of the original file."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from audiostore.catalog.query import duration_of, format_of
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 
 from audiostore import record
-from audiostore.model import BlobInfo
 from audiostore.naming import FilenameGenerator, FileOrganizer
 from audiostore.record import Asset
-from audiostore.store import ObjectStore
+from audiostore.stores.protocol import ObjectStore
+from audiostore.values import BlobInfo
 
 ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
 PAGE_OBJECTS = 999

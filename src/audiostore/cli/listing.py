@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from audiostore.cli.output import escape, human_size
-from audiostore.model import BlobInfo, StorageResult
 from audiostore.record import OWN_KEYS
+from audiostore.values import BlobInfo, StorageResult
 
 HEADING = f"{'ID':<36}  {'TYPE':<5}  {'SIZE':>10}  {'COVER':<5}  {'CREATED (UTC)':<16}  NAME"
 _FACTS = {

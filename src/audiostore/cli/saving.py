@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from audiostore.cli.output import escape, is_safe
 from audiostore.manager import Part
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 MAX_NAME_BYTES = 255
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)

@@ -17,8 +17,8 @@ from audiostore.lifecycle.rules import (
     rules_of,
     words_of,
 )
-from audiostore.model import BlobInfo, StorageResult
-from audiostore.store import BucketAdmin, StoreSettings
+from audiostore.stores.protocol import BucketAdmin, StoreSettings
+from audiostore.values import BlobInfo, StorageResult
 
 _DAY_S = 24 * 3600
 PricePerGib = Callable[[str], float]

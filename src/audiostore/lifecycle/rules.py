@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from audiostore.formats import AUDIO_FORMATS, IMAGE_FORMATS, Format
 from audiostore.lifecycle.policy import Policy
-from audiostore.model import BlobInfo
 from audiostore.naming import FileOrganizer
+from audiostore.values import BlobInfo
 
 Rule = Mapping[str, object]
 COLDEST_FIRST = ("ARCHIVE", "COLDLINE", "NEARLINE", "STANDARD")

@@ -15,9 +15,9 @@ from audiostore.errors import (
 )
 from audiostore.lifecycle.rules import COLDEST_FIRST, Rule, action_of, applies, is_ours, words_of
 from audiostore.manager import AudioStorageManager
-from audiostore.model import BlobInfo
 from audiostore.naming import FilenameGenerator, FileOrganizer
-from audiostore.store import StorageClass
+from audiostore.stores.protocol import StorageClass
+from audiostore.values import BlobInfo
 
 
 @dataclass(frozen=True, slots=True)

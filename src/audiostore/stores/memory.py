@@ -18,9 +18,8 @@ from audiostore.errors import (
     PreconditionFailedError,
     UnsupportedByStoreError,
 )
-from audiostore.model import BlobInfo, DeletedBlob, changed
-from audiostore.source import Source, encode_crc32c
-from audiostore.store import (
+from audiostore.sources import Source, encode_crc32c
+from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
     Finding,
@@ -31,6 +30,7 @@ from audiostore.store import (
     Transferred,
     spec_of,
 )
+from audiostore.values import BlobInfo, DeletedBlob, changed
 
 _PIECE_BYTES = 1 << 20
 _SOFT_DELETE_S = 7 * 24 * 3600

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
-from audiostore.model import BlobInfo, DeletedBlob
 from audiostore.retry import Budget, Retry, RetryConfig, retry_operation
-from audiostore.source import Source
-from audiostore.store import (
+from audiostore.sources import Source
+from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
     BucketAdmin,
@@ -26,6 +25,7 @@ from audiostore.store import (
     TransferListener,
     Transferred,
 )
+from audiostore.values import BlobInfo, DeletedBlob
 
 T = TypeVar("T")
 

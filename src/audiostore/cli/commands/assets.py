@@ -12,9 +12,9 @@ from audiostore.cli.output import escape, is_terminal, note
 from audiostore.cli.progress import Watch
 from audiostore.cli.saving import file_name, is_stream, save_new, save_to_stream
 from audiostore.manager import Part
-from audiostore.model import StorageResult
 from audiostore.record import TAG_KEYS
 from audiostore.retry import CONSERVATIVE_CONFIG
+from audiostore.values import StorageResult
 
 
 def put(options: Namespace) -> int:

@@ -22,7 +22,7 @@ from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import is_terminal, note
 from audiostore.cli.saving import is_stream
 from audiostore.manager import AudioStorageManager
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 
 def list_assets(options: Namespace) -> int:

@@ -15,7 +15,7 @@ from audiostore.cli.output import escape, human_size, note, say
 from audiostore.config import DirectoryLocation, Location, parse_location
 from audiostore.errors import AssetNotFoundError
 from audiostore.manager import AudioStorageManager
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 
 def copy(options: Namespace) -> int:

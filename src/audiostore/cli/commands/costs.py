@@ -10,7 +10,7 @@ from audiostore.catalog.prices import read_rates
 from audiostore.cli.commands.settings import is_bucket, known_settings
 from audiostore.lifecycle.policy import MINIMUM_DAYS
 from audiostore.manager import AudioStorageManager
-from audiostore.model import BlobInfo
+from audiostore.values import BlobInfo
 
 _DAYS_A_MONTH = 30
 _GIB = 1 << 30

@@ -22,8 +22,8 @@ from audiostore.cli.listing import json_line
 from audiostore.cli.output import escape, note, say
 from audiostore.cli.saving import MAX_NAME_BYTES, file_name
 from audiostore.manager import AudioStorageManager, Part
-from audiostore.model import StorageResult
 from audiostore.naming import require_audio_id
+from audiostore.values import StorageResult
 
 
 def get_many(options: Namespace) -> int:

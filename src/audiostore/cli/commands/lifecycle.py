@@ -20,7 +20,7 @@ from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
 from audiostore.lifecycle.rules import is_ours, words_of
 from audiostore.lifecycle.running import Action, run_lifecycle
 from audiostore.manager import AudioStorageManager
-from audiostore.store import StoreSettings
+from audiostore.stores.protocol import StoreSettings
 
 _DAY_S = 24 * 3600
 _CENT = 0.01

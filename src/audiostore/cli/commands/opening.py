@@ -8,7 +8,7 @@ from audiostore.cli.choice import choose_store, tell_fallback
 from audiostore.cli.output import say
 from audiostore.events import EventListener
 from audiostore.manager import AudioStorageManager
-from audiostore.model import StorageResult
+from audiostore.values import StorageResult
 
 
 @contextmanager

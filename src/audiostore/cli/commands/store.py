@@ -10,8 +10,8 @@ from audiostore.cli.failures import sentence
 from audiostore.cli.listing import json_line
 from audiostore.cli.output import coloured, escape, say
 from audiostore.errors import AudioStoreError
-from audiostore.store import Finding
-from audiostore.stores.opening import open_store
+from audiostore.stores.protocol import Finding
+from audiostore.stores.registry import open_store
 
 
 def doctor(options: Namespace) -> int:

@@ -14,8 +14,8 @@ from audiostore.cli.output import note, say
 from audiostore.cli.progress import Watch
 from audiostore.lifecycle.rules import deletes_on_custom_time
 from audiostore.manager import AudioStorageManager
-from audiostore.model import StorageResult
 from audiostore.record import changed_metadata
+from audiostore.values import StorageResult
 
 
 def meta(options: Namespace) -> int:

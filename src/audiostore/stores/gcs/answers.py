@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from audiostore.errors import StoreConnectionError
-from audiostore.model import BlobInfo
 from audiostore.stores.gcs.transport import Response
+from audiostore.values import BlobInfo
 
 
 def blob_info(resource: Mapping[str, Any]) -> BlobInfo:

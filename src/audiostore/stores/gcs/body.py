@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from io import BytesIO
 
-from audiostore.source import SourceReader
+from audiostore.sources import SourceReader
 
 _JSON = json.JSONEncoder(ensure_ascii=False)
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audiostore.errors import StoreConnectionError
-from audiostore.store import StoreSettings
 from audiostore.stores.gcs.answers import error_of, json_body
 from audiostore.stores.gcs.client import Client
+from audiostore.stores.protocol import StoreSettings
 
 _FIELDS = (
     "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"

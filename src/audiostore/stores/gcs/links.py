@@ -7,10 +7,10 @@ parameters are in cloud.google.com/storage/docs/xml-api/reference-headers.
 from datetime import datetime
 from typing import Literal
 
-from audiostore.headers import content_disposition
-from audiostore.model import BlobInfo
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.signing import UrlRequest, check_expiry
+from audiostore.stores.headers import content_disposition
+from audiostore.values import BlobInfo
 
 
 def signed_url(

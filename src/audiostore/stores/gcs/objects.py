@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from audiostore.errors import BlobNotFoundError
-from audiostore.model import BlobInfo, changed
-from audiostore.store import StorageClass
 from audiostore.stores.gcs.answers import blob_info, error_of, json_body
 from audiostore.stores.gcs.client import Client
+from audiostore.stores.protocol import StorageClass
+from audiostore.values import BlobInfo, changed
 
 PAGE_OBJECTS = 1000
 FIELDS = (

@@ -6,17 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
 from audiostore.errors import BlobNotFoundError, StoreConnectionError, UnsupportedByStoreError
-from audiostore.model import BlobInfo, DeletedBlob
-from audiostore.source import Source
-from audiostore.store import (
-    BlobReader,
-    BlobSpec,
-    Finding,
-    StorageClass,
-    StoreSettings,
-    Stray,
-    TransferListener,
-)
+from audiostore.sources import Source
 from audiostore.stores.gcs import bucket as settings_of_bucket
 from audiostore.stores.gcs import links, objects, trash
 from audiostore.stores.gcs.answers import error_of
@@ -27,6 +17,16 @@ from audiostore.stores.gcs.sessions import Sessions, SessionsInMemory
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
 from audiostore.stores.gcs.transport import Options
 from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload
+from audiostore.stores.protocol import (
+    BlobReader,
+    BlobSpec,
+    Finding,
+    StorageClass,
+    StoreSettings,
+    Stray,
+    TransferListener,
+)
+from audiostore.values import BlobInfo, DeletedBlob
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

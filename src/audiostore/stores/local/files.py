@@ -11,8 +11,8 @@ from pathlib import Path
 import google_crc32c
 
 from audiostore.errors import ConfigurationError
-from audiostore.source import encode_crc32c
-from audiostore.store import TransferListener, Transferred
+from audiostore.sources import encode_crc32c
+from audiostore.stores.protocol import TransferListener, Transferred
 
 _PIECE_BYTES = 1 << 20
 _IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
-from audiostore.model import BlobInfo, DeletedBlob
-from audiostore.store import BlobSpec
 from audiostore.stores.local.files import (
     Content,
     Temporary,
@@ -29,6 +27,8 @@ from audiostore.stores.local.sidecar import (
 from audiostore.stores.local.trash import Slot, Trash
 from audiostore.stores.local.unfinished import Unfinished
 from audiostore.stores.local.workspace import Workspace
+from audiostore.stores.protocol import BlobSpec
+from audiostore.values import BlobInfo, DeletedBlob
 
 
 class Names:

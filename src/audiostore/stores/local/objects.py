@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError
-from audiostore.model import BlobInfo
 from audiostore.stores.local.files import is_text
 from audiostore.stores.local.sidecar import read_blob
+from audiostore.values import BlobInfo
 
 _READ_RACES = 100
 # Nothing there, a file where a folder should be, a socket, links in a circle.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from audiostore.log import logger
-from audiostore.model import BlobInfo, DeletedBlob
 from audiostore.stores.local.files import Temporary, generation_of
+from audiostore.values import BlobInfo, DeletedBlob
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXTS = ("content_type", "crc32c", "md5_hash", "storage_class")

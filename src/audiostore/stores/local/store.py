@@ -15,18 +15,7 @@ from audiostore.errors import (
     PreconditionFailedError,
     UnsupportedByStoreError,
 )
-from audiostore.model import BlobInfo, DeletedBlob, changed
-from audiostore.source import Source
-from audiostore.store import (
-    BlobReader,
-    BlobSpec,
-    Finding,
-    StorageClass,
-    StoreSettings,
-    Stray,
-    TransferListener,
-    spec_of,
-)
+from audiostore.sources import Source
 from audiostore.stores.local import doctor, strays
 from audiostore.stores.local.files import FileReader, Temporary
 from audiostore.stores.local.names import Names
@@ -41,6 +30,17 @@ from audiostore.stores.local.settings import SettingsFile, with_changes
 from audiostore.stores.local.trash import Trash
 from audiostore.stores.local.unfinished import Unfinished
 from audiostore.stores.local.workspace import Workspace
+from audiostore.stores.protocol import (
+    BlobReader,
+    BlobSpec,
+    Finding,
+    StorageClass,
+    StoreSettings,
+    Stray,
+    TransferListener,
+    spec_of,
+)
+from audiostore.values import BlobInfo, DeletedBlob, changed
 
 _MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError
-from audiostore.store import Stray
 from audiostore.stores.local.files import generation_at, is_text, remove_if_empty, sync_folder
 from audiostore.stores.local.objects import folder_of, object_path, stat_object
 from audiostore.stores.local.sidecar import sidecar_path, sidecars
+from audiostore.stores.protocol import Stray
 
 _SIDECAR = re.compile(r"\.(.+)\.[0-9]+\.json", re.DOTALL)
 _EMPTY = "an empty folder"

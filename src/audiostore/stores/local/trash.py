@@ -11,7 +11,6 @@ from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError
 from audiostore.log import logger
-from audiostore.model import DeletedBlob
 from audiostore.stores.local.files import (
     Temporary,
     generation_at,
@@ -24,6 +23,7 @@ from audiostore.stores.local.files import (
 )
 from audiostore.stores.local.objects import folder_of, object_path
 from audiostore.stores.local.sidecar import read_deleted, write_deleted
+from audiostore.values import DeletedBlob
 
 _DATA_FILE = re.compile(r"\.(.+)\.([0-9]+)\.data", re.DOTALL)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

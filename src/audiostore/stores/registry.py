@@ -9,7 +9,7 @@ from audiostore.config import (
     emulator_endpoint,
     state_directory,
 )
-from audiostore.store import Store
+from audiostore.stores.protocol import Store
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from audiostore.model import BlobInfo, DeletedBlob
-from audiostore.source import Source
+from audiostore.sources import Source
+from audiostore.values import BlobInfo, DeletedBlob
 
 StorageClass = Literal["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"]
 """From the dearest to store and cheapest to read, to the reverse."""

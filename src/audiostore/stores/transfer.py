@@ -20,9 +20,9 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.log import logger
-from audiostore.model import BlobInfo
-from audiostore.source import Source, encode_crc32c
-from audiostore.store import BlobSpec, ObjectStore, TransferListener
+from audiostore.sources import Source, encode_crc32c
+from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener
+from audiostore.values import BlobInfo
 
 _PIECE_BYTES = 1 << 20
 _WRITE_BYTES = 256 << 10
