@@ -9,9 +9,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from audiostore.decoding import Examiner
 from audiostore.errors import UnplayableAudioError
-from audiostore.formats import (
+from audiostore.media.formats import (
     AUDIO_FORMATS,
     IMAGE_FORMATS,
     Format,
@@ -19,7 +18,8 @@ from audiostore.formats import (
     content_type_for,
     recognise,
 )
-from audiostore.structure import check_structure
+from audiostore.media.sandbox.pool import Examiner
+from audiostore.media.structure import check_structure
 from tests.audio_samples import AUDIO, sample
 
 PAGE = Path(__file__).parent.parent / "docs" / "formats.md"

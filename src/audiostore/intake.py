@@ -15,8 +15,8 @@ from audiostore.errors import (
     SourceChangedError,
     SourceNotFoundError,
 )
-from audiostore.faststart import needs_faststart, write_faststart
-from audiostore.formats import (
+from audiostore.media.faststart import needs_faststart, write_faststart
+from audiostore.media.formats import (
     IMAGE_FORMATS,
     Format,
     content_type_for,
@@ -24,11 +24,11 @@ from audiostore.formats import (
     recognise_image,
     require_audio,
 )
-from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
-from audiostore.media import AudioInfo
+from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
+from audiostore.media.info import AudioInfo
+from audiostore.media.structure import check_structure
 from audiostore.record import facts_of
 from audiostore.sources import BytesSource, LocalFile, Source, open_regular, restore
-from audiostore.structure import check_structure
 
 PathLike = str | os.PathLike[str]
 CheckLevel = Literal["quick", "full", "none"]
@@ -158,7 +158,7 @@ def _look_at_audio(opened: _Opened, intake: Intake) -> Item:
     file = LocalFile.of_open(opened.path, opened.descriptor)
     if intake.check == "none":
         return Item(file, file, found, content_type, filename)
-    from audiostore.decoding import decode_audio, probe_apart  # noqa: PLC0415  (FFmpeg)
+    from audiostore.media.sandbox.pool import decode_audio, probe_apart  # noqa: PLC0415  (FFmpeg)
 
     wants_artwork = intake.artwork == "embedded"
     info = probe_apart(opened.path, found.name, opened.descriptor, artwork=wants_artwork)
@@ -221,7 +221,7 @@ def _artwork_source(data: bytes, as_it_is: Source, intake: Intake) -> Source:
         identify_image(data)
     if intake.check != "full" and intake.thumbnail_max_px is None:
         return as_it_is
-    from audiostore import artwork  # noqa: PLC0415  (Pillow)
+    from audiostore.media import artwork  # noqa: PLC0415  (Pillow)
 
     if intake.check == "full":
         artwork.check_image(data)

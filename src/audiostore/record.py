@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from audiostore.errors import InvalidMetadataError
-from audiostore.media import AudioInfo
+from audiostore.media.info import AudioInfo
 from audiostore.naming import FilenameGenerator, is_audio_name, is_thumbnail_name
 from audiostore.sources import Source
 from audiostore.values import BlobInfo

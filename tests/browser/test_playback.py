@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from audiostore.formats import AUDIO_FORMATS
+from audiostore.media.formats import AUDIO_FORMATS
 from tests.audio_samples import AUDIO
 from tests.browser.chromium import find_chromium
 from tests.browser.playback import MINUTES, PAGE, Observation, observe, page

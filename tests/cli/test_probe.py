@@ -8,9 +8,9 @@ import pytest
 
 from audiostore import LocalStore
 from audiostore.cli.probing import inside_block
-from audiostore.image_structure import identify_image
 from audiostore.intake import Intake, take_audio
-from audiostore.media import AudioInfo
+from audiostore.media.images import identify_image
+from audiostore.media.info import AudioInfo
 from audiostore.values import BlobInfo
 from tests.audio_samples import sample
 from tests.cli.conftest import COVER, EXAMPLES, FLAC, MP3, Call, Run

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.decoding import Examiner
-from audiostore.formats import recognise
-from audiostore.structure import check_structure
+from audiostore.media.formats import recognise
+from audiostore.media.sandbox.pool import Examiner
+from audiostore.media.structure import check_structure
 from tests import formats_table
 from tests.audio_samples import AUDIO, sample
 from tests.unit.test_structure import PERCENTS, UNSEEN

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
-from audiostore.formats import (
+from audiostore.media.formats import (
     AUDIO_FORMATS,
     Format,
     Recognised,
@@ -18,7 +18,7 @@ from audiostore.formats import (
     recognise_audio,
     recognise_image,
 )
-from audiostore.structure import check_structure
+from audiostore.media.structure import check_structure
 from tests.audio_samples import AUDIO, IMPOSTORS, PCM_FMT, box, id3, ogg_page, riff, sample
 
 MAX_SECONDS = 0.5

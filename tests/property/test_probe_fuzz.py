@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audiostore.artwork import check_image, scale_image
-from audiostore.decoding import Examiner
 from audiostore.errors import InvalidImageError, UnplayableAudioError, UnsupportedFormatError
-from audiostore.faststart import needs_faststart, write_faststart
-from audiostore.image_structure import identify_image
-from audiostore.probe import DEMUXERS
+from audiostore.media.artwork import check_image, scale_image
+from audiostore.media.faststart import needs_faststart, write_faststart
+from audiostore.media.images import identify_image
+from audiostore.media.probe import DEMUXERS
+from audiostore.media.sandbox.pool import Examiner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SUFFIXES = {".mp3": "MP3", ".flac": "FLAC", ".wav": "WAV", ".ogg": "Ogg"}

@@ -15,7 +15,7 @@ from audiostore.errors import (
     InvalidMetadataError,
     UnsupportedFormatError,
 )
-from audiostore.formats import describe, recognise_audio, recognise_image
+from audiostore.media.formats import describe, recognise_audio, recognise_image
 from audiostore.naming import (
     FilenameGenerator,
     is_audio_name,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms
 
-from audiostore.artwork import check_image, scale_image
 from audiostore.errors import InvalidImageError
-from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
+from audiostore.media.artwork import check_image, scale_image
+from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COVERS = {

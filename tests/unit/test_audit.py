@@ -12,7 +12,7 @@ from audiostore import AudioStorageManager, MemoryStore, RetryConfig
 from audiostore.audit.checking import Checker
 from audiostore.audit.problems import GRACE, Problem, Restore
 from audiostore.audit.repairing import repair
-from audiostore.decoding import decode_audio
+from audiostore.media.sandbox.pool import decode_audio
 from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
 from tests.audio_samples import encode

@@ -13,8 +13,8 @@ _PRELUDE = """
 import os, signal, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from audiostore import decoding
-from audiostore.decoding import prepare_children, probe_apart
+from audiostore.media.sandbox import pool
+from audiostore.media.sandbox.pool import prepare_children, probe_apart
 song = Path(sys.argv[1])
 signal.alarm(30)
 
@@ -22,7 +22,7 @@ def look():
     assert probe_apart(song, "Ogg").codec == "opus"
 
 def kept():
-    return [child._process.pid for child in decoding._shared()._children]
+    return [child._process.pid for child in pool._shared()._children]
 
 def is_there(pid):
     try:
@@ -54,13 +54,13 @@ assert kept() == before
 """,
     "a fork does not wait for locks that are held in its parent": """
 look()
-decoding._shared()._lock.acquire()
+pool._shared()._lock.acquire()
 pid = os.fork()
 if pid == 0:
     signal.alarm(5)
     look()
     sys.exit(0)
-decoding._shared()._lock.release()
+pool._shared()._lock.release()
 assert ends_well(pid)
 """,
     "a fork works while threads of its parent begin to": """

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
-from audiostore.faststart import (
+from audiostore.media.faststart import (
     MAX_MOOV_BYTES,
     _Box,
     _moved_index,
     needs_faststart,
     write_faststart,
 )
-from audiostore.probe import read_audio
+from audiostore.media.probe import read_audio
 from tests.unit.test_probe import encode
 
 LANTERNS = (Path(__file__).parents[2] / "examples" / "paper-lanterns.m4a").read_bytes()

@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 
 from audiostore.errors import UnsupportedFormatError
-from audiostore.formats import (
+from audiostore.media.formats import (
     AUDIO_FORMATS,
     IMAGE_FORMATS,
     Recognised,

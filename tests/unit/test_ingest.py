@@ -25,8 +25,8 @@ from audiostore import (
     UnsupportedFormatError,
 )
 from audiostore.cleanup import Cleanup
-from audiostore.decoding import decode_audio
-from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
+from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
+from audiostore.media.sandbox.pool import decode_audio
 from audiostore.record import MAX_METADATA_BYTES
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.values import BlobInfo

@@ -17,11 +17,11 @@ from audiostore import (
 )
 from audiostore.audit.checking import Checker
 from audiostore.audit.repairing import repair
-from audiostore.formats import AUDIO_FORMATS
 from audiostore.lifecycle.planning import apply_plan, effects_of, make_plan
 from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
 from audiostore.lifecycle.rules import applies, deletes_on_custom_time, rules_of, words_of
 from audiostore.lifecycle.running import run_lifecycle
+from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import Store
 from audiostore.values import BlobInfo

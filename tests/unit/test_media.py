@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from audiostore.media import Artwork, AudioInfo, Chapter, ImageInfo
+from audiostore.media.info import Artwork, AudioInfo, Chapter, ImageInfo
 
 IMAGE = ImageInfo("PNG", "image/png", 3, 2, 70)
 INFO = AudioInfo(

@@ -24,11 +24,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audiostore.decoding import Examiner, decode_audio, probe_apart
 from audiostore.errors import InvalidSourceError, SourceNotFoundError, UnplayableAudioError
-from audiostore.examining import REQUEST
-from audiostore.media import AudioInfo
-from audiostore.probe import (
+from audiostore.media.info import AudioInfo
+from audiostore.media.probe import (
     DEMUXERS,
     MAX_TAG_CHARS,
     MAX_TAGS,
@@ -36,6 +34,8 @@ from audiostore.probe import (
     decode_frames,
     read_audio,
 )
+from audiostore.media.sandbox.pool import Examiner, decode_audio, probe_apart
+from audiostore.media.sandbox.worker import REQUEST
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.append(str(EXAMPLES))  # the script is no package; it imports its neighbour

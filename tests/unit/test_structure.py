@@ -7,9 +7,9 @@ import av
 import pytest
 
 from audiostore.errors import UnplayableAudioError
-from audiostore.formats import recognise
-from audiostore.probe import read_audio
-from audiostore.structure import check_structure
+from audiostore.media.formats import recognise
+from audiostore.media.probe import read_audio
+from audiostore.media.structure import check_structure
 from tests.audio_samples import (
     AUDIO,
     ID3V1,

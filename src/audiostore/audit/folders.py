@@ -6,7 +6,13 @@ from pathlib import PurePosixPath
 
 from audiostore import record
 from audiostore.audit.problems import Delete, Problem, Update
-from audiostore.formats import AUDIO_FORMATS, IMAGE_FORMATS, Format, Recognised, content_type_for
+from audiostore.media.formats import (
+    AUDIO_FORMATS,
+    IMAGE_FORMATS,
+    Format,
+    Recognised,
+    content_type_for,
+)
 from audiostore.naming import (
     FilenameGenerator,
     is_audio_name,

@@ -207,7 +207,7 @@ class _Items:
 def _preparation(intake: Intake) -> Callable[[int | None], None]:
     if intake.check == "none":
         return lambda _: None
-    from audiostore.decoding import prepare_children  # noqa: PLC0415  (FFmpeg's children)
+    from audiostore.media.sandbox.pool import prepare_children  # noqa: PLC0415  (FFmpeg's children)
 
     return prepare_children
 

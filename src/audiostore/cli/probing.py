@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from audiostore.cli.output import escape, human_size
-from audiostore.decoding import probe_apart
 from audiostore.intake import CheckLevel, Intake, Item, take_audio
-from audiostore.media import AudioInfo
+from audiostore.media.info import AudioInfo
+from audiostore.media.sandbox.pool import probe_apart
 
 
 def examine(path: str, check: CheckLevel, *, fix_extension: bool) -> tuple[Item, AudioInfo | None]:

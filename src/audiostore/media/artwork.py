@@ -15,8 +15,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from audiostore.errors import InvalidImageError
-from audiostore.image_structure import MAX_IMAGE_PIXELS, check_pixels, identify_image
-from audiostore.media import ImageInfo
+from audiostore.media.images import MAX_IMAGE_PIXELS, check_pixels, identify_image
+from audiostore.media.info import ImageInfo
 
 # Method 4 of 6 is libwebp's own balance of time and size; PNG is lossless anyway.
 _ENCODING: dict[str, dict[str, object]] = {

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.formats.kinds import FLAC, Recognised
-from audiostore.formats.reading import NO_SOUND, Reader, big
-from audiostore.formats.tags import end_of_data
+from audiostore.media.formats.kinds import FLAC, Recognised
+from audiostore.media.formats.reading import NO_SOUND, Reader, big
+from audiostore.media.formats.tags import end_of_data
 
 _MARKER = b"fLaC"
 _STREAMINFO, _STREAMINFO_SIZE = 0, 34

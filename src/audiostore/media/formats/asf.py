@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from audiostore.formats.kinds import WMA, Recognised
-from audiostore.formats.reading import NO_SOUND, Reader, cut_short, little
+from audiostore.media.formats.kinds import WMA, Recognised
+from audiostore.media.formats.reading import NO_SOUND, Reader, cut_short, little
 
 
 def _guid(text: str) -> bytes:

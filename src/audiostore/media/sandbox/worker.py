@@ -1,4 +1,4 @@
-"""What the child process of `audiostore.decoding` runs: it looks into one file after the other.
+"""What a child process of the sandbox runs: it looks into one file after the other.
 
 It imports little, because bulk work starts several such processes, and all of it at once: from
 `_limit` on there is no file to be had.
@@ -66,7 +66,7 @@ def serve(descriptor: int) -> NoReturn:
 def _look(
     stream: io.FileIO, what: str, format_name: str, *, artwork: bool
 ) -> tuple[Mapping[str, object], bytes]:
-    from audiostore import probe  # noqa: PLC0415
+    from audiostore.media import probe  # noqa: PLC0415
 
     try:
         if what == "probe":
@@ -88,7 +88,7 @@ def _text(padded: bytes) -> str:
 
 def _warm_up() -> None:
     # Whatever is loaded at first use is loaded now: later there is no file to be had.
-    from audiostore import probe  # noqa: PLC0415 - FFmpeg is loaded in the child alone
+    from audiostore.media import probe  # noqa: PLC0415 - FFmpeg is loaded in the child alone
 
     pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
     wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)

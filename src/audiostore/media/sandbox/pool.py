@@ -10,7 +10,7 @@ counts the time that it computes, not the time that passes.
 
 `Examiner` keeps children for many files: starting one takes some 70 ms, asking it about a file
 0.1 ms more than looking at the file here. `probe_apart` uses a few for the whole process;
-`decode_audio` starts one for the file. What a child runs is `audiostore.examining`.
+`decode_audio` starts one for the file. What a child runs is `audiostore.media.sandbox.worker`.
 """
 
 import atexit
@@ -31,8 +31,8 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 from audiostore.errors import UnplayableAudioError
-from audiostore.examining import ANSWER_PREFIX, READY, REQUEST
-from audiostore.media import Artwork, AudioInfo, Chapter, DecodedInfo, ImageInfo
+from audiostore.media.info import Artwork, AudioInfo, Chapter, DecodedInfo, ImageInfo
+from audiostore.media.sandbox.worker import ANSWER_PREFIX, READY, REQUEST
 from audiostore.sources import open_regular
 
 PROBE_CPU_S: Final = 2.0
@@ -57,7 +57,7 @@ _CHILD = """
 import gc, sys
 gc.disable()  # until all is imported
 sys.path[:] = {path!r}
-from audiostore.examining import serve
+from audiostore.media.sandbox.worker import serve
 serve({fd})
 """
 _FLAGS = ("-I", "-S")
@@ -68,7 +68,7 @@ imports: it is told where those are."""
 def probe_apart(
     path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
 ) -> AudioInfo:
-    """As `audiostore.probe.read_audio`, in one of this process's few long-lived children.
+    """As `audiostore.media.probe.read_audio`, in one of this process's few long-lived children.
 
     Thread-safe. The first call starts a child, further ones more if it is busy; they end with this
     process.
@@ -271,7 +271,7 @@ class _Child:
         self._requests, theirs = socket.socketpair()
         try:
             # Ours last: an editable installation may be in no folder that is searched.
-            path = [*filter(None, sys.path), str(Path(__file__).parents[1])]
+            path = [*filter(None, sys.path), str(Path(__file__).parents[3])]
             code = _CHILD.format(path=path, fd=theirs.fileno())
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own code
                 [sys.executable, *_FLAGS, "-c", code, str(memory_bytes)],

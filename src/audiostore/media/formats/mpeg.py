@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from audiostore.formats.kinds import AAC, MP3, Recognised
-from audiostore.formats.reading import NO_SOUND, Reader, big, cut_short
-from audiostore.formats.tags import end_of_data
+from audiostore.media.formats.kinds import AAC, MP3, Recognised
+from audiostore.media.formats.reading import NO_SOUND, Reader, big, cut_short
+from audiostore.media.formats.tags import end_of_data
 
 _FRAMES_IN_A_ROW = 3
 """A sync word is 11 bits and turns up in any data; three frames at computed distances do not."""

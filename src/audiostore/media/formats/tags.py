@@ -1,6 +1,6 @@
 """Tags that any tool may put in front of audio data or behind it, to be looked past."""
 
-from audiostore.formats.reading import Reader, big, little
+from audiostore.media.formats.reading import Reader, big, little
 
 _MAX_TAGS = 16
 """Taggers that know only their own kind leave several; more than this is no music file."""

@@ -3,9 +3,9 @@
 import zlib
 from dataclasses import dataclass
 
-from audiostore.formats.kinds import OGG, Recognised
-from audiostore.formats.reading import NO_SOUND, Reader, big, little
-from audiostore.formats.tags import end_of_data
+from audiostore.media.formats.kinds import OGG, Recognised
+from audiostore.media.formats.reading import NO_SOUND, Reader, big, little
+from audiostore.media.formats.tags import end_of_data
 
 _CAPTURE = b"OggS"
 _HEADER = 27

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from audiostore.formats.kinds import MP4, Recognised
-from audiostore.formats.reading import NO_SOUND, Reader, big, cut_short, in_words
+from audiostore.media.formats.kinds import MP4, Recognised
+from audiostore.media.formats.reading import NO_SOUND, Reader, big, cut_short, in_words
 
 _MOST_BOXES = 4000
 _MOST_TRACKS = 32

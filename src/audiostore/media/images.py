@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from audiostore.errors import InvalidImageError
-from audiostore.media import ImageInfo
+from audiostore.media.info import ImageInfo
 
 MAX_IMAGE_BYTES: Final = 20_000_000
 MAX_IMAGE_PIXELS: Final = 89_478_485  # Pillow's own: a quarter of a GiB at three bytes a pixel

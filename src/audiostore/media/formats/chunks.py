@@ -4,8 +4,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.formats.kinds import AIFF, CAF, WAV, WEBP, Recognised
-from audiostore.formats.reading import NO_SOUND, Reader, big, cut_short, in_words, little
+from audiostore.media.formats.kinds import AIFF, CAF, WAV, WEBP, Recognised
+from audiostore.media.formats.reading import NO_SOUND, Reader, big, cut_short, in_words, little
 
 _MOST_CHUNKS = 500
 _SLACK = 8

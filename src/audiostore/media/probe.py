@@ -6,8 +6,8 @@ entry, a QuickTime data reference) is refused by `_refuse_to_open`. Only the aud
 `_is_decoded` can be chosen: embedded pictures and video are never decoded here.
 
 FFmpeg's parsers are C, and a crafted file of a few bytes can make some of them take seconds and
-gigabytes: files of unknown origin are examined by `audiostore.decoding`, which runs this module
-in a process with limits.
+gigabytes: files of unknown origin are examined by `audiostore.media.sandbox`, which runs this
+module in a process with limits.
 """
 
 import errno
@@ -27,8 +27,8 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from audiostore.errors import InvalidImageError, UnplayableAudioError
-from audiostore.image_structure import MAX_IMAGE_BYTES, identify_image
-from audiostore.media import Artwork, AudioInfo, Chapter, DecodedInfo
+from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
+from audiostore.media.info import Artwork, AudioInfo, Chapter, DecodedInfo
 
 DEMUXERS: Final[Mapping[str, str]] = {
     "MP3": "mp3",

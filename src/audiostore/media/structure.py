@@ -31,8 +31,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from audiostore.errors import UnplayableAudioError
-from audiostore.formats import Recognised, asf, chunks, flac, matroska, mp4, mpeg, ogg
-from audiostore.formats.reading import BudgetSpentError, Reader
+from audiostore.media.formats import Recognised, asf, chunks, flac, matroska, mp4, mpeg, ogg
+from audiostore.media.formats.reading import BudgetSpentError, Reader
 
 _READS = 5000
 _BYTES = 3 << 19  # 1.5 MiB: the longest FLAC frame that we look for, and as much again
@@ -59,7 +59,7 @@ def check_structure(
 
     Args:
         stream: the file, seekable; it is left somewhere.
-        recognised: what `audiostore.formats.recognise` found it to be. Of images, nothing is
+        recognised: what `audiostore.media.formats.recognise` found it to be. Of images, nothing is
             checked.
         size_bytes: the file's size.
         name: what to call it in the error.

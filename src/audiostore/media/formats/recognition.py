@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from audiostore.errors import UnsupportedFormatError
-from audiostore.formats import asf, chunks, flac, matroska, mp4, mpeg, ogg, others
-from audiostore.formats.kinds import (
+from audiostore.media.formats import asf, chunks, flac, matroska, mp4, mpeg, ogg, others
+from audiostore.media.formats.kinds import (
     AUDIO_FORMATS,
     IMAGE_FORMATS,
     JPEG,
@@ -15,8 +15,8 @@ from audiostore.formats.kinds import (
     Recognised,
     extension_of,
 )
-from audiostore.formats.reading import BudgetSpentError, Reader
-from audiostore.formats.tags import id3v2_words, start_of_data
+from audiostore.media.formats.reading import BudgetSpentError, Reader
+from audiostore.media.formats.tags import id3v2_words, start_of_data
 
 _READS = 200
 """Three dozen do for any honest file."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.formats.kinds import WEBM, Recognised
-from audiostore.formats.reading import NO_SOUND, Reader, big, cut_short
+from audiostore.media.formats.kinds import WEBM, Recognised
+from audiostore.media.formats.reading import NO_SOUND, Reader, big, cut_short
 
 _EBML = 0x1A45DFA3
 _DOC_TYPE = 0x4282
