@@ -5,7 +5,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from audiostore import MemoryStore, ObjectStore, record
+from audiostore import MemoryStore, ObjectStore
+from audiostore.asset import record
 from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, StorageResult

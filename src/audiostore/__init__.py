@@ -14,6 +14,14 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
 if TYPE_CHECKING:
+    from audiostore.asset.layout import (
+        FilenameGenerator,
+        FileOrganizer,
+    )
+    from audiostore.asset.trash import (
+        Trash,
+        TrashedAsset,
+    )
     from audiostore.bulk.copying import (
         Copied,
         copy_many,
@@ -78,10 +86,6 @@ if TYPE_CHECKING:
         AudioStorageManager,
         store_audio_file,
     )
-    from audiostore.naming import (
-        FilenameGenerator,
-        FileOrganizer,
-    )
     from audiostore.retry import (
         AGGRESSIVE_CONFIG,
         CONSERVATIVE_CONFIG,
@@ -100,10 +104,6 @@ if TYPE_CHECKING:
         ObjectStore,
         Store,
         StoreSettings,
-    )
-    from audiostore.trash import (
-        Trash,
-        TrashedAsset,
     )
     from audiostore.values import (
         BlobInfo,
@@ -150,7 +150,7 @@ _HOMES = {
     ),
     "manager": ("AudioStorageManager", "store_audio_file"),
     "values": ("BlobInfo", "DeletedBlob", "StorageResult"),
-    "naming": ("FileOrganizer", "FilenameGenerator"),
+    "asset.layout": ("FileOrganizer", "FilenameGenerator"),
     "retry": (
         "AGGRESSIVE_CONFIG",
         "CONSERVATIVE_CONFIG",
@@ -162,7 +162,7 @@ _HOMES = {
     "stores.protocol": ("ObjectStore", "Store", "StoreSettings"),
     "stores.local": ("LocalStore",),
     "stores.memory": ("MemoryStore",),
-    "trash": ("Trash", "TrashedAsset"),
+    "asset.trash": ("Trash", "TrashedAsset"),
     "catalog.finding": ("Catalog",),
     "catalog.query": ("Query",),
     "bulk.items": ("BulkItem", "Fetched", "Outcome"),

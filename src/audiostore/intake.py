@@ -9,6 +9,7 @@ from io import FileIO
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
+from audiostore.asset.record import facts_of
 from audiostore.errors import (
     InvalidImageError,
     InvalidSourceError,
@@ -27,7 +28,6 @@ from audiostore.media.formats import (
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 from audiostore.media.info import AudioInfo
 from audiostore.media.structure import check_structure
-from audiostore.record import facts_of
 from audiostore.sources import BytesSource, LocalFile, Source, open_regular, restore
 
 PathLike = str | os.PathLike[str]

@@ -8,8 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Self
 
-from audiostore.assets import Assets
-from audiostore.changes import Changes
+from audiostore.asset.changes import Changes
+from audiostore.asset.commit import Assets
+from audiostore.asset.layout import require_audio_id
+from audiostore.asset.record import Asset
+from audiostore.asset.serving import Links, check_expires_s, open_blob
+from audiostore.asset.trash import Trash
 from audiostore.cleanup import Cleanup
 from audiostore.config import parse_location, require_configured_bucket, state_directory
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
@@ -26,17 +30,13 @@ from audiostore.intake import (
     Intake,
     PathLike,
 )
-from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
-from audiostore.record import Asset
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
-from audiostore.serving import Links, check_expires_s, open_blob
 from audiostore.stores import transfer
 from audiostore.stores.headers import CacheScope
 from audiostore.stores.protocol import BucketAdmin, ObjectStore, StorageClass, Store
 from audiostore.stores.registry import open_store
 from audiostore.stores.retrying import RetryingAdmin, RetryingStore
-from audiostore.trash import Trash
 from audiostore.unfinished import UploadIds
 from audiostore.uploads import GivenId, Upload, Uploads, result_of
 from audiostore.values import BlobInfo, StorageResult

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiostore.asset.layout import FilenameGenerator
 from audiostore.errors import AssetConflictError, SourceNotFoundError
-from audiostore.naming import FilenameGenerator
 from audiostore.statefiles import claim, hash_of
 
 

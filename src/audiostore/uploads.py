@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from audiostore.assets import Assets, Outcome
-from audiostore.changes import Changes
+from audiostore.asset.changes import Changes
+from audiostore.asset.commit import Assets, Outcome
+from audiostore.asset.layout import require_audio_id
+from audiostore.asset.record import check_custom_metadata
 from audiostore.cleanup import Cleanup, check_cleanup, clean_up
 from audiostore.errors import (
     AssetConflictError,
@@ -18,9 +20,7 @@ from audiostore.errors import (
 )
 from audiostore.events import Attached, Begun, Stored
 from audiostore.intake import Intake, Item, PathLike, take_audio, take_image
-from audiostore.naming import require_audio_id
 from audiostore.notify import Notifier
-from audiostore.record import check_custom_metadata
 from audiostore.sources import FileState
 from audiostore.stores.headers import CacheScope, check_cache_scope
 from audiostore.stores.protocol import ObjectStore

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import google_crc32c
 import pytest
 
+from audiostore.asset.record import assemble
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
-from audiostore.record import assemble
 from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.gcs.transport import Options

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from audiostore import AudioStorageManager, LocalStore, MemoryStore, RetryConfig
+from audiostore.asset.copy import copy_asset
 from audiostore.audit.checking import Checker
 from audiostore.audit.problems import Problem
 from audiostore.audit.repairing import repair
-from audiostore.copying import copy_asset
 from audiostore.errors import AssetNotFoundError
 from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy

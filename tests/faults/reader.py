@@ -2,7 +2,7 @@
 
 The bucket is read by plain HTTP, the directory by plain files and the layout that the docstring of
 `audiostore.stores.local` gives. What the objects of an asset say of each other is in the docstring
-of `audiostore.record`; it is judged here by other code.
+of `audiostore.asset.record`; it is judged here by other code.
 """
 
 import base64

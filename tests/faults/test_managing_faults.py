@@ -17,10 +17,10 @@ from audiostore import (
     AudioStorageManager,
     MemoryStore,
 )
+from audiostore.asset.copy import copy_asset
 from audiostore.audit.checking import Checker
 from audiostore.audit.problems import Problem
 from audiostore.audit.repairing import repair
-from audiostore.copying import copy_asset
 from audiostore.errors import BlobNotFoundError, HeldError
 from audiostore.lifecycle.rules import rules_of
 from audiostore.lifecycle.running import run_lifecycle

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from audiostore import AudioStorageManager
+from audiostore.asset.copy import copy_asset
 from audiostore.audit.repairing import repair
-from audiostore.copying import copy_asset
 from tests.faults.child import Nursery
 from tests.faults.managing import (
     BY_NAME,

@@ -8,6 +8,19 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from audiostore.asset.layout import (
+    FilenameGenerator,
+    is_audio_name,
+    is_thumbnail_name,
+    require_audio_id,
+)
+from audiostore.asset.record import (
+    MAX_METADATA_BYTES,
+    OWN_KEYS,
+    check_custom_metadata,
+    file_metadata,
+    thumbnail_reference,
+)
 from audiostore.config import DirectoryLocation, parse_location
 from audiostore.errors import (
     AudioStoreError,
@@ -16,19 +29,6 @@ from audiostore.errors import (
     UnsupportedFormatError,
 )
 from audiostore.media.formats import describe, recognise_audio, recognise_image
-from audiostore.naming import (
-    FilenameGenerator,
-    is_audio_name,
-    is_thumbnail_name,
-    require_audio_id,
-)
-from audiostore.record import (
-    MAX_METADATA_BYTES,
-    OWN_KEYS,
-    check_custom_metadata,
-    file_metadata,
-    thumbnail_reference,
-)
 from audiostore.retry import RetryConfig
 from audiostore.sources import BytesSource, LocalFile
 from audiostore.stores.local import LocalStore

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from audiostore import MemoryStore, ObjectStore, StoreConnectionError
+from audiostore.asset.record import Asset
 from audiostore.catalog.walking import PAGE_OBJECTS, walk
-from audiostore.record import Asset
 from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobSpec

@@ -15,9 +15,9 @@ from audiostore import (
     MemoryStore,
     RetryConfig,
 )
+from audiostore.asset.copy import copy_asset
 from audiostore.audit.checking import Checker
 from audiostore.bulk.copying import copy_many
-from audiostore.copying import copy_asset
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)

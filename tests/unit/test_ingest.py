@@ -24,10 +24,10 @@ from audiostore import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
+from audiostore.asset.record import MAX_METADATA_BYTES
 from audiostore.cleanup import Cleanup
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 from audiostore.media.sandbox.pool import decode_audio
-from audiostore.record import MAX_METADATA_BYTES
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.values import BlobInfo
 from tests.assets import BUCKET, EXAMPLES, JPG, MP3, OGG, OTHER_JPG, PNG

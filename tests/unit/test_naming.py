@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError
-from audiostore.naming import (
+from audiostore.asset.layout import (
     FilenameGenerator,
     FileOrganizer,
     is_audio_name,
     is_thumbnail_name,
     require_audio_id,
 )
+from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 

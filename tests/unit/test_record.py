@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audiostore.errors import InvalidMetadataError
-from audiostore.record import (
+from audiostore.asset.record import (
     MAX_METADATA_BYTES,
     OWN_KEYS,
     assemble,
@@ -21,6 +20,7 @@ from audiostore.record import (
     thumbnail_reference,
     waits_for_audio,
 )
+from audiostore.errors import InvalidMetadataError
 from audiostore.sources import BytesSource
 from audiostore.values import BlobInfo
 

@@ -15,8 +15,8 @@ from audiostore import (
     MemoryStore,
     RetryConfig,
 )
+from audiostore.asset.serving import MAX_EXPIRES_S, Links, check_expires_s, open_blob
 from audiostore.errors import UnsupportedByStoreError
-from audiostore.serving import MAX_EXPIRES_S, Links, check_expires_s, open_blob
 from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobReader, BlobSpec, Store
 from audiostore.values import BlobInfo

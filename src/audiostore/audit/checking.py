@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from audiostore import record
+from audiostore.asset import record
+from audiostore.asset.layout import FileOrganizer
 from audiostore.audit.deep import DeepCheck
 from audiostore.audit.folders import Folder, check_asset, check_objects, folder_of, foreign
 from audiostore.audit.problems import GRACE, Delete, Problem, RemoveStray, Restore, Update
 from audiostore.manager import AudioStorageManager
-from audiostore.naming import FileOrganizer
 from audiostore.values import BlobInfo, DeletedBlob
 
 _ROOT = f"{FileOrganizer.AUDIO_ROOT}/"

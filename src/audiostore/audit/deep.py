@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from audiostore import record
+from audiostore.asset import record
 from audiostore.audit.folders import Folder
 from audiostore.audit.problems import Problem, Update
 from audiostore.errors import (

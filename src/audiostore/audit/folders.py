@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from audiostore import record
+from audiostore.asset import record
+from audiostore.asset.layout import (
+    FilenameGenerator,
+    is_audio_name,
+    is_thumbnail_name,
+)
+from audiostore.asset.record import Asset
 from audiostore.audit.problems import Delete, Problem, Update
 from audiostore.media.formats import (
     AUDIO_FORMATS,
@@ -13,12 +19,6 @@ from audiostore.media.formats import (
     Recognised,
     content_type_for,
 )
-from audiostore.naming import (
-    FilenameGenerator,
-    is_audio_name,
-    is_thumbnail_name,
-)
-from audiostore.record import Asset
 from audiostore.values import BlobInfo
 
 _REFERENCE = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")

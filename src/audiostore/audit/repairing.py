@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from audiostore import record
+from audiostore.asset import record
 from audiostore.audit.folders import folder_of
 from audiostore.audit.problems import GRACE, Delete, Problem, RemoveStray, Repair, Restore, Update
 from audiostore.errors import (

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from audiostore.asset.layout import FilenameGenerator
 from audiostore.bulk.items import BulkItem
-from audiostore.naming import FilenameGenerator
 from audiostore.sources import FileState
 
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from audiostore.asset.copy import copy_asset
 from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
 from audiostore.bulk.workers import Task
-from audiostore.copying import copy_asset
 from audiostore.events import Progress
 from audiostore.manager import AudioStorageManager
 from audiostore.notify import Notifier

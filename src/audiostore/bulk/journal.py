@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from audiostore.asset.layout import FilenameGenerator
 from audiostore.bulk.claims import Claim, Entry, Settled
 from audiostore.bulk.journalfile import (
     CLAIMED,
@@ -37,7 +38,6 @@ from audiostore.bulk.journalfile import (
     is_locked,
 )
 from audiostore.bulk.recorded import NO_FILE, Recorded, pack_path, pack_state, place_of
-from audiostore.naming import FilenameGenerator
 
 _ERROR_CHARACTERS = 2000
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
+from audiostore.asset.layout import require_audio_id
+from audiostore.asset.record import check_custom_metadata, file_metadata
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.manifest_rows import AUDIO, ID, THUMBNAIL, Problem, Row, Tell, read_rows
 from audiostore.bulk.pairing import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
 from audiostore.bulk.repeats import Lines, Repeats
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
-from audiostore.naming import require_audio_id
-from audiostore.record import check_custom_metadata, file_metadata
 from audiostore.sources import BytesSource, LocalFile
 
 __all__ = ["Manifest", "Problem", "check_manifest"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from audiostore.asset.record import check_custom_metadata
 from audiostore.errors import InvalidMetadataError
-from audiostore.record import check_custom_metadata
 
 AUDIO, THUMBNAIL, ID = "audio", "thumbnail", "id"
 _SUPERSEDES = "supersedes"

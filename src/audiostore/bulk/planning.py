@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
+from audiostore.asset.layout import require_audio_id
+from audiostore.asset.record import check_custom_metadata, file_metadata
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.pairing import is_of_same_stem
 from audiostore.errors import AudioStoreError
 from audiostore.intake import Intake, Item, take_audio, take_image
-from audiostore.naming import require_audio_id
-from audiostore.record import check_custom_metadata, file_metadata
 
 CoverOrigin = Literal["given", "same stem", "folder image", "embedded", "none"]
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiostore.asset.layout import require_audio_id
 from audiostore.bulk.claims import Claim, Entry, Ledger, Seen, Settled, Unrecorded
 from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
 from audiostore.bulk.items import BulkItem, Outcome
@@ -18,7 +19,6 @@ from audiostore.cleanup import Cleanup
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.intake import ArtworkChoice, CheckLevel, Intake
 from audiostore.manager import AudioStorageManager
-from audiostore.naming import require_audio_id
 from audiostore.sources import LocalFile
 from audiostore.stores.headers import CacheScope
 from audiostore.unfinished import ChosenId

@@ -43,8 +43,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
+from audiostore.asset.record import OWN_KEYS, TAG_KEYS
 from audiostore.catalog.query import artwork_is_missing, format_of, number_in
-from audiostore.record import OWN_KEYS, TAG_KEYS
 from audiostore.values import StorageResult
 
 Kind = Literal["text", "integer", "real", "truth", "time"]

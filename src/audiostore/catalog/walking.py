@@ -13,9 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
-from audiostore import record
-from audiostore.naming import FilenameGenerator, FileOrganizer
-from audiostore.record import Asset
+from audiostore.asset import record
+from audiostore.asset.layout import FilenameGenerator, FileOrganizer
+from audiostore.asset.record import Asset
 from audiostore.stores.protocol import ObjectStore
 from audiostore.values import BlobInfo
 

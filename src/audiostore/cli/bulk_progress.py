@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from audiostore.asset.layout import FilenameGenerator
 from audiostore.cli.output import escape, human_size, is_terminal, say
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried
-from audiostore.naming import FilenameGenerator
 
 _DRAW_S = 0.2
 _LINE_S = 5.0

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from audiostore.asset.record import OWN_KEYS
 from audiostore.cli.output import escape, human_size
-from audiostore.record import OWN_KEYS
 from audiostore.values import BlobInfo, StorageResult
 
 HEADING = f"{'ID':<36}  {'TYPE':<5}  {'SIZE':>10}  {'COVER':<5}  {'CREATED (UTC)':<16}  NAME"

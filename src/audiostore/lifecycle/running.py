@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Literal, cast
 
-from audiostore import record
+from audiostore.asset import record
+from audiostore.asset.layout import FilenameGenerator, FileOrganizer
 from audiostore.errors import (
     AssetNotFoundError,
     BlobNotFoundError,
@@ -15,7 +16,6 @@ from audiostore.errors import (
 )
 from audiostore.lifecycle.rules import COLDEST_FIRST, Rule, action_of, applies, is_ours, words_of
 from audiostore.manager import AudioStorageManager
-from audiostore.naming import FilenameGenerator, FileOrganizer
 from audiostore.stores.protocol import StorageClass
 from audiostore.values import BlobInfo
 

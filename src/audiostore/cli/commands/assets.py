@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
+from audiostore.asset.record import TAG_KEYS
 from audiostore.cli.commands.opening import opened, warn
 from audiostore.cli.listing import facts_block, json_line, stored_block
 from audiostore.cli.options.adding import UsageError
@@ -12,7 +13,6 @@ from audiostore.cli.output import escape, is_terminal, note
 from audiostore.cli.progress import Watch
 from audiostore.cli.saving import file_name, is_stream, save_new, save_to_stream
 from audiostore.manager import Part
-from audiostore.record import TAG_KEYS
 from audiostore.retry import CONSERVATIVE_CONFIG
 from audiostore.values import StorageResult
 

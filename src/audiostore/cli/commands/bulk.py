@@ -7,6 +7,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audiostore.asset.layout import require_audio_id
+from audiostore.asset.record import check_custom_metadata
 from audiostore.bulk.items import BulkItem, Outcome
 from audiostore.bulk.journal import Journal
 from audiostore.bulk.manifest import Manifest, Problem, check_manifest
@@ -38,8 +40,6 @@ from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import escape, is_terminal, note, say
 from audiostore.config import DirectoryLocation, Location
 from audiostore.intake import Intake
-from audiostore.naming import require_audio_id
-from audiostore.record import check_custom_metadata
 
 _FOR_ONE = {
     "thumbnail": "--thumbnail",

@@ -4,6 +4,8 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
+from audiostore.asset.layout import FileOrganizer
+from audiostore.asset.trash import TrashedAsset
 from audiostore.cli.commands.consent import has_consent, tell_plan, will_ask
 from audiostore.cli.commands.each import given_ids, with_each
 from audiostore.cli.commands.opening import opened, warn
@@ -14,8 +16,6 @@ from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import escape, human_size, note
 from audiostore.errors import AssetNotFoundError, HeldError
 from audiostore.manager import AudioStorageManager
-from audiostore.naming import FileOrganizer
-from audiostore.trash import TrashedAsset
 
 _DAY_S = 24 * 3600
 

@@ -3,11 +3,11 @@
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 
+from audiostore.asset.layout import require_audio_id
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, sentence
 from audiostore.cli.listing import json_line
 from audiostore.cli.output import say
 from audiostore.errors import AssetConflictError, AssetNotFoundError, HeldError
-from audiostore.naming import require_audio_id
 
 
 def given_ids(options: Namespace) -> list[str]:

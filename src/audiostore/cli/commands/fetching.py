@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from audiostore.asset.layout import require_audio_id
 from audiostore.bulk.downloading import download_many, named_by_id
 from audiostore.bulk.items import Fetched
 from audiostore.cli import INTERRUPTED
@@ -22,7 +23,6 @@ from audiostore.cli.listing import json_line
 from audiostore.cli.output import escape, note, say
 from audiostore.cli.saving import MAX_NAME_BYTES, file_name
 from audiostore.manager import AudioStorageManager, Part
-from audiostore.naming import require_audio_id
 from audiostore.values import StorageResult
 
 

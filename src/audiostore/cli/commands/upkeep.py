@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from audiostore.asset.record import changed_metadata
 from audiostore.cli.commands.consent import has_consent, tell_plan, will_ask
 from audiostore.cli.commands.each import given_ids, with_each
 from audiostore.cli.commands.opening import opened, warn
@@ -14,7 +15,6 @@ from audiostore.cli.output import note, say
 from audiostore.cli.progress import Watch
 from audiostore.lifecycle.rules import deletes_on_custom_time
 from audiostore.manager import AudioStorageManager
-from audiostore.record import changed_metadata
 from audiostore.values import StorageResult
 
 

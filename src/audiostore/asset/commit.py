@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from audiostore import record
+from audiostore.asset import record
+from audiostore.asset.layout import (
+    FilenameGenerator,
+    FileOrganizer,
+    blob_name,
+    is_audio_name,
+    is_thumbnail_name,
+)
+from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -21,15 +29,7 @@ from audiostore.errors import (
 )
 from audiostore.events import Progress
 from audiostore.intake import Item
-from audiostore.naming import (
-    FilenameGenerator,
-    FileOrganizer,
-    blob_name,
-    is_audio_name,
-    is_thumbnail_name,
-)
 from audiostore.notify import Notifier
-from audiostore.record import Asset
 from audiostore.stores import transfer
 from audiostore.stores.headers import CacheScope, cache_control, content_disposition
 from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener, Transferred

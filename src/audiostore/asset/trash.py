@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from audiostore import record
-from audiostore.assets import Assets
+from audiostore.asset import record
+from audiostore.asset.commit import Assets
+from audiostore.asset.layout import FilenameGenerator, FileOrganizer, require_audio_id
+from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
     BlobNotFoundError,
     PreconditionFailedError,
 )
-from audiostore.naming import FilenameGenerator, FileOrganizer, require_audio_id
-from audiostore.record import Asset
 from audiostore.stores.protocol import ObjectStore
 from audiostore.values import BlobInfo, DeletedBlob
 

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from audiostore import record
-from audiostore.assets import Assets
+from audiostore.asset import record
+from audiostore.asset.commit import Assets
+from audiostore.asset.layout import require_audio_id
+from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -18,8 +20,6 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.naming import require_audio_id
-from audiostore.record import Asset
 from audiostore.stores.protocol import ObjectStore, StorageClass
 from audiostore.values import BlobInfo, changed
 

@@ -11,15 +11,15 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from audiostore import record
-from audiostore.assets import Assets
+from audiostore.asset import record
+from audiostore.asset.commit import Assets
+from audiostore.asset.layout import FileOrganizer, is_thumbnail_name
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
     BlobNotFoundError,
     PreconditionFailedError,
 )
-from audiostore.naming import FileOrganizer, is_thumbnail_name
 from audiostore.notify import Notifier
 from audiostore.sources import LocalFile
 from audiostore.stores import transfer

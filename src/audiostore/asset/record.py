@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from audiostore.asset.layout import FilenameGenerator, is_audio_name, is_thumbnail_name
 from audiostore.errors import InvalidMetadataError
 from audiostore.media.info import AudioInfo
-from audiostore.naming import FilenameGenerator, is_audio_name, is_thumbnail_name
 from audiostore.sources import Source
 from audiostore.values import BlobInfo
 

@@ -1,0 +1,1 @@
+"""The protocol of one asset: how its objects are named, written, read, changed and deleted."""
