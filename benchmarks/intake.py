@@ -18,7 +18,7 @@ from statistics import median, quantiles
 import numpy as np
 from PIL import Image
 
-from audiostore.intake import CheckLevel, Intake, take_audio
+from audiostore.ingest.prepare import CheckLevel, Intake, take_audio
 from tests.audio_samples import encode
 
 ROUNDS = 31

@@ -14,7 +14,6 @@ from audiostore.asset.layout import require_audio_id
 from audiostore.asset.record import Asset
 from audiostore.asset.serving import Links, check_expires_s, open_blob
 from audiostore.asset.trash import Trash
-from audiostore.cleanup import Cleanup
 from audiostore.config import parse_location, require_configured_bucket, state_directory
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
 from audiostore.events import (
@@ -24,12 +23,15 @@ from audiostore.events import (
     Progress,
     Retried,
 )
-from audiostore.intake import (
+from audiostore.ingest.cleanup import Cleanup
+from audiostore.ingest.prepare import (
     ArtworkChoice,
     CheckLevel,
     Intake,
     PathLike,
 )
+from audiostore.ingest.resume import UploadIds
+from audiostore.ingest.uploads import GivenId, Upload, Uploads, result_of
 from audiostore.notify import Notifier
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
 from audiostore.stores import transfer
@@ -37,8 +39,6 @@ from audiostore.stores.headers import CacheScope
 from audiostore.stores.protocol import BucketAdmin, ObjectStore, StorageClass, Store
 from audiostore.stores.registry import open_store
 from audiostore.stores.retrying import RetryingAdmin, RetryingStore
-from audiostore.unfinished import UploadIds
-from audiostore.uploads import GivenId, Upload, Uploads, result_of
 from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:

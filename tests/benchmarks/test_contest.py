@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from audiostore.intake import Intake, take_audio, take_image
+from audiostore.ingest.prepare import Intake, take_audio, take_image
 from benchmarks.contest import lineup
 from benchmarks.contest.inputs import Tree, make_large, make_tracks
 from benchmarks.contest.lineup import Peer

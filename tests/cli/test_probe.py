@@ -8,7 +8,7 @@ import pytest
 
 from audiostore import LocalStore
 from audiostore.cli.probing import inside_block
-from audiostore.intake import Intake, take_audio
+from audiostore.ingest.prepare import Intake, take_audio
 from audiostore.media.images import identify_image
 from audiostore.media.info import AudioInfo
 from audiostore.values import BlobInfo

@@ -16,7 +16,7 @@ from audiostore.errors import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.intake import Intake
+from audiostore.ingest.prepare import Intake
 from tests.assets import JPG, MP3, OGG
 from tests.audio_samples import sample
 

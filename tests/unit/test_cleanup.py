@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.cleanup import check_cleanup, clean_up
 from audiostore.events import CleanedUp, CleanupFailed, Event
+from audiostore.ingest.cleanup import check_cleanup, clean_up
 from audiostore.notify import Notifier
 from audiostore.sources import LocalFile
 

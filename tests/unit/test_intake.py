@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from audiostore import intake
 from audiostore.errors import (
     AudioStoreError,
     InvalidSourceError,
@@ -15,7 +14,8 @@ from audiostore.errors import (
     SourceNotFoundError,
     UnsupportedFormatError,
 )
-from audiostore.intake import Intake, Item, take_audio, take_image
+from audiostore.ingest import prepare
+from audiostore.ingest.prepare import Intake, Item, take_audio, take_image
 from audiostore.sources import LocalFile
 from tests.assets import JPG, mp3_bytes
 
@@ -99,13 +99,13 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
     path = tmp_path / "a.mp3"
     path.write_bytes(MP3)
 
-    def replace_then_look(opened: intake._Opened) -> Item:
+    def replace_then_look(opened: prepare._Opened) -> Item:
         other = tmp_path / "other"
         other.write_bytes(b"<html>replaced</html>")
         other.replace(path)
-        return intake._look_at_audio(opened, Intake())
+        return prepare._look_at_audio(opened, Intake())
 
-    item = intake._take(path, replace_then_look)
+    item = prepare._take(path, replace_then_look)
     assert item.facts["duration_s"]
     with pytest.raises(SourceChangedError):
         item.source.open()
@@ -113,7 +113,7 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
 
 def test_neither_pillow_nor_ffmpeg_is_loaded_to_look_quickly() -> None:
     script = (
-        "import sys; from audiostore.intake import Intake, take_audio, take_image\n"
+        "import sys; from audiostore.ingest.prepare import Intake, take_audio, take_image\n"
         "with take_audio(sys.argv[1], Intake()) as item: assert item.artwork\n"
         "take_image(sys.argv[2], Intake())\n"
         "assert not {'PIL', 'av'} & set(sys.modules)"

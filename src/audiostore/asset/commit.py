@@ -28,7 +28,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.events import Progress
-from audiostore.intake import Item
+from audiostore.ingest.prepare import Item
 from audiostore.notify import Notifier
 from audiostore.stores import transfer
 from audiostore.stores.headers import CacheScope, cache_control, content_disposition

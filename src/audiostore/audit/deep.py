@@ -14,7 +14,7 @@ from audiostore.errors import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.intake import Intake, take_audio, take_image
+from audiostore.ingest.prepare import Intake, take_audio, take_image
 from audiostore.stores import transfer
 from audiostore.stores.protocol import ObjectStore
 from audiostore.values import BlobInfo

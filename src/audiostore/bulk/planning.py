@@ -12,7 +12,7 @@ from audiostore.asset.record import check_custom_metadata, file_metadata
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.pairing import is_of_same_stem
 from audiostore.errors import AudioStoreError
-from audiostore.intake import Intake, Item, take_audio, take_image
+from audiostore.ingest.prepare import Intake, Item, take_audio, take_image
 
 CoverOrigin = Literal["given", "same stem", "folder image", "embedded", "none"]
 

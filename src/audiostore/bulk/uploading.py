@@ -15,14 +15,14 @@ from audiostore.bulk.journal import Journal
 from audiostore.bulk.recorded import NO_FILE
 from audiostore.bulk.skipping import StoredAudio
 from audiostore.bulk.workers import Task
-from audiostore.cleanup import Cleanup
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
-from audiostore.intake import ArtworkChoice, CheckLevel, Intake
+from audiostore.ingest.cleanup import Cleanup
+from audiostore.ingest.prepare import ArtworkChoice, CheckLevel, Intake
+from audiostore.ingest.resume import ChosenId
+from audiostore.ingest.uploads import Upload
 from audiostore.manager import AudioStorageManager
 from audiostore.sources import LocalFile
 from audiostore.stores.headers import CacheScope
-from audiostore.unfinished import ChosenId
-from audiostore.uploads import Upload
 from audiostore.values import StorageResult
 
 _MOST_DEFERRED = 1024

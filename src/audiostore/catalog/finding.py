@@ -8,8 +8,8 @@ from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from audiostore.catalog.walking import PAGE_OBJECTS, walk
 from audiostore.errors import AssetNotFoundError
+from audiostore.ingest.uploads import result_of
 from audiostore.manager import AudioStorageManager
-from audiostore.uploads import result_of
 from audiostore.values import StorageResult
 
 _THREADS = 16

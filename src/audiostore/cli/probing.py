@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from audiostore.cli.output import escape, human_size
-from audiostore.intake import CheckLevel, Intake, Item, take_audio
+from audiostore.ingest.prepare import CheckLevel, Intake, Item, take_audio
 from audiostore.media.info import AudioInfo
 from audiostore.media.sandbox.pool import probe_apart
 

@@ -39,7 +39,7 @@ from audiostore.cli.listing import json_line
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import escape, is_terminal, note, say
 from audiostore.config import DirectoryLocation, Location
-from audiostore.intake import Intake
+from audiostore.ingest.prepare import Intake
 
 _FOR_ONE = {
     "thumbnail": "--thumbnail",

@@ -59,7 +59,7 @@ def _tell_changes(options: Namespace, settled: Mapping[str, str | None]) -> None
 
 def cover(options: Namespace) -> int:
     """Give an asset other artwork."""
-    from audiostore.intake import Intake, take_image  # noqa: PLC0415  (Pillow)
+    from audiostore.ingest.prepare import Intake, take_image  # noqa: PLC0415  (Pillow)
 
     watch = Watch()
     with opened(options, watch) as manager, watch:

@@ -11,7 +11,6 @@ from audiostore.asset.changes import Changes
 from audiostore.asset.commit import Assets, Outcome
 from audiostore.asset.layout import require_audio_id
 from audiostore.asset.record import check_custom_metadata
-from audiostore.cleanup import Cleanup, check_cleanup, clean_up
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -19,12 +18,13 @@ from audiostore.errors import (
     SourceNotFoundError,
 )
 from audiostore.events import Attached, Begun, Stored
-from audiostore.intake import Intake, Item, PathLike, take_audio, take_image
+from audiostore.ingest.cleanup import Cleanup, check_cleanup, clean_up
+from audiostore.ingest.prepare import Intake, Item, PathLike, take_audio, take_image
+from audiostore.ingest.resume import ChosenId
 from audiostore.notify import Notifier
 from audiostore.sources import FileState
 from audiostore.stores.headers import CacheScope, check_cache_scope
 from audiostore.stores.protocol import ObjectStore
-from audiostore.unfinished import ChosenId
 from audiostore.values import BlobInfo, StorageResult
 
 

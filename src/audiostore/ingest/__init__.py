@@ -1,0 +1,1 @@
+"""From local files to a stored asset: options, preparation, resuming, cleanup."""
