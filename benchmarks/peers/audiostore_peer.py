@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiostore import AudioStorageManager
-from audiostore.bulk.downloading import download_many
+from audiostore.bulk.downloads import download_many
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.uploading import upload_many
+from audiostore.bulk.uploads import upload_many
 from audiostore.values import StorageResult
 from benchmarks.peers.job import Job, run
 

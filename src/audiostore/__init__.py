@@ -22,11 +22,11 @@ if TYPE_CHECKING:
         Trash,
         TrashedAsset,
     )
-    from audiostore.bulk.copying import (
+    from audiostore.bulk.copies import (
         Copied,
         copy_many,
     )
-    from audiostore.bulk.downloading import (
+    from audiostore.bulk.downloads import (
         download_many,
     )
     from audiostore.bulk.items import (
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
         Fetched,
         Outcome,
     )
-    from audiostore.bulk.journal import (
+    from audiostore.bulk.journal.journal import (
         Journal,
     )
-    from audiostore.bulk.uploading import (
+    from audiostore.bulk.uploads import (
         upload_many,
     )
     from audiostore.catalog.finding import (
@@ -166,10 +166,10 @@ _HOMES = {
     "catalog.finding": ("Catalog",),
     "catalog.query": ("Query",),
     "bulk.items": ("BulkItem", "Fetched", "Outcome"),
-    "bulk.journal": ("Journal",),
-    "bulk.uploading": ("upload_many",),
-    "bulk.downloading": ("download_many",),
-    "bulk.copying": ("Copied", "copy_many"),
+    "bulk.journal.journal": ("Journal",),
+    "bulk.uploads": ("upload_many",),
+    "bulk.downloads": ("download_many",),
+    "bulk.copies": ("Copied", "copy_many"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -22,7 +22,7 @@ from typing import Any, Self
 import google_crc32c
 import pytest
 
-from audiostore.bulk.journal import Journal
+from audiostore.bulk.journal.journal import Journal
 from tests.assets import BUCKET, mp3_bytes
 from tests.faults.child import ROOT
 from tests.faults.reader import Truth, agree, check
@@ -257,7 +257,7 @@ def test_a_run_killed_fifty_times_over_a_bad_line_stores_everything_exactly_once
 
 def serve(call: dict[str, Any]) -> None:
     """Fork a run for every line of standard input."""
-    import audiostore.bulk.uploading  # noqa: F401, PLC0415
+    import audiostore.bulk.uploads  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from tests.faults import rig  # noqa: F401, PLC0415
 
@@ -292,7 +292,7 @@ def _say(message: dict[str, Any]) -> None:
 
 def items(folder: Path, count: int, *, may_be_gone: bool) -> Iterator[Any]:
     """Find the songs with their covers; those that were deleted meanwhile are named as well."""
-    from audiostore.bulk.pairing import find_items  # noqa: PLC0415
+    from audiostore.bulk.sources.folders import find_items  # noqa: PLC0415
 
     songs = [folder / f"{number % 20:02}" / f"{number:04}.mp3" for number in range(count)]
     return find_items(
@@ -303,7 +303,7 @@ def items(folder: Path, count: int, *, may_be_gone: bool) -> Iterator[Any]:
 def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
     """Upload all, with the journal."""
     from audiostore import AudioStorageManager  # noqa: PLC0415
-    from audiostore.bulk.uploading import upload_many  # noqa: PLC0415
+    from audiostore.bulk.uploads import upload_many  # noqa: PLC0415
     from tests.faults.rig import QUICK, gcs  # noqa: PLC0415
 
     ids = {}

@@ -20,12 +20,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from audiostore import AudioStorageManager
-from audiostore.bulk.crew import Crew, members_for
-from audiostore.bulk.downloading import download_many
-from audiostore.bulk.engine import Input, Job, Limits, Taken, run, work_off
+from audiostore.bulk.downloads import download_many
+from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, run, work_off
+from audiostore.bulk.executors.pool import Crew, members_for
+from audiostore.bulk.executors.threads import Task
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.uploading import upload_many
-from audiostore.bulk.workers import Task
+from audiostore.bulk.uploads import upload_many
 from audiostore.errors import ProcessDiedError, StoreConnectionError
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, Stored
 from audiostore.notify import Notifier

@@ -14,7 +14,7 @@ from audiostore import (
     MemoryStore,
     StorageResult,
 )
-from audiostore.bulk.downloading import download_many
+from audiostore.bulk.downloads import download_many
 from audiostore.bulk.items import Fetched
 from audiostore.stores.protocol import BlobReader
 from tests.assets import JPG, mp3_bytes

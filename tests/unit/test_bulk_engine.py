@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from audiostore.bulk.engine import Input, Job, Limits, Taken, run, work_off
-from audiostore.bulk.levels import FIRST, Level, Pace, is_push_back
-from audiostore.bulk.workers import Task, Workers
+from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, run, work_off
+from audiostore.bulk.executors.limits import FIRST, Level, Pace, is_push_back
+from audiostore.bulk.executors.threads import Task, Workers
 from audiostore.errors import StoreConnectionError
 from audiostore.events import BulkBegun, Event, Progress, Retried
 from audiostore.notify import Notifier

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from audiostore import ConfigurationError
-from audiostore.bulk.claims import Claim, Entry, Settled
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.journal import Journal, Run
+from audiostore.bulk.journal.claims import Claim, Entry, Settled
+from audiostore.bulk.journal.journal import Journal, Run
 from tests.faults.child import ROOT
 
 URL = "gs://bucket"
@@ -74,9 +74,9 @@ def test_what_a_dead_run_had_claimed_is_taken_up_at_once_under_its_id(
     path = tmp_path / "journal"
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from audiostore.bulk.claims import Entry\n"
+        "from audiostore.bulk.journal.claims import Entry\n"
         "from audiostore.bulk.items import BulkItem\n"
-        "from audiostore.bulk.journal import Journal\n"
+        "from audiostore.bulk.journal.journal import Journal\n"
         f"run = Journal({str(path)!r}).begin({URL!r})\n"
         f"print(run.claim([Entry.of(BulkItem(Path({str(song)!r})))])[0].audio_id, flush=True)\n"
         "sys.stdin.read(); os._exit(9)\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.bulk.manifest import Manifest, Problem, check_manifest
+from audiostore.bulk.sources.manifest import Manifest, Problem, check_manifest
 from audiostore.errors import (
     InvalidMetadataError,
     InvalidSourceError,
@@ -321,7 +321,7 @@ def _append(path: Path) -> None:
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from audiostore.bulk.manifest import check_manifest
+from audiostore.bulk.sources.manifest import check_manifest
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 manifest = check_manifest(Path(sys.argv[1]), lambda problem: None)
 count = sum(1 for _ in manifest.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.pairing import LeftOut, find_items, is_of_same_stem
+from audiostore.bulk.sources.folders import LeftOut, find_items, is_of_same_stem
 from audiostore.errors import SourceNotFoundError
 
 

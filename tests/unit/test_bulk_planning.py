@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.pairing import find_items
 from audiostore.bulk.planning import Planned, plan_items
+from audiostore.bulk.sources.folders import find_items
 from audiostore.errors import (
     InvalidAudioIdError,
     InvalidImageError,

@@ -22,12 +22,12 @@ from audiostore import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.bulk.claims import Unrecorded
-from audiostore.bulk.engine import Input
+from audiostore.bulk.executors.engine import Input
 from audiostore.bulk.items import BulkItem, Outcome
-from audiostore.bulk.journal import Journal
-from audiostore.bulk.pairing import find_items
-from audiostore.bulk.uploading import _Items, upload_many
+from audiostore.bulk.journal.claims import Unrecorded
+from audiostore.bulk.journal.journal import Journal
+from audiostore.bulk.sources.folders import find_items
+from audiostore.bulk.uploads import _Items, upload_many
 from audiostore.sources import Source
 from audiostore.stores.protocol import BlobSpec, TransferListener
 from audiostore.values import BlobInfo

@@ -17,7 +17,7 @@ from audiostore import (
 )
 from audiostore.asset.copy import copy_asset
 from audiostore.audit.checking import Checker
-from audiostore.bulk.copying import copy_many
+from audiostore.bulk.copies import copy_many
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)

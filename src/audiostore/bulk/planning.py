@@ -10,7 +10,7 @@ from typing import Literal
 from audiostore.asset.layout import require_audio_id
 from audiostore.asset.record import check_custom_metadata, file_metadata
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.pairing import is_of_same_stem
+from audiostore.bulk.sources.folders import is_of_same_stem
 from audiostore.errors import AudioStoreError
 from audiostore.ingest.prepare import Intake, Item, take_audio, take_image
 

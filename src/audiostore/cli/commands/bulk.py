@@ -10,11 +10,11 @@ from pathlib import Path
 from audiostore.asset.layout import require_audio_id
 from audiostore.asset.record import check_custom_metadata
 from audiostore.bulk.items import BulkItem, Outcome
-from audiostore.bulk.journal import Journal
-from audiostore.bulk.manifest import Manifest, Problem, check_manifest
-from audiostore.bulk.pairing import LeftOut, Tell, find_items
+from audiostore.bulk.journal.journal import Journal
 from audiostore.bulk.planning import plan_items
-from audiostore.bulk.uploading import upload_many
+from audiostore.bulk.sources.folders import LeftOut, Tell, find_items
+from audiostore.bulk.sources.manifest import Manifest, Problem, check_manifest
+from audiostore.bulk.uploads import upload_many
 from audiostore.cli import INTERRUPTED
 from audiostore.cli.bulk_progress import BulkWatch, abandoning
 from audiostore.cli.bulk_report import (

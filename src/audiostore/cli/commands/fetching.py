@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from audiostore.asset.layout import require_audio_id
-from audiostore.bulk.downloading import download_many, named_by_id
+from audiostore.bulk.downloads import download_many, named_by_id
 from audiostore.bulk.items import Fetched
 from audiostore.cli import INTERRUPTED
 from audiostore.cli.bulk_progress import BulkWatch, abandoning

@@ -13,9 +13,9 @@ from functools import partial
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from audiostore.bulk.crew import Crew, members_for
-from audiostore.bulk.levels import Pace, is_push_back
-from audiostore.bulk.workers import MOST_AHEAD, Indexed, Task, Workers
+from audiostore.bulk.executors.limits import Pace, is_push_back
+from audiostore.bulk.executors.pool import Crew, members_for
+from audiostore.bulk.executors.threads import MOST_AHEAD, Indexed, Task, Workers
 from audiostore.events import BulkBegun, Event, Progress
 from audiostore.notify import Notifier
 

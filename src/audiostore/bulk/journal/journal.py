@@ -27,8 +27,9 @@ from types import TracebackType
 from typing import Self
 
 from audiostore.asset.layout import FilenameGenerator
-from audiostore.bulk.claims import Claim, Entry, Settled
-from audiostore.bulk.journalfile import (
+from audiostore.bulk.journal.claims import Claim, Entry, Settled
+from audiostore.bulk.journal.entries import NO_FILE, Recorded, pack_path, pack_state, place_of
+from audiostore.bulk.journal.file import (
     CLAIMED,
     FAILED,
     FREE,
@@ -37,7 +38,6 @@ from audiostore.bulk.journalfile import (
     JournalFile,
     is_locked,
 )
-from audiostore.bulk.recorded import NO_FILE, Recorded, pack_path, pack_state, place_of
 
 _ERROR_CHARACTERS = 2000
 

@@ -17,9 +17,9 @@ from typing import NoReturn
 from audiostore.asset.layout import require_audio_id
 from audiostore.asset.record import check_custom_metadata, file_metadata
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.manifest_rows import AUDIO, ID, THUMBNAIL, Problem, Row, Tell, read_rows
-from audiostore.bulk.pairing import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
-from audiostore.bulk.repeats import Lines, Repeats
+from audiostore.bulk.sources.folders import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
+from audiostore.bulk.sources.repeats import Lines, Repeats
+from audiostore.bulk.sources.rows import AUDIO, ID, THUMBNAIL, Problem, Row, Tell, read_rows
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
 from audiostore.sources import BytesSource, LocalFile
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from audiostore.asset.copy import copy_asset
-from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
-from audiostore.bulk.workers import Task
+from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
+from audiostore.bulk.executors.threads import Task
 from audiostore.events import Progress
 from audiostore.manager import AudioStorageManager
 from audiostore.notify import Notifier

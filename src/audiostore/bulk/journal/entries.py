@@ -6,9 +6,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostore.bulk.claims import Claim, Entry, Seen
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.journalfile import STORED, SUPERSEDED
+from audiostore.bulk.journal.claims import Claim, Entry, Seen
+from audiostore.bulk.journal.file import STORED, SUPERSEDED
 from audiostore.sources import FileState
 
 _STATE = struct.Struct("<QqQ")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from audiostore.bulk.levels import MOST, Level
+from audiostore.bulk.executors.limits import MOST, Level
 
 
 class Indexed(Protocol):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiostore.asset.layout import require_audio_id
-from audiostore.bulk.claims import Claim, Entry, Ledger, Seen, Settled, Unrecorded
-from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
+from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
+from audiostore.bulk.executors.threads import Task
 from audiostore.bulk.items import BulkItem, Outcome
-from audiostore.bulk.journal import Journal
-from audiostore.bulk.recorded import NO_FILE
+from audiostore.bulk.journal.claims import Claim, Entry, Ledger, Seen, Settled, Unrecorded
+from audiostore.bulk.journal.entries import NO_FILE
+from audiostore.bulk.journal.journal import Journal
 from audiostore.bulk.skipping import StoredAudio
-from audiostore.bulk.workers import Task
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest.cleanup import Cleanup
 from audiostore.ingest.prepare import ArtworkChoice, CheckLevel, Intake

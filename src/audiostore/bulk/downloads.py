@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from audiostore.bulk.engine import Input, Job, Limits, Taken, work_off
+from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
+from audiostore.bulk.executors.threads import Task
 from audiostore.bulk.items import Fetched
-from audiostore.bulk.workers import Task
 from audiostore.errors import AssetNotFoundError
 from audiostore.manager import AudioStorageManager, Part
 from audiostore.sources import LocalFile

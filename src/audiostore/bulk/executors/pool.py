@@ -23,10 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from audiostore.bulk.channel import Channel
-from audiostore.bulk.levels import MOST, Level
-from audiostore.bulk.member import Done, Left, Logged, Order, Recall, Told, serve
-from audiostore.bulk.workers import Indexed, Task, fits, wanted_ahead
+from audiostore.bulk.executors.channel import Channel
+from audiostore.bulk.executors.limits import MOST, Level
+from audiostore.bulk.executors.threads import Indexed, Task, fits, wanted_ahead
+from audiostore.bulk.executors.worker import Done, Left, Logged, Order, Recall, Told, serve
 from audiostore.errors import ProcessDiedError
 from audiostore.log import logger
 from audiostore.notify import Notifier

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
-from audiostore.bulk.channel import Channel
+from audiostore.bulk.executors.channel import Channel
 from audiostore.events import Event, Progress, Retried
 from audiostore.log import logger
 from audiostore.notify import Notifier

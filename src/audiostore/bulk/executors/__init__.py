@@ -1,0 +1,1 @@
+"""Working off many tasks at once: processes, threads, and how many of them."""

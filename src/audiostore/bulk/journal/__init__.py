@@ -1,0 +1,1 @@
+"""The journal of bulk runs: which item has which id, and what became of it."""

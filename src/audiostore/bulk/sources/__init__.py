@@ -1,0 +1,1 @@
+"""Where the items of a bulk run come from: folders and manifests."""
