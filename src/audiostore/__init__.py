@@ -12,245 +12,278 @@ Names are imported when first used, so that importing the package costs next to 
 
 __version__ = "0.1.0"
 
+from audiostore.lazy import lazy_names
+
 TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
 if TYPE_CHECKING:
-    from audiostore.asset.layout import (
-        FilenameGenerator,
-        FileOrganizer,
+    from audiostore.asset import (
+        FilenameGenerator as FilenameGenerator,
     )
-    from audiostore.asset.trash import (
-        Trash,
-        TrashedAsset,
+    from audiostore.asset import (
+        FileOrganizer as FileOrganizer,
     )
-    from audiostore.bulk.copies import (
-        Copied,
-        copy_many,
+    from audiostore.asset import (
+        Trash as Trash,
     )
-    from audiostore.bulk.downloads import (
-        download_many,
+    from audiostore.asset import (
+        TrashedAsset as TrashedAsset,
     )
-    from audiostore.bulk.items import (
-        BulkItem,
-        Fetched,
-        Outcome,
+    from audiostore.bulk import (
+        BulkItem as BulkItem,
     )
-    from audiostore.bulk.journal.journal import (
-        Journal,
+    from audiostore.bulk import (
+        Copied as Copied,
     )
-    from audiostore.bulk.uploads import (
-        upload_many,
+    from audiostore.bulk import (
+        Fetched as Fetched,
     )
-    from audiostore.catalog.finding import (
-        Catalog,
+    from audiostore.bulk import (
+        Journal as Journal,
     )
-    from audiostore.catalog.query import (
-        Query,
+    from audiostore.bulk import (
+        Outcome as Outcome,
+    )
+    from audiostore.bulk import (
+        copy_many as copy_many,
+    )
+    from audiostore.bulk import (
+        download_many as download_many,
+    )
+    from audiostore.bulk import (
+        upload_many as upload_many,
+    )
+    from audiostore.catalog import (
+        Catalog as Catalog,
+    )
+    from audiostore.catalog import (
+        Query as Query,
     )
     from audiostore.errors import (
-        AssetConflictError,
-        AssetNotFoundError,
-        AudioStoreError,
-        BlobNotFoundError,
-        ConfigurationError,
-        CredentialsError,
-        HeldError,
-        IntegrityError,
-        InvalidAudioIdError,
-        InvalidImageError,
-        InvalidMetadataError,
-        InvalidSourceError,
-        PreconditionFailedError,
-        ProcessDiedError,
-        SourceChangedError,
-        SourceNotFoundError,
-        StoreConnectionError,
-        StoreTimeoutError,
-        UnplayableAudioError,
-        UnsupportedByStoreError,
-        UnsupportedFormatError,
+        AssetConflictError as AssetConflictError,
+    )
+    from audiostore.errors import (
+        AssetNotFoundError as AssetNotFoundError,
+    )
+    from audiostore.errors import (
+        AudioStoreError as AudioStoreError,
+    )
+    from audiostore.errors import (
+        BlobNotFoundError as BlobNotFoundError,
+    )
+    from audiostore.errors import (
+        ConfigurationError as ConfigurationError,
+    )
+    from audiostore.errors import (
+        CredentialsError as CredentialsError,
+    )
+    from audiostore.errors import (
+        HeldError as HeldError,
+    )
+    from audiostore.errors import (
+        IntegrityError as IntegrityError,
+    )
+    from audiostore.errors import (
+        InvalidAudioIdError as InvalidAudioIdError,
+    )
+    from audiostore.errors import (
+        InvalidImageError as InvalidImageError,
+    )
+    from audiostore.errors import (
+        InvalidMetadataError as InvalidMetadataError,
+    )
+    from audiostore.errors import (
+        InvalidSourceError as InvalidSourceError,
+    )
+    from audiostore.errors import (
+        PreconditionFailedError as PreconditionFailedError,
+    )
+    from audiostore.errors import (
+        ProcessDiedError as ProcessDiedError,
+    )
+    from audiostore.errors import (
+        SourceChangedError as SourceChangedError,
+    )
+    from audiostore.errors import (
+        SourceNotFoundError as SourceNotFoundError,
+    )
+    from audiostore.errors import (
+        StoreConnectionError as StoreConnectionError,
+    )
+    from audiostore.errors import (
+        StoreTimeoutError as StoreTimeoutError,
+    )
+    from audiostore.errors import (
+        UnplayableAudioError as UnplayableAudioError,
+    )
+    from audiostore.errors import (
+        UnsupportedByStoreError as UnsupportedByStoreError,
+    )
+    from audiostore.errors import (
+        UnsupportedFormatError as UnsupportedFormatError,
     )
     from audiostore.events import (
-        Attached,
-        Begun,
-        BulkBegun,
-        CleanedUp,
-        CleanupFailed,
-        Deleted,
-        Downloaded,
-        Event,
-        Progress,
-        Retried,
-        Stored,
+        Attached as Attached,
+    )
+    from audiostore.events import (
+        Begun as Begun,
+    )
+    from audiostore.events import (
+        BulkBegun as BulkBegun,
+    )
+    from audiostore.events import (
+        CleanedUp as CleanedUp,
+    )
+    from audiostore.events import (
+        CleanupFailed as CleanupFailed,
+    )
+    from audiostore.events import (
+        Deleted as Deleted,
+    )
+    from audiostore.events import (
+        Downloaded as Downloaded,
+    )
+    from audiostore.events import (
+        Event as Event,
+    )
+    from audiostore.events import (
+        Progress as Progress,
+    )
+    from audiostore.events import (
+        Retried as Retried,
+    )
+    from audiostore.events import (
+        Stored as Stored,
     )
     from audiostore.manager import (
-        AudioStorageManager,
-        store_audio_file,
+        AudioStorageManager as AudioStorageManager,
+    )
+    from audiostore.manager import (
+        store_audio_file as store_audio_file,
     )
     from audiostore.retry import (
-        AGGRESSIVE_CONFIG,
-        CONSERVATIVE_CONFIG,
-        PATIENT_CONFIG,
-        RetryConfig,
-        retry_operation,
-        with_retry,
+        AGGRESSIVE_CONFIG as AGGRESSIVE_CONFIG,
+    )
+    from audiostore.retry import (
+        CONSERVATIVE_CONFIG as CONSERVATIVE_CONFIG,
+    )
+    from audiostore.retry import (
+        PATIENT_CONFIG as PATIENT_CONFIG,
+    )
+    from audiostore.retry import (
+        RetryConfig as RetryConfig,
+    )
+    from audiostore.retry import (
+        retry_operation as retry_operation,
+    )
+    from audiostore.retry import (
+        with_retry as with_retry,
+    )
+    from audiostore.stores import (
+        ObjectStore as ObjectStore,
+    )
+    from audiostore.stores import (
+        Store as Store,
+    )
+    from audiostore.stores import (
+        StoreSettings as StoreSettings,
     )
     from audiostore.stores.local import (
-        LocalStore,
+        LocalStore as LocalStore,
     )
     from audiostore.stores.memory import (
-        MemoryStore,
-    )
-    from audiostore.stores.protocol import (
-        ObjectStore,
-        Store,
-        StoreSettings,
+        MemoryStore as MemoryStore,
     )
     from audiostore.values import (
-        BlobInfo,
-        DeletedBlob,
-        StorageResult,
+        BlobInfo as BlobInfo,
     )
-
-_HOMES = {
-    "errors": (
-        "AssetConflictError",
-        "AssetNotFoundError",
-        "AudioStoreError",
-        "BlobNotFoundError",
-        "ConfigurationError",
-        "CredentialsError",
-        "HeldError",
-        "IntegrityError",
-        "InvalidAudioIdError",
-        "InvalidImageError",
-        "InvalidMetadataError",
-        "InvalidSourceError",
-        "PreconditionFailedError",
-        "ProcessDiedError",
-        "SourceChangedError",
-        "SourceNotFoundError",
-        "StoreConnectionError",
-        "StoreTimeoutError",
-        "UnplayableAudioError",
-        "UnsupportedByStoreError",
-        "UnsupportedFormatError",
-    ),
-    "events": (
-        "Attached",
-        "Begun",
-        "BulkBegun",
-        "CleanedUp",
-        "CleanupFailed",
-        "Deleted",
-        "Downloaded",
-        "Event",
-        "Progress",
-        "Retried",
-        "Stored",
-    ),
-    "manager": ("AudioStorageManager", "store_audio_file"),
-    "values": ("BlobInfo", "DeletedBlob", "StorageResult"),
-    "asset.layout": ("FileOrganizer", "FilenameGenerator"),
-    "retry": (
-        "AGGRESSIVE_CONFIG",
-        "CONSERVATIVE_CONFIG",
-        "PATIENT_CONFIG",
-        "RetryConfig",
-        "retry_operation",
-        "with_retry",
-    ),
-    "stores.protocol": ("ObjectStore", "Store", "StoreSettings"),
-    "stores.local": ("LocalStore",),
-    "stores.memory": ("MemoryStore",),
-    "asset.trash": ("Trash", "TrashedAsset"),
-    "catalog.finding": ("Catalog",),
-    "catalog.query": ("Query",),
-    "bulk.items": ("BulkItem", "Fetched", "Outcome"),
-    "bulk.journal.journal": ("Journal",),
-    "bulk.uploads": ("upload_many",),
-    "bulk.downloads": ("download_many",),
-    "bulk.copies": ("Copied", "copy_many"),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [
-    "AGGRESSIVE_CONFIG",
-    "CONSERVATIVE_CONFIG",
-    "PATIENT_CONFIG",
-    "AssetConflictError",
-    "AssetNotFoundError",
-    "Attached",
-    "AudioStorageManager",
-    "AudioStoreError",
-    "Begun",
-    "BlobInfo",
-    "BlobNotFoundError",
-    "BulkBegun",
-    "BulkItem",
-    "Catalog",
-    "CleanedUp",
-    "CleanupFailed",
-    "ConfigurationError",
-    "Copied",
-    "CredentialsError",
-    "Deleted",
-    "DeletedBlob",
-    "Downloaded",
-    "Event",
-    "Fetched",
-    "FileOrganizer",
-    "FilenameGenerator",
-    "HeldError",
-    "IntegrityError",
-    "InvalidAudioIdError",
-    "InvalidImageError",
-    "InvalidMetadataError",
-    "InvalidSourceError",
-    "Journal",
-    "LocalStore",
-    "MemoryStore",
-    "ObjectStore",
-    "Outcome",
-    "PreconditionFailedError",
-    "ProcessDiedError",
-    "Progress",
-    "Query",
-    "Retried",
-    "RetryConfig",
-    "SourceChangedError",
-    "SourceNotFoundError",
-    "StorageResult",
-    "Store",
-    "StoreConnectionError",
-    "StoreSettings",
-    "StoreTimeoutError",
-    "Stored",
-    "Trash",
-    "TrashedAsset",
-    "UnplayableAudioError",
-    "UnsupportedByStoreError",
-    "UnsupportedFormatError",
-    "__version__",
-    "copy_many",
-    "download_many",
-    "retry_operation",
-    "store_audio_file",
-    "upload_many",
-    "with_retry",
-]
-
-
-def __getattr__(name: str) -> object:
-    try:
-        module = _HOME_OF[name]
-    except KeyError:
-        raise AttributeError(f"module 'audiostore' has no attribute {name!r}") from None
-    from importlib import import_module  # noqa: PLC0415  (not needed to start)
-
-    value = getattr(import_module(f"audiostore.{module}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    from audiostore.values import (
+        DeletedBlob as DeletedBlob,
+    )
+    from audiostore.values import (
+        StorageResult as StorageResult,
+    )
+else:  # hidden from type checkers, so that a misspelt name is an error to them
+    _HOMES = {
+        "asset": (
+            "FileOrganizer",
+            "FilenameGenerator",
+            "Trash",
+            "TrashedAsset",
+        ),
+        "bulk": (
+            "BulkItem",
+            "Copied",
+            "Fetched",
+            "Journal",
+            "Outcome",
+            "copy_many",
+            "download_many",
+            "upload_many",
+        ),
+        "catalog": (
+            "Catalog",
+            "Query",
+        ),
+        "errors": (
+            "AssetConflictError",
+            "AssetNotFoundError",
+            "AudioStoreError",
+            "BlobNotFoundError",
+            "ConfigurationError",
+            "CredentialsError",
+            "HeldError",
+            "IntegrityError",
+            "InvalidAudioIdError",
+            "InvalidImageError",
+            "InvalidMetadataError",
+            "InvalidSourceError",
+            "PreconditionFailedError",
+            "ProcessDiedError",
+            "SourceChangedError",
+            "SourceNotFoundError",
+            "StoreConnectionError",
+            "StoreTimeoutError",
+            "UnplayableAudioError",
+            "UnsupportedByStoreError",
+            "UnsupportedFormatError",
+        ),
+        "events": (
+            "Attached",
+            "Begun",
+            "BulkBegun",
+            "CleanedUp",
+            "CleanupFailed",
+            "Deleted",
+            "Downloaded",
+            "Event",
+            "Progress",
+            "Retried",
+            "Stored",
+        ),
+        "manager": (
+            "AudioStorageManager",
+            "store_audio_file",
+        ),
+        "retry": (
+            "AGGRESSIVE_CONFIG",
+            "CONSERVATIVE_CONFIG",
+            "PATIENT_CONFIG",
+            "RetryConfig",
+            "retry_operation",
+            "with_retry",
+        ),
+        "stores": (
+            "ObjectStore",
+            "Store",
+            "StoreSettings",
+        ),
+        "stores.local": ("LocalStore",),
+        "stores.memory": ("MemoryStore",),
+        "values": (
+            "BlobInfo",
+            "DeletedBlob",
+            "StorageResult",
+        ),
+    }
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)
+    __all__ = [*__dir__(), "__version__"]  # noqa: PLE0604  (names are texts)

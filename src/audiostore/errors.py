@@ -29,9 +29,45 @@ status; NotFound for an object and PreconditionFailed are BlobNotFoundError and
 PreconditionFailedError as well, and Forbidden for an object under a hold is a HeldError.
 """
 
+import os
+from pathlib import Path
+
+_SHOWN_CHARACTERS = 80
+
 
 class AudioStoreError(Exception):
-    """Base of every error that audiostore raises of its own accord."""
+    """Base of every error that audiostore raises.
+
+    Its text says what failed, on what, and what to do. The attributes carry the same for programs.
+    """
+
+    audio_id: str | None = None
+    """The asset that it is about, where it is about one."""
+    path: Path | None = None
+    """The local file that it is about, where it is about one."""
+    status: int | None = None
+    """The HTTP status of a bucket's response, where it comes from one."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        audio_id: str | None = None,
+        path: str | os.PathLike[str] | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.audio_id = audio_id
+        self.path = None if path is None else Path(path)
+        self.status = status
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it: its `repr`, cut short. Never a caller's bytes."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"{type(value).__name__} of length {len(value)}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 class ConfigurationError(AudioStoreError, ValueError):

@@ -8,12 +8,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Self
 
-from audiostore.asset.changes import Changes
-from audiostore.asset.commit import Assets
-from audiostore.asset.layout import require_audio_id
-from audiostore.asset.record import Asset
-from audiostore.asset.serving import Links, check_expires_s, open_blob
-from audiostore.asset.trash import Trash
+from audiostore.asset import (
+    Asset,
+    Assets,
+    Changes,
+    Links,
+    Trash,
+    check_expires_s,
+    open_blob,
+    require_audio_id,
+)
 from audiostore.config import parse_location, require_configured_bucket, state_directory
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
 from audiostore.events import (
@@ -23,22 +27,31 @@ from audiostore.events import (
     Progress,
     Retried,
 )
-from audiostore.ingest.cleanup import Cleanup
-from audiostore.ingest.prepare import (
+from audiostore.ingest import (
     ArtworkChoice,
     CheckLevel,
+    Cleanup,
+    GivenId,
     Intake,
     PathLike,
+    Upload,
+    UploadIds,
+    Uploads,
+    result_of,
 )
-from audiostore.ingest.resume import UploadIds
-from audiostore.ingest.uploads import GivenId, Upload, Uploads, result_of
 from audiostore.notify import Notifier
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
-from audiostore.stores import transfer
-from audiostore.stores.headers import CacheScope
-from audiostore.stores.protocol import BucketAdmin, ObjectStore, StorageClass, Store
-from audiostore.stores.registry import open_store
-from audiostore.stores.retrying import RetryingAdmin, RetryingStore
+from audiostore.stores import (
+    BucketAdmin,
+    CacheScope,
+    ObjectStore,
+    RetryingAdmin,
+    RetryingStore,
+    StorageClass,
+    Store,
+    open_store,
+    transfer,
+)
 from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from audiostore.asset import PreparedFile
 from audiostore.errors import (
     AudioStoreError,
     InvalidSourceError,
@@ -15,7 +16,7 @@ from audiostore.errors import (
     UnsupportedFormatError,
 )
 from audiostore.ingest import prepare
-from audiostore.ingest.prepare import Intake, Item, take_audio, take_image
+from audiostore.ingest.prepare import Intake, take_audio, take_image
 from audiostore.sources import LocalFile
 from tests.assets import JPG, mp3_bytes
 
@@ -23,16 +24,16 @@ MP3 = mp3_bytes(1668)
 TRUSTING = Intake(check="none")
 
 
-def _audio(path: object) -> Item:
+def _audio(path: object) -> PreparedFile:
     with take_audio(path, TRUSTING) as item:  # type: ignore[arg-type]
         return item
 
 
-def _image(path: str) -> Item:
+def _image(path: str) -> PreparedFile:
     return take_image(path, TRUSTING)
 
 
-def _path(item: Item) -> Path:
+def _path(item: PreparedFile) -> Path:
     assert item.file is not None
     return item.file.path
 
@@ -43,7 +44,7 @@ def test_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     for given in (path, str(path)):
         item = _audio(given)
         assert item.filename == "Süß song.MP3"
-        assert item.format.name == "MP3"
+        assert item.format_name == "MP3"
         assert _path(item) == path
         assert item.source.size_bytes == len(MP3)
 
@@ -99,7 +100,7 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
     path = tmp_path / "a.mp3"
     path.write_bytes(MP3)
 
-    def replace_then_look(opened: prepare._Opened) -> Item:
+    def replace_then_look(opened: prepare._Opened) -> PreparedFile:
         other = tmp_path / "other"
         other.write_bytes(b"<html>replaced</html>")
         other.replace(path)

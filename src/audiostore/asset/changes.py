@@ -20,7 +20,7 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.stores.protocol import ObjectStore, StorageClass
+from audiostore.stores import ObjectStore, StorageClass
 from audiostore.values import BlobInfo, changed
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")

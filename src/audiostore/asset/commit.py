@@ -19,6 +19,7 @@ from audiostore.asset.layout import (
     is_audio_name,
     is_thumbnail_name,
 )
+from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
@@ -28,11 +29,17 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.events import Progress
-from audiostore.ingest.prepare import Item
 from audiostore.notify import Notifier
-from audiostore.stores import transfer
-from audiostore.stores.headers import CacheScope, cache_control, content_disposition
-from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener, Transferred
+from audiostore.stores import (
+    BlobSpec,
+    CacheScope,
+    ObjectStore,
+    TransferListener,
+    Transferred,
+    cache_control,
+    content_disposition,
+    transfer,
+)
 from audiostore.values import BlobInfo
 
 _RACES = 5
@@ -86,8 +93,8 @@ class Assets:
     def create(
         self,
         audio_id: str,
-        audio: Item,
-        thumbnail: Item | None,
+        audio: PreparedFile,
+        thumbnail: PreparedFile | None,
         custom: Mapping[str, str],
         *,
         id_is_new: bool,
@@ -133,8 +140,8 @@ class Assets:
         self,
         spec: BlobSpec,
         audio_id: str,
-        audio: Item,
-        thumbnail: Item | None,
+        audio: PreparedFile,
+        thumbnail: PreparedFile | None,
         custom: Mapping[str, str],
         *,
         id_is_new: bool,
@@ -184,7 +191,9 @@ class Assets:
             return Outcome(asset, cover, written.created)
         return self._settle(audio_id, written, cover)
 
-    def find_stored(self, audio_id: str, audio: Item, thumbnail_name: str) -> Outcome | None:
+    def find_stored(
+        self, audio_id: str, audio: PreparedFile, thumbnail_name: str
+    ) -> Outcome | None:
         """Return the asset if it holds this audio, and artwork that came from a file so called."""
         asset = self.find(audio_id)
         if asset is None or asset.thumbnail is None:
@@ -198,7 +207,7 @@ class Assets:
     def attach(
         self,
         audio_id: str,
-        thumbnail: Item,
+        thumbnail: PreparedFile,
         custom: Mapping[str, str],
         *,
         cache: CacheScope = "private",
@@ -259,7 +268,11 @@ class Assets:
         )
 
     def _already_stored(
-        self, asset: Asset, audio: Item, thumbnail: Item | None, custom: Mapping[str, str]
+        self,
+        asset: Asset,
+        audio: PreparedFile,
+        thumbnail: PreparedFile | None,
+        custom: Mapping[str, str],
     ) -> Outcome:
         cover = asset.thumbnail
         uri = self._store.uri(asset.audio.name)
@@ -318,7 +331,7 @@ class Assets:
         return Outcome(asset, asset.thumbnail, written.created)
 
     def _replace(
-        self, asset: Asset, folder: list[BlobInfo], thumbnail: Item, spec: BlobSpec
+        self, asset: Asset, folder: list[BlobInfo], thumbnail: PreparedFile, spec: BlobSpec
     ) -> Outcome:
         present = asset.thumbnail
         if any(blob is not None and blob.temporary_hold for blob in (asset.audio, present)):
@@ -355,7 +368,7 @@ class Assets:
         return Outcome(asset, cover, created)
 
     def _write_replacement(
-        self, asset: Asset, in_place: BlobInfo | None, thumbnail: Item, spec: BlobSpec
+        self, asset: Asset, in_place: BlobInfo | None, thumbnail: PreparedFile, spec: BlobSpec
     ) -> transfer.Written:
         marks = record.replaces(asset, in_place)
         spec = replace(_with(spec, marks), custom_time=asset.audio.custom_time)
@@ -442,7 +455,7 @@ class Assets:
         # Another writer may have replaced it, or deleted it with the asset, which is there again.
         return self._store.stat(thumbnail.name).generation == thumbnail.generation
 
-    def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Item) -> None:
+    def _withdraw(self, cover: BlobInfo, audio_id: str, audio: PreparedFile) -> None:
         """Remove artwork whose audio lost to another, unless that other one may refer to it."""
         asset = self.find(audio_id)
         if asset is not None and not transfer.has_content(asset.audio, audio.source):
@@ -459,7 +472,7 @@ class Assets:
     def _write(
         self,
         spec: BlobSpec,
-        item: Item,
+        item: PreparedFile,
         *,
         is_ours: transfer.IsOurs,
         if_generation_match: int = 0,
@@ -483,7 +496,7 @@ class Assets:
     def _spec(
         self,
         audio_id: str,
-        item: Item,
+        item: PreparedFile,
         file_type: str,
         custom: Mapping[str, str],
         *,

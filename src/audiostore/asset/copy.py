@@ -22,8 +22,7 @@ from audiostore.errors import (
 )
 from audiostore.notify import Notifier
 from audiostore.sources import LocalFile
-from audiostore.stores import transfer
-from audiostore.stores.protocol import BlobSpec, ObjectStore, spec_of
+from audiostore.stores import BlobSpec, ObjectStore, spec_of, transfer
 from audiostore.values import BlobInfo, StorageResult
 
 # What these say is true of generations in the store that an object comes from.

@@ -16,12 +16,15 @@ A thumbnail says what it was made for, so that objects of two writers never mix:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from audiostore.asset.layout import FilenameGenerator, is_audio_name, is_thumbnail_name
 from audiostore.errors import InvalidMetadataError
-from audiostore.media.info import AudioInfo
 from audiostore.sources import Source
 from audiostore.values import BlobInfo
+
+if TYPE_CHECKING:
+    from audiostore.media import AudioInfo
 
 MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
@@ -72,7 +75,7 @@ class Asset:
     """The audio object names a thumbnail that is not there."""
 
 
-def facts_of(info: AudioInfo, duration_s: float) -> dict[str, str]:
+def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
     """Return what is kept in the metadata of what is inside an audio file.
 
     Durations in seconds, rates in Hz and bit/s; tags cut to 256 characters.

@@ -12,7 +12,7 @@ import google_crc32c
 
 from audiostore.errors import BlobNotFoundError, IntegrityError
 from audiostore.sources import encode_crc32c
-from audiostore.stores.protocol import BlobReader, ObjectStore
+from audiostore.stores import BlobReader, ObjectStore
 from audiostore.values import BlobInfo
 
 MAX_EXPIRES_S = 7 * 24 * 3600

@@ -21,7 +21,7 @@ from audiostore.errors import (
     BlobNotFoundError,
     PreconditionFailedError,
 )
-from audiostore.stores.protocol import ObjectStore
+from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo, DeletedBlob
 
 _RACES = 5

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from audiostore.asset import record
-from audiostore.asset.layout import FileOrganizer
+from audiostore.asset import FileOrganizer, record
 from audiostore.audit.deep import DeepCheck
 from audiostore.audit.folders import Folder, check_asset, check_objects, folder_of, foreign
 from audiostore.audit.problems import GRACE, Delete, Problem, RemoveStray, Restore, Update

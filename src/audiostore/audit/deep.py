@@ -14,9 +14,8 @@ from audiostore.errors import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.ingest.prepare import Intake, take_audio, take_image
-from audiostore.stores import transfer
-from audiostore.stores.protocol import ObjectStore
+from audiostore.ingest import Intake, take_audio, take_image
+from audiostore.stores import ObjectStore, transfer
 from audiostore.values import BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from audiostore.asset import record
-from audiostore.asset.layout import (
+from audiostore.asset import (
+    Asset,
     FilenameGenerator,
     is_audio_name,
     is_thumbnail_name,
+    record,
 )
-from audiostore.asset.record import Asset
 from audiostore.audit.problems import Delete, Problem, Update
-from audiostore.media.formats import (
+from audiostore.media import (
     AUDIO_FORMATS,
     IMAGE_FORMATS,
     Format,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from audiostore.stores.protocol import Stray
+from audiostore.stores import Stray
 from audiostore.values import BlobInfo
 
 GRACE = timedelta(hours=24)

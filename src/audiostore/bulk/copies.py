@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from audiostore.asset.copy import copy_asset
+from audiostore.asset import copy_asset
 from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
 from audiostore.bulk.executors.threads import Task
 from audiostore.events import Progress

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
-from audiostore.asset.layout import require_audio_id
-from audiostore.asset.record import check_custom_metadata, file_metadata
+from audiostore.asset import PreparedFile, check_custom_metadata, file_metadata, require_audio_id
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.sources.folders import is_of_same_stem
 from audiostore.errors import AudioStoreError
-from audiostore.ingest.prepare import Intake, Item, take_audio, take_image
+from audiostore.ingest import Intake, take_audio, take_image
 
 CoverOrigin = Literal["given", "same stem", "folder image", "embedded", "none"]
 
@@ -102,7 +101,7 @@ def _plan(item: BulkItem, intake: Intake, *, covers_are_given: bool) -> Planned:
 
 
 def _planned(
-    item: BulkItem, audio: Item, thumbnail: Item | None, *, covers_are_given: bool
+    item: BulkItem, audio: PreparedFile, thumbnail: PreparedFile | None, *, covers_are_given: bool
 ) -> Planned:
     duration = audio.facts.get("duration_s")
     return Planned(
@@ -116,7 +115,9 @@ def _planned(
     )
 
 
-def _cover(item: BulkItem, thumbnail: Item | None, *, covers_are_given: bool) -> CoverOrigin:
+def _cover(
+    item: BulkItem, thumbnail: PreparedFile | None, *, covers_are_given: bool
+) -> CoverOrigin:
     if thumbnail is None:
         return "none"
     if item.thumbnail is None:

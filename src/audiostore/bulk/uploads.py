@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostore.asset.layout import require_audio_id
+from audiostore.asset import require_audio_id
 from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
 from audiostore.bulk.executors.threads import Task
 from audiostore.bulk.items import BulkItem, Outcome
@@ -16,13 +16,10 @@ from audiostore.bulk.journal.entries import NO_FILE
 from audiostore.bulk.journal.journal import Journal
 from audiostore.bulk.skipping import StoredAudio
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
-from audiostore.ingest.cleanup import Cleanup
-from audiostore.ingest.prepare import ArtworkChoice, CheckLevel, Intake
-from audiostore.ingest.resume import ChosenId
-from audiostore.ingest.uploads import Upload
+from audiostore.ingest import ArtworkChoice, CheckLevel, ChosenId, Cleanup, Intake, Upload
 from audiostore.manager import AudioStorageManager
 from audiostore.sources import LocalFile
-from audiostore.stores.headers import CacheScope
+from audiostore.stores import CacheScope
 from audiostore.values import StorageResult
 
 _MOST_DEFERRED = 1024
@@ -207,7 +204,7 @@ class _Items:
 def _preparation(intake: Intake) -> Callable[[int | None], None]:
     if intake.check == "none":
         return lambda _: None
-    from audiostore.media.sandbox.pool import prepare_children  # noqa: PLC0415  (FFmpeg's children)
+    from audiostore.media import prepare_children  # noqa: PLC0415  (FFmpeg's children)
 
     return prepare_children
 

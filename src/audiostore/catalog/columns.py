@@ -43,7 +43,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
-from audiostore.asset.record import OWN_KEYS, TAG_KEYS
+from audiostore.asset import OWN_KEYS, TAG_KEYS
 from audiostore.catalog.query import artwork_is_missing, format_of, number_in
 from audiostore.values import StorageResult
 

@@ -8,7 +8,7 @@ from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from audiostore.catalog.walking import PAGE_OBJECTS, walk
 from audiostore.errors import AssetNotFoundError
-from audiostore.ingest.uploads import result_of
+from audiostore.ingest import result_of
 from audiostore.manager import AudioStorageManager
 from audiostore.values import StorageResult
 

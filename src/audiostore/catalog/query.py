@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from audiostore.media.formats.kinds import AUDIO_FORMATS
+from audiostore.media import AUDIO_FORMATS
 from audiostore.values import BlobInfo, StorageResult
 
 FORMATS = tuple(extension[1:] for kind in AUDIO_FORMATS for extension in kind.extensions)

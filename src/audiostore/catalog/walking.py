@@ -13,10 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
-from audiostore.asset import record
-from audiostore.asset.layout import FilenameGenerator, FileOrganizer
-from audiostore.asset.record import Asset
-from audiostore.stores.protocol import ObjectStore
+from audiostore.asset import Asset, FilenameGenerator, FileOrganizer, record
+from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo
 
 ROOT = f"{FileOrganizer.AUDIO_ROOT}/"

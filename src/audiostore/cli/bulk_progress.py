@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from audiostore.asset.layout import FilenameGenerator
+from audiostore.asset import FilenameGenerator
 from audiostore.cli.output import escape, human_size, is_terminal, say
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried
 

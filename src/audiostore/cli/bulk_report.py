@@ -4,10 +4,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from audiostore.bulk.items import BulkItem, Fetched, Outcome
-from audiostore.bulk.planning import Planned
-from audiostore.bulk.sources.folders import LeftOut
-from audiostore.bulk.sources.manifest import Problem
+from audiostore.bulk import BulkItem, Fetched, LeftOut, Outcome, Planned, Problem
 from audiostore.cli.bulk_progress import human_time
 from audiostore.cli.failures import print_traceback, sentence
 from audiostore.cli.output import escape, human_size, say

@@ -3,8 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping
 
-from audiostore.catalog.prices import Cost
-from audiostore.catalog.statistics import Statistics, Tally
+from audiostore.catalog import Cost, Statistics, Tally
 from audiostore.cli.output import escape, human_size
 
 _BAR_COLUMNS = 24

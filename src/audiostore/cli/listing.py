@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from audiostore.asset.record import OWN_KEYS
+from audiostore.asset import OWN_KEYS
 from audiostore.cli.output import escape, human_size
 from audiostore.values import BlobInfo, StorageResult
 

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from audiostore.asset import PreparedFile
 from audiostore.cli.output import escape, human_size
-from audiostore.ingest.prepare import CheckLevel, Intake, Item, take_audio
-from audiostore.media.info import AudioInfo
-from audiostore.media.sandbox.pool import probe_apart
+from audiostore.ingest import CheckLevel, Intake, take_audio
+from audiostore.media import AudioInfo, probe_apart
 
 
-def examine(path: str, check: CheckLevel, *, fix_extension: bool) -> tuple[Item, AudioInfo | None]:
+def examine(
+    path: str, check: CheckLevel, *, fix_extension: bool
+) -> tuple[PreparedFile, AudioInfo | None]:
     """Look at a file as `put` would, and inside unless nothing is to be checked.
 
     Raises:
@@ -18,14 +20,14 @@ def examine(path: str, check: CheckLevel, *, fix_extension: bool) -> tuple[Item,
     with take_audio(path, intake) as item:
         if check == "none":
             return item, None
-        return item, probe_apart(Path(path), item.format.name)
+        return item, probe_apart(Path(path), item.format_name)
 
 
-def inside_block(path: str, item: Item, info: AudioInfo | None) -> str:
+def inside_block(path: str, item: PreparedFile, info: AudioInfo | None) -> str:
     """Return a few lines about a file: its name, then its facts, one a line."""
     size = ("size", human_size(item.source.size_bytes))
     if info is None:
-        facts = [("format", f"{item.format.name} ({item.content_type})"), size]
+        facts = [("format", f"{item.format_name} ({item.content_type})"), size]
     else:
         facts = _facts(item, info, size)
     width = max(len(name) for name, _ in facts)
@@ -33,7 +35,7 @@ def inside_block(path: str, item: Item, info: AudioInfo | None) -> str:
     return "\n".join([escape(path), *lines])
 
 
-def _facts(item: Item, info: AudioInfo, size: tuple[str, str]) -> list[tuple[str, str]]:
+def _facts(item: PreparedFile, info: AudioInfo, size: tuple[str, str]) -> list[tuple[str, str]]:
     about = "" if info.duration_is_exact else "about "
     sound = [f"{info.sample_rate_hz} Hz", _channels(info.channels)]
     if info.bits_per_sample:

@@ -4,30 +4,32 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
-from audiostore.asset.record import facts_of
+from audiostore.asset import PreparedFile, facts_of
 from audiostore.errors import (
     InvalidImageError,
     InvalidSourceError,
     SourceChangedError,
     SourceNotFoundError,
 )
-from audiostore.media.faststart import needs_faststart, write_faststart
-from audiostore.media.formats import (
+from audiostore.media import (
     IMAGE_FORMATS,
+    MAX_IMAGE_BYTES,
+    AudioInfo,
     Format,
+    check_structure,
     content_type_for,
     identify,
+    identify_image,
+    needs_faststart,
     recognise_image,
     require_audio,
+    write_faststart,
 )
-from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
-from audiostore.media.info import AudioInfo
-from audiostore.media.structure import check_structure
 from audiostore.sources import BytesSource, LocalFile, Source, open_regular, restore
 
 PathLike = str | os.PathLike[str]
@@ -62,56 +64,28 @@ class Intake:
             raise ValueError(f"thumbnail_max_px is {px!r}: it must be at least 1, or None")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Something that may be stored."""
-
-    source: Source
-    """The bytes to store: those of the file, or what was made of it."""
-    file: LocalFile | None
-    """The file that they come from; None for artwork that was embedded in another."""
-    format: Format
-    content_type: str
-    filename: str
-    """Its name as text; bytes that are no UTF-8 are replaced."""
-    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What is inside, for the metadata (see `record.facts_of`)."""
-    artwork: "Item | None" = None
-    """Embedded artwork that may become the thumbnail."""
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def extension(self) -> str:
-        """What its object's name ends in."""
-        return self.format.extension_for(self.filename)
-
-    @property
-    def served_as(self) -> str:
-        """The file name that it is saved under: its own, with an extension that is right."""
-        stem, dot, own = self.filename.rpartition(".")
-        if dot and f".{own.lower()}" == self.extension:
-            return self.filename
-        return f"{stem if dot else self.filename}{self.extension}"
-
-    @property
-    def identity(self) -> list[str | int]:
-        """What tells this very file, unchanged, from every other; ready for JSON."""
-        if self.file is None:
-            return [self.filename, self.source.size_bytes, self.source.crc32c]
-        file = self.file
-        return [
-            self.filename,
-            file.device,
-            file.inode,
-            file.size_bytes,
-            file.mtime_ns,
-            file.crc32c,
-            self.source.crc32c,
-        ]
+def _prepared(
+    source: Source,
+    file: LocalFile | None,
+    found: Format,
+    filename: str,
+    *,
+    content_type: str | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> PreparedFile:
+    return PreparedFile(
+        source,
+        file,
+        found.name,
+        found.extension_for(filename),
+        content_type or found.content_type,
+        filename,
+        facts or {},
+    )
 
 
 @contextmanager
-def take_audio(path: PathLike, intake: Intake) -> Iterator[Item]:
+def take_audio(path: PathLike, intake: Intake) -> Iterator[PreparedFile]:
     """Look at an audio file; yield it, ready to be stored while the block lasts.
 
     Raises:
@@ -120,14 +94,14 @@ def take_audio(path: PathLike, intake: Intake) -> Iterator[Item]:
         OSError: it cannot be read.
     """
     item = _take(path, lambda opened: _look_at_audio(opened, intake))
-    if intake.faststart and item.file and item.format.name == "MP4":
+    if intake.faststart and item.file and item.format_name == "MP4":
         with _started_fast(item, item.file.path) as ready:
             yield ready
     else:
         yield item
 
 
-def take_image(path: PathLike, intake: Intake) -> Item:
+def take_image(path: PathLike, intake: Intake) -> PreparedFile:
     """Look at an image file.
 
     Raises:
@@ -148,7 +122,7 @@ class _Opened:
     stream: BinaryIO
 
 
-def _look_at_audio(opened: _Opened, intake: Intake) -> Item:
+def _look_at_audio(opened: _Opened, intake: Intake) -> PreparedFile:
     filename, stream = opened.filename, opened.stream
     recognised = require_audio(filename, identify(stream), fix_extension=intake.fix_extension)
     found, content_type = recognised.format, content_type_for(recognised)
@@ -157,15 +131,17 @@ def _look_at_audio(opened: _Opened, intake: Intake) -> Item:
         check_structure(stream, recognised, size_bytes, name=filename)
     file = LocalFile.of_open(opened.path, opened.descriptor)
     if intake.check == "none":
-        return Item(file, file, found, content_type, filename)
-    from audiostore.media.sandbox.pool import decode_audio, probe_apart  # noqa: PLC0415  (FFmpeg)
+        return _prepared(file, file, found, filename, content_type=content_type)
+    from audiostore.media import decode_audio, probe_apart  # noqa: PLC0415  (FFmpeg)
 
     wants_artwork = intake.artwork == "embedded"
     info = probe_apart(opened.path, found.name, opened.descriptor, artwork=wants_artwork)
     duration_s = info.duration_s
     if intake.check == "full":
         duration_s = decode_audio(opened.path, found.name).duration_s
-    item = Item(file, file, found, content_type, filename, facts_of(info, duration_s))
+    item = _prepared(
+        file, file, found, filename, content_type=content_type, facts=facts_of(info, duration_s)
+    )
     if wants_artwork:
         item = _with_artwork(item, info, intake)
     if found.name == "MP4" and not intake.faststart and needs_faststart(stream):
@@ -176,7 +152,7 @@ def _look_at_audio(opened: _Opened, intake: Intake) -> Item:
     return item
 
 
-def _look_at_image(opened: _Opened, intake: Intake) -> Item:
+def _look_at_image(opened: _Opened, intake: Intake) -> PreparedFile:
     filename = opened.filename
     found = recognise_image(filename, opened.stream, fix_extension=intake.fix_extension)
     file = LocalFile.of_open(opened.path, opened.descriptor)
@@ -196,10 +172,10 @@ def _look_at_image(opened: _Opened, intake: Intake) -> Item:
             source = _artwork_source(data, file, intake)
         except InvalidImageError as error:
             raise InvalidImageError(f"{filename!r}: {error}") from error
-    return Item(source, file, found, found.content_type, filename)
+    return _prepared(source, file, found, filename)
 
 
-def _with_artwork(item: Item, info: AudioInfo, intake: Intake) -> Item:
+def _with_artwork(item: PreparedFile, info: AudioInfo, intake: Intake) -> PreparedFile:
     """Return the item with what is embedded in it, or with why that was left."""
     problem = info.artwork_problem
     if info.artwork is not None:
@@ -211,7 +187,8 @@ def _with_artwork(item: Item, info: AudioInfo, intake: Intake) -> Item:
         else:
             found = next(f for f in IMAGE_FORMATS if f.name == info.artwork.info.format_name)
             filename = f"{PurePath(item.filename).stem}{found.extensions[0]}"
-            return replace(item, artwork=Item(source, None, found, found.content_type, filename))
+            picture = _prepared(source, None, found, filename)
+            return replace(item, artwork=picture)
     return _warned(item, f"embedded artwork was left: {problem}") if problem else item
 
 
@@ -221,18 +198,18 @@ def _artwork_source(data: bytes, as_it_is: Source, intake: Intake) -> Source:
         identify_image(data)
     if intake.check != "full" and intake.thumbnail_max_px is None:
         return as_it_is
-    from audiostore.media import artwork  # noqa: PLC0415  (Pillow)
+    from audiostore.media import check_image, scale_image  # noqa: PLC0415  (Pillow)
 
     if intake.check == "full":
-        artwork.check_image(data)
+        check_image(data)
     if intake.thumbnail_max_px is None:
         return as_it_is
-    scaled = artwork.scale_image(data, intake.thumbnail_max_px)
+    scaled = scale_image(data, intake.thumbnail_max_px)
     return as_it_is if scaled == data else BytesSource(scaled)
 
 
 @contextmanager
-def _started_fast(item: Item, path: Path) -> Iterator[Item]:
+def _started_fast(item: PreparedFile, path: Path) -> Iterator[PreparedFile]:
     """Yield an MP4 item with its index in front."""
     with path.open("rb") as stream:
         if not needs_faststart(stream):
@@ -245,11 +222,11 @@ def _started_fast(item: Item, path: Path) -> Iterator[Item]:
             yield replace(item, source=LocalFile.snapshot(rewritten))
 
 
-def _warned(item: Item, warning: str) -> Item:
+def _warned(item: PreparedFile, warning: str) -> PreparedFile:
     return replace(item, warnings=(*item.warnings, f"{item.filename!r}: {warning}"))
 
 
-def _take(path: PathLike, look: Callable[[_Opened], Item]) -> Item:
+def _take(path: PathLike, look: Callable[[_Opened], PreparedFile]) -> PreparedFile:
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"{path!r} is no path of a file")
     local = path if isinstance(path, Path) else Path(path)
@@ -266,7 +243,7 @@ def _take(path: PathLike, look: Callable[[_Opened], Item]) -> Item:
         raise
 
 
-def _look(local: Path, look: Callable[[_Opened], Item]) -> Item:
+def _look(local: Path, look: Callable[[_Opened], PreparedFile]) -> PreparedFile:
     with open_regular(local) as descriptor, FileIO(descriptor, closefd=False) as stream:
         filename = os.fsencode(local.name).decode("utf-8", "replace")
         return look(_Opened(local, filename, descriptor, stream))

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostore.asset.layout import FilenameGenerator
+from audiostore.asset import FilenameGenerator
 from audiostore.errors import AssetConflictError, SourceNotFoundError
 from audiostore.statefiles import claim, hash_of
 

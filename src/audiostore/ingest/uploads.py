@@ -7,10 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from audiostore.asset.changes import Changes
-from audiostore.asset.commit import Assets, Outcome
-from audiostore.asset.layout import require_audio_id
-from audiostore.asset.record import check_custom_metadata
+from audiostore.asset import (
+    Assets,
+    Changes,
+    Outcome,
+    PreparedFile,
+    check_custom_metadata,
+    require_audio_id,
+)
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -19,12 +23,11 @@ from audiostore.errors import (
 )
 from audiostore.events import Attached, Begun, Stored
 from audiostore.ingest.cleanup import Cleanup, check_cleanup, clean_up
-from audiostore.ingest.prepare import Intake, Item, PathLike, take_audio, take_image
+from audiostore.ingest.prepare import Intake, PathLike, take_audio, take_image
 from audiostore.ingest.resume import ChosenId
 from audiostore.notify import Notifier
 from audiostore.sources import FileState
-from audiostore.stores.headers import CacheScope, check_cache_scope
-from audiostore.stores.protocol import ObjectStore
+from audiostore.stores import CacheScope, ObjectStore, check_cache_scope
 from audiostore.values import BlobInfo, StorageResult
 
 
@@ -105,7 +108,7 @@ class Uploads:
         if upload.thumbnail_path is not None:
             intake = replace(intake, artwork="none")  # nothing comes of what is embedded
         with take_audio(upload.audio_path, intake) as audio:
-            thumbnail: Item | None = None
+            thumbnail: PreparedFile | None = None
             gone: SourceNotFoundError | None = None
             try:
                 if upload.thumbnail_path is not None:
@@ -209,7 +212,7 @@ class Uploads:
     def _stored_before(
         self,
         audio_id: str,
-        audio: Item,
+        audio: PreparedFile,
         thumbnail_path: PathLike | None,
         gone: SourceNotFoundError,
     ) -> Outcome:
@@ -224,9 +227,9 @@ class Uploads:
         self,
         audio_id: str,
         store: Callable[[], Outcome],
-        items: Sequence[Item],
+        items: Sequence[PreparedFile],
         cleanup: Cleanup,
-        spared: Item | None = None,
+        spared: PreparedFile | None = None,
     ) -> StorageResult:
         files = [each.file for each in items if each.file is not None and each is not spared]
         try:
@@ -248,7 +251,7 @@ class Uploads:
         )
 
 
-def _require_state(item: Item, state: FileState | None) -> None:
+def _require_state(item: PreparedFile, state: FileState | None) -> None:
     if state is not None and item.file is not None and item.file.state != state:
         raise SourceChangedError(
             f"{str(item.file.path)!r} was changed or replaced before it was its turn: nothing of "

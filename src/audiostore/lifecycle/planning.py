@@ -17,7 +17,7 @@ from audiostore.lifecycle.rules import (
     rules_of,
     words_of,
 )
-from audiostore.stores.protocol import BucketAdmin, StoreSettings
+from audiostore.stores import BucketAdmin, StoreSettings
 from audiostore.values import BlobInfo, StorageResult
 
 _DAY_S = 24 * 3600

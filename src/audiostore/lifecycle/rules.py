@@ -7,9 +7,9 @@ are those whose only prefix is the root of our layout. All others are somebody e
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from audiostore.asset.layout import FileOrganizer
+from audiostore.asset import FileOrganizer
 from audiostore.lifecycle.policy import Policy
-from audiostore.media.formats import AUDIO_FORMATS, IMAGE_FORMATS, Format
+from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS, Format
 from audiostore.values import BlobInfo
 
 Rule = Mapping[str, object]

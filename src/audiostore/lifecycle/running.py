@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Literal, cast
 
-from audiostore.asset import record
-from audiostore.asset.layout import FilenameGenerator, FileOrganizer
+from audiostore.asset import FilenameGenerator, FileOrganizer, record
 from audiostore.errors import (
     AssetNotFoundError,
     BlobNotFoundError,
@@ -16,7 +15,7 @@ from audiostore.errors import (
 )
 from audiostore.lifecycle.rules import COLDEST_FIRST, Rule, action_of, applies, is_ours, words_of
 from audiostore.manager import AudioStorageManager
-from audiostore.stores.protocol import StorageClass
+from audiostore.stores import StorageClass
 from audiostore.values import BlobInfo
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
-from audiostore.asset.layout import FilenameGenerator
+from audiostore.asset import FilenameGenerator
 from audiostore.bulk.items import BulkItem
 from audiostore.sources import FileState
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from audiostore.asset.layout import FilenameGenerator
+from audiostore.asset import FilenameGenerator
 from audiostore.bulk.journal.claims import Claim, Entry, Settled
 from audiostore.bulk.journal.entries import NO_FILE, Recorded, pack_path, pack_state, place_of
 from audiostore.bulk.journal.file import (

@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 from audiostore.bulk.items import BulkItem
 from audiostore.errors import SourceNotFoundError
-from audiostore.media.formats import AUDIO_FORMATS, IMAGE_FORMATS
+from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS
 
 AUDIO_EXTENSIONS = frozenset(e for f in AUDIO_FORMATS for e in f.extensions)
 IMAGE_EXTENSIONS = tuple(e for f in IMAGE_FORMATS for e in f.extensions)

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from audiostore.asset.layout import require_audio_id
-from audiostore.asset.record import check_custom_metadata, file_metadata
+from audiostore.asset import check_custom_metadata, file_metadata, require_audio_id
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.sources.folders import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
 from audiostore.bulk.sources.repeats import Lines, Repeats

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from audiostore.asset.record import check_custom_metadata
+from audiostore.asset import check_custom_metadata
 from audiostore.errors import InvalidMetadataError
 
 AUDIO, THUMBNAIL, ID = "audio", "thumbnail", "id"

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from audiostore.asset.record import TAG_KEYS
+from audiostore.asset import TAG_KEYS
 from audiostore.cli.commands.opening import opened, warn
 from audiostore.cli.listing import facts_block, json_line, stored_block
 from audiostore.cli.options.adding import UsageError

@@ -3,9 +3,7 @@
 from argparse import Namespace
 from datetime import UTC, datetime
 
-from audiostore.audit.checking import Checked, check
-from audiostore.audit.problems import GRACE, Problem
-from audiostore.audit.repairing import Mended, repair
+from audiostore.audit import GRACE, Checked, Mended, Problem, check, repair
 from audiostore.cli.commands.opening import opened
 from audiostore.cli.counting import Counting
 from audiostore.cli.listing import json_line

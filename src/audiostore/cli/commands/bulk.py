@@ -7,14 +7,20 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audiostore.asset.layout import require_audio_id
-from audiostore.asset.record import check_custom_metadata
-from audiostore.bulk.items import BulkItem, Outcome
-from audiostore.bulk.journal.journal import Journal
-from audiostore.bulk.planning import plan_items
-from audiostore.bulk.sources.folders import LeftOut, Tell, find_items
-from audiostore.bulk.sources.manifest import Manifest, Problem, check_manifest
-from audiostore.bulk.uploads import upload_many
+from audiostore.asset import check_custom_metadata, require_audio_id
+from audiostore.bulk import (
+    BulkItem,
+    Journal,
+    LeftOut,
+    Manifest,
+    Outcome,
+    Problem,
+    Tell,
+    check_manifest,
+    find_items,
+    plan_items,
+    upload_many,
+)
 from audiostore.cli import INTERRUPTED
 from audiostore.cli.bulk_progress import BulkWatch, abandoning
 from audiostore.cli.bulk_report import (
@@ -39,7 +45,7 @@ from audiostore.cli.listing import json_line
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import escape, is_terminal, note, say
 from audiostore.config import DirectoryLocation, Location
-from audiostore.ingest.prepare import Intake
+from audiostore.ingest import Intake
 
 _FOR_ONE = {
     "thumbnail": "--thumbnail",

@@ -9,11 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from audiostore.catalog.export import format_for, require_writer, write
-from audiostore.catalog.finding import Catalog
-from audiostore.catalog.prices import monthly_cost, read_rates
-from audiostore.catalog.query import Query
-from audiostore.catalog.statistics import summarise
+from audiostore.catalog import (
+    Catalog,
+    Query,
+    format_for,
+    monthly_cost,
+    read_rates,
+    require_writer,
+    summarise,
+    write,
+)
 from audiostore.cli.commands.opening import opened, warn
 from audiostore.cli.counting import Counting
 from audiostore.cli.figures import statistics_block

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterator
 
-from audiostore.bulk.copies import Copied, copy_many, size_of
+from audiostore.bulk import Copied, copy_many, size_of
 from audiostore.cli.bulk_progress import BulkWatch, abandoning
 from audiostore.cli.commands.consent import tell_plan
 from audiostore.cli.commands.each import given_ids

@@ -6,9 +6,9 @@ move, or rewrite object data"), of all classes but STANDARD. A directory charges
 
 from datetime import UTC, datetime
 
-from audiostore.catalog.prices import read_rates
+from audiostore.catalog import read_rates
 from audiostore.cli.commands.settings import is_bucket, known_settings
-from audiostore.lifecycle.policy import MINIMUM_DAYS
+from audiostore.lifecycle import MINIMUM_DAYS
 from audiostore.manager import AudioStorageManager
 from audiostore.values import BlobInfo
 

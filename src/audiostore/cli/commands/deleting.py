@@ -4,8 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
-from audiostore.asset.layout import FileOrganizer
-from audiostore.asset.trash import TrashedAsset
+from audiostore.asset import FileOrganizer, TrashedAsset
 from audiostore.cli.commands.consent import has_consent, tell_plan, will_ask
 from audiostore.cli.commands.each import given_ids, with_each
 from audiostore.cli.commands.opening import opened, warn

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 
-from audiostore.asset.layout import require_audio_id
+from audiostore.asset import require_audio_id
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, sentence
 from audiostore.cli.listing import json_line
 from audiostore.cli.output import say

@@ -4,9 +4,8 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from audiostore.asset.layout import require_audio_id
-from audiostore.bulk.downloads import download_many, named_by_id
-from audiostore.bulk.items import Fetched
+from audiostore.asset import require_audio_id
+from audiostore.bulk import Fetched, download_many, named_by_id
 from audiostore.cli import INTERRUPTED
 from audiostore.cli.bulk_progress import BulkWatch, abandoning
 from audiostore.cli.bulk_report import (

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore import errors
-from audiostore.bulk.journal.journal import Journal, RunInfo
+from audiostore.bulk import Journal, RunInfo
 from audiostore.cli.bulk_progress import human_time
 from audiostore.cli.choice import choose_store
 from audiostore.cli.failures import NOT_FOUND

@@ -5,9 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from audiostore.catalog.finding import Catalog
-from audiostore.catalog.prices import Rates, read_rates
-from audiostore.catalog.query import Query
+from audiostore.catalog import Catalog, Query, Rates, read_rates
 from audiostore.cli.commands.consent import has_consent
 from audiostore.cli.commands.opening import opened
 from audiostore.cli.commands.settings import is_bucket
@@ -15,12 +13,22 @@ from audiostore.cli.counting import Counting
 from audiostore.cli.listing import json_line
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import escape, human_size, note, say
-from audiostore.lifecycle.planning import Effect, Plan, apply_plan, effects_of, make_plan
-from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
-from audiostore.lifecycle.rules import is_ours, words_of
-from audiostore.lifecycle.running import Action, run_lifecycle
+from audiostore.lifecycle import (
+    EXAMPLE,
+    Action,
+    Effect,
+    Plan,
+    Policy,
+    apply_plan,
+    effects_of,
+    is_ours,
+    make_plan,
+    read_policy,
+    run_lifecycle,
+    words_of,
+)
 from audiostore.manager import AudioStorageManager
-from audiostore.stores.protocol import StoreSettings
+from audiostore.stores import StoreSettings
 
 _DAY_S = 24 * 3600
 _CENT = 0.01

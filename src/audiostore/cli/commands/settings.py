@@ -3,7 +3,7 @@
 from audiostore.cli.failures import is_api_error, sentence
 from audiostore.manager import AudioStorageManager
 from audiostore.retry import CONSERVATIVE_CONFIG
-from audiostore.stores.protocol import StoreSettings
+from audiostore.stores import StoreSettings
 
 
 def known_settings(manager: AudioStorageManager) -> StoreSettings | str:

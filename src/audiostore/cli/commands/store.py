@@ -10,8 +10,7 @@ from audiostore.cli.failures import sentence
 from audiostore.cli.listing import json_line
 from audiostore.cli.output import coloured, escape, say
 from audiostore.errors import AudioStoreError
-from audiostore.stores.protocol import Finding
-from audiostore.stores.registry import open_store
+from audiostore.stores import Finding, open_store
 
 
 def doctor(options: Namespace) -> int:

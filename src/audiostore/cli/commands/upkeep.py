@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from audiostore.asset.record import changed_metadata
+from audiostore.asset import changed_metadata
 from audiostore.cli.commands.consent import has_consent, tell_plan, will_ask
 from audiostore.cli.commands.each import given_ids, with_each
 from audiostore.cli.commands.opening import opened, warn
@@ -13,7 +13,7 @@ from audiostore.cli.listing import facts_block, json_line, row
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import note, say
 from audiostore.cli.progress import Watch
-from audiostore.lifecycle.rules import deletes_on_custom_time
+from audiostore.lifecycle import deletes_on_custom_time
 from audiostore.manager import AudioStorageManager
 from audiostore.values import StorageResult
 
@@ -59,7 +59,7 @@ def _tell_changes(options: Namespace, settled: Mapping[str, str | None]) -> None
 
 def cover(options: Namespace) -> int:
     """Give an asset other artwork."""
-    from audiostore.ingest.prepare import Intake, take_image  # noqa: PLC0415  (Pillow)
+    from audiostore.ingest import Intake, take_image  # noqa: PLC0415  (Pillow)
 
     watch = Watch()
     with opened(options, watch) as manager, watch:

@@ -1,0 +1,32 @@
+"""Packages whose names are imported when first used: importing them costs next to nothing."""
+
+import sys
+
+TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+def lazy_names(
+    package: str, homes: "Mapping[str, Sequence[str]]"
+) -> "tuple[Callable[[str], object], Callable[[], list[str]]]":
+    """Return `__getattr__` and `__dir__` (PEP 562) of a package.
+
+    Args:
+        package: its name.
+        homes: by module below it, the names that it has of that module.
+    """
+    home_of = {name: module for module, names in homes.items() for name in names}
+
+    def get(name: str) -> object:
+        try:
+            home = home_of[name]
+        except KeyError:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
+        from importlib import import_module  # noqa: PLC0415  (not needed to start)
+
+        value = getattr(import_module(f"{package}.{home}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get, lambda: sorted(home_of)
