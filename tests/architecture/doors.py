@@ -1,4 +1,4 @@
-"""A contract for import-linter: a room is entered through its door, the package's own `__init__`."""
+"""A contract for import-linter: a room is entered through its door, its own `__init__`."""
 
 from typing import cast
 
