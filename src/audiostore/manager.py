@@ -49,8 +49,8 @@ from audiostore.stores import (
     RetryingStore,
     StorageClass,
     Store,
+    get_checked,
     open_store,
-    transfer,
 )
 from audiostore.values import BlobInfo, StorageResult
 
@@ -526,7 +526,7 @@ class AudioStorageManager:
         def tell(received_bytes: int) -> None:
             self._notify(Progress(blob.name, received_bytes, blob.size_bytes))
 
-        transfer.download(self._store, blob, path, on_received=tell)
+        get_checked(self._store, blob, path, on_received=tell)
 
     def _found(self, asset: Asset) -> StorageResult:
         warnings = ("the artwork that the audio names is missing",)

@@ -24,19 +24,33 @@ T = TypeVar("T")
 RETRYABLE_STATUS_CODES = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP answers that may be different next time (cloud.google.com/storage/docs/retry-strategy)."""
 
+OVERLOAD_STATUS_CODES = frozenset({429, 503})
+"""HTTP statuses by which a server asks for fewer requests."""
+
 _LONGEST_RETRY_AFTER_S = 86400.0
+
+
+def _status_of(error: object) -> int | None:
+    """Return an error's HTTP status: `status` of ours, `code` of `google.api_core.exceptions`."""
+    codes = (getattr(error, name, None) for name in ("status", "code"))
+    return next((code for code in codes if isinstance(code, int)), None)
+
+
+def is_overload(error: BaseException) -> bool:
+    """Say whether a store failed because it is overloaded: send fewer requests at once."""
+    return _status_of(error) in OVERLOAD_STATUS_CODES
 
 
 class _RetryableStatusMeta(type):
     def __instancecheck__(cls, instance: object) -> bool:
-        code = getattr(instance, "code", None)
-        return isinstance(code, int) and code in RETRYABLE_STATUS_CODES
+        return _status_of(instance) in RETRYABLE_STATUS_CODES
 
 
 class RetryableStatus(Exception, metaclass=_RetryableStatusMeta):  # noqa: N818
-    """Stands in `RetryConfig.retryable_exceptions` for any error with a retryable HTTP `code`.
+    """In `RetryConfig.retryable_exceptions`, stands for any error with a retryable HTTP status.
 
-    So the errors of `google.api_core.exceptions` count without being imported.
+    The status is the error's `status` (of an `AudioStoreError`) or `code` (of the classes of
+    `google.api_core.exceptions`, which need not be imported for this).
     """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiostore import AudioStorageManager, StorageResult
+from audiostore.asset import commit
 from audiostore.stores import transfer
 
 _upload = AudioStorageManager.upload_audio_with_thumbnail
@@ -31,7 +32,8 @@ def audio_first(patch: Patch = setattr) -> None:
 
 def no_comparison(patch: Patch = setattr) -> None:
     """Trust the store: compare nothing."""
-    patch(transfer, "has_content", lambda _blob, _source: True)
+    for module in (transfer, commit):
+        patch(module, "has_content", lambda _blob, _source: True)
 
 
 def unlink_first(patch: Patch = setattr) -> None:

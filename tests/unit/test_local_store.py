@@ -18,7 +18,7 @@ import pytest
 from audiostore.config import DirectoryLocation, parse_location
 from audiostore.errors import BlobNotFoundError, IntegrityError, PreconditionFailedError
 from audiostore.sources import BytesSource
-from audiostore.stores import transfer
+from audiostore.stores import get_checked
 from audiostore.stores.local import LocalStore
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
@@ -232,7 +232,7 @@ def test_a_truncated_file_is_not_served_as_intact(
     os.utime(root / NAME, ns=(0, blob.generation * 1000))
     for described in (blob, store.stat(NAME)):
         with pytest.raises(IntegrityError):
-            transfer.download(store, described, tmp_path / "out.mp3")
+            get_checked(store, described, tmp_path / "out.mp3")
     assert not (tmp_path / "out.mp3").exists()
 
 

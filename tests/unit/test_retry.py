@@ -11,6 +11,7 @@ import pytest
 from google.api_core import exceptions as google
 
 from audiostore.errors import (
+    AudioStoreError,
     CredentialsError,
     IntegrityError,
     SourceNotFoundError,
@@ -24,6 +25,7 @@ from audiostore.retry import (
     Budget,
     Retry,
     RetryConfig,
+    is_overload,
     retry_after_s,
     retry_operation,
     with_retry,
@@ -133,6 +135,7 @@ class Coded(Exception):  # noqa: N818
         TimeoutError(),
         StoreConnectionError(),
         StoreTimeoutError(),
+        AudioStoreError("busy", status=503),
     ],
 )
 def test_what_may_pass_is_tried_again(error: Exception, slept: list[float]) -> None:
@@ -157,6 +160,7 @@ def test_what_may_pass_is_tried_again(error: Exception, slept: list[float]) -> N
         SourceNotFoundError(),
         CredentialsError(),
         IntegrityError(),
+        AudioStoreError("refused", status=403),
         KeyboardInterrupt(),
         SystemExit(503),
         asyncio.CancelledError(),
@@ -175,6 +179,17 @@ def test_any_kind_of_code_is_looked_at_without_an_error_of_ours(slept: list[floa
     error = Coded([503])
     with pytest.raises(Coded):
         retry_operation(Operation(error), STEADY, sleep=slept.append)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_overload_is_told_by_the_status_of_any_stores_error(status: int) -> None:
+    assert is_overload(Coded(status))
+    assert is_overload(AudioStoreError("busy", status=status))
+
+
+@pytest.mark.parametrize("error", [Coded(500), Coded("503"), TimeoutError(), AudioStoreError()])
+def test_other_failures_are_no_overload(error: Exception) -> None:
+    assert not is_overload(error)
 
 
 def test_the_caller_says_which_errors_may_pass(slept: list[float]) -> None:

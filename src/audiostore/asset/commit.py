@@ -33,12 +33,15 @@ from audiostore.notify import Notifier
 from audiostore.stores import (
     BlobSpec,
     CacheScope,
+    IsOurs,
     ObjectStore,
     TransferListener,
     Transferred,
+    Written,
     cache_control,
     content_disposition,
-    transfer,
+    has_content,
+    put_checked,
 )
 from audiostore.values import BlobInfo
 
@@ -198,7 +201,7 @@ class Assets:
         asset = self.find(audio_id)
         if asset is None or asset.thumbnail is None:
             return None
-        if not transfer.has_content(asset.audio, audio.source):
+        if not has_content(asset.audio, audio.source):
             return None
         if asset.thumbnail.metadata.get("original_filename") != thumbnail_name:
             return None
@@ -276,7 +279,7 @@ class Assets:
     ) -> Outcome:
         cover = asset.thumbnail
         uri = self._store.uri(asset.audio.name)
-        if not transfer.has_content(asset.audio, audio.source) or asset.audio.name != (
+        if not has_content(asset.audio, audio.source) or asset.audio.name != (
             blob_name(asset.audio_id, "audio", audio.extension)
         ):
             raise AssetConflictError(
@@ -286,9 +289,7 @@ class Assets:
                 f"({audio.source.size_bytes} bytes, crc32c {audio.source.crc32c}); it was not "
                 "touched. Audio under an id never changes: use another id"
             )
-        if thumbnail is not None and (
-            cover is None or not transfer.has_content(cover, thumbnail.source)
-        ):
+        if thumbnail is not None and (cover is None or not has_content(cover, thumbnail.source)):
             raise AssetConflictError(
                 f"cannot store {thumbnail.filename!r} with {asset.audio_id}: {uri} exists "
                 f"(generation {asset.audio.generation}) with "
@@ -303,9 +304,7 @@ class Assets:
         )
         return Outcome(asset, cover, created=False, warnings=warnings)
 
-    def _settle(
-        self, audio_id: str, written: transfer.Written, cover: BlobInfo | None
-    ) -> Outcome | None:
+    def _settle(self, audio_id: str, written: Written, cover: BlobInfo | None) -> Outcome | None:
         """Look whether somebody stored another audio, or artwork, under the id meanwhile.
 
         Whoever sees another's audio beside its own gives way: so two can never both succeed,
@@ -342,7 +341,7 @@ class Assets:
         if (
             present is not None
             and present.name == spec.name
-            and transfer.has_content(present, thumbnail.source)
+            and has_content(present, thumbnail.source)
         ):
             cover, created = present, False
         else:
@@ -357,7 +356,7 @@ class Assets:
                 found = self.find(asset.audio_id)
                 if found is None or found.thumbnail is None or found.thumbnail.name != cover.name:
                     raise
-                if not transfer.has_content(found.thumbnail, thumbnail.source):
+                if not has_content(found.thumbnail, thumbnail.source):
                     raise
                 asset, cover = found, found.thumbnail  # another writer stored the same
         cover = self._expiring_with(asset.audio, cover)
@@ -369,7 +368,7 @@ class Assets:
 
     def _write_replacement(
         self, asset: Asset, in_place: BlobInfo | None, thumbnail: PreparedFile, spec: BlobSpec
-    ) -> transfer.Written:
+    ) -> Written:
         marks = record.replaces(asset, in_place)
         spec = replace(_with(spec, marks), custom_time=asset.audio.custom_time)
         try:
@@ -458,7 +457,7 @@ class Assets:
     def _withdraw(self, cover: BlobInfo, audio_id: str, audio: PreparedFile) -> None:
         """Remove artwork whose audio lost to another, unless that other one may refer to it."""
         asset = self.find(audio_id)
-        if asset is not None and not transfer.has_content(asset.audio, audio.source):
+        if asset is not None and not has_content(asset.audio, audio.source):
             self._remove(cover)
 
     def _remove(self, blob: BlobInfo) -> bool:
@@ -474,10 +473,10 @@ class Assets:
         spec: BlobSpec,
         item: PreparedFile,
         *,
-        is_ours: transfer.IsOurs,
+        is_ours: IsOurs,
         if_generation_match: int = 0,
-    ) -> transfer.Written:
-        return transfer.write(
+    ) -> Written:
+        return put_checked(
             self._store,
             spec,
             item.source,

@@ -22,7 +22,7 @@ from audiostore.errors import (
 )
 from audiostore.notify import Notifier
 from audiostore.sources import LocalFile
-from audiostore.stores import BlobSpec, ObjectStore, spec_of, transfer
+from audiostore.stores import BlobSpec, ObjectStore, get_checked, put_checked, spec_of
 from audiostore.values import BlobInfo, StorageResult
 
 # What these say is true of generations in the store that an object comes from.
@@ -123,7 +123,7 @@ def _copy_blob(
     over: BlobInfo | None = None,
 ) -> BlobInfo:
     path = folder / blob.name.rpartition("/")[2]
-    transfer.download(source, blob, path)
+    get_checked(source, blob, path)
     file = LocalFile.snapshot(path)
     if_generation_match = 0
     if over is not None and not _same(over, blob):
@@ -133,7 +133,7 @@ def _copy_blob(
         replaced = {"replaces_generation": str(over.generation)}
         spec = replace(spec, metadata={**spec.metadata, **replaced})
     try:
-        written = transfer.write(
+        written = put_checked(
             target,
             spec,
             file,

@@ -15,7 +15,7 @@ from audiostore.errors import (
     UnsupportedFormatError,
 )
 from audiostore.ingest import Intake, take_audio, take_image
-from audiostore.stores import ObjectStore, transfer
+from audiostore.stores import ObjectStore, get_checked
 from audiostore.values import BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
@@ -94,7 +94,7 @@ class DeepCheck:
 
     def _fetch(self, audio_id: str, blob: BlobInfo, path: Path) -> Problem | None:
         try:
-            transfer.download(self._store, blob, path)
+            get_checked(self._store, blob, path)
         except IntegrityError as error:
             return _problem(
                 audio_id, blob, "damaged-bytes",

@@ -22,6 +22,7 @@ from audiostore.stores.protocol import (
 )
 from audiostore.stores.registry import open_store
 from audiostore.stores.retrying import RetryingAdmin, RetryingStore
+from audiostore.stores.transfer import IsOurs, Written, get_checked, has_content, put_checked
 
 __all__ = [
     "BlobReader",
@@ -29,6 +30,7 @@ __all__ = [
     "BucketAdmin",
     "CacheScope",
     "Finding",
+    "IsOurs",
     "ObjectStore",
     "RetryingAdmin",
     "RetryingStore",
@@ -38,9 +40,13 @@ __all__ = [
     "Stray",
     "TransferListener",
     "Transferred",
+    "Written",
     "cache_control",
     "check_cache_scope",
     "content_disposition",
+    "get_checked",
+    "has_content",
     "open_store",
+    "put_checked",
     "spec_of",
 ]

@@ -46,7 +46,7 @@ def has_content(blob: BlobInfo, source: Source) -> bool:
     return blob.size_bytes == source.size_bytes and blob.crc32c == source.crc32c
 
 
-def write(
+def put_checked(
     store: ObjectStore,
     spec: BlobSpec,
     source: Source,
@@ -135,7 +135,7 @@ def _remove_damaged(store: ObjectStore, blob: BlobInfo, source: Source) -> NoRet
     raise error
 
 
-def download(
+def get_checked(
     store: ObjectStore,
     blob: BlobInfo,
     destination: Path,

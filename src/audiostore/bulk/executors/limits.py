@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from audiostore.events import Event, Progress, Retried
-from audiostore.stores.gcs.brake import OVERLOADED
+from audiostore.retry import is_overload
 
 MOST = 64
 """Transfers at once in a process if nobody says how many: as many as its store has connections."""
@@ -131,7 +131,7 @@ class Level:
 
 def is_push_back(event: Event) -> bool:
     """Say whether the store has answered that it is overloaded."""
-    return isinstance(event, Retried) and getattr(event.error, "code", None) in OVERLOADED
+    return isinstance(event, Retried) and is_overload(event.error)
 
 
 class Pace:

@@ -9,7 +9,8 @@ succeed open it again one by one (as TCP does: RFC 5681, 3.1).
 import random
 import threading
 
-OVERLOADED = (429, 503)
+from audiostore.retry import OVERLOAD_STATUS_CODES
+
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
 _WIDE_OPEN = 256.0
@@ -37,7 +38,7 @@ class Brake:
         """Learn how a request ended; status 0 if there was no answer."""
         with self._lock:
             self._under_way -= 1
-            if status in OVERLOADED:
+            if status in OVERLOAD_STATUS_CODES:
                 if now < self._resume_at:
                     return  # sent before the answer that made us wait
                 self._window = max(1.0, min(self._window, self._under_way + 1) / 2)

@@ -16,7 +16,7 @@ from audiostore.errors import (
     StoreConnectionError,
 )
 from audiostore.sources import BytesSource, Source
-from audiostore.stores import transfer
+from audiostore.stores import Written, get_checked, has_content, put_checked
 from audiostore.stores.memory import MemoryStore
 from audiostore.stores.protocol import BlobReader, BlobSpec, TransferListener
 from audiostore.values import BlobInfo
@@ -74,8 +74,8 @@ def is_mine(blob: BlobInfo) -> bool:
     return blob.metadata.get("by") == "me"
 
 
-def write(store: MemoryStore, over: int = 0) -> transfer.Written:
-    return transfer.write(store, SPEC, SOURCE, is_ours=is_mine, if_generation_match=over)
+def write(store: MemoryStore, over: int = 0) -> Written:
+    return put_checked(store, SPEC, SOURCE, is_ours=is_mine, if_generation_match=over)
 
 
 # -- write -------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_what_was_written_is_returned() -> None:
 def test_412_over_our_own_object_is_success_that_created_nothing() -> None:
     store = Misbehaving()
     ours = plain(store)
-    assert write(store) == transfer.Written(ours, created=False)
+    assert write(store) == Written(ours, created=False)
     assert store.deleted == []
 
 
@@ -142,7 +142,7 @@ def test_a_replacement_whose_answer_was_lost_is_recognised() -> None:
     store = Misbehaving()
     first = plain(store, source=WRONG)
     second = plain(store, over=first.generation)
-    assert write(store, over=first.generation) == transfer.Written(second, created=False)
+    assert write(store, over=first.generation) == Written(second, created=False)
 
 
 def test_wrong_bytes_are_removed_and_reported() -> None:
@@ -176,9 +176,9 @@ def test_wrong_bytes_that_cannot_be_removed_are_reported_all_the_same() -> None:
 
 def test_content_is_size_and_checksum() -> None:
     blob = plain(MemoryStore())
-    assert transfer.has_content(blob, SOURCE)
-    assert not transfer.has_content(replace(blob, size_bytes=3), SOURCE)
-    assert not transfer.has_content(replace(blob, crc32c="AAAAAA=="), SOURCE)
+    assert has_content(blob, SOURCE)
+    assert not has_content(replace(blob, size_bytes=3), SOURCE)
+    assert not has_content(replace(blob, crc32c="AAAAAA=="), SOURCE)
 
 
 # -- download ----------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_right_bytes_arrive_whole(folder: Path) -> None:
     store = Reading()
     told: list[int] = []
-    transfer.download(store, plain(store), folder / "out", on_received=told.append)
+    get_checked(store, plain(store), folder / "out", on_received=told.append)
     assert (folder / "out").read_bytes() == SOURCE.data
     assert list(folder.iterdir()) == [folder / "out"]
     assert told == [4, 8, 12, 15]
@@ -234,7 +234,7 @@ def test_the_file_is_readable_as_any_other(folder: Path) -> None:
     before = os.umask(0o022)
     try:
         store = MemoryStore()
-        transfer.download(store, plain(store), folder / "out")
+        get_checked(store, plain(store), folder / "out")
     finally:
         os.umask(before)
     assert (folder / "out").stat().st_mode & 0o777 == 0o644
@@ -244,7 +244,7 @@ def test_an_old_file_is_replaced_in_one_step(folder: Path) -> None:
     (folder / "out").write_bytes(b"old")
     with (folder / "out").open("rb") as reader:
         store = MemoryStore()
-        transfer.download(store, plain(store), folder / "out")
+        get_checked(store, plain(store), folder / "out")
         assert reader.read() == b"old"
     assert (folder / "out").read_bytes() == SOURCE.data
 
@@ -255,7 +255,7 @@ def test_an_old_file_is_replaced_in_one_step(folder: Path) -> None:
 def test_other_bytes_leave_nothing_at_the_destination(folder: Path, served: bytes) -> None:
     store = Reading(served)
     with pytest.raises(IntegrityError, match="came with wrong bytes"):
-        transfer.download(store, plain(store), folder / "out")
+        get_checked(store, plain(store), folder / "out")
     assert list(folder.iterdir()) == []
     assert store.closed == 1
 
@@ -265,7 +265,7 @@ def test_a_failure_on_the_way_leaves_the_old_file(folder: Path, error: Exception
     (folder / "out").write_bytes(b"old")
     store = Reading(error=error)
     with pytest.raises(type(error)) as caught:
-        transfer.download(store, plain(store), folder / "out")
+        get_checked(store, plain(store), folder / "out")
     assert caught.value is error
     assert (folder / "out").read_bytes() == b"old"
     assert list(folder.iterdir()) == [folder / "out"]
@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatc
         with monkeypatch.context() as patch:
             patch.setattr(os, call, full)
             with pytest.raises(OSError, match="No space left") as caught:
-                transfer.download(store, blob, folder / "out")
+                get_checked(store, blob, folder / "out")
         assert list(folder.iterdir()) == []
         assert "while downloading memory://memory/a/b" in caught.value.__notes__[0]
 
@@ -297,14 +297,14 @@ def test_a_file_is_whole_however_much_the_system_takes_at_once(
     blob = store.put(BlobSpec("a/b", "audio/mpeg"), BytesSource(data))
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, piece: write(file, piece[:taken_bytes]))
-    transfer.download(store, blob, folder / "out")
+    get_checked(store, blob, folder / "out")
     assert (folder / "out").read_bytes() == data
 
 
 def test_a_folder_that_is_missing_is_an_os_error(folder: Path) -> None:
     store = MemoryStore()
     with pytest.raises(FileNotFoundError):
-        transfer.download(store, plain(store), folder / "missing" / "out")
+        get_checked(store, plain(store), folder / "missing" / "out")
 
 
 def test_a_generation_that_is_gone_is_not_found(folder: Path) -> None:
@@ -312,5 +312,5 @@ def test_a_generation_that_is_gone_is_not_found(folder: Path) -> None:
     old = plain(store)
     plain(store, over=old.generation)
     with pytest.raises(BlobNotFoundError):
-        transfer.download(store, old, folder / "out")
+        get_checked(store, old, folder / "out")
     assert list(folder.iterdir()) == []
