@@ -54,10 +54,13 @@ def test_every_name_can_be_imported(name: str) -> None:
 
 
 def test_every_error_and_every_event_is_public() -> None:
-    drawn = {n for n, v in vars(errors).items() if isinstance(v, type)}
-    happenings = {n for n, v in vars(events).items() if isinstance(v, type) and n[0].isupper()}
-    happenings = {n for n in happenings if vars(events)[n].__module__ == events.__name__}
-    assert drawn | happenings <= set(PUBLIC)
+    defined = {
+        name
+        for module in (errors, events)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    }
+    assert defined <= set(PUBLIC)
 
 
 def test_another_name_is_an_attribute_error() -> None:
