@@ -154,6 +154,24 @@ if TYPE_CHECKING:
     from audiostore.events import (
         Stored as Stored,
     )
+    from audiostore.ingest import (
+        ArtworkChoice as ArtworkChoice,
+    )
+    from audiostore.ingest import (
+        CheckLevel as CheckLevel,
+    )
+    from audiostore.ingest import (
+        Cleanup as Cleanup,
+    )
+    from audiostore.ingest import (
+        ThumbnailKeywords as ThumbnailKeywords,
+    )
+    from audiostore.ingest import (
+        UploadKeywords as UploadKeywords,
+    )
+    from audiostore.ingest import (
+        UploadOptions as UploadOptions,
+    )
     from audiostore.manager import (
         AudioStorageManager as AudioStorageManager,
     )
@@ -198,6 +216,9 @@ if TYPE_CHECKING:
     )
     from audiostore.values import (
         DeletedBlob as DeletedBlob,
+    )
+    from audiostore.values import (
+        PathLike as PathLike,
     )
     from audiostore.values import (
         StorageResult as StorageResult,
@@ -260,6 +281,14 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "Retried",
             "Stored",
         ),
+        "ingest": (
+            "ArtworkChoice",
+            "CheckLevel",
+            "Cleanup",
+            "ThumbnailKeywords",
+            "UploadKeywords",
+            "UploadOptions",
+        ),
         "manager": (
             "AudioStorageManager",
             "store_audio_file",
@@ -282,6 +311,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "values": (
             "BlobInfo",
             "DeletedBlob",
+            "PathLike",
             "StorageResult",
         ),
     }

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Self
@@ -17,6 +18,7 @@ from audiostore.asset import (
     check_expires_s,
     open_blob,
     require_audio_id,
+    result_of,
 )
 from audiostore.config import parse_location, require_configured_bucket, state_directory
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
@@ -27,23 +29,10 @@ from audiostore.events import (
     Progress,
     Retried,
 )
-from audiostore.ingest import (
-    ArtworkChoice,
-    CheckLevel,
-    Cleanup,
-    GivenId,
-    Intake,
-    PathLike,
-    Upload,
-    UploadIds,
-    Uploads,
-    result_of,
-)
 from audiostore.notify import Notifier
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
 from audiostore.stores import (
     BucketAdmin,
-    CacheScope,
     ObjectStore,
     RetryingAdmin,
     RetryingStore,
@@ -52,10 +41,20 @@ from audiostore.stores import (
     get_checked,
     open_store,
 )
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.values import BlobInfo, PathLike, StorageResult
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from google.auth.credentials import Credentials
+
+    from audiostore.ingest import (
+        Cleanup,
+        ThumbnailKeywords,
+        UploadKeywords,
+        UploadOptions,
+        Uploads,
+    )
 
 Part = Literal["audio", "thumbnail"]
 
@@ -98,11 +97,11 @@ class AudioStorageManager:
         """Tells of what happens."""
         self.survives_fork = store is None
         """Whether the store is known to work on in a process that is forked from this one."""
-        self._ids = UploadIds(None)
+        self._resume_folder: Path | None = None
         if store is None:
             location = parse_location(bucket_name or require_configured_bucket())
             store = open_store(location, credentials=credentials, project=project)
-            self._ids = UploadIds(state_directory() / "ids")
+            self._resume_folder = state_directory() / "ids"
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
         self._admin = RetryingAdmin(store, retry_config, on_retry=self._tell_retry)
         self._assets = Assets(self._store, self._notify)
@@ -110,8 +109,6 @@ class AudioStorageManager:
         self._links = Links()
         self.trash = Trash(self._store, self._assets)
         """What was deleted, and can be restored."""
-        self.uploads = Uploads(self._store, self._assets, self._notify)
-        """What `audiostore.bulk` stores many assets through."""
 
     def __enter__(self) -> Self:
         return self
@@ -149,39 +146,38 @@ class AudioStorageManager:
         """The settings of the store."""
         return self._admin
 
+    @cached_property
+    def uploads(self) -> "Uploads":
+        """What `audiostore.bulk` stores many assets through."""
+        from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
+
+        return Uploads(self._store, self._assets, self._notify)
+
     def upload_audio_file(
         self,
         path: PathLike,
         *,
         audio_id: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        cleanup: Cleanup = False,
-        check: CheckLevel = "quick",
-        artwork: ArtworkChoice = "embedded",
-        thumbnail_max_px: int | None = None,
-        fix_extension: bool = False,
-        faststart: bool = False,
-        cache: CacheScope = "private",
-        supersedes: str | None = None,
-        trash_superseded: bool = False,
+        options: "UploadOptions | None" = None,
+        **keywords: "Unpack[UploadKeywords]",
     ) -> StorageResult:
-        """Store an audio file; as `upload_audio_with_thumbnail` without artwork.
+        """Store an audio file. When this returns, all of it is stored and verified.
 
-        Artwork that was uploaded ahead under the same id becomes part of the asset.
+        Artwork that was uploaded ahead under the same id becomes part of the asset; otherwise
+        artwork from inside the file does, unless `artwork="none"`.
+
+        Args:
+            path: the audio file.
+            audio_id: the id to store it under (a UUID). If None, a new one, or the id of the same
+                upload of the same unchanged file if that was interrupted.
+            options: how to inspect, prepare and store the file.
+            **keywords: fields of `UploadOptions`; each overrides `options`.
+
+        Raises:
+            The errors of `upload_audio_with_thumbnail`.
         """
         return self.upload_audio_with_thumbnail(
-            path,
-            audio_id=audio_id,
-            metadata=metadata,
-            cleanup=cleanup,
-            check=check,
-            artwork=artwork,
-            thumbnail_max_px=thumbnail_max_px,
-            fix_extension=fix_extension,
-            faststart=faststart,
-            cache=cache,
-            supersedes=supersedes,
-            trash_superseded=trash_superseded,
+            path, audio_id=audio_id, options=options, **keywords
         )
 
     def upload_audio_with_thumbnail(
@@ -190,108 +186,88 @@ class AudioStorageManager:
         thumbnail_path: PathLike | None = None,
         *,
         audio_id: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        cleanup: Cleanup = False,
-        check: CheckLevel = "quick",
-        artwork: ArtworkChoice = "embedded",
-        thumbnail_max_px: int | None = None,
-        fix_extension: bool = False,
-        faststart: bool = False,
-        cache: CacheScope = "private",
-        supersedes: str | None = None,
-        trash_superseded: bool = False,
+        options: "UploadOptions | None" = None,
+        **keywords: "Unpack[UploadKeywords]",
     ) -> StorageResult:
         """Store an audio file with its artwork. When this returns, all of it is stored.
 
         Args:
             audio_path: the audio file.
             thumbnail_path: its artwork, if any.
-            audio_id: the id to store it under (a UUID). If None, a new one; or that of the same
-                call for the same unchanged files, if it was interrupted.
-            metadata: the caller's own keys and values, kept with the audio object.
-            cleanup: True deletes the local files once they are stored; "always" deletes them also
-                if storing fails (but not if the call is refused for bad input). With
-                `thumbnail_max_px` or `faststart`, what was made of a file is stored in its place,
-                and the file deleted.
-            check: "quick" looks inside, and refuses audio with cheap signs of damage; "full" also
-                decodes all of it; "none" looks at the files' first bytes only.
-            artwork: "embedded" takes artwork from inside the audio file if none is given; "none"
-                leaves it there.
-            thumbnail_max_px: artwork is scaled down to this many pixels on its longer side; None
-                stores it as it is.
-            fix_extension: go by the files' contents, whatever their names say.
-            faststart: put the index of an MP4 file before its sound, without loss, so that it plays
-                before all of it has come.
-            cache: who may keep copies of what is served: "private" (the listener's own player), or
-                "public" (shared caches too).
-            supersedes: the id of the asset whose place it takes: a corrected track is a new asset.
-                Each of the two then names the other, in `supersedes` and `superseded_by`.
-            trash_superseded: delete that one, once the new one is stored.
+            audio_id: the id to store it under (a UUID). If None, a new one, or the id of the same
+                upload of the same unchanged files if that was interrupted.
+            options: how to inspect, prepare and store the files.
+            **keywords: fields of `UploadOptions`; each overrides `options`.
 
         Raises:
-            AssetNotFoundError: there is no asset to supersede. Nothing was uploaded.
+            AssetNotFoundError: the asset to supersede does not exist. Nothing was uploaded.
             SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
                 stored. Nothing was uploaded.
             UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
                 Nothing was uploaded.
-            InvalidAudioIdError, InvalidMetadataError: bad arguments. Nothing was uploaded.
+            InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
+                valid. Nothing was uploaded.
             AssetConflictError: the id holds other content, which was not touched.
             SourceChangedError: a file changed meanwhile; nothing was committed.
             IntegrityError: the store kept wrong bytes; they were removed.
             OSError, google.api_core.exceptions.GoogleAPICallError: the store failed for good.
         """
-        ids = self._ids if audio_id is None else GivenId(require_audio_id(audio_id))
-        intake = Intake(check, artwork, thumbnail_max_px, fix_extension, faststart)
-        upload = Upload(
-            audio_path,
-            thumbnail_path,
-            metadata,
-            cleanup,
-            intake,
-            cache,
-            supersedes,
-            trash_superseded=trash_superseded,
+        from audiostore.ingest import (  # noqa: PLC0415  (readers need no inspection)
+            GivenId,
+            ResumableIds,
+            Upload,
+            UploadOptions,
         )
-        return self.uploads.run(upload, ids)
+
+        upload = Upload(audio_path, thumbnail_path, UploadOptions.of(options, **keywords))
+        if audio_id is None:
+            return self.uploads.run(upload, ResumableIds(self._resume_folder))
+        return self.uploads.run(upload, GivenId(require_audio_id(audio_id)))
 
     def upload_thumbnail_file(
         self,
         path: PathLike,
         audio_id: str,
         *,
-        metadata: Mapping[str, str] | None = None,
-        cleanup: Cleanup = False,
-        check: CheckLevel = "quick",
-        thumbnail_max_px: int | None = None,
-        fix_extension: bool = False,
-        cache: CacheScope = "private",
+        options: "UploadOptions | None" = None,
+        **keywords: "Unpack[ThumbnailKeywords]",
     ) -> StorageResult:
         """Attach artwork to an asset, replacing what it has; or store it ahead of its audio.
 
-        Ahead of the audio, it waits until `upload_audio_file` names the same id.
+        Ahead of the audio, it waits until `upload_audio_file` stores the audio under the same id.
 
         Args:
             path: the image file.
             audio_id: the asset's id, or one made beforehand.
-            metadata: the caller's own keys and values, kept with the thumbnail object.
-            cleanup: as in `upload_audio_with_thumbnail`.
-            check: likewise; "none" does not decode the image.
-            thumbnail_max_px: likewise.
-            fix_extension: likewise.
-            cache: likewise.
+            options: how to inspect, prepare and store the file. What concerns audio (`artwork`,
+                `faststart`, `supersedes`, `trash_superseded`) has no effect.
+            **keywords: fields of `UploadOptions` that concern artwork; each overrides `options`.
 
         Raises:
-            As `upload_audio_with_thumbnail`.
+            SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: the file cannot be
+                stored. Nothing was uploaded.
+            InvalidImageError: the image is cut short, damaged or too large. Nothing was uploaded.
+            InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
+                valid. Nothing was uploaded.
+            AssetConflictError: other artwork waits for the same audio, or the artwork was replaced
+                by another writer at the same moment.
+            HeldError: the asset is under a hold.
+            SourceChangedError: the file changed meanwhile; nothing was committed.
+            IntegrityError: the store kept wrong bytes; they were removed.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed for good.
         """
-        try:
-            return self.uploads.attach(
-                path,
-                audio_id,
-                metadata=metadata,
-                cleanup=cleanup,
-                intake=Intake(check, "none", thumbnail_max_px, fix_extension),
-                cache=cache,
+        from audiostore.ingest import (  # noqa: PLC0415  (readers need no inspection)
+            ThumbnailKeywords,
+            UploadOptions,
+        )
+
+        unknown = keywords.keys() - ThumbnailKeywords.__annotations__.keys()
+        if unknown:
+            raise TypeError(
+                f"upload_thumbnail_file() got an unexpected keyword argument {min(unknown)!r}"
             )
+        try:
+            return self.uploads.attach(path, audio_id, UploadOptions.of(options, **keywords))
         finally:
             self._links.forget(audio_id)
 
@@ -552,12 +528,12 @@ def store_audio_file(
     local_audio_path: PathLike,
     local_thumbnail_path: PathLike | None = None,
     *,
-    cleanup: Cleanup = False,
+    cleanup: "Cleanup" = False,
 ) -> StorageResult:
     """Store an audio file with its artwork in the bucket that GCS_BUCKET_NAME names.
 
     Raises:
-        As `AudioStorageManager` and `AudioStorageManager.upload_audio_with_thumbnail`.
+        The errors of `AudioStorageManager` and `AudioStorageManager.upload_audio_with_thumbnail`.
     """
     with AudioStorageManager() as manager:
         return manager.upload_audio_with_thumbnail(

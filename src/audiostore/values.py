@@ -1,8 +1,12 @@
 """What audiostore hands back: frozen values, ready for JSON."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+PathLike = str | os.PathLike[str]
+"""A path of a local file."""
 
 
 @dataclass(frozen=True, slots=True)

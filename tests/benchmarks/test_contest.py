@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from audiostore.ingest.prepare import Intake, take_audio, take_image
+from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from benchmarks.contest import lineup
 from benchmarks.contest.inputs import Tree, make_large, make_tracks
 from benchmarks.contest.lineup import Peer
@@ -34,11 +34,11 @@ def test_inputs_are_accepted_as_they_are_and_of_their_size(tmp_path: Path) -> No
     make_large(tmp_path / "large", size_bytes=1 << 20)
     assert (tree.assets, tree.objects) == (4, 8)
     for path in sorted(tmp_path.rglob("audio.*")):
-        with take_audio(path, Intake("full")):
+        with prepare_audio(path, UploadOptions(check="full")):
             pass
         assert path.stat().st_size == pytest.approx(200_000, rel=0.05) or "large" in str(path)
     for path in sorted(tmp_path.rglob("*.jpg")):
-        take_image(path, Intake())
+        prepare_image(path, UploadOptions())
         assert path.stat().st_size == pytest.approx(60_000, rel=0.1)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from audiostore import LocalStore
 from audiostore.cli.probing import inside_block
-from audiostore.ingest.prepare import Intake, take_audio
+from audiostore.ingest import UploadOptions, prepare_audio
 from audiostore.media.images import identify_image
 from audiostore.media.info import AudioInfo
 from audiostore.values import BlobInfo
@@ -176,7 +176,7 @@ def test_hostile_tags_and_names_cannot_reach_the_terminal(call: Call) -> None:
 
 def test_the_block_escapes_whatever_a_tag_holds() -> None:
     """Looking inside cleans tags already; the terminal does not rely on that."""
-    with take_audio(MP3, Intake(check="none")) as item:
+    with prepare_audio(MP3, UploadOptions(check="none")) as item:
         info = AudioInfo("MP3", "mp3", 1.0, True, 44100, 2, tags={"title": HOSTILE})
         block = inside_block("a", item, info)
     assert r"\x1b[2J\x1b]0;owned\x07red\u202egnp.3pm\u2028\x9b31m" in block

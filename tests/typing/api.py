@@ -50,6 +50,8 @@ from audiostore import (
     Stored,
     StoreTimeoutError,
     UnsupportedFormatError,
+    UploadKeywords,
+    UploadOptions,
     copy_many,
     download_many,
     retry_operation,
@@ -100,6 +102,18 @@ def assets(manager: AudioStorageManager, path: Path) -> None:
     manager.upload_audio_file("a.mp3", cleanup="never")  # type: ignore[arg-type]
     manager.download("x", path, part="video")  # type: ignore[arg-type]
     manager.upload_thumbnail_file(path)  # type: ignore[call-arg]
+
+
+def options(manager: AudioStorageManager, path: Path, keywords: UploadKeywords) -> None:
+    options = UploadOptions(metadata={"k": "v"}, cleanup="always", check="full", supersedes="x")
+    assert_type(UploadOptions.of(options, cleanup=False), UploadOptions)
+    assert_type(manager.upload_audio_file(path, options=options, check="none"), StorageResult)
+    assert_type(manager.upload_audio_file(path, **keywords), StorageResult)
+    assert_type(manager.upload_thumbnail_file(path, "x", thumbnail_max_px=600), StorageResult)
+    manager.upload_audio_file(path, clenup=True)  # type: ignore[call-arg]
+    manager.upload_audio_file(path, options={"cleanup": True})  # type: ignore[arg-type]
+    manager.upload_thumbnail_file(path, "x", faststart=True)  # type: ignore[call-arg]
+    UploadOptions(clenup=True)  # type: ignore[call-arg]
 
 
 def results(result: StorageResult, blob: BlobInfo) -> None:

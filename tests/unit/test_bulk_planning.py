@@ -16,16 +16,16 @@ from audiostore.errors import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.ingest.prepare import Intake
+from audiostore.ingest import UploadOptions
 from tests.assets import JPG, MP3, OGG
 from tests.audio_samples import sample
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
-def _plan(*items: BulkItem, covers_are_given: bool = False, **intake: object) -> list[Planned]:
+def _plan(*items: BulkItem, covers_are_given: bool = False, **options: object) -> list[Planned]:
     return list(
-        plan_items(items, Intake(**intake), covers_are_given=covers_are_given)  # type: ignore[arg-type]
+        plan_items(items, UploadOptions(**options), covers_are_given=covers_are_given)  # type: ignore[arg-type]
     )
 
 
@@ -133,7 +133,7 @@ def test_items_are_read_a_few_at_a_time() -> None:
             read += 1
             yield BulkItem(Path("gone.mp3"))
 
-    plans = plan_items(items(), Intake(), covers_are_given=False)
+    plans = plan_items(items(), UploadOptions(), covers_are_given=False)
     for taken in range(1, 10):
         next(plans)
         assert read <= 16 + taken

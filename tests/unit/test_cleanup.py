@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from audiostore.events import CleanedUp, CleanupFailed, Event
-from audiostore.ingest.cleanup import check_cleanup, clean_up
+from audiostore.ingest import UploadOptions
+from audiostore.ingest.cleanup import clean_up
 from audiostore.notify import Notifier
 from audiostore.sources import LocalFile
 
@@ -18,15 +19,15 @@ def make(path: Path, data: bytes = b"data") -> LocalFile:
 
 @pytest.mark.parametrize("value", [True, False, "always"])
 def test_the_three_ways_are_accepted(value: object) -> None:
-    check_cleanup(value)
+    UploadOptions(cleanup=value)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="cleanup is"):
-        check_cleanup([value])
+        UploadOptions(cleanup=[value])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "yes", "Always", "", "never"])
 def test_anything_else_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="it must be False, True or 'always'"):
-        check_cleanup(value)
+        UploadOptions(cleanup=value)  # type: ignore[arg-type]
 
 
 def test_files_are_deleted_and_told_of_in_order(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from audiostore import (
     UnsupportedFormatError,
 )
 from audiostore.asset.record import MAX_METADATA_BYTES
-from audiostore.ingest.cleanup import Cleanup
+from audiostore.ingest import Cleanup
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 from audiostore.media.sandbox.pool import decode_audio
 from audiostore.stores.gcs.store import GcsStore

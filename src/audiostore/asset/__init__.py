@@ -11,6 +11,7 @@ from audiostore.asset.layout import (
     require_audio_id,
 )
 from audiostore.asset.prepared import PreparedFile
+from audiostore.asset.reading import result_of
 from audiostore.asset.record import (
     OWN_KEYS,
     TAG_KEYS,
@@ -46,4 +47,5 @@ __all__ = [
     "is_thumbnail_name",
     "open_blob",
     "require_audio_id",
+    "result_of",
 ]

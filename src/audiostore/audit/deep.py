@@ -14,7 +14,7 @@ from audiostore.errors import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.ingest import Intake, take_audio, take_image
+from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.stores import ObjectStore, get_checked
 from audiostore.values import BlobInfo
 
@@ -47,7 +47,7 @@ class DeepCheck:
         if not path.exists():
             return  # deleted meanwhile
         try:
-            with take_audio(path, Intake(check="full", artwork="none")) as item:
+            with prepare_audio(path, UploadOptions(check="full", artwork="none")) as item:
                 facts = dict(item.facts)
                 kind_of_type = item.content_type
         except (UnplayableAudioError, UnsupportedFormatError) as error:
@@ -85,7 +85,7 @@ class DeepCheck:
         if not path.exists():
             return  # replaced meanwhile
         try:
-            take_image(path, Intake(check="full"))
+            prepare_image(path, UploadOptions(check="full"))
         except (AudioStoreError, ValueError) as error:
             yield _problem(
                 audio_id, thumbnail, "unreadable-image", f"it cannot be shown: {error}",
@@ -108,7 +108,7 @@ class DeepCheck:
 
 def _estimate(path: Path) -> str:
     """Return the duration that a quick check finds: some formats state none."""
-    with take_audio(path, Intake(artwork="none")) as item:
+    with prepare_audio(path, UploadOptions(artwork="none")) as item:
         return item.facts["duration_s"]
 
 

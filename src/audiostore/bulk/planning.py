@@ -11,7 +11,7 @@ from audiostore.asset import PreparedFile, check_custom_metadata, file_metadata,
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.sources.folders import is_of_same_stem
 from audiostore.errors import AudioStoreError
-from audiostore.ingest import Intake, take_audio, take_image
+from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 
 CoverOrigin = Literal["given", "same stem", "folder image", "embedded", "none"]
 
@@ -54,18 +54,18 @@ class Planned:
 
 
 def plan_items(
-    items: Iterable[BulkItem], intake: Intake, *, covers_are_given: bool
+    items: Iterable[BulkItem], options: UploadOptions, *, covers_are_given: bool
 ) -> Iterator[Planned]:
     """Look at each item as an upload would, some at a time; yield what was found, in their order.
 
     Args:
         items: what is to be stored; read a few at a time.
-        intake: how files are looked at.
+        options: how files are looked at.
         covers_are_given: somebody named the covers; else they were found beside the audio.
     """
 
     def look(item: BulkItem) -> Planned:
-        return _plan(item, intake, covers_are_given=covers_are_given)
+        return _plan(item, options, covers_are_given=covers_are_given)
 
     yield from _mapped(look, items)
 
@@ -83,15 +83,15 @@ def _mapped(look: Callable[[BulkItem], Planned], items: Iterable[BulkItem]) -> I
             workers.shutdown(wait=False, cancel_futures=True)
 
 
-def _plan(item: BulkItem, intake: Intake, *, covers_are_given: bool) -> Planned:
+def _plan(item: BulkItem, options: UploadOptions, *, covers_are_given: bool) -> Planned:
     try:
         if item.audio_id is not None:
             require_audio_id(item.audio_id)
         custom = check_custom_metadata(item.metadata)
         # What is embedded counts only where nothing else is given, as in an upload.
-        inside = replace(intake, artwork="none") if item.thumbnail else intake
-        with take_audio(item.audio, inside) as audio:
-            thumbnail = take_image(item.thumbnail, intake) if item.thumbnail else audio.artwork
+        inside = replace(options, artwork="none") if item.thumbnail else options
+        with prepare_audio(item.audio, inside) as audio:
+            thumbnail = prepare_image(item.thumbnail, options) if item.thumbnail else audio.artwork
             file_metadata(
                 _SOME_ID, "audio", audio.filename, audio.source, custom, facts=audio.facts
             )

@@ -4,8 +4,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 from audiostore.asset import require_audio_id
 from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
@@ -16,10 +17,9 @@ from audiostore.bulk.journal.entries import NO_FILE
 from audiostore.bulk.journal.journal import Journal
 from audiostore.bulk.skipping import StoredAudio
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
-from audiostore.ingest import ArtworkChoice, CheckLevel, ChosenId, Cleanup, Intake, Upload
+from audiostore.ingest import ChosenId, Upload, UploadKeywords, UploadOptions
 from audiostore.manager import AudioStorageManager
 from audiostore.sources import LocalFile
-from audiostore.stores import CacheScope
 from audiostore.values import StorageResult
 
 _MOST_DEFERRED = 1024
@@ -35,13 +35,8 @@ def upload_many(
     skip_stored: bool = False,
     fail_fast: bool = False,
     max_rate_bytes_s: float | None = None,
-    cleanup: Cleanup = False,
-    check: CheckLevel = "quick",
-    artwork: ArtworkChoice = "embedded",
-    thumbnail_max_px: int | None = None,
-    fix_extension: bool = False,
-    faststart: bool = False,
-    cache: CacheScope = "private",
+    options: UploadOptions | None = None,
+    **keywords: Unpack[UploadKeywords],
 ) -> Iterator[Outcome]:
     """Store many assets, and yield one outcome for each item; a failure never stops the others.
 
@@ -66,14 +61,9 @@ def upload_many(
             files of such an item are kept, whatever `cleanup` says.
         fail_fast: begin nothing more after the first failure.
         max_rate_bytes_s: how many bytes a second may be sent at most, on average.
-        cleanup: this and all that follow: see
-            `AudioStorageManager.upload_audio_with_thumbnail`.
-        check: likewise.
-        artwork: likewise.
-        thumbnail_max_px: likewise.
-        fix_extension: likewise.
-        faststart: likewise.
-        cache: likewise.
+        options: how to inspect, prepare and store the files. The metadata of an item is its own,
+            added to that of the options.
+        **keywords: fields of `UploadOptions`; each overrides `options`.
 
     Raises:
         ValueError: an option is wrong.
@@ -82,13 +72,11 @@ def upload_many(
             journal's disk is full.
     """
     limits = Limits(concurrency, max_rate_bytes_s)
-    intake = Intake(check, artwork, thumbnail_max_px, fix_extension, faststart)
-    pattern = Upload("", cleanup=cleanup, intake=intake, cache=cache)
     return _upload_many(
         manager,
         items,
         journal,
-        pattern,
+        UploadOptions.of(options, **keywords),
         limits,
         skip_stored=skip_stored,
         in_order=in_order,
@@ -100,7 +88,7 @@ def _upload_many(
     manager: AudioStorageManager,
     items: Iterable[BulkItem],
     journal: Journal | str | os.PathLike[str] | None,
-    pattern: Upload,
+    options: UploadOptions,
     limits: Limits,
     *,
     skip_stored: bool,
@@ -116,12 +104,12 @@ def _upload_many(
         stored = stack.enter_context(StoredAudio(manager.list())) if skip_stored else None
         feed = _Items(Input(items), ledger)
         job = Job(
-            _Uploader(manager, pattern, stored),
+            _Uploader(manager, options, stored),
             _failed,
             [manager.notifier],
             # What `stored` remembers of this run, it remembers in one process.
             may_fork=manager.survives_fork and stored is None,
-            prepare=_preparation(pattern.intake),
+            prepare=_preparation(options),
         )
         yield from work_off(
             feed,
@@ -201,8 +189,8 @@ class _Items:
         self._ledger.give_back([self._claims.pop(task.index) for task in tasks])
 
 
-def _preparation(intake: Intake) -> Callable[[int | None], None]:
-    if intake.check == "none":
+def _preparation(options: UploadOptions) -> Callable[[int | None], None]:
+    if options.check == "none":
         return lambda _: None
     from audiostore.media import prepare_children  # noqa: PLC0415  (FFmpeg's children)
 
@@ -218,7 +206,7 @@ class _Uploader:
     """Stores one item; what a worker does."""
 
     manager: AudioStorageManager
-    pattern: Upload
+    options: UploadOptions
     stored: StoredAudio | None
 
     def __call__(self, claimed: _Claimed) -> Outcome:
@@ -259,17 +247,13 @@ class _Uploader:
         return result, claim.audio_id
 
     def _upload(self, item: BulkItem, claim: Claim) -> StorageResult:
-        pattern = self.pattern
         thumbnail = item.thumbnail
         if claim.lost_thumbnail and self._find(claim) is not None:
             thumbnail = None  # it has its artwork; the audio is compared
         upload = Upload(
             item.audio,
             thumbnail,
-            item.metadata,
-            cleanup=pattern.cleanup,
-            intake=pattern.intake,
-            cache=pattern.cache,
+            self._options_for(item),
             audio_state=claim.audio_state,
             thumbnail_state=claim.thumbnail_state,
             keeps_thumbnail=item.keeps_thumbnail,
@@ -281,6 +265,12 @@ class _Uploader:
             if stored is None:
                 raise
             return stored
+
+    def _options_for(self, item: BulkItem) -> UploadOptions:
+        if not item.metadata:
+            return self.options
+        metadata = {**(self.options.metadata or {}), **item.metadata}
+        return replace(self.options, metadata=metadata)
 
     def _find(self, claim: Claim) -> StorageResult | None:
         try:

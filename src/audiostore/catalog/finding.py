@@ -4,11 +4,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from itertools import islice
 
+from audiostore.asset import result_of
 from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from audiostore.catalog.walking import PAGE_OBJECTS, walk
 from audiostore.errors import AssetNotFoundError
-from audiostore.ingest import result_of
 from audiostore.manager import AudioStorageManager
 from audiostore.values import StorageResult
 

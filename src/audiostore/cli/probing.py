@@ -4,7 +4,7 @@ from pathlib import Path
 
 from audiostore.asset import PreparedFile
 from audiostore.cli.output import escape, human_size
-from audiostore.ingest import CheckLevel, Intake, take_audio
+from audiostore.ingest import CheckLevel, UploadOptions, prepare_audio
 from audiostore.media import AudioInfo, probe_apart
 
 
@@ -16,8 +16,8 @@ def examine(
     Raises:
         AudioStoreError, OSError: it could not be stored.
     """
-    intake = Intake(check=check, fix_extension=fix_extension)
-    with take_audio(path, intake) as item:
+    options = UploadOptions(check=check, fix_extension=fix_extension)
+    with prepare_audio(path, options) as item:
         if check == "none":
             return item, None
         return item, probe_apart(Path(path), item.format_name)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path, PurePath
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from audiostore.asset import PreparedFile, facts_of
 from audiostore.errors import (
@@ -16,6 +16,7 @@ from audiostore.errors import (
     SourceChangedError,
     SourceNotFoundError,
 )
+from audiostore.ingest.options import UploadOptions
 from audiostore.media import (
     IMAGE_FORMATS,
     MAX_IMAGE_BYTES,
@@ -31,37 +32,7 @@ from audiostore.media import (
     write_faststart,
 )
 from audiostore.sources import BytesSource, LocalFile, Source, open_regular, restore
-
-PathLike = str | os.PathLike[str]
-CheckLevel = Literal["quick", "full", "none"]
-ArtworkChoice = Literal["embedded", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """How files are looked at, and what is made of them, before they are stored."""
-
-    check: CheckLevel = "quick"
-    """"quick" looks inside, and for signs of damage that can be had cheaply; "full" also decodes
-    all of it; "none" looks at its first bytes only."""
-    artwork: ArtworkChoice = "embedded"
-    """Whether embedded artwork becomes the thumbnail where none is given."""
-    thumbnail_max_px: int | None = None
-    """Artwork is scaled down to this many pixels on its longer side; None stores it as it is."""
-    fix_extension: bool = False
-    """Go by the files' contents, whatever their names say."""
-    faststart: bool = False
-    """Put the index of an MP4 file before its sound, so that it plays at once."""
-
-    def __post_init__(self) -> None:
-        if self.check not in ("quick", "full", "none"):
-            raise ValueError(f"check is {self.check!r}: it must be 'quick', 'full' or 'none'")
-        if self.artwork not in ("embedded", "none"):
-            raise ValueError(f"artwork is {self.artwork!r}: it must be 'embedded' or 'none'")
-        px: object = self.thumbnail_max_px
-        is_number = isinstance(px, int) and not isinstance(px, bool) and px >= 1
-        if px is not None and not is_number:
-            raise ValueError(f"thumbnail_max_px is {px!r}: it must be at least 1, or None")
+from audiostore.values import PathLike
 
 
 def _prepared(
@@ -85,7 +56,7 @@ def _prepared(
 
 
 @contextmanager
-def take_audio(path: PathLike, intake: Intake) -> Iterator[PreparedFile]:
+def prepare_audio(path: PathLike, options: UploadOptions) -> Iterator[PreparedFile]:
     """Look at an audio file; yield it, ready to be stored while the block lasts.
 
     Raises:
@@ -93,15 +64,15 @@ def take_audio(path: PathLike, intake: Intake) -> Iterator[PreparedFile]:
         UnplayableAudioError: it is cut short, damaged, or without sound.
         OSError: it cannot be read.
     """
-    item = _take(path, lambda opened: _look_at_audio(opened, intake))
-    if intake.faststart and item.file and item.format_name == "MP4":
+    item = _take(path, lambda opened: _look_at_audio(opened, options))
+    if options.faststart and item.file and item.format_name == "MP4":
         with _started_fast(item, item.file.path) as ready:
             yield ready
     else:
         yield item
 
 
-def take_image(path: PathLike, intake: Intake) -> PreparedFile:
+def prepare_image(path: PathLike, options: UploadOptions) -> PreparedFile:
     """Look at an image file.
 
     Raises:
@@ -109,7 +80,7 @@ def take_image(path: PathLike, intake: Intake) -> PreparedFile:
         InvalidImageError: it is cut short, too large, or, by a full check, does not decode.
         OSError: it cannot be read.
     """
-    return _take(path, lambda opened: _look_at_image(opened, intake))
+    return _take(path, lambda opened: _look_at_image(opened, options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,29 +93,29 @@ class _Opened:
     stream: BinaryIO
 
 
-def _look_at_audio(opened: _Opened, intake: Intake) -> PreparedFile:
+def _look_at_audio(opened: _Opened, options: UploadOptions) -> PreparedFile:
     filename, stream = opened.filename, opened.stream
-    recognised = require_audio(filename, identify(stream), fix_extension=intake.fix_extension)
+    recognised = require_audio(filename, identify(stream), fix_extension=options.fix_extension)
     found, content_type = recognised.format, content_type_for(recognised)
-    if intake.check != "none":
+    if options.check != "none":
         size_bytes = os.fstat(opened.descriptor).st_size
         check_structure(stream, recognised, size_bytes, name=filename)
     file = LocalFile.of_open(opened.path, opened.descriptor)
-    if intake.check == "none":
+    if options.check == "none":
         return _prepared(file, file, found, filename, content_type=content_type)
     from audiostore.media import decode_audio, probe_apart  # noqa: PLC0415  (FFmpeg)
 
-    wants_artwork = intake.artwork == "embedded"
+    wants_artwork = options.artwork == "embedded"
     info = probe_apart(opened.path, found.name, opened.descriptor, artwork=wants_artwork)
     duration_s = info.duration_s
-    if intake.check == "full":
+    if options.check == "full":
         duration_s = decode_audio(opened.path, found.name).duration_s
     item = _prepared(
         file, file, found, filename, content_type=content_type, facts=facts_of(info, duration_s)
     )
     if wants_artwork:
-        item = _with_artwork(item, info, intake)
-    if found.name == "MP4" and not intake.faststart and needs_faststart(stream):
+        item = _with_artwork(item, info, options)
+    if found.name == "MP4" and not options.faststart and needs_faststart(stream):
         return _warned(
             item,
             "its index is at the end: players must fetch all of it first (--faststart mends it)",
@@ -152,12 +123,12 @@ def _look_at_audio(opened: _Opened, intake: Intake) -> PreparedFile:
     return item
 
 
-def _look_at_image(opened: _Opened, intake: Intake) -> PreparedFile:
+def _look_at_image(opened: _Opened, options: UploadOptions) -> PreparedFile:
     filename = opened.filename
-    found = recognise_image(filename, opened.stream, fix_extension=intake.fix_extension)
+    found = recognise_image(filename, opened.stream, fix_extension=options.fix_extension)
     file = LocalFile.of_open(opened.path, opened.descriptor)
     source: Source = file
-    if intake.check != "none" or intake.thumbnail_max_px:
+    if options.check != "none" or options.thumbnail_max_px:
         if file.size_bytes > MAX_IMAGE_BYTES:
             raise InvalidImageError(
                 f"{filename!r} has {file.size_bytes:,} bytes: artwork may have {MAX_IMAGE_BYTES:,}"
@@ -169,19 +140,19 @@ def _look_at_image(opened: _Opened, intake: Intake) -> PreparedFile:
                 "to it any more"
             )
         try:
-            source = _artwork_source(data, file, intake)
+            source = _artwork_source(data, file, options)
         except InvalidImageError as error:
             raise InvalidImageError(f"{filename!r}: {error}") from error
     return _prepared(source, file, found, filename)
 
 
-def _with_artwork(item: PreparedFile, info: AudioInfo, intake: Intake) -> PreparedFile:
+def _with_artwork(item: PreparedFile, info: AudioInfo, options: UploadOptions) -> PreparedFile:
     """Return the item with what is embedded in it, or with why that was left."""
     problem = info.artwork_problem
     if info.artwork is not None:
         data = info.artwork.data
         try:
-            source = _artwork_source(data, BytesSource(data), intake)
+            source = _artwork_source(data, BytesSource(data), options)
         except InvalidImageError as error:
             problem = str(error)
         else:
@@ -192,19 +163,19 @@ def _with_artwork(item: PreparedFile, info: AudioInfo, intake: Intake) -> Prepar
     return _warned(item, f"embedded artwork was left: {problem}") if problem else item
 
 
-def _artwork_source(data: bytes, as_it_is: Source, intake: Intake) -> Source:
+def _artwork_source(data: bytes, as_it_is: Source, options: UploadOptions) -> Source:
     """Return what to store of an image: as it is, or scaled down."""
-    if intake.check == "quick":
+    if options.check == "quick":
         identify_image(data)
-    if intake.check != "full" and intake.thumbnail_max_px is None:
+    if options.check != "full" and options.thumbnail_max_px is None:
         return as_it_is
     from audiostore.media import check_image, scale_image  # noqa: PLC0415  (Pillow)
 
-    if intake.check == "full":
+    if options.check == "full":
         check_image(data)
-    if intake.thumbnail_max_px is None:
+    if options.thumbnail_max_px is None:
         return as_it_is
-    scaled = scale_image(data, intake.thumbnail_max_px)
+    scaled = scale_image(data, options.thumbnail_max_px)
     return as_it_is if scaled == data else BytesSource(scaled)
 
 

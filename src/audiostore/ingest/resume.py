@@ -19,7 +19,7 @@ class ChosenId:
     """It was made just now, from random bits; not given by the caller, nor taken up again."""
 
 
-class UploadIds:
+class ResumableIds:
     """The ids of uploads under way; with no folder, nothing is remembered."""
 
     def __init__(self, folder: Path | None) -> None:

@@ -1,7 +1,7 @@
 """One upload from local files to a stored asset, and what becomes of the files."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +12,8 @@ from audiostore.asset import (
     Changes,
     Outcome,
     PreparedFile,
-    check_custom_metadata,
     require_audio_id,
+    result_of,
 )
 from audiostore.errors import (
     AssetConflictError,
@@ -22,13 +22,14 @@ from audiostore.errors import (
     SourceNotFoundError,
 )
 from audiostore.events import Attached, Begun, Stored
-from audiostore.ingest.cleanup import Cleanup, check_cleanup, clean_up
-from audiostore.ingest.prepare import Intake, PathLike, take_audio, take_image
+from audiostore.ingest.cleanup import clean_up
+from audiostore.ingest.options import Cleanup, UploadOptions
+from audiostore.ingest.prepare import prepare_audio, prepare_image
 from audiostore.ingest.resume import ChosenId
 from audiostore.notify import Notifier
 from audiostore.sources import FileState
-from audiostore.stores import CacheScope, ObjectStore, check_cache_scope
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.stores import ObjectStore
+from audiostore.values import PathLike, StorageResult
 
 
 class IdSource(Protocol):
@@ -62,34 +63,16 @@ class GivenId:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is to be stored, and how.
-
-    Raises:
-        InvalidMetadataError, ValueError: bad arguments.
-    """
+    """What to store, and how."""
 
     audio_path: PathLike
     thumbnail_path: PathLike | None = None
-    metadata: Mapping[str, str] | None = field(default=None, hash=False)
-    cleanup: Cleanup = False
-    intake: Intake = field(default_factory=Intake)
-    cache: CacheScope = "private"
-    supersedes: str | None = None
-    """The id of the asset whose place it takes."""
-    trash_superseded: bool = False
-    """Whether that one is deleted then."""
+    options: UploadOptions = field(default_factory=UploadOptions)
     audio_state: FileState | None = None
     """The state that the file was in when its id was chosen, if that was before; None: any."""
     thumbnail_state: FileState | None = None
     keeps_thumbnail: bool = False
     """The local thumbnail serves others as well: cleaning up deletes the audio file alone."""
-
-    def __post_init__(self) -> None:
-        if self.supersedes is not None:
-            require_audio_id(self.supersedes)
-        check_cleanup(self.cleanup)
-        check_custom_metadata(self.metadata)
-        check_cache_scope(self.cache)
 
 
 class Uploads:
@@ -103,18 +86,19 @@ class Uploads:
 
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
         """Store an asset (see `AudioStorageManager.upload_audio_with_thumbnail`)."""
-        custom = check_custom_metadata(upload.metadata)
-        intake = upload.intake
+        options = upload.options
+        custom = dict(options.metadata or {})
+        inspected = options
         if upload.thumbnail_path is not None:
-            intake = replace(intake, artwork="none")  # nothing comes of what is embedded
-        with take_audio(upload.audio_path, intake) as audio:
+            inspected = replace(options, artwork="none")  # embedded artwork would not be used
+        with prepare_audio(upload.audio_path, inspected) as audio:
             thumbnail: PreparedFile | None = None
             gone: SourceNotFoundError | None = None
             try:
                 if upload.thumbnail_path is not None:
-                    thumbnail = take_image(upload.thumbnail_path, upload.intake)
+                    thumbnail = prepare_image(upload.thumbnail_path, options)
             except SourceNotFoundError as error:
-                if not upload.cleanup:
+                if not options.cleanup:
                     raise
                 gone = error
             _require_state(audio, upload.audio_state)
@@ -128,16 +112,16 @@ class Uploads:
                     custom,
                     audio.identity,
                     None if beside is None else os.fsdecode(Path(beside).absolute()),
-                    upload.supersedes,
+                    options.supersedes,
                 ]
 
             detail = thumbnail.identity if thumbnail else None
             with ids.choose(identity, detail) as chosen:
                 self._notify(Begun(chosen.audio_id, Path(upload.audio_path)))
-                if upload.supersedes is not None:
-                    self._changes.require_supersedable(upload.supersedes, chosen.audio_id)
-                    if upload.trash_superseded:
-                        self._changes.require_not_held(upload.supersedes)
+                if options.supersedes is not None:
+                    self._changes.require_supersedable(options.supersedes, chosen.audio_id)
+                    if options.trash_superseded:
+                        self._changes.require_not_held(options.supersedes)
 
                 def store() -> Outcome:
                     if gone is not None:
@@ -148,53 +132,44 @@ class Uploads:
                         thumbnail,
                         custom,
                         id_is_new=chosen.is_new,
-                        cache=upload.cache,
-                        supersedes=upload.supersedes,
+                        cache=options.cache,
+                        supersedes=options.supersedes,
                     )
-                    if upload.supersedes is not None:
-                        told = self._supersede(upload.supersedes, chosen.audio_id, upload)
+                    if options.supersedes is not None:
+                        told = self._supersede(
+                            options.supersedes, chosen.audio_id, trash=options.trash_superseded
+                        )
                         outcome = replace(outcome, warnings=outcome.warnings + told)
                     return outcome
 
                 items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
                 spared = thumbnail if upload.keeps_thumbnail else None
-                result = self._store_items(chosen.audio_id, store, items, upload.cleanup, spared)
+                result = self._store_items(chosen.audio_id, store, items, options.cleanup, spared)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
-    def attach(
-        self,
-        path: PathLike,
-        audio_id: str,
-        *,
-        metadata: Mapping[str, str] | None,
-        cleanup: Cleanup,
-        intake: Intake,
-        cache: CacheScope,
-    ) -> StorageResult:
+    def attach(self, path: PathLike, audio_id: str, options: UploadOptions) -> StorageResult:
         """Store artwork (see `AudioStorageManager.upload_thumbnail_file`)."""
-        check_cleanup(cleanup)
-        custom = check_custom_metadata(metadata)
         require_audio_id(audio_id)
-        check_cache_scope(cache)
-        thumbnail = take_image(path, intake)
+        thumbnail = prepare_image(path, options)
 
         def store() -> Outcome:
-            return self._assets.attach(audio_id, thumbnail, custom, cache=cache)
+            custom = dict(options.metadata or {})
+            return self._assets.attach(audio_id, thumbnail, custom, cache=options.cache)
 
-        result = self._store_items(audio_id, store, [thumbnail], cleanup)
+        result = self._store_items(audio_id, store, [thumbnail], options.cleanup)
         uri = result.thumbnail_path or ""
         self._notify(Attached(audio_id, uri, waiting=result.audio is None))
         return result
 
-    def _supersede(self, old_id: str, new_id: str, upload: Upload) -> tuple[str, ...]:
+    def _supersede(self, old_id: str, new_id: str, *, trash: bool) -> tuple[str, ...]:
         told: tuple[str, ...] = ()
         try:
             self._changes.link_superseded(old_id, new_id)
         except AssetNotFoundError:
-            if not upload.trash_superseded:
+            if not trash:
                 told = (f"asset {old_id}, which it supersedes, was deleted meanwhile",)
-        if upload.trash_superseded:
+        if trash:
             # An attempt that was killed may have come so far, or half of it.
             with suppress(AssetNotFoundError):
                 self._pass_on(old_id, new_id)
@@ -257,24 +232,3 @@ def _require_state(item: PreparedFile, state: FileState | None) -> None:
             f"{str(item.file.path)!r} was changed or replaced before it was its turn: nothing of "
             "it was stored; try again when nothing writes to it any more"
         )
-
-
-def result_of(
-    store: ObjectStore,
-    audio_id: str,
-    audio: BlobInfo | None,
-    thumbnail: BlobInfo | None,
-    *,
-    created: bool,
-    warnings: tuple[str, ...],
-) -> StorageResult:
-    """Return what is handed back of an asset."""
-    return StorageResult(
-        audio_id=audio_id,
-        audio=audio,
-        thumbnail=thumbnail,
-        audio_path=store.uri(audio.name) if audio else None,
-        thumbnail_path=store.uri(thumbnail.name) if thumbnail else None,
-        created=created,
-        warnings=warnings,
-    )

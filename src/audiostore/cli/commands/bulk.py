@@ -45,7 +45,7 @@ from audiostore.cli.listing import json_line
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import escape, is_terminal, note, say
 from audiostore.config import DirectoryLocation, Location
-from audiostore.ingest import Intake
+from audiostore.ingest import UploadOptions
 
 _FOR_ONE = {
     "thumbnail": "--thumbnail",
@@ -156,16 +156,16 @@ def _size_of(item: BulkItem) -> int:
 
 
 def _plan(options: Namespace, work: _Work) -> int:
-    intake = Intake(
-        options.check,
-        "none" if options.no_artwork else "embedded",
-        options.thumbnail_max_px,
-        options.fix_extension,
-        options.faststart,
+    upload = UploadOptions(
+        check=options.check,
+        artwork="none" if options.no_artwork else "embedded",
+        thumbnail_max_px=options.thumbnail_max_px,
+        fix_extension=options.fix_extension,
+        faststart=options.faststart,
     )
     count, warnings = Count(PLANNED), Warnings()
     items = work.items(count.leave_out)
-    for plan in plan_items(items, intake, covers_are_given=work.covers_are_given):
+    for plan in plan_items(items, upload, covers_are_given=work.covers_are_given):
         count.add("failed" if plan.error else "storable", plan.size_bytes)
         print(json_line(plan.to_dict()) if options.json else plan_line(plan), flush=True)
         warnings.tell(plan.item, plan.warnings)

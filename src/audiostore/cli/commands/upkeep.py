@@ -59,12 +59,12 @@ def _tell_changes(options: Namespace, settled: Mapping[str, str | None]) -> None
 
 def cover(options: Namespace) -> int:
     """Give an asset other artwork."""
-    from audiostore.ingest import Intake, take_image  # noqa: PLC0415  (Pillow)
+    from audiostore.ingest import UploadOptions, prepare_image  # noqa: PLC0415  (Pillow)
 
     watch = Watch()
     with opened(options, watch) as manager, watch:
         present = manager.get(options.audio_id)
-        item = take_image(options.file, Intake(fix_extension=options.fix_extension))
+        item = prepare_image(options.file, UploadOptions(fix_extension=options.fix_extension))
         if options.dry_run:
             words = f"store {item.filename} ({item.content_type}) as the artwork of"
             facts = {"filename": item.filename, "content_type": item.content_type}

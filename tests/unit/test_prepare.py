@@ -15,22 +15,21 @@ from audiostore.errors import (
     SourceNotFoundError,
     UnsupportedFormatError,
 )
-from audiostore.ingest import prepare
-from audiostore.ingest.prepare import Intake, take_audio, take_image
+from audiostore.ingest import UploadOptions, prepare, prepare_audio, prepare_image
 from audiostore.sources import LocalFile
 from tests.assets import JPG, mp3_bytes
 
 MP3 = mp3_bytes(1668)
-TRUSTING = Intake(check="none")
+TRUSTING = UploadOptions(check="none")
 
 
 def _audio(path: object) -> PreparedFile:
-    with take_audio(path, TRUSTING) as item:  # type: ignore[arg-type]
+    with prepare_audio(path, TRUSTING) as item:  # type: ignore[arg-type]
         return item
 
 
 def _image(path: str) -> PreparedFile:
-    return take_image(path, TRUSTING)
+    return prepare_image(path, TRUSTING)
 
 
 def _path(item: PreparedFile) -> Path:
@@ -104,7 +103,7 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
         other = tmp_path / "other"
         other.write_bytes(b"<html>replaced</html>")
         other.replace(path)
-        return prepare._look_at_audio(opened, Intake())
+        return prepare._look_at_audio(opened, UploadOptions())
 
     item = prepare._take(path, replace_then_look)
     assert item.facts["duration_s"]
@@ -114,9 +113,10 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
 
 def test_neither_pillow_nor_ffmpeg_is_loaded_to_look_quickly() -> None:
     script = (
-        "import sys; from audiostore.ingest.prepare import Intake, take_audio, take_image\n"
-        "with take_audio(sys.argv[1], Intake()) as item: assert item.artwork\n"
-        "take_image(sys.argv[2], Intake())\n"
+        "import sys\n"
+        "from audiostore.ingest import UploadOptions, prepare_audio, prepare_image\n"
+        "with prepare_audio(sys.argv[1], UploadOptions()) as item: assert item.artwork\n"
+        "prepare_image(sys.argv[2], UploadOptions())\n"
         "assert not {'PIL', 'av'} & set(sys.modules)"
     )
     song, cover = JPG.with_suffix(".mp3"), JPG
@@ -142,4 +142,4 @@ def test_an_image_that_changes_while_it_is_looked_at_is_refused(
     of_open = LocalFile.of_open
     monkeypatch.setattr(LocalFile, "of_open", snapshot_then_change)
     with pytest.raises(SourceChangedError):
-        take_image(path, Intake())
+        prepare_image(path, UploadOptions())

@@ -1,6 +1,6 @@
 """What check="quick" adds to taking in a 5 MB track, beside check="none", for each format.
 
-    python -m benchmarks.intake
+    python -m benchmarks.prepare
 
 The goal is less than 5 ms (median). The two levels take turns, so that a busy moment of the machine
 falls on both; the child process that FFmpeg runs in is warm, as it is for all files but the first.
@@ -18,7 +18,7 @@ from statistics import median, quantiles
 import numpy as np
 from PIL import Image
 
-from audiostore.ingest.prepare import CheckLevel, Intake, take_audio
+from audiostore.ingest import CheckLevel, UploadOptions, prepare_audio
 from tests.audio_samples import encode
 
 ROUNDS = 31
@@ -79,10 +79,10 @@ def tracks() -> Iterator[tuple[str, str, bytes]]:
 
 
 def timed(path: Path, check: CheckLevel) -> float:
-    """Return the milliseconds that it takes to take a file in."""
-    intake = Intake(check=check)
+    """Return the milliseconds that it takes to inspect and prepare a file."""
+    options = UploadOptions(check=check)
     start = time.perf_counter()
-    with take_audio(path, intake) as item:
+    with prepare_audio(path, options) as item:
         taken = (time.perf_counter() - start) * 1000
     if check == "quick" and not item.facts:
         raise RuntimeError(f"{path} was not looked into")

@@ -1,0 +1,108 @@
+"""How a file is inspected, prepared and stored: the options of an upload, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypedDict, Unpack
+
+from audiostore.asset import check_custom_metadata, require_audio_id
+from audiostore.errors import shown
+from audiostore.stores import CacheScope, check_cache_scope
+
+CheckLevel = Literal["quick", "full", "none"]
+ArtworkChoice = Literal["embedded", "none"]
+Cleanup = bool | Literal["always"]
+
+
+class ThumbnailKeywords(TypedDict, total=False):
+    """The fields of `UploadOptions` that storing artwork alone accepts as keyword arguments."""
+
+    metadata: Mapping[str, str] | None
+    cleanup: Cleanup
+    check: CheckLevel
+    thumbnail_max_px: int | None
+    fix_extension: bool
+    cache: CacheScope
+
+
+class UploadKeywords(ThumbnailKeywords, total=False):
+    """The fields of `UploadOptions` as keyword arguments; each one given overrides the options."""
+
+    artwork: ArtworkChoice
+    faststart: bool
+    supersedes: str | None
+    trash_superseded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOptions:
+    """The options of an upload.
+
+    Example::
+
+        options = UploadOptions(check="full", thumbnail_max_px=1000)
+        manager.upload_audio_file("song.mp3", options=options, metadata={"isrc": "GBAYE6800023"})
+
+    Raises:
+        InvalidMetadataError, InvalidAudioIdError: `metadata` or `supersedes` is not valid.
+        ValueError: another option is not valid.
+    """
+
+    metadata: Mapping[str, str] | None = field(default=None, hash=False)
+    """Custom metadata, stored with the audio object, or with the thumbnail if that is uploaded
+    alone. At most 8 KiB together with the keys that audiostore adds."""
+    cleanup: Cleanup = False
+    """True deletes the local files once they are stored. "always" deletes them also if storing
+    fails, but not if the upload is refused for bad input. With `thumbnail_max_px` or `faststart`,
+    what was made of a file is stored in its place, and the file deleted."""
+    check: CheckLevel = "quick"
+    """"quick" inspects the file and refuses audio with signs of damage that are cheap to find;
+    "full" also decodes all of it; "none" reads only its first bytes."""
+    artwork: ArtworkChoice = "embedded"
+    """"embedded" stores artwork from inside the audio file if no thumbnail is given."""
+    thumbnail_max_px: int | None = None
+    """Artwork is scaled down to this many pixels on its longer side; None stores it unchanged."""
+    fix_extension: bool = False
+    """Go by the content of the files, whatever their extensions say."""
+    faststart: bool = False
+    """Move the index of an MP4 file before its sound, without loss, so that it plays before all of
+    it has been fetched."""
+    cache: CacheScope = "private"
+    """Who may cache what is served: "private" (the listener's player), or "public" (shared caches
+    too)."""
+    supersedes: str | None = None
+    """The id of the asset that the new one replaces: a corrected track is a new asset. Each of the
+    two then names the other, in `supersedes` and `superseded_by`."""
+    trash_superseded: bool = False
+    """Delete the superseded asset once the new one is stored."""
+
+    def __post_init__(self) -> None:
+        if self.metadata is not None:
+            object.__setattr__(self, "metadata", check_custom_metadata(self.metadata))
+        if not (isinstance(self.cleanup, bool) or self.cleanup == "always"):
+            raise _invalid("cleanup", self.cleanup, "False, True or 'always'")
+        if self.check not in ("quick", "full", "none"):
+            raise _invalid("check", self.check, "'quick', 'full' or 'none'")
+        if self.artwork not in ("embedded", "none"):
+            raise _invalid("artwork", self.artwork, "'embedded' or 'none'")
+        px: object = self.thumbnail_max_px
+        if px is not None and not (isinstance(px, int) and px is not True and px >= 1):
+            raise _invalid("thumbnail_max_px", px, "at least 1, or None")
+        check_cache_scope(self.cache)
+        if self.supersedes is not None:
+            require_audio_id(self.supersedes)
+
+    @classmethod
+    def of(
+        cls, options: "UploadOptions | None" = None, **keywords: Unpack[UploadKeywords]
+    ) -> "UploadOptions":
+        """Return options (None: the defaults) with the given fields replaced.
+
+        Raises:
+            TypeError: a keyword is not a field.
+            InvalidMetadataError, InvalidAudioIdError, ValueError: a value is not valid.
+        """
+        return replace(options or cls(), **keywords)
+
+
+def _invalid(name: str, value: object, expected: str) -> ValueError:
+    return ValueError(f"{name} is {shown(value)}: it must be {expected}")
