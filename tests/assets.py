@@ -5,10 +5,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from audiostore import LocalStore, MemoryStore
+from audiostore.stores import ObjectStore, Settings, SoftDelete
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.protocol import Store
 from tests.gcs_server import StrictServer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -22,6 +23,10 @@ BUCKET = "bucket"
 STORES = ("memory", "local", "gcs")
 SOFT_DELETE = {"softDeletePolicy": {"retentionDurationSeconds": 604800}}
 """As a bucket has it unless it says otherwise: seven days."""
+
+
+class Store(ObjectStore, SoftDelete, Settings, Protocol):
+    """A store that can do what all three can."""
 
 
 @contextmanager

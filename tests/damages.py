@@ -12,9 +12,9 @@ from pathlib import Path
 
 from audiostore import AudioStorageManager, FilenameGenerator
 from audiostore.sources import BytesSource
-from audiostore.stores.protocol import BlobSpec, Store, spec_of
+from audiostore.stores.protocol import BlobSpec, spec_of
 from audiostore.values import BlobInfo
-from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, Store
 
 ID = "00000000-0000-4000-8000-0000000000%02x"
 

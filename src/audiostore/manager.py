@@ -32,12 +32,11 @@ from audiostore.events import (
 from audiostore.notify import Notifier
 from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
 from audiostore.stores import (
-    BucketAdmin,
     ObjectStore,
-    RetryingAdmin,
     RetryingStore,
     StorageClass,
     Store,
+    StoreAdmin,
     get_checked,
     open_store,
 )
@@ -73,7 +72,7 @@ class AudioStorageManager:
         self,
         bucket_name: str | None = None,
         *,
-        store: Store | None = None,
+        store: ObjectStore | None = None,
         project: str | None = None,
         credentials: "Credentials | None" = None,
         retry_config: RetryConfig = CONSERVATIVE_CONFIG,
@@ -103,7 +102,6 @@ class AudioStorageManager:
             store = open_store(location, credentials=credentials, project=project)
             self._resume_folder = state_directory() / "ids"
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
-        self._admin = RetryingAdmin(store, retry_config, on_retry=self._tell_retry)
         self._assets = Assets(self._store, self._notify)
         self._changes = Changes(self._store, self._assets)
         self._links = Links()
@@ -137,14 +135,14 @@ class AudioStorageManager:
         return self._store.url
 
     @property
-    def store(self) -> ObjectStore:
+    def store(self) -> Store:
         """The objects that assets are made of; what fails there is tried again."""
         return self._store
 
     @property
-    def admin(self) -> BucketAdmin:
+    def admin(self) -> StoreAdmin:
         """The settings of the store."""
-        return self._admin
+        return self._store
 
     @cached_property
     def uploads(self) -> "Uploads":
@@ -356,7 +354,7 @@ class AudioStorageManager:
         return self._links.get(
             (audio_id, part, expires_s, download_as),
             expires_s,
-            lambda: self._admin.signed_url(
+            lambda: self._store.signed_url(
                 self._part(audio_id, part), expires_s=expires_s, download_as=download_as
             ),
         )

@@ -15,8 +15,7 @@ from audiostore import AudioStorageManager, LocalStore
 from audiostore.cli.options.index import COMMANDS
 from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.protocol import Store
-from tests.assets import OGG
+from tests.assets import OGG, Store
 from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.damages import Patient, missing_thumbnail_in_trash, wrong_bytes, wrong_content_type

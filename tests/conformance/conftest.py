@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from audiostore.retry import RetryConfig
+from audiostore.stores.capabilities import Store, StoreAdmin, complete
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
-from audiostore.stores.protocol import BucketAdmin, ObjectStore
-from audiostore.stores.retrying import RetryingAdmin, RetryingStore
+from audiostore.stores.retrying import RetryingStore
 from tests.gcs_server import AS_NEW, StrictServer
 
 PAGE_OBJECTS = 3
@@ -34,10 +34,9 @@ class Clock:
 
 @dataclass(frozen=True)
 class Made:
-    """A store under test, its settings, and its clock."""
+    """A store under test, and its clock."""
 
-    store: ObjectStore
-    admin: BucketAdmin
+    store: Store
     advance: Callable[[float], None]
 
 
@@ -45,14 +44,14 @@ def _memory(stack: ExitStack, tmp_path: Path) -> Made:
     del stack, tmp_path
     clock = Clock()
     store = MemoryStore(now=clock.now)
-    return Made(store, store, clock.advance)
+    return Made(complete(store), clock.advance)
 
 
 def _local(stack: ExitStack, tmp_path: Path) -> Made:
     del stack
     clock = Clock()
     store = LocalStore(tmp_path / "store", now=clock.now)
-    return Made(store, store, clock.advance)
+    return Made(complete(store), clock.advance)
 
 
 def _gcs(stack: ExitStack, tmp_path: Path) -> Made:
@@ -61,13 +60,13 @@ def _gcs(stack: ExitStack, tmp_path: Path) -> Made:
     )
     store = GcsStore("b", emulator=server.url, chunk_bytes=256 << 10)
     stack.callback(store.close)
-    return Made(store, store, server.advance)
+    return Made(complete(store), server.advance)
 
 
 def _retrying(stack: ExitStack, tmp_path: Path) -> Made:
     made = _memory(stack, tmp_path)
     once = RetryConfig(max_attempts=1)
-    return Made(RetryingStore(made.store, once), RetryingAdmin(made.admin, once), made.advance)
+    return Made(RetryingStore(made.store, once), made.advance)
 
 
 STORES: dict[str, Callable[[ExitStack, Path], Made]] = {
@@ -85,13 +84,13 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Made]:
 
 
 @pytest.fixture
-def store(made: Made) -> ObjectStore:
+def store(made: Made) -> Store:
     return made.store
 
 
 @pytest.fixture
-def admin(made: Made) -> BucketAdmin:
-    return made.admin
+def admin(made: Made) -> StoreAdmin:
+    return made.store
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from audiostore.errors import (
     UnsupportedByStoreError,
 )
 from audiostore.sources import BytesSource
-from audiostore.stores.protocol import BlobSpec, BucketAdmin, ObjectStore, StoreSettings, Stray
+from audiostore.stores.capabilities import ForeignFile, Store, StoreAdmin, StoreSettings
+from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, DeletedBlob
 
 NAME = "audio/3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3"
@@ -28,7 +29,7 @@ Advance = Callable[[float], None]
 
 
 def put(
-    store: ObjectStore,
+    store: Store,
     name: str = NAME,
     data: bytes = DATA,
     *,
@@ -41,17 +42,17 @@ def put(
 
 
 def read(
-    store: ObjectStore, blob: BlobInfo, *, start: int = 0, stop: int | None = None, size: int = 1000
+    store: Store, blob: BlobInfo, *, start: int = 0, stop: int | None = None, size: int = 1000
 ) -> bytes:
     with closing(store.open(blob, start=start, stop=stop)) as reader:
         return b"".join(iter(lambda: reader.read(size), b""))
 
 
-def trash(store: ObjectStore, prefix: str = "") -> list[tuple[str, int]]:
+def trash(store: Store, prefix: str = "") -> list[tuple[str, int]]:
     return [(d.blob.name, d.blob.generation) for d in store.list_deleted(prefix)]
 
 
-def deleted(store: ObjectStore, blob: BlobInfo) -> DeletedBlob:
+def deleted(store: Store, blob: BlobInfo) -> DeletedBlob:
     """Return the generation as it lies in the trash."""
     wanted = (blob.name, blob.generation)
     (found,) = (
@@ -60,7 +61,7 @@ def deleted(store: ObjectStore, blob: BlobInfo) -> DeletedBlob:
     return found
 
 
-def put_and_delete(store: ObjectStore, name: str = NAME, data: bytes = DATA) -> DeletedBlob:
+def put_and_delete(store: Store, name: str = NAME, data: bytes = DATA) -> DeletedBlob:
     blob = put(store, name, data)
     store.delete(blob)
     return deleted(store, blob)
@@ -88,20 +89,20 @@ def put_and_delete(store: ObjectStore, name: str = NAME, data: bytes = DATA) -> 
         (len(DATA) + 5, None),
     ],
 )
-def test_open_reads_exactly_the_range(store: ObjectStore, start: int, stop: int | None) -> None:
+def test_open_reads_exactly_the_range(store: Store, start: int, stop: int | None) -> None:
     assert read(store, put(store), start=start, stop=stop) == DATA[start:stop]
 
 
-def test_a_range_is_never_exceeded_by_a_large_read(store: ObjectStore) -> None:
+def test_a_range_is_never_exceeded_by_a_large_read(store: Store) -> None:
     assert read(store, put(store), start=10, stop=20, size=1 << 20) == DATA[10:20]
 
 
-def test_a_range_of_no_bytes_has_none(store: ObjectStore) -> None:
+def test_a_range_of_no_bytes_has_none(store: Store) -> None:
     blob = put(store, data=b"")
     assert read(store, blob, start=0, stop=5) == b""
 
 
-def test_a_range_of_what_is_gone_is_not_found(store: ObjectStore) -> None:
+def test_a_range_of_what_is_gone_is_not_found(store: Store) -> None:
     blob = put(store)
     put(store, data=b"other", over=blob.generation)
     with pytest.raises(BlobNotFoundError):
@@ -111,7 +112,7 @@ def test_a_range_of_what_is_gone_is_not_found(store: ObjectStore) -> None:
 # -- update ------------------------------------------------------------------------------------
 
 
-def test_update_changes_the_content_type_alone(store: ObjectStore) -> None:
+def test_update_changes_the_content_type_alone(store: Store) -> None:
     blob = put(store, metadata={"colour": "blue"})
     updated = store.update(blob, {}, content_type="audio/ogg")
     assert updated == replace(blob, content_type="audio/ogg", metageneration=2)
@@ -120,7 +121,7 @@ def test_update_changes_the_content_type_alone(store: ObjectStore) -> None:
     assert read(store, updated) == DATA
 
 
-def test_update_changes_all_in_one_step(store: ObjectStore) -> None:
+def test_update_changes_all_in_one_step(store: Store) -> None:
     blob = put(store, metadata={"colour": "blue", "old": "yes"})
     updated = store.update(
         blob,
@@ -140,7 +141,7 @@ def test_update_changes_all_in_one_step(store: ObjectStore) -> None:
     assert store.stat(NAME) == updated
 
 
-def test_update_leaves_what_is_not_named(store: ObjectStore) -> None:
+def test_update_leaves_what_is_not_named(store: Store) -> None:
     blob = store.update(
         put(store, metadata={"colour": "blue"}), {}, temporary_hold=True, custom_time=NOON
     )
@@ -149,12 +150,12 @@ def test_update_leaves_what_is_not_named(store: ObjectStore) -> None:
     assert store.stat(NAME) == updated
 
 
-def test_update_of_nothing_still_counts(store: ObjectStore) -> None:
+def test_update_of_nothing_still_counts(store: Store) -> None:
     blob = put(store)
     assert store.update(blob, {}).metageneration == blob.metageneration + 1
 
 
-def test_update_refuses_what_was_updated_meanwhile(store: ObjectStore) -> None:
+def test_update_refuses_what_was_updated_meanwhile(store: Store) -> None:
     blob = put(store)
     held = store.update(blob, {}, temporary_hold=True)
     with pytest.raises(PreconditionFailedError):
@@ -164,14 +165,14 @@ def test_update_refuses_what_was_updated_meanwhile(store: ObjectStore) -> None:
     assert store.stat(NAME) == held
 
 
-def test_custom_time_comes_with_put(store: ObjectStore) -> None:
+def test_custom_time_comes_with_put(store: Store) -> None:
     blob = put(store, custom_time=NOON)
     assert blob.custom_time == NOON
     assert store.stat(NAME) == blob
     assert put(store, "other").custom_time is None
 
 
-def test_custom_time_moves_later(store: ObjectStore) -> None:
+def test_custom_time_moves_later(store: Store) -> None:
     blob = put(store, custom_time=NOON)
     for hours in (0, 1, 24 * 365):
         blob = store.update(blob, {}, custom_time=NOON + timedelta(hours=hours))
@@ -180,14 +181,14 @@ def test_custom_time_moves_later(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("earlier", [timedelta(seconds=1), timedelta(days=4000)])
-def test_custom_time_never_moves_earlier(store: ObjectStore, earlier: timedelta) -> None:
+def test_custom_time_never_moves_earlier(store: Store, earlier: timedelta) -> None:
     blob = put(store, custom_time=NOON)
     with pytest.raises(ValueError, match="later"):
         store.update(blob, {"lost": "yes"}, custom_time=NOON - earlier)
     assert store.stat(NAME) == blob
 
 
-def test_custom_time_is_a_moment_whatever_its_zone(store: ObjectStore) -> None:
+def test_custom_time_is_a_moment_whatever_its_zone(store: Store) -> None:
     east = timezone(timedelta(hours=5, minutes=30))
     blob = store.update(put(store), {}, custom_time=NOON.astimezone(east))
     assert store.stat(NAME).custom_time == NOON
@@ -198,7 +199,7 @@ def test_custom_time_is_a_moment_whatever_its_zone(store: ObjectStore) -> None:
 # -- copy --------------------------------------------------------------------------------------
 
 
-def test_copy_takes_the_storage_class_that_is_named(store: ObjectStore) -> None:
+def test_copy_takes_the_storage_class_that_is_named(store: Store) -> None:
     blob = put(store, metadata={"colour": "blue"})
     copied = store.copy(blob, "copy", storage_class="COLDLINE")
     assert copied.storage_class == "COLDLINE"
@@ -208,13 +209,13 @@ def test_copy_takes_the_storage_class_that_is_named(store: ObjectStore) -> None:
     assert read(store, copied) == DATA
 
 
-def test_copy_keeps_the_storage_class_of_its_source(store: ObjectStore) -> None:
+def test_copy_keeps_the_storage_class_of_its_source(store: Store) -> None:
     cold = store.copy(put(store), "cold", storage_class="ARCHIVE")
     assert store.copy(cold, "copy").storage_class == "ARCHIVE"
 
 
 @pytest.mark.parametrize("storage_class", ["NEARLINE", "COLDLINE", "ARCHIVE"])
-def test_copy_onto_itself_changes_the_storage_class(store: ObjectStore, storage_class: str) -> None:
+def test_copy_onto_itself_changes_the_storage_class(store: Store, storage_class: str) -> None:
     blob = put(store, metadata={"colour": "blue"}, custom_time=NOON)
     copied = store.copy(
         blob,
@@ -233,7 +234,7 @@ def test_copy_onto_itself_changes_the_storage_class(store: ObjectStore, storage_
     assert trash(store) == [(NAME, blob.generation)]
 
 
-def test_copy_onto_itself_refuses_another_generation(store: ObjectStore) -> None:
+def test_copy_onto_itself_refuses_another_generation(store: Store) -> None:
     blob = put(store)
     newer = put(store, data=b"newer", over=blob.generation)
     with pytest.raises((BlobNotFoundError, PreconditionFailedError)):
@@ -241,7 +242,7 @@ def test_copy_onto_itself_refuses_another_generation(store: ObjectStore) -> None
     assert store.stat(NAME) == newer
 
 
-def test_copy_takes_the_custom_time_but_not_the_hold(store: ObjectStore) -> None:
+def test_copy_takes_the_custom_time_but_not_the_hold(store: Store) -> None:
     blob = store.update(put(store), {}, temporary_hold=True, custom_time=NOON)
     copied = store.copy(blob, "copy")
     assert copied.custom_time == NOON
@@ -250,13 +251,11 @@ def test_copy_takes_the_custom_time_but_not_the_hold(store: ObjectStore) -> None
     store.delete(copied)
 
 
-def test_a_class_that_was_not_changed_has_no_time_of_change(store: ObjectStore) -> None:
+def test_a_class_that_was_not_changed_has_no_time_of_change(store: Store) -> None:
     assert put(store).class_changed_at is None
 
 
-def test_reclass_changes_the_class_alone(
-    store: ObjectStore, admin: BucketAdmin, advance: Advance
-) -> None:
+def test_reclass_changes_the_class_alone(store: Store, admin: StoreAdmin, advance: Advance) -> None:
     blob = put(store, metadata={"colour": "blue"})
     advance(3 * DAY_S)
     try:
@@ -287,7 +286,7 @@ def test_reclass_changes_the_class_alone(
 # -- holds -------------------------------------------------------------------------------------
 
 
-def taking(store: ObjectStore, blob: BlobInfo) -> Iterator[Callable[[], object]]:
+def taking(store: Store, blob: BlobInfo) -> Iterator[Callable[[], object]]:
     """Yield all that would take the name from an object that has an earlier generation trashed."""
     other = put(store, "other", b"other")
     (earlier,) = store.list_deleted(blob.name)
@@ -299,13 +298,13 @@ def taking(store: ObjectStore, blob: BlobInfo) -> Iterator[Callable[[], object]]
     yield lambda: store.restore(earlier, if_generation_match=over)
 
 
-def held(store: ObjectStore) -> BlobInfo:
+def held(store: Store) -> BlobInfo:
     """Return a held object that has an earlier generation in the trash."""
     first = put(store, data=b"first")
     return store.update(put(store, over=first.generation), {}, temporary_hold=True)
 
 
-def test_a_held_object_loses_its_name_to_nothing(store: ObjectStore) -> None:
+def test_a_held_object_loses_its_name_to_nothing(store: Store) -> None:
     blob = held(store)
     before = trash(store)
     for take in taking(store, blob):
@@ -316,7 +315,7 @@ def test_a_held_object_loses_its_name_to_nothing(store: ObjectStore) -> None:
     assert trash(store) == before
 
 
-def test_a_held_object_can_be_read_copied_and_updated(store: ObjectStore) -> None:
+def test_a_held_object_can_be_read_copied_and_updated(store: Store) -> None:
     blob = held(store)
     assert read(store, store.copy(blob, "copy")) == DATA
     updated = store.update(blob, {"colour": "blue"})
@@ -324,7 +323,7 @@ def test_a_held_object_can_be_read_copied_and_updated(store: ObjectStore) -> Non
     assert dict(store.stat(NAME).metadata) == {"colour": "blue"}
 
 
-def test_what_was_released_can_be_deleted(store: ObjectStore) -> None:
+def test_what_was_released_can_be_deleted(store: Store) -> None:
     blob = held(store)
     released = store.update(blob, {}, temporary_hold=False)
     assert released == replace(blob, temporary_hold=False, metageneration=blob.metageneration + 1)
@@ -333,7 +332,7 @@ def test_what_was_released_can_be_deleted(store: ObjectStore) -> None:
         store.stat(NAME)
 
 
-def test_a_wrong_generation_is_said_before_a_hold(store: ObjectStore) -> None:
+def test_a_wrong_generation_is_said_before_a_hold(store: Store) -> None:
     blob = held(store)
     with pytest.raises(PreconditionFailedError):
         put(store)
@@ -342,7 +341,7 @@ def test_a_wrong_generation_is_said_before_a_hold(store: ObjectStore) -> None:
 
 
 def test_what_is_too_young_loses_its_name_to_nothing(
-    store: ObjectStore, admin: BucketAdmin, advance: Advance
+    store: Store, admin: StoreAdmin, advance: Advance
 ) -> None:
     first = put(store, data=b"first")
     blob = put(store, over=first.generation)
@@ -360,13 +359,13 @@ def test_what_is_too_young_loses_its_name_to_nothing(
 # -- the trash ---------------------------------------------------------------------------------
 
 
-def test_a_new_store_has_an_empty_trash(store: ObjectStore) -> None:
+def test_a_new_store_has_an_empty_trash(store: Store) -> None:
     assert trash(store) == []
     put(store)
     assert trash(store) == []
 
 
-def test_delete_puts_the_object_into_the_trash(store: ObjectStore) -> None:
+def test_delete_puts_the_object_into_the_trash(store: Store) -> None:
     blob = store.update(put(store, metadata={"colour": "blue"}), {"more": "yes"}, custom_time=NOON)
     store.delete(blob)
     with pytest.raises(BlobNotFoundError):
@@ -381,20 +380,20 @@ def test_delete_puts_the_object_into_the_trash(store: ObjectStore) -> None:
     assert abs(kept_for - timedelta(seconds=WEEK_S)) < timedelta(seconds=1)
 
 
-def test_put_over_puts_what_was_there_into_the_trash(store: ObjectStore) -> None:
+def test_put_over_puts_what_was_there_into_the_trash(store: Store) -> None:
     first = put(store, data=b"first", metadata={"number": "1"})
     second = put(store, data=b"second", over=first.generation)
     put(store, data=b"third", over=second.generation)
     assert [d.blob for d in store.list_deleted("")] == [first, second]
 
 
-def test_copy_over_puts_what_was_there_into_the_trash(store: ObjectStore) -> None:
+def test_copy_over_puts_what_was_there_into_the_trash(store: Store) -> None:
     blob, target = put(store), put(store, "target", b"precious")
     store.copy(blob, "target", if_generation_match=target.generation)
     assert [d.blob for d in store.list_deleted("")] == [target]
 
 
-def test_what_fails_puts_nothing_into_the_trash(store: ObjectStore) -> None:
+def test_what_fails_puts_nothing_into_the_trash(store: Store) -> None:
     blob = put(store)
     with pytest.raises(PreconditionFailedError):
         put(store, data=b"other")
@@ -404,7 +403,7 @@ def test_what_fails_puts_nothing_into_the_trash(store: ObjectStore) -> None:
 
 
 def test_the_trash_is_listed_by_prefix_in_the_order_of_names_then_generations(
-    store: ObjectStore,
+    store: Store,
 ) -> None:
     names = ["a/b/1", "a/b/10", "a/b/2", "a-b", "a.b/c", "ab", "a/c", "é/ü", "z", "a/b-c"]
     expected = []
@@ -420,21 +419,21 @@ def test_the_trash_is_listed_by_prefix_in_the_order_of_names_then_generations(
 
 
 @pytest.mark.parametrize("name", ["with space/a?#%.mp3", "Zürich/北京/🎵.mp3", "a.1.data", "x/1.2"])
-def test_any_name_can_be_had_back(store: ObjectStore, name: str) -> None:
+def test_any_name_can_be_had_back(store: Store, name: str) -> None:
     blob = put(store, name)
     store.delete(blob)
     assert trash(store) == [(name, blob.generation)]
     assert read(store, store.restore(deleted(store, blob))) == DATA
 
 
-def test_a_name_in_the_trash_can_be_a_folder_of_others(store: ObjectStore) -> None:
+def test_a_name_in_the_trash_can_be_a_folder_of_others(store: Store) -> None:
     names = ["a", "a/b", "a/b/c", "a.5", "a.5/x", "a.5.data/x"]
     for name in names:
         store.delete(put(store, name, name.encode()))
     assert [name for name, _ in trash(store)] == sorted(names, key=str.encode)
 
 
-def test_restore_gives_back_bytes_and_metadata_as_a_new_generation(store: ObjectStore) -> None:
+def test_restore_gives_back_bytes_and_metadata_as_a_new_generation(store: Store) -> None:
     blob = put(store, metadata={"colour": "blue"}, custom_time=NOON)
     blob = store.copy(blob, NAME, if_generation_match=blob.generation, storage_class="NEARLINE")
     store.delete(blob)
@@ -452,7 +451,7 @@ def test_restore_gives_back_bytes_and_metadata_as_a_new_generation(store: Object
     assert read(store, restored) == DATA
 
 
-def test_what_was_restored_is_an_object_like_any_other(store: ObjectStore) -> None:
+def test_what_was_restored_is_an_object_like_any_other(store: Store) -> None:
     restored = store.restore(put_and_delete(store))
     assert restored.metageneration == 1
     updated = store.update(restored, {"colour": "blue"})
@@ -464,14 +463,14 @@ def test_what_was_restored_is_an_object_like_any_other(store: ObjectStore) -> No
     assert read(store, again) == DATA
 
 
-def test_restore_takes_what_it_gives_back_out_of_the_trash(store: ObjectStore, kind: str) -> None:
+def test_restore_takes_what_it_gives_back_out_of_the_trash(store: Store, kind: str) -> None:
     gone = put_and_delete(store)
     store.restore(gone)
     # A bucket restores a copy: the deleted generation stays until its time.
     assert trash(store) == ([(NAME, gone.blob.generation)] if kind == "gcs" else [])
 
 
-def test_restore_refuses_a_name_that_is_taken(store: ObjectStore) -> None:
+def test_restore_refuses_a_name_that_is_taken(store: Store) -> None:
     gone = put_and_delete(store)
     newer = put(store, data=b"newer")
     for wrong in (0, newer.generation + 1, gone.blob.generation):
@@ -482,7 +481,7 @@ def test_restore_refuses_a_name_that_is_taken(store: ObjectStore) -> None:
 
 
 def test_restore_refuses_a_name_that_is_free_where_a_generation_is_named(
-    store: ObjectStore,
+    store: Store,
 ) -> None:
     gone = put_and_delete(store)
     with pytest.raises(PreconditionFailedError):
@@ -491,7 +490,7 @@ def test_restore_refuses_a_name_that_is_free_where_a_generation_is_named(
 
 
 def test_restore_over_the_generation_that_is_named_puts_that_into_the_trash(
-    store: ObjectStore, kind: str
+    store: Store, kind: str
 ) -> None:
     gone = put_and_delete(store, data=b"older")
     newer = put(store, data=b"newer")
@@ -505,7 +504,7 @@ def test_restore_over_the_generation_that_is_named_puts_that_into_the_trash(
     assert read(store, back) == b"newer"
 
 
-def test_of_many_generations_each_can_be_had_back(store: ObjectStore) -> None:
+def test_of_many_generations_each_can_be_had_back(store: Store) -> None:
     generation = 0
     for data in (b"1", b"2", b"3"):
         generation = put(store, data=data, over=generation).generation
@@ -517,9 +516,7 @@ def test_of_many_generations_each_can_be_had_back(store: ObjectStore) -> None:
         store.delete(blob)
 
 
-def test_purge_lets_go_for_good_or_says_that_the_store_keeps_it(
-    store: ObjectStore, kind: str
-) -> None:
+def test_purge_lets_go_for_good_or_says_that_the_store_keeps_it(store: Store, kind: str) -> None:
     gone, other = put_and_delete(store), put_and_delete(store, "other")
     if kind == "gcs":
         with pytest.raises(UnsupportedByStoreError):
@@ -535,7 +532,7 @@ def test_purge_lets_go_for_good_or_says_that_the_store_keeps_it(
     assert put(store).generation > gone.blob.generation
 
 
-def test_what_is_past_its_time_is_gone(store: ObjectStore, advance: Advance) -> None:
+def test_what_is_past_its_time_is_gone(store: Store, advance: Advance) -> None:
     gone = put_and_delete(store)
     advance(WEEK_S - 60)
     assert trash(store) == [(NAME, gone.blob.generation)]
@@ -548,7 +545,7 @@ def test_what_is_past_its_time_is_gone(store: ObjectStore, advance: Advance) -> 
         store.stat(NAME)
 
 
-def test_a_reader_goes_on_reading_what_is_trashed_meanwhile(store: ObjectStore, kind: str) -> None:
+def test_a_reader_goes_on_reading_what_is_trashed_meanwhile(store: Store, kind: str) -> None:
     blob = put(store, data=bytes(3 << 20))
     with closing(store.open(blob)) as reader:
         length = len(reader.read(1000))
@@ -560,7 +557,7 @@ def test_a_reader_goes_on_reading_what_is_trashed_meanwhile(store: ObjectStore, 
 
 
 def test_a_reader_goes_on_reading_what_is_overwritten_and_restored_meanwhile(
-    store: ObjectStore,
+    store: Store,
 ) -> None:
     data = b"".join(number.to_bytes(4, "big") for number in range(500_000))
     blob = put(store, data=data)
@@ -584,7 +581,7 @@ RULES: tuple[Mapping[str, object], ...] = (
 )
 
 
-def test_a_new_store_keeps_what_is_deleted_for_a_week(admin: BucketAdmin) -> None:
+def test_a_new_store_keeps_what_is_deleted_for_a_week(admin: StoreAdmin) -> None:
     settings = admin.settings()
     assert settings.soft_delete_s == WEEK_S
     assert settings.retention_s == 0
@@ -594,7 +591,7 @@ def test_a_new_store_keeps_what_is_deleted_for_a_week(admin: BucketAdmin) -> Non
     assert admin.settings() == settings
 
 
-def test_change_settings_changes_what_is_named(admin: BucketAdmin) -> None:
+def test_change_settings_changes_what_is_named(admin: StoreAdmin) -> None:
     first = admin.settings()
     second = admin.change_settings(first, lifecycle_rules=RULES)
     assert second.metageneration > first.metageneration
@@ -611,7 +608,7 @@ def test_change_settings_changes_what_is_named(admin: BucketAdmin) -> None:
     assert admin.settings() == fourth
 
 
-def test_change_settings_refuses_what_was_changed_meanwhile(admin: BucketAdmin) -> None:
+def test_change_settings_refuses_what_was_changed_meanwhile(admin: StoreAdmin) -> None:
     first = admin.settings()
     second = admin.change_settings(first, soft_delete_s=30 * DAY_S)
     outdated: tuple[StoreSettings, ...] = (first, replace(second, metageneration=99))
@@ -622,7 +619,7 @@ def test_change_settings_refuses_what_was_changed_meanwhile(admin: BucketAdmin) 
 
 
 @pytest.mark.parametrize(("setting", "value"), [("soft_delete_s", -1), ("retention_s", -1)])
-def test_settings_that_cannot_be_are_refused(admin: BucketAdmin, setting: str, value: int) -> None:
+def test_settings_that_cannot_be_are_refused(admin: StoreAdmin, setting: str, value: int) -> None:
     before = admin.settings()
     with pytest.raises(ValueError, match=r"."):
         admin.change_settings(before, **{setting: value})  # type: ignore[arg-type]
@@ -630,7 +627,7 @@ def test_settings_that_cannot_be_are_refused(admin: BucketAdmin, setting: str, v
 
 
 def test_without_soft_delete_what_is_deleted_or_overwritten_is_gone(
-    store: ObjectStore, admin: BucketAdmin
+    store: Store, admin: StoreAdmin
 ) -> None:
     admin.change_settings(admin.settings(), soft_delete_s=0)
     blob = put(store)
@@ -641,7 +638,7 @@ def test_without_soft_delete_what_is_deleted_or_overwritten_is_gone(
     assert put(store).generation > newer.generation
 
 
-def test_every_permission_is_asked_for_by_its_name(admin: BucketAdmin) -> None:
+def test_every_permission_is_asked_for_by_its_name(admin: StoreAdmin) -> None:
     wanted = [f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update")]
     wanted += ["storage.buckets.get", "storage.buckets.update"]
     assert admin.granted(wanted) == frozenset(wanted)
@@ -649,7 +646,7 @@ def test_every_permission_is_asked_for_by_its_name(admin: BucketAdmin) -> None:
     assert admin.granted([]) == frozenset()
 
 
-def test_a_url_is_signed_or_it_says_what_to_do(store: ObjectStore, admin: BucketAdmin) -> None:
+def test_a_url_is_signed_or_it_says_what_to_do(store: Store, admin: StoreAdmin) -> None:
     blob = put(store)
     try:
         url = admin.signed_url(blob, expires_s=60)
@@ -659,21 +656,21 @@ def test_a_url_is_signed_or_it_says_what_to_do(store: ObjectStore, admin: Bucket
         assert blob.name.rpartition("/")[2] in url
 
 
-def test_objects_are_no_strays(store: ObjectStore, admin: BucketAdmin) -> None:
-    assert list(admin.strays("audio/")) == []
+def test_objects_are_not_foreign_files(store: Store, admin: StoreAdmin) -> None:
+    assert list(admin.foreign_files("audio/")) == []
     put_and_delete(store)
     put(store)
-    assert list(admin.strays("audio/")) == []
-    assert list(admin.strays("")) == []
+    assert list(admin.foreign_files("audio/")) == []
+    assert list(admin.foreign_files("")) == []
 
 
-def test_a_stray_that_is_not_there_is_not_removed(admin: BucketAdmin) -> None:
-    stray = Stray("audio/x", "an empty folder", is_removable=True, changed_at=NOON)
+def test_a_foreign_file_that_is_gone_is_not_removed(admin: StoreAdmin) -> None:
+    file = ForeignFile("audio/x", "an empty folder", is_removable=True, changed_at=NOON)
     with pytest.raises(BlobNotFoundError):
-        admin.remove_stray(stray)
+        admin.remove_foreign_file(file)
 
 
-def test_diagnose_leaves_nothing_behind(store: ObjectStore, admin: BucketAdmin) -> None:
+def test_diagnose_leaves_nothing_behind(store: Store, admin: StoreAdmin) -> None:
     blob = put(store)
     assert list(admin.diagnose())
     assert list(store.list("")) == [blob]

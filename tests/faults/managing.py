@@ -23,8 +23,7 @@ from audiostore.lifecycle.policy import Policy
 from audiostore.lifecycle.rules import is_ours, rules_of
 from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.protocol import Store
-from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, Store
 from tests.faults.reader import BucketReader, DirectoryReader, Shown, Thing, Truth, agree, check
 from tests.faults.rig import ID, OTHER_ID, QUICK
 from tests.gcs_server import AS_NEW, StrictServer
@@ -50,10 +49,10 @@ STEPS = frozenset(
         "settings",
         "change_settings",
         "reclass",
-        "strays",
+        "foreign_files",
     }
 )
-_LISTINGS = frozenset({"list", "list_deleted", "strays"})
+_LISTINGS = frozenset({"list", "list_deleted", "foreign_files"})
 
 
 class KilledError(BaseException):

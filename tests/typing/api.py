@@ -61,8 +61,9 @@ from audiostore import (
 )
 from audiostore.retry import Budget, Retry
 from audiostore.sources import BytesSource, LocalFile, Source, SourceReader
+from audiostore.stores.capabilities import Finding, StoreAdmin, complete
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.protocol import BlobReader, BlobSpec, BucketAdmin, Finding, Transferred
+from audiostore.stores.protocol import BlobReader, BlobSpec, Transferred
 from audiostore.stores.retrying import RetryingStore
 
 
@@ -72,7 +73,6 @@ def managers(path: Path) -> None:
     AudioStorageManager(bucket_name="gs://bucket", project="p", retry_config=PATIENT_CONFIG)
     AudioStorageManager(store=MemoryStore(), on_event=print)
     AudioStorageManager(store=LocalStore(path), retry_config=AGGRESSIVE_CONFIG)
-    AudioStorageManager(store=RetryingStore(LocalStore(path), AGGRESSIVE_CONFIG))  # type: ignore[arg-type]
     with AudioStorageManager("bucket", on_event=listen) as manager:
         assert_type(manager, AudioStorageManager)
         assert_type(manager.url, str)
@@ -217,7 +217,7 @@ async def retries() -> None:
 def stores(path: Path) -> None:
     memory, local, gcs = MemoryStore(), LocalStore(path), GcsStore("b", emulator="http://x")
     every: list[ObjectStore] = [memory, local, gcs, RetryingStore(gcs, PATIENT_CONFIG)]
-    admins: list[BucketAdmin] = [memory, local, gcs]
+    admins: list[StoreAdmin] = [complete(memory), complete(local), complete(gcs)]
     sources: list[Source] = [BytesSource(b"x"), LocalFile.snapshot(path)]
     for admin in admins:
         assert_type(admin.diagnose(), Iterator[Finding])

@@ -15,8 +15,7 @@ from audiostore import (
     RetryConfig,
 )
 from audiostore.errors import HeldError
-from audiostore.stores.protocol import Store
-from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, opened
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, Store, opened
 
 ONCE = RetryConfig(max_attempts=1)
 LATER = datetime(2031, 5, 1, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from google.api_core import exceptions
 
 from audiostore.errors import PreconditionFailedError, StoreConnectionError
+from audiostore.stores.capabilities import Finding
 from audiostore.stores.gcs import advice
 from audiostore.stores.gcs.bucket import settings_of
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.protocol import Finding
 from tests.gcs_server import AS_NEW, StrictServer, faults
 
 DAY_S = 24 * 3600

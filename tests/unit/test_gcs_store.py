@@ -29,11 +29,12 @@ from audiostore import (
 )
 from audiostore.errors import HeldError, SourceChangedError, UnsupportedByStoreError
 from audiostore.sources import BytesSource, LocalFile
+from audiostore.stores.capabilities import ForeignFile, complete
 from audiostore.stores.gcs.download import Download, Pipe
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.gcs.transport import Options, Request, Response, Transfer, Transport
 from audiostore.stores.gcs.upload import IN_MEMORY_BYTES
-from audiostore.stores.protocol import BlobSpec, Stray, Transferred
+from audiostore.stores.protocol import BlobSpec, Transferred
 from tests.assets import JPG, MP3
 from tests.gcs_server import Request as Served
 from tests.gcs_server import StrictServer, faults
@@ -697,16 +698,18 @@ def test_a_class_that_a_rule_changed_says_when(server: StrictServer, store: GcsS
 def test_only_the_bucket_changes_a_class_in_place(server: StrictServer, store: GcsStore) -> None:
     blob = store.put(SPEC, SMALL)
     before = len(server.requests)
-    with pytest.raises(UnsupportedByStoreError, match="lifecycle rule"):
-        store.reclass(blob, "ARCHIVE")
+    with pytest.raises(UnsupportedByStoreError, match="in place"):
+        complete(store).reclass(blob, "ARCHIVE")
     assert len(server.requests) == before
 
 
 def test_everything_in_a_bucket_is_an_object(server: StrictServer, store: GcsStore) -> None:
     server.put("bucket", "audio/whatever", b"x")
-    assert list(store.strays("")) == []
+    assert list(complete(store).foreign_files("")) == []
     with pytest.raises(BlobNotFoundError):
-        store.remove_stray(Stray("audio/whatever", "a file", is_removable=True, changed_at=MOMENT))
+        complete(store).remove_foreign_file(
+            ForeignFile("audio/whatever", "a file", is_removable=True, changed_at=MOMENT)
+        )
     assert server.read("bucket", "audio/whatever") == b"x"
 
 

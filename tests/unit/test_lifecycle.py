@@ -23,9 +23,8 @@ from audiostore.lifecycle.rules import applies, deletes_on_custom_time, rules_of
 from audiostore.lifecycle.running import run_lifecycle
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.protocol import Store
 from audiostore.values import BlobInfo
-from tests.assets import JPG, MP3, OGG, SOFT_DELETE, STORES, opened
+from tests.assets import JPG, MP3, OGG, SOFT_DELETE, STORES, Store, opened
 from tests.gcs_server import StrictServer
 
 ONCE = RetryConfig(max_attempts=1)

@@ -19,6 +19,7 @@ from audiostore.errors import (
     UnsupportedByStoreError,
 )
 from audiostore.sources import BytesSource
+from audiostore.stores.capabilities import complete
 from audiostore.stores.local import LocalStore
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
@@ -425,7 +426,7 @@ def test_permissions_that_the_directory_does_not_give(
 
 def test_there_are_no_urls_and_it_says_what_to_do(store: LocalStore) -> None:
     with pytest.raises(UnsupportedByStoreError, match="copy the asset to a bucket"):
-        store.signed_url(put(store), expires_s=60)
+        complete(store).signed_url(put(store), expires_s=60)
 
 
 def test_diagnose_tells_what_is_kept_and_how_much(store: LocalStore) -> None:
@@ -438,23 +439,23 @@ def test_diagnose_tells_what_is_kept_and_how_much(store: LocalStore) -> None:
     assert "at once" in findings["soft delete"].detail
 
 
-# -- strays ------------------------------------------------------------------------------------
+# -- foreign files -----------------------------------------------------------------------------
 
 
-def strays(store: LocalStore, prefix: str = "") -> dict[str, tuple[str, bool]]:
-    return {stray.path: (stray.words, stray.is_removable) for stray in store.strays(prefix)}
+def foreign_files(store: LocalStore, prefix: str = "") -> dict[str, tuple[str, bool]]:
+    return {f.path: (f.description, f.is_removable) for f in store.foreign_files(prefix)}
 
 
-def test_a_store_in_order_has_no_strays(store: LocalStore) -> None:
+def test_an_intact_store_has_no_foreign_files(store: LocalStore) -> None:
     blob = put(store)
     store.delete(put(store, "audio/y/audio.mp3"))
     store.update(blob, {"more": "yes"})
     store.change_settings(store.settings(), soft_delete_s=60)
-    assert strays(store) == {}
+    assert foreign_files(store) == {}
 
 
-def test_a_new_store_has_no_strays(store: LocalStore, root: Path) -> None:
-    assert strays(store) == {}
+def test_a_new_store_has_no_foreign_files(store: LocalStore, root: Path) -> None:
+    assert foreign_files(store) == {}
     assert not root.exists()
 
 
@@ -497,24 +498,24 @@ def damaged(root: Path) -> None:
         (foreign, "audio/x/notes.txt", "no metadata"),
         (hidden, "audio/x/.DS_Store", "hidden file"),
         (hidden_folder, "audio/x/.git", "hidden folder"),
-        (pipe, "audio/x/pipe", "no regular file"),
-        (dangling, "audio/x/link", "no regular file"),
+        (pipe, "audio/x/pipe", "not a regular file"),
+        (dangling, "audio/x/link", "not a regular file"),
         (touched, NAME, "changed since it was stored"),
         (damaged, NAME, "metadata is damaged"),
-        (not_utf8, "audio/x/\\xff", "no UTF-8"),
+        (not_utf8, "audio/x/\\xff", "not UTF-8"),
     ],
 )
-def test_a_stray_of_others_is_named_and_never_removed(
+def test_a_foreign_file_is_described_and_never_removed(
     store: LocalStore, root: Path, damage: Callable[[Path], None], path: str, words: str
 ) -> None:
     put(store)
     damage(root)
     before = sorted(root.rglob("*"))
-    (stray,) = store.strays("audio/")
-    assert stray.path == path
-    assert words in stray.words
-    with pytest.raises(ValueError, match="not to be removed"):
-        store.remove_stray(stray)
+    (file,) = store.foreign_files("audio/")
+    assert file.path == path
+    assert words in file.description
+    with pytest.raises(ValueError, match="must not be removed"):
+        store.remove_foreign_file(file)
     assert sorted(root.rglob("*")) == before
 
 
@@ -523,46 +524,46 @@ def test_leftovers_of_our_own_are_removed(store: LocalStore, root: Path) -> None
     (root / NAME).unlink()
     shutil.copy2(root / f"audio/y/.a.{second.generation}.json", root / "audio/y/.a.17.json")
     (root / "audio/z/empty").mkdir()
-    found = list(store.strays("audio/"))
-    assert {(stray.path, stray.words) for stray in found} == {
+    found = list(store.foreign_files("audio/"))
+    assert {(file.path, file.description) for file in found} == {
         (f"audio/x/.audio.mp3.{first.generation}.json", "metadata of an object that is gone"),
         ("audio/y/.a.17.json", "metadata of an object that is gone"),
         ("audio/z/empty", "an empty folder"),
     }
-    for stray in found:
-        store.remove_stray(stray)
+    for file in found:
+        store.remove_foreign_file(file)
         with pytest.raises(BlobNotFoundError):
-            store.remove_stray(stray)
-    assert strays(store) == {}
+            store.remove_foreign_file(file)
+    assert foreign_files(store) == {}
     assert not (root / "audio/x").exists()
     assert list(store.list("")) == [second, third]
 
 
-def test_what_is_no_stray_any_more_is_not_removed(store: LocalStore, root: Path) -> None:
+def test_a_file_that_changed_meanwhile_is_not_removed(store: LocalStore, root: Path) -> None:
     blob = put(store)
     aside = root / "aside"
     (root / NAME).rename(aside)
-    (orphan,) = store.strays("audio/")
+    (orphan,) = store.foreign_files("audio/")
     aside.rename(root / NAME)
     with pytest.raises(BlobNotFoundError, match="no longer"):
-        store.remove_stray(orphan)
+        store.remove_foreign_file(orphan)
     (root / "audio/y").mkdir()
-    (empty,) = store.strays("audio/y")
+    (empty,) = store.foreign_files("audio/y")
     (root / "audio/y").rmdir()
     (root / "audio/y").mkdir()
     with pytest.raises(BlobNotFoundError, match="no longer"):
-        store.remove_stray(empty)
+        store.remove_foreign_file(empty)
     put(store, "audio/y/a")
     with pytest.raises(BlobNotFoundError, match="no longer"):
-        store.remove_stray(empty)
+        store.remove_foreign_file(empty)
     assert store.stat(NAME) == blob
 
 
-def test_strays_are_found_by_prefix(store: LocalStore, root: Path) -> None:
+def test_foreign_files_are_found_by_prefix(store: LocalStore, root: Path) -> None:
     put(store)
     for folder in ("audio/a", "audio/b/c", "other"):
         (root / folder).mkdir(parents=True)
-    assert list(strays(store)) == ["audio/a", "audio/b/c", "other"]
-    assert list(strays(store, "audio/")) == ["audio/a", "audio/b/c"]
-    assert list(strays(store, "audio/b")) == ["audio/b/c"]
-    assert list(strays(store, ".audiostore/")) == []
+    assert list(foreign_files(store)) == ["audio/a", "audio/b/c", "other"]
+    assert list(foreign_files(store, "audio/")) == ["audio/a", "audio/b/c"]
+    assert list(foreign_files(store, "audio/b")) == ["audio/b/c"]
+    assert list(foreign_files(store, ".audiostore/")) == []

@@ -35,8 +35,8 @@ from audiostore import (
     store_audio_file,
 )
 from audiostore.sources import BytesSource
-from audiostore.stores.protocol import BlobSpec, Store
-from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, mp3_bytes, opened
+from audiostore.stores.protocol import BlobSpec
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, Store, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)
 

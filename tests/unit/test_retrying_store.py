@@ -190,6 +190,11 @@ def test_retries_are_told(inner: Flaky, slept: list[float]) -> None:
     assert told == [Retry("store memory://memory/a/b", 1, 1, error)]
 
 
+def test_a_store_that_retries_is_not_retried_again(store: RetryingStore) -> None:
+    with pytest.raises(TypeError, match="retries already"):
+        RetryingStore(store, CONFIG)
+
+
 def test_it_stands_for_the_store_inside(inner: Flaky, store: RetryingStore) -> None:
     assert (store.url, store.uri("x")) == (inner.url, inner.uri("x"))
     store.close()

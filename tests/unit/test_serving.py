@@ -18,9 +18,9 @@ from audiostore import (
 from audiostore.asset.serving import MAX_EXPIRES_S, Links, check_expires_s, open_blob
 from audiostore.errors import UnsupportedByStoreError
 from audiostore.sources import BytesSource
-from audiostore.stores.protocol import BlobReader, BlobSpec, Store
+from audiostore.stores.protocol import BlobReader, BlobSpec
 from audiostore.values import BlobInfo
-from tests.assets import JPG, MP3, STORES, mp3_bytes, opened
+from tests.assets import JPG, MP3, STORES, Store, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)
 

@@ -15,8 +15,7 @@ from audiostore import (
     RetryConfig,
 )
 from audiostore.errors import UnsupportedByStoreError
-from audiostore.stores.protocol import Store
-from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, opened
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, Store, opened
 
 ONCE = RetryConfig(max_attempts=1)
 WEEK_S = 7 * 24 * 3600

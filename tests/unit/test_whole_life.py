@@ -19,8 +19,7 @@ from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
-from audiostore.stores.protocol import Store
-from tests.assets import BUCKET, JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES
+from tests.assets import BUCKET, JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, Store
 from tests.gcs_server import StrictServer
 
 YEARS = timedelta(days=3 * 365)

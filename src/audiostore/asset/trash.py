@@ -21,7 +21,7 @@ from audiostore.errors import (
     BlobNotFoundError,
     PreconditionFailedError,
 )
-from audiostore.stores import ObjectStore
+from audiostore.stores import Store
 from audiostore.values import BlobInfo, DeletedBlob
 
 _RACES = 5
@@ -60,7 +60,7 @@ class TrashedAsset:
 class Trash:
     """The deleted assets of a store."""
 
-    def __init__(self, store: ObjectStore, assets: Assets) -> None:
+    def __init__(self, store: Store, assets: Assets) -> None:
         self._store = store
         self._assets = assets
 

@@ -72,12 +72,12 @@ class Checker:
 
     def run(self) -> Iterator[Problem]:
         """Yield every problem (see `check`)."""
-        for stray in self._manager.admin.strays(_ROOT):
+        for stray in self._manager.admin.foreign_files(_ROOT):
             problem = Problem(
                 "stray-file",
                 folder_of(stray.path),
                 stray.path,
-                stray.words,
+                stray.description,
                 "remove it" if stray.is_removable else "move it away, if nobody needs it there",
                 RemoveStray(stray) if stray.is_removable else None,
                 stray.changed_at,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from audiostore.stores import Stray
+from audiostore.stores import ForeignFile
 from audiostore.values import BlobInfo
 
 GRACE = timedelta(hours=24)
@@ -57,7 +57,7 @@ class Restore:
 class RemoveStray:
     """Remove a file or a folder that is no object."""
 
-    stray: Stray
+    stray: ForeignFile
 
     @property
     def words(self) -> str:

@@ -69,7 +69,7 @@ def _carry_out(manager: AudioStorageManager, step: Repair) -> None:
         case Restore(audio_id):
             manager.restore(audio_id)
         case RemoveStray(stray):
-            manager.admin.remove_stray(stray)
+            manager.admin.remove_foreign_file(stray)
 
 
 def _delete(manager: AudioStorageManager, blob: BlobInfo) -> None:

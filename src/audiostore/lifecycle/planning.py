@@ -17,7 +17,7 @@ from audiostore.lifecycle.rules import (
     rules_of,
     words_of,
 )
-from audiostore.stores import BucketAdmin, StoreSettings
+from audiostore.stores import Settings, StoreSettings
 from audiostore.values import BlobInfo, StorageResult
 
 _DAY_S = 24 * 3600
@@ -69,7 +69,7 @@ class Plan:
         return tuple(step.rule for step in self.steps if step.kind == "add" and step.rule)
 
 
-def make_plan(policy: Policy, admin: BucketAdmin) -> Plan:
+def make_plan(policy: Policy, admin: Settings) -> Plan:
     """Compare a policy with the rules of a store; nothing is changed.
 
     Raises:
@@ -152,7 +152,7 @@ def _with(
     )
 
 
-def apply_plan(plan: Plan, admin: BucketAdmin) -> StoreSettings:
+def apply_plan(plan: Plan, admin: Settings) -> StoreSettings:
     """Make the store follow the policy; rules that are not ours stay as and where they are.
 
     Raises:

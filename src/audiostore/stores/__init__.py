@@ -1,5 +1,20 @@
 """The stores: a Google Cloud Storage bucket, a local directory, memory."""
 
+from audiostore.stores.capabilities import (
+    Diagnosis,
+    Finding,
+    ForeignFile,
+    ForeignFiles,
+    Permissions,
+    Reclassification,
+    Settings,
+    SignedUrls,
+    SoftDelete,
+    Store,
+    StoreAdmin,
+    StoreSettings,
+    complete,
+)
 from audiostore.stores.headers import (
     CacheScope,
     cache_control,
@@ -9,40 +24,42 @@ from audiostore.stores.headers import (
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
-    BucketAdmin,
-    Finding,
     ObjectStore,
     StorageClass,
-    Store,
-    StoreSettings,
-    Stray,
     TransferListener,
     Transferred,
     spec_of,
 )
 from audiostore.stores.registry import open_store
-from audiostore.stores.retrying import RetryingAdmin, RetryingStore
+from audiostore.stores.retrying import RetryingStore
 from audiostore.stores.transfer import IsOurs, Written, get_checked, has_content, put_checked
 
 __all__ = [
     "BlobReader",
     "BlobSpec",
-    "BucketAdmin",
     "CacheScope",
+    "Diagnosis",
     "Finding",
+    "ForeignFile",
+    "ForeignFiles",
     "IsOurs",
     "ObjectStore",
-    "RetryingAdmin",
+    "Permissions",
+    "Reclassification",
     "RetryingStore",
+    "Settings",
+    "SignedUrls",
+    "SoftDelete",
     "StorageClass",
     "Store",
+    "StoreAdmin",
     "StoreSettings",
-    "Stray",
     "TransferListener",
     "Transferred",
     "Written",
     "cache_control",
     "check_cache_scope",
+    "complete",
     "content_disposition",
     "get_checked",
     "has_content",

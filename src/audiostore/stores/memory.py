@@ -3,12 +3,11 @@
 import base64
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import Literal
 
 import google_crc32c
 
@@ -16,16 +15,13 @@ from audiostore.errors import (
     BlobNotFoundError,
     HeldError,
     PreconditionFailedError,
-    UnsupportedByStoreError,
 )
 from audiostore.sources import Source, encode_crc32c
+from audiostore.stores.capabilities import StoreSettings
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
-    Finding,
     StorageClass,
-    StoreSettings,
-    Stray,
     TransferListener,
     Transferred,
     spec_of,
@@ -201,7 +197,7 @@ class MemoryStore:
         soft_delete_s: int | None = None,
         retention_s: int | None = None,
     ) -> StoreSettings:
-        """Change settings of the store (see `BucketAdmin.change_settings`)."""
+        """Change settings of the store (see `StoreAdmin.change_settings`)."""
         for name, value in (("soft_delete_s", soft_delete_s), ("retention_s", retention_s)):
             if value is not None and value < 0:
                 raise ValueError(f"{name} is {value!r}: give whole seconds, from 0")
@@ -219,50 +215,13 @@ class MemoryStore:
             return self._settings
 
     def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
-        """Change an object's storage class in place (see `BucketAdmin.reclass`)."""
+        """Change an object's storage class in place (see `StoreAdmin.reclass`)."""
         with self._lock:
             info = replace(
                 self.update(blob, {}), storage_class=storage_class, class_changed_at=self._now()
             )
             self._blobs[blob.name] = replace(self._blobs[blob.name], info=info)
         return info
-
-    def strays(self, prefix: str) -> Iterator[Stray]:
-        """Yield nothing: here, everything is an object."""
-        del prefix
-        return iter(())
-
-    def remove_stray(self, stray: Stray) -> None:
-        """Find nothing to remove (see `BucketAdmin.remove_stray`).
-
-        Raises:
-            BlobNotFoundError: always.
-        """
-        raise BlobNotFoundError(f"there is no {stray.path} in {self.url}")
-
-    def granted(self, permissions: Sequence[str]) -> frozenset[str]:
-        """Grant everything."""
-        return frozenset(permissions)
-
-    def signed_url(
-        self,
-        blob: BlobInfo,
-        *,
-        expires_s: int,
-        download_as: str | None = None,
-        method: Literal["GET", "HEAD"] = "GET",
-    ) -> str:
-        """Refuse: what is in memory has no URL.
-
-        Raises:
-            UnsupportedByStoreError: always.
-        """
-        del expires_s, download_as, method
-        raise UnsupportedByStoreError(f"{self.uri(blob.name)} is in memory and has no URL")
-
-    def diagnose(self) -> Iterator[Finding]:
-        """Say that memory is always ready."""
-        yield Finding("store", ok=True, detail=f"{self.url}, gone with this process")
 
     def close(self) -> None:
         """Keep everything: the objects live as long as this store."""

@@ -9,7 +9,7 @@ from audiostore.config import (
     emulator_endpoint,
     state_directory,
 )
-from audiostore.stores.protocol import Store
+from audiostore.stores.protocol import ObjectStore
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -20,7 +20,7 @@ def open_store(
     *,
     credentials: "Credentials | None" = None,
     project: str | None = None,
-) -> Store:
+) -> ObjectStore:
     """Return the store at a location; nothing is connected to, or made, yet.
 
     Raises:

@@ -1,37 +1,70 @@
 """Retries around any store: the one layer that repeats what failed.
 
-Every method is the same request again, so each must be safe to repeat: writes carry a
-precondition, a broken read goes on where it stopped at the same generation, a broken listing
-behind the last name that it gave.
+A retry sends the same request again, so each must be safe to repeat: writes carry a precondition,
+a broken read resumes at the next byte of the same generation, a broken listing after the last name
+that it returned.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Literal, TypeVar
+from collections.abc import Callable, Iterator
+from functools import update_wrapper
+from typing import Concatenate, ParamSpec, TypeVar
 
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.retry import Budget, Retry, RetryConfig, retry_operation
 from audiostore.sources import Source
+from audiostore.stores.capabilities import (
+    Finding,
+    ForeignFile,
+    ForeignFiles,
+    Permissions,
+    Reclassification,
+    Settings,
+    SignedUrls,
+    SoftDelete,
+    Store,
+    complete,
+)
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
-    BucketAdmin,
-    Finding,
     ObjectStore,
-    StorageClass,
-    StoreSettings,
-    Stray,
     TransferListener,
     Transferred,
 )
 from audiostore.values import BlobInfo, DeletedBlob
 
+P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S")
+
+
+def _repeated(
+    method: Callable[Concatenate[S, P], T], describe: Callable[..., str]
+) -> "Callable[Concatenate[RetryingStore, P], T]":
+    """Return a method that calls the same one of the store inside until it succeeds.
+
+    Args:
+        method: of a protocol; it has the signature, and the docstring.
+        describe: returns the name of the operation, from the store and the arguments.
+    """
+
+    def call(self: "RetryingStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        step: Callable[P, T] = getattr(self._store, method.__name__)
+        return self._retry(describe(self, *args, **kwargs))(lambda: step(*args, **kwargs))
+
+    update_wrapper(call, method)
+    return call
 
 
 class RetryingStore:
-    """A store whose requests are tried again as `config` says."""
+    """A store whose requests are tried again as `config` says. It has every capability.
+
+    What a repetition after a lost response means: `put`, `copy` and `restore` find that the object
+    exists and raise PreconditionFailedError, and the caller compares it; `update`, `reclass` and
+    `change_settings` find another metageneration and raise the same, and the caller reads again;
+    `delete` and `purge` find nothing left, which is a success.
+    """
 
     def __init__(
         self,
@@ -41,7 +74,9 @@ class RetryingStore:
         on_retry: Callable[[Retry], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._store = store
+        if isinstance(store, RetryingStore):
+            raise TypeError("this store retries already: pass the store inside it")
+        self._store: Store = complete(store)
         self._config = config
         self._on_retry = on_retry
         self._sleep = sleep
@@ -63,11 +98,7 @@ class RetryingStore:
         if_generation_match: int = 0,
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
-        """Write an object; the budget starts anew when the store has accepted more bytes.
-
-        A repetition finds what an attempt with a lost answer had stored: PreconditionFailedError
-        says so, and the caller compares.
-        """
+        """Write an object; the retry budget is renewed when the store has accepted more bytes."""
         retry = self._retry(f"store {self.uri(spec.name)}")
         accepted_bytes = 0
 
@@ -86,22 +117,47 @@ class RetryingStore:
         )
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
-        """Read an object; a broken read goes on behind the last byte received."""
+        """Read an object; a broken read resumes after the last byte received."""
         retry = self._retry(f"read {self.uri(blob.name)}")
         return _ResumingReader(self._store, retry, blob, start, stop)
 
-    def stat(self, name: str) -> BlobInfo:
-        """Return the object's description."""
-        return self._retry(f"look at {self.uri(name)}")(lambda: self._store.stat(name))
+    stat = _repeated(ObjectStore.stat, lambda store, name: f"look up {store.uri(name)}")
+    update = _repeated(
+        ObjectStore.update, lambda store, blob, *_, **__: f"update {store.uri(blob.name)}"
+    )
+    copy = _repeated(
+        ObjectStore.copy,
+        lambda store, source, target, **_: f"copy {store.uri(source.name)} to {store.uri(target)}",
+    )
+    restore = _repeated(
+        SoftDelete.restore, lambda store, deleted, **_: f"restore {store.uri(deleted.blob.name)}"
+    )
+    settings = _repeated(Settings.settings, lambda store: f"read the settings of {store.url}")
+    change_settings = _repeated(
+        Settings.change_settings, lambda store, *_, **__: f"change the settings of {store.url}"
+    )
+    granted = _repeated(
+        Permissions.granted, lambda store, _: f"read the permissions on {store.url}"
+    )
+    reclass = _repeated(
+        Reclassification.reclass,
+        lambda store, blob, _: f"change the storage class of {store.uri(blob.name)}",
+    )
+    remove_foreign_file = _repeated(
+        ForeignFiles.remove_foreign_file, lambda store, file: f"remove {file.path} from {store.url}"
+    )
+    signed_url = _repeated(
+        SignedUrls.signed_url, lambda store, blob, **_: f"sign a URL of {store.uri(blob.name)}"
+    )
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
-        """Yield the objects under a prefix; a broken listing goes on behind the last one."""
+        """Yield the objects under a prefix; a broken listing resumes after the last one."""
         retry = self._retry(f"list {self.url}/{prefix}")
         after = start_after
         blobs: Iterator[BlobInfo] | None = None
         failure: Exception | None = None
 
-        def go_on() -> BlobInfo | None:
+        def resume() -> BlobInfo | None:
             nonlocal blobs, failure
             if failure:
                 error, failure = failure, None
@@ -116,68 +172,27 @@ class RetryingStore:
                 blob = next(blobs, None)
             except Exception as error:  # noqa: BLE001  (the retry layer judges it)
                 failure = error
-                blob = retry(go_on)
+                blob = retry(resume)
                 retry.budget.renew()
             if blob is None:
                 return
             after = blob.name
             yield blob
 
-    def update(
-        self,
-        blob: BlobInfo,
-        metadata: Mapping[str, str | None],
-        *,
-        content_type: str | None = None,
-        temporary_hold: bool | None = None,
-        custom_time: datetime | None = None,
-    ) -> BlobInfo:
-        """Change what an object says of itself.
-
-        A repetition after a lost answer finds the metageneration moved: the caller looks again.
-        """
-        return self._retry(f"update {self.uri(blob.name)}")(
-            lambda: self._store.update(
-                blob,
-                metadata,
-                content_type=content_type,
-                temporary_hold=temporary_hold,
-                custom_time=custom_time,
-            )
-        )
-
-    def copy(
-        self,
-        source: BlobInfo,
-        target: str,
-        *,
-        if_generation_match: int = 0,
-        storage_class: StorageClass | None = None,
-    ) -> BlobInfo:
-        """Copy an object; after a lost answer as `put`."""
-        return self._retry(f"copy {self.uri(source.name)} to {self.uri(target)}")(
-            lambda: self._store.copy(
-                source,
-                target,
-                if_generation_match=if_generation_match,
-                storage_class=storage_class,
-            )
-        )
-
     def delete(self, blob: BlobInfo) -> None:
-        """Delete an object; that this generation is gone on a repetition means it was deleted."""
+        """Delete an object."""
         self._remove(f"delete {self.uri(blob.name)}", lambda: self._store.delete(blob))
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
-        """Yield what can be restored; a listing that breaks is read again, the known left out."""
-        retry = self._retry(f"list what was deleted from {self.url}/{prefix}")
+        """Yield what can be restored; a broken listing starts again and skips what it returned."""
+        retry = self._retry(f"list deleted objects of {self.url}/{prefix}")
         seen: tuple[bytes, int] = (b"", 0)
         deleted = self._store.list_deleted(prefix)
 
         def position(item: DeletedBlob) -> tuple[bytes, int]:
             return item.blob.name.encode(), item.blob.generation
 
-        def go_on() -> DeletedBlob | None:
+        def resume() -> DeletedBlob | None:
             nonlocal deleted
             try:
                 return next((item for item in deleted if position(item) > seen), None)
@@ -185,20 +200,22 @@ class RetryingStore:
                 deleted = self._store.list_deleted(prefix)
                 raise
 
-        while (item := retry(go_on)) is not None:
+        while (item := retry(resume)) is not None:
             seen = position(item)
             yield item
 
-    def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
-        """Make a deleted generation live again; after a lost answer as `put`."""
-        return self._retry(f"restore {self.uri(deleted.blob.name)}")(
-            lambda: self._store.restore(deleted, if_generation_match=if_generation_match)
-        )
-
     def purge(self, deleted: DeletedBlob) -> None:
-        """Let a deleted generation go; that it is gone on a repetition means it was purged."""
+        """Permanently remove a deleted generation."""
         operation = f"purge {self.uri(deleted.blob.name)}"
         self._remove(operation, lambda: self._store.purge(deleted))
+
+    def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
+        """Yield the files that are not objects."""
+        return self._store.foreign_files(prefix)
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Check what storing needs, each thing once: finding faults is the purpose."""
+        return self._store.diagnose()
 
     def close(self) -> None:
         """Close the store inside."""
@@ -217,88 +234,6 @@ class RetryingStore:
                     raise
 
         self._retry(operation)(remove)
-
-    def _retry(self, operation: str) -> "_Retry":
-        return _Retry(operation, self._config, self._on_retry, self._sleep)
-
-
-class RetryingAdmin:
-    """The settings of a store, its requests tried again as `config` says."""
-
-    def __init__(
-        self,
-        admin: BucketAdmin,
-        config: RetryConfig,
-        *,
-        on_retry: Callable[[Retry], None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._admin = admin
-        self._config = config
-        self._on_retry = on_retry
-        self._sleep = sleep
-
-    def diagnose(self) -> Iterator[Finding]:
-        """Try what storing needs, once: a fault is what is looked for."""
-        return self._admin.diagnose()
-
-    def settings(self) -> StoreSettings:
-        """Return what the store does of itself."""
-        return self._retry("read the store's settings")(self._admin.settings)
-
-    def change_settings(
-        self,
-        present: StoreSettings,
-        *,
-        lifecycle_rules: tuple[Mapping[str, object], ...] | None = None,
-        soft_delete_s: int | None = None,
-        retention_s: int | None = None,
-    ) -> StoreSettings:
-        """Change settings.
-
-        A repetition after a lost answer finds the metageneration moved: the caller looks again.
-        """
-        return self._retry("change the store's settings")(
-            lambda: self._admin.change_settings(
-                present,
-                lifecycle_rules=lifecycle_rules,
-                soft_delete_s=soft_delete_s,
-                retention_s=retention_s,
-            )
-        )
-
-    def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
-        """Change an object's storage class in place; after a lost answer as `change_settings`."""
-        return self._retry(f"change the storage class of {blob.name}")(
-            lambda: self._admin.reclass(blob, storage_class)
-        )
-
-    def strays(self, prefix: str) -> Iterator[Stray]:
-        """Yield what is no object."""
-        return self._admin.strays(prefix)
-
-    def remove_stray(self, stray: Stray) -> None:
-        """Remove what is no object."""
-        self._retry(f"remove {stray.path}")(lambda: self._admin.remove_stray(stray))
-
-    def granted(self, permissions: Sequence[str]) -> frozenset[str]:
-        """Return which permissions the caller has."""
-        return self._retry("ask for permissions")(lambda: self._admin.granted(permissions))
-
-    def signed_url(
-        self,
-        blob: BlobInfo,
-        *,
-        expires_s: int,
-        download_as: str | None = None,
-        method: Literal["GET", "HEAD"] = "GET",
-    ) -> str:
-        """Return a URL by which anybody can read an object for a while."""
-        return self._retry(f"sign a URL of {blob.name}")(
-            lambda: self._admin.signed_url(
-                blob, expires_s=expires_s, download_as=download_as, method=method
-            )
-        )
 
     def _retry(self, operation: str) -> "_Retry":
         return _Retry(operation, self._config, self._on_retry, self._sleep)
@@ -344,7 +279,7 @@ class _ResumingReader:
         self._stop = blob.size_bytes if stop is None else min(stop, blob.size_bytes)
         self._reader: BlobReader | None = retry(self._open)
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         if self._position >= self._stop:
             return b""
         piece = self._retry(lambda: self._read(size))

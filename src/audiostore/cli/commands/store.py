@@ -10,7 +10,7 @@ from audiostore.cli.failures import sentence
 from audiostore.cli.listing import json_line
 from audiostore.cli.output import coloured, escape, say
 from audiostore.errors import AudioStoreError
-from audiostore.stores import Finding, open_store
+from audiostore.stores import Finding, complete, open_store
 
 
 def doctor(options: Namespace) -> int:
@@ -32,7 +32,7 @@ def doctor(options: Namespace) -> int:
 
     tell(Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
     with closing(open_store(choice.location)) as store:
-        for finding in store.diagnose():
+        for finding in complete(store).diagnose():
             tell(finding)
     return 1 if failed else 0
 

@@ -11,13 +11,13 @@ from google.api_core.exceptions import (
 )
 
 from audiostore.errors import AudioStoreError
+from audiostore.stores.capabilities import Finding
 from audiostore.stores.gcs import advice
 from audiostore.stores.gcs.answers import error_of
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.bucket import granted, resource
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.objects import list_objects
-from audiostore.stores.protocol import Finding
 
 _PROBE = "audio/.doctor"
 _FAILURES = (AudioStoreError, GoogleAPICallError)

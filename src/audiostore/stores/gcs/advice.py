@@ -7,8 +7,8 @@ cloud.google.com/sdk/gcloud/reference/storage/buckets/update and …/add-iam-pol
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from audiostore.stores.capabilities import Finding
 from audiostore.stores.gcs.bucket import settings_of
-from audiostore.stores.protocol import Finding
 
 _USER = "roles/storage.objectUser"
 _ADMIN = "roles/storage.admin"

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audiostore.errors import StoreConnectionError
+from audiostore.stores.capabilities import StoreSettings
 from audiostore.stores.gcs.answers import error_of, json_body
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.protocol import StoreSettings
 
 _FIELDS = (
     "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"
@@ -24,7 +24,7 @@ _LONGEST_RETENTION_S = 3_155_760_000
 
 
 def read(client: Client) -> StoreSettings:
-    """Return what the bucket does of itself (see `BucketAdmin.settings`)."""
+    """Return what the bucket does of itself (see `StoreAdmin.settings`)."""
     return settings_of(resource(client))
 
 
@@ -70,7 +70,7 @@ def change(
     soft_delete_s: int | None,
     retention_s: int | None,
 ) -> StoreSettings:
-    """Change settings of the bucket (see `BucketAdmin.change_settings`).
+    """Change settings of the bucket (see `StoreAdmin.change_settings`).
 
     A PATCH replaces a list whole, and null removes a field. Soft delete is switched off by 0: null
     would bring the default of seven days back (as others have measured; only a real bucket can

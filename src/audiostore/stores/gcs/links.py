@@ -22,7 +22,7 @@ def signed_url(
     download_as: str | None,
     method: Literal["GET", "HEAD"],
 ) -> str:
-    """Return a signed URL of one generation of an object (see `BucketAdmin.signed_url`).
+    """Return a signed URL of one generation of an object (see `StoreAdmin.signed_url`).
 
     It is good for what the account that signs may do when it is used: nothing is checked now.
     """

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
-from audiostore.errors import BlobNotFoundError, StoreConnectionError, UnsupportedByStoreError
+from audiostore.errors import StoreConnectionError
 from audiostore.sources import Source
+from audiostore.stores.capabilities import Finding, StoreSettings
 from audiostore.stores.gcs import bucket as settings_of_bucket
 from audiostore.stores.gcs import links, objects, trash
 from audiostore.stores.gcs.answers import error_of
@@ -17,15 +18,7 @@ from audiostore.stores.gcs.sessions import Sessions, SessionsInMemory
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
 from audiostore.stores.gcs.transport import Options
 from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload
-from audiostore.stores.protocol import (
-    BlobReader,
-    BlobSpec,
-    Finding,
-    StorageClass,
-    StoreSettings,
-    Stray,
-    TransferListener,
-)
+from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener
 from audiostore.values import BlobInfo, DeletedBlob
 
 if TYPE_CHECKING:
@@ -211,7 +204,7 @@ class GcsStore:
         soft_delete_s: int | None = None,
         retention_s: int | None = None,
     ) -> StoreSettings:
-        """Change settings of the bucket (see `BucketAdmin.change_settings`)."""
+        """Change settings of the bucket (see `StoreAdmin.change_settings`)."""
         return settings_of_bucket.change(
             self._client,
             present,
@@ -219,30 +212,6 @@ class GcsStore:
             soft_delete_s=soft_delete_s,
             retention_s=retention_s,
         )
-
-    def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
-        """Refuse: the bucket alone does this, by its lifecycle rules.
-
-        Raises:
-            UnsupportedByStoreError: always.
-        """
-        raise UnsupportedByStoreError(
-            f"{self.uri(blob.name)} becomes {storage_class} in place only by a lifecycle rule of "
-            "the bucket; a copy onto itself makes a new generation of that class"
-        )
-
-    def strays(self, prefix: str) -> Iterator[Stray]:
-        """Yield nothing: in a bucket, everything is an object."""
-        del prefix
-        return iter(())
-
-    def remove_stray(self, stray: Stray) -> None:
-        """Find nothing to remove (see `BucketAdmin.remove_stray`).
-
-        Raises:
-            BlobNotFoundError: always.
-        """
-        raise BlobNotFoundError(f"there is no {stray.path} in {self.url} that is no object")
 
     def granted(self, permissions: Sequence[str]) -> frozenset[str]:
         """Return which of these permissions the caller has on the bucket."""
@@ -256,7 +225,7 @@ class GcsStore:
         download_as: str | None = None,
         method: Literal["GET", "HEAD"] = "GET",
     ) -> str:
-        """Return a URL by which anybody can read an object (see `BucketAdmin.signed_url`)."""
+        """Return a URL by which anybody can read an object (see `StoreAdmin.signed_url`)."""
         return links.signed_url(
             self._client,
             blob,
@@ -267,7 +236,7 @@ class GcsStore:
         )
 
     def diagnose(self) -> Iterator[Finding]:
-        """Try what storing needs (see `BucketAdmin.diagnose`)."""
+        """Try what storing needs (see `StoreAdmin.diagnose`)."""
         from audiostore.stores.gcs.admin import diagnose  # noqa: PLC0415  (google.api_core)
 
         return diagnose(self._client)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore.errors import ConfigurationError
+from audiostore.stores.capabilities import Finding
 from audiostore.stores.local.files import Temporary
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import generation_for
 from audiostore.stores.local.trash import Trash
-from audiostore.stores.protocol import Finding
 
 _READ = os.R_OK | os.X_OK
 _WRITE = os.W_OK | os.X_OK

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiostore.errors import ConfigurationError
+from audiostore.stores.capabilities import StoreSettings
 from audiostore.stores.local.files import Temporary, sync_folder
-from audiostore.stores.protocol import StoreSettings
 
 DEFAULT_SOFT_DELETE_S = 7 * 24 * 3600
 """As a bucket has it by default."""

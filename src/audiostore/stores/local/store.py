@@ -7,16 +7,15 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from audiostore.errors import (
     BlobNotFoundError,
     IntegrityError,
     PreconditionFailedError,
-    UnsupportedByStoreError,
 )
 from audiostore.sources import Source
-from audiostore.stores.local import doctor, strays
+from audiostore.stores.capabilities import Finding, ForeignFile, StoreSettings
+from audiostore.stores.local import doctor, foreign
 from audiostore.stores.local.files import FileReader, Temporary
 from audiostore.stores.local.names import Names
 from audiostore.stores.local.objects import (
@@ -30,16 +29,7 @@ from audiostore.stores.local.settings import SettingsFile, with_changes
 from audiostore.stores.local.trash import Trash
 from audiostore.stores.local.unfinished import Unfinished
 from audiostore.stores.local.workspace import Workspace
-from audiostore.stores.protocol import (
-    BlobReader,
-    BlobSpec,
-    Finding,
-    StorageClass,
-    StoreSettings,
-    Stray,
-    TransferListener,
-    spec_of,
-)
+from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener, spec_of
 from audiostore.values import BlobInfo, DeletedBlob, changed
 
 _MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -218,7 +208,7 @@ class LocalStore:
         soft_delete_s: int | None = None,
         retention_s: int | None = None,
     ) -> StoreSettings:
-        """Change settings of the store (see `BucketAdmin.change_settings`)."""
+        """Change settings of the store (see `StoreAdmin.change_settings`)."""
         with self._names.locked(), self._workspace.temporary() as file:
             found = self._settings.read()
             if found.metageneration != present.metageneration:
@@ -235,7 +225,7 @@ class LocalStore:
         return settings
 
     def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
-        """Note another storage class (see `BucketAdmin.reclass`)."""
+        """Note another storage class (see `StoreAdmin.reclass`)."""
         return self._names.redescribe(
             blob,
             lambda present: replace(
@@ -243,39 +233,19 @@ class LocalStore:
             ),
         )
 
-    def strays(self, prefix: str) -> Iterator[Stray]:
-        """Yield what is no object (see `BucketAdmin.strays`)."""
+    def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
+        """Yield what is no object (see `StoreAdmin.strays`)."""
         self._finish()
-        yield from strays.strays(self._root, prefix, self._workspace.folder.name)
+        yield from foreign.foreign_files(self._root, prefix, self._workspace.folder.name)
 
-    def remove_stray(self, stray: Stray) -> None:
-        """Remove a leftover (see `BucketAdmin.remove_stray`)."""
+    def remove_foreign_file(self, file: ForeignFile) -> None:
+        """Remove a leftover (see `StoreAdmin.remove_foreign_file`)."""
         with self._names.locked():
-            strays.remove(self._root, stray)
+            foreign.remove(self._root, file)
 
     def granted(self, permissions: Sequence[str]) -> frozenset[str]:
         """Return which permissions the directory gives (see `doctor.granted`)."""
         return doctor.granted(self._root, permissions)
-
-    def signed_url(
-        self,
-        blob: BlobInfo,
-        *,
-        expires_s: int,
-        download_as: str | None = None,
-        method: Literal["GET", "HEAD"] = "GET",
-    ) -> str:
-        """Refuse: nobody elsewhere can reach a directory.
-
-        Raises:
-            UnsupportedByStoreError: always.
-        """
-        del expires_s, download_as, method
-        raise UnsupportedByStoreError(
-            f"{self.uri(blob.name)} has no URL that others could open, as it is in a directory: "
-            f"copy the asset to a bucket and sign it there, or serve {self._root} with a web "
-            "server of your own"
-        )
 
     def diagnose(self) -> Iterator[Finding]:
         """Try what storing needs (see `doctor.diagnose`)."""

@@ -1,0 +1,333 @@
+"""What a store can do beyond the core verbs, each capability a protocol of its own.
+
+A store implements those that it can. `complete` supplies what it lacks: a store without
+`SoftDelete` has an empty trash, a store without `SignedUrls` refuses to sign, and so on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, runtime_checkable
+
+from audiostore.errors import BlobNotFoundError, UnsupportedByStoreError
+from audiostore.stores.protocol import ObjectStore, StorageClass
+from audiostore.values import BlobInfo, DeletedBlob
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one diagnostic check of a store."""
+
+    subject: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+    """What to do about it, if anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """The settings of a store."""
+
+    metageneration: int
+    """Counts the changes of these settings."""
+    location: str
+    storage_class: str
+    """Of new objects, unless they name one."""
+    soft_delete_s: int = 0
+    """For how many seconds a deleted or overwritten object can be restored; 0: not at all."""
+    versioning: bool = False
+    uniform_access: bool = True
+    """Access is granted on the bucket alone, not object by object."""
+    retention_s: int = 0
+    """For how many seconds after it was stored an object cannot be deleted or overwritten."""
+    retention_is_locked: bool = False
+    cors: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    """As in the JSON API's bucket resource."""
+    lifecycle_rules: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    """As in the JSON API's bucket resource: ``{"action": {…}, "condition": {…}}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignFile:
+    """A file or folder among the objects of a store that is not one of them."""
+
+    path: str
+    """Below the store's root."""
+    description: str
+    """What it is."""
+    is_removable: bool
+    """It holds no data: an empty folder, or metadata of an object that is gone."""
+    changed_at: datetime
+
+
+@runtime_checkable
+class SoftDelete(Protocol):
+    """Deleted and overwritten objects can be restored for a while."""
+
+    def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
+        """Yield the deleted and overwritten generations that can still be restored.
+
+        In the order of the names' UTF-8 bytes, then of generations.
+        """
+        ...
+
+    def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
+        """Make a deleted generation live again: its bytes and metadata, as a new generation.
+
+        Raises:
+            BlobNotFoundError: it is gone for good.
+            PreconditionFailedError: the live object of that name has another generation.
+        """
+        ...
+
+    def purge(self, deleted: DeletedBlob) -> None:
+        """Permanently remove a deleted generation before `gone_at`.
+
+        Raises:
+            BlobNotFoundError: it is gone already.
+            UnsupportedByStoreError: the store keeps it until `gone_at` in any case.
+        """
+        ...
+
+
+@runtime_checkable
+class Settings(Protocol):
+    """The store has settings of its own."""
+
+    def settings(self) -> StoreSettings:
+        """Return the settings."""
+        ...
+
+    def change_settings(
+        self,
+        present: StoreSettings,
+        *,
+        lifecycle_rules: tuple[Mapping[str, object], ...] | None = None,
+        soft_delete_s: int | None = None,
+        retention_s: int | None = None,
+    ) -> StoreSettings:
+        """Change settings of the store; None leaves one as it is.
+
+        Raises:
+            PreconditionFailedError: the settings are no longer those in `present`.
+            ValueError: the store does not accept such a setting.
+            UnsupportedByStoreError: its settings cannot be changed.
+        """
+        ...
+
+
+@runtime_checkable
+class Permissions(Protocol):
+    """The store distinguishes what a caller may do."""
+
+    def granted(self, permissions: Sequence[str]) -> frozenset[str]:
+        """Return which of these permissions (``storage.objects.create`` …) the caller has."""
+        ...
+
+
+@runtime_checkable
+class Reclassification(Protocol):
+    """An object can change its storage class in place."""
+
+    def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
+        """Change an object's storage class in place, as a bucket's own lifecycle rules do.
+
+        Bytes, generation and creation time stay; `class_changed_at` becomes now.
+
+        Raises:
+            BlobNotFoundError: no such object.
+            PreconditionFailedError: the object no longer has the generation and metageneration of
+                `blob`.
+            UnsupportedByStoreError: only `ObjectStore.copy` changes the class, and the generation.
+        """
+        ...
+
+
+@runtime_checkable
+class ForeignFiles(Protocol):
+    """Other programs can put files among the store's own."""
+
+    def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
+        """Yield the files and folders under a prefix that are not objects."""
+        ...
+
+    def remove_foreign_file(self, file: ForeignFile) -> None:
+        """Remove something that `foreign_files` found, if it has not changed since.
+
+        Raises:
+            BlobNotFoundError: it is gone, or has changed.
+            ValueError: it is not removable.
+        """
+        ...
+
+
+@runtime_checkable
+class SignedUrls(Protocol):
+    """Anyone who holds a URL can read an object for a while."""
+
+    def signed_url(
+        self,
+        blob: BlobInfo,
+        *,
+        expires_s: int,
+        download_as: str | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
+        """Return a URL by which anyone can read this generation of an object for a while.
+
+        Args:
+            blob: the object.
+            expires_s: its lifetime in seconds from now, 1 to 604,800 (seven days).
+            download_as: the file name that browsers save it under; None: they play it.
+            method: of the request that the URL is for.
+
+        Raises:
+            UnsupportedByStoreError: the store has no such URLs.
+            CredentialsError: these credentials cannot sign; the message says what to do.
+            ValueError: `expires_s` is out of range.
+        """
+        ...
+
+
+@runtime_checkable
+class Diagnosis(Protocol):
+    """The store can check whether everything that it needs is in place."""
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Check everything that storing needs, step by step; leave nothing behind."""
+        ...
+
+
+class StoreAdmin(
+    Settings, Permissions, Reclassification, ForeignFiles, SignedUrls, Diagnosis, Protocol
+):
+    """Everything about a store that is not reading and writing objects."""
+
+
+@runtime_checkable
+class Store(ObjectStore, SoftDelete, StoreAdmin, Protocol):
+    """A store with every capability, be it by `complete`."""
+
+
+def complete(store: ObjectStore) -> Store:
+    """Return a store with every capability: its own, and `Absent` for those that it lacks."""
+    return store if isinstance(store, Store) else _Completed(store)
+
+
+class Absent:
+    """Stands for the capabilities that a store lacks."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
+        """Yield nothing: a deleted object is gone."""
+        del prefix
+        return iter(())
+
+    def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
+        """Find nothing to restore."""
+        del if_generation_match
+        raise BlobNotFoundError(f"{self._store.uri(deleted.blob.name)} is gone: no trash to search")
+
+    def purge(self, deleted: DeletedBlob) -> None:
+        """Find nothing to purge."""
+        self.restore(deleted)
+
+    def settings(self) -> StoreSettings:
+        """Return the settings of a store that keeps nothing deleted and has no rules."""
+        return StoreSettings(metageneration=1, location=self._store.url, storage_class="STANDARD")
+
+    def change_settings(
+        self,
+        present: StoreSettings,
+        *,
+        lifecycle_rules: tuple[Mapping[str, object], ...] | None = None,
+        soft_delete_s: int | None = None,
+        retention_s: int | None = None,
+    ) -> StoreSettings:
+        """Refuse.
+
+        Raises:
+            UnsupportedByStoreError: always.
+        """
+        del present, lifecycle_rules, soft_delete_s, retention_s
+        raise UnsupportedByStoreError(f"{self._store.url} has no settings that could be changed")
+
+    def granted(self, permissions: Sequence[str]) -> frozenset[str]:
+        """Grant everything: the store checks no permissions."""
+        return frozenset(permissions)
+
+    def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
+        """Refuse.
+
+        Raises:
+            UnsupportedByStoreError: always.
+        """
+        raise UnsupportedByStoreError(
+            f"cannot change {self._store.uri(blob.name)} to {storage_class} in place: copy it "
+            "onto itself with that storage class"
+        )
+
+    def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
+        """Yield nothing: everything in the store is an object."""
+        del prefix
+        return iter(())
+
+    def remove_foreign_file(self, file: ForeignFile) -> None:
+        """Find nothing to remove.
+
+        Raises:
+            BlobNotFoundError: always.
+        """
+        raise BlobNotFoundError(f"no foreign file {file.path} in {self._store.url}")
+
+    def signed_url(
+        self,
+        blob: BlobInfo,
+        *,
+        expires_s: int,
+        download_as: str | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
+        """Refuse.
+
+        Raises:
+            UnsupportedByStoreError: always.
+        """
+        del expires_s, download_as, method
+        raise UnsupportedByStoreError(
+            f"{self._store.uri(blob.name)} has no URL that others could open: copy the asset to a "
+            "bucket, and sign it there"
+        )
+
+    def diagnose(self) -> Iterator[Finding]:
+        """Name the store, which has no checks of its own."""
+        yield Finding("store", ok=True, detail=self._store.url)
+
+
+class _Completed:
+    """A store, its capabilities, and the absence of the others."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        absent = Absent(store)
+        self.url = store.url
+        self.uri, self.put, self.open, self.stat = store.uri, store.put, store.open, store.stat
+        self.list, self.update, self.copy = store.list, store.update, store.copy
+        self.delete, self.close = store.delete, store.close
+        trash: SoftDelete = store if isinstance(store, SoftDelete) else absent
+        self.list_deleted, self.restore, self.purge = trash.list_deleted, trash.restore, trash.purge
+        settings: Settings = store if isinstance(store, Settings) else absent
+        self.settings, self.change_settings = settings.settings, settings.change_settings
+        permissions: Permissions = store if isinstance(store, Permissions) else absent
+        self.granted = permissions.granted
+        classes: Reclassification = store if isinstance(store, Reclassification) else absent
+        self.reclass = classes.reclass
+        files: ForeignFiles = store if isinstance(store, ForeignFiles) else absent
+        self.foreign_files = files.foreign_files
+        self.remove_foreign_file = files.remove_foreign_file
+        urls: SignedUrls = store if isinstance(store, SignedUrls) else absent
+        self.signed_url = urls.signed_url
+        diagnosis: Diagnosis = store if isinstance(store, Diagnosis) else absent
+        self.diagnose = diagnosis.diagnose
