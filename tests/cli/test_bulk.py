@@ -340,7 +340,7 @@ def test_checking_a_long_manifest_says_how_far_it_is(
         (["put", "music", "gone"], "no file or folder at 'gone'"),
         (["put", "music", "--meta", "crc32c=x"], "audiostore writes itself"),
         (["put", "music", "--journal", "x", "--no-journal"], "not allowed with"),
-        (["put", "music", "--journal", "list.csv"], "is no journal of audiostore"),
+        (["put", "music", "--journal", "list.csv"], "is not an audiostore journal"),
         (["put", "music", "--concurrency", "0"], "not a number of at least 1"),
         (["put", "music", "--max-rate", "fast"], "'fast' is not a rate"),
         (["put", "empty"], "there is no audio file in empty"),

@@ -22,7 +22,7 @@ from typing import Any, Self
 import google_crc32c
 import pytest
 
-from audiostore.bulk.journal.journal import Journal
+from audiostore.bulk.journal import Journal
 from tests.assets import BUCKET, mp3_bytes
 from tests.faults.child import ROOT
 from tests.faults.reader import Truth, agree, check

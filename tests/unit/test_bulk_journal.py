@@ -1,4 +1,4 @@
-"""The journal: ids outlive the process, each item is one process's at a time."""
+"""The journal: ids outlive the process; one process at a time stores an item."""
 
 import os
 import sqlite3
@@ -12,8 +12,7 @@ import pytest
 
 from audiostore import ConfigurationError
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.journal.claims import Claim, Entry, Settled
-from audiostore.bulk.journal.journal import Journal, Run
+from audiostore.bulk.journal import Claim, ItemResult, ItemSnapshot, Journal, Run
 from tests.faults.child import ROOT
 
 URL = "gs://bucket"
@@ -33,52 +32,52 @@ def song(tmp_path: Path) -> Path:
 
 
 def claim(run: Run, path: Path, **options: object) -> Claim:
-    (made,) = run.claim([Entry.of(BulkItem(path, **options))])  # type: ignore[arg-type]
+    (made,) = run.claim([ItemSnapshot.of(BulkItem(path, **options))])  # type: ignore[arg-type]
     return made
 
 
-def settle(run: Run, made: Claim, error: str | None = None, *, skipped: bool = False) -> None:
-    run.settle([Settled(made, made.audio_id, error, skipped)])
+def record(run: Run, made: Claim, error: str | None = None, *, skipped: bool = False) -> None:
+    run.record([ItemResult(made, made.audio_id, error, skipped)])
 
 
 def test_a_new_item_gets_an_id_that_nothing_was_stored_under(journal: Journal, song: Path) -> None:
     made = claim(journal.begin(URL), song)
-    assert (made.status, made.is_new, made.is_taken_up) == ("ours", True, False)
+    assert (made.status, made.is_new, made.is_resumed) == ("claimed", True, False)
 
 
-def test_a_claim_is_on_the_disk_before_it_is_handed_out(journal: Journal, song: Path) -> None:
+def test_a_claim_is_on_the_disk_before_it_is_returned(journal: Journal, song: Path) -> None:
     made = claim(journal.begin(URL), song)
     with sqlite3.connect(f"file:{journal.path}?mode=ro", uri=True) as other:
         assert other.execute("SELECT audio_id FROM items").fetchall() == [(made.audio_id,)]
     other.close()
 
 
-def test_claims_are_synced_and_settling_is_not(journal: Journal, song: Path) -> None:
+def test_claims_are_synced_and_results_are_not(journal: Journal, song: Path) -> None:
     run = journal.begin(URL)
     levels: list[int] = []
 
     def note() -> None:
-        levels.extend(journal._file._connection.execute("PRAGMA synchronous").fetchone())
+        levels.extend(journal._database._connection.execute("PRAGMA synchronous").fetchone())
 
     made = claim(run, song)
     note()
-    settle(run, made)
+    record(run, made)
     note()
     assert levels == [2, 1]  # FULL, NORMAL
-    assert journal._file._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert journal._database._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_what_a_dead_run_had_claimed_is_taken_up_at_once_under_its_id(
+def test_items_of_a_dead_run_are_resumed_at_once_under_their_ids(
     tmp_path: Path, song: Path
 ) -> None:
     path = tmp_path / "journal"
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from audiostore.bulk.journal.claims import Entry\n"
+        "from audiostore.bulk.journal import Journal, ItemSnapshot\n"
         "from audiostore.bulk.items import BulkItem\n"
-        "from audiostore.bulk.journal.journal import Journal\n"
         f"run = Journal({str(path)!r}).begin({URL!r})\n"
-        f"print(run.claim([Entry.of(BulkItem(Path({str(song)!r})))])[0].audio_id, flush=True)\n"
+        f"item = BulkItem(Path({str(song)!r}))\n"
+        "print(run.claim([ItemSnapshot.of(item)])[0].audio_id, flush=True)\n"
         "sys.stdin.read(); os._exit(9)\n"
     )
     child = subprocess.Popen(
@@ -98,43 +97,43 @@ def test_what_a_dead_run_had_claimed_is_taken_up_at_once_under_its_id(
         assert [r.is_running for r in journal.runs()] == [True, False]
 
     assert while_it_lives.status == "busy"
-    assert (made.status, made.audio_id) == ("ours", audio_id)
-    assert (made.is_new, made.is_taken_up) == (False, True)
+    assert (made.status, made.audio_id) == ("claimed", audio_id)
+    assert (made.is_new, made.is_resumed) == (False, True)
 
 
-def test_an_item_that_is_given_twice_is_busy_until_it_is_settled(
+def test_an_item_given_twice_is_busy_until_its_result_is_recorded(
     journal: Journal, song: Path
 ) -> None:
     run = journal.begin(URL)
-    first, second = run.claim([Entry.of(BulkItem(song)), Entry.of(BulkItem(song))])
-    assert (first.status, second.status) == ("ours", "busy")
-    settle(run, first)
+    first, second = run.claim([ItemSnapshot.of(BulkItem(song)), ItemSnapshot.of(BulkItem(song))])
+    assert (first.status, second.status) == ("claimed", "busy")
+    record(run, first)
     third = claim(run, song)
     assert (third.status, third.audio_id) == ("stored", first.audio_id)
 
 
-def test_what_is_stored_is_known_in_the_next_run(journal: Journal, song: Path) -> None:
+def test_stored_items_are_known_in_the_next_run(journal: Journal, song: Path) -> None:
     run = journal.begin(URL)
     made = claim(run, song)
-    settle(run, made)
+    record(run, made)
     run.close()
     again = claim(journal.begin(URL), song)
     assert (again.status, again.audio_id) == ("stored", made.audio_id)
 
 
-def test_what_failed_is_tried_again_under_its_id(journal: Journal, song: Path) -> None:
+def test_a_failed_item_is_tried_again_under_its_id(journal: Journal, song: Path) -> None:
     run = journal.begin(URL)
     made = claim(run, song)
-    settle(run, made, "OSError: the line is down")
+    record(run, made, "OSError: the line is down")
     again = claim(run, song)
-    assert (again.status, again.audio_id, again.is_new) == ("ours", made.audio_id, False)
+    assert (again.status, again.audio_id, again.is_new) == ("claimed", made.audio_id, False)
 
 
 @pytest.mark.parametrize("change", ["size", "time", "inode"])
 def test_a_changed_file_is_another_item(journal: Journal, song: Path, change: str) -> None:
     run = journal.begin(URL)
     made = claim(run, song)
-    settle(run, made)
+    record(run, made)
     before = song.stat()
     if change == "size":
         song.write_bytes(b"longer than before")
@@ -147,7 +146,7 @@ def test_a_changed_file_is_another_item(journal: Journal, song: Path, change: st
         os.utime(other, ns=(before.st_mtime_ns, before.st_mtime_ns))
         other.replace(song)
     again = claim(run, song)
-    assert (again.status, again.is_new) == ("ours", True)
+    assert (again.status, again.is_new) == ("claimed", True)
     assert again.audio_id != made.audio_id
 
 
@@ -167,13 +166,13 @@ def test_other_metadata_artwork_id_or_store_make_another_item(
         claim(run, song, audio_id=given),
         claim(other_store, song),
     ]
-    assert [c.status for c in claims] == ["ours"] * 6
+    assert [c.status for c in claims] == ["claimed"] * 6
     assert len({c.audio_id for c in claims}) == 6
     cover.write_bytes(b"another cover")
-    assert claim(run, song, thumbnail=cover).status == "ours"
+    assert claim(run, song, thumbnail=cover).status == "claimed"
 
 
-def test_a_given_id_is_used_and_never_called_new(journal: Journal, song: Path) -> None:
+def test_a_given_id_is_used_and_not_new(journal: Journal, song: Path) -> None:
     given = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
     made = claim(journal.begin(URL), song, audio_id=given)
     assert (made.audio_id, made.is_new) == (given, False)
@@ -182,22 +181,20 @@ def test_a_given_id_is_used_and_never_called_new(journal: Journal, song: Path) -
 def test_metadata_in_another_order_is_the_same(journal: Journal, song: Path) -> None:
     run = journal.begin(URL)
     made = claim(run, song, metadata={"a": "1", "b": "2"})
-    settle(run, made)
+    record(run, made)
     assert claim(run, song, metadata={"b": "2", "a": "1"}).status == "stored"
 
 
-def test_a_file_that_was_cleaned_up_behind_its_upload_is_stored(
-    journal: Journal, song: Path
-) -> None:
+def test_a_file_cleaned_up_after_its_upload_is_stored(journal: Journal, song: Path) -> None:
     run = journal.begin(URL)
     made = claim(run, song)
-    settle(run, made)
+    record(run, made)
     song.unlink()
     again = claim(run, song)
     assert (again.status, again.audio_id) == ("stored", made.audio_id)
 
 
-def test_a_file_that_is_gone_and_was_not_settled_is_looked_for_under_its_id(
+def test_a_missing_file_without_a_result_is_looked_up_under_its_id(
     journal: Journal, song: Path
 ) -> None:
     run = journal.begin(URL)
@@ -205,42 +202,42 @@ def test_a_file_that_is_gone_and_was_not_settled_is_looked_for_under_its_id(
     run.close()
     song.unlink()
     again = claim(journal.begin(URL), song)
-    assert (again.status, again.audio_id, again.is_taken_up) == ("ours", made.audio_id, True)
+    assert (again.status, again.audio_id, again.is_resumed) == ("claimed", made.audio_id, True)
     assert again.audio_state == made.audio_state
 
 
-def test_what_was_not_begun_leaves_no_trace(journal: Journal, song: Path) -> None:
+def test_a_released_new_item_leaves_no_trace(journal: Journal, song: Path) -> None:
     run = journal.begin(URL)
     made = claim(run, song)
-    run.give_back([made])
+    run.release([made])
     again = claim(run, song)
     assert again.is_new
     assert again.audio_id != made.audio_id
 
 
-def test_what_was_taken_up_and_not_begun_keeps_its_id(journal: Journal, song: Path) -> None:
+def test_a_released_resumed_item_keeps_its_id(journal: Journal, song: Path) -> None:
     run = journal.begin(URL)
     made = claim(run, song)
-    settle(run, made, "failed")
-    run.give_back([claim(run, song)])
+    record(run, made, "failed")
+    run.release([claim(run, song)])
     again = claim(run, song)
     assert (again.audio_id, again.is_new) == (made.audio_id, False)
 
 
-def test_runs_are_listed_with_what_became_of_their_items(tmp_path: Path, journal: Journal) -> None:
+def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) -> None:
     songs = [tmp_path / f"{n}.mp3" for n in range(4)]
     for path in songs:
         path.write_bytes(path.name.encode())
     first = journal.begin(URL)
     stored, failed, skipped, broken = (claim(first, path, origin=path.stem) for path in songs)
-    settle(first, stored)
-    settle(first, failed, "OSError: down")
-    settle(first, skipped, skipped=True)
-    settle(first, broken, "ValueError: no song")
+    record(first, stored)
+    record(first, failed, "OSError: down")
+    record(first, skipped, skipped=True)
+    record(first, broken, "ValueError: no song")
     first.close()
     second = journal.begin(URL)
     claim(second, songs[0])
-    settle(second, claim(second, songs[1]))
+    record(second, claim(second, songs[1]))
     second.close()
 
     newest, oldest = journal.runs()
@@ -256,24 +253,24 @@ def test_runs_are_listed_with_what_became_of_their_items(tmp_path: Path, journal
 
 def test_more_runs_and_failures_than_a_page_are_listed(journal: Journal, tmp_path: Path) -> None:
     run = journal.begin(URL)
-    claims = run.claim([Entry.of(BulkItem(tmp_path / f"{n}.mp3")) for n in range(1201)])
-    run.settle([Settled(made, made.audio_id, "gone", False) for made in claims])
+    claims = run.claim([ItemSnapshot.of(BulkItem(tmp_path / f"{n}.mp3")) for n in range(1201)])
+    run.record([ItemResult(made, made.audio_id, "gone", False) for made in claims])
     assert len(list(journal.failures(run.number))) == 1201
 
 
-def test_names_that_are_no_text_are_kept(journal: Journal, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_are_kept(journal: Journal, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff\xfe.mp3")
     run = journal.begin(URL)
-    settle(run, claim(run, path), "gone")
+    record(run, claim(run, path), "gone")
     (failure,) = journal.failures(run.number)
     assert failure.audio == path
 
 
 @pytest.mark.parametrize("content", [b"no database" * 100, b"short"])
-def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "song.mp3"
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"song\.mp3' is no journal of audiostore"):
+    with pytest.raises(ConfigurationError, match=r"song\.mp3' is not an audiostore journal"):
         Journal(path)
     assert path.read_bytes() == content
 
@@ -296,16 +293,16 @@ def test_a_journal_of_a_newer_audiostore_is_refused(tmp_path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("PRAGMA user_version = 99")
     other.close()
-    with pytest.raises(ConfigurationError, match="is of version 99"):
+    with pytest.raises(ConfigurationError, match="has version 99"):
         Journal(path)
 
 
-def test_a_journal_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_journal_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be opened"):
         Journal(tmp_path / "nowhere" / "journal")
 
 
-def test_many_may_make_one_journal_at_the_same_moment(tmp_path: Path, song: Path) -> None:
+def test_many_processes_may_create_one_journal_at_once(tmp_path: Path, song: Path) -> None:
     for round_ in range(5):
         path = tmp_path / f"journal {round_}"
         barrier = threading.Barrier(8)
@@ -327,7 +324,7 @@ def test_many_may_make_one_journal_at_the_same_moment(tmp_path: Path, song: Path
             thread.join()
         assert len(made) == 8
         assert len({c.audio_id for c in made}) == 1
-        assert [c.status for c in made].count("ours") == 1
+        assert [c.status for c in made].count("claimed") == 1
 
 
 def test_a_run_that_ends_leaves_no_file_behind(tmp_path: Path, song: Path) -> None:
@@ -340,8 +337,8 @@ def test_a_run_that_ends_leaves_no_file_behind(tmp_path: Path, song: Path) -> No
     assert sorted(p.name for p in tmp_path.iterdir()) == ["journal", "song.mp3"]
 
 
-def test_the_lock_of_a_killed_run_is_swept_away(tmp_path: Path, journal: Journal) -> None:
+def test_the_lock_file_of_a_killed_run_is_removed(tmp_path: Path, journal: Journal) -> None:
     killed = journal.begin(URL)
-    os.close(killed._descriptor)  # as the kernel does
+    os.close(killed._lock_file)  # as the kernel does
     journal.begin(URL)
     assert len(list(tmp_path.glob("*.lock"))) == 1

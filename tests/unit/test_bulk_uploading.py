@@ -22,12 +22,11 @@ from audiostore import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.bulk.executors.engine import Input
+from audiostore.bulk.executors import InputReader
 from audiostore.bulk.items import BulkItem, Outcome
-from audiostore.bulk.journal.claims import Unrecorded
-from audiostore.bulk.journal.journal import Journal
+from audiostore.bulk.journal import Journal, UnjournaledRun
 from audiostore.bulk.sources.folders import find_items
-from audiostore.bulk.uploads import _Items, upload_many
+from audiostore.bulk.uploads import _ClaimedItems, upload_many
 from audiostore.sources import Source
 from audiostore.stores.protocol import BlobSpec, TransferListener
 from audiostore.values import BlobInfo
@@ -285,15 +284,15 @@ def test_fail_fast_leaves_the_rest_for_the_next_run(
 
 
 def test_a_run_that_leaves_something_is_not_complete(songs: list[Path]) -> None:
-    items = _Items(Input([BulkItem(song) for song in songs[:3]]), Unrecorded())
+    items = _ClaimedItems(InputReader([BulkItem(song) for song in songs[:3]]), UnjournaledRun())
     taken = items.take(5)
     assert taken is not None
     states = [items.is_complete]
     assert items.take(5) is None
     states.append(items.is_complete)
-    items.give_back([])
+    items.release([])
     states.append(items.is_complete)
-    items.give_back([task.what for task in taken.tasks[2:]])
+    items.release([task.payload for task in taken.tasks[2:]])
     states.append(items.is_complete)
     assert states == [False, True, True, False]
 
@@ -316,7 +315,7 @@ def test_a_run_killed_behind_the_cleaning_up_is_success_too(
 ) -> None:
     with Journal(tmp_path / "journal") as journal:
         first = upload(manager, songs, journal=journal, cleanup=True)
-        with journal._file.transaction(is_synced=False) as connection:
+        with journal._database.transaction(is_synced=False) as connection:
             connection.execute("UPDATE items SET status = 1")  # as a kill leaves them
         second = upload(manager, songs, journal=journal, cleanup=True)
     assert ids_of(second) == ids_of(first)
@@ -326,7 +325,7 @@ def test_a_run_killed_behind_the_cleaning_up_is_success_too(
 def _kill_between_the_deletions(journal: Journal, cover: Path) -> None:
     """Leave things as a run that is killed when it has deleted the cover, and not the audio."""
     cover.unlink()
-    with journal._file.transaction(is_synced=False) as connection:
+    with journal._database.transaction(is_synced=False) as connection:
         connection.execute("UPDATE items SET status = 1")
 
 
@@ -628,7 +627,7 @@ def test_what_an_interrupted_run_had_stored_is_taken_up_rather_than_skipped(
 ) -> None:
     with Journal(tmp_path / "journal") as journal:
         (first,) = upload(manager, songs[:1], journal=journal)
-        with journal._file.transaction(is_synced=False) as connection:
+        with journal._database.transaction(is_synced=False) as connection:
             connection.execute("UPDATE items SET status = 1")
         (again,) = upload(manager, songs[:1], journal=journal, skip_stored=True, cleanup=True)
     assert (again.skipped, again.audio_id) == (False, first.audio_id)

@@ -3,7 +3,7 @@
 from audiostore.bulk.copies import Copied, copy_many, size_of
 from audiostore.bulk.downloads import download_many, named_by_id
 from audiostore.bulk.items import BulkItem, Fetched, Outcome
-from audiostore.bulk.journal.journal import Journal, RunInfo
+from audiostore.bulk.journal import Journal, RunInfo
 from audiostore.bulk.planning import Planned, plan_items
 from audiostore.bulk.sources.folders import LeftOut, Tell, find_items
 from audiostore.bulk.sources.manifest import Manifest, Problem, check_manifest

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from audiostore.asset import copy_asset
-from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
-from audiostore.bulk.executors.threads import Task
+from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.events import Progress
 from audiostore.manager import AudioStorageManager
 from audiostore.notify import Notifier
@@ -64,35 +63,33 @@ def copy_many(
         [source.notifier, target.notifier, notify],
         may_fork=source.survives_fork and target.survives_fork,
     )
-    return work_off(
-        _Assets(Input(source.list() if assets is None else assets)),
+    return execute(
+        _Assets(InputReader(source.list() if assets is None else assets)),
         job,
-        Limits(concurrency, max_rate_bytes_s),
-        in_order=in_order,
-        fail_fast=fail_fast,
+        RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast),
     )
 
 
 def size_of(asset: StorageResult) -> int:
-    """Return how many bytes an asset has, artwork and all."""
+    """Return the size of an asset in bytes, artwork included."""
     return sum(blob.size_bytes for blob in (asset.audio, asset.thumbnail) if blob is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Assets:
-    """Brings the assets."""
+    """The assets to copy."""
 
-    assets: Input[StorageResult]
+    assets: InputReader[StorageResult]
 
-    def take(self, most: int) -> Taken[tuple[int, StorageResult], Copied] | None:
+    def take(self, limit: int) -> Batch[tuple[int, StorageResult], Copied] | None:
         """Return the next assets."""
-        found = self.assets.take(most)
-        return Taken([Task(each, size_of(each[1])) for each in found]) if found else None
+        found = self.assets.take(limit)
+        return Batch([Task(each, size_of(each[1])) for each in found]) if found else None
 
-    def settle(self, outcomes: Sequence[Copied]) -> None:
-        """Do nothing: the target says what was copied."""
+    def record(self, outcomes: Sequence[Copied]) -> None:
+        """Do nothing: the target store shows what was copied."""
 
-    def give_back(self, tasks: Sequence[tuple[int, StorageResult]]) -> None:
+    def release(self, tasks: Sequence[tuple[int, StorageResult]]) -> None:
         """Do nothing."""
 
 
@@ -103,7 +100,7 @@ def _failed(wanted: tuple[int, StorageResult], error: Exception) -> Copied:
 
 @dataclass(frozen=True, slots=True)
 class _Copier:
-    """Copies one asset; what a worker does."""
+    """Copies one asset."""
 
     source: AudioStorageManager
     target: AudioStorageManager
@@ -117,8 +114,8 @@ class _Copier:
         try:
             created = copy_asset(self.source.store, self.target.store, asset)
             if created:
-                self._tell(asset)
-        except Exception as failure:  # noqa: BLE001  (it is this asset's outcome)
+                self._report_progress(asset)
+        except Exception as failure:  # noqa: BLE001  (it is reported as this asset's outcome)
             error = failure
         return Copied(
             index,
@@ -129,8 +126,8 @@ class _Copier:
             elapsed_s=time.monotonic() - started,
         )
 
-    def _tell(self, asset: StorageResult) -> None:
-        # When all of it has moved: the next ones wait until it has had its time.
+    def _report_progress(self, asset: StorageResult) -> None:
+        # After the copy: a rate limit delays the following ones.
         for blob in (asset.thumbnail, asset.audio):
             if blob is not None:
                 self.notify(Progress(blob.name, blob.size_bytes, blob.size_bytes))

@@ -1,4 +1,4 @@
-"""Fetching many assets: each file appears whole and verified, or not at all."""
+"""Downloading many assets: each file appears complete and verified, or not at all."""
 
 import os
 import time
@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
-from audiostore.bulk.executors.threads import Task
+from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.items import Fetched
-from audiostore.errors import AssetNotFoundError
+from audiostore.errors import AssetNotFoundError, shown
 from audiostore.manager import AudioStorageManager, Part
 from audiostore.sources import LocalFile
 from audiostore.values import BlobInfo, StorageResult
@@ -18,7 +17,7 @@ Naming = Callable[[StorageResult], str]
 
 
 def named_by_id(asset: StorageResult, part: Part = "audio") -> str:
-    """Return a file name that no other asset has: ``{id}.mp3``."""
+    """Return a file name that is unique to the asset: ``{id}.mp3``."""
     blob = asset.audio if part == "audio" else asset.thumbnail
     return f"{asset.audio_id}{PurePath(blob.name).suffix if blob is not None else ''}"
 
@@ -59,47 +58,41 @@ def download_many(
         OSError: the folder cannot be made.
         Exception: what `audio_ids` raises, after the outcomes of all that it gave before.
     """
-    limits = Limits(concurrency, max_rate_bytes_s)
+    options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
     if part not in ("audio", "thumbnail"):
         raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
     root = Path(folder).absolute()
     root.mkdir(parents=True, exist_ok=True)
     job = Job(
-        _Fetcher(manager, root, part, names or (lambda asset: named_by_id(asset, part))),
+        _Downloader(manager, root, part, names or (lambda asset: named_by_id(asset, part))),
         _failed,
         [manager.notifier],
         may_fork=manager.survives_fork,
     )
-    return work_off(
-        _Ids(Input(audio_ids)),
-        job,
-        limits,
-        in_order=in_order,
-        fail_fast=fail_fast,
-    )
+    return execute(_Ids(InputReader(audio_ids)), job, options)
 
 
 class _Ids:
-    """Brings the ids."""
+    """The ids of assets to download."""
 
-    def __init__(self, audio_ids: Input[str]) -> None:
+    def __init__(self, audio_ids: InputReader[str]) -> None:
         self._audio_ids = audio_ids
         self._typical_bytes = 0
-        """What assets have weighed so far: that of the next is not known before it is asked for."""
+        """A moving average: the size of an asset is not known before it is looked up."""
 
-    def take(self, most: int) -> Taken[tuple[int, str], Fetched] | None:
+    def take(self, limit: int) -> Batch[tuple[int, str], Fetched] | None:
         """Return the next ids."""
-        ids = self._audio_ids.take(most)
-        return Taken([Task(each, self._typical_bytes) for each in ids]) if ids else None
+        ids = self._audio_ids.take(limit)
+        return Batch([Task(each, self._typical_bytes) for each in ids]) if ids else None
 
-    def settle(self, outcomes: Sequence[Fetched]) -> None:
-        """Learn how large assets are; the files themselves say what was fetched."""
+    def record(self, outcomes: Sequence[Fetched]) -> None:
+        """Learn how large assets are. Nothing is recorded: the files show what was downloaded."""
         for outcome in outcomes:
             if outcome.size_bytes:
                 before = self._typical_bytes or outcome.size_bytes
                 self._typical_bytes = (7 * before + outcome.size_bytes) // 8
 
-    def give_back(self, tasks: Sequence[tuple[int, str]]) -> None:
+    def release(self, tasks: Sequence[tuple[int, str]]) -> None:
         """Do nothing."""
 
 
@@ -109,8 +102,8 @@ def _failed(wanted: tuple[int, str], error: Exception) -> Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fetcher:
-    """Fetches one asset; what a worker does."""
+class _Downloader:
+    """Downloads one asset."""
 
     manager: AudioStorageManager
     root: Path
@@ -129,9 +122,9 @@ class _Fetcher:
             blob = self._blob(asset)
             size_bytes = blob.size_bytes
             target = self._target(asset)
-            skipped = _is_there(target, blob)
-            path = target if skipped else self._fetch(asset, target)
-        except Exception as failure:  # noqa: BLE001  (it is this asset's outcome)
+            skipped = _is_downloaded(target, blob)
+            path = target if skipped else self._download(asset, target)
+        except Exception as failure:  # noqa: BLE001  (it is reported as this asset's outcome)
             error = failure
         elapsed_s = time.monotonic() - started
         return Fetched(index, audio_id, path, error, skipped, size_bytes, elapsed_s)
@@ -140,7 +133,8 @@ class _Fetcher:
         blob = asset.audio if self.part == "audio" else asset.thumbnail
         if blob is None:
             raise AssetNotFoundError(
-                f"asset {asset.audio_id} in {self.manager.url} has no {self.part}"
+                f"asset {asset.audio_id} in {self.manager.url} has no {self.part}",
+                audio_id=asset.audio_id,
             )
         return blob
 
@@ -149,23 +143,23 @@ class _Fetcher:
         target = Path(os.path.normpath(self.root / name))
         if target == self.root or not target.is_relative_to(self.root):
             raise ValueError(
-                f"asset {asset.audio_id} is to be called {name!r}, which lies outside of "
-                f"{str(self.root)!r}: give it another name"
+                f"cannot download asset {asset.audio_id} to {shown(name)}: it lies outside "
+                f"{str(self.root)!r}; give it another name"
             )
         return target
 
-    def _fetch(self, asset: StorageResult, target: Path) -> Path:
+    def _download(self, asset: StorageResult, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
-            raise ValueError(f"{str(target)!r} is a directory: a file is to have that name")
+            raise ValueError(f"cannot download to {str(target)!r}: it is a directory")
         return self.manager.download(asset, target, part=self.part)
 
 
-def _is_there(path: Path, blob: BlobInfo) -> bool:
-    """Say whether a file with this very content stands at the path."""
+def _is_downloaded(path: Path, blob: BlobInfo) -> bool:
+    """Return whether the file at the path has exactly this content."""
     try:
         if not path.is_file() or path.stat().st_size != blob.size_bytes:
             return False
         return LocalFile.snapshot(path).crc32c == blob.crc32c
     except (OSError, ValueError, RuntimeError):
-        return False  # it cannot be read, or changes: it is replaced
+        return False  # it is unreadable or changing: replace it

@@ -1,4 +1,4 @@
-"""Recognising audio that is in the store already, by size, crc32c and md5 of its bytes."""
+"""Recognizing audio that is already in the store, by size, crc32c and md5 of its bytes."""
 
 import base64
 import hashlib
@@ -21,18 +21,18 @@ _Row = tuple[int, bytes, bytes | None, bytes]
 
 
 class StoredAudio:
-    """What audio a store has: in a private file on the disk, which goes with it.
+    """The audio that a store has, in a private temporary file.
 
-    Some 70 bytes of disk for each asset, and a few megabytes of memory. Safe to use from many
+    It takes about 70 bytes of disk per asset, and a few megabytes of memory. Safe to use from many
     threads; a context manager.
     """
 
     def __init__(self, assets: Iterable[StorageResult]) -> None:
-        """Take all assets in."""
+        """Add all assets."""
         self._lock = threading.Lock()
         self._free = threading.Condition()
         self._under_way: set[tuple[int, str]] = set()
-        # An empty name: a temporary file that nobody else can see.
+        # An empty name: a temporary file that no other process can see.
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         try:
             self._fill(assets)
@@ -53,7 +53,7 @@ class StoredAudio:
             self._connection.close()
 
     def find(self, file: LocalFile, own_id: str) -> str | None:
-        """Return the id of an asset with the very audio of a file; `own_id` if it is one of them.
+        """Return the id of an asset with the same audio as a file; `own_id` if it is one of them.
 
         Where the store keeps no md5 of an object, size and crc32c decide.
 
@@ -73,7 +73,7 @@ class StoredAudio:
         return own_id if own_id in ids else next(iter(ids), None)
 
     def add(self, asset: StorageResult) -> None:
-        """Learn of an asset that was stored."""
+        """Add an asset that was just stored."""
         if asset.audio is not None:
             with self._lock:
                 self._connection.execute(
@@ -81,8 +81,8 @@ class StoredAudio:
                 )
 
     @contextmanager
-    def alone(self, file: LocalFile) -> Iterator[None]:
-        """Keep others that have a file of the same bytes waiting while the block lasts."""
+    def exclusive(self, file: LocalFile) -> Iterator[None]:
+        """Make other threads with a file of the same content wait until the block ends."""
         content = (file.size_bytes, file.crc32c)
         with self._free:
             self._free.wait_for(lambda: content not in self._under_way)
@@ -96,7 +96,7 @@ class StoredAudio:
 
     def _fill(self, assets: Iterable[StorageResult]) -> None:
         connection = self._connection
-        # If this process dies, so does the file: nothing needs to be undone or synced.
+        # The file is gone with this process: nothing needs to be rolled back or synced.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("CREATE TABLE audio (size_bytes INT, crc32c BLOB, md5 BLOB, id BLOB)")

@@ -1,4 +1,4 @@
-"""Storing many assets: exactly once each, one outcome each, whatever happens in between."""
+"""Uploading many assets: each is stored exactly once, whatever happens in between."""
 
 import os
 import time
@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Unpack
 
 from audiostore.asset import require_audio_id
-from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, work_off
-from audiostore.bulk.executors.threads import Task
+from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.items import BulkItem, Outcome
-from audiostore.bulk.journal.claims import Claim, Entry, Ledger, Seen, Settled, Unrecorded
-from audiostore.bulk.journal.entries import NO_FILE
-from audiostore.bulk.journal.journal import Journal
+from audiostore.bulk.journal import (
+    NO_FILE,
+    Claim,
+    ItemResult,
+    ItemSnapshot,
+    Journal,
+    PathState,
+    Run,
+    UnjournaledRun,
+)
 from audiostore.bulk.skipping import StoredAudio
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadKeywords, UploadOptions
@@ -22,7 +28,8 @@ from audiostore.manager import AudioStorageManager
 from audiostore.sources import LocalFile
 from audiostore.values import StorageResult
 
-_MOST_DEFERRED = 1024
+_MAX_BUSY = 1024
+"""At most this many items wait for other runs."""
 
 
 def upload_many(
@@ -71,16 +78,10 @@ def upload_many(
         Exception: what `items` raises, after the outcomes of all that it gave before; or the
             journal's disk is full.
     """
-    limits = Limits(concurrency, max_rate_bytes_s)
+    run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+    upload_options = UploadOptions.of(options, **keywords)
     return _upload_many(
-        manager,
-        items,
-        journal,
-        UploadOptions.of(options, **keywords),
-        limits,
-        skip_stored=skip_stored,
-        in_order=in_order,
-        fail_fast=fail_fast,
+        manager, items, journal, upload_options, run_options, skip_stored=skip_stored
     )
 
 
@@ -89,104 +90,97 @@ def _upload_many(
     items: Iterable[BulkItem],
     journal: Journal | str | os.PathLike[str] | None,
     options: UploadOptions,
-    limits: Limits,
+    run_options: RunOptions,
     *,
     skip_stored: bool,
-    in_order: bool,
-    fail_fast: bool,
 ) -> Iterator[Outcome]:
     with ExitStack() as stack:
-        ledger: Ledger = Unrecorded()
+        run: Run = UnjournaledRun()
         if journal is not None:
             if not isinstance(journal, Journal):
                 journal = stack.enter_context(Journal(journal))
-            ledger = stack.enter_context(closing(journal.begin(manager.url)))
+            run = stack.enter_context(closing(journal.begin(manager.url)))
         stored = stack.enter_context(StoredAudio(manager.list())) if skip_stored else None
-        feed = _Items(Input(items), ledger)
+        source = _ClaimedItems(InputReader(items), run)
         job = Job(
             _Uploader(manager, options, stored),
             _failed,
             [manager.notifier],
-            # What `stored` remembers of this run, it remembers in one process.
+            # What this run has stored so far, `stored` knows in one process only.
             may_fork=manager.survives_fork and stored is None,
             prepare=_preparation(options),
         )
-        yield from work_off(
-            feed,
-            job,
-            limits,
-            in_order=in_order,
-            fail_fast=fail_fast,
-        )
-        if feed.is_complete:
-            ledger.complete()
+        yield from execute(source, job, run_options)
+        if source.is_complete:
+            run.complete()
 
 
 @dataclass(frozen=True, slots=True)
-class _Claimed:
-    """An item that is ours to store."""
+class _ClaimedItem:
+    """An item that this run is to store."""
 
     index: int
     item: BulkItem
     claim: Claim
 
 
-class _Items:
-    """Gives every item an id, by the ledger, before anybody works on it."""
+class _ClaimedItems:
+    """Claims every item, which gives it an id, before it is uploaded."""
 
-    def __init__(self, items: Input[BulkItem], ledger: Ledger) -> None:
+    def __init__(self, items: InputReader[BulkItem], run: Run) -> None:
         self._items = items
-        self._ledger = ledger
+        self._run = run
         self._claims: dict[int, Claim] = {}
-        """Of what is under way, by index."""
-        self._deferred: list[tuple[int, BulkItem]] = []
+        """Of the items being uploaded, by index."""
+        self._busy: list[tuple[int, BulkItem]] = []
+        """Items that another run is storing."""
         self._is_exhausted = False
-        self._gave_back = False
+        self._has_released = False
 
     @property
     def is_complete(self) -> bool:
-        """All items were taken, and what was claimed of them was begun."""
-        return self._is_exhausted and not (self._gave_back or self._deferred)
+        """Whether all items were read, and all claimed ones were started."""
+        return self._is_exhausted and not (self._has_released or self._busy)
 
-    def take(self, most: int) -> Taken[_Claimed, Outcome] | None:
-        """Claim the next items, and try those again that others were busy with."""
+    def take(self, limit: int) -> Batch[_ClaimedItem, Outcome] | None:
+        """Claim the next items, and try those again that were busy."""
         fresh: list[tuple[int, BulkItem]] = []
-        if most and not self._is_exhausted:
-            fresh = self._items.take(min(most, _MOST_DEFERRED - len(self._deferred)))
-            self._is_exhausted = not fresh and len(self._deferred) < _MOST_DEFERRED
-        wanted = [*self._deferred, *fresh]
+        if limit and not self._is_exhausted:
+            fresh = self._items.take(min(limit, _MAX_BUSY - len(self._busy)))
+            self._is_exhausted = not fresh and len(self._busy) < _MAX_BUSY
+        wanted = [*self._busy, *fresh]
         if not wanted:
-            return None if self._is_exhausted else Taken(())
-        tasks: list[Task[_Claimed]] = []
+            return None if self._is_exhausted else Batch(())
+        tasks: list[Task[_ClaimedItem]] = []
         outcomes: list[Outcome] = []
-        deferred: list[tuple[int, BulkItem]] = []
-        entries = [Entry.of(item) for _, item in wanted]
-        claims = self._ledger.claim(entries)
-        for (index, item), entry, claim in zip(wanted, entries, claims, strict=True):
-            if claim.status == "ours":
+        busy: list[tuple[int, BulkItem]] = []
+        snapshots = [ItemSnapshot.of(item) for _, item in wanted]
+        claims = self._run.claim(snapshots)
+        for (index, item), snapshot, claim in zip(wanted, snapshots, claims, strict=True):
+            if claim.status == "claimed":
                 self._claims[index] = claim
-                tasks.append(Task(_Claimed(index, item, claim), entry.size_bytes))
+                tasks.append(Task(_ClaimedItem(index, item, claim), snapshot.size_bytes))
             elif claim.status == "stored":
                 outcomes.append(Outcome(index, item, claim.audio_id, None, None, done_before=True))
             else:
-                deferred.append((index, item))
-        self._deferred = deferred
-        return Taken(tasks, outcomes, deferred=len(deferred))
+                busy.append((index, item))
+        self._busy = busy
+        return Batch(tasks, outcomes, busy=len(busy))
 
-    def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Have the ledger record what became of items."""
-        settled = []
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Record the results of items."""
+        results = []
         for outcome in outcomes:
             claim = self._claims.pop(outcome.index)
             error = None if outcome.error is None else _text_of(outcome.error)
             audio_id = outcome.audio_id or claim.audio_id
-            settled.append(Settled(claim, audio_id, error, outcome.skipped))
-        self._ledger.settle(settled)
+            results.append(ItemResult(claim, audio_id, error, outcome.skipped))
+        self._run.record(results)
 
-    def give_back(self, tasks: Sequence[_Claimed]) -> None:
-        """Have the ledger forget that they were claimed."""
-        self._gave_back = self._gave_back or bool(tasks)
-        self._ledger.give_back([self._claims.pop(task.index) for task in tasks])
+    def release(self, tasks: Sequence[_ClaimedItem]) -> None:
+        """Give up the claims of items that were not started."""
+        self._has_released = self._has_released or bool(tasks)
+        self._run.release([self._claims.pop(task.index) for task in tasks])
 
 
 def _preparation(options: UploadOptions) -> Callable[[int | None], None]:
@@ -197,19 +191,19 @@ def _preparation(options: UploadOptions) -> Callable[[int | None], None]:
     return prepare_children
 
 
-def _failed(claimed: _Claimed, error: Exception) -> Outcome:
+def _failed(claimed: _ClaimedItem, error: Exception) -> Outcome:
     return Outcome(claimed.index, claimed.item, claimed.claim.audio_id, None, error)
 
 
 @dataclass(frozen=True, slots=True)
 class _Uploader:
-    """Stores one item; what a worker does."""
+    """Uploads one item."""
 
     manager: AudioStorageManager
     options: UploadOptions
     stored: StoredAudio | None
 
-    def __call__(self, claimed: _Claimed) -> Outcome:
+    def __call__(self, claimed: _ClaimedItem) -> Outcome:
         started = time.monotonic()
         index, item, claim = claimed.index, claimed.item, claimed.claim
         result: StorageResult | None = None
@@ -217,7 +211,7 @@ class _Uploader:
         audio_id = claim.audio_id
         try:
             result, audio_id = self._store(item, claim)
-        except Exception as failure:  # noqa: BLE001  (it is this item's outcome)
+        except Exception as failure:  # noqa: BLE001  (it is reported as this item's outcome)
             error = failure
         return Outcome(
             index,
@@ -230,15 +224,15 @@ class _Uploader:
         )
 
     def _store(self, item: BulkItem, claim: Claim) -> tuple[StorageResult | None, str]:
-        """Return what was stored; or no result, and the id that its audio is stored under."""
+        """Return the stored asset; or None, and the id under which its audio was already stored."""
         require_audio_id(claim.audio_id)
         if self.stored is None:
             return self._upload(item, claim), claim.audio_id
         try:
             file = LocalFile.snapshot(Path(item.audio))
         except (OSError, ValueError):
-            return self._upload(item, claim), claim.audio_id  # which tells what is wrong
-        with self.stored.alone(file):
+            return self._upload(item, claim), claim.audio_id  # it raises the fitting error
+        with self.stored.exclusive(file):
             present = self.stored.find(file, claim.audio_id)
             if present is not None and present != claim.audio_id:
                 return None, present
@@ -248,8 +242,8 @@ class _Uploader:
 
     def _upload(self, item: BulkItem, claim: Claim) -> StorageResult:
         thumbnail = item.thumbnail
-        if claim.lost_thumbnail and self._find(claim) is not None:
-            thumbnail = None  # it has its artwork; the audio is compared
+        if claim.is_thumbnail_missing and self._find(claim) is not None:
+            thumbnail = None  # it has its artwork; the audio is still compared
         upload = Upload(
             item.audio,
             thumbnail,
@@ -279,9 +273,9 @@ class _Uploader:
             return None
 
     def _cleaned_up(self, item: BulkItem, claim: Claim) -> StorageResult | None:
-        """Return the asset if an earlier run was killed when it had deleted the local files."""
-        was_seen = claim.is_taken_up and claim.audio_state != NO_FILE
-        if not (was_seen and Seen.at(item.audio).is_gone):
+        """Return the asset if an earlier run was killed after it had deleted the local files."""
+        was_seen = claim.is_resumed and claim.audio_state != NO_FILE
+        if not (was_seen and PathState.of(item.audio).is_missing):
             return None
         found = self._find(claim)
         name = os.fsencode(Path(item.audio).name).decode("utf-8", "replace")
@@ -290,12 +284,12 @@ class _Uploader:
 
 @dataclass(frozen=True, slots=True)
 class _ClaimedId:
-    """The id that the ledger gave."""
+    """Gives an upload the id that the run has given its item."""
 
     claim: Claim
 
     def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
-        """Yield it: what the item is was settled when it was claimed."""
+        """Return the claimed id, whatever the upload's identity."""
         del identity, detail
         return nullcontext(ChosenId(self.claim.audio_id, is_new=self.claim.is_new))
 

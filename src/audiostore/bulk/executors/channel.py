@@ -1,6 +1,6 @@
-"""Messages between two processes of one program, over a socket pair: pickled, one behind another.
+"""Messages between two processes over a socket pair: pickled, each after its length.
 
-One of the two was forked from the other, so what comes is as trustworthy as what went.
+One process was forked from the other, so received data is as trustworthy as sent data.
 """
 
 import pickle
@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 _LENGTH = struct.Struct("<Q")
-_AT_ONCE_BYTES = 1 << 18
+_RECEIVE_BYTES = 1 << 18
 
 
 class Channel:
-    """One end. Many threads may send through it, and one may receive."""
+    """One end of the pair. Many threads may send, one may receive."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -23,28 +23,28 @@ class Channel:
         self._received = bytearray()
 
     def fileno(self) -> int:
-        """Return the descriptor, to wait on."""
+        """Return the file descriptor, to poll."""
         return self._end.fileno()
 
     def send(self, message: object) -> None:
-        """Send a message; wait while the other end is slow to receive.
+        """Send a message; block while the other end does not receive.
 
         Raises:
-            OSError: the other end is gone.
+            OSError: the other end is closed.
         """
         data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         with self._lock:
             self._end.sendall(_LENGTH.pack(len(data)) + data)
 
     def receive(self) -> list[Any]:
-        """Wait for something, and return the messages that are there whole: be it none.
+        """Wait for data, and return the messages that are complete, possibly none.
 
         Raises:
-            EOFError: the other end is gone, and everything that it sent was received.
+            EOFError: the other end is closed, and everything that it sent was received.
         """
         try:
-            piece = self._end.recv(_AT_ONCE_BYTES)
-        except ConnectionResetError:  # it ended with something unread
+            piece = self._end.recv(_RECEIVE_BYTES)
+        except ConnectionResetError:  # the other end was closed with unread data
             piece = b""
         if not piece:
             raise EOFError
@@ -62,11 +62,11 @@ class Channel:
         return messages
 
     def close(self) -> None:
-        """Close this end here; another process that has it as well keeps it."""
+        """Close this end in this process only; other processes that inherited it keep it."""
         self._end.close()
 
-    def end(self) -> None:
-        """End it for all, whoever else may have inherited this end."""
-        with suppress(OSError):  # the other end is gone
+    def shut_down(self) -> None:
+        """Close this end for every process that inherited it."""
+        with suppress(OSError):  # the other end is closed
             self._end.shutdown(socket.SHUT_RDWR)
         self._end.close()

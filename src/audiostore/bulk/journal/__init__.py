@@ -1,1 +1,25 @@
-"""The journal of bulk runs: which item has which id, and what became of it."""
+"""The journal of bulk runs: which item has which id, and whether it is stored."""
+
+from audiostore.bulk.journal.claims import (
+    Claim,
+    ItemResult,
+    ItemSnapshot,
+    PathState,
+    Run,
+    UnjournaledRun,
+)
+from audiostore.bulk.journal.journal import FailedItem, Journal, RunInfo
+from audiostore.bulk.journal.rows import NO_FILE
+
+__all__ = [
+    "NO_FILE",
+    "Claim",
+    "FailedItem",
+    "ItemResult",
+    "ItemSnapshot",
+    "Journal",
+    "PathState",
+    "Run",
+    "RunInfo",
+    "UnjournaledRun",
+]

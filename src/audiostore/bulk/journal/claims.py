@@ -1,4 +1,4 @@
-"""Who stores which item under which id: what is asked of a journal, or of nobody."""
+"""Which run stores which item under which id: the interface of a run, with or without journal."""
 
 import os
 from collections.abc import Sequence
@@ -11,70 +11,71 @@ from audiostore.sources import FileState
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a path leads to, as far as can be told without opening it."""
+class PathState:
+    """What is at a path, as far as `stat` tells."""
 
     state: FileState | None = None
-    """None: there is no file, or it cannot be told."""
-    is_gone: bool = False
+    """None: no file, or it is not known."""
+    is_missing: bool = False
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str] | None) -> Self:
-        """Look at a path; why there is nothing to be seen, whoever opens it will find out."""
+    def of(cls, path: str | os.PathLike[str] | None) -> Self:
+        """Look at a path; opening the file will show why there is nothing to see."""
         if path is None:
             return cls()
         try:
             return cls(FileState.of(os.stat(path)))  # noqa: PTH116  (a Path costs five times more)
         except (FileNotFoundError, NotADirectoryError):
-            return cls(is_gone=True)
+            return cls(is_missing=True)
         except (OSError, ValueError):  # no permission, a loop of links, a NUL
             return cls()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An item as it was found."""
+class ItemSnapshot:
+    """An item, and the state of its files."""
 
     item: BulkItem
-    audio: Seen
-    thumbnail: Seen
+    audio: PathState
+    thumbnail: PathState
 
     @classmethod
     def of(cls, item: BulkItem) -> Self:
         """Look at the files of an item."""
-        return cls(item, Seen.at(item.audio), Seen.at(item.thumbnail))
+        return cls(item, PathState.of(item.audio), PathState.of(item.thumbnail))
 
     @property
     def size_bytes(self) -> int:
-        """How much there is to send, as far as is known."""
+        """How many bytes there are to upload, as far as is known."""
         states = (self.audio.state, self.thumbnail.state)
         return sum(state.size_bytes for state in states if state is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The id of an item, and whether it is ours to store."""
+    """The id of an item, and whether this run is to store it."""
 
-    status: Literal["ours", "stored", "busy"]
-    """`ours`: nobody else stores it until it is settled. `stored`: it is, under this id. `busy`:
-    another run stores it now, or this one, for an item that was given twice."""
+    status: Literal["claimed", "stored", "busy"]
+    """"claimed": by this run; no other stores it until its result is recorded. "stored": it is
+    stored under this id. "busy": another run is storing it, or this one is, for an item that was
+    given twice."""
     audio_id: str
     is_new: bool = False
-    """No attempt to store anything under this id was ever begun."""
-    is_taken_up: bool = False
-    """An earlier run, or an earlier attempt in this one, had it."""
+    """No upload under this id was ever started."""
+    is_resumed: bool = False
+    """An earlier run, or an earlier attempt in this one, had claimed it."""
     key: int = 0
-    """What the ledger knows it by."""
+    """Identifies it within the run's journal."""
     audio_state: FileState | None = None
     """The state of the file that the id is for; None: any."""
     thumbnail_state: FileState | None = None
-    lost_thumbnail: bool = False
-    """The file that was its thumbnail is gone: an attempt may have stored it, and cleaned it up."""
+    is_thumbnail_missing: bool = False
+    """Its thumbnail file is gone: an earlier attempt may have stored it and cleaned it up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of an item that was ours."""
+class ItemResult:
+    """The result of a claimed item."""
 
     claim: Claim
     audio_id: str
@@ -82,47 +83,47 @@ class Settled:
     skipped: bool
 
 
-class Ledger(Protocol):
-    """Gives items their ids. Used by one thread at a time."""
+class Run(Protocol):
+    """One bulk run: gives items their ids, and records results. Used by one thread at a time."""
 
-    def claim(self, entries: Sequence[Entry]) -> list[Claim]:
-        """Return a claim for each entry; what is `ours` is recorded for good."""
+    def claim(self, snapshots: Sequence[ItemSnapshot]) -> list[Claim]:
+        """Return a claim for each item; those with the status "claimed" are on the disk."""
         ...
 
-    def settle(self, settled: Sequence[Settled]) -> None:
-        """Record what became of claims."""
+    def record(self, results: Sequence[ItemResult]) -> None:
+        """Record the results of claimed items."""
         ...
 
-    def give_back(self, claims: Sequence[Claim]) -> None:
-        """Learn that nothing was begun under these claims by us."""
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give up claims under which nothing was started."""
         ...
 
     def complete(self) -> None:
-        """Learn that nothing is left to be claimed."""
+        """Note that no item is left to be claimed."""
         ...
 
     def close(self) -> None:
-        """End the run; claims that are not settled are free."""
+        """End the run; claims without a result are free for other runs."""
         ...
 
 
-class Unrecorded:
-    """Makes ids and remembers nothing: for runs without a journal."""
+class UnjournaledRun:
+    """A run without a journal: makes ids and records nothing."""
 
-    def claim(self, entries: Sequence[Entry]) -> list[Claim]:
-        """Return a new id for each entry that has none given."""
+    def claim(self, snapshots: Sequence[ItemSnapshot]) -> list[Claim]:
+        """Return a claim for each item, with a new id if it has none."""
         return [
-            Claim("ours", entry.item.audio_id)
-            if entry.item.audio_id is not None
-            else Claim("ours", FilenameGenerator.generate_audio_id(), is_new=True)
-            for entry in entries
+            Claim("claimed", snapshot.item.audio_id)
+            if snapshot.item.audio_id is not None
+            else Claim("claimed", FilenameGenerator.generate_audio_id(), is_new=True)
+            for snapshot in snapshots
         ]
 
-    def settle(self, settled: Sequence[Settled]) -> None:
-        """Forget them."""
+    def record(self, results: Sequence[ItemResult]) -> None:
+        """Do nothing."""
 
-    def give_back(self, claims: Sequence[Claim]) -> None:
-        """Forget them."""
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Do nothing."""
 
     def complete(self) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""Processes that work together: each scenario runs in a process of its own, that may be forked."""
+"""The process pool: each scenario runs in a process of its own, which may be forked."""
 
 import ctypes
 import logging
@@ -21,9 +21,9 @@ import pytest
 
 from audiostore import AudioStorageManager
 from audiostore.bulk.downloads import download_many
-from audiostore.bulk.executors.engine import Input, Job, Limits, Taken, run, work_off
-from audiostore.bulk.executors.pool import Crew, members_for
-from audiostore.bulk.executors.threads import Task
+from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute, run
+from audiostore.bulk.executors.process_pool import ProcessPool
+from audiostore.bulk.executors.worker_process import worker_count
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.uploads import upload_many
 from audiostore.errors import ProcessDiedError, StoreConnectionError
@@ -60,33 +60,33 @@ class Result:
 
 class Numbers:
     def __init__(self, count: int, *, size_bytes: int = 0) -> None:
-        self._input = Input(range(count))
+        self._input = InputReader(range(count))
         self._size_bytes = size_bytes
-        self.settled: list[int] = []
-        self.given_back: list[int] = []
+        self.recorded: list[int] = []
+        self.released: list[int] = []
         self.taken = 0
 
-    def take(self, most: int) -> Taken[int, Result] | None:
-        taken = self._input.take(most)
+    def take(self, limit: int) -> Batch[int, Result] | None:
+        taken = self._input.take(limit)
         self.taken += len(taken)
-        return Taken([Task(n, self._size_bytes) for _, n in taken]) if taken else None
+        return Batch([Task(n, self._size_bytes) for _, n in taken]) if taken else None
 
-    def settle(self, outcomes: Sequence[Result]) -> None:
-        self.settled += [outcome.index for outcome in outcomes]
+    def record(self, outcomes: Sequence[Result]) -> None:
+        self.recorded += [outcome.index for outcome in outcomes]
 
-    def give_back(self, tasks: Sequence[int]) -> None:
-        self.given_back += tasks
+    def release(self, tasks: Sequence[int]) -> None:
+        self.released += tasks
 
 
-def crew(
-    perform: T, *notifiers: Notifier, members: int = 2, concurrency: int | None = None
-) -> Crew[int, Result]:
-    return Crew(
+def pool(
+    perform: T, *notifiers: Notifier, workers: int = 2, concurrency: int | None = None
+) -> ProcessPool[int, Result]:
+    return ProcessPool(
         perform,
         Result,
         notifiers,
         prepare=lambda: None,
-        members=members,
+        workers=workers,
         concurrency=concurrency,
     )
 
@@ -100,32 +100,32 @@ def has_ended(pid: int) -> bool:
 
 
 @alone
-def test_everything_is_done_once_and_settled_before_it_is_told() -> None:
-    feed = Numbers(3000)
+def test_everything_is_done_once_and_recorded_before_it_is_reported() -> None:
+    source = Numbers(3000)
     seen, pids = [], set()
-    for outcome in run(feed, crew(lambda n: Result(n, pid=os.getpid()))):
-        assert outcome.index in feed.settled
+    for outcome in run(source, pool(lambda n: Result(n, pid=os.getpid()))):
+        assert outcome.index in source.recorded
         seen.append(outcome.index)
         pids.add(outcome.pid)
-    assert sorted(seen) == sorted(feed.settled) == list(range(3000))
-    assert feed.given_back == []
+    assert sorted(seen) == sorted(source.recorded) == list(range(3000))
+    assert source.released == []
     assert len(pids) == 2
     assert os.getpid() not in pids
     assert all(map(has_ended, pids))
 
 
 @alone
-def test_outcomes_come_in_the_order_of_the_input_if_asked() -> None:
+def test_outcomes_come_in_input_order_if_asked() -> None:
     def work(number: int) -> Result:
         time.sleep(0.002 * (number % 7 == 0))
         return Result(number)
 
-    outcomes = run(Numbers(500), crew(work), in_order=True)
+    outcomes = run(Numbers(500), pool(work), in_order=True)
     assert [outcome.index for outcome in outcomes] == list(range(500))
 
 
 @alone
-def test_no_more_than_asked_for_are_under_way_at_once() -> None:
+def test_no_more_tasks_than_allowed_run_at_once() -> None:
     for limit in (2, 3, 5):
         active, most = Value(ctypes.c_int, 0), Value(ctypes.c_int, 0)
 
@@ -138,12 +138,12 @@ def test_no_more_than_asked_for_are_under_way_at_once() -> None:
                 active.value -= 1
             return Result(number)
 
-        list(run(Numbers(600), crew(work, concurrency=limit)))
+        list(run(Numbers(600), pool(work, concurrency=limit)))
         assert most.value == limit
 
 
 @alone
-def test_few_large_ones_are_under_way_at_once() -> None:
+def test_few_large_tasks_run_at_once() -> None:
     active, most = Value(ctypes.c_int, 0), Value(ctypes.c_int, 0)
 
     def work(number: int) -> Result:
@@ -155,12 +155,12 @@ def test_few_large_ones_are_under_way_at_once() -> None:
             active.value -= 1
         return Result(number)
 
-    list(run(Numbers(200, size_bytes=1 << 30), crew(work)))
+    list(run(Numbers(200, size_bytes=1 << 30), pool(work)))
     assert most.value <= 4
 
 
 @alone
-def test_a_failure_arrives_with_its_class_its_notes_and_where_it_was_raised() -> None:
+def test_an_error_arrives_with_its_class_notes_and_traceback() -> None:
     def work(number: int) -> Result:
         try:
             _refuse(number)
@@ -169,7 +169,7 @@ def test_a_failure_arrives_with_its_class_its_notes_and_where_it_was_raised() ->
             return Result(number, error)
         return Result(number)
 
-    outcomes = list(run(Numbers(20), crew(work)))
+    outcomes = list(run(Numbers(20), pool(work)))
     assert len(outcomes) == 20
     for outcome in outcomes:
         error = outcome.error
@@ -190,17 +190,17 @@ class _Odd(Exception):  # noqa: N818
 
 
 @alone
-def test_a_failure_that_cannot_be_sent_arrives_in_words() -> None:
+def test_an_error_that_cannot_be_pickled_arrives_as_text() -> None:
     def work(number: int) -> Result:
         return Result(number, _Odd("broken", why="so it goes"))
 
-    (outcome,) = run(Numbers(1), crew(work))
+    (outcome,) = run(Numbers(1), pool(work))
     assert type(outcome.error) is RuntimeError
     assert str(outcome.error) == "_Odd: broken because so it goes"
 
 
 @alone
-def test_what_happens_is_told_here_and_only_here() -> None:
+def test_events_are_reported_in_the_parent_only() -> None:
     here = os.getpid()
     told: list[tuple[int, Event]] = []
     elsewhere = mmap.mmap(-1, 1)
@@ -219,7 +219,7 @@ def test_what_happens_is_told_here_and_only_here() -> None:
         return Result(number)
 
     with second.listening(listen):
-        list(run(Numbers(50), crew(work, first, second)))
+        list(run(Numbers(50), pool(work, first, second)))
     assert elsewhere[0] == 0
     assert sorted(e.audio_id for _, e in told if isinstance(e, Begun)) == sorted(
         map(str, range(50))
@@ -230,7 +230,7 @@ def test_what_happens_is_told_here_and_only_here() -> None:
 
 
 @alone
-def test_the_log_is_written_here() -> None:
+def test_log_records_are_handled_in_the_parent() -> None:
     here, records = os.getpid(), []
 
     class Handler(logging.Handler):
@@ -247,22 +247,22 @@ def test_the_log_is_written_here() -> None:
             log.exception("it was %d", number)
         return Result(number)
 
-    list(run(Numbers(3), crew(work)))
+    list(run(Numbers(3), pool(work)))
     assert sorted(message for _, message, _ in records) == ["it was 0", "it was 1", "it was 2"]
     assert {pid for pid, _, _ in records} == {here}
     assert all("no way to" in text for _, _, text in records)
 
 
 @alone
-def test_a_member_that_is_killed_fails_what_it_was_at_and_nothing_else() -> None:
+def test_a_worker_that_is_killed_fails_its_own_tasks_and_no_others() -> None:
     def work(number: int) -> Result:
         if number == 100:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.0005)
         return Result(number, pid=os.getpid())
 
-    feed = Numbers(1000)
-    outcomes = list(run(feed, crew(work)))
+    source = Numbers(1000)
+    outcomes = list(run(source, pool(work)))
     assert sorted(outcome.index for outcome in outcomes) == list(range(1000))
     failed = [outcome for outcome in outcomes if outcome.error]
     assert 100 in [outcome.index for outcome in failed]
@@ -273,17 +273,17 @@ def test_a_member_that_is_killed_fails_what_it_was_at_and_nothing_else() -> None
 
 
 @alone
-def test_when_all_have_died_what_is_left_fails_and_the_run_ends() -> None:
+def test_when_all_workers_have_died_the_rest_fails_and_the_run_ends() -> None:
     def work(number: int) -> Result:
         os._exit(7)
 
-    outcomes = list(run(Numbers(300), crew(work)))
+    outcomes = list(run(Numbers(300), pool(work)))
     assert sorted(outcome.index for outcome in outcomes) == list(range(300))
     assert all(isinstance(outcome.error, ProcessDiedError) for outcome in outcomes)
 
 
 @alone
-def test_closing_cancels_what_was_not_begun_and_waits_for_what_was() -> None:
+def test_closing_cancels_what_was_not_started_and_waits_for_what_was() -> None:
     begun = mmap.mmap(-1, 100_000)
 
     def work(number: int) -> Result:
@@ -291,46 +291,46 @@ def test_closing_cancels_what_was_not_begun_and_waits_for_what_was() -> None:
         time.sleep(0.002)
         return Result(number, pid=os.getpid())
 
-    feed = Numbers(100_000)
-    outcomes = run(feed, crew(work, concurrency=3))
+    source = Numbers(100_000)
+    outcomes = run(source, pool(work, concurrency=3))
     pids = {next(outcomes).pid for _ in range(40)}
     outcomes.close()  # type: ignore[attr-defined]
     done = [number for number in range(100_000) if begun[number]]
-    assert sorted(feed.settled) == done
-    assert sorted(feed.settled + feed.given_back) == list(range(feed.taken))
-    assert len(done) < feed.taken
+    assert sorted(source.recorded) == done
+    assert sorted(source.recorded + source.released) == list(range(source.taken))
+    assert len(done) < source.taken
     assert all(map(has_ended, pids))
 
 
 @alone
-def test_fail_fast_begins_nothing_more() -> None:
+def test_fail_fast_starts_nothing_more() -> None:
     def work(number: int) -> Result:
         time.sleep(0.001)
         return Result(number, ValueError("no") if number == 20 else None)
 
-    feed = Numbers(100_000)
-    outcomes = list(run(feed, crew(work), fail_fast=True))
+    source = Numbers(100_000)
+    outcomes = list(run(source, pool(work), fail_fast=True))
     assert 20 in [outcome.index for outcome in outcomes]
-    assert sorted([o.index for o in outcomes] + feed.given_back) == list(range(feed.taken))
-    assert feed.taken < 2000
+    assert sorted([o.index for o in outcomes] + source.released) == list(range(source.taken))
+    assert source.taken < 2000
 
 
 @alone
-def test_ctrl_c_does_not_wait_for_what_is_under_way() -> None:
+def test_ctrl_c_does_not_wait_for_running_tasks() -> None:
     pids = mmap.mmap(-1, 8 * 10)
 
     def work(number: int) -> Result:
         pids[8 * number : 8 * number + 8] = os.getpid().to_bytes(8)
         if number == 0:
-            time.sleep(0.2)  # until the others are under way
+            time.sleep(0.2)  # until the others have started
             os.kill(os.getppid(), signal.SIGINT)
         time.sleep(60)
         return Result(number)
 
-    feed = Numbers(10)
+    source = Numbers(10)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        list(run(feed, crew(work)))
+        list(run(source, pool(work)))
     assert time.monotonic() - started < 10
     found = {int.from_bytes(pids[8 * n : 8 * n + 8]) for n in range(10)} - {0}
     assert found
@@ -338,16 +338,16 @@ def test_ctrl_c_does_not_wait_for_what_is_under_way() -> None:
 
 
 @alone
-def test_a_terminals_ctrl_c_is_this_process_s_to_handle() -> None:
+def test_workers_ignore_a_terminals_ctrl_c() -> None:
     def work(number: int) -> Result:
         os.kill(os.getpid(), signal.SIGINT)
         return Result(number)
 
-    assert len(list(run(Numbers(50), crew(work)))) == 50
+    assert len(list(run(Numbers(50), pool(work)))) == 50
 
 
 @alone
-def test_members_end_with_the_process_that_they_work_for() -> None:
+def test_workers_exit_with_their_parent() -> None:
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
@@ -357,13 +357,13 @@ def test_members_end_with_the_process_that_they_work_for() -> None:
             time.sleep(60)
             return Result(number)
 
-        list(run(Numbers(10), crew(work)))
+        list(run(Numbers(10), pool(work)))
         os._exit(0)
     os.close(writer)
     found = {int.from_bytes(os.read(reader, 8)) for _ in range(2)}
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    while os.read(reader, 8):  # to its end: nobody is there who could write
+    while os.read(reader, 8):  # to its end: no writer is left
         pass
     assert found
     deadline = time.monotonic() + 20
@@ -373,28 +373,28 @@ def test_members_end_with_the_process_that_they_work_for() -> None:
 
 
 @alone
-def test_a_process_with_many_open_files_can_have_members() -> None:
+def test_a_process_with_many_open_files_can_have_workers() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
     files = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
-    outcomes = list(run(Numbers(100), crew(Result)))
+    outcomes = list(run(Numbers(100), pool(Result)))
     assert [outcome.error for outcome in outcomes] == [None] * 100
     for descriptor in files:
         os.close(descriptor)
 
 
 @alone
-def test_others_that_are_forked_meanwhile_hold_up_nobody() -> None:
+def test_other_forked_processes_do_not_keep_workers_alive() -> None:
     reader, writer = os.pipe()
-    chief = os.fork()
-    if not chief:
-        outcomes = run(Numbers(2000), crew(lambda n: Result(n, pid=os.getpid())))
+    parent = os.fork()
+    if not parent:
+        outcomes = run(Numbers(2000), pool(lambda n: Result(n, pid=os.getpid())))
         pids = {next(outcomes).pid for _ in range(200)}
-        other = os.fork()  # it has this end of the members' sockets, too
+        other = os.fork()  # it inherits this end of the workers' sockets
         if not other:
             time.sleep(60)
             os._exit(0)
-        list(outcomes)  # to its end, though that one lives on
+        list(outcomes)  # to the end, while that process lives on
         assert all(map(has_ended, pids))
 
         def work(number: int) -> Result:
@@ -402,7 +402,7 @@ def test_others_that_are_forked_meanwhile_hold_up_nobody() -> None:
             time.sleep(60)
             return Result(number)
 
-        crew(work).add([Task(0, 0), Task(1, 0)])
+        pool(work).submit([Task(0, 0), Task(1, 0)])
         another = os.fork()
         if not another:
             time.sleep(60)
@@ -414,11 +414,11 @@ def test_others_that_are_forked_meanwhile_hold_up_nobody() -> None:
         told.append(int.from_bytes(os.read(reader, 8)))
     at = told.index(0)
     others = told[at + 1 : at + 3]
-    members = set(told) - {0, *others}
-    os.kill(chief, signal.SIGKILL)
-    os.waitpid(chief, 0)
+    workers = set(told) - {0, *others}
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
     deadline = time.monotonic() + 20
-    while not all(map(_is_gone, members)):
+    while not all(map(_is_gone, workers)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     for pid in others:
@@ -426,7 +426,7 @@ def test_others_that_are_forked_meanwhile_hold_up_nobody() -> None:
 
 
 def _is_gone(pid: int) -> bool:
-    """Say whether a process has ended, be it that nobody has asked how."""
+    """Return whether a process has ended, reaped or not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -434,7 +434,7 @@ def _is_gone(pid: int) -> bool:
 
 
 @alone
-def test_a_store_that_pushes_back_gets_less_from_all_of_them() -> None:
+def test_an_overloaded_store_gets_fewer_requests_from_all_workers() -> None:
     active, before, after = (Value(ctypes.c_int, 0) for _ in range(3))
     notifier = Notifier()
 
@@ -452,7 +452,7 @@ def test_a_store_that_pushes_back_gets_less_from_all_of_them() -> None:
         return Result(number)
 
     job = Job(work, Result, [notifier], may_fork=True)
-    list(work_off(Numbers(1060), job, Limits(concurrency=16)))
+    list(execute(Numbers(1060), job, RunOptions(concurrency=16)))
     assert after.value <= before.value // 2 + 1
 
 
@@ -462,24 +462,24 @@ class StoreOverloadedError(Exception):
 
 @alone
 def test_a_process_with_another_thread_is_not_forked() -> None:
-    assert members_for(None) == min(4, len(os.sched_getaffinity(0)))
-    assert members_for(1) == 1
+    assert worker_count(None) == min(4, len(os.sched_getaffinity(0)))
+    assert worker_count(1) == 1
     go = threading.Event()
     thread = threading.Thread(target=go.wait)
     thread.start()
-    assert members_for(None) == 0
+    assert worker_count(None) == 0
     notifier = Notifier()
     job = Job(lambda n: Result(n, pid=os.getpid()), Result, [notifier], may_fork=True)
-    outcomes = list(work_off(Numbers(50), job, Limits()))
+    outcomes = list(execute(Numbers(50), job, RunOptions()))
     assert {outcome.pid for outcome in outcomes} == {os.getpid()}
     go.set()
     thread.join()
 
 
 @alone
-def test_a_limit_on_the_rate_is_kept_by_one_process() -> None:
+def test_a_rate_limit_is_kept_by_one_process() -> None:
     job = Job(lambda n: Result(n, pid=os.getpid()), Result, [Notifier()], may_fork=True)
-    outcomes = list(work_off(Numbers(5), job, Limits(None, 1e9)))
+    outcomes = list(execute(Numbers(5), job, RunOptions(None, 1e9)))
     assert {outcome.pid for outcome in outcomes} == {os.getpid()}
 
 
@@ -491,8 +491,8 @@ def _tracks(folder: Path, count: int) -> Iterator[BulkItem]:
 
 
 @alone
-def test_assets_are_stored_and_fetched_by_several_processes() -> None:
-    if members_for(None) < 2:
+def test_assets_are_uploaded_and_downloaded_by_several_processes() -> None:
+    if worker_count(None) < 2:
         return  # one core
     with TemporaryDirectory() as place:
         root = Path(place)
@@ -515,7 +515,7 @@ def test_assets_are_stored_and_fetched_by_several_processes() -> None:
             fetched = list(download_many(manager, stored, root / "out"))
             assert all(each.error is None for each in fetched)
         assert sorted(path.stem for path in (root / "out").iterdir()) == sorted(stored)
-        assert threading.active_count() == 1  # all of it was done elsewhere
+        assert threading.active_count() == 1  # the workers did all of it
 
 
 if __name__ == "__main__":

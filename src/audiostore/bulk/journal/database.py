@@ -1,4 +1,4 @@
-"""The file of a journal: SQLite, shared by processes, with a lock file for each run."""
+"""The file of a journal: SQLite, shared by processes, and a lock file for each run."""
 
 import fcntl
 import os
@@ -18,11 +18,11 @@ _BUSY_TIMEOUT_S = 60.0
 _RETRY_S = 0.01
 _PAGE_ROWS = 500
 # What `items.status` may be.
-FREE = 0  # an attempt may have been begun; nobody is busy with it
+FREE = 0  # an upload may have been started; no run is working on it
 CLAIMED = 1
 STORED = 2
 FAILED = 3
-SUPERSEDED = 4  # the file has changed since, and is another item now
+SUPERSEDED = 4  # the file has changed since: it is another item now
 
 _SCHEMA = f"""
 CREATE TABLE runs (
@@ -57,14 +57,15 @@ PRAGMA user_version = {_VERSION};
 """
 
 
-class JournalFile:
-    """An open journal. Safe to use from many threads."""
+class JournalDatabase:
+    """An open journal file. Safe to use from many threads."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, which is made if there is none.
+        """Open the file; create it if it does not exist.
 
         Raises:
-            ConfigurationError: it cannot be opened, is no journal, or one of a newer audiostore.
+            ConfigurationError: it cannot be opened, it is not a journal, or a newer audiostore
+                has written it.
         """
         self.path = path
         self._lock = threading.RLock()
@@ -77,7 +78,7 @@ class JournalFile:
 
     @contextmanager
     def transaction(self, *, is_synced: bool) -> Iterator[sqlite3.Connection]:
-        """Write in one step, which a power failure cannot undo if it is synced."""
+        """Run the block as one transaction; a power failure cannot undo it if it is synced."""
         with self._lock:
             connection = self._connection
             connection.execute(f"PRAGMA synchronous = {'FULL' if is_synced else 'NORMAL'}")
@@ -93,18 +94,19 @@ class JournalFile:
         """Return the file that a run holds a lock on."""
         return self.path.with_name(f"{self.path.name}-{lock_name}.lock")
 
-    def pages(self, sql: str, first: int, *given: int) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a query, some at a time.
+    def pages(self, sql: str, first: int, *parameters: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query, a page at a time.
 
         Args:
-            sql: its first parameter is the first column of the row before, its last how many rows.
-            first: stands before the first row.
-            given: the parameters in between.
+            sql: its first parameter is the first column of the row before, its last the number of
+                rows.
+            first: the first parameter for the first page.
+            parameters: those in between.
         """
         last = first
         while True:
             with self._lock:
-                rows = self._connection.execute(sql, (last, *given, _PAGE_ROWS)).fetchall()
+                rows = self._connection.execute(sql, (last, *parameters, _PAGE_ROWS)).fetchall()
             yield from rows
             if len(rows) < _PAGE_ROWS:
                 return
@@ -123,17 +125,17 @@ class JournalFile:
             connection.close()
             if _is_busy(error):
                 raise self._unusable("is locked by another program: try again later") from error
-            raise self._unusable(f"is no journal of audiostore: {error}") from error
+            raise self._unusable(f"is not an audiostore journal: {error}") from error
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        # One process makes the file at a time; nothing is written to a file that is not ours.
+        # One process at a time creates the file; a file that is not ours is never written to.
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self._make_or_recognise(connection)
+            self._create_or_check(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -141,7 +143,7 @@ class JournalFile:
             raise
         _switch_to_wal(connection)
 
-    def _make_or_recognise(self, connection: sqlite3.Connection) -> None:
+    def _create_or_check(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -149,19 +151,19 @@ class JournalFile:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
         elif application != _APPLICATION_ID:
-            raise self._unusable("is a database of another program, no journal of audiostore")
+            raise self._unusable("is a database of another program, not an audiostore journal")
         elif version != _VERSION:
             raise self._unusable(
-                f"is of version {version}, and this audiostore knows version {_VERSION}: use "
-                "the audiostore that wrote it, or another journal"
+                f"has version {version}, this audiostore supports version {_VERSION}: use the "
+                "audiostore release that wrote it, or another journal"
             )
 
     def _unusable(self, what: str) -> ConfigurationError:
-        return ConfigurationError(f"{str(self.path)!r} {what}")
+        return ConfigurationError(f"{str(self.path)!r} {what}", path=self.path)
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # SQLite does not wait for others here, whatever its timeout is.
+    # Here SQLite does not wait for other processes, whatever its timeout is.
     deadline = time.monotonic() + _BUSY_TIMEOUT_S
     while True:
         try:
@@ -179,7 +181,7 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Say whether somebody holds a lock on a file."""
+    """Return whether a process holds a lock on a file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,0 +1,43 @@
+"""The messages between a process pool and its workers."""
+
+import logging
+from typing import Any, NamedTuple
+
+from audiostore.events import Event
+
+
+class Run(NamedTuple):
+    """To a worker: run these tasks, each with its number, at most `limit` at once."""
+
+    tasks: list[tuple[int, Any]]
+    limit: int
+
+
+class Cancel(NamedTuple):
+    """To a worker: do not start what is still queued. The answer is `Cancelled`."""
+
+
+class Finished(NamedTuple):
+    """From a worker: the outcome of a task."""
+
+    number: int
+    outcome: Any
+
+
+class Cancelled(NamedTuple):
+    """From a worker: the numbers of the tasks that it will not start."""
+
+    numbers: list[int]
+
+
+class Emitted(NamedTuple):
+    """From a worker: an event, and the index of the notifier that emitted it."""
+
+    notifier: int
+    event: Event
+
+
+class Logged(NamedTuple):
+    """From a worker: a log record."""
+
+    record: logging.LogRecord

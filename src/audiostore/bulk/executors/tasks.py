@@ -1,0 +1,133 @@
+"""What the engine works with: tasks, where they come from, and what runs them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, Protocol, TypeVar
+
+
+class TaskOutcome(Protocol):
+    """What the engine needs to know of an outcome."""
+
+    @property
+    def index(self) -> int:
+        """Position of its item in the input, from 0."""
+        ...
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it failed; None if it succeeded."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes were transferred."""
+        ...
+
+
+T = TypeVar("T")
+R = TypeVar("R", bound=TaskOutcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[T]):
+    """Something to run."""
+
+    payload: T
+    size_bytes: int
+    """How many bytes it is expected to transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[T, R]):
+    """The next tasks of a source."""
+
+    tasks: Sequence[Task[T]]
+    outcomes: Sequence[R] = ()
+    """Of items that need no work."""
+    busy: int = 0
+    """How many items another run is working on: ask again soon, even with a limit of 0."""
+
+
+class TaskSource(Protocol[T, R]):
+    """Where tasks come from, and where their results are recorded. Used by one thread at a time."""
+
+    def take(self, limit: int) -> Batch[T, R] | None:
+        """Return up to `limit` more tasks; None at the end.
+
+        Raises:
+            Exception: whatever the input raised, after everything that it yielded before.
+        """
+        ...
+
+    def record(self, outcomes: Sequence[R]) -> None:
+        """Record outcomes, before they are reported to the caller."""
+        ...
+
+    def release(self, tasks: Sequence[T]) -> None:
+        """Take back tasks that were not started, and will not be."""
+        ...
+
+
+class Executor(Protocol[T, R]):
+    """Runs tasks: a `ThreadPool` or a `ProcessPool`."""
+
+    @property
+    def lookahead(self) -> int:
+        """How many queued tasks keep it busy until more can be submitted."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """How many tasks have not been started."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """How many tasks were submitted and not collected."""
+        ...
+
+    def throttle(self) -> None:
+        """Run fewer tasks at once: the store is overloaded."""
+        ...
+
+    def submit(self, tasks: Sequence[Task[T]]) -> None:
+        """Queue tasks."""
+        ...
+
+    def collect(self, *, low: int, timeout_s: float | None = None) -> list[R]:
+        """Wait for outcomes, or until fewer than `low` tasks are queued."""
+        ...
+
+    def cancel(self) -> list[T]:
+        """Remove and return the tasks that have not been started."""
+        ...
+
+    def shutdown(self, *, wait: bool) -> list[R]:
+        """Start nothing more, wait for running tasks, return the outcomes not yet collected."""
+        ...
+
+
+class InputReader(Generic[T]):
+    """Reads an iterable in batches; an exception that it raises comes after its last item."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = enumerate(items)
+        self._failure: Exception | None = None
+
+    def take(self, limit: int) -> list[tuple[int, T]]:
+        """Return up to `limit` more items with their positions; [] at the end.
+
+        Raises:
+            Exception: whatever the iterable raised.
+        """
+        if self._failure is not None:
+            raise self._failure
+        taken: list[tuple[int, T]] = []
+        try:
+            taken.extend(islice(self._items, limit))
+        except Exception as error:
+            if not taken:
+                raise
+            self._failure = error
+        return taken

@@ -1,0 +1,211 @@
+"""One run of a journal: claims items, and records their results."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from audiostore.asset import FilenameGenerator
+from audiostore.bulk.journal.claims import Claim, ItemResult, ItemSnapshot
+from audiostore.bulk.journal.database import (
+    CLAIMED,
+    FAILED,
+    FREE,
+    STORED,
+    SUPERSEDED,
+    JournalDatabase,
+    is_locked,
+)
+from audiostore.bulk.journal.rows import NO_FILE, ItemRow, item_hash, pack_path, pack_state
+
+_MAX_ERROR_CHARACTERS = 2000
+
+
+class JournaledRun:
+    """A `Run` that a journal records."""
+
+    def __init__(
+        self, database: JournalDatabase, store_url: str, clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._store_url = store_url
+        self._clock = clock
+        self._dead_runs: set[int] = set()
+        self._is_open = True
+        self._is_complete = False
+        self._stored_before = 0
+        lock_name = os.urandom(8).hex()
+        self._lock_path = database.lock_path(lock_name)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._lock_file = os.open(self._lock_path, flags, 0o644)
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX)  # before other processes can see the run
+        try:
+            self.number = self._insert_run(lock_name)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def claim(self, snapshots: Sequence[ItemSnapshot]) -> list[Claim]:
+        """Return a claim for each item; those with the status "claimed" are on the disk."""
+        with self._database.transaction(is_synced=True) as connection:
+            claims = [self._claim(connection, snapshot) for snapshot in snapshots]
+        # Recorded later: a commit that changes nothing needs no sync.
+        self._stored_before += sum(claim.status == "stored" for claim in claims)
+        return claims
+
+    def record(self, results: Sequence[ItemResult]) -> None:
+        """Record the results of claimed items."""
+        if not results:
+            return
+        rows = [
+            (
+                STORED if each.error is None else FAILED,
+                each.audio_id,
+                None if each.error is None else each.error[:_MAX_ERROR_CHARACTERS],
+                each.claim.key,
+            )
+            for each in results
+        ]
+        failed = sum(each.error is not None for each in results)
+        skipped = sum(each.skipped for each in results)
+        stored = len(results) - failed - skipped
+        with self._database.transaction(is_synced=False) as connection:
+            connection.executemany(
+                "UPDATE items SET status = ?, audio_id = ?, error = ? WHERE id = ?", rows
+            )
+            connection.execute(
+                "UPDATE runs SET stored = stored + ?, skipped = skipped + ?, failed = failed + ?,"
+                " stored_before = ? WHERE id = ?",
+                (stored, skipped, failed, self._stored_before, self.number),
+            )
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Delete new ids, which nobody has used, and free the others."""
+        if not claims:
+            return
+        with self._database.transaction(is_synced=False) as connection:
+            connection.executemany(
+                "DELETE FROM items WHERE id = ?", [(c.key,) for c in claims if c.is_new]
+            )
+            connection.executemany(
+                "UPDATE items SET status = ? WHERE id = ?",
+                [(FREE, c.key) for c in claims if not c.is_new],
+            )
+
+    def complete(self) -> None:
+        """Note that no item is left to be claimed."""
+        self._is_complete = True
+
+    def close(self) -> None:
+        """End the run; claims without a result are free for other runs."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        try:
+            with self._database.transaction(is_synced=False) as connection:
+                connection.execute(
+                    "UPDATE runs SET ended_at = ?, is_complete = ?, stored_before = ? WHERE id = ?",
+                    (self._clock(), self._is_complete, self._stored_before, self.number),
+                )
+        finally:
+            self._unlock()
+
+    def _insert_run(self, lock_name: str) -> int:
+        with self._database.transaction(is_synced=False) as connection:
+            cursor = connection.execute(
+                "INSERT INTO runs (store_url, lock_name, started_at) VALUES (?, ?, ?)",
+                (self._store_url, lock_name, self._clock()),
+            )
+            # Killed runs leave lock files that nobody holds.
+            for (name,) in connection.execute("SELECT lock_name FROM runs WHERE ended_at IS NULL"):
+                if not is_locked(self._database.lock_path(name)):
+                    self._database.lock_path(name).unlink(missing_ok=True)
+        if cursor.lastrowid is None:
+            raise RuntimeError("SQLite has given the run no number")
+        return cursor.lastrowid
+
+    def _claim(self, connection: sqlite3.Connection, snapshot: ItemSnapshot) -> Claim:
+        place = item_hash(self._store_url, snapshot.item)
+        rows = [
+            ItemRow(*columns)
+            for columns in connection.execute(
+                "SELECT id, audio_id, audio_state, thumbnail_state, thumbnail_path, status, run"
+                " FROM items WHERE place = ? ORDER BY id DESC",
+                (place,),
+            )
+        ]
+        thumbnail_path = pack_path(snapshot.item.thumbnail)
+        same_thumbnail = [row for row in rows if row.thumbnail_path == thumbnail_path]
+        row = next((row for row in same_thumbnail if row.matches(snapshot)), None) or next(
+            (row for row in rows if row.matches_without_thumbnail(snapshot)), None
+        )
+        if row is None:
+            return self._insert_item(
+                connection, place, snapshot, supersedes=[row.key for row in same_thumbnail]
+            )
+        if row.status == STORED:
+            return Claim("stored", row.audio_id, key=row.key)
+        if row.status == CLAIMED and self._is_alive(connection, row.run):
+            return Claim("busy", row.audio_id, key=row.key)
+        connection.execute(
+            "UPDATE items SET status = ?, run = ?, error = NULL WHERE id = ?",
+            (CLAIMED, self.number, row.key),
+        )
+        return row.resume(snapshot, same_thumbnail=row in same_thumbnail)
+
+    def _insert_item(
+        self,
+        connection: sqlite3.Connection,
+        place: bytes,
+        snapshot: ItemSnapshot,
+        *,
+        supersedes: Sequence[int],
+    ) -> Claim:
+        connection.executemany(
+            "UPDATE items SET status = ? WHERE id = ? AND status IN (?, ?)",
+            [(SUPERSEDED, key, FREE, FAILED) for key in supersedes],
+        )
+        given = snapshot.item.audio_id
+        audio_id = given or FilenameGenerator.generate_audio_id()
+        cursor = connection.execute(
+            "INSERT INTO items (place, audio_state, thumbnail_state, audio_path, thumbnail_path,"
+            " origin, audio_id, status, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                place,
+                pack_state(snapshot.audio.state),
+                pack_state(snapshot.thumbnail.state),
+                pack_path(snapshot.item.audio),
+                pack_path(snapshot.item.thumbnail),
+                snapshot.item.origin,
+                audio_id,
+                CLAIMED,
+                self.number,
+            ),
+        )
+        return Claim(
+            "claimed",
+            audio_id,
+            is_new=given is None,
+            key=cursor.lastrowid or 0,
+            audio_state=snapshot.audio.state or NO_FILE,
+            thumbnail_state=snapshot.thumbnail.state or NO_FILE,
+        )
+
+    def _is_alive(self, connection: sqlite3.Connection, run: int) -> bool:
+        if run == self.number:
+            return True
+        if run in self._dead_runs:
+            return False
+        (lock_name,) = connection.execute(
+            "SELECT lock_name FROM runs WHERE id = ?", (run,)
+        ).fetchone()
+        if is_locked(self._database.lock_path(lock_name)):
+            return True
+        self._dead_runs.add(run)
+        return False
+
+    def _unlock(self) -> None:
+        with suppress(FileNotFoundError):
+            self._lock_path.unlink()
+        os.close(self._lock_file)
