@@ -231,6 +231,20 @@ def test_rules_that_are_not_ours_stay(call: Call, server: StrictServer) -> None:
     ]
 
 
+def test_rules_of_an_earlier_release_are_to_be_applied_again(call: Call, bucket: str) -> None:
+    Path("lifecycle.toml").write_text("expire_after_days = 900")
+    call("lifecycle", "apply")
+    with AudioStorageManager(bucket) as manager:
+        (rule,) = json.loads(json.dumps(manager.admin.settings().lifecycle_rules))
+        rule["condition"]["matchesSuffix"].remove("/audio.ogg")
+        manager.admin.change_settings(manager.admin.settings(), lifecycle_rules=(rule,))
+    old = "delete audio 900 days after it was stored (written by an earlier release: apply again)"
+    assert call("lifecycle", "plan")[1].startswith(f"~ {old}\n")
+    assert call("lifecycle", "show")[1].endswith(f"{old}\n")
+    assert call("lifecycle", "apply")[0] == 0
+    assert call("lifecycle", "plan")[1] == "  delete audio 900 days after it was stored\n"
+
+
 @pytest.mark.parametrize("command", ["show", "plan", "apply"])
 def test_settings_that_cannot_be_seen_are_an_error_with_a_remedy(
     call: Call, server: StrictServer, command: str

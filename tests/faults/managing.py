@@ -20,7 +20,8 @@ from audiostore.audit.repairing import repair
 from audiostore.errors import AssetNotFoundError
 from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy
-from audiostore.lifecycle.rules import is_ours, rules_of
+from audiostore.lifecycle.recognition import recognise
+from audiostore.lifecycle.rules import rules_of
 from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, Store
@@ -407,7 +408,7 @@ def _apply(manager: AudioStorageManager, _stage: Stage) -> None:
 
 def _applied(stage: Stage) -> None:
     whole(stage)
-    assert tuple(filter(is_ours, stage.store.settings().lifecycle_rules)) == rules_of(POLICY)
+    assert tuple(filter(recognise, stage.store.settings().lifecycle_rules)) == rules_of(POLICY)
 
 
 def _damaged(stage: Stage) -> None:

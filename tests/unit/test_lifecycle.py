@@ -19,7 +19,8 @@ from audiostore.audit.checking import Checker
 from audiostore.audit.repairing import repair
 from audiostore.lifecycle.planning import apply_plan, effects_of, make_plan
 from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
-from audiostore.lifecycle.rules import applies, deletes_on_custom_time, rules_of, words_of
+from audiostore.lifecycle.recognition import deletes_on_custom_time
+from audiostore.lifecycle.rules import own_rules, rules_of
 from audiostore.lifecycle.running import run_lifecycle
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.stores.gcs.store import GcsStore
@@ -93,18 +94,23 @@ def test_the_rules_are_those_that_a_bucket_takes_and_say_what_they_do(store: Sto
     assert [json.dumps(r, sort_keys=True) for r in store.settings().lifecycle_rules] == [
         json.dumps(r, sort_keys=True) for r in rules
     ]
-    assert [words_of(rule) for rule in rules] == [
+    assert [rule.description for rule in own_rules(POLICY)] == [
         "move audio to NEARLINE, 30 days after it was stored",
         "move audio to COLDLINE, 90 days after it was stored",
         "move audio to ARCHIVE, 365 days after it was stored",
         "delete audio 3650 days after it was stored",
-        "delete assets when the time has come that 'audiostore expire' set",
+        "delete assets when their expiry date has come",
         "delete their artwork a day later",
         "delete old generations 14 days after they were replaced or deleted",
         "abort unfinished multipart uploads after 7 days",
     ]
-    assert deletes_on_custom_time(rules)
-    assert not deletes_on_custom_time(rules[:4])
+    assert deletes_on_custom_time(rules, "audio/x/audio.mp3")
+    assert deletes_on_custom_time(rules, "audio/x/thumbnail.jpg")
+    assert not deletes_on_custom_time(rules, "audio/x/notes.txt")
+    assert not deletes_on_custom_time(rules, "other/x/audio.mp3")
+    assert not deletes_on_custom_time(rules[:4], "audio/x/audio.mp3")
+    foreign = {"action": {"type": "Delete"}, "condition": {"daysSinceCustomTime": 3}}
+    assert deletes_on_custom_time([foreign], "audio/x/audio.mp3")
 
 
 def test_every_audio_format_ages_and_artwork_does_not() -> None:
@@ -148,9 +154,7 @@ def blob(**fields: object) -> BlobInfo:
 )
 def test_a_rule_applies_when_its_time_has_come(audio: BlobInfo, due: list[str]) -> None:
     found = [
-        rule["action"].get("storageClass", "Delete")  # type: ignore[attr-defined]
-        for rule in rules_of(POLICY)
-        if applies(rule, audio, NOW)
+        rule.storage_class or "Delete" for rule in own_rules(POLICY) if rule.applies_to(audio, NOW)
     ]
     assert found == due
 
@@ -163,10 +167,10 @@ def test_a_plan_says_what_changes_and_applying_it_leaves_foreign_rules_alone(
         lifecycle_rules=(FOREIGN, *rules_of(Policy(nearline_after_days=10))),
     )
     plan = make_plan(Policy(nearline_after_days=30, expire_on_custom_time=True), store)
-    assert [(step.kind, step.words) for step in plan.steps] == [
+    assert [(step.kind, step.description) for step in plan.steps] == [
         ("remove", "move audio to NEARLINE, 10 days after it was stored"),
         ("add", "move audio to NEARLINE, 30 days after it was stored"),
-        ("add", "delete assets when the time has come that 'audiostore expire' set"),
+        ("add", "delete assets when their expiry date has come"),
         ("add", "delete their artwork a day later"),
     ]
     assert plan.foreign_rules == 1
@@ -191,7 +195,7 @@ def test_a_plan_made_before_somebody_else_changed_the_settings_is_refused(store:
 
 def test_the_time_to_keep_is_part_of_the_plan(store: Store) -> None:
     plan = make_plan(Policy(keep_days=3), store)
-    assert [(s.kind, s.words) for s in plan.steps] == [
+    assert [(s.kind, s.description) for s in plan.steps] == [
         ("add", "keep everything for at least 3 days")
     ]
     assert apply_plan(plan, store).retention_s == 3 * 86400

@@ -8,15 +8,8 @@ from typing import Literal
 
 from audiostore.errors import PreconditionFailedError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
-from audiostore.lifecycle.rules import (
-    Rule,
-    action_of,
-    applies,
-    is_about_audio,
-    is_ours,
-    rules_of,
-    words_of,
-)
+from audiostore.lifecycle.recognition import recognise
+from audiostore.lifecycle.rules import OwnRule, Rule, own_rules
 from audiostore.stores import Settings, StoreSettings
 from audiostore.values import BlobInfo, StorageResult
 
@@ -27,19 +20,23 @@ PricePerGib = Callable[[str], float]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of what a store does of itself."""
+    """One change of what a store does by itself."""
 
-    kind: Literal["add", "remove", "keep"]
-    words: str
+    kind: Literal["add", "update", "remove", "keep"]
+    """"update": the rule is ours, but another release wrote it, for other formats."""
+    description: str
     rule: Rule | None = field(default=None, hash=False)
-    """None for the time that everything is kept."""
+    """As it is to be, or was before it is removed; None for the retention period."""
+    present: Rule | None = field(default=None, hash=False)
+    """As the store has it; None for a rule that is new, and for the retention period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a rule that is new would do to what is stored now."""
+    """What a new or updated rule would do to what is stored now."""
 
-    words: str
+    description: str
+    """Of the rule."""
     assets: int
     size_bytes: int
     saved_a_month: float
@@ -51,22 +48,24 @@ class Plan:
     """What applying a policy would change."""
 
     settings: StoreSettings
-    """As they were found; applying the plan demands that they still are."""
+    """As they were found; applying the plan requires that they have not changed."""
     steps: tuple[Step, ...]
     foreign_rules: int
     """How many rules are not ours; they stay as they are."""
     keep_s: int
+    """For how many seconds everything is to be kept at least."""
     warnings: tuple[str, ...]
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the store does all this already."""
+        """Whether the store follows the policy already."""
         return all(step.kind == "keep" for step in self.steps)
 
     @property
     def new_rules(self) -> tuple[Rule, ...]:
-        """The rules that the store would follow, and does not yet."""
-        return tuple(step.rule for step in self.steps if step.kind == "add" and step.rule)
+        """The rules that the plan adds or updates."""
+        steps = (step for step in self.steps if step.kind in ("add", "update"))
+        return tuple(step.rule for step in steps if step.rule)
 
 
 def make_plan(policy: Policy, admin: Settings) -> Plan:
@@ -76,10 +75,17 @@ def make_plan(policy: Policy, admin: Settings) -> Plan:
         google.api_core.exceptions.Forbidden: the settings cannot be read.
     """
     settings = admin.settings()
-    present = [rule for rule in settings.lifecycle_rules if is_ours(rule)]
-    wanted = rules_of(policy)
-    steps = [Step("remove", words_of(r), r) for r in present if r not in wanted]
-    steps += [Step("keep" if r in present else "add", words_of(r), r) for r in wanted]
+    recognised = [(rule, recognise(rule)) for rule in settings.lifecycle_rules]
+    present = [(rule, own) for rule, own in recognised if own is not None]
+    steps: list[Step] = []
+    for own in own_rules(policy):
+        same = [pair for pair in present if _is_same(own, pair[1])]
+        # Of several, one of this release is kept.
+        kept = min(same, key=lambda pair: pair[1] != own, default=None)
+        steps.append(_step(own, kept))
+        if kept is not None:
+            present = [pair for pair in present if pair is not kept]
+    steps = [Step("remove", old.description, rule, rule) for rule, old in present] + steps
     keep_s = (policy.keep_days or 0) * _DAY_S
     if settings.retention_s and settings.retention_s != keep_s:
         days = settings.retention_s / _DAY_S
@@ -87,8 +93,30 @@ def make_plan(policy: Policy, admin: Settings) -> Plan:
     if keep_s:
         kind: Literal["keep", "add"] = "keep" if settings.retention_s == keep_s else "add"
         steps.append(Step(kind, f"keep everything for at least {policy.keep_days} days"))
-    foreign = len(settings.lifecycle_rules) - len(present)
+    foreign = sum(own is None for _, own in recognised)
     return Plan(settings, tuple(steps), foreign, keep_s, tuple(_warnings(policy, settings)))
+
+
+def _is_same(one: OwnRule, other: OwnRule) -> bool:
+    """Say whether two rules differ in the formats that they know at most."""
+    return replace(one, suffixes=other.suffixes) == other
+
+
+def _step(wanted: OwnRule, found: tuple[Rule, OwnRule] | None) -> Step:
+    if found is None:
+        return Step("add", wanted.description, wanted.to_json())
+    rule, own = found
+    if own == wanted:
+        return Step("keep", wanted.description, rule, rule)
+    return Step("update", f"{own.description} ({age_note(own)})", wanted.to_json(), rule)
+
+
+def age_note(rule: OwnRule) -> str:
+    """Return which release wrote a rule, and what to do; "" for this one."""
+    if rule == rule.current:
+        return ""
+    release = "an earlier" if rule.current.suffixes - rule.suffixes else "another"
+    return f"written by {release} release: apply again"
 
 
 def _warnings(policy: Policy, settings: StoreSettings) -> Iterable[str]:
@@ -125,24 +153,38 @@ def effects_of(
     *,
     now: datetime | None = None,
 ) -> tuple[Effect, ...]:
-    """Return what each rule that is new would do at once; reads all of `assets`."""
+    """Return what each new or updated rule would do at once; reads all of `assets`."""
     moment = now or datetime.now(UTC)
-    rules = [rule for rule in plan.new_rules if is_about_audio(rule)]
-    totals = [Effect(words_of(rule), 0, 0, 0.0) for rule in rules]
+    pairs = [_rules_of_step(step) for step in plan.steps if step.kind in ("add", "update")]
+    rules = [(new, old) for new, old in pairs if new and new.purpose in _COUNTED]
+    totals = [Effect(new.description, 0, 0, 0.0) for new, _ in rules]
     for asset in assets:
-        for number, rule in enumerate(rules):
-            if asset.audio is not None and applies(rule, asset.audio, moment):
-                totals[number] = _with(totals[number], rule, asset.audio, asset.thumbnail, price)
+        audio = asset.audio
+        if audio is None:
+            continue
+        for number, (new, old) in enumerate(rules):
+            is_due = new.applies_to(audio, moment)
+            if is_due and not (old and old.applies_to(audio, moment)):
+                totals[number] = _with(totals[number], new, audio, asset.thumbnail, price)
     return tuple(totals)
 
 
+_COUNTED = ("move audio", "delete audio", "delete expired audio")
+
+
+def _rules_of_step(step: Step) -> tuple[OwnRule | None, OwnRule | None]:
+    return (
+        recognise(step.rule) if step.rule else None,
+        recognise(step.present) if step.present else None,
+    )
+
+
 def _with(
-    total: Effect, rule: Rule, audio: BlobInfo, thumbnail: BlobInfo | None, price: PricePerGib
+    total: Effect, rule: OwnRule, audio: BlobInfo, thumbnail: BlobInfo | None, price: PricePerGib
 ) -> Effect:
-    """Return the effect with that on one more asset."""
-    action, storage_class = action_of(rule)
-    blobs = [audio, thumbnail] if action == "Delete" and thumbnail else [audio]
-    price_then = price(storage_class) if storage_class else 0.0
+    """Return the effect with one more asset."""
+    blobs = [audio, thumbnail] if thumbnail and not rule.storage_class else [audio]
+    price_then = price(rule.storage_class) if rule.storage_class else 0.0
     saved = sum((price(b.storage_class) - price_then) * b.size_bytes / 2**30 for b in blobs)
     return replace(
         total,
@@ -160,7 +202,8 @@ def apply_plan(plan: Plan, admin: Settings) -> StoreSettings:
     """
     if plan.changes_nothing:
         return plan.settings
-    foreign = tuple(rule for rule in plan.settings.lifecycle_rules if not is_ours(rule))
+    rules = plan.settings.lifecycle_rules
+    foreign = tuple(rule for rule in rules if recognise(rule) is None)
     ours = tuple(step.rule for step in plan.steps if step.kind != "remove" and step.rule)
     keep = None if plan.keep_s == plan.settings.retention_s else plan.keep_s
     wanted = (*foreign, *ours)
@@ -169,5 +212,5 @@ def apply_plan(plan: Plan, admin: Settings) -> StoreSettings:
     except PreconditionFailedError:
         present = admin.settings()
         if (present.lifecycle_rules, present.retention_s) == (wanted, plan.keep_s):
-            return present  # it was done, and its answer lost
+            return present  # it was done, and the response lost
         raise

@@ -17,7 +17,7 @@ nearline_after_days = 30        # read less than once a month
 coldline_after_days = 90
 archive_after_days = 365
 # expire_after_days = 3650      # delete assets that are so old
-expire_on_custom_time = true    # delete what 'audiostore expire ID --on DATE' has named
+expire_on_custom_time = true    # delete assets on the date that 'expire' has set
 delete_old_generations_after_days = 30
 abort_uploads_after_days = 7    # multipart uploads that nobody finished
 # keep_days = 30                # nothing can be deleted or overwritten before
@@ -102,10 +102,10 @@ def _require_value(path: Path, key: str, value: object) -> None:
     if key == "expire_on_custom_time":
         if not isinstance(value, bool):
             raise ConfigurationError(f"{str(path)!r}: {key} = {value!r} must be true or false")
-    elif not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_DAYS:
+    elif not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_DAYS:
         raise ConfigurationError(
-            f"{str(path)!r}: {key} = {value!r} must be a number of days, 1 to {_MAX_DAYS}"
+            f"{str(path)!r}: {key} = {value!r} must be a number of days, 1 to {MAX_DAYS}"
         )
 
 
-_MAX_DAYS = 36_500
+MAX_DAYS = 36_500

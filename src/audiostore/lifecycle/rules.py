@@ -1,11 +1,12 @@
-"""Rules of a bucket, as the JSON API writes them, and what they mean in words. Pure functions.
+"""Our lifecycle rules: what each does, and how the JSON API writes it. Pure functions.
 
-Format: cloud.google.com/storage/docs/json_api/v1/buckets#lifecycle. Rules have no names there: ours
-are those whose only prefix is the root of our layout. All others are somebody else's.
+Format: cloud.google.com/storage/docs/json_api/v1/buckets#lifecycle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from audiostore.asset import FileOrganizer
 from audiostore.lifecycle.policy import Policy
@@ -13,160 +14,138 @@ from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS, Format
 from audiostore.values import BlobInfo
 
 Rule = Mapping[str, object]
+"""As the JSON API writes it: ``{"action": {…}, "condition": {…}}``."""
+Purpose = Literal[
+    "move audio",
+    "delete audio",
+    "delete expired audio",
+    "delete expired artwork",
+    "delete old generations",
+    "abort uploads",
+]
+Subject = Literal["audio", "artwork", "all"]
+
 COLDEST_FIRST = ("ARCHIVE", "COLDLINE", "NEARLINE", "STANDARD")
+PREFIXES = [f"{FileOrganizer.AUDIO_ROOT}/"]
+PURPOSES: Mapping[tuple[str, str, Subject], Purpose] = {
+    # action, the condition that counts days, which objects
+    ("SetStorageClass", "age", "audio"): "move audio",
+    # By its own age alone, artwork could go before audio that was moved by hand, and is younger
+    # therefore. Artwork whose audio is gone is removed when the store is checked and repaired.
+    ("Delete", "age", "audio"): "delete audio",
+    # A bucket looks at each object by itself, in any order: the artwork goes a day after the audio,
+    # so that no reader sees half an asset.
+    ("Delete", "daysSinceCustomTime", "audio"): "delete expired audio",
+    ("Delete", "daysSinceCustomTime", "artwork"): "delete expired artwork",
+    ("Delete", "daysSinceNoncurrentTime", "all"): "delete old generations",
+    ("AbortIncompleteMultipartUpload", "age", "all"): "abort uploads",
+}
+_KINDS = {purpose: kind for kind, purpose in PURPOSES.items()}
+FIXED_DAYS: Mapping[Purpose, int] = {"delete expired audio": 0, "delete expired artwork": 1}
 
-_PREFIXES = [f"{FileOrganizer.AUDIO_ROOT}/"]
 
+@dataclass(frozen=True, slots=True)
+class OwnRule:
+    """One of our rules, whichever release wrote it."""
 
-def _suffixes(stem: str, formats: Iterable[Format]) -> list[str]:
-    return sorted(f"/{stem}{extension}" for each in formats for extension in each.extensions)
+    purpose: Purpose
+    days: int
+    suffixes: frozenset[str]
+    """Ends of the object names that it is about; empty: all objects of our assets."""
+    storage_class: str = ""
+    """Where audio is moved; "" for the other purposes."""
 
+    @property
+    def current(self) -> "OwnRule":
+        """The same rule as this release writes it."""
+        return _own_rule(self.purpose, self.days, self.storage_class)
 
-# Artwork stays in its class: it is small, and shown long after anybody listened.
-_AUDIO_SUFFIXES = _suffixes(FileOrganizer.AUDIO_FILENAME, AUDIO_FORMATS)
-_ARTWORK_SUFFIXES = _suffixes(FileOrganizer.THUMBNAIL_FILENAME, IMAGE_FORMATS)
+    @property
+    def description(self) -> str:
+        """What it does, as a sentence."""
+        match self.purpose:
+            case "move audio":
+                return f"move audio to {self.storage_class}, {self.days} days after it was stored"
+            case "delete audio":
+                return f"delete audio {self.days} days after it was stored"
+            case "delete expired audio":
+                return "delete assets when their expiry date has come"
+            case "delete expired artwork":
+                return "delete their artwork a day later"
+            case "delete old generations":
+                return (
+                    f"delete old generations {self.days} days after they were replaced or deleted"
+                )
+            case "abort uploads":
+                return f"abort unfinished multipart uploads after {self.days} days"
 
+    def applies_to(self, blob: BlobInfo, now: datetime) -> bool:
+        """Say whether a live object is to be moved or deleted now.
 
-def rules_of(policy: Policy) -> tuple[Rule, ...]:
-    """Return the rules by which a store carries a policy out."""
-    rules: list[Rule] = []
-    for storage_class, days in policy.class_days.items():
-        warmer = COLDEST_FIRST[COLDEST_FIRST.index(storage_class) + 1 :]
-        rules.append(
-            {
-                "action": {"type": "SetStorageClass", "storageClass": storage_class},
-                "condition": {
-                    "age": days,
-                    "isLive": True,
-                    "matchesPrefix": _PREFIXES,
-                    "matchesStorageClass": sorted(warmer),
-                    "matchesSuffix": _AUDIO_SUFFIXES,
-                },
-            }
+        As a bucket counts: in whole days from the moment itself.
+        """
+        clock = _KINDS[self.purpose][1]
+        since = blob.created_at if clock == "age" else blob.custom_time
+        return (
+            self.purpose not in ("delete old generations", "abort uploads")
+            and blob.name.endswith(tuple(self.suffixes))
+            and (not self.storage_class or blob.storage_class in _warmer_than(self.storage_class))
+            and since is not None
+            and now - since >= timedelta(days=self.days)
         )
+
+    def to_json(self) -> Rule:
+        """Return the rule as the JSON API writes it."""
+        action, clock, _ = _KINDS[self.purpose]
+        moves = self.purpose == "move audio"
+        values: dict[str, object] = {clock: self.days}
+        if self.purpose != "abort uploads":
+            values["isLive"] = self.purpose != "delete old generations"
+        values["matchesPrefix"] = list(PREFIXES)
+        if moves:
+            values["matchesStorageClass"] = sorted(_warmer_than(self.storage_class))
+        if self.suffixes:
+            values["matchesSuffix"] = sorted(self.suffixes)
+        return {
+            "action": {"type": action, **({"storageClass": self.storage_class} if moves else {})},
+            "condition": values,
+        }
+
+
+def own_rules(policy: Policy) -> tuple[OwnRule, ...]:
+    """Return the rules by which a store follows a policy."""
+    rules = [_own_rule("move audio", days, name) for name, days in policy.class_days.items()]
     if policy.expire_after_days is not None:
-        # By its own age alone, artwork could go before audio that was moved by hand, and is younger
-        # therefore. What is left of it when its audio is gone, `check --repair` removes.
-        rules.append(_deletion("age", policy.expire_after_days, _AUDIO_SUFFIXES))
+        rules.append(_own_rule("delete audio", policy.expire_after_days))
     if policy.expire_on_custom_time:
-        # A bucket looks at each object for itself, in any order: nobody is to see half an asset.
-        rules.append(_deletion("daysSinceCustomTime", 0, _AUDIO_SUFFIXES))
-        rules.append(_deletion("daysSinceCustomTime", 1, _ARTWORK_SUFFIXES))
+        rules += [_own_rule(purpose, days) for purpose, days in FIXED_DAYS.items()]
     if policy.delete_old_generations_after_days is not None:
         days = policy.delete_old_generations_after_days
-        rules.append(
-            {
-                "action": {"type": "Delete"},
-                "condition": {
-                    "daysSinceNoncurrentTime": days,
-                    "isLive": False,
-                    "matchesPrefix": _PREFIXES,
-                },
-            }
-        )
+        rules.append(_own_rule("delete old generations", days))
     if policy.abort_uploads_after_days is not None:
-        rules.append(
-            {
-                "action": {"type": "AbortIncompleteMultipartUpload"},
-                "condition": {
-                    "age": policy.abort_uploads_after_days,
-                    "matchesPrefix": _PREFIXES,
-                },
-            }
-        )
+        rules.append(_own_rule("abort uploads", policy.abort_uploads_after_days))
     return tuple(rules)
 
 
-def _deletion(clock: str, days: int, suffixes: list[str]) -> Rule:
-    return {
-        "action": {"type": "Delete"},
-        "condition": {
-            clock: days,
-            "isLive": True,
-            "matchesPrefix": _PREFIXES,
-            "matchesSuffix": suffixes,
-        },
-    }
+def rules_of(policy: Policy) -> tuple[Rule, ...]:
+    """Return the rules by which a store follows a policy, as the JSON API writes them."""
+    return tuple(rule.to_json() for rule in own_rules(policy))
 
 
-def is_ours(rule: Rule) -> bool:
-    """Say whether a rule is about our objects, and only those."""
-    return _part(rule, "condition").get("matchesPrefix") == _PREFIXES
+def _own_rule(purpose: Purpose, days: int, storage_class: str = "") -> OwnRule:
+    match _KINDS[purpose][2]:
+        case "audio":
+            suffixes = _suffixes(FileOrganizer.AUDIO_FILENAME, AUDIO_FORMATS)
+        case "artwork":
+            suffixes = _suffixes(FileOrganizer.THUMBNAIL_FILENAME, IMAGE_FORMATS)
+        case "all":
+            suffixes = frozenset()
+    return OwnRule(purpose, days, suffixes, storage_class)
 
 
-def deletes_on_custom_time(rules: Sequence[Rule]) -> bool:
-    """Say whether a store deletes assets at the custom time that `expire` sets."""
-    return any(
-        action_of(rule)[0] == "Delete"
-        and "daysSinceCustomTime" in (condition := _part(rule, "condition"))
-        and condition.get("isLive") is not False
-        and condition.get("matchesPrefix") in (None, [], _PREFIXES)
-        and condition.get("matchesSuffix") in (None, [], _AUDIO_SUFFIXES)
-        for rule in rules
-    )
+def _suffixes(stem: str, formats: Iterable[Format]) -> frozenset[str]:
+    return frozenset(f"/{stem}{extension}" for each in formats for extension in each.extensions)
 
 
-def action_of(rule: Rule) -> tuple[str, str]:
-    """Return what a rule does, and the storage class if that is to change it, else ""."""
-    action = _part(rule, "action")
-    return str(action.get("type", "")), str(action.get("storageClass", ""))
-
-
-def words_of(rule: Rule) -> str:
-    """Return one of our rules as a sentence."""
-    condition = _part(rule, "condition")
-    match action_of(rule):
-        case "SetStorageClass", storage_class:
-            return f"move audio to {storage_class}, {condition.get('age')} days after it was stored"
-        case "AbortIncompleteMultipartUpload", _:
-            return f"abort unfinished multipart uploads after {condition.get('age')} days"
-        case "Delete", _:
-            return _words_of_deletion(condition)
-        case _:
-            return f"{rule}"
-
-
-def _words_of_deletion(condition: Mapping[str, object]) -> str:
-    if condition.get("matchesSuffix") == _ARTWORK_SUFFIXES:
-        return "delete their artwork a day later"
-    if "daysSinceCustomTime" in condition:
-        return "delete assets when the time has come that 'audiostore expire' set"
-    if "daysSinceNoncurrentTime" in condition:
-        days = condition["daysSinceNoncurrentTime"]
-        return f"delete old generations {days} days after they were replaced or deleted"
-    return f"delete audio {condition.get('age')} days after it was stored"
-
-
-def is_about_audio(rule: Rule) -> bool:
-    """Say whether one of our rules is about live audio objects."""
-    return _part(rule, "condition").get("matchesSuffix") == _AUDIO_SUFFIXES
-
-
-def applies(rule: Rule, blob: BlobInfo, now: datetime) -> bool:
-    """Say whether one of our rules asks for something to be done to a live object now.
-
-    As a bucket judges it: a time counts in whole days from the moment itself.
-    """
-    condition = _part(rule, "condition")
-    if condition.get("isLive") is False or "daysSinceNoncurrentTime" in condition:
-        return False
-    age = condition.get("age")
-    if isinstance(age, int) and now - blob.created_at < timedelta(days=age):
-        return False
-    since = condition.get("daysSinceCustomTime")
-    if isinstance(since, int) and (
-        blob.custom_time is None or now - blob.custom_time < timedelta(days=since)
-    ):
-        return False
-    classes = condition.get("matchesStorageClass")
-    if isinstance(classes, list) and blob.storage_class not in classes:
-        return False
-    suffixes = condition.get("matchesSuffix")
-    if isinstance(suffixes, list) and not blob.name.endswith(tuple(map(str, suffixes))):
-        return False
-    return action_of(rule)[0] in ("Delete", "SetStorageClass")
-
-
-def _part(rule: Rule, name: str) -> Mapping[str, object]:
-    part = rule.get(name)
-    return part if isinstance(part, Mapping) else {}
+def _warmer_than(storage_class: str) -> tuple[str, ...]:
+    return COLDEST_FIRST[COLDEST_FIRST.index(storage_class) + 1 :]

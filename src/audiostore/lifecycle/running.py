@@ -13,7 +13,8 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.lifecycle.rules import COLDEST_FIRST, Rule, action_of, applies, is_ours, words_of
+from audiostore.lifecycle.recognition import recognise
+from audiostore.lifecycle.rules import COLDEST_FIRST, OwnRule
 from audiostore.manager import AudioStorageManager
 from audiostore.stores import StorageClass
 from audiostore.values import BlobInfo
@@ -55,7 +56,7 @@ def run_lifecycle(
             a day).
     """
     moment = now or datetime.now(UTC)
-    rules = [rule for rule in manager.admin.settings().lifecycle_rules if is_ours(rule)]
+    rules = [own for rule in manager.admin.settings().lifecycle_rules if (own := recognise(rule))]
     if not rules:
         return
     root = f"{FileOrganizer.AUDIO_ROOT}/"
@@ -100,14 +101,14 @@ def _subject(
     return max(named, key=lambda blob: blob.generation, default=None)
 
 
-def _due(audio_id: str, audio: BlobInfo, rules: list[Rule], moment: datetime) -> Action | None:
-    due = [rule for rule in rules if applies(rule, audio, moment)]
-    deletions = [rule for rule in due if action_of(rule)[0] == "Delete"]
+def _due(audio_id: str, audio: BlobInfo, rules: list[OwnRule], moment: datetime) -> Action | None:
+    due = [rule for rule in rules if rule.applies_to(audio, moment)]
+    deletions = [rule for rule in due if not rule.storage_class]
     if deletions:
-        return Action(audio_id, "delete", "", words_of(deletions[0]))
-    moves = sorted(due, key=lambda rule: COLDEST_FIRST.index(action_of(rule)[1]))
+        return Action(audio_id, "delete", "", deletions[0].description)
+    moves = sorted(due, key=lambda rule: COLDEST_FIRST.index(rule.storage_class))
     if moves:
-        return Action(audio_id, "move", action_of(moves[0])[1], words_of(moves[0]))
+        return Action(audio_id, "move", moves[0].storage_class, moves[0].description)
     return None
 
 

@@ -19,20 +19,20 @@ from audiostore.lifecycle import (
     Effect,
     Plan,
     Policy,
+    age_note,
     apply_plan,
     effects_of,
-    is_ours,
     make_plan,
     read_policy,
+    recognise,
     run_lifecycle,
-    words_of,
 )
 from audiostore.manager import AudioStorageManager
 from audiostore.stores import StoreSettings
 
 _DAY_S = 24 * 3600
 _CENT = 0.01
-_SIGNS = {"add": "+", "remove": "-", "keep": " "}
+_SIGNS = {"add": "+", "update": "~", "remove": "-", "keep": " "}
 _SAID = {
     "planned": "due",
     "done": "done",
@@ -50,7 +50,10 @@ def show(options: Namespace) -> int:
             "soft_delete_s": settings.soft_delete_s,
             "retention_s": settings.retention_s,
             "versioning": settings.versioning,
-            "rules": [{"ours": is_ours(rule), "rule": rule} for rule in settings.lifecycle_rules],
+            "rules": [
+                {"ours": recognise(rule) is not None, "rule": rule}
+                for rule in settings.lifecycle_rules
+            ],
         }
         print(json_line(fields))
         return 0
@@ -64,8 +67,10 @@ def _settings_lines(settings: StoreSettings) -> Sequence[str]:
     lines = [f"keep what is deleted for {kept:g} days" if kept else "keep nothing that is deleted"]
     if settings.retention_s:
         lines.append(f"keep everything for at least {settings.retention_s / _DAY_S:g} days")
-    lines += [words_of(rule) for rule in settings.lifecycle_rules if is_ours(rule)]
-    foreign = [rule for rule in settings.lifecycle_rules if not is_ours(rule)]
+    for own in filter(None, map(recognise, settings.lifecycle_rules)):
+        note = age_note(own)
+        lines.append(f"{own.description} ({note})" if note else own.description)
+    foreign = [rule for rule in settings.lifecycle_rules if recognise(rule) is None]
     lines += [f"not audiostore's: {escape(json.dumps(rule))}" for rule in foreign]
     return lines
 
@@ -112,9 +117,8 @@ def _print_effects(effects: Sequence[Effect], rates: Rates | None) -> None:
     touching = [effect for effect in effects if effect.assets]
     for effect in touching:
         assets = "1 asset" if effect.assets == 1 else f"{effect.assets:,} assets"
-        print(
-            f"now: {effect.words}: {assets}, {human_size(effect.size_bytes)}{_saved(effect, rates)}"
-        )
+        size = human_size(effect.size_bytes)
+        print(f"now: {effect.description}: {assets}, {size}{_saved(effect, rates)}")
     if not touching:
         print("now: nothing that is stored would be touched yet")
 
@@ -140,7 +144,7 @@ def _rates(
 
 def _print_plan(found: Plan) -> None:
     for step in found.steps:
-        print(f"{_SIGNS[step.kind]} {step.words}")
+        print(f"{_SIGNS[step.kind]} {step.description}")
     if found.foreign_rules:
         print(f"  {found.foreign_rules} rules that are not audiostore's stay as they are")
     if found.changes_nothing:
@@ -151,12 +155,14 @@ def _print_plan(found: Plan) -> None:
 
 def _plan_fields(found: Plan, effects: Sequence[Effect], rates: Rates | None) -> dict[str, object]:
     return {
-        "steps": [{"kind": s.kind, "words": s.words, "rule": s.rule} for s in found.steps],
+        "steps": [
+            {"kind": s.kind, "description": s.description, "rule": s.rule} for s in found.steps
+        ],
         "foreign_rules": found.foreign_rules,
         "warnings": list(found.warnings),
         "effects": [
             {
-                "words": e.words,
+                "description": e.description,
                 "assets": e.assets,
                 "size_bytes": e.size_bytes,
                 "saved_a_month": round(e.saved_a_month, 6) if rates else None,
@@ -203,7 +209,7 @@ def run(options: Namespace) -> int:
                 "a bucket carries its rules out itself, about once a day: 'audiostore lifecycle "
                 "show' says which it has"
             )
-        if not any(map(is_ours, manager.admin.settings().lifecycle_rules)):
+        if not any(map(recognise, manager.admin.settings().lifecycle_rules)):
             note(f"{manager.url} has no rules: 'audiostore lifecycle apply FILE' gives it some")
             return 0
         question = f"Carry the rules of {manager.url} out? '--dry-run' says what that would do"

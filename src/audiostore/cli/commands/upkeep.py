@@ -177,7 +177,7 @@ def _warn_if_kept(manager: AudioStorageManager, asset: StorageResult) -> None:
     settings = known_settings(manager)
     if isinstance(settings, str):
         say("warning", f"whether the store deletes it then is not known: {settings}")
-    elif not deletes_on_custom_time(settings.lifecycle_rules):
+    elif asset.audio and not deletes_on_custom_time(settings.lifecycle_rules, asset.audio.name):
         say(
             "warning",
             "the date is set, but the store has no rule that deletes by it: put "

@@ -1,0 +1,98 @@
+"""Which of a store's lifecycle rules are ours. Pure functions.
+
+Rules have no names. So a rule is ours if it does exactly what one of our rules does: its action,
+its conditions, its prefix, and suffixes that only objects of our assets have. Which file name
+extensions it lists makes no difference: that depends on the release that wrote it. A list of only
+one belongs to a person: every release lists all that it stores. Prefixes and suffixes are compared
+byte by byte, as a bucket compares them. All other rules are someone else's.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from audiostore.asset import FileOrganizer
+from audiostore.lifecycle.policy import MAX_DAYS
+from audiostore.lifecycle.rules import COLDEST_FIRST, FIXED_DAYS, PURPOSES, OwnRule, Rule, Subject
+
+_SUFFIX = re.compile(r"/([a-z]+)\.[a-z0-9]{1,16}")
+_SUBJECTS: Mapping[frozenset[str], Subject] = {
+    frozenset(): "all",
+    frozenset({FileOrganizer.AUDIO_FILENAME}): "audio",
+    frozenset({FileOrganizer.THUMBNAIL_FILENAME}): "artwork",
+}
+_NAME_CONDITIONS = ("matchesPrefix", "matchesSuffix")
+"""Conditions on names: compared as they are. In all others, whitespace around a text is nothing."""
+
+
+def recognise(rule: Rule) -> OwnRule | None:
+    """Return what a stored rule does if it is ours, whichever release wrote it; None if it is not.
+
+    The order of lists, repeated or empty entries, and numbers written as text make no difference.
+    """
+    parts = _normal(rule)
+    action, condition = parts.get("action", {}), parts.get("condition", {})
+    suffixes = frozenset(_names(condition, "matchesSuffix"))
+    subject = _subject(suffixes)
+    storage_class = str(action.get("storageClass", ""))
+    for (kind, clock, about), purpose in PURPOSES.items():
+        days = condition.get(clock)
+        if (
+            (action.get("type"), subject) == (kind, about)
+            and isinstance(days, int)
+            and not isinstance(days, bool)
+            and FIXED_DAYS.get(purpose, 1) <= days <= FIXED_DAYS.get(purpose, MAX_DAYS)
+            and (purpose == "move audio") == (storage_class in COLDEST_FIRST[:-1])
+        ):
+            own = OwnRule(purpose, days, suffixes, storage_class)
+            return own if _normal(own.to_json()) == parts else None
+    return None
+
+
+def deletes_on_custom_time(rules: Iterable[Rule], blob_name: str) -> bool:
+    """Say whether rules delete an object when its custom time has come, whoever wrote them."""
+    for parts in map(_normal, rules):
+        action, condition = parts.get("action", {}), parts.get("condition", {})
+        prefixes, suffixes = (_names(condition, f"matches{at}") for at in ("Prefix", "Suffix"))
+        if (
+            action.get("type") == "Delete"
+            and "daysSinceCustomTime" in condition
+            and condition.get("isLive") is not False
+            and (not prefixes or blob_name.startswith(prefixes))
+            and (not suffixes or blob_name.endswith(suffixes))
+        ):
+            return True
+    return False
+
+
+def _subject(suffixes: frozenset[str]) -> Subject | None:
+    """Return what a list of suffixes is about; None if no release of ours writes such a list."""
+    matches = [_SUFFIX.fullmatch(suffix) for suffix in suffixes]
+    stems = frozenset(match[1] if match else "" for match in matches)
+    return None if len(suffixes) == 1 else _SUBJECTS.get(stems)
+
+
+def _names(condition: Mapping[str, object], key: str) -> tuple[str, ...]:
+    names = condition.get(key)
+    return tuple(map(str, names)) if isinstance(names, frozenset) else ()
+
+
+def _normal(rule: Rule) -> dict[str, dict[str, object]]:
+    """Return a rule in a form in which rules that mean the same are equal."""
+    parts = {k: v if isinstance(v, Mapping) else {"": v} for k, v in rule.items()}
+    return {
+        name: {
+            key: _normal_value(key, value)
+            for key, value in part.items()
+            if value is not None and value not in ([], ())
+        }
+        for name, part in parts.items()
+    }
+
+
+def _normal_value(key: str, value: object) -> object:
+    if isinstance(value, list | tuple):
+        return frozenset(_normal_value(key, each) for each in value)
+    if isinstance(value, str) and key not in _NAME_CONDITIONS:
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdecimal() else text
+    return value if isinstance(value, str | int | float) else repr(value)
