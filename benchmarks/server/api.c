@@ -1,4 +1,4 @@
-/* What a request means: the JSON API's paths, and the XML API's for all others.
+/* Request handlers: the paths of the JSON API, and the XML API for all others.
 
    cloud.google.com/storage/docs/json_api/v1 and cloud.google.com/storage/docs/xml-api/reference. */
 
@@ -8,7 +8,7 @@
 
 #include "server.h"
 
-/* Cuts the next segment off a path; its first character is the slash in front of it. */
+/* Removes the next segment from a path; it starts with the slash in front of it. */
 static Slice next_segment(Slice *path) {
     if (!path->size || path->data[0] != '/') return NOTHING;
     Slice rest = {path->data + 1, path->size - 1};
@@ -29,24 +29,25 @@ static Slice without_first(Slice slice) {
     return slice.size ? (Slice){slice.data + 1, slice.size - 1} : slice;
 }
 
-void answer_error(Answer *answer, int status, const char *reason, const char *message) {
-    answer->status = status;
-    text_slice(&answer->head, LITERAL("Content-Type: application/json; charset=UTF-8\r\n"));
-    render_error(&answer->body, status, reason, message);
+void respond_error(Response *response, int status, const char *reason, const char *message) {
+    response->status = status;
+    text_slice(&response->head, LITERAL("Content-Type: application/json; charset=UTF-8\r\n"));
+    render_error(&response->body, status, reason, message);
 }
 
-static void not_found(Answer *answer) {
-    answer_error(answer, 404, "notFound", "No such object: it was never stored, or is deleted");
+static void not_found(Response *response) {
+    respond_error(response, 404, "notFound", "No such object: never stored, or deleted");
 }
 
-static void answer_json(Answer *answer) {
-    text_slice(&answer->head, LITERAL("Content-Type: application/json; charset=UTF-8\r\n"));
+static void respond_json(Response *response) {
+    text_slice(&response->head, LITERAL("Content-Type: application/json; charset=UTF-8\r\n"));
 }
 
-void answer_object(Answer *answer, const Object *object, Slice fields, const Request *request) {
+void respond_object(Response *response, const Object *object, Slice fields,
+                    const Request *request) {
     Text base = {0};
-    answer_json(answer);
-    render_object(&answer->body, object, fields_mask(fields), base_url(request, &base));
+    respond_json(response);
+    render_object(&response->body, object, fields_mask(fields), base_url(request, &base));
     text_free(&base);
 }
 
@@ -69,13 +70,13 @@ static bool number_of(const Request *request, const char *parameter, const char 
 }
 
 Precondition precondition_of(const Request *request) {
-    Precondition made = {0};
-    made.generation_given = number_of(request, "ifGenerationMatch", "x-goog-if-generation-match",
-                                      &made.generation);
-    made.metageneration_given =
+    Precondition found = {0};
+    found.generation_given = number_of(request, "ifGenerationMatch", "x-goog-if-generation-match",
+                                      &found.generation);
+    found.metageneration_given =
         number_of(request, "ifMetagenerationMatch", "x-goog-if-metageneration-match",
-                  &made.metageneration);
-    return made;
+                  &found.metageneration);
+    return found;
 }
 
 /* Reading an object's bytes */
@@ -98,7 +99,7 @@ static bool parse_range(Slice range, uint64_t size, uint64_t *from, uint64_t *to
     return *from < *to;
 }
 
-static void content_headers(Answer *answer, const Object *object) {
+static void content_headers(Response *response, const Object *object) {
     char crc[9];
     crc32c_text(object->crc32c, crc);
     Slice type = NOTHING, fields = {object->fields, object->fields ? strlen(object->fields) : 0};
@@ -108,7 +109,7 @@ static void content_headers(Answer *answer, const Object *object) {
         if (end) type = (Slice){found.data + 15, (size_t)(end - found.data - 15)};
     }
     if (!type.size) type = LITERAL("application/octet-stream");
-    text_format(&answer->head,
+    text_format(&response->head,
                 "Content-Type: %.*s\r\nETag: \"%llu\"\r\nX-Goog-Generation: %llu\r\n"
                 "X-Goog-Metageneration: %llu\r\nX-Goog-Hash: crc32c=%s%s%s\r\n"
                 "X-Goog-Stored-Content-Length: %llu\r\nAccept-Ranges: bytes\r\n"
@@ -119,58 +120,60 @@ static void content_headers(Answer *answer, const Object *object) {
                 (unsigned long long)object->size);
 }
 
-static void answer_content(Answer *answer, const Request *request, const Object *object) {
+static void respond_content(Response *response, const Request *request, const Object *object) {
     uint64_t from = 0, to = object->size;
     Slice range = request_header(request, "range");
     if (!object->body && !object->is_virtual && object->size && request->method != METHOD_HEAD) {
-        answer_error(answer, 500, "discarded", "Bodies are discarded: start the server with --keep");
+        respond_error(response, 500, "discarded",
+                      "Bodies are discarded: start the server with --keep");
         return;
     }
     if (!parse_range(range, object->size, &from, &to)) {
-        answer_error(answer, 416, "requestedRangeNotSatisfiable", "The range is outside the object");
+        respond_error(response, 416, "requestedRangeNotSatisfiable",
+                      "The range is outside the object");
         return;
     }
-    content_headers(answer, object);
+    content_headers(response, object);
     if (range.size) {
-        answer->status = 206;
-        text_format(&answer->head, "Content-Range: bytes %llu-%llu/%llu\r\n",
+        response->status = 206;
+        text_format(&response->head, "Content-Range: bytes %llu-%llu/%llu\r\n",
                     (unsigned long long)from, (unsigned long long)to - 1,
                     (unsigned long long)object->size);
     }
     if (request->method == METHOD_HEAD) {
-        answer->no_content = true;
-        answer->told_size = to - from;
+        response->no_content = true;
+        response->declared_size = to - from;
         return;
     }
-    answer->is_virtual = object->is_virtual;
-    memcpy(answer->virtual_head, object->head, VIRTUAL_HEAD);
-    answer->virtual_size = object->size;
-    answer->shared = body_share(object->body);
-    answer->from = from;
-    answer->to = to;
+    response->is_virtual = object->is_virtual;
+    memcpy(response->virtual_head, object->head, VIRTUAL_HEAD);
+    response->virtual_size = object->size;
+    response->shared = body_share(object->body);
+    response->from = from;
+    response->to = to;
 }
 
-static const Object *wanted(const Request *request, Slice bucket, Slice name) {
+static const Object *find_requested(const Request *request, Slice bucket, Slice name) {
     uint64_t generation;
     const Object *object = object_find(bucket, name);
     bool given = number_of(request, "generation", "x-goog-generation", &generation);
     return object && given && generation != object->generation ? NULL : object;
 }
 
-static void get_object(Answer *answer, const Request *request, Slice bucket, Slice name) {
+static void get_object(Response *response, const Request *request, Slice bucket, Slice name) {
     Text text = {0};
     pthread_rwlock_rdlock(&objects_lock);
-    const Object *object = wanted(request, bucket, name);
+    const Object *object = find_requested(request, bucket, name);
     Precondition precondition = precondition_of(request);
     if (!object) {
-        not_found(answer);
+        not_found(response);
     } else if (!precondition_holds(object, &precondition)) {
-        answer_error(answer, 412, "conditionNotMet", "A precondition does not hold");
+        respond_error(response, 412, "conditionNotMet", "A precondition does not hold");
     } else if (request_parameter(request, "alt", &text) && slice_is(text_view(&text), "media")) {
-        answer_content(answer, request, object);
+        respond_content(response, request, object);
     } else {
         request_parameter(request, "fields", &text);
-        answer_object(answer, object, text_view(&text), request);
+        respond_object(response, object, text_view(&text), request);
     }
     pthread_rwlock_unlock(&objects_lock);
     text_free(&text);
@@ -178,22 +181,22 @@ static void get_object(Answer *answer, const Request *request, Slice bucket, Sli
 
 /* Changing and deleting */
 
-static void delete_object(Answer *answer, const Request *request, Slice bucket, Slice name) {
+static void delete_object(Response *response, const Request *request, Slice bucket, Slice name) {
     pthread_rwlock_wrlock(&objects_lock);
     Precondition precondition = precondition_of(request);
-    Object *object = (Object *)wanted(request, bucket, name);
+    Object *object = (Object *)find_requested(request, bucket, name);
     if (!object) {
-        not_found(answer);
+        not_found(response);
     } else if (!precondition_holds(object, &precondition)) {
-        answer_error(answer, 412, "conditionNotMet", "A precondition does not hold");
+        respond_error(response, 412, "conditionNotMet", "A precondition does not hold");
     } else {
         object_remove(object);
-        answer->status = 204;
+        response->status = 204;
     }
     pthread_rwlock_unlock(&objects_lock);
 }
 
-/* Returns the metadata with the changes made in it; a null removes a key. */
+/* Returns the metadata with the changes applied; a null removes a key. */
 static char *merged_metadata(Slice present, Slice changes) {
     Text out = {0};
     Slice key, raw, other_key, other_raw;
@@ -218,17 +221,17 @@ static char *merged_metadata(Slice present, Slice changes) {
     return merged;
 }
 
-static void patch_object(Answer *answer, const Request *request, Slice body, Slice bucket,
+static void patch_object(Response *response, const Request *request, Slice body, Slice bucket,
                          Slice name) {
     Text fields = {0};
     Slice changes;
     pthread_rwlock_wrlock(&objects_lock);
     Precondition precondition = precondition_of(request);
-    Object *object = (Object *)wanted(request, bucket, name);
+    Object *object = (Object *)find_requested(request, bucket, name);
     if (!object) {
-        not_found(answer);
+        not_found(response);
     } else if (!precondition_holds(object, &precondition)) {
-        answer_error(answer, 412, "conditionNotMet", "A precondition does not hold");
+        respond_error(response, 412, "conditionNotMet", "A precondition does not hold");
     } else {
         if (json_field(body, "metadata", &changes)) {
             Slice present = {object->metadata, object->metadata ? strlen(object->metadata) : 0};
@@ -238,13 +241,13 @@ static void patch_object(Answer *answer, const Request *request, Slice body, Sli
         }
         object->metageneration++;
         request_parameter(request, "fields", &fields);
-        answer_object(answer, object, text_view(&fields), request);
+        respond_object(response, object, text_view(&fields), request);
     }
     pthread_rwlock_unlock(&objects_lock);
     text_free(&fields);
 }
 
-static void rewrite_object(Answer *answer, const Request *request, Slice from_bucket,
+static void rewrite_object(Response *response, const Request *request, Slice from_bucket,
                            Slice from_name, Slice bucket, Slice name) {
     uint64_t generation;
     Text base = {0};
@@ -255,38 +258,38 @@ static void rewrite_object(Answer *answer, const Request *request, Slice from_bu
         source->generation != generation)
         source = NULL;
     if (!source) {
-        not_found(answer);
+        not_found(response);
     } else if (!precondition_holds(object_find(bucket, name), &precondition)) {
-        answer_error(answer, 412, "conditionNotMet", "A precondition does not hold");
+        respond_error(response, 412, "conditionNotMet", "A precondition does not hold");
     } else {
         Slice metadata = {source->metadata, source->metadata ? strlen(source->metadata) : 0};
         Slice fields = {source->fields, source->fields ? strlen(source->fields) : 0};
-        NewObject made = {.bucket = bucket, .name = name, .metadata = metadata, .fields = fields,
+        NewObject copy = {.bucket = bucket, .name = name, .metadata = metadata, .fields = fields,
                           .size = source->size, .crc32c = source->crc32c,
                           .body = body_share(source->body)};
         bool is_virtual = source->is_virtual;
         unsigned char head[VIRTUAL_HEAD];
         memcpy(head, source->head, VIRTUAL_HEAD);
-        Object *object = object_store(&made);
+        Object *object = object_store(&copy);
         object->is_virtual = is_virtual;
         memcpy(object->head, head, VIRTUAL_HEAD);
-        answer_json(answer);
-        text_format(&answer->body,
+        respond_json(response);
+        text_format(&response->body,
                     "{\"kind\":\"storage#rewriteResponse\",\"done\":true,"
                     "\"totalBytesRewritten\":\"%llu\",\"objectSize\":\"%llu\",\"resource\":",
                     (unsigned long long)object->size, (unsigned long long)object->size);
-        render_object(&answer->body, object, ~0u, base_url(request, &base));
-        text_slice(&answer->body, LITERAL("}"));
+        render_object(&response->body, object, ~0u, base_url(request, &base));
+        text_slice(&response->body, LITERAL("}"));
     }
     pthread_rwlock_unlock(&objects_lock);
     text_free(&base);
 }
 
-/* Buckets: whatever is asked for exists. */
+/* Buckets: every bucket exists. */
 
-static void answer_bucket(Answer *answer, Slice bucket) {
-    answer_json(answer);
-    text_format(&answer->body,
+static void respond_bucket(Response *response, Slice bucket) {
+    respond_json(response);
+    text_format(&response->body,
                 "{\"kind\":\"storage#bucket\",\"id\":\"%.*s\",\"name\":\"%.*s\","
                 "\"projectNumber\":\"1\",\"metageneration\":\"1\",\"location\":\"US\","
                 "\"locationType\":\"multi-region\",\"storageClass\":\"STANDARD\","
@@ -295,30 +298,31 @@ static void answer_bucket(Answer *answer, Slice bucket) {
                 (int)bucket.size, bucket.data, (int)bucket.size, bucket.data);
 }
 
-static void answer_state(Answer *answer) {
+static void respond_state(Response *response) {
     uint64_t count, bytes;
     pthread_rwlock_rdlock(&objects_lock);
     uint32_t digest = objects_digest(&count, &bytes);
     pthread_rwlock_unlock(&objects_lock);
-    answer_json(answer);
-    text_format(&answer->body,
+    respond_json(response);
+    text_format(&response->body,
                 "{\"objects\":%llu,\"bytes\":%llu,\"crc32c_xor\":%u,\"requests\":%lu,"
                 "\"received_bytes\":%lu}",
                 (unsigned long long)count, (unsigned long long)bytes, digest,
                 (unsigned long)served_requests, (unsigned long)received_bytes);
 }
 
-static void answer_own(Answer *answer, const Request *request) {
+static void respond_bench(Response *response, const Request *request) {
     if (request->method == METHOD_POST) {
         pthread_rwlock_wrlock(&objects_lock);
         objects_reset();
         pthread_rwlock_unlock(&objects_lock);
         sessions_reset();
     }
-    answer_state(answer);
+    respond_state(response);
 }
 
-static void answer_json_api(Answer *answer, const Request *request, Intake *intake, Slice path) {
+static void respond_json_api(Response *response, const Request *request, Incoming *incoming,
+                             Slice path) {
     Text bucket_text = {0}, name_text = {0}, other_bucket = {0}, other_name = {0};
     percent_decode(&bucket_text, next_segment(&path), false);
     Slice bucket = text_view(&bucket_text);
@@ -332,64 +336,65 @@ static void answer_json_api(Answer *answer, const Request *request, Intake *inta
         percent_decode(&other_bucket, next_segment(&rewrite), false);
         next_segment(&rewrite);
         percent_decode(&other_name, without_first(rewrite), false);
-        rewrite_object(answer, request, bucket, name, text_view(&other_bucket),
+        rewrite_object(response, request, bucket, name, text_view(&other_bucket),
                        text_view(&other_name));
     } else if (!slice_is(kind, "o")) {
-        answer_bucket(answer, bucket.size ? bucket : LITERAL("bench"));
+        respond_bucket(response, bucket.size ? bucket : LITERAL("bench"));
     } else if (!name.size) {
-        list_objects(answer, request, bucket);
+        list_objects(response, request, bucket);
     } else if (request->method == METHOD_GET || request->method == METHOD_HEAD) {
-        get_object(answer, request, bucket, name);
+        get_object(response, request, bucket, name);
     } else if (request->method == METHOD_DELETE) {
-        delete_object(answer, request, bucket, name);
+        delete_object(response, request, bucket, name);
     } else {
-        patch_object(answer, request, text_view(&intake->small), bucket, name);
+        patch_object(response, request, text_view(&incoming->small), bucket, name);
     }
     Text *all[] = {&bucket_text, &name_text, &other_bucket, &other_name};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) text_free(all[i]);
 }
 
-static void answer_upload(Answer *answer, const Request *request, Intake *intake, Slice path) {
+static void respond_upload(Response *response, const Request *request, Incoming *incoming,
+                           Slice path) {
     Text bucket = {0}, type = {0};
     percent_decode(&bucket, next_segment(&path), false);
     request_parameter(request, "uploadType", &type);
-    if (intake->kind == INTAKE_SESSION)
-        upload_chunk(answer, request, intake);
+    if (incoming->kind == INCOMING_SESSION)
+        upload_chunk(response, request, incoming);
     else if (slice_is(text_view(&type), "multipart"))
-        upload_multipart(answer, request, intake, text_view(&bucket));
+        upload_multipart(response, request, incoming, text_view(&bucket));
     else if (slice_is(text_view(&type), "resumable"))
-        upload_start(answer, request, intake, text_view(&bucket));
+        upload_start(response, request, incoming, text_view(&bucket));
     else
-        upload_media(answer, request, intake, text_view(&bucket));
+        upload_media(response, request, incoming, text_view(&bucket));
     text_free(&bucket);
     text_free(&type);
 }
 
-static void answer_xml_api(Answer *answer, const Request *request, Intake *intake) {
+static void respond_xml_api(Response *response, const Request *request, Incoming *incoming) {
     Text bucket_text = {0}, name_text = {0}, text = {0};
     Slice path = request->path;
     percent_decode(&bucket_text, next_segment(&path), false);
     percent_decode(&name_text, without_first(path), false);
     Slice bucket = text_view(&bucket_text), name = text_view(&name_text);
     if (!name.size) {
-        answer_error(answer, 404, "notFound", "The XML API is spoken for objects only");
+        respond_error(response, 404, "notFound", "The XML API supports objects only");
     } else if (request->method == METHOD_PUT && request_parameter(request, "partNumber", &text)) {
-        xml_part(answer, request, intake);
+        xml_part(response, request, incoming);
     } else if (request->method == METHOD_PUT) {
-        xml_put(answer, request, intake, bucket, name);
+        xml_put(response, request, incoming, bucket, name);
     } else if (request->method == METHOD_POST && request_parameter(request, "uploads", &text)) {
-        xml_start(answer, request, bucket, name);
+        xml_start(response, request, bucket, name);
     } else if (request->method == METHOD_POST) {
-        xml_complete(answer, request, intake, bucket, name);
+        xml_complete(response, request, incoming, bucket, name);
     } else if (request->method == METHOD_DELETE) {
-        delete_object(answer, request, bucket, name);
+        delete_object(response, request, bucket, name);
     } else {
         pthread_rwlock_rdlock(&objects_lock);
-        const Object *object = wanted(request, bucket, name);
+        const Object *object = find_requested(request, bucket, name);
         if (object)
-            answer_content(answer, request, object);
+            respond_content(response, request, object);
         else
-            not_found(answer);
+            not_found(response);
         pthread_rwlock_unlock(&objects_lock);
     }
     text_free(&bucket_text);
@@ -397,20 +402,20 @@ static void answer_xml_api(Answer *answer, const Request *request, Intake *intak
     text_free(&text);
 }
 
-void answer_request(Answer *answer, const Request *request, Intake *intake) {
+void respond(Response *response, const Request *request, Incoming *incoming) {
     Slice path = request->path;
     if (skip_prefix(&path, LITERAL("/upload/storage/v1/b")) ||
         skip_prefix(&path, LITERAL("/resumable/upload/storage/v1/b")))
-        answer_upload(answer, request, intake, path);
+        respond_upload(response, request, incoming, path);
     else if (skip_prefix(&path, LITERAL("/storage/v1/b")) ||
              skip_prefix(&path, LITERAL("/download/storage/v1/b")))
-        answer_json_api(answer, request, intake, path);
+        respond_json_api(response, request, incoming, path);
     else if (slice_is(path, "/bench"))
-        answer_own(answer, request);
+        respond_bench(response, request);
     else
-        answer_xml_api(answer, request, intake);
-    if (request->method == METHOD_HEAD && !answer->no_content) {
-        answer->no_content = true;
-        answer->told_size = answer->body.size;
+        respond_xml_api(response, request, incoming);
+    if (request->method == METHOD_HEAD && !response->no_content) {
+        response->no_content = true;
+        response->declared_size = response->body.size;
     }
 }

@@ -1,4 +1,4 @@
-/* HTTP/1.1 over epoll: connections, heads and bodies of requests, answers now or later. */
+/* HTTP/1.1 over epoll: connections, request heads and bodies, immediate and delayed responses. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,14 +30,14 @@ typedef struct Connection {
     State state;
     uint32_t watched; /* epoll events; 0: not registered */
     bool is_broken;
-    Text in;    /* the head of the present request */
-    Text early; /* what came before the present request was answered */
+    Text in;        /* the head of the current request */
+    Text pipelined; /* bytes received before the current request was answered */
     Request request;
-    Intake intake;
-    uint64_t left; /* of the body, or of the present chunk */
+    Incoming incoming;
+    uint64_t left; /* of the body, or of the current chunk */
     Chunk chunk;
     size_t trailer_line;
-    Answer answer;
+    Response response;
     size_t head_sent;
     uint64_t due_ns;
     struct Connection *next_delayed;
@@ -53,10 +53,10 @@ struct Loop {
 atomic_ulong served_requests, received_bytes;
 static Loop *loops;
 static int loop_count;
-static Connection listening[2], timing; /* what events that are no connection's point to */
+static Connection listening[2], timing; /* markers for events that belong to no connection */
 
 static void feed(Connection *connection, const char *data, size_t size);
-static void send_answer(Connection *connection);
+static void send_response(Connection *connection);
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -72,22 +72,22 @@ static void watch(Connection *connection, uint32_t events) {
     epoll_ctl(connection->loop->epoll, what, connection->socket, &event);
 }
 
-static void answer_clear(Answer *answer) {
-    answer->head.size = answer->body.size = 0;
-    body_release(answer->shared);
-    Text head = answer->head, body = answer->body;
-    *answer = (Answer){.status = 200, .head = head, .body = body};
+static void response_clear(Response *response) {
+    response->head.size = response->body.size = 0;
+    body_release(response->shared);
+    Text head = response->head, body = response->body;
+    *response = (Response){.status = 200, .head = head, .body = body};
 }
 
 static void close_connection(Connection *connection) {
     if (connection->tls) tls_free(connection->tls);
     close(connection->socket);
-    intake_clear(&connection->intake);
-    answer_clear(&connection->answer);
-    text_free(&connection->answer.head);
-    text_free(&connection->answer.body);
+    incoming_clear(&connection->incoming);
+    response_clear(&connection->response);
+    text_free(&connection->response.head);
+    text_free(&connection->response.body);
     text_free(&connection->in);
-    text_free(&connection->early);
+    text_free(&connection->pipelined);
     free(connection);
 }
 
@@ -168,33 +168,33 @@ static const char *reason_of(int status) {
     }
 }
 
-/* The request is whole: finds its answer, puts the answer's head in front, sends it when due. */
-static void answer_now(Connection *connection) {
-    Answer *answer = &connection->answer;
-    answer_clear(answer);
-    intake_end(&connection->intake);
-    answer_request(answer, &connection->request, &connection->intake);
-    intake_clear(&connection->intake);
+/* The request is complete: builds its response, head first, and sends it when due. */
+static void respond_now(Connection *connection) {
+    Response *response = &connection->response;
+    response_clear(response);
+    incoming_end(&connection->incoming);
+    respond(response, &connection->request, &connection->incoming);
+    incoming_clear(&connection->incoming);
     served_requests++;
-    bool has_shared = answer->shared || answer->is_virtual;
-    uint64_t size = answer->no_content ? answer->told_size
-                    : has_shared       ? answer->to - answer->from
-                                       : answer->body.size;
+    bool has_shared = response->shared || response->is_virtual;
+    uint64_t size = response->no_content ? response->declared_size
+                    : has_shared       ? response->to - response->from
+                                       : response->body.size;
     Text head = {0};
-    text_format(&head, "HTTP/1.1 %d %s\r\n", answer->status, reason_of(answer->status));
-    text_slice(&head, text_view(&answer->head));
-    if (answer->status != 204)
+    text_format(&head, "HTTP/1.1 %d %s\r\n", response->status, reason_of(response->status));
+    text_slice(&head, text_view(&response->head));
+    if (response->status != 204)
         text_format(&head, "Content-Length: %llu\r\n", (unsigned long long)size);
     if (connection->request.close_after) text_slice(&head, LITERAL("Connection: close\r\n"));
     text_slice(&head, LITERAL("\r\n"));
-    if (!has_shared && !answer->no_content) text_slice(&head, text_view(&answer->body));
-    text_free(&answer->head);
-    answer->head = head;
+    if (!has_shared && !response->no_content) text_slice(&head, text_view(&response->body));
+    text_free(&response->head);
+    response->head = head;
     connection->head_sent = 0;
     Loop *loop = connection->loop;
     if (!loop->delay_ns) {
         connection->state = SENDING;
-        send_answer(connection);
+        send_response(connection);
         return;
     }
     connection->state = DELAYED;
@@ -218,7 +218,7 @@ static void send_delayed(Loop *loop) {
         loop->delayed = connection->next_delayed;
         if (!loop->delayed) loop->delayed_end = &loop->delayed;
         connection->state = SENDING;
-        send_answer(connection);
+        send_response(connection);
         if (connection->is_broken) close_connection(connection);
     }
     if (loop->delayed) {
@@ -229,7 +229,7 @@ static void send_delayed(Loop *loop) {
     }
 }
 
-/* Returns how much was sent; -1 if the connection is broken, or blocked and now watched. */
+/* Returns the bytes sent; -1 if the connection is broken, or blocked and now watched. */
 static long send_some(Connection *connection, Slice data, bool more) {
     if (!connection->tls) {
         ssize_t sent = send(connection->socket, data.data, data.size,
@@ -252,26 +252,26 @@ static long send_some(Connection *connection, Slice data, bool more) {
     return sent;
 }
 
-static void send_answer(Connection *connection) {
-    Answer *answer = &connection->answer;
-    while (connection->head_sent < answer->head.size) {
-        Slice rest = {answer->head.data + connection->head_sent,
-                      answer->head.size - connection->head_sent};
-        long sent = send_some(connection, rest, answer->from < answer->to);
+static void send_response(Connection *connection) {
+    Response *response = &connection->response;
+    while (connection->head_sent < response->head.size) {
+        Slice rest = {response->head.data + connection->head_sent,
+                      response->head.size - connection->head_sent};
+        long sent = send_some(connection, rest, response->from < response->to);
         if (sent < 0) return;
         connection->head_sent += (size_t)sent;
     }
-    while (answer->from < answer->to) {
+    while (response->from < response->to) {
         Slice rest =
-            answer->is_virtual
-                ? virtual_content(answer->virtual_head, answer->virtual_size, answer->from)
-                : (Slice){answer->shared->data + answer->from, answer->to - answer->from};
-        if (rest.size > answer->to - answer->from) rest.size = answer->to - answer->from;
+            response->is_virtual
+                ? virtual_content(response->virtual_head, response->virtual_size, response->from)
+                : (Slice){response->shared->data + response->from, response->to - response->from};
+        if (rest.size > response->to - response->from) rest.size = response->to - response->from;
         long sent = send_some(connection, rest, false);
         if (sent < 0) return;
-        answer->from += (uint64_t)sent;
+        response->from += (uint64_t)sent;
     }
-    answer_clear(answer);
+    response_clear(response);
     if (connection->request.close_after) {
         connection->is_broken = true;
         return;
@@ -279,11 +279,11 @@ static void send_answer(Connection *connection) {
     connection->state = IN_HEAD;
     connection->in.size = 0;
     watch(connection, EPOLLIN);
-    if (connection->early.size) {
-        Text early = connection->early;
-        connection->early = (Text){0};
-        feed(connection, early.data, early.size);
-        text_free(&early);
+    if (connection->pipelined.size) {
+        Text pipelined = connection->pipelined;
+        connection->pipelined = (Text){0};
+        feed(connection, pipelined.data, pipelined.size);
+        text_free(&pipelined);
     }
 }
 
@@ -309,7 +309,7 @@ static size_t feed_chunked(Connection *connection, const char *data, size_t size
                 break;
             case CHUNK_DATA: {
                 size_t some = size - at < connection->left ? size - at : connection->left;
-                intake_feed(&connection->intake, data + at, some);
+                incoming_feed(&connection->incoming, data + at, some);
                 at += some;
                 connection->left -= some;
                 if (!connection->left) connection->chunk = CHUNK_DATA_END;
@@ -326,7 +326,7 @@ static size_t feed_chunked(Connection *connection, const char *data, size_t size
                 } else if (connection->trailer_line) {
                     connection->trailer_line = 0;
                 } else {
-                    answer_now(connection);
+                    respond_now(connection);
                     return at;
                 }
         }
@@ -336,12 +336,12 @@ static size_t feed_chunked(Connection *connection, const char *data, size_t size
 
 static void begin_body(Connection *connection) {
     Request *request = &connection->request;
-    intake_begin(&connection->intake, request);
+    incoming_begin(&connection->incoming, request);
     connection->left = request->is_chunked ? 0 : request->content_length;
     connection->chunk = CHUNK_SIZE;
     connection->state = IN_BODY;
     if (!request->is_chunked && !connection->left) {
-        answer_now(connection);
+        respond_now(connection);
     } else if (request->expects_continue) {
         Slice interim = LITERAL("HTTP/1.1 100 Continue\r\n\r\n");
         if (send_some(connection, interim, false) != (long)interim.size)
@@ -376,13 +376,13 @@ static void feed(Connection *connection, const char *data, size_t size) {
             size -= used;
         } else if (connection->state == IN_BODY) {
             size_t some = size < connection->left ? size : connection->left;
-            intake_feed(&connection->intake, data, some);
+            incoming_feed(&connection->incoming, data, some);
             data += some;
             size -= some;
             connection->left -= some;
-            if (!connection->left) answer_now(connection);
+            if (!connection->left) respond_now(connection);
         } else {
-            text_add(&connection->early, data, size);
+            text_add(&connection->pipelined, data, size);
             return;
         }
     }
@@ -408,7 +408,7 @@ static void receive(Connection *connection) {
         }
         received_bytes += (unsigned long)size;
         feed(connection, buffer, (size_t)size);
-        if (!connection->tls && size < READ_BYTES) return; /* there is no more for now */
+        if (!connection->tls && size < READ_BYTES) return; /* no more data for now */
     }
 }
 
@@ -444,9 +444,9 @@ static void *run(void *argument) {
                 continue;
             }
             if (connection->state == DELAYED)
-                watch(connection, 0); /* more, or the end: looked at after the answer */
+                watch(connection, 0); /* more data, or the end: handled after the response */
             else if (connection->state == SENDING)
-                send_answer(connection);
+                send_response(connection);
             else
                 receive(connection);
             if (connection->is_broken) close_connection(connection);

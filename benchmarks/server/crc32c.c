@@ -11,7 +11,7 @@
 #define STRETCH 4096
 
 static uint32_t table[8][256];
-static uint32_t zeros_table[2][4][256]; /* STRETCH and 2 * STRETCH zero bytes behind */
+static uint32_t zeros_table[2][4][256]; /* STRETCH and 2 * STRETCH zero bytes appended */
 
 static uint32_t multiply(uint32_t a, uint32_t b) { /* of polynomials modulo ours, bits reflected */
     uint32_t product = 0;
@@ -66,7 +66,7 @@ static uint32_t by_table(uint32_t crc, const unsigned char *data, size_t size) {
 }
 
 #if defined(__x86_64__)
-static uint32_t behind_zeros(uint32_t crc, int which) {
+static uint32_t append_zeros(uint32_t crc, int which) {
     return zeros_table[which][0][crc & 255] ^ zeros_table[which][1][crc >> 8 & 255] ^
            zeros_table[which][2][crc >> 16 & 255] ^ zeros_table[which][3][crc >> 24];
 }
@@ -85,7 +85,7 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc,
             memcpy(&word, data + 2 * STRETCH + i, 8);
             c = __builtin_ia32_crc32di(c, word);
         }
-        a = behind_zeros((uint32_t)a, 1) ^ behind_zeros((uint32_t)b, 0) ^ c;
+        a = append_zeros((uint32_t)a, 1) ^ append_zeros((uint32_t)b, 0) ^ c;
         data += 3 * STRETCH, size -= 3 * STRETCH;
     }
     for (; size >= 8; data += 8, size -= 8) {

@@ -5,7 +5,7 @@
 #define DEFAULT_PAGE 1000
 #define MAX_PAGE 5000
 
-void list_objects(Answer *answer, const Request *request, Slice bucket) {
+void list_objects(Response *response, const Request *request, Slice bucket) {
     Text prefix = {0}, start = {0}, stop = {0}, delimiter = {0}, fields = {0}, text = {0};
     Text base = {0}, folders = {0}, skip_to = {0};
     request_parameter(request, "prefix", &prefix);
@@ -16,7 +16,7 @@ void list_objects(Answer *answer, const Request *request, Slice bucket) {
     uint64_t room = slice_number(text_view(&text), DEFAULT_PAGE);
     if (!room || room > MAX_PAGE) room = room ? MAX_PAGE : DEFAULT_PAGE;
     request_parameter(request, "startOffset", &start);
-    /* The token is the name that the next page begins with. */
+    /* The token is the first name of the next page. */
     if (request_parameter(request, "pageToken", &text) && text.size) {
         start.size = 0;
         text_slice(&start, text_view(&text));
@@ -27,8 +27,8 @@ void list_objects(Answer *answer, const Request *request, Slice bucket) {
     }
     uint32_t mask = fields_mask(text_view(&fields));
     Slice url = base_url(request, &base);
-    text_slice(&answer->head, LITERAL("Content-Type: application/json; charset=UTF-8\r\n"));
-    Text *out = &answer->body;
+    text_slice(&response->head, LITERAL("Content-Type: application/json; charset=UTF-8\r\n"));
+    Text *out = &response->body;
     text_slice(out, LITERAL("{\"kind\":\"storage#objects\",\"items\":["));
     pthread_rwlock_rdlock(&objects_lock);
     const Object *object = object_from(bucket, text_view(&start));
@@ -44,8 +44,8 @@ void list_objects(Answer *answer, const Request *request, Slice bucket) {
             token = name;
             break;
         }
-        Slice behind = {name.data + prefix.size, name.size - prefix.size};
-        Slice found = delimiter.size ? slice_find(behind, text_view(&delimiter)) : NOTHING;
+        Slice rest = {name.data + prefix.size, name.size - prefix.size};
+        Slice found = delimiter.size ? slice_find(rest, text_view(&delimiter)) : NOTHING;
         count++;
         if (found.size) {
             Slice folder = {name.data, name.size - found.size + delimiter.size};
@@ -53,7 +53,7 @@ void list_objects(Answer *answer, const Request *request, Slice bucket) {
             text_json_string(&folders, folder);
             skip_to.size = 0;
             text_slice(&skip_to, folder);
-            skip_to.data[skip_to.size - 1]++; /* the first name behind all of the folder's */
+            skip_to.data[skip_to.size - 1]++; /* the first name after everything in the folder */
             object = object_from(bucket, text_view(&skip_to));
             continue;
         }

@@ -1,4 +1,4 @@
-/* What is stored: a skip list in the order of names, bodies that are shared, and a preload. */
+/* Stored objects: a skip list ordered by name, shared bodies, and the preload. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +77,7 @@ static int compare_to(const Object *object, Slice bucket, Slice name) {
     return slice_compare((Slice){key.data + own.size + 1, key.size - own.size - 1}, name);
 }
 
-/* Fills `before` with the links that lead to the first object at or behind this name. */
+/* Fills `before` with the links that lead to the first object at or after this name. */
 static Object *descend(Slice bucket, Slice name, Object **before[MAX_LEVELS]) {
     Object **links = first;
     for (int level = MAX_LEVELS - 1; level >= 0; level--) {
@@ -160,19 +160,19 @@ void object_remove(Object *object) {
     stored_count--;
 }
 
-Object *object_store(const NewObject *made) {
+Object *object_store(const NewObject *new) {
     Object **before[MAX_LEVELS];
-    Object *present = object_find(made->bucket, made->name);
+    Object *present = object_find(new->bucket, new->name);
     if (present) object_remove(present);
-    descend(made->bucket, made->name, before);
-    Object *object = object_new(made->bucket, made->name);
-    object->size = made->size;
-    object->crc32c = made->crc32c;
-    object->metadata = made->metadata.size ? slice_copy(made->metadata) : NULL;
-    object->fields = made->fields.size ? slice_copy(made->fields) : NULL;
-    object->body = made->body;
-    if (made->md5.size == 24)
-        memcpy(object->md5, made->md5.data, 24);
+    descend(new->bucket, new->name, before);
+    Object *object = object_new(new->bucket, new->name);
+    object->size = new->size;
+    object->crc32c = new->crc32c;
+    object->metadata = new->metadata.size ? slice_copy(new->metadata) : NULL;
+    object->fields = new->fields.size ? slice_copy(new->fields) : NULL;
+    object->body = new->body;
+    if (new->md5.size == 24)
+        memcpy(object->md5, new->md5.data, 24);
     else
         set_md5(object);
     for (int level = 0; level < object->levels; level++) {
@@ -204,7 +204,7 @@ uint32_t objects_digest(uint64_t *count, uint64_t *bytes) {
     return digest;
 }
 
-/* Virtual content: a head of its own, and behind it one filler that all share. */
+/* Virtual content: a head of its own, followed by one filler that all objects share. */
 
 static char *filler;
 
@@ -228,15 +228,15 @@ static int compare_identities(const void *a, const void *b) {
 }
 
 static Identity identity_of(uint64_t index) {
-    Identity made;
-    made.random[0] = mix(index * 2 + 1);
-    made.random[1] = mix(index * 2 + 2);
-    uint64_t high = (made.random[0] & ~0xf000ull) | 0x4000;
-    uint64_t low = (made.random[1] & ~(3ull << 62)) | 2ull << 62;
-    snprintf(made.id, sizeof made.id, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
+    Identity new;
+    new.random[0] = mix(index * 2 + 1);
+    new.random[1] = mix(index * 2 + 2);
+    uint64_t high = (new.random[0] & ~0xf000ull) | 0x4000;
+    uint64_t low = (new.random[1] & ~(3ull << 62)) | 2ull << 62;
+    snprintf(new.id, sizeof new.id, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
              (unsigned)(high >> 16 & 0xffff), (unsigned)(high & 0xffff), (unsigned)(low >> 48),
              (unsigned long long)(low & 0xffffffffffffull));
-    return made;
+    return new;
 }
 
 static Object *preload_object(const char *bucket, const Identity *of, const char *file,

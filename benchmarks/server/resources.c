@@ -1,12 +1,12 @@
-/* Objects as the JSON API describes them (cloud.google.com/storage/docs/json_api/v1/objects). */
+/* Objects as JSON API resources (cloud.google.com/storage/docs/json_api/v1/objects). */
 
 #include <string.h>
 #include <time.h>
 
 #include "server.h"
 
-enum { KIND, ID, SELF, MEDIA, NAME, BUCKET, GENERATION, METAGENERATION, STORAGE, SIZE, MD5, CRC, ETAG,
-       CREATED, UPDATED, METADATA, GIVEN, FIELD_COUNT };
+enum { KIND, ID, SELF, MEDIA, NAME, BUCKET, GENERATION, METAGENERATION, STORAGE, SIZE, MD5, CRC,
+       ETAG, CREATED, UPDATED, METADATA, GIVEN, FIELD_COUNT };
 
 static const char *const field_names[] = {
     [KIND] = "kind",
@@ -28,14 +28,16 @@ static const char *const field_names[] = {
     [GIVEN] = "contentType",
 };
 
-static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+static bool is_letter_or_digit(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
-/* Which fields are asked for, wherever in the expression they stand; none named: all. */
+/* The fields named anywhere in the expression; if none is named, all. */
 uint32_t fields_mask(Slice fields) {
     uint32_t mask = 0;
     for (size_t at = 0; at < fields.size;) {
         size_t end = at;
-        while (end < fields.size && is_letter(fields.data[end])) end++;
+        while (end < fields.size && is_letter_or_digit(fields.data[end])) end++;
         Slice word = {fields.data + at, end - at};
         for (int i = 0; i < FIELD_COUNT; i++)
             if (slice_is(word, field_names[i])) mask |= 1u << i;
@@ -59,7 +61,7 @@ static void percent_encode(Text *out, Slice name) {
     text_reserve(out, name.size * 3);
     for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
-        if (is_letter(c) || strchr("-._~", c)) {
+        if (is_letter_or_digit(c) || strchr("-._~", c)) {
             out->data[out->size++] = c;
         } else {
             out->data[out->size++] = '%';

@@ -1,33 +1,33 @@
-/* bench-server: as much of Google Cloud Storage as benchmarks need, fast, on 127.0.0.1 only.
+/* bench-server: the part of Google Cloud Storage that the benchmarks need, fast, on 127.0.0.1 only.
 
-   Build:  cc -std=gnu11 -O2 -D_GNU_SOURCE -pthread *.c -o bench-server -ldl   (no headers of
-           OpenSSL needed; `python -m benchmarks.server` builds it, see benchmarks/server/__init__.py)
-   Run:    bench-server [options]      it prints one line {"port": 40001, "tls_port": 40002} and
-                                       serves until its parent process ends, or --seconds pass
+   Build:  cc -std=gnu11 -O2 -D_GNU_SOURCE -pthread *.c -o bench-server -ldl   (OpenSSL
+           headers are not needed; benchmarks/server/__init__.py builds it when it is first used)
+   Run:    bench-server [options]      prints one line {"port": 40001, "tls_port": 40002} and
+                                       serves until its parent process exits, or for --seconds
 
-     --port N        plain HTTP port (default: any free one)
-     --cert F --key F  PEM files: also speaks TLS, on a port of its own (--tls-port N)
+     --port N        plain HTTP port (default: a free one)
+     --cert F --key F  PEM files: also serve TLS, on a separate port (--tls-port N)
      --threads N     event loops (default 2)
-     --delay-ms N    each answer waits that long, by a timer, without holding a thread
-     --keep          keep the bytes of uploads, so that they can be fetched (else: crc32c and size)
-     --preload N     the bucket holds N assets (2 N objects: audio/{uuid}/audio.mp3 of 5 MB and
-                     thumbnail.jpg of 60 kB) with all of audiostore's metadata; their bytes are made
-                     up when they are fetched, and have the crc32c that the listing says. The ids are
-                     the same in each run.
-     --bucket NAME   of the preload (default "bench"); any bucket that is asked for exists
-     --md5-table F   lines "size crc32c(hex) md5(base64)": objects of these are given their md5Hash,
-                     so that clients which verify by MD5 can, and the server need not compute it
-     --seconds N     end after that long (default 3600)
+     --delay-ms N    delay each response, by a timer, without blocking a thread
+     --keep          keep the bytes of uploads, to fetch them (default: only crc32c and size)
+     --preload N     fill the bucket with N assets (2 N objects: audio/{uuid}/audio.mp3 of 5 MB and
+                     thumbnail.jpg of 60 kB) with all of audiostore's metadata. Their bytes are
+                     generated when they are fetched, and match the crc32c in the listing. The ids
+                     are the same in each run.
+     --bucket NAME   bucket to preload (default "bench"); every bucket exists
+     --md5-table F   lines "size crc32c(hex) md5(base64)": objects that match get this md5Hash, so
+                     clients can verify by MD5 without the server computing it
+     --seconds N     exit after N seconds (default 3600)
 
-   It speaks: JSON API object insert (multipart, media, resumable with status queries), get (also
+   Supported: JSON API object insert (multipart, media, resumable with status queries), get (also
    alt=media with Range, and generation), list (prefix, delimiter, startOffset, endOffset,
    pageToken, maxResults, fields), patch of metadata, rewrite, delete, get bucket; the preconditions
    ifGenerationMatch and ifMetagenerationMatch; XML API object PUT, GET, HEAD, DELETE and uploads in
-   parts. It computes the crc32c of all that comes in and refuses what differs. `fields` is honoured
-   as a set of names. GET /bench tells {"objects", "bytes", "crc32c_xor", "requests",
-   "received_bytes"}; POST /bench forgets all objects. No credentials are asked for.
+   parts. It computes the crc32c of every upload and refuses a mismatch. `fields` is treated as a
+   set of names. GET /bench returns {"objects", "bytes", "crc32c_xor", "requests",
+   "received_bytes"}; POST /bench deletes all objects. No credentials are needed.
 
-   From Python:  with running(preload=200_000, delay_ms=30) as server: ... server.url, server.tls_url */
+   From Python:  with running(preload=200_000, delay_ms=30) as server: ... server.url */
 
 #include <getopt.h>
 #include <signal.h>
@@ -70,7 +70,7 @@ int main(int argument_count, char **arguments) {
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
-    alarm(seconds); /* its signal ends the process */
+    alarm(seconds); /* SIGALRM ends the process */
     if (certificate && key) tls_open(certificate, key);
     if (preload) objects_preload(bucket, preload);
     int tls_listener = certificate && key ? listen_locally(tls_port, &tls_port) : -1;

@@ -1,4 +1,4 @@
-/* What the files of the benchmark server share. See server.c for what it is and how to run it. */
+/* Declarations shared by the benchmark server's files. See server.c for usage. */
 
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* text.c: bytes that are looked at, bytes that grow, and the little JSON that is needed. */
+/* text.c: views of bytes, growing buffers, and just enough JSON. */
 
 typedef struct {
     const char *data;
@@ -38,7 +38,7 @@ bool slice_is_nocase(Slice slice, const char *word);
 bool slice_starts(Slice slice, Slice prefix);
 int slice_compare(Slice a, Slice b);
 Slice slice_trim(Slice slice);
-Slice slice_find(Slice slice, Slice wanted); /* from where it is found to the end; or NOTHING */
+Slice slice_find(Slice slice, Slice wanted); /* from the match to the end; or NOTHING */
 uint64_t slice_number(Slice slice, uint64_t otherwise);
 char *slice_copy(Slice slice);
 void percent_decode(Text *into, Slice encoded, bool plus_is_space);
@@ -53,7 +53,7 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 uint32_t crc32c_combine(uint32_t first, uint32_t second, uint64_t second_size);
 void crc32c_text(uint32_t crc, char into[9]);
 
-/* objects.c: what is stored, in the order of names. */
+/* objects.c: stored objects, ordered by name. */
 
 #define MAX_LEVELS 20
 #define VIRTUAL_HEAD 16
@@ -72,10 +72,10 @@ typedef struct Object {
     uint64_t generation, metageneration;
     uint64_t created_us;
     char *metadata; /* raw JSON object, or NULL */
-    char *fields;   /* `"contentType":"audio/mpeg",` and others as they were given; or NULL */
-    char md5[25];   /* empty: not known */
+    char *fields;   /* `"contentType":"audio/mpeg",` and others as received; or NULL */
+    char md5[25];   /* empty: unknown */
     bool is_virtual;
-    unsigned char head[VIRTUAL_HEAD]; /* how the content of a virtual object begins */
+    unsigned char head[VIRTUAL_HEAD]; /* the first bytes of a virtual object */
     Body *body;                       /* NULL: virtual, or discarded */
     int levels;
     struct Object *next[];
@@ -93,7 +93,7 @@ typedef struct {
     uint64_t generation, metageneration;
 } Precondition;
 
-extern pthread_rwlock_t objects_lock; /* hold it while an Object is looked at */
+extern pthread_rwlock_t objects_lock; /* hold it while using an Object */
 extern atomic_ulong stored_count;
 
 Body *body_new(size_t capacity);
@@ -102,13 +102,13 @@ Body *body_share(Body *body);
 void body_release(Body *body);
 
 Object *object_find(Slice bucket, Slice name);
-Object *object_from(Slice bucket, Slice name); /* the first at or behind this name */
+Object *object_from(Slice bucket, Slice name); /* the first at or after this name */
 bool precondition_holds(const Object *present, const Precondition *precondition);
-Object *object_store(const NewObject *made); /* replaces what is there; takes over the body */
+Object *object_store(const NewObject *new); /* replaces an object of that name; owns the body */
 void object_remove(Object *object);
 void objects_reset(void);
 void objects_preload(const char *bucket, uint64_t assets);
-Slice object_content(const Object *object, uint64_t at); /* a stretch of it from `at` on */
+Slice object_content(const Object *object, uint64_t at); /* some bytes from `at` on */
 Slice virtual_content(const unsigned char *head, uint64_t size, uint64_t at);
 uint32_t objects_digest(uint64_t *count, uint64_t *bytes);
 void md5_table_read(const char *path);
@@ -133,35 +133,36 @@ typedef struct {
     bool has_length, is_chunked, expects_continue, close_after, is_tls;
 } Request;
 
-typedef enum { INTAKE_SMALL, INTAKE_MULTIPART, INTAKE_RAW, INTAKE_SESSION, INTAKE_PART } IntakeKind;
+typedef enum { INCOMING_SMALL, INCOMING_MULTIPART, INCOMING_RAW, INCOMING_SESSION,
+               INCOMING_PART } IncomingKind;
 
-typedef struct {
-    IntakeKind kind;
+typedef struct { /* a request body as it arrives */
+    IncomingKind kind;
     Text small;        /* a short body; or a multipart body up to its second part's bytes */
     bool in_content;   /* of a multipart body */
     bool bare_lines;   /* its lines end without a carriage return */
     Slice boundary;
-    char tail[96];     /* the last bytes, which may be the closing delimiter */
+    char tail[96];     /* the last bytes: maybe the closing delimiter */
     size_t tail_size, tail_capacity;
     Slice resource;    /* the JSON part of a multipart body, within `small` */
     uint32_t crc32c;
     uint64_t size;
     Body *body;
     struct Session *session;
-    uint64_t skip;     /* bytes of a chunk that the session already has */
+    uint64_t skip;     /* bytes of the chunk that the session already has */
     bool refused;
-} Intake;
+} Incoming;
 
 typedef struct {
     int status;
     Text head, body;
-    bool no_content; /* HEAD: the length is told, the content is not sent */
-    uint64_t told_size;
-    Body *shared;    /* content that is sent from the stored object */
+    bool no_content; /* HEAD: the length is sent, the content is not */
+    uint64_t declared_size;
+    Body *shared;    /* content sent from the stored object */
     bool is_virtual;
     unsigned char virtual_head[VIRTUAL_HEAD];
     uint64_t virtual_size, from, to;
-} Answer;
+} Response;
 
 Slice request_header(const Request *request, const char *name);
 bool request_parameter(const Request *request, const char *name, Text *into);
@@ -169,33 +170,34 @@ void serve(int listener, int tls_listener, int threads, uint64_t delay_us);
 int listen_locally(int port, int *chosen);
 extern atomic_ulong served_requests, received_bytes;
 
-/* api.c, intake.c, listing.c and uploads.c: what a request means. */
+/* api.c, incoming.c, listing.c and uploads.c: handling of requests. */
 
 extern bool keep_bodies;
-void intake_begin(Intake *intake, const Request *request);
-void intake_feed(Intake *intake, const char *data, size_t size);
-void intake_end(Intake *intake);
-void intake_clear(Intake *intake);
-void answer_request(Answer *answer, const Request *request, Intake *intake);
-void answer_error(Answer *answer, int status, const char *reason, const char *message);
-void answer_object(Answer *answer, const Object *object, Slice fields, const Request *request);
-void upload_multipart(Answer *answer, const Request *request, Intake *intake, Slice bucket);
-void upload_media(Answer *answer, const Request *request, Intake *intake, Slice bucket);
-void upload_start(Answer *answer, const Request *request, Intake *intake, Slice bucket);
-void upload_chunk(Answer *answer, const Request *request, Intake *intake);
-void xml_put(Answer *answer, const Request *request, Intake *intake, Slice bucket, Slice name);
-void xml_start(Answer *answer, const Request *request, Slice bucket, Slice name);
-void xml_part(Answer *answer, const Request *request, Intake *intake);
-void xml_complete(Answer *answer, const Request *request, Intake *intake, Slice bucket,
+void incoming_begin(Incoming *incoming, const Request *request);
+void incoming_feed(Incoming *incoming, const char *data, size_t size);
+void incoming_end(Incoming *incoming);
+void incoming_clear(Incoming *incoming);
+void respond(Response *response, const Request *request, Incoming *incoming);
+void respond_error(Response *response, int status, const char *reason, const char *message);
+void respond_object(Response *response, const Object *object, Slice fields, const Request *request);
+void upload_multipart(Response *response, const Request *request, Incoming *incoming, Slice bucket);
+void upload_media(Response *response, const Request *request, Incoming *incoming, Slice bucket);
+void upload_start(Response *response, const Request *request, Incoming *incoming, Slice bucket);
+void upload_chunk(Response *response, const Request *request, Incoming *incoming);
+void xml_put(Response *response, const Request *request, Incoming *incoming, Slice bucket,
+             Slice name);
+void xml_start(Response *response, const Request *request, Slice bucket, Slice name);
+void xml_part(Response *response, const Request *request, Incoming *incoming);
+void xml_complete(Response *response, const Request *request, Incoming *incoming, Slice bucket,
                   Slice name);
-void list_objects(Answer *answer, const Request *request, Slice bucket);
+void list_objects(Response *response, const Request *request, Slice bucket);
 Precondition precondition_of(const Request *request);
 Slice base_url(const Request *request, Text *into);
 void sessions_reset(void);
-void session_intake(Intake *intake, const Request *request);
-void session_take(Intake *intake, const char *data, size_t size);
+void session_begin_chunk(Incoming *incoming, const Request *request);
+void session_add(Incoming *incoming, const char *data, size_t size);
 
-/* tls.c: OpenSSL, found when it is needed; its headers need not be installed. */
+/* tls.c: OpenSSL, loaded when needed, without its headers. */
 
 typedef enum { TLS_DONE, TLS_AGAIN_READ, TLS_AGAIN_WRITE, TLS_CLOSED } TlsState;
 

@@ -1,4 +1,4 @@
-/* Bytes that are looked at, bytes that grow, and the little JSON that is needed. */
+/* Views of bytes, growing buffers, and just enough JSON. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -143,7 +143,7 @@ static size_t json_skip(Slice json, size_t at) {
     return at;
 }
 
-/* Returns where the value that begins at `at` ends. */
+/* Returns the end of the value that begins at `at`. */
 static size_t json_end(Slice json, size_t at) {
     int depth = 0;
     bool in_string = false;

@@ -1,7 +1,7 @@
-/* TLS by OpenSSL 3 or 1.1, found when it is needed.
+/* TLS with OpenSSL 3 or 1.1, loaded when needed.
 
-   Its functions are declared here, as their manual pages give them, so that no header and no
-   development package has to be installed. All that connect get the same cipher, AES-128-GCM. */
+   Its functions are declared here, as in their manual pages, so that no headers and no development
+   package are needed. All clients get the same cipher, AES-128-GCM. */
 
 #include <dlfcn.h>
 #include <stdint.h>
@@ -10,7 +10,8 @@
 
 #include "server.h"
 
-enum { FILETYPE_PEM = 1, CTRL_MODE = 33, CTRL_READ_AHEAD = 41, MODE_PARTIAL_WRITE = 1, MODE_MOVING_BUFFER = 2 };
+enum { FILETYPE_PEM = 1, CTRL_MODE = 33, CTRL_READ_AHEAD = 41,
+       MODE_PARTIAL_WRITE = 1, MODE_MOVING_BUFFER = 2 };
 enum { ERROR_WANT_READ = 2, ERROR_WANT_WRITE = 3 };
 
 static struct {
@@ -35,7 +36,7 @@ static struct {
 static void (*clear_errors)(void);
 static void *context;
 
-static void *look_up(void *library, const char *name) {
+static void *find_symbol(void *library, const char *name) {
     void *found = dlsym(library, name);
     if (!found) {
         fprintf(stderr, "bench-server: this OpenSSL has no %s\n", name);
@@ -45,7 +46,7 @@ static void *look_up(void *library, const char *name) {
 }
 
 #define FIND(library, function) \
-    *(void **)&openssl.function = look_up(library, #function)
+    *(void **)&openssl.function = find_symbol(library, #function)
 
 static void find_openssl(void) {
     const char *names[][2] = {{"libssl.so.3", "libcrypto.so.3"},
@@ -70,7 +71,7 @@ static void find_openssl(void) {
         FIND(ssl, SSL_shutdown);
         FIND(ssl, SSL_free);
         FIND(ssl, SSL_CTX_set_default_read_buffer_len);
-        *(void **)&clear_errors = look_up(crypto, "ERR_clear_error");
+        *(void **)&clear_errors = find_symbol(crypto, "ERR_clear_error");
         return;
     }
     fputs("bench-server: no libssl.so.3 or libssl.so.1.1: install OpenSSL\n", stderr);
