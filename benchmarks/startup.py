@@ -1,11 +1,10 @@
-"""How long `audiostore --version` and `--help` take, beside a bare Python.
+"""How long `audiostore --version` and `--help` take, compared with a bare Python.
 
     python benchmarks/startup.py
 
-The goal is at most 3 times the time of ``python -c pass``. The commands take turns, so that a
-busy moment of the machine falls on all of them. All of them find their bytecode in place, as an
-installed package does, whatever PYTHONDONTWRITEBYTECODE says here. Exits with 1 if the goal is
-missed.
+The target is at most 3 times the time of ``python -c pass``. The commands take turns, so a busy
+moment of the machine affects all of them. Their bytecode is compiled beforehand, as in an installed
+package, regardless of PYTHONDONTWRITEBYTECODE. Exits with 1 if the target is missed.
 """
 
 import os
@@ -29,14 +28,14 @@ COMMANDS = {
 
 
 def measure(command: list[str], environ: Mapping[str, str]) -> float:
-    """Return the milliseconds that a process takes from its start to its end."""
+    """Return the milliseconds from the start of a process to its exit."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environ)
     return (time.perf_counter() - start) * 1000
 
 
 def medians_ms() -> dict[str, float]:
-    """Return what each command takes."""
+    """Return the median time of each command, in milliseconds."""
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     with tempfile.TemporaryDirectory() as bytecode:
         environ = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}

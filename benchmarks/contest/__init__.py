@@ -1,1 +1,1 @@
-"""All peers, the same work, the same server, taking turns: see `python -m benchmarks --help`."""
+"""Runs all peers in turns, with the same work on the same server."""

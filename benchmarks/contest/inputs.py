@@ -1,4 +1,4 @@
-"""The files that are stored: real audio and real JPEGs, no two with the same bytes."""
+"""The files to store: real audio and real JPEGs, no two with the same bytes."""
 
 import base64
 import hashlib
@@ -22,20 +22,20 @@ _PIECE_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A directory of files ``audio/{uuid}/audio.mp3``, some with ``thumbnail.jpg`` beside."""
+    """A directory of files ``audio/{uuid}/audio.mp3``, some with a ``thumbnail.jpg``."""
 
     root: Path
     assets: int
     objects: int
     size_bytes: int
     crc32c_xor: int
-    """Of all files' CRC-32C."""
+    """The CRC-32C of all files, combined by XOR."""
     md5_table: str
-    """A line "size crc32c md5" a file: what the server answers md5Hash from."""
+    """One line "size crc32c md5" per file: where the server takes md5Hash from."""
 
 
 def make_tracks(root: Path, count: int, *, audio_bytes: int, cover_bytes: int = 0) -> Tree:
-    """Write so many tracks, with covers if these have a size: three MP3 files, a WAV file …"""
+    """Write `count` tracks, three MP3 and one WAV in turn, and covers if `cover_bytes` is set."""
     mp3 = _mp3(audio_bytes)
     cover = _covers(cover_bytes) if cover_bytes else None
     for index in range(count):
@@ -46,18 +46,18 @@ def make_tracks(root: Path, count: int, *, audio_bytes: int, cover_bytes: int = 
             (directory / "audio.mp3").write_bytes(_id3(f"Track {index}") + mp3)
         if cover:
             (directory / "thumbnail.jpg").write_bytes(cover(index))
-    return _look_at(root, count)
+    return _read_tree(root, count)
 
 
 def make_large(root: Path, *, size_bytes: int) -> Tree:
-    """Write one WAV file of that size."""
+    """Write one WAV file of this size."""
     path = _directory(root, 0) / "audio.wav"
     generator = random.Random(7)
     with path.open("wb") as file:
         file.write(_wav_head(size_bytes - 44))
         while file.tell() < size_bytes:
             file.write(generator.randbytes(min(_PIECE_BYTES, size_bytes - file.tell())))
-    return _look_at(root, 1)
+    return _read_tree(root, 1)
 
 
 def _directory(root: Path, index: int) -> Path:
@@ -68,7 +68,7 @@ def _directory(root: Path, index: int) -> Path:
 
 
 def _mp3(size_bytes: int) -> bytes:
-    """Return an MP3 file of about that size, without a tag."""
+    """Return an MP3 file of about this size, without tags."""
     bit_rate, layout = (320_000, "stereo") if size_bytes > 1_000_000 else (64_000, "mono")
     return encode(
         "mp3",
@@ -103,7 +103,7 @@ def _wav_head(data_bytes: int) -> bytes:
 
 
 def _covers(size_bytes: int) -> Callable[[int], bytes]:
-    """Return what makes JPEG files of about that size."""
+    """Return a function that makes JPEG files of about this size."""
     side = 64
 
     def cover(seed: int) -> bytes:
@@ -112,13 +112,13 @@ def _covers(size_bytes: int) -> Callable[[int], bytes]:
         Image.fromarray(pixels).save(out, "JPEG", quality=85)
         return out.getvalue()
 
-    for _ in range(4):  # what all files have in common counts less the larger they are
+    for _ in range(4):  # the fixed part of a file matters less the larger it is
         side = int(side * (size_bytes / len(cover(0))) ** 0.5)
     return cover
 
 
-def _look_at(root: Path, assets: int) -> Tree:
-    """Read all files: they are in the page cache after that."""
+def _read_tree(root: Path, assets: int) -> Tree:
+    """Read all files, which also brings them into the page cache."""
     lines, sizes, xor = [], 0, 0
     files = sorted(path for path in root.rglob("*") if path.is_file())
     for path in files:
@@ -135,6 +135,6 @@ def _look_at(root: Path, assets: int) -> Tree:
 
 
 def same_files(root: Path, tree: Tree) -> bool:
-    """Say whether a directory holds the files that a tree does."""
-    found = _look_at(root, tree.assets)
+    """Return whether a directory holds the same files as a tree."""
+    found = _read_tree(root, tree.assets)
     return found.objects == tree.objects and found.crc32c_xor == tree.crc32c_xor

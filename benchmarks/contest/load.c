@@ -1,9 +1,9 @@
-/* bench-load: how fast the server itself is, asked by a client that does next to nothing.
+/* bench-load: measures the server itself, with a client that does almost nothing.
 
    bench-load PORT CONNECTIONS SECONDS put|get     prints {"requests_per_s": ..., "bytes_per_s": ...}
 
-   put: bodies of 5 MB, uploaded as they lie in memory, without a checksum. get: the description of
-   one small object. One thread, kept-alive connections, the next request when the answer is there. */
+   put: bodies of 5 MB, straight from memory, without a checksum. get: the metadata of one object. One
+   thread, kept-alive connections, the next request as soon as the response has arrived. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ static void fail(const char *what) {
     exit(1);
 }
 
-/* Sends what the socket takes; true once all is sent. */
+/* Sends what the socket accepts; true once everything is sent. */
 static bool send_request(Connection *connection, size_t body_size) {
     size_t total = connection->head_size + body_size;
     while (connection->sent < total) {
@@ -73,13 +73,13 @@ static int connect_to(int port) {
 int main(int argument_count, char **arguments) {
     static Connection connections[MAX_CONNECTIONS];
     struct epoll_event events[MAX_CONNECTIONS];
-    char answer[1 << 16];
+    char response[1 << 16];
     if (argument_count != 5) return 2;
     int port = atoi(arguments[1]), count = atoi(arguments[2]);
     double seconds = atof(arguments[3]);
     bool puts_bodies = !strcmp(arguments[4], "put");
     size_t body_size = puts_bodies ? BODY_BYTES : 0;
-    unsigned long answered = 0;
+    unsigned long responses = 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm((unsigned)seconds + 30);
     if (count < 1 || count > MAX_CONNECTIONS) return 2;
@@ -103,11 +103,11 @@ int main(int argument_count, char **arguments) {
         for (int i = 0; i < ready; i++) {
             Connection *connection = events[i].data.ptr;
             if (events[i].events & EPOLLIN) {
-                ssize_t size = recv(connection->socket, answer, sizeof answer, 0);
+                ssize_t size = recv(connection->socket, response, sizeof response, 0);
                 if (size == 0) fail("the server closed a connection");
-                if (size > 12) { /* answers are small: each comes whole */
-                    if (memcmp(answer + 9, "20", 2)) fail("the server refused");
-                    answered++;
+                if (size > 12) { /* responses are small: each arrives in one piece */
+                    if (memcmp(response + 9, "20", 2)) fail("the server returned an error");
+                    responses++;
                     connection->sent = 0;
                 }
             }
@@ -115,7 +115,7 @@ int main(int argument_count, char **arguments) {
         }
         now = now_s();
     }
-    printf("{\"requests_per_s\": %.0f, \"bytes_per_s\": %.0f}\n", (double)answered / (now - begin),
-           (double)answered * (double)body_size / (now - begin));
+    printf("{\"requests_per_s\": %.0f, \"bytes_per_s\": %.0f}\n", (double)responses / (now - begin),
+           (double)responses * (double)body_size / (now - begin));
     return 0;
 }

@@ -1,4 +1,4 @@
-"""What it all ran on: the machine, and the server's own limits."""
+"""The environment of a run: the machine, and the limits of the server itself."""
 
 import json
 import os
@@ -15,16 +15,16 @@ _CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How fast the server is over plain HTTP, asked by a client in C that does next to nothing."""
+    """How fast the server is over plain HTTP, with a minimal client in C."""
 
     requests_per_s: float
     bytes_per_s: float
 
 
 def server_limits(*, seconds: float) -> Limits:
-    """Measure both, for so many seconds each."""
+    """Measure both, for `seconds` each."""
     with running() as server:
-        bytes_per_s = _load(server, "put", seconds)["bytes_per_s"]  # also stores what get asks for
+        bytes_per_s = _load(server, "put", seconds)["bytes_per_s"]  # also stores what get reads
         return Limits(_load(server, "get", seconds)["requests_per_s"], bytes_per_s)
 
 
@@ -32,12 +32,12 @@ def _load(server: Server, what: str, seconds: float) -> dict[str, float]:
     port = server.url.rpartition(":")[2]
     command = [str(compiled("bench-load", (_LOAD,))), port, str(_CONNECTIONS), str(seconds), what]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    answer: dict[str, float] = json.loads(done.stdout)
-    return answer
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
 
 
 def facts() -> dict[str, str]:
-    """Return what there is to know of the machine."""
+    """Return facts about the machine."""
     return {
         "cores used": str(len(os.sched_getaffinity(0))),
         "processor": _after("/proc/cpuinfo", "model name") or platform.machine(),

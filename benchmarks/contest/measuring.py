@@ -1,4 +1,4 @@
-"""What a whole process takes, from its start to its end: time, CPU, memory, with its children's."""
+"""Measures a process from start to exit: time, CPU, memory, including its children."""
 
 import json
 import os
@@ -22,9 +22,9 @@ class Run:
 
     wall_s: float
     cpu_s: float
-    """User and system, its children's that it waited for included."""
+    """User and system, including children that it waited for."""
     peak_bytes: int
-    """Resident; of a process with children, the highest sum seen of proportional set sizes."""
+    """Resident; for a process with children, the highest sum seen of proportional set sizes."""
     failure: str = ""
     """Why it does not count."""
 
@@ -32,7 +32,7 @@ class Run:
 def measure(
     command: Sequence[str], environ: Mapping[str, str], scratch: Path, *, limit_s: float
 ) -> Run:
-    """Run a command to its end, which comes after `limit_s` at the latest."""
+    """Run a command to its end; kill it after `limit_s`."""
     figures = scratch / "figures.json"
     process = subprocess.Popen(
         [str(compiled("bench-spawn", (_SPAWN,))), str(figures), *command],
@@ -58,7 +58,7 @@ def measure(
         timer.cancel()
         watch.stop()
     if not figures.exists():
-        return Run(limit_s, 0.0, 0, f"it took longer than {limit_s:.0f} s")
+        return Run(limit_s, 0.0, 0, f"took longer than {limit_s:.0f} s")
     taken = json.loads(figures.read_text())
     failure = ""
     if taken["exit_code"]:
@@ -69,7 +69,7 @@ def measure(
 
 
 class _Watch:
-    """Looks from time to time at what a process and its children hold together."""
+    """Samples the memory of a process and its children."""
 
     def __init__(self, pid: int) -> None:
         self.peak_bytes = 0
@@ -102,7 +102,7 @@ def _family(pid: int) -> list[int]:
 def _listed(directory: Path) -> list[Path]:
     try:
         return list(directory.iterdir())
-    except OSError:  # it has ended
+    except OSError:  # it has exited
         return []
 
 
@@ -116,5 +116,5 @@ def _proportional_bytes(pid: int) -> int:
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except OSError:  # it has ended
+    except OSError:  # it has exited
         return ""

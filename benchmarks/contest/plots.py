@@ -1,4 +1,4 @@
-"""Plots as SVG, written by hand: a bar a row, its median, and the spread of its runs."""
+"""Plots as plain SVG: one bar per row with the median, and the spread of its runs."""
 
 from html import escape
 
@@ -16,7 +16,7 @@ _OTHERS = "#3b6ea5"
 
 
 def plot(result: Result) -> str:
-    """Return an SVG image of how long all took, the fastest on top."""
+    """Return an SVG image of the times of all rows, fastest first."""
     rows = sorted((row for row in result.rows if row.good), key=lambda row: row.wall_s)
     longest_s = max(run.wall_s for row in rows for run in row.good)
     room = _WIDTH - _LABELS - _VALUES
@@ -25,7 +25,7 @@ def plot(result: Result) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img"'
         ' font-family="system-ui, sans-serif" font-size="13">',
-        f"<title>{title}: seconds, less is better</title>",
+        f"<title>{title}: seconds, lower is better</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="12" y="24" font-size="15" font-weight="600" fill="#1c1917">{title}</text>',
     ]

@@ -1,4 +1,4 @@
-"""The contest: in each round every peer does the work once, all on the same server."""
+"""The contest: in each round every peer does the work once, on the same server."""
 
 import shutil
 import sys
@@ -19,7 +19,7 @@ _LIMIT_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a peer needed, in the middle of its runs."""
+    """The runs of one peer, and their medians."""
 
     family: str
     name: str
@@ -27,7 +27,7 @@ class Row:
 
     @property
     def good(self) -> list[Run]:
-        """The runs that did the work."""
+        """The runs that completed the work."""
         return [run for run in self.runs if not run.failure]
 
     @property
@@ -55,13 +55,13 @@ class Result:
     rows: tuple[Row, ...]
 
     def best(self, family: str) -> Row | None:
-        """Return the fastest mode of a family; None if none of it ran."""
+        """Return the fastest mode of a family; None if no run of it succeeded."""
         rows = [row for row in self.rows if row.family == family and row.good]
         return min(rows, key=lambda row: row.wall_s, default=None)
 
 
 def contest(workload: Workload, tree: Tree, work: Path, *, rounds: int) -> Result:
-    """Let all peers do the work, in turns; progress goes to stderr."""
+    """Run all peers in turns; progress goes to stderr."""
     scratch = work / "scratch"
     table = work / "md5-table"
     table.write_text(tree.md5_table)
@@ -83,7 +83,7 @@ def contest(workload: Workload, tree: Tree, work: Path, *, rounds: int) -> Resul
                     continue
                 run = _run(peer, workload, server, tree, scratch)
                 runs[peer.name].append(run)
-                _tell(workload.key, turn, peer.name, run)
+                _report(workload.key, turn, peer.name, run)
     rows = (Row(peer.family, peer.name, tuple(runs[peer.name])) for peer in workload.peers)
     return Result(workload, tree, tuple(rows))
 
@@ -104,7 +104,7 @@ def _run(peer: Peer, workload: Workload, server: Server, tree: Tree, scratch: Pa
         is_done = same_files(scratch / "fetched", tree)
     else:
         is_done = _is_stored(server, tree)
-    return run if is_done else replace(run, failure="it did not do the work, or not all of it")
+    return run if is_done else replace(run, failure="did not complete the work")
 
 
 def _measured(peer: Peer, server: Server, tree: Tree, scratch: Path) -> Run:
@@ -128,6 +128,6 @@ def _is_stored(server: Server, tree: Tree) -> bool:
     return stored == (tree.objects, tree.size_bytes, tree.crc32c_xor)
 
 
-def _tell(key: str, turn: int, name: str, run: Run) -> None:
+def _report(key: str, turn: int, name: str, run: Run) -> None:
     outcome = run.failure.splitlines()[-1] if run.failure else f"{run.wall_s:7.2f} s"
     print(f"{key:<11} round {turn + 1}  {name:<38} {outcome}", file=sys.stderr, flush=True)

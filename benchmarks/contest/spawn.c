@@ -1,7 +1,7 @@
-/* bench-spawn FILE COMMAND...: runs the command and writes what it took to FILE, as JSON.
+/* bench-spawn FILE COMMAND...: runs the command; writes time, CPU and memory to FILE as JSON.
 
-   Its own memory is next to nothing. A process inherits the peak of the one that started it (Linux
-   carries it over execve), so started from Python it could never show less than Python takes. */
+   It uses almost no memory itself. A process inherits the peak memory of the process that started it
+   (Linux keeps it across execve), so one started from Python would never show less than Python's. */
 
 #include <signal.h>
 #include <stdio.h>

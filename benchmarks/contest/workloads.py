@@ -1,4 +1,4 @@
-"""The work, and the bar that is set for it."""
+"""The workloads, and the targets for each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from benchmarks.contest.lineup import Peer
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """How many times as fast as the best mode of a peer audiostore is to be."""
+class Target:
+    """How many times as fast as the best mode of a peer audiostore should be."""
 
     family: str
     factor: float
@@ -25,16 +25,16 @@ class Workload:
     title: str
     make_tree: Callable[[Path], Tree]
     peers: Sequence[Peer]
-    bars: Sequence[Bar]
+    targets: Sequence[Target]
     fetches: bool = False
-    """The objects are there, and are to be fetched."""
+    """The objects are stored already, and are fetched."""
     delay_ms: float = 0
     most_cpu_s_per_gb: float | None = None
     most_memory_bytes: int | None = None
 
 
 def workloads(*, quick: bool) -> list[Workload]:
-    """Return all; `quick`: with so little work that they tell nothing but that all of it runs."""
+    """Return all workloads; `quick`: so small that they only show that everything runs."""
     few = 20 if quick else 1
     tracks, small = 200 // few, 1500 // few
     large_bytes = (64 << 20) if quick else (1 << 30)
@@ -61,10 +61,10 @@ def workloads(*, quick: bool) -> list[Workload]:
             make_five_megabytes,
             lineup.peers("upload", rclone_transfers=usual, connections=many),
             [
-                Bar(lineup.RCLONE, 1.5),
-                Bar(lineup.TRANSFER_MANAGER, 2.0),
-                Bar(lineup.GCLOUD, 8.0),
-                Bar(lineup.LIMIT, 1 / 1.4),
+                Target(lineup.RCLONE, 1.5),
+                Target(lineup.TRANSFER_MANAGER, 2.0),
+                Target(lineup.GCLOUD, 8.0),
+                Target(lineup.LIMIT, 1 / 1.4),
             ],
             most_cpu_s_per_gb=3.0,
             most_memory_bytes=150_000_000,
@@ -75,21 +75,21 @@ def workloads(*, quick: bool) -> list[Workload]:
             make_small,
             lineup.peers("upload", rclone_transfers=usual, connections=more),
             [
-                Bar(lineup.RCLONE, 3.0),
-                Bar(lineup.TRANSFER_MANAGER, 3.0),
-                Bar(lineup.GCLOUD, 10.0),
-                Bar(lineup.LIMIT, 1 / 1.4),
+                Target(lineup.RCLONE, 3.0),
+                Target(lineup.TRANSFER_MANAGER, 3.0),
+                Target(lineup.GCLOUD, 10.0),
+                Target(lineup.LIMIT, 1 / 1.4),
             ],
         ),
         Workload(
             "small-30ms",
-            f"{small:,} tracks of 20 kB with covers of 20 kB, each answer delayed by 30 ms",
+            f"{small:,} tracks of 20 kB with covers of 20 kB, each response delayed by 30 ms",
             make_small,
             lineup.peers("upload", rclone_transfers=(16, 32, 64), connections=at_30_ms),
             [
-                Bar(lineup.RCLONE, 2.5),
-                Bar(lineup.TRANSFER_MANAGER, 6.0),
-                Bar(lineup.LIMIT, 1 / 1.4),
+                Target(lineup.RCLONE, 2.5),
+                Target(lineup.TRANSFER_MANAGER, 6.0),
+                Target(lineup.LIMIT, 1 / 1.4),
             ],
             delay_ms=30,
         ),
@@ -99,7 +99,7 @@ def workloads(*, quick: bool) -> list[Workload]:
             make_one,
             lineup.peers_of_one_file(),
             [
-                Bar(family, 1.0)
+                Target(family, 1.0)
                 for family in (
                     lineup.OBSTORE,
                     lineup.RCLONE,
@@ -108,7 +108,7 @@ def workloads(*, quick: bool) -> list[Workload]:
                     lineup.GCLOUD,
                 )
             ]
-            + [Bar(lineup.LIMIT, 1 / 1.4)],
+            + [Target(lineup.LIMIT, 1 / 1.4)],
             most_memory_bytes=100_000_000,
         ),
         Workload(
@@ -116,7 +116,7 @@ def workloads(*, quick: bool) -> list[Workload]:
             f"fetching {tracks} tracks of 5 MB, verified",
             make_without_covers,
             lineup.peers("download", rclone_transfers=usual, connections=many),
-            [Bar(lineup.RCLONE, 1.5)],
+            [Target(lineup.RCLONE, 1.5)],
             fetches=True,
         ),
     ]

@@ -1,7 +1,7 @@
-"""Who takes part in the benchmarks: each module is run as a process, with a job in a file.
+"""The peers of the benchmarks: each module runs as a process, with a job in a file.
 
-    python -m benchmarks.peers.libcurl JOB.json
+    python -m benchmarks.peers.libcurl upload JOB.json
 
-All store the same files under the same layout, over the same protocol, and verify what they did in
-the way that is their own.
+All peers store the same files under the same names, over the same protocol, and verify the result
+in their own way.
 """

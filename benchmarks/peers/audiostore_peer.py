@@ -1,4 +1,4 @@
-"""audiostore, doing its full job: recognition, check, snapshot, cover first, compare, journal."""
+"""audiostore with its full job: recognition, check, snapshot, cover first, compare, journal."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,12 @@ from benchmarks.peers.job import Job, run
 
 
 def upload(job: Job) -> None:
-    """Store all assets with `upload_many`, which gives them ids and finds its own concurrency."""
+    """Store all assets with `upload_many`, which generates ids and finds its own concurrency."""
     _upload(job, [_item(audio) for audio in _audio_files(job)])
 
 
 def upload_as_named(job: Job) -> None:
-    """Store all assets under the ids that the tree gives them, for others to fetch."""
+    """Store all assets under the ids in the tree, for all peers to fetch."""
     _upload(job, [replace(_item(audio), audio_id=audio.parent.name) for audio in _audio_files(job)])
 
 

@@ -1,4 +1,4 @@
-"""A bucket of google-cloud-storage on the benchmarks' server, with connections for all threads."""
+"""A google-cloud-storage bucket on the benchmark server, with a connection for each thread."""
 
 import google.auth.transport.requests
 from google.api_core.client_options import ClientOptions
@@ -10,7 +10,7 @@ from benchmarks.peers.job import Job
 
 
 def open_bucket(job: Job, *, connections: int) -> Bucket:
-    """Return the bucket; its client keeps so many connections open."""
+    """Return the bucket; its client keeps up to `connections` connections open."""
     client = Client(
         project="bench",
         credentials=AnonymousCredentials(),

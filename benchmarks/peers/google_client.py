@@ -10,7 +10,7 @@ from benchmarks.peers.job import Job, content_type, run
 
 
 def upload(job: Job) -> None:
-    """Store each file with `Blob.upload_from_filename`, create-only."""
+    """Store each file with `Blob.upload_from_filename`, without overwriting."""
 
     def store(bucket: Bucket, name: str) -> None:
         bucket.blob(name).upload_from_filename(

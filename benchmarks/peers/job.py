@@ -1,4 +1,4 @@
-"""What a peer is asked to do."""
+"""The work of a peer."""
 
 import json
 import sys
@@ -15,51 +15,51 @@ class Job:
     """Store all files of a tree under their paths in it; or fetch them into another tree."""
 
     tree: str
-    """``audio/{uuid}/audio.mp3`` and ``thumbnail.jpg`` lie in it."""
+    """It contains ``audio/{uuid}/audio.mp3`` and ``thumbnail.jpg``."""
     endpoint: str
     ca_bundle: str
     scratch: str
-    """An empty directory of this run's own; what is fetched goes to `destination` in it."""
+    """An empty directory for this run; downloads go to `destination` in it."""
     bucket: str = "bench"
     concurrency: int | None = None
-    """None: the peer finds its own."""
+    """None: the peer's own default."""
 
     def write(self, path: Path) -> None:
-        """Write it where the peer reads it."""
+        """Write the job to a file for the peer."""
         path.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, path: str) -> Self:
-        """Read what `write` wrote."""
+        """Read a job from the file that `write` made."""
         return cls(**json.loads(Path(path).read_text()))
 
     @property
     def names(self) -> list[str]:
-        """The names of all objects, in their order."""
+        """The names of all objects, sorted."""
         root = Path(self.tree)
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
     @property
     def destination(self) -> Path:
-        """Where fetched files go, under their objects' names."""
+        """The directory for downloads, under the names of their objects."""
         return Path(self.scratch) / "fetched"
 
     def path(self, name: str) -> Path:
-        """Return the local file of an object that is to be stored."""
+        """Return the local file of an object to store."""
         return Path(self.tree) / name
 
     def target(self, name: str) -> Path:
-        """Return the file to fetch an object into; its directory is there."""
+        """Return the file to fetch an object into; its directory exists."""
         target = self.destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
 
 def content_type(name: str) -> str:
-    """Return what an object is to be served as."""
+    """Return the content type of an object."""
     return CONTENT_TYPES[Path(name).suffix]
 
 
 def run(actions: dict[str, Callable[[Job], None]]) -> None:
-    """Do the action named first on the command line, for the job in the file named second."""
+    """Run the action in the first argument on the job in the file in the second."""
     actions[sys.argv[1]](Job.read(sys.argv[2]))

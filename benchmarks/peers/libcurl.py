@@ -1,7 +1,7 @@
-"""Bare libcurl: the same bytes, with their crc32c computed and compared. The limit, not a tool.
+"""Bare libcurl: the same bytes, with crc32c computed and compared. The lower limit, not a tool.
 
-Nothing is recognised, checked, retried or remembered, covers and audio go in any order, and one
-pass over a file does: its checksum is known only when it has been sent.
+It recognises, checks, retries and records nothing, sends covers and audio in any order, and reads
+each file once: the checksum is known only after the file was sent.
 """
 
 import base64
@@ -23,14 +23,14 @@ _BUFFER_BYTES = 1 << 20
 
 
 class Transfer(Protocol):
-    """One object's way."""
+    """The transfer of one object."""
 
     def prepare(self, handle: pycurl.Curl) -> None:
-        """Say to libcurl what is wanted."""
+        """Set up the libcurl handle."""
         ...
 
     def finish(self) -> None:
-        """Compare."""
+        """Compare the checksum."""
         ...
 
 
@@ -46,12 +46,12 @@ class Upload:
         self._file: BinaryIO = job.path(name).open("rb")
         self._size = job.path(name).stat().st_size
         self._crc32c = 0
-        self._answer = BytesIO()
+        self._response = BytesIO()
 
     def prepare(self, handle: pycurl.Curl) -> None:
         handle.setopt(pycurl.URL, self._url)
         handle.setopt(pycurl.HTTPHEADER, self._header)
-        handle.setopt(pycurl.WRITEDATA, self._answer)
+        handle.setopt(pycurl.WRITEDATA, self._response)
         if self._size <= _IN_ONE_PIECE_BYTES:
             handle.setopt(pycurl.POSTFIELDS, self._read(self._size))
             return
@@ -67,7 +67,7 @@ class Upload:
 
     def finish(self) -> None:
         self._file.close()
-        stored = json.loads(self._answer.getvalue())
+        stored = json.loads(self._response.getvalue())
         assert stored == {"size": str(self._size), "crc32c": _text(self._crc32c)}, stored
 
 
@@ -105,7 +105,7 @@ def _text(crc32c: int) -> str:
 
 
 def drive(transfers: Iterator[Transfer], *, connections: int, ca_bundle: str) -> None:
-    """Run the transfers, so many at a time, each connection kept for the next."""
+    """Run the transfers, `connections` at a time, and reuse each connection."""
     multi = pycurl.CurlMulti()
     multi.setopt(pycurl.M_MAXCONNECTS, connections)
     multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)

@@ -1,4 +1,4 @@
-"""obstore, from threads: its asynchronous calls have been seen to abort the process."""
+"""obstore, with threads: its asynchronous calls have aborted the process."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +16,7 @@ def _store(job: Job) -> GCSStore:
     return GCSStore(
         job.bucket,
         base_url=job.endpoint,
-        bearer_token="none",  # without one it asks the metadata server of a cloud
+        bearer_token="none",  # without a token it asks the metadata server of a cloud
         client_options={"root_certificate": Path(job.ca_bundle).read_bytes()},
     )
 
@@ -39,7 +39,7 @@ def upload(job: Job) -> None:
 
 
 def upload_large(job: Job) -> None:
-    """Store each file in parts, as obstore does by itself."""
+    """Store each file in parts, obstore's default."""
     store = _store(job)
     for name in job.names:
         obstore.put(
@@ -53,7 +53,7 @@ def upload_large(job: Job) -> None:
 
 
 def download(job: Job) -> None:
-    """Fetch each object piece by piece; obstore compares no checksum."""
+    """Fetch each object as a stream; obstore compares no checksum."""
     store = _store(job)
 
     def get(name: str) -> None:

@@ -17,7 +17,7 @@ def _worker_type() -> str:
 
 
 def upload(job: Job) -> None:
-    """Store all files with `upload_many_from_filenames`, create-only."""
+    """Store all files with `upload_many_from_filenames`, without overwriting."""
     workers = job.concurrency or _DEFAULT_WORKERS
     results = transfer_manager.upload_many_from_filenames(
         open_bucket(job, connections=workers),

@@ -1,4 +1,4 @@
-"""The benchmarks' own server, built from C when first needed: see server.c for what it speaks.
+"""The benchmark server, built from C when first needed; server.c lists what it supports.
 
 with running(preload=200_000, delay_ms=30) as server:
     ...  # server.url, server.tls_url, server.environment(tls=True)
@@ -28,24 +28,24 @@ _STOP_TIMEOUT_S = 10.0
 
 
 class NoCompilerError(RuntimeError):
-    """There is nothing on this machine that compiles C."""
+    """No C compiler was found on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the server holds, and has done so far."""
+    """What the server holds, and what it has done so far."""
 
     objects: int
     bytes: int
     crc32c_xor: int
-    """Of all objects' CRC-32C: two stores with the same bytes in their objects have the same."""
+    """The CRC-32C of all objects, combined by XOR: equal for stores with the same content."""
     requests: int
     received_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     url: str
     tls_url: str
@@ -53,7 +53,7 @@ class Server:
     pid: int
 
     def environment(self, *, tls: bool) -> dict[str, str]:
-        """Return the variables that lead clients to it."""
+        """Return the environment variables that point clients to this server."""
         trusted = str(self.certificates.bundle)
         return {
             "STORAGE_EMULATOR_HOST": self.tls_url if tls else self.url,
@@ -61,36 +61,36 @@ class Server:
         }
 
     def state(self) -> State:
-        """Return what it holds."""
-        return self._own("GET")
+        """Return what the server holds."""
+        return self._request("GET")
 
     def reset(self) -> State:
-        """Forget all objects."""
-        return self._own("POST")
+        """Delete all objects."""
+        return self._request("POST")
 
-    def _own(self, method: str) -> State:
+    def _request(self, method: str) -> State:
         request = urllib.request.Request(f"{self.url}/bench", method=method)
-        with urllib.request.build_opener().open(request, timeout=60) as answer:
-            return State(**json.load(answer))
+        with urllib.request.build_opener().open(request, timeout=60) as response:
+            return State(**json.load(response))
 
 
 def compiler() -> list[str]:
-    """Return the command of a C compiler: the machine's, else that of the package ziglang.
+    """Return the command of a C compiler: the system's, else that of the package ziglang.
 
     Raises:
-        NoCompilerError: there is neither.
+        NoCompilerError: neither was found.
     """
     found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if found:
         return [found]
     if find_spec("ziglang"):
         return [sys.executable, "-m", "ziglang", "cc"]
-    raise NoCompilerError("no C compiler: install gcc, or `pip install ziglang`")
+    raise NoCompilerError("no C compiler found: install gcc, or run `pip install ziglang`")
 
 
 @cache
 def compiled(name: str, sources: tuple[Path, ...]) -> Path:
-    """Return the program that these files make; it is compiled once in a process."""
+    """Compile these files into a program, once per process, and return its path."""
     directory = Path(tempfile.mkdtemp(prefix="audiostore-bench-"))
     atexit.register(shutil.rmtree, directory)
     flags = ["-std=gnu11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-pthread"]
@@ -117,15 +117,15 @@ def running(
     md5_table: Path | None = None,
     limit_s: int = 3600,
 ) -> Iterator[Server]:
-    """Run a server, plain and over TLS, while the block lasts; at most for `limit_s`.
+    """Run a server, plain and over TLS, for the duration of the block; at most for `limit_s`.
 
     Args:
-        preload: so many assets are in the bucket "bench".
-        delay_ms: each answer waits that long.
-        keep: keep the bytes of what is uploaded.
-        threads: how many answer.
-        md5_table: see server.c.
-        limit_s: after which it ends by itself.
+        preload: how many assets the bucket "bench" holds at the start.
+        delay_ms: delay of each response.
+        keep: keep the bytes of uploads.
+        threads: how many threads serve requests.
+        md5_table: a file of lines "size crc32c(hex) md5(base64)": objects that match get this MD5.
+        limit_s: the server exits by itself after this time.
     """
     with tempfile.TemporaryDirectory(prefix="audiostore-bench-") as directory:
         certificates = make_certificates(Path(directory))

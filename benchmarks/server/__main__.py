@@ -8,11 +8,13 @@ from benchmarks.server import CA_VARIABLES, running
 
 def main() -> None:
     """Serve until interrupted, or for an hour."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preload", type=int, default=0, help="assets in the bucket `bench`")
-    parser.add_argument("--delay-ms", type=float, default=0, help="each answer waits that long")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
+    parser.add_argument(
+        "--preload", type=int, default=0, help="number of assets in the bucket `bench`"
+    )
+    parser.add_argument("--delay-ms", type=float, default=0, help="delay of each response")
     parser.add_argument("--keep", action="store_true", help="keep the bytes of uploads")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="threads that serve requests")
     options = parser.parse_args()
     with running(**vars(options)) as server:
         print(f"plain  {server.url}\nTLS    {server.tls_url}\n")

@@ -15,7 +15,7 @@ _LASTS = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """PEM files: what clients trust, and what the server shows."""
+    """PEM files: what clients trust, and what the server presents."""
 
     bundle: Path
     certificate: Path
@@ -23,7 +23,7 @@ class Certificates:
 
 
 def make_certificates(directory: Path) -> Certificates:
-    """Make an authority, whose key is thrown away, and the certificate of a server."""
+    """Make a certificate authority, whose key is discarded, and a server certificate."""
     now = datetime.now(UTC)
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name, name = (

@@ -1,4 +1,4 @@
-"""The benchmarks' server, where something compiles C."""
+"""The benchmark server; tests that need it are skipped without a C compiler."""
 
 from collections.abc import Iterator
 

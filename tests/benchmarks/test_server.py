@@ -1,4 +1,4 @@
-"""The server that benchmarks are run against keeps what it is given, and says so truly."""
+"""The benchmark server stores what it receives, and reports it correctly."""
 
 import base64
 import hashlib
@@ -44,7 +44,7 @@ def open_store(server: Server, bucket: str, *, tls: bool = False) -> GcsStore:
     )
 
 
-def everything(reader: BlobReader) -> bytes:
+def read_all(reader: BlobReader) -> bytes:
     pieces = []
     while piece := reader.read(1 << 20):
         pieces.append(piece)
@@ -56,29 +56,29 @@ def crc32c(data: bytes) -> str:
     return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
 
 
-def ask(
+def send(
     server: Server, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     connection.request(method, path, body, headers or {})
-    answer = connection.getresponse()
-    result = answer.status, answer.read()
+    response = connection.getresponse()
+    result = response.status, response.read()
     connection.close()
     return result
 
 
 @pytest.mark.parametrize("size", [1, 70_000, 9_000_001])
-def test_an_object_comes_back_as_it_was_put(store: GcsStore, size: int) -> None:
+def test_an_object_is_returned_as_stored(store: GcsStore, size: int) -> None:
     data = os.urandom(size)
     put = store.put(BlobSpec("a/ü", "audio/mpeg", {"key": 'ü"\\'}), BytesSource(data))
     assert (put.size_bytes, put.crc32c) == (size, crc32c(data))
     assert store.stat("a/ü") == put
     assert put.metadata == {"key": 'ü"\\'}
-    assert everything(store.open(put)) == data
-    assert everything(store.open(put, start=size // 2)) == data[size // 2 :]
+    assert read_all(store.open(put)) == data
+    assert read_all(store.open(put, start=size // 2)) == data[size // 2 :]
 
 
-def test_preconditions_hold(store: GcsStore) -> None:
+def test_preconditions_are_enforced(store: GcsStore) -> None:
     put = store.put(BlobSpec("a", "audio/mpeg"), BytesSource(b"one"))
     with pytest.raises(PreconditionFailedError):
         store.put(BlobSpec("a", "audio/mpeg"), BytesSource(b"two"))
@@ -87,34 +87,34 @@ def test_preconditions_hold(store: GcsStore) -> None:
         store.update(put, {"key": "other"})
     assert store.stat("a") == updated
     copy = store.copy(updated, "b")
-    assert everything(store.open(copy)) == b"one"
+    assert read_all(store.open(copy)) == b"one"
     store.delete(updated)
     with pytest.raises(BlobNotFoundError):
         store.stat("a")
 
 
-def test_listing_goes_through_all_pages_in_order(server: Server, store: GcsStore) -> None:
+def test_listing_pages_are_complete_and_in_order(server: Server, store: GcsStore) -> None:
     names = [f"p/{i:04}" for i in range(7)]
     for name in ["o", *reversed(names), "q"]:
         store.put(BlobSpec(name, "audio/mpeg"), BytesSource(b"x"))
     listed, token = [], ""
     while True:
         path = f"/storage/v1/b/b/o?prefix=p/&maxResults=3&fields=items(name),nextPageToken{token}"
-        page = json.loads(ask(server, "GET", path)[1])
+        page = json.loads(send(server, "GET", path)[1])
         listed += page["items"]
         if "nextPageToken" not in page:
             break
         token = f"&pageToken={page['nextPageToken']}"
     assert listed == [{"name": name} for name in names]
     assert [blob.name for blob in store.list("p/", start_after="p/0004")] == names[5:]
-    folders = json.loads(ask(server, "GET", "/storage/v1/b/b/o?delimiter=/")[1])
+    folders = json.loads(send(server, "GET", "/storage/v1/b/b/o?delimiter=/")[1])
     assert folders["prefixes"] == ["p/"]
     assert [item["name"] for item in folders["items"]] == ["o", "q"]
 
 
 def test_wrong_bytes_are_refused(server: Server) -> None:
     body = multipart({"name": "a", "crc32c": crc32c(b"right")}, b"wrong", "\r\n")
-    status, text = ask(server, "POST", MULTIPART, body, related())
+    status, text = send(server, "POST", MULTIPART, body, related())
     assert status == 400
     assert b"crc32c" in text
     assert server.state().objects == 0
@@ -122,15 +122,15 @@ def test_wrong_bytes_are_refused(server: Server) -> None:
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["as gcloud sends it", "as others do"])
 @pytest.mark.parametrize("content", [b"", b"\r\n", b"bytes\r", b"\r\n--limi" * 1000])
-def test_multipart_content_is_taken_to_the_byte(
+def test_multipart_content_is_stored_to_the_byte(
     server: Server, line_end: str, content: bytes
 ) -> None:
     body = multipart({"name": "a"}, content, line_end)
-    assert ask(server, "POST", MULTIPART, body, related())[0] == 200
-    assert ask(server, "GET", "/storage/v1/b/b/o/a?alt=media") == (200, content)
+    assert send(server, "POST", MULTIPART, body, related())[0] == 200
+    assert send(server, "GET", "/storage/v1/b/b/o/a?alt=media") == (200, content)
 
 
-def test_a_chunked_body_is_taken(server: Server) -> None:
+def test_a_chunked_body_is_stored(server: Server) -> None:
     content = os.urandom(300_000)
     body = multipart({"name": "a"}, content, "\r\n")
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
@@ -143,26 +143,26 @@ def test_a_chunked_body_is_taken(server: Server) -> None:
 
 def test_parts_of_the_xml_api_become_one_object(server: Server) -> None:
     parts = [os.urandom(100_000), os.urandom(70_001)]
-    started = ask(server, "POST", "/b/a?uploads")[1].decode()
+    started = send(server, "POST", "/b/a?uploads")[1].decode()
     session = started.partition("<UploadId>")[2].partition("<")[0]
     for number in (2, 1):
         path = f"/b/a?uploadId={session}&partNumber={number}"
-        assert ask(server, "PUT", path, parts[number - 1])[0] == 200
-    assert ask(server, "POST", f"/b/a?uploadId={session}", b"<all/>")[0] == 200
-    assert ask(server, "GET", "/b/a") == (200, b"".join(parts))
-    resource = json.loads(ask(server, "GET", "/storage/v1/b/b/o/a")[1])
+        assert send(server, "PUT", path, parts[number - 1])[0] == 200
+    assert send(server, "POST", f"/b/a?uploadId={session}", b"<all/>")[0] == 200
+    assert send(server, "GET", "/b/a") == (200, b"".join(parts))
+    resource = json.loads(send(server, "GET", "/storage/v1/b/b/o/a")[1])
     assert resource["crc32c"] == crc32c(b"".join(parts))
 
 
-def test_known_content_is_given_its_md5(c_compiler: None, tmp_path: Path) -> None:
+def test_known_content_gets_its_md5(c_compiler: None, tmp_path: Path) -> None:
     data = b"known"
     md5 = base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
     table = tmp_path / "table"
     table.write_text(f"5 {google_crc32c.value(data):08x} {md5}\n")
     with running(md5_table=table, limit_s=60) as server:
-        ask(server, "PUT", "/b/a", data)
-        ask(server, "PUT", "/b/other", b"other")
-        items = json.loads(ask(server, "GET", "/storage/v1/b/b/o")[1])["items"]
+        send(server, "PUT", "/b/a", data)
+        send(server, "PUT", "/b/other", b"other")
+        items = json.loads(send(server, "GET", "/storage/v1/b/b/o")[1])["items"]
     assert [item.get("md5Hash") for item in items] == [md5, None]
 
 
@@ -176,19 +176,19 @@ def test_preloaded_assets_are_complete(c_compiler: None) -> None:
             assert asset is not None
             assert asset.thumbnail == thumbnail
         for blob in islice(blobs, 2):
-            assert crc32c(everything(store.open(blob))) == blob.crc32c
+            assert crc32c(read_all(store.open(blob))) == blob.crc32c
         store.close()
 
 
-def test_every_answer_is_delayed(c_compiler: None) -> None:
+def test_every_response_is_delayed(c_compiler: None) -> None:
     with running(delay_ms=40, limit_s=60) as server:
         begin = time.monotonic()
-        assert ask(server, "GET", "/storage/v1/b/b")[0] == 200
+        assert send(server, "GET", "/storage/v1/b/b")[0] == 200
         assert time.monotonic() - begin >= 0.04
 
 
 @pytest.mark.usefixtures("c_compiler")
-def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+def test_the_server_exits_with_its_parent_process(tmp_path: Path) -> None:
     script = (
         "from benchmarks.server import running\n"
         "with running(limit_s=60) as server:\n"
@@ -198,7 +198,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "TMPDIR": str(tmp_path)},  # what it cannot clean up, pytest does
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # pytest cleans up after it
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as parent:
