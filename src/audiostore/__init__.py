@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         FileOrganizer as FileOrganizer,
     )
     from audiostore.asset import (
+        PartName as PartName,
+    )
+    from audiostore.asset import (
         Trash as Trash,
     )
     from audiostore.asset import (
@@ -228,6 +231,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "asset": (
             "FileOrganizer",
             "FilenameGenerator",
+            "PartName",
             "Trash",
             "TrashedAsset",
         ),

@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Self
 
 from audiostore.asset import (
     Asset,
     Assets,
     Changes,
     Links,
+    PartName,
     Trash,
     check_expires_s,
     open_blob,
     require_audio_id,
+    require_part,
     result_of,
 )
 from audiostore.config import parse_location, require_configured_bucket, state_directory
@@ -54,8 +56,6 @@ if TYPE_CHECKING:
         UploadOptions,
         Uploads,
     )
-
-Part = Literal["audio", "thumbnail"]
 
 
 class AudioStorageManager:
@@ -283,7 +283,7 @@ class AudioStorageManager:
         return map(self._found, self._assets.all())
 
     def download(
-        self, asset: str | StorageResult, destination: PathLike, *, part: Part = "audio"
+        self, asset: str | StorageResult, destination: PathLike, *, part: PartName = "audio"
     ) -> Path:
         """Fetch a part of an asset into a file, which appears only whole and verified.
 
@@ -315,7 +315,7 @@ class AudioStorageManager:
         self._notify(Downloaded(audio_id, path))
         return path
 
-    def open(self, audio_id: str, *, part: Part = "audio") -> BinaryIO:
+    def open(self, audio_id: str, *, part: PartName = "audio") -> BinaryIO:
         """Open a part of an asset as a buffered binary file that can be read anywhere.
 
         It stays with the generation that it found, whatever happens to the asset. Read from its
@@ -330,7 +330,7 @@ class AudioStorageManager:
         self,
         audio_id: str,
         *,
-        part: Part = "audio",
+        part: PartName = "audio",
         expires_s: int = 3600,
         download_as: str | None = None,
     ) -> str:
@@ -485,13 +485,12 @@ class AudioStorageManager:
         )
         return replace(result, warnings=(*result.warnings, warning))
 
-    def _part(self, audio_id: str, part: Part) -> BlobInfo:
-        _check_part(part)
+    def _part(self, audio_id: str, part: PartName) -> BlobInfo:
+        require_part(part)
         return self._part_of(self._changes.require(audio_id), part)
 
-    def _part_of(self, asset: Asset | StorageResult, part: Part) -> BlobInfo:
-        _check_part(part)
-        blob = asset.audio if part == "audio" else asset.thumbnail
+    def _part_of(self, asset: Asset | StorageResult, part: PartName) -> BlobInfo:
+        blob = asset.parts.get(require_part(part).name)
         if blob is None:
             raise AssetNotFoundError(f"asset {asset.audio_id} in {self.url} has no {part}")
         return blob
@@ -503,23 +502,10 @@ class AudioStorageManager:
         get_checked(self._store, blob, path, on_received=tell)
 
     def _found(self, asset: Asset) -> StorageResult:
-        warnings = ("the artwork that the audio names is missing",)
-        return result_of(
-            self._store,
-            asset.audio_id,
-            asset.audio,
-            asset.thumbnail,
-            created=False,
-            warnings=warnings if asset.thumbnail_missing else (),
-        )
+        return result_of(self._store, asset)
 
     def _tell_retry(self, retry: Retry) -> None:
         self._notify(Retried(retry.operation, retry.attempt, retry.delay_s, retry.error))
-
-
-def _check_part(part: str) -> None:
-    if part not in ("audio", "thumbnail"):
-        raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
 
 
 def store_audio_file(

@@ -118,6 +118,14 @@ class StorageResult:
     created: bool = True
     """False when an earlier attempt, or an earlier upload, had stored the same content."""
     warnings: tuple[str, ...] = ()
+    derived: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
+    """What was computed from the audio and is stored next to it, by the names of the parts."""
+
+    @property
+    def parts(self) -> dict[str, BlobInfo]:
+        """The asset's objects by the names of their parts, the audio first."""
+        supplied = {"audio": self.audio, "thumbnail": self.thumbnail}
+        return {**{k: blob for k, blob in supplied.items() if blob is not None}, **self.derived}
 
     @property
     def metadata(self) -> Mapping[str, object]:
@@ -150,6 +158,7 @@ class StorageResult:
             "thumbnail_path": self.thumbnail_path,
             "audio": self.audio.to_dict() if self.audio else None,
             "thumbnail": self.thumbnail.to_dict() if self.thumbnail else None,
+            "derived": {name: blob.to_dict() for name, blob in self.derived.items()},
             "metadata": dict(self.metadata),
             "created": self.created,
             "warnings": list(self.warnings),

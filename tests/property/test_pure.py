@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audiostore.asset.layout import (
+    PARTS,
     FilenameGenerator,
-    is_audio_name,
-    is_thumbnail_name,
+    part_of,
     require_audio_id,
 )
 from audiostore.asset.record import (
@@ -48,7 +48,7 @@ def test_every_generated_name_parses_back(audio_id: str, ext: str, kind: str, st
     name = FilenameGenerator.generate_blob_name(audio_id, f"{stem}x{ext.upper()}", kind)
     assert name == f"audio/{audio_id}/{kind}{ext}"
     assert FilenameGenerator.parse_audio_id_from_blob_name(name) == audio_id
-    assert (is_audio_name(name), is_thumbnail_name(name)) == (kind == "audio", kind != "audio")
+    assert part_of(name) is PARTS[kind]
     assert len(name.encode()) <= 1024
 
 
@@ -136,7 +136,7 @@ near_names = st.lists(
 def test_nothing_else_parses(name: str) -> None:
     assert FilenameGenerator.parse_audio_id_from_blob_name(name) == reference_parse(name)
     parsed = reference_parse(name) is not None
-    assert (is_audio_name(name) or is_thumbnail_name(name)) == parsed
+    assert (part_of(name) is not None) == parsed
 
 
 anything = st.one_of(

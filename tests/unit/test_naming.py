@@ -3,14 +3,18 @@
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from audiostore.asset.layout import (
+    AUDIO,
+    PARTS,
+    THUMBNAIL,
     FilenameGenerator,
     FileOrganizer,
-    is_audio_name,
-    is_thumbnail_name,
+    PartName,
+    part_of,
     require_audio_id,
 )
 from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError
@@ -73,7 +77,11 @@ def test_a_malformed_id_is_refused_everywhere(bad: str) -> None:
 
 def test_audio_and_artwork_are_told_apart() -> None:
     audio, cover = f"audio/{ID}/audio.mp3", f"audio/{ID}/thumbnail.jpg"
-    assert (is_audio_name(audio), is_thumbnail_name(audio)) == (True, False)
-    assert (is_audio_name(cover), is_thumbnail_name(cover)) == (False, True)
-    assert not is_audio_name(f"audio/{ID}/other.mp3")
-    assert not is_thumbnail_name(f"x/{cover}")
+    assert part_of(audio) is AUDIO
+    assert part_of(cover) is THUMBNAIL
+    assert part_of(f"audio/{ID}/other.mp3") is None
+    assert part_of(f"x/{cover}") is None
+
+
+def test_type_checkers_know_the_parts() -> None:
+    assert get_args(PartName) == tuple(PARTS)

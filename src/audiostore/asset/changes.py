@@ -7,6 +7,7 @@ it again.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from audiostore.asset import record
@@ -96,8 +97,7 @@ class Changes:
             HeldError: it is under a hold.
         """
         asset = self._assets.find(audio_id)
-        parts = (asset.audio, asset.thumbnail) if asset is not None else ()
-        if any(blob is not None and blob.temporary_hold for blob in parts):
+        if asset is not None and any(blob.temporary_hold for blob in asset.parts.values()):
             raise HeldError(
                 f"asset {audio_id} in {self._store.url} is under a hold: it cannot be deleted. "
                 "Release it first"
@@ -129,7 +129,7 @@ class Changes:
 
     def hold(self, audio_id: str) -> Asset:
         """Protect an asset from deletion, and its artwork from replacement."""
-        return self._both(
+        return self._all(
             audio_id,
             is_done=lambda b: b.temporary_hold,
             update=lambda b: self._store.update(b, {}, temporary_hold=True),
@@ -137,7 +137,7 @@ class Changes:
 
     def release(self, audio_id: str) -> Asset:
         """Undo `hold`."""
-        return self._both(
+        return self._all(
             audio_id,
             is_done=lambda b: not b.temporary_hold,
             update=lambda b: self._store.update(b, {}, temporary_hold=False),
@@ -153,9 +153,9 @@ class Changes:
             raise ValueError(f"the time {on} has no time zone: give one, such as UTC")
         moment = on.astimezone(UTC)
         asset = self.require(audio_id)
-        for blob in filter(None, (asset.audio, asset.thumbnail)):
+        for blob in asset.parts.values():
             changed(blob, {}, custom_time=moment)
-        return self._both(
+        return self._all(
             audio_id,
             is_done=lambda b: b.custom_time == moment,
             update=lambda b: self._store.update(b, {}, custom_time=moment),
@@ -187,7 +187,7 @@ class Changes:
                 # Changed at the same moment, or moved by an attempt whose answer was lost.
                 asset = self._assets.settled(self.require(audio_id))
                 continue
-            return Asset(audio_id, moved, asset.thumbnail, asset.thumbnail_missing)
+            return replace(asset, audio=moved)
         raise self._restless(audio_id)
 
     def _changed_audio(self, audio_id: str, apply: Callable[[BlobInfo], BlobInfo]) -> Asset:
@@ -198,21 +198,20 @@ class Changes:
             except (PreconditionFailedError, BlobNotFoundError):
                 asset = self.require(audio_id)
                 continue
-            return Asset(audio_id, audio, asset.thumbnail, asset.thumbnail_missing)
+            return replace(asset, audio=audio)
         raise self._restless(audio_id)
 
-    def _both(
+    def _all(
         self,
         audio_id: str,
         *,
         is_done: Callable[[BlobInfo], bool],
         update: Callable[[BlobInfo], BlobInfo],
     ) -> Asset:
-        """Update what is not done yet of the audio, then of the artwork that it has by then."""
+        """Update what is not done yet: the audio, then the other parts that it has by then."""
         for _ in range(_RACES):
             asset = self.require(audio_id)
-            blobs = filter(None, (asset.audio, asset.thumbnail))
-            blob = next((b for b in blobs if not is_done(b)), None)
+            blob = next((b for b in asset.parts.values() if not is_done(b)), None)
             if blob is None:
                 return asset
             with suppress(PreconditionFailedError, BlobNotFoundError):  # the next look tells

@@ -13,11 +13,14 @@ from itertools import groupby
 
 from audiostore.asset import record
 from audiostore.asset.layout import (
+    AUDIO,
+    PARTS,
+    THUMBNAIL,
     FilenameGenerator,
     FileOrganizer,
     blob_name,
-    is_audio_name,
-    is_thumbnail_name,
+    folder_prefix,
+    part_of,
 )
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.record import Asset
@@ -38,7 +41,6 @@ from audiostore.stores import (
     TransferListener,
     Transferred,
     Written,
-    cache_control,
     content_disposition,
     has_content,
     put_checked,
@@ -53,9 +55,8 @@ _BACKOFF_S = 0.05
 class Outcome:
     """What storing something led to."""
 
-    asset: Asset | None
-    """None for artwork that waits for its audio."""
-    thumbnail: BlobInfo | None
+    stored: Asset | BlobInfo
+    """The asset; or artwork that waits for its audio."""
     created: bool
     warnings: tuple[str, ...] = ()
 
@@ -121,7 +122,7 @@ class Assets:
         spec = self._spec(
             audio_id,
             audio,
-            "audio",
+            AUDIO.name,
             custom,
             cache=cache,
             own={} if supersedes is None else {"supersedes": supersedes},
@@ -165,7 +166,7 @@ class Assets:
             cover_spec = self._spec(
                 audio_id,
                 thumbnail,
-                "thumbnail",
+                THUMBNAIL.name,
                 {},
                 cache=cache,
                 own=record.belongs_to_audio(audio.source),
@@ -191,7 +192,7 @@ class Assets:
             raise
         if id_is_new:
             asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
-            return Outcome(asset, cover, written.created)
+            return Outcome(asset, written.created)
         return self._settle(audio_id, written, cover)
 
     def find_stored(
@@ -205,7 +206,7 @@ class Assets:
             return None
         if asset.thumbnail.metadata.get("original_filename") != thumbnail_name:
             return None
-        return Outcome(asset, asset.thumbnail, created=False)
+        return Outcome(asset, created=False)
 
     def attach(
         self,
@@ -220,7 +221,7 @@ class Assets:
         Raises:
             AssetConflictError: other artwork waits already, or was stored at the same moment.
         """
-        spec = self._spec(audio_id, thumbnail, "thumbnail", custom, cache=cache)
+        spec = self._spec(audio_id, thumbnail, THUMBNAIL.name, custom, cache=cache)
         folder = self._folder(audio_id)
         asset = record.assemble(audio_id, folder)
         if asset is not None:
@@ -228,9 +229,9 @@ class Assets:
         written = self._write(spec, thumbnail, is_ours=record.waits_for_audio)
         asset = self.find(audio_id)
         if asset is None:
-            return Outcome(None, written.blob, written.created)
+            return Outcome(written.blob, written.created)
         # The audio came at the same moment and may have missed this artwork.
-        return Outcome(self._refer(asset, written.blob), written.blob, written.created)
+        return Outcome(self._refer(asset, written.blob), written.created)
 
     def settled(self, asset: Asset) -> Asset:
         """Have the audio object name the very generation of the artwork that is there."""
@@ -256,7 +257,7 @@ class Assets:
                     f"{self._store.uri(held.name)} is under a hold: nothing of {audio_id} was "
                     "deleted. Release it first"
                 )
-            for blob in sorted(folder, key=lambda b: not is_audio_name(b.name)):
+            for blob in sorted(folder, key=lambda b: part_of(b.name) is not AUDIO):
                 try:
                     is_removed = self._remove(blob)
                 except HeldError as error:
@@ -264,7 +265,7 @@ class Assets:
                         error.add_note(f"{audio_id} is deleted but for this: delete it again later")
                     raise
                 is_begun = True
-                if not is_removed and is_audio_name(blob.name):
+                if not is_removed and part_of(blob.name) is AUDIO:
                     break  # moved to another class just now: while it is there, so is its artwork
         raise AssetConflictError(
             f"asset {audio_id} in {self._store.url} is being written to: delete it again later"
@@ -280,7 +281,7 @@ class Assets:
         cover = asset.thumbnail
         uri = self._store.uri(asset.audio.name)
         if not has_content(asset.audio, audio.source) or asset.audio.name != (
-            blob_name(asset.audio_id, "audio", audio.extension)
+            blob_name(asset.audio_id, AUDIO.name, audio.extension)
         ):
             raise AssetConflictError(
                 f"cannot store {audio.filename!r} as {asset.audio_id}: {uri} exists (generation "
@@ -302,7 +303,7 @@ class Assets:
             if differing
             else ()
         )
-        return Outcome(asset, cover, created=False, warnings=warnings)
+        return Outcome(asset, created=False, warnings=warnings)
 
     def _settle(self, audio_id: str, written: Written, cover: BlobInfo | None) -> Outcome | None:
         """Look whether somebody stored another audio, or artwork, under the id meanwhile.
@@ -327,7 +328,7 @@ class Assets:
             waiting = _newest(filter(record.waits_for_audio, folder))
             if waiting is not None:
                 asset = self._adopt(asset, waiting)
-        return Outcome(asset, asset.thumbnail, written.created)
+        return Outcome(asset, written.created)
 
     def _replace(
         self, asset: Asset, folder: list[BlobInfo], thumbnail: PreparedFile, spec: BlobSpec
@@ -362,9 +363,9 @@ class Assets:
         cover = self._expiring_with(asset.audio, cover)
         asset = replace(asset, thumbnail=cover)
         for blob in folder:
-            if is_thumbnail_name(blob.name) and blob.name != cover.name:
+            if part_of(blob.name) is THUMBNAIL and blob.name != cover.name:
                 self._remove(blob)
-        return Outcome(asset, cover, created)
+        return Outcome(asset, created)
 
     def _write_replacement(
         self, asset: Asset, in_place: BlobInfo | None, thumbnail: PreparedFile, spec: BlobSpec
@@ -496,26 +497,25 @@ class Assets:
         self,
         audio_id: str,
         item: PreparedFile,
-        file_type: str,
+        part: str,
         custom: Mapping[str, str],
         *,
         cache: CacheScope,
         own: Mapping[str, str] | None = None,
     ) -> BlobSpec:
         metadata = record.file_metadata(
-            audio_id, file_type, item.filename, item.source, custom, facts=item.facts
+            audio_id, part, item.filename, item.source, custom, facts=item.facts
         )
         return BlobSpec(
-            name=blob_name(audio_id, file_type, item.extension),
+            name=blob_name(audio_id, part, item.extension),
             content_type=item.content_type,
             metadata={**metadata, **(own or {})},
-            cache_control=cache_control(file_type, cache),
+            cache_control=PARTS[part].cache_control(cache),
             content_disposition=content_disposition(item.served_as),
         )
 
     def _folder(self, audio_id: str) -> list[BlobInfo]:
-        prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
-        return list(self._store.list(prefix))
+        return list(self._store.list(folder_prefix(audio_id)))
 
 
 def _newest(blobs: Iterable[BlobInfo]) -> BlobInfo | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audiostore.asset import record
 from audiostore.asset.commit import Assets
-from audiostore.asset.layout import FileOrganizer, is_thumbnail_name
+from audiostore.asset.layout import THUMBNAIL, folder_prefix, part_of
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -77,11 +77,10 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
 
 def _left_over(target: ObjectStore, audio_id: str, audio: BlobInfo) -> dict[str, BlobInfo]:
     """Return artwork, by name, that an earlier copy left which was killed before the audio."""
-    prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
     return {
         blob.name: blob
-        for blob in target.list(prefix)
-        if is_thumbnail_name(blob.name) and blob.metadata.get("audio_crc32c") == audio.crc32c
+        for blob in target.list(folder_prefix(audio_id))
+        if part_of(blob.name) is THUMBNAIL and blob.metadata.get("audio_crc32c") == audio.crc32c
     }
 
 

@@ -6,25 +6,65 @@ docs/gcs-organization-structure.md for the reasons.
 
 import re
 import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import PurePath
+from typing import Literal
 
-from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError
+from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError, shown
+from audiostore.stores import CacheScope, cache_control
+from audiostore.values import BlobInfo
+
+PartName = Literal["audio", "thumbnail"]
+"""The names in `PARTS`, for type checkers."""
+
+_HOUR_S = 3600
+_YEAR_S = 365 * 24 * _HOUR_S
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A kind of object that an asset consists of."""
+
+    name: str
+    """Its role, and the stem of its object's name: ``{name}{extension}``."""
+    holds: Literal["audio", "image", "data"]
+    """Which formats it may have: those of audio, those of images, or no media format."""
+    is_mutable: bool
+    """Whether other content may take its place."""
+    max_age_s: int
+    """How long whoever it is served to may cache it, in seconds."""
+    extensions: tuple[str, ...] = ()
+    """What its object's name may end in, such as ``.json``; (): what its formats say."""
+    is_derived: bool = False
+    """It is computed from the audio, and can be computed again; otherwise the user supplies it."""
+
+    def cache_control(self, scope: CacheScope) -> str:
+        """Return the Cache-Control header that it is served with."""
+        return cache_control(scope, max_age_s=self.max_age_s, is_immutable=not self.is_mutable)
+
+
+AUDIO = Part("audio", "audio", is_mutable=False, max_age_s=_YEAR_S)
+THUMBNAIL = Part("thumbnail", "image", is_mutable=True, max_age_s=_HOUR_S)
+
+# Every kind of object of an asset. A derived one needs its row here, its name in `PartName`, and
+# the code that makes it: it is then read, served, deleted, restored and copied with its asset.
+PARTS: Mapping[str, Part] = {part.name: part for part in (AUDIO, THUMBNAIL)}
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,16}")
 _BLOB_NAME = re.compile(
-    rf"audio/(?P<id>{_UUID.pattern})/(?P<stem>audio|thumbnail)(?P<ext>{_EXTENSION.pattern})"
+    rf"audio/(?P<id>{_UUID.pattern})/(?P<part>{'|'.join(PARTS)})(?P<ext>{_EXTENSION.pattern})"
 )
-_FILE_TYPES = ("audio", "thumbnail")
 
 
 class FileOrganizer:
     """Folders and file names of an asset."""
 
     AUDIO_ROOT = "audio"
-    AUDIO_FILENAME = "audio"
-    THUMBNAIL_FILENAME = "thumbnail"
+    AUDIO_FILENAME = AUDIO.name
+    THUMBNAIL_FILENAME = THUMBNAIL.name
 
     @classmethod
     def get_folder_structure(cls, audio_id: str) -> dict[str, str]:
@@ -42,9 +82,9 @@ class FileOrganizer:
         thumbnail_ext: str = ".jpg",
     ) -> dict[str, str]:
         """Return the names of the asset's objects: `audio` and, if it has one, `thumbnail`."""
-        files = {"audio": blob_name(audio_id, cls.AUDIO_FILENAME, audio_ext)}
+        files = {"audio": blob_name(audio_id, AUDIO.name, audio_ext)}
         if has_thumbnail:
-            files["thumbnail"] = blob_name(audio_id, cls.THUMBNAIL_FILENAME, thumbnail_ext)
+            files["thumbnail"] = blob_name(audio_id, THUMBNAIL.name, thumbnail_ext)
         return files
 
     @staticmethod
@@ -70,22 +110,21 @@ class FilenameGenerator:
         Raises:
             InvalidAudioIdError: the id is not a canonical UUID.
             UnsupportedFormatError: the file's name has no usable extension.
-            ValueError: `file_type` is neither "audio" nor "thumbnail".
+            ValueError: `file_type` is not the name of a part, such as "audio" or "thumbnail".
         """
-        if file_type not in _FILE_TYPES:
-            raise ValueError(f"file_type is {file_type!r}: it must be 'audio' or 'thumbnail'")
-        return blob_name(audio_id, file_type, PurePath(file_path).suffix)
+        part = require_part(file_type, "file_type")
+        return blob_name(audio_id, part.name, PurePath(file_path).suffix)
 
     @staticmethod
     def generate_thumbnail_blob_name(audio_id: str, extension: str = ".jpg") -> str:
         """Return the object name of the asset's thumbnail."""
-        return blob_name(audio_id, FileOrganizer.THUMBNAIL_FILENAME, extension)
+        return blob_name(audio_id, THUMBNAIL.name, extension)
 
     @staticmethod
     def parse_audio_id_from_blob_name(blob_name: str) -> str | None:
         """Return the id in one of our object names; None for any other text."""
-        match = _BLOB_NAME.fullmatch(blob_name)
-        return match["id"] if match else None
+        parsed = parse_blob_name(blob_name)
+        return parsed[0] if parsed else None
 
     @staticmethod
     def validate_uuid(value: object) -> bool:
@@ -101,26 +140,61 @@ def require_audio_id(audio_id: object) -> str:
     """
     if not (isinstance(audio_id, str) and FilenameGenerator.validate_uuid(audio_id)):
         raise InvalidAudioIdError(
-            f"audio id {audio_id!r} is not a UUID such as "
+            f"audio id {shown(audio_id)} is not a UUID such as "
             "'3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b' (lower case, 8-4-4-4-12)"
         )
     return audio_id
 
 
-def is_audio_name(blob_name: str) -> bool:
-    """Say whether this is the name of an asset's audio object."""
+def require_part(name: object, argument: str = "part") -> Part:
+    """Return the part of a name.
+
+    Args:
+        name: the name.
+        argument: what the caller calls it.
+
+    Raises:
+        ValueError: no part has this name.
+    """
+    if not (isinstance(name, str) and name in PARTS):
+        known = " or ".join(map(repr, PARTS))
+        raise ValueError(f"{argument} is {shown(name)}: it must be {known}")
+    return PARTS[name]
+
+
+def part_of(blob_name: str) -> Part | None:
+    """Return the part that an object's name stands for; None for any other name."""
+    parsed = parse_blob_name(blob_name)
+    return parsed[1] if parsed else None
+
+
+def derived_parts(blobs: Iterable[BlobInfo]) -> dict[str, BlobInfo]:
+    """Return the derived objects of a folder by the names of their parts."""
+    return {
+        part.name: blob
+        for blob in blobs
+        if (part := part_of(blob.name)) is not None and part.is_derived
+    }
+
+
+def folder_prefix(audio_id: str) -> str:
+    """Return what the names of an asset's objects begin with: its folder, with the slash."""
+    return f"{FileOrganizer.AUDIO_ROOT}/{require_audio_id(audio_id)}/"
+
+
+def parse_blob_name(blob_name: str) -> tuple[str, Part] | None:
+    """Return the asset's id and the part in one of our object names; None for any other name."""
     match = _BLOB_NAME.fullmatch(blob_name)
-    return match is not None and match["stem"] == FileOrganizer.AUDIO_FILENAME
+    if match is None:
+        return None
+    part = PARTS[match["part"]]
+    if part.extensions and match["ext"] not in part.extensions:
+        return None
+    return match["id"], part
 
 
-def is_thumbnail_name(blob_name: str) -> bool:
-    """Say whether this is the name of an asset's thumbnail object."""
-    match = _BLOB_NAME.fullmatch(blob_name)
-    return match is not None and match["stem"] == FileOrganizer.THUMBNAIL_FILENAME
-
-
-def blob_name(audio_id: str, file_type: str, extension: str) -> str:
-    """Return the object name of an asset's "audio" or "thumbnail".
+def blob_name(audio_id: str, part: str, extension: str) -> str:
+    """Return the object name of a part of an asset.
 
     Raises:
         InvalidAudioIdError: the id is not a canonical UUID.
@@ -133,4 +207,4 @@ def blob_name(audio_id: str, file_type: str, extension: str) -> str:
             f"file name extension {extension!r} cannot be part of an object's name: "
             "give the file one such as .mp3 or .jpg"
         )
-    return f"{FileOrganizer.AUDIO_ROOT}/{audio_id}/{file_type}{suffix}"
+    return f"{FileOrganizer.AUDIO_ROOT}/{audio_id}/{part}{suffix}"

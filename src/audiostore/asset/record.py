@@ -14,11 +14,11 @@ A thumbnail says what it was made for, so that objects of two writers never mix:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from audiostore.asset.layout import FilenameGenerator, is_audio_name, is_thumbnail_name
+from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.errors import InvalidMetadataError
 from audiostore.sources import Source
 from audiostore.values import BlobInfo
@@ -73,6 +73,14 @@ class Asset:
     thumbnail: BlobInfo | None
     thumbnail_missing: bool
     """The audio object names a thumbnail that is not there."""
+    derived: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
+    """What was computed from the audio, by the names of the parts."""
+
+    @property
+    def parts(self) -> dict[str, BlobInfo]:
+        """Its objects by the names of their parts, the audio first."""
+        thumbnail = {} if self.thumbnail is None else {THUMBNAIL.name: self.thumbnail}
+        return {AUDIO.name: self.audio, **thumbnail, **self.derived}
 
 
 def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
@@ -96,14 +104,14 @@ def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
 
 def file_metadata(
     audio_id: str,
-    file_type: str,
+    part: str,
     filename: str,
     source: Source,
     custom: Mapping[str, str],
     *,
     facts: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the metadata that both objects of an asset carry: the caller's, facts, and ours.
+    """Return the metadata that an object of an asset carries: the caller's, facts, and ours.
 
     The caller's take the place of tags. Tags that do not fit are left out: the album first, then
     the artist, then the title.
@@ -116,7 +124,7 @@ def file_metadata(
         **{key: value for key, value in (facts or {}).items() if key not in given},
         **custom,
         "audio_id": audio_id,
-        "file_type": file_type,
+        "file_type": part,
         "original_filename": filename,
         "file_size": str(source.size_bytes),
         "crc32c": source.crc32c,
@@ -235,10 +243,7 @@ def replaces(asset: Asset, written_over: BlobInfo | None) -> dict[str, str]:
 def is_committed_audio(blob: BlobInfo) -> bool:
     """Say whether this is an audio object of ours, with the very bytes that it was to have."""
     return (
-        is_audio_name(blob.name)
-        and blob.metadata.get("audio_id") is not None
-        and blob.metadata.get("audio_id")
-        == FilenameGenerator.parse_audio_id_from_blob_name(blob.name)
+        parse_blob_name(blob.name) == (blob.metadata.get("audio_id"), AUDIO)
         and blob.metadata.get("crc32c") == blob.crc32c
         and blob.metadata.get("file_size") == str(blob.size_bytes)
     )
@@ -276,8 +281,8 @@ def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
 def waits_for_audio(thumbnail: BlobInfo) -> bool:
     """Say whether this artwork was stored ahead of whichever audio comes."""
     return (
-        is_thumbnail_name(thumbnail.name)
-        and thumbnail.metadata.get("file_type") == "thumbnail"
+        part_of(thumbnail.name) is THUMBNAIL
+        and thumbnail.metadata.get("file_type") == THUMBNAIL.name
         and "audio_generation" not in thumbnail.metadata
         and "audio_crc32c" not in thumbnail.metadata
     )
@@ -298,15 +303,15 @@ def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
     if not committed:
         return None
     audio = min(committed, key=lambda blob: (blob.generation, blob.name))
-    if _REFERENCE_KEYS[0] not in audio.metadata:
-        return Asset(audio_id, audio, thumbnail=None, thumbnail_missing=False)
-    thumbnail = next((b for b in folder if is_thumbnail_of(audio, b)), None)
-    return Asset(audio_id, audio, thumbnail, thumbnail_missing=thumbnail is None)
+    names_one = _REFERENCE_KEYS[0] in audio.metadata
+    thumbnail = next((b for b in folder if is_thumbnail_of(audio, b)), None) if names_one else None
+    missing = names_one and thumbnail is None
+    return Asset(audio_id, audio, thumbnail, missing, derived_parts(folder))
 
 
 def is_thumbnail_of(audio: BlobInfo, blob: BlobInfo) -> bool:
     """Say whether readers see this thumbnail with the audio: the named one, or its replacement."""
-    if not is_thumbnail_name(blob.name) or blob.name != audio.metadata.get("thumbnail_name"):
+    if part_of(blob.name) is not THUMBNAIL or blob.name != audio.metadata.get("thumbnail_name"):
         return False
     replaced = blob.metadata.get("replaces_generation")
     return names_content_of(audio, blob) or (

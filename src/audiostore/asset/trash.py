@@ -5,15 +5,21 @@ it was stored: the artwork first, the audio last, so that nobody sees half of it
 object is told the new generation of its artwork. Killed in between, restoring again finishes it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from audiostore.asset import record
 from audiostore.asset.commit import Assets
-from audiostore.asset.layout import FilenameGenerator, FileOrganizer, require_audio_id
+from audiostore.asset.layout import (
+    FilenameGenerator,
+    FileOrganizer,
+    derived_parts,
+    folder_prefix,
+    require_audio_id,
+)
 from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
@@ -34,6 +40,8 @@ class TrashedAsset:
     audio_id: str
     audio: DeletedBlob
     thumbnail: DeletedBlob | None
+    derived: Mapping[str, DeletedBlob] = field(default_factory=dict, hash=False)
+    """What was computed from the audio, by the names of the parts."""
 
     @property
     def deleted_at(self) -> datetime:
@@ -54,6 +62,7 @@ class TrashedAsset:
             "gone_at": self.gone_at.isoformat(),
             "audio": self.audio.blob.to_dict(),
             "thumbnail": self.thumbnail.blob.to_dict() if self.thumbnail else None,
+            "derived": {name: part.blob.to_dict() for name, part in self.derived.items()},
         }
 
 
@@ -143,6 +152,10 @@ class Trash:
         trashed = self.get(audio_id)
         if trashed.thumbnail is not None:
             self._restore(trashed.thumbnail)
+        for deleted in trashed.derived.values():
+            # A deletion that was killed may have left a newer one, which counts.
+            with suppress(AssetConflictError, BlobNotFoundError):
+                self._restore(deleted)
         self._restore(trashed.audio)
 
     def _missing_thumbnail(self, asset: Asset) -> DeletedBlob:
@@ -173,9 +186,7 @@ class Trash:
             ) from error
 
     def _deleted(self, audio_id: str) -> Iterator[DeletedBlob]:
-        return self._store.list_deleted(
-            FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
-        )
+        return self._store.list_deleted(folder_prefix(audio_id))
 
 
 def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | None:
@@ -185,8 +196,15 @@ def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | N
     if audio is None:
         return None
     cover = _newest(d for d in folder if record.is_thumbnail_of(audio.blob, d.blob))
-    return TrashedAsset(audio_id, audio, cover)
+    derived: dict[str, DeletedBlob] = {}
+    for each in sorted(folder, key=_age):  # of each part the one that was deleted last
+        derived |= dict.fromkeys(derived_parts([each.blob]), each)
+    return TrashedAsset(audio_id, audio, cover, derived)
 
 
 def _newest(deleted: Iterable[DeletedBlob]) -> DeletedBlob | None:
-    return max(deleted, key=lambda d: (d.deleted_at, d.blob.generation), default=None)
+    return max(deleted, key=_age, default=None)
+
+
+def _age(deleted: DeletedBlob) -> tuple[datetime, int]:
+    return deleted.deleted_at, deleted.blob.generation

@@ -26,6 +26,7 @@ _TELL_EVERY_S = 10.0
 _PASSING = frozenset(
     {
         "orphan-thumbnail",
+        "orphan-derived",
         "second-audio",
         "left-over-thumbnail",
         "unattached-thumbnail",

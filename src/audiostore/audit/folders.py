@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from audiostore.asset import (
+    AUDIO,
+    THUMBNAIL,
     Asset,
     FilenameGenerator,
-    is_audio_name,
-    is_thumbnail_name,
+    derived_parts,
+    part_of,
     record,
 )
 from audiostore.audit.problems import Delete, Problem, Update
@@ -40,7 +42,7 @@ class Folder:
     @property
     def thumbnails(self) -> list[BlobInfo]:
         """Its artwork."""
-        return [blob for blob in self.blobs if is_thumbnail_name(blob.name)]
+        return [blob for blob in self.blobs if part_of(blob.name) is THUMBNAIL]
 
     @property
     def asset(self) -> Asset | None:
@@ -56,8 +58,10 @@ def check_objects(folder: Folder) -> Iterator[Problem]:
                 folder, blob, "folder-placeholder", "an empty object stands for the folder",
                 "delete it: folders need no object", repair=Delete(blob),
             )  # fmt: skip
-        elif not (is_audio_name(blob.name) or is_thumbnail_name(blob.name)):
+        elif (part := part_of(blob.name)) is None:
             yield foreign(blob, folder.audio_id)
+        elif part.is_derived:
+            continue
         elif blob.metadata.get("audio_id") is None:
             yield _problem(
                 folder, blob, "not-by-us",
@@ -103,7 +107,8 @@ def _check_own(folder: Folder, blob: BlobInfo) -> Iterator[Problem]:
             f"{metadata.get('file_size')} (crc32c {metadata.get('crc32c')})",
             f"restore it from a copy, or delete {folder.audio_id} and store it anew",
         )  # fmt: skip
-    expected_type = "audio" if is_audio_name(blob.name) else "thumbnail"
+    part = part_of(blob.name)
+    expected_type = part.name if part else None
     if metadata.get("file_type") != expected_type:
         yield _problem(
             folder, blob, "wrong-file-type",
@@ -112,7 +117,7 @@ def _check_own(folder: Folder, blob: BlobInfo) -> Iterator[Problem]:
             repair=Update(blob, "correct its file_type", {"file_type": expected_type}),
         )  # fmt: skip
     yield from _check_content_type(folder, blob)
-    if is_audio_name(blob.name) and not _has_sound_facts(blob):
+    if part_of(blob.name) is AUDIO and not _has_sound_facts(blob):
         yield _problem(
             folder, blob, "wrong-facts", "what its metadata say of the sound makes no sense",
             "'audiostore check --deep --repair' finds out, and corrects them",
@@ -143,7 +148,7 @@ def _check_content_type(folder: Folder, blob: BlobInfo) -> Iterator[Problem]:
 
 def format_of(blob: BlobInfo) -> Format | None:
     """Return the format that an object's name tells; None for none of ours."""
-    formats = AUDIO_FORMATS if is_audio_name(blob.name) else IMAGE_FORMATS
+    formats = AUDIO_FORMATS if part_of(blob.name) is AUDIO else IMAGE_FORMATS
     suffix = PurePosixPath(blob.name).suffix
     return next((f for f in formats if suffix in f.extensions), None)
 
@@ -170,6 +175,11 @@ def check_asset(folder: Folder) -> Iterator[Problem]:
             yield _problem(
                 folder, blob, "orphan-thumbnail", "there is artwork, but no audio that it is for",
                 "delete it, or store the audio under this id", repair=Delete(blob),
+            )  # fmt: skip
+        for blob in derived_parts(folder.blobs).values():
+            yield _problem(
+                folder, blob, "orphan-derived", "it was computed from audio that is not there",
+                "delete it", repair=Delete(blob),
             )  # fmt: skip
         return
     for blob in folder.audios[1:]:

@@ -91,7 +91,7 @@ def _is_needed(manager: AudioStorageManager, audio_id: str, blob: BlobInfo) -> b
         asset = manager.get(audio_id)
     except AssetNotFoundError:
         return False
-    parts = [(part.name, part.generation) for part in (asset.audio, asset.thumbnail) if part]
+    parts = [(part.name, part.generation) for part in asset.parts.values()]
     return (blob.name, blob.generation) in parts
 
 

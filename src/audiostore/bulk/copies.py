@@ -71,8 +71,8 @@ def copy_many(
 
 
 def size_of(asset: StorageResult) -> int:
-    """Return the size of an asset in bytes, artwork included."""
-    return sum(blob.size_bytes for blob in (asset.audio, asset.thumbnail) if blob is not None)
+    """Return the size of an asset in bytes, all parts included."""
+    return sum(blob.size_bytes for blob in asset.parts.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,5 @@ class _Copier:
 
     def _report_progress(self, asset: StorageResult) -> None:
         # After the copy: a rate limit delays the following ones.
-        for blob in (asset.thumbnail, asset.audio):
-            if blob is not None:
-                self.notify(Progress(blob.name, blob.size_bytes, blob.size_bytes))
+        for blob in asset.parts.values():
+            self.notify(Progress(blob.name, blob.size_bytes, blob.size_bytes))

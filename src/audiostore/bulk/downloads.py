@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from audiostore.asset import PartName, require_part
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.items import Fetched
 from audiostore.errors import AssetNotFoundError, shown
-from audiostore.manager import AudioStorageManager, Part
+from audiostore.manager import AudioStorageManager
 from audiostore.sources import LocalFile
 from audiostore.values import BlobInfo, StorageResult
 
 Naming = Callable[[StorageResult], str]
 
 
-def named_by_id(asset: StorageResult, part: Part = "audio") -> str:
+def named_by_id(asset: StorageResult, part: PartName = "audio") -> str:
     """Return a file name that is unique to the asset: ``{id}.mp3``."""
-    blob = asset.audio if part == "audio" else asset.thumbnail
+    blob = asset.parts.get(part)
     return f"{asset.audio_id}{PurePath(blob.name).suffix if blob is not None else ''}"
 
 
@@ -27,7 +28,7 @@ def download_many(
     audio_ids: Iterable[str],
     folder: str | os.PathLike[str],
     *,
-    part: Part = "audio",
+    part: PartName = "audio",
     names: Naming | None = None,
     concurrency: int | None = None,
     in_order: bool = False,
@@ -59,8 +60,7 @@ def download_many(
         Exception: what `audio_ids` raises, after the outcomes of all that it gave before.
     """
     options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
-    if part not in ("audio", "thumbnail"):
-        raise ValueError(f"part is {part!r}: it must be 'audio' or 'thumbnail'")
+    require_part(part)
     root = Path(folder).absolute()
     root.mkdir(parents=True, exist_ok=True)
     job = Job(
@@ -107,7 +107,7 @@ class _Downloader:
 
     manager: AudioStorageManager
     root: Path
-    part: Part
+    part: PartName
     names: Naming
 
     def __call__(self, wanted: tuple[int, str]) -> Fetched:
@@ -130,7 +130,7 @@ class _Downloader:
         return Fetched(index, audio_id, path, error, skipped, size_bytes, elapsed_s)
 
     def _blob(self, asset: StorageResult) -> BlobInfo:
-        blob = asset.audio if self.part == "audio" else asset.thumbnail
+        blob = asset.parts.get(self.part)
         if blob is None:
             raise AssetNotFoundError(
                 f"asset {asset.audio_id} in {self.manager.url} has no {self.part}",

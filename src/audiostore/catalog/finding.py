@@ -109,14 +109,7 @@ class Catalog:
         with closing(walk(store, threads=self._threads, page_objects=self._page_objects)) as assets:
             for asset in assets:
                 if not asset.thumbnail_missing:
-                    yield result_of(
-                        store,
-                        asset.audio_id,
-                        asset.audio,
-                        asset.thumbnail,
-                        created=False,
-                        warnings=(),
-                    )
+                    yield result_of(store, asset)
                     continue
                 with suppress(AssetNotFoundError):  # deleted, since the listing was read
                     yield self._manager.get(asset.audio_id)  # or its artwork replaced

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from audiostore.asset import AUDIO, PartName
 from audiostore.cli.output import escape, is_safe
-from audiostore.manager import Part
 from audiostore.values import StorageResult
 
 MAX_NAME_BYTES = 255
@@ -18,13 +18,13 @@ Fetch = Callable[[Path], object]
 """Downloads to a path, replacing what is there."""
 
 
-def file_name(asset: StorageResult, part: Part) -> str:
+def file_name(asset: StorageResult, part: PartName) -> str:
     """Return a name for a part of an asset: its original one as far as that is harmless.
 
     The store is not trusted: the name is one visible path component without control characters,
-    and ends in the extension of the stored object. Artwork is named after its audio.
+    and ends in the extension of the stored object. Every part is named after the audio.
     """
-    blob = asset.thumbnail if part == "thumbnail" else asset.audio
+    blob = asset.parts.get(part)
     extension = PurePosixPath(blob.name).suffix if blob else ""
     named_after = asset.audio or asset.thumbnail
     original = named_after.metadata.get("original_filename", "") if named_after else ""
@@ -32,7 +32,7 @@ def file_name(asset: StorageResult, part: Part) -> str:
     name = "".join(c if is_safe(c) else "_" for c in component)
     if name.startswith("-"):
         name = f"_{name[1:]}"  # no option of the next command
-    if part == "thumbnail":
+    if part != AUDIO.name:
         name = PurePosixPath(name).stem
     if not name.lower().endswith(extension):
         name += extension

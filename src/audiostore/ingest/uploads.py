@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from audiostore.asset import (
+    Asset,
     Assets,
     Changes,
     Outcome,
     PreparedFile,
     require_audio_id,
     result_of,
+    waiting_result,
 )
 from audiostore.errors import (
     AssetConflictError,
@@ -214,15 +216,13 @@ class Uploads:
                 clean_up(files, self._notify)
             raise
         kept = clean_up(files, self._notify) if cleanup else ()
-        audio = outcome.asset.audio if outcome.asset else None
-        told = tuple(warning for item in items for warning in item.warnings)
-        return result_of(
-            self._store,
-            audio_id,
-            audio,
-            outcome.thumbnail,
-            created=outcome.created,
-            warnings=outcome.warnings + told + kept,
+        warnings = outcome.warnings + tuple(w for item in items for w in item.warnings) + kept
+        if isinstance(outcome.stored, Asset):
+            return result_of(
+                self._store, outcome.stored, created=outcome.created, warnings=warnings
+            )
+        return waiting_result(
+            self._store, audio_id, outcome.stored, created=outcome.created, warnings=warnings
         )
 
 

@@ -6,21 +6,21 @@ from urllib.parse import quote
 
 CacheScope = Literal["private", "public"]
 
-_YEAR_S = 365 * 24 * 3600
-_HOUR_S = 3600
 _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["\\%/]')
 _ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187, section 3.2.1, beside letters and digits
 
 
-def cache_control(file_type: str, scope: CacheScope) -> str:
+def cache_control(scope: CacheScope, *, max_age_s: int, is_immutable: bool) -> str:
     """Return Cache-Control (RFC 9111; immutable: RFC 8246).
 
-    Audio never changes under its id; artwork may be replaced under its name. "private" keeps both
-    out of shared caches: without a header, GCS lets those keep what everybody may read.
+    Args:
+        scope: "private" keeps the object out of shared caches: without a header, GCS lets those
+            keep what everybody may read.
+        max_age_s: how long it may be kept, in seconds.
+        is_immutable: nothing else is ever stored under its name.
     """
-    if file_type == "audio":
-        return f"{scope}, max-age={_YEAR_S}, immutable, no-transform"
-    return f"{scope}, max-age={_HOUR_S}, no-transform"
+    immutable = ", immutable" if is_immutable else ""
+    return f"{scope}, max-age={max_age_s}{immutable}, no-transform"
 
 
 def check_cache_scope(scope: object) -> None:

@@ -5,14 +5,13 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from audiostore.asset import TAG_KEYS
+from audiostore.asset import TAG_KEYS, PartName
 from audiostore.cli.commands.opening import opened, warn
 from audiostore.cli.listing import facts_block, json_line, stored_block
 from audiostore.cli.options.adding import UsageError
 from audiostore.cli.output import escape, is_terminal, note
 from audiostore.cli.progress import Watch
 from audiostore.cli.saving import file_name, is_stream, save_new, save_to_stream
-from audiostore.manager import Part
 from audiostore.retry import CONSERVATIVE_CONFIG
 from audiostore.values import StorageResult
 
@@ -66,7 +65,7 @@ def custom_metadata(options: Namespace) -> dict[str, str]:
 
 def get(options: Namespace) -> int:
     """Fetch a part of an asset."""
-    part: Part = options.part
+    part: PartName = options.part
     output: str | None = options.output
     if output == "-" and options.json:
         raise UsageError("--json and -o - both want standard output: choose one")
@@ -83,7 +82,7 @@ def get(options: Namespace) -> int:
     warn(asset)
     if saved is None:
         return 0
-    blob = asset.thumbnail if part == "thumbnail" else asset.audio
+    blob = asset.parts.get(part)
     fields = {
         "audio_id": asset.audio_id,
         "part": part,
@@ -96,7 +95,7 @@ def get(options: Namespace) -> int:
 
 
 def _save(
-    fetch: Callable[[Path], object], asset: StorageResult, part: Part, output: str | None
+    fetch: Callable[[Path], object], asset: StorageResult, part: PartName, output: str | None
 ) -> Path | None:
     """Return the path of the file; None if the bytes went to standard output."""
     if output == "-":

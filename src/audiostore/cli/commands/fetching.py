@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from audiostore.asset import require_audio_id
+from audiostore.asset import PartName, require_audio_id
 from audiostore.bulk import Fetched, download_many, named_by_id
 from audiostore.cli import INTERRUPTED
 from audiostore.cli.bulk_progress import BulkWatch, abandoning
@@ -21,14 +21,14 @@ from audiostore.cli.failures import PARTLY_FAILED
 from audiostore.cli.listing import json_line
 from audiostore.cli.output import escape, note, say
 from audiostore.cli.saving import MAX_NAME_BYTES, file_name
-from audiostore.manager import AudioStorageManager, Part
+from audiostore.manager import AudioStorageManager
 from audiostore.values import StorageResult
 
 
 def get_many(options: Namespace) -> int:
     """Fetch a part of the assets that the options name, or of all, into a directory."""
     audio_ids = list(dict.fromkeys(map(require_audio_id, options.audio_ids)))
-    part: Part = options.part
+    part: PartName = options.part
     count = Count(FETCHED)
     watch = BulkWatch()
     try:
@@ -71,7 +71,7 @@ def get_many(options: Namespace) -> int:
     return PARTLY_FAILED if count.failed else 0
 
 
-def unique_name(asset: StorageResult, part: Part) -> str:
+def unique_name(asset: StorageResult, part: PartName) -> str:
     """Return a name that no other asset has: the original one with the id behind its stem."""
     original = file_name(asset, part)
     by_id = named_by_id(asset, part)
@@ -82,10 +82,10 @@ def unique_name(asset: StorageResult, part: Part) -> str:
     return name if is_fit else by_id
 
 
-def _stored(manager: AudioStorageManager, part: Part) -> Iterator[tuple[str, int]]:
+def _stored(manager: AudioStorageManager, part: PartName) -> Iterator[tuple[str, int]]:
     """Yield the id of each asset that has the part, and how large that is."""
     for asset in manager.list():
-        blob = asset.audio if part == "audio" else asset.thumbnail
+        blob = asset.parts.get(part)
         if blob is not None:
             yield asset.audio_id, blob.size_bytes
 
