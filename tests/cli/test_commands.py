@@ -11,6 +11,7 @@ import pytest
 from audiostore import LocalStore
 from audiostore.manager import AudioStorageManager
 from tests.cli.conftest import COVER, FLAC, MP3, Call
+from tests.timing import PATIENCE_S
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 COMMANDS = ("put", "get", "show", "list", "rm", "doctor", "completion")
@@ -190,7 +191,7 @@ def test_get_writes_into_a_pipe_instead_of_replacing_it(call: Call, bucket: str)
     with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
         try:
             assert call("get", audio_id, "-o", "pipe")[0] == 0
-            assert reader.communicate(timeout=10)[0] == MP3.read_bytes()
+            assert reader.communicate(timeout=PATIENCE_S)[0] == MP3.read_bytes()
         finally:
             reader.kill()
     assert Path("pipe").is_fifo()
@@ -277,7 +278,7 @@ def test_the_script_completes_in_bash(call: Call) -> None:
         "_shtab_audiostore\necho ${COMPREPLY[@]}\n"
     )
     done = subprocess.run(
-        ["bash", "complete.sh"], capture_output=True, text=True, timeout=10, check=False
+        ["bash", "complete.sh"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.stdout == "doctor\n", done.stderr
 
@@ -293,7 +294,7 @@ def test_help_and_version_import_nothing_heavy() -> None:
             [sys.executable, "-c", program, option],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.stderr == "[]\n"

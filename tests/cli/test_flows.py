@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import COMMAND, COVER, FLAC, MP3, Run
 from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 
 
 def _walk_through(run: Run, root: str) -> None:
@@ -64,7 +65,7 @@ def test_without_a_bucket_the_data_directory_is_used_and_named(run: Run, home: P
 def test_get_writes_the_bytes_to_standard_output(run: Run, bucket: str) -> None:
     audio_id = run("put", MP3).stdout.splitlines()[0]
     got = subprocess.run(
-        [*COMMAND, "get", audio_id, "-o", "-"], capture_output=True, timeout=30, check=False
+        [*COMMAND, "get", audio_id, "-o", "-"], capture_output=True, timeout=PATIENCE_S, check=False
     )
     assert (got.returncode, got.stdout, got.stderr) == (0, MP3.read_bytes(), b"")
 
@@ -88,7 +89,7 @@ def test_a_reader_that_leaves_causes_no_traceback(run: Run, bucket: str, unbuffe
                 [*COMMAND, *args],
                 stdout=write_end,
                 stderr=subprocess.PIPE,
-                timeout=30,
+                timeout=PATIENCE_S,
                 check=False,
                 env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             )
@@ -101,7 +102,11 @@ def test_a_reader_that_leaves_causes_no_traceback(run: Run, bucket: str, unbuffe
 def test_a_full_disk_behind_standard_output_is_an_error(run: Run, bucket: str) -> None:
     with Path("/dev/full").open("wb") as full:
         failed = subprocess.run(
-            [*COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, timeout=30, check=False
+            [*COMMAND, "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE_S,
+            check=False,
         )
     assert failed.returncode == 1
     assert failed.stderr == (

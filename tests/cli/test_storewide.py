@@ -20,6 +20,7 @@ from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.damages import Patient, missing_thumbnail_in_trash, wrong_bytes, wrong_content_type
 from tests.gcs_server import Request, StrictServer
+from tests.timing import PATIENCE_S
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 DAY_S = 24 * 3600
@@ -427,7 +428,7 @@ def test_only_what_is_asked_for_is_declared() -> None:
             [sys.executable, "-c", program, *args],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert set(done.stderr.split()) == set(modules.split())

@@ -18,6 +18,7 @@ from tests.assets import OTHER_JPG
 from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 from tests.unit.test_gcs_signing import keyed
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -338,7 +339,7 @@ def test_a_url_can_be_played_and_saved(
 
 def _fetched(url: str) -> tuple[http.client.HTTPResponse, bytes]:
     parts = urlsplit(url)
-    line = http.client.HTTPConnection(parts.netloc, timeout=5)
+    line = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE_S)
     line.request("GET", f"{parts.path}?{parts.query}")
     response = line.getresponse()
     body = response.read()

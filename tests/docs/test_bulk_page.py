@@ -13,6 +13,7 @@ import pytest
 from audiostore.cli import main
 from tests.assets import JPG, MP3, OGG, SOFT_DELETE
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 
 PAGE = Path(__file__).parents[2] / "docs" / "bulk.md"
 BLOCK = re.compile(r"<!-- tested: (\w+) -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -37,7 +38,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictSe
 
 
 def run(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 @pytest.mark.parametrize("kind", ["directory", "bucket"])

@@ -12,6 +12,7 @@ import pytest
 from audiostore.cli.options.index import COMMANDS
 from tests.assets import JPG, MP3, OGG, PNG, SOFT_DELETE
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 
 PAGE = Path(__file__).parents[2] / "docs" / "managing.md"
 BLOCK = re.compile(r"<!-- tested: shell( on a directory)? -->\n```sh\n(.*?)```", re.DOTALL)
@@ -39,7 +40,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind:
             ["sh", "-euxc", "\n".join(blocks)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
     assert done.returncode == 0, done.stderr

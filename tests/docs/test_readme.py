@@ -12,6 +12,7 @@ import pytest
 
 from tests.assets import JPG, MP3, PNG, SOFT_DELETE
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"<!-- tested: (\w+) -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -45,7 +46,11 @@ def test_the_python_examples_run(server: StrictServer, tmp_path: Path) -> None:
     program = "\n".join(blocks("python"))
 
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -73,7 +78,7 @@ def test_the_shell_examples_run(
         monkeypatch.delenv("GCS_BUCKET_NAME", raising=False)
 
     done = subprocess.run(
-        ["sh", "-euxc", program], capture_output=True, text=True, timeout=60, check=False
+        ["sh", "-euxc", program], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
 
     assert done.returncode == 0, done.stderr

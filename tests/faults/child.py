@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.timing import PATIENCE_S
+
 ROOT = Path(__file__).parent.parent.parent
 OPERATIONS = [
     "open",
@@ -40,7 +42,6 @@ OPERATIONS = [
     "fchmod",
     "lseek",
 ]
-_PATIENCE_S = 60.0
 
 
 class Child:
@@ -94,7 +95,7 @@ class Nursery:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         while b"\n" not in self._buffer:
-            ready, _, _ = select.select([descriptor], [], [], _PATIENCE_S)
+            ready, _, _ = select.select([descriptor], [], [], PATIENCE_S)
             piece = os.read(descriptor, 1 << 16) if ready else b""
             if not piece:
                 raise AssertionError("the nursery does not answer")
@@ -116,7 +117,7 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

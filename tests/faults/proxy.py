@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
+from tests.timing import PATIENCE_S
+
 _PIECE = 16 << 10
 
 
@@ -60,7 +62,7 @@ class Proxy:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(5)
+            thread.join(PATIENCE_S)
         for sock in sockets:
             sock.close()
 
@@ -87,9 +89,8 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            upstream = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+            upstream = socket.create_connection(("127.0.0.1", self._target))
             for sock in (client, upstream):
-                sock.settimeout(None)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._sockets += [client, upstream]

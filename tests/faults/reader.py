@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 import google_crc32c
 
 from audiostore import AssetNotFoundError, AudioStorageManager
+from tests.timing import PATIENCE_S
 
 _NAME = re.compile(r"audio/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(audio|thumbnail)\.(\w+)")
 
@@ -61,7 +62,7 @@ class BucketReader:
 
     def things(self) -> dict[str, Thing]:
         """Return every object by its name."""
-        connection = http.client.HTTPConnection(self.host, timeout=10)
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE_S)
         try:
             found: dict[str, Thing] = {}
             token = ""

@@ -28,11 +28,11 @@ from tests.faults.child import ROOT
 from tests.faults.reader import Truth, agree, check
 from tests.faults.rig import managing, reader_of, settled
 from tests.gcs_server import Request, StrictServer, faults
+from tests.timing import PATIENCE_S
 
 KILLS = 50
 ASSETS = 2000
 SEED = 6
-_PATIENCE_S = 60.0
 
 pytestmark = pytest.mark.row("bulk")
 
@@ -66,7 +66,7 @@ class Runner:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         while b"\n" not in self._buffer:
-            ready, _, _ = select.select([descriptor], [], [], _PATIENCE_S)
+            ready, _, _ = select.select([descriptor], [], [], PATIENCE_S)
             piece = os.read(descriptor, 1 << 20) if ready else b""
             if not piece:
                 raise AssertionError("the runner does not answer")
@@ -88,7 +88,7 @@ class Runner:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -44,6 +44,7 @@ from tests.faults.rig import (
     uploads,
 )
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 
 WAYS = pytest.mark.parametrize("way", ["one request", "session"])
 STORES = pytest.mark.parametrize("store", ["bucket", "directory"])
@@ -165,7 +166,7 @@ def race(calls: list[Callable[[], StorageResult]]) -> list[StorageResult | Excep
     start = threading.Barrier(len(calls))
 
     def run(call: Callable[[], StorageResult]) -> StorageResult | Exception:
-        start.wait(10)
+        start.wait(PATIENCE_S)
         try:
             return call()
         except Exception as error:  # noqa: BLE001

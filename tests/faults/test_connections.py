@@ -23,6 +23,7 @@ from tests.faults.rig import (
     uploads,
 )
 from tests.gcs_server import StrictServer, faults
+from tests.timing import wait_until, within
 
 WAYS = pytest.mark.parametrize("way", ["one request", "session"])
 HOW = pytest.mark.parametrize("how", ["rst", "close"])
@@ -210,13 +211,12 @@ def test_a_stall_times_out_and_the_upload_succeeds(
     server.fault(carries, fault, after=2 if way == "session" else 0)
     started = time.monotonic()
 
-    with managing(server, on_event=seen.append) as manager:
+    with managing(server, stall_timeout_s=1, on_event=seen.append) as manager:
         result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
 
-    assert 0.9 < time.monotonic() - started < 10
+    assert 0.9 < time.monotonic() - started < 25
     assert any(isinstance(e, Retried) and isinstance(e.error, TimeoutError) for e in seen)
-    server_is_free = [r for r in server.requests if not r.done]
-    assert len(server_is_free) <= 1  # the one that stalls
+    wait_until(lambda: sum(not r.done for r in server.requests) <= 1)  # the one that stalls
     objects = {thing.name: thing for thing in server.objects(BUCKET)}
     assert sorted(objects) == [AUDIO, COVER]
     assert [len(server.generations(BUCKET, name)) for name in objects] == [1, 1]
@@ -231,7 +231,7 @@ def test_a_wire_that_falls_silent_times_out(
     server: StrictServer, files: Files, direction: str, seen: list[Event]
 ) -> None:
     with Proxy(server.port, Trouble("stall", 100, direction)) as proxy:  # type: ignore[arg-type]
-        with managing(proxy.url, on_event=seen.append) as manager:
+        with managing(proxy.url, stall_timeout_s=1, on_event=seen.append) as manager:
             result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
         assert proxy.met
 
@@ -273,17 +273,17 @@ def test_a_slow_link_is_no_stall(
     server: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_sessions(monkeypatch)
-    files = make_files(tmp_path / "slow", audio_bytes=1 << 20)
+    files = make_files(tmp_path / "slow", audio_bytes=3 << 19)
     seen: list[Event] = []
 
     with (
         Proxy(server.port, bytes_per_second=512 << 10) as proxy,
-        managing(proxy.url, on_event=seen.append) as manager,
+        managing(proxy.url, stall_timeout_s=2, on_event=seen.append) as manager,
     ):
         started = time.monotonic()
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
 
-    assert time.monotonic() - started > 1.5  # longer than the time-out for stalls
+    assert time.monotonic() - started > 2.5  # longer than the time-out for stalls
     assert not [e for e in seen if isinstance(e, Retried)]
     assert_whole(server, files)
 
@@ -303,8 +303,8 @@ def test_a_server_that_cannot_be_reached_is_given_up_in_time(files: Files) -> No
             sock.setblocking(False)
             sock.connect_ex(listener.getsockname())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        started = time.monotonic()
         with (
+            within(3),
             managing(
                 url,
                 retry=RetryConfig(1),
@@ -314,5 +314,4 @@ def test_a_server_that_cannot_be_reached_is_given_up_in_time(files: Files) -> No
         ):
             manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
 
-    assert time.monotonic() - started < 3
     assert files.both_kept()

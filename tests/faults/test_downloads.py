@@ -97,7 +97,7 @@ def test_a_download_that_stalls_goes_on_by_range(
     seen: list[Event] = []
     with (
         Proxy(server.port, None, Trouble("stall", 300_000, "down")) as proxy,
-        managing(proxy.url, on_event=seen.append) as manager,
+        managing(proxy.url, stall_timeout_s=1, on_event=seen.append) as manager,
     ):
         proxy._troubles[:] = [Trouble("stall", 300_000, "down")]
         path = manager.download(ID, folder)

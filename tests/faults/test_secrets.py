@@ -54,7 +54,7 @@ def test_no_secret_is_told_whatever_fails(
     if rule:
         server.fault(*rule, times=None)
     events: list[Event] = []
-    store = gcs(server, credentials=credentials)
+    store = gcs(server, credentials=credentials, stall_timeout_s=1 if fault == "stall" else 60)
     told: list[str] = []
     with AudioStorageManager(
         store=store, retry_config=RetryConfig(2, 0.01, 0.02), on_event=events.append

@@ -32,6 +32,7 @@ from tests.faults.rig import (
     settled,
 )
 from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 
 SIZE = 5 << 20  # several reads, whoever reads
 
@@ -230,7 +231,7 @@ def test_a_file_that_changes_while_its_upload_stalls(
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
 
     server.on_request = None
-    assert changed.wait(5)  # the server may still be on its way to say so
+    assert changed.wait(PATIENCE_S)  # the server may still be on its way to say so
     assert check(reader_of(server).things(), {}, {files.cover: files.cover_bytes}) == {}
     assert files.audio.exists() == (change is not delete)
 

@@ -7,12 +7,13 @@ import hashlib
 import http.client
 import json
 import socket
-import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import google_crc32c
+
+from tests.timing import PATIENCE_S, wait_until
 
 from .server import StrictServer
 
@@ -41,7 +42,7 @@ class Answer:
 class Client:
     def __init__(self, server: StrictServer) -> None:
         self.server = server
-        self.line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        self.line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
 
     def __call__(
         self,
@@ -105,7 +106,7 @@ class Client:
         before = len(self.server.requests)
         with socket.create_connection(("127.0.0.1", self.server.port)) as sock:
             sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + part)
-        until(lambda: len(self.server.requests) > before and self.server.requests[-1].done)
+        wait_until(lambda: len(self.server.requests) > before and self.server.requests[-1].done)
 
 
 def related(meta: dict[str, Any], data: bytes) -> tuple[bytes, str]:
@@ -115,13 +116,6 @@ def related(meta: dict[str, Any], data: bytes) -> tuple[bytes, str]:
         head + json.dumps(meta).encode() + middle + data + b"\r\n--sep--",
         'multipart/related; boundary="sep"',
     )
-
-
-def until(met: Any) -> None:
-    deadline = time.monotonic() + 5
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def crc(data: bytes) -> str:

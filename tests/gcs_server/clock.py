@@ -10,11 +10,12 @@ from .errors import invalid
 
 
 class Clock:
-    """Runs with the real time; `advance` moves it ahead, never back."""
+    """Runs with the real time until `stop`; `advance` moves it ahead, never back."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._ahead_ns = 0
+        self._stopped_ns: int | None = None
 
     def advance(self, seconds: float) -> None:
         """Let so much time have passed."""
@@ -23,10 +24,15 @@ class Clock:
         with self._lock:
             self._ahead_ns += round(seconds * 1e9)
 
+    def stop(self) -> None:
+        """Let no more time pass, except by `advance`."""
+        with self._lock:
+            self._stopped_ns = time.time_ns()
+
     def time_ns(self) -> int:
         """Give the nanoseconds since the epoch."""
         with self._lock:
-            return time.time_ns() + self._ahead_ns
+            return (self._stopped_ns or time.time_ns()) + self._ahead_ns
 
     def now(self) -> datetime:
         """Give the moment, in UTC."""

@@ -126,6 +126,10 @@ class StrictServer:
         """Patch the settings of a bucket behind the client's back, under their JSON names."""
         self.state.patch_bucket(bucket, settings, Preconditions())
 
+    def stop_clock(self) -> None:
+        """Let no more time pass, except by `advance`."""
+        self.state.clock.stop()
+
     def advance(self, seconds: float) -> None:
         """Move the server's clock ahead; what was soft-deleted for long enough is gone."""
         self.state.clock.advance(seconds)

@@ -215,14 +215,14 @@ def test_a_decompression_bomb_is_refused_at_once() -> None:
     jpeg = bytearray(picture("JPEG"))
     at = jpeg.index(b"\xff\xc0")
     jpeg[at + 5 : at + 9] = struct.pack(">HH", 60_000, 60_000)
-    started = time.perf_counter()
+    started = time.process_time()
     for data in (png_of(60_000, 60_000), png_of(9_460, 9_460), webp, bytes(jpeg)):
         for look in (identify_image, check_image):
             with pytest.raises(InvalidImageError, match="we take up to 89,478,485 in all"):
                 look(data)
         with pytest.raises(InvalidImageError):
             scale_image(data, 100)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_bomb_is_refused_even_if_the_program_took_pillows_limit_away(

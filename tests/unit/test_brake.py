@@ -9,6 +9,7 @@ from audiostore.stores.gcs.brake import LONGEST_PAUSE_S, Brake
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobSpec
 from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 
 
 def test_an_open_brake_admits_all() -> None:
@@ -73,7 +74,7 @@ def test_an_overloaded_bucket_is_asked_seldom_and_served_once_it_recovers() -> N
         asked = len(server.requests)
         refusing.cancel()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE_S)
         stop.set()
         store.close()
 

@@ -27,6 +27,7 @@ from audiostore.bulk.executors.limits import (
 from audiostore.errors import StoreConnectionError
 from audiostore.events import BulkBegun, Event, Progress, Retried
 from audiostore.notify import Notifier
+from tests.timing import PATIENCE_S, within
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Tracked:
             self.active += 1
             self.most = max(self.most, self.active)
             self.begun.append(number)
-        self.go.wait(10)
+        self.go.wait(PATIENCE_S)
         time.sleep(self._takes_s)
         with self._lock:
             self.active -= 1
@@ -111,7 +112,7 @@ def test_outcomes_come_in_completion_order_otherwise() -> None:
 
     def work(number: int) -> Result:
         if number == 0:
-            slow.wait(10)
+            slow.wait(PATIENCE_S)
         return Result(number)
 
     outcomes = run(Numbers(range(50)), ThreadPool(work))
@@ -136,7 +137,7 @@ def test_a_slow_first_item_does_not_let_outcomes_pile_up() -> None:
 
     def work(number: int) -> Result:
         if number == 0:
-            slow.wait(10)
+            slow.wait(PATIENCE_S)
         return Result(number)
 
     source = Numbers(iter(range(10**9)))
@@ -175,10 +176,8 @@ def test_ctrl_c_does_not_wait_for_running_tasks() -> None:
 
     source = Numbers(range(100))
     threading.Thread(target=press).start()
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with within(5), pytest.raises(KeyboardInterrupt):
         list(run(source, ThreadPool(tracked)))
-    assert time.monotonic() - started < 5
     assert sorted(source.released + tracked.begun) == list(range(source.taken))
     tracked.go.set()
 
@@ -263,7 +262,7 @@ def test_items_finished_by_another_run_are_reported_while_ours_are_running() -> 
             return Batch((), [Result(10)]) if self.polls == 4 else None
 
     def work(number: int) -> Result:
-        slow.wait(10)
+        slow.wait(PATIENCE_S)
         return Result(number)
 
     outcomes = run(Shared(range(1)), ThreadPool(work))

@@ -17,6 +17,7 @@ from audiostore.errors import (
     SourceChangedError,
     SourceNotFoundError,
 )
+from tests.timing import PATIENCE_S
 
 ONE = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 TWO = "4a2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -343,7 +344,7 @@ def test_memory_grows_by_little_more_than_what_tells_repeats(files: Path) -> Non
         [sys.executable, "-c", _MEASURE, str(path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
     )
     count, errors, warnings, grown_bytes = map(int, done.stdout.split())

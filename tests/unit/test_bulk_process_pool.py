@@ -30,6 +30,7 @@ from audiostore.errors import ProcessDiedError, StoreConnectionError
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, Stored
 from audiostore.notify import Notifier
 from tests.assets import MP3
+from tests.timing import PATIENCE_S, wait_until, within
 
 T = Callable[[int], "Result"]
 
@@ -43,7 +44,7 @@ def alone(scenario: Callable[[], None]) -> Callable[[], None]:
             [sys.executable, "-W", "error", "-m", __name__, scenario.__name__],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, done.stderr
 
@@ -328,10 +329,8 @@ def test_ctrl_c_does_not_wait_for_running_tasks() -> None:
         return Result(number)
 
     source = Numbers(10)
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with within(10, busy_limit_s=50), pytest.raises(KeyboardInterrupt):
         list(run(source, pool(work)))
-    assert time.monotonic() - started < 10
     found = {int.from_bytes(pids[8 * n : 8 * n + 8]) for n in range(10)} - {0}
     assert found
     assert all(map(has_ended, found))
@@ -366,10 +365,7 @@ def test_workers_exit_with_their_parent() -> None:
     while os.read(reader, 8):  # to its end: no writer is left
         pass
     assert found
-    deadline = time.monotonic() + 20
-    while not all(map(_is_gone, found)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: all(map(_is_gone, found)))
 
 
 @alone
@@ -417,10 +413,7 @@ def test_other_forked_processes_do_not_keep_workers_alive() -> None:
     workers = set(told) - {0, *others}
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)
-    deadline = time.monotonic() + 20
-    while not all(map(_is_gone, workers)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: all(map(_is_gone, workers)))
     for pid in others:
         os.kill(pid, signal.SIGKILL)
 

@@ -32,6 +32,7 @@ from audiostore.stores.protocol import BlobSpec, TransferListener
 from audiostore.values import BlobInfo
 from tests.assets import JPG, OTHER_JPG, mp3_bytes
 from tests.audio_samples import IMPOSTORS, sample
+from tests.timing import PATIENCE_S
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
@@ -57,7 +58,7 @@ class Watched(MemoryStore):
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         self.puts.append(spec.name)
-        self.go.wait(10)
+        self.go.wait(PATIENCE_S)
         error, self.error = self.error, None
         if error is not None and not self.fail_after:
             raise error

@@ -15,6 +15,7 @@ from audiostore import AudioStorageManager, MemoryStore, StorageResult
 from audiostore.catalog.finding import Catalog
 from audiostore.catalog.query import FORMATS, Query
 from tests.catalog_samples import START, audio_ids, made_up, put_asset, result
+from tests.timing import PATIENCE_S
 
 FORMAT = st.sampled_from(["mp3", "flac", "ogg", "m4a"])
 CLASS = st.sampled_from(["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"])
@@ -266,7 +267,7 @@ def test_find_ends_its_threads_with_the_iterator(
     assert threads
     del found
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_S)
     assert not any(thread.is_alive() for thread in threads)
 
 

@@ -20,6 +20,7 @@ from audiostore.values import BlobInfo
 from tests.assets import STORES, opened
 from tests.catalog_samples import audio_ids, made_up_store, put_asset
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 
 
 class Listings:
@@ -40,7 +41,7 @@ class Listings:
             raise StoreConnectionError(f"no listing of {prefix}")
         if prefix.startswith(self.waits_at):
             self.is_waiting.set()
-            assert self.go_on.wait(timeout=10)
+            assert self.go_on.wait(timeout=PATIENCE_S)
         return self._list(prefix, start_after=start_after)
 
 
@@ -54,7 +55,7 @@ def reading_threads() -> list[threading.Thread]:
 
 def await_threads() -> None:
     for thread in reading_threads():
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_S)
     assert reading_threads() == []
 
 
@@ -223,7 +224,7 @@ def test_requests_under_way_end_their_threads_after_it_was_closed(full: Listings
     full.waits_at = "audio/1"
     assets = walk(full.store, threads=16, page_objects=10)
     next(assets)
-    assert full.is_waiting.wait(timeout=10)
+    assert full.is_waiting.wait(timeout=PATIENCE_S)
     assets.close()  # waits for nobody
     assert reading_threads()
     full.go_on.set()

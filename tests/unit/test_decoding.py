@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.timing import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 SONG = ROOT / "examples" / "last-tram-home.opus"
 
@@ -158,7 +160,7 @@ def test_forks(promise: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

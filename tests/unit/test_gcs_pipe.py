@@ -1,12 +1,12 @@
 """What comes from the I/O thread reaches its reader in order, together, and bounded."""
 
 import threading
-import time
 
 import pytest
 
 from audiostore.stores.gcs import download
 from audiostore.stores.gcs.download import Pipe
+from tests.timing import PATIENCE_S, wait_until
 
 RECORD = 16 << 10
 MIB = 1 << 20
@@ -25,10 +25,7 @@ def taking(pipe: Pipe) -> tuple[threading.Thread, list[tuple[bytes, bool]]]:
 
 
 def wait_until_it_wants(pipe: Pipe, size_bytes: int) -> None:
-    deadline = time.monotonic() + 10
-    while pipe._wanted_bytes != size_bytes:
-        assert time.monotonic() < deadline, f"no reader waits for {size_bytes} bytes"
-        time.sleep(0)
+    wait_until(lambda: pipe._wanted_bytes == size_bytes, f"no reader waits for {size_bytes} bytes")
 
 
 def test_what_has_come_is_handed_over_together_and_in_order() -> None:
@@ -51,20 +48,20 @@ def test_what_comes_slowly_is_not_held_back() -> None:
     pipe = Pipe()
     pipe.write(b"the first bytes")
     reader, taken = taking(pipe)
-    reader.join(timeout=10)
+    reader.join(timeout=PATIENCE_S)
     assert taken == [(b"the first bytes", False)]
 
 
 def test_a_reader_is_woken_once_for_much_that_comes_in_little_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(download, "_LINGER_S", 60)
+    monkeypatch.setattr(download, "_LINGER_S", PATIENCE_S)
     pipe, sent = Pipe(), records(64)
     reader, taken = taking(pipe)
     wait_until_it_wants(pipe, MIB)
     for piece in sent:
         pipe.write(piece)
-    reader.join(timeout=30)
+    reader.join(timeout=PATIENCE_S)
     assert taken == [(b"".join(sent), False)]
 
 
@@ -73,12 +70,12 @@ def test_what_comes_late_is_handed_over_together_as_well(monkeypatch: pytest.Mon
     pipe, sent = Pipe(), records(64)
     reader, taken = taking(pipe)
     wait_until_it_wants(pipe, 1)
-    monkeypatch.setattr(download, "_LINGER_S", 60)
+    monkeypatch.setattr(download, "_LINGER_S", PATIENCE_S)
     pipe.write(sent[0])
     wait_until_it_wants(pipe, MIB)
     for piece in sent[1:]:
         pipe.write(piece)
-    reader.join(timeout=30)
+    reader.join(timeout=PATIENCE_S)
     assert taken == [(b"".join(sent), False)]
 
 
@@ -95,7 +92,7 @@ def test_a_reader_that_waits_gets_what_comes_and_learns_of_the_end() -> None:
         while not pipe.write(piece):
             pass
     pipe.end()
-    reader.join(timeout=30)
+    reader.join(timeout=PATIENCE_S)
     assert not reader.is_alive()
     assert bytes(taken) == b"".join(sent)
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -38,6 +39,7 @@ from audiostore.stores.protocol import BlobSpec, Transferred
 from tests.assets import JPG, MP3
 from tests.gcs_server import Request as Served
 from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 
 SPEC = BlobSpec("audio/x/audio.mp3", "audio/mpeg", {"key": "Wert ☀"})
 SMALL = BytesSource(b"some bytes")
@@ -52,7 +54,7 @@ def server() -> Iterator[StrictServer]:
 
 @pytest.fixture
 def store(server: StrictServer) -> Iterator[GcsStore]:
-    store = GcsStore("bucket", emulator=server.url, options=Options(stall_timeout_s=0.4))
+    store = GcsStore("bucket", emulator=server.url, options=Options(stall_timeout_s=60))
     yield store
     store.close()
 
@@ -242,9 +244,13 @@ def test_an_answer_that_is_no_json_is_a_broken_connection(
         store.stat("x")
 
 
-def test_a_stalled_transfer_is_noticed(server: StrictServer, store: GcsStore) -> None:
+def impatient(server: StrictServer) -> GcsStore:
+    return GcsStore("bucket", emulator=server.url, options=Options(stall_timeout_s=0.4))
+
+
+def test_a_stalled_transfer_is_noticed(server: StrictServer) -> None:
     server.fault(faults.any_upload, faults.stall(20))
-    with pytest.raises(StoreTimeoutError):
+    with closing(impatient(server)) as store, pytest.raises(StoreTimeoutError):
         store.put(SPEC, SMALL)
 
 
@@ -257,11 +263,13 @@ def test_nobody_listening_is_a_connection_error() -> None:
 
 def test_a_slow_reader_does_not_break_a_download(server: StrictServer, store: GcsStore) -> None:
     blob = store.put(SPEC, BytesSource(bytes(range(256)) * (20 << 12)))
-    reader = store.open(blob)
-    first = reader.read(10)
-    threading.Event().wait(1.0)  # longer than the stall time-out: the transfer is paused meanwhile
-    rest = b"".join(iter(lambda: reader.read(1 << 20), b""))
-    reader.close()
+    options = Options(stall_timeout_s=2)
+    with closing(GcsStore("bucket", emulator=server.url, options=options)) as slow:
+        reader = slow.open(blob)
+        first = reader.read(10)
+        time.sleep(2.5)  # longer than the stall time-out: the transfer is paused meanwhile
+        rest = b"".join(iter(lambda: reader.read(1 << 20), b""))
+        reader.close()
 
     assert first + rest == server.read("bucket", SPEC.name)
 
@@ -728,7 +736,7 @@ def test_an_unclosed_manager_keeps_no_finished_program_alive(server: StrictServe
         env=environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert server.object("bucket", f"audio/{done.stdout.strip()}/audio.mp3") is not None

@@ -23,6 +23,7 @@ from audiostore.stores.gcs.transport import (
     _Sockets,
 )
 from tests.gcs_server import StrictServer
+from tests.timing import PATIENCE_S
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def answering(*answers: bytes) -> Iterator[str]:
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    with closing(Transport(Options(stall_timeout_s=5))) as transport:
+    with closing(Transport(Options(stall_timeout_s=60))) as transport:
         yield transport
 
 
@@ -121,7 +122,7 @@ def test_a_socket_with_the_number_of_one_that_was_closed_is_looked_at(
         for each in pair:
             sockets.watch(each.fileno(), select.POLLIN)
             each.send(b"x")
-        assert (number, select.POLLIN) in sockets.wait(1)
+        assert (number, select.POLLIN) in sockets.wait(60)
         sockets.forget(number)
         assert number not in dict(sockets.wait(1))
     sockets.forget(number)
@@ -156,7 +157,7 @@ def test_all_who_wait_for_a_promise_are_told() -> None:
         with ThreadPoolExecutor(4) as threads:
             waiting = [threads.submit(promise.exception) for _ in range(4)]
             promise.settle(outcome)
-            told = [each.result(5) for each in waiting]
+            told = [each.result(PATIENCE_S) for each in waiting]
         assert promise.done()
         assert told == [outcome if isinstance(outcome, Exception) else None] * 4
         if isinstance(outcome, Response):

@@ -22,6 +22,7 @@ from audiostore.stores import get_checked
 from audiostore.stores.local import LocalStore
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
+from tests.timing import PATIENCE_S
 
 NAME = "audio/x/audio.mp3"
 DATA = b"some bytes" * 1000
@@ -581,8 +582,8 @@ def test_of_two_processes_that_create_one_name_one_wins(store: LocalStore, root:
             process.stdin.write("go\n")
             process.stdin.flush()
         won = {
-            "1": one.communicate(timeout=20)[0].split(),
-            "2": two.communicate(timeout=20)[0].split(),
+            "1": one.communicate(timeout=PATIENCE_S)[0].split(),
+            "2": two.communicate(timeout=PATIENCE_S)[0].split(),
         }
     assert (one.returncode, two.returncode) == (0, 0)
     assert sorted(map(int, won["1"] + won["2"])) == list(range(30))

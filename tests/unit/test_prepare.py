@@ -18,6 +18,7 @@ from audiostore.errors import (
 from audiostore.ingest import UploadOptions, prepare, prepare_audio, prepare_image
 from audiostore.sources import LocalFile
 from tests.assets import JPG, mp3_bytes
+from tests.timing import PATIENCE_S
 
 MP3 = mp3_bytes(1668)
 TRUSTING = UploadOptions(check="none")
@@ -121,7 +122,7 @@ def test_neither_pillow_nor_ffmpeg_is_loaded_to_look_quickly() -> None:
     )
     song, cover = JPG.with_suffix(".mp3"), JPG
     done = subprocess.run(
-        [sys.executable, "-c", script, str(song), str(cover)], check=False, timeout=60
+        [sys.executable, "-c", script, str(song), str(cover)], check=False, timeout=PATIENCE_S
     )
     assert done.returncode == 0
 

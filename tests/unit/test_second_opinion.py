@@ -9,6 +9,7 @@ import pytest
 from audiostore import AssetConflictError, AssetNotFoundError, AudioStorageManager
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, mp3_bytes
 from tests.second_opinion import fake_gcs_server
+from tests.timing import PATIENCE_S
 
 BUCKET = "second-opinion"
 
@@ -54,7 +55,7 @@ def test_the_command_stores_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 [sys.executable, "-m", "audiostore", *command],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE_S,
                 check=False,
             )
             assert (done.returncode, done.stderr) == (0, ""), done
