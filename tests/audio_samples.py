@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
+
+from audiostore.media.kinds import Format
+from audiostore.media.recognition import identify, require_audio, require_image
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 RATE = 48_000
@@ -303,7 +306,11 @@ IMPOSTORS: Mapping[str, tuple[str, str, Callable[[], bytes]]] = {
         r"is video \(Theora with sound\)",
         lambda: ogg_page(b"\x80theora" + bytes(35)) + ogg_page(b"\x01vorbis" + bytes(23), serial=2),
     ),
-    "unknown ogg": (".ogg", "Ogg data without a sound", lambda: ogg_page(b"\x80kate\0\0\0")),
+    "unknown ogg": (
+        ".ogg",
+        "Ogg data without a known audio codec",
+        lambda: ogg_page(b"\x80kate\0\0\0"),
+    ),
     "film in webm": (
         ".webm",
         r"is video \(VP8 with sound\)",
@@ -350,3 +357,13 @@ IMPOSTORS: Mapping[str, tuple[str, str, Callable[[], bytes]]] = {
         lambda: (b"\xff\xfb\x00\x64" + bytes(413)) * 20,
     ),
 }
+
+
+def recognise_audio(name: str, stream: BinaryIO, *, fix_extension: bool = False) -> Format:
+    """Return the format of an audio file of this name and content."""
+    return require_audio(name, identify(stream), fix_extension=fix_extension).format
+
+
+def recognise_image(name: str, stream: BinaryIO, *, fix_extension: bool = False) -> Format:
+    """Return the format of an image file of this name and content."""
+    return require_image(name, identify(stream), fix_extension=fix_extension).format

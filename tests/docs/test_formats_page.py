@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.media.formats import recognise
-from audiostore.media.sandbox.pool import Examiner
+from audiostore.media.recognition import recognise
+from audiostore.media.sandbox.pool import SandboxPool
 from audiostore.media.structure import check_structure
 from tests import formats_table
 from tests.audio_samples import AUDIO, sample
@@ -38,12 +38,12 @@ def test_the_page_agrees_with_the_tests_of_structure(page: str) -> None:
 
 def test_every_sample_is_accepted_while_it_is_whole(tmp_path: Path) -> None:
     """Else the page would say "quick" of what is refused anyway."""
-    with Examiner(cpu_s=60) as examiner:
+    with SandboxPool(cpu_s=60) as pool:
         for name in AUDIO:
             data = sample(name)
             recognised = recognise(io.BytesIO(data))
             assert recognised is not None
             (tmp_path / "whole").write_bytes(data)
             check_structure(io.BytesIO(data), recognised, len(data), name=name)
-            examiner.probe(tmp_path / "whole", recognised.format.name)
-            examiner.decode(tmp_path / "whole", recognised.format.name)
+            pool.probe(tmp_path / "whole", recognised.format.name)
+            pool.decode(tmp_path / "whole", recognised.format.name)

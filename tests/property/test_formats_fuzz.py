@@ -8,18 +8,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
-from audiostore.media.formats import (
-    AUDIO_FORMATS,
-    Format,
-    Recognised,
-    content_type_for,
-    describe,
-    identify,
+from audiostore.media.formats import AUDIO_FORMATS
+from audiostore.media.kinds import Format, Recognised
+from audiostore.media.recognition import describe, identify
+from audiostore.media.structure import check_structure
+from tests.audio_samples import (
+    AUDIO,
+    IMPOSTORS,
+    PCM_FMT,
+    box,
+    id3,
+    ogg_page,
     recognise_audio,
     recognise_image,
+    riff,
+    sample,
 )
-from audiostore.media.structure import check_structure
-from tests.audio_samples import AUDIO, IMPOSTORS, PCM_FMT, box, id3, ogg_page, riff, sample
 
 MAX_SECONDS = 0.5
 MAX_BYTES = 2 << 20
@@ -52,7 +56,7 @@ def survives(data: bytes) -> None:
     found = identify(stream)
     if not isinstance(found, str):
         assert 0 <= found.offset < len(data)
-        assert content_type_for(found).isascii()
+        assert found.content_type.isascii()
         bounded_check(stream, found, len(data))
     elapsed = time.thread_time() - started
     assert elapsed < MAX_SECONDS

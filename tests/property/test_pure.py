@@ -28,10 +28,11 @@ from audiostore.errors import (
     InvalidMetadataError,
     UnsupportedFormatError,
 )
-from audiostore.media.formats import describe, recognise_audio, recognise_image
+from audiostore.media.recognition import describe
 from audiostore.retry import RetryConfig
 from audiostore.sources import BytesSource, LocalFile
 from audiostore.stores.local import LocalStore
+from tests.audio_samples import recognise_audio, recognise_image
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 ids = st.uuids().map(str)

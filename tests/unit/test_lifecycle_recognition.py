@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from audiostore.lifecycle import planning, rules
 from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy
 from audiostore.lifecycle.rules import rules_of
-from audiostore.media import AUDIO_FORMATS, Format
+from audiostore.media import AUDIO_FORMATS
 
 POLICY = Policy(
     nearline_after_days=30,
@@ -127,7 +128,7 @@ def test_a_release_with_one_format_more_recognises_the_rules_of_the_one_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = store_with(written())
-    new = Format("NEW", "audio", "audio/x-new", (".new",))
+    new = replace(AUDIO_FORMATS[0], name="NEW", extensions=(".new",))
     monkeypatch.setattr(rules, "AUDIO_FORMATS", (*AUDIO_FORMATS, new))
     plan = make_plan(POLICY, store)
     assert plan.foreign_rules == 0
@@ -145,7 +146,7 @@ def test_a_policy_that_drops_a_rule_removes_it_whoever_wrote_it(
 ) -> None:
     """Else audio would go on being deleted by a rule of an earlier release."""
     store = store_with(written(Policy(expire_after_days=90)))
-    new = Format("NEW", "audio", "audio/x-new", (".new",))
+    new = replace(AUDIO_FORMATS[0], name="NEW", extensions=(".new",))
     monkeypatch.setattr(rules, "AUDIO_FORMATS", (*AUDIO_FORMATS, new))
     plan = make_plan(Policy(), store)
     assert [step.kind for step in plan.steps] == ["remove"]

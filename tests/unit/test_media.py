@@ -1,11 +1,22 @@
 """The values that tell what is inside a file: JSON types, and nothing that can be changed."""
 
 import json
+import pickle
 from dataclasses import FrozenInstanceError
 
 import pytest
 
-from audiostore.media.info import Artwork, AudioInfo, Chapter, ImageInfo
+from audiostore.media import (
+    AUDIO_FORMATS,
+    IMAGE_FORMATS,
+    Artwork,
+    AudioInfo,
+    Chapter,
+    DecodedInfo,
+    ImageInfo,
+    InspectedAudio,
+    InspectedImage,
+)
 
 IMAGE = ImageInfo("PNG", "image/png", 3, 2, 70)
 INFO = AudioInfo(
@@ -48,3 +59,38 @@ def test_no_tags_are_an_empty_mapping_that_stays_empty() -> None:
     with pytest.raises(TypeError):
         bare.tags["title"] = "x"  # type: ignore[index]
     assert bare.to_dict()["artwork"] is None
+
+
+IMAGE_FOUND = InspectedImage("PNG", ".png", "image/png", b"\x89PNG", None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        IMAGE,
+        INFO,
+        Artwork(b"\x89PNG", IMAGE),
+        Chapter(0.0, 1.5, "all"),
+        DecodedInfo(1.5, 72_000, 48_000, 2),
+        IMAGE_FOUND,
+        InspectedAudio("MP4", ".m4a", "audio/mp4", INFO, 1.5, IMAGE_FOUND),
+        *AUDIO_FORMATS,
+        *IMAGE_FORMATS,
+    ],
+    ids=lambda value: getattr(value, "name", type(value).__name__),
+)
+def test_every_public_value_survives_a_pickle(value: object) -> None:
+    assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_the_tags_stay_read_only_after_a_pickle_and_belong_to_the_value() -> None:
+    tags = {"title": "before"}
+    info = pickle.loads(pickle.dumps(AudioInfo("WAV", "pcm_s16le", 1.0, True, 8000, 1, tags=tags)))
+    tags["title"] = "after"
+    assert info.tags == {"title": "before"}
+    with pytest.raises(TypeError):
+        info.tags["title"] = "x"
+
+
+def test_from_dict_is_the_inverse_of_to_dict() -> None:
+    assert AudioInfo.from_dict(json.loads(json.dumps(INFO.to_dict())), b"\x89PNG") == INFO

@@ -104,7 +104,7 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
         other = tmp_path / "other"
         other.write_bytes(b"<html>replaced</html>")
         other.replace(path)
-        return prepare._look_at_audio(opened, UploadOptions())
+        return prepare._prepare_audio(opened, UploadOptions())[0]
 
     item = prepare._take(path, replace_then_look)
     assert item.facts["duration_s"]
@@ -127,20 +127,26 @@ def test_neither_pillow_nor_ffmpeg_is_loaded_to_look_quickly() -> None:
     assert done.returncode == 0
 
 
-def test_an_image_that_changes_while_it_is_looked_at_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "keeps_time"), [("a.jpg", False), ("a.jpg", True), ("a.mp3", False)]
+)
+def test_a_file_that_changes_between_its_inspection_and_its_snapshot_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, keeps_time: bool
 ) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(JPG.read_bytes())
+    path = tmp_path / name
+    path.write_bytes(JPG.with_suffix(path.suffix).read_bytes())
 
-    def snapshot_then_change(path: Path, descriptor: int) -> LocalFile:
-        file = of_open(path, descriptor)
+    def change_then_snapshot(path: Path, descriptor: int) -> LocalFile:
+        before = path.stat()
         with path.open("r+b") as stream:
             stream.seek(200)
             stream.write(b"changed")
-        return file
+        if keeps_time:
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return of_open(path, descriptor)
 
     of_open = LocalFile.of_open
-    monkeypatch.setattr(LocalFile, "of_open", snapshot_then_change)
+    monkeypatch.setattr(LocalFile, "of_open", change_then_snapshot)
+    prepare_it = _audio if name == "a.mp3" else lambda path: prepare_image(path, UploadOptions())
     with pytest.raises(SourceChangedError):
-        prepare_image(path, UploadOptions())
+        prepare_it(path)

@@ -18,8 +18,6 @@ from audiostore.media import (
     AUDIO_FORMATS,
     IMAGE_FORMATS,
     Format,
-    Recognised,
-    content_type_for,
 )
 from audiostore.values import BlobInfo
 
@@ -133,7 +131,7 @@ def _check_content_type(folder: Folder, blob: BlobInfo) -> Iterator[Problem]:
         )  # fmt: skip
         return
     codec = blob.metadata.get("codec")
-    expected = content_type_for(Recognised(found, codec))
+    expected = found.content_type_for(codec)
     is_right = blob.content_type in (expected, found.content_type) or (
         codec is None and blob.content_type.split(";")[0] == found.content_type
     )

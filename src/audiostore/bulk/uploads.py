@@ -186,9 +186,9 @@ class _ClaimedItems:
 def _preparation(options: UploadOptions) -> Callable[[int | None], None]:
     if options.check == "none":
         return lambda _: None
-    from audiostore.media import prepare_children  # noqa: PLC0415  (FFmpeg's children)
+    from audiostore.media import start_workers  # noqa: PLC0415  (a subprocess)
 
-    return prepare_children
+    return start_workers
 
 
 def _failed(claimed: _ClaimedItem, error: Exception) -> Outcome:

@@ -10,6 +10,8 @@ TYPE_CHECKING = False  # as in `parser`
 if TYPE_CHECKING:
     from typing import TextIO
 
+_FLAGS = {"fix_extension=True": "--fix-extension", "faststart=True": "--faststart"}
+"""How the command line spells the parameters that the library's errors and warnings suggest."""
 _COLOURS = {"error": "31", "warning": "33", "FAIL": "31", "ok": "32"}
 
 # Of these categories are the characters that move the cursor, recolour, reorder or break a line.
@@ -20,6 +22,8 @@ _JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: scripts and emoji need the
 def say(kind: str, text: str) -> None:
     """Print one line, ``audiostore: kind: text``, on stderr."""
     folded = re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
+    for parameter, flag in _FLAGS.items():
+        folded = folded.replace(parameter, flag)
     print(
         f"audiostore: {coloured(kind, sys.stderr)}: {escape(folded)}", file=sys.stderr, flush=True
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from audiostore.asset import PreparedFile
 from audiostore.cli.output import escape, human_size
 from audiostore.ingest import CheckLevel, UploadOptions, prepare_audio
-from audiostore.media import AudioInfo, probe_apart
+from audiostore.media import AudioInfo, probe_audio
 
 
 def examine(
@@ -20,7 +20,7 @@ def examine(
     with prepare_audio(path, options) as item:
         if check == "none":
             return item, None
-        return item, probe_apart(Path(path), item.format_name)
+        return item, probe_audio(Path(path), item.format_name)
 
 
 def inside_block(path: str, item: PreparedFile, info: AudioInfo | None) -> str:

@@ -1,16 +1,17 @@
-"""What is inside a media file: frozen values, ready for JSON."""
+"""What is inside a media file: frozen values, ready for JSON and for pickle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """An image, by its own bytes."""
+    """What an image is by its own bytes."""
 
     format_name: str
-    """JPEG, PNG or WebP."""
+    """The name of its format: JPEG, PNG or WebP."""
     content_type: str
     width: int
     """Pixels as shown, the EXIF orientation applied."""
@@ -26,6 +27,12 @@ class ImageInfo:
             "height": self.height,
             "size_bytes": self.size_bytes,
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the value that `to_dict` was called on."""
+        rest = {name: value for name, value in values.items() if name != "format"}
+        return cls(format_name=values["format"], **rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,10 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What an audio file says about itself; nothing of it was decoded."""
+    """What an audio file says about itself, without decoding it."""
 
     container: str
-    """Our name of the format: MP3, WAV, FLAC, Ogg, MP4 …"""
+    """The name of its format: MP3, WAV, FLAC, Ogg, MP4 …"""
     codec: str
     """FFmpeg's canonical name: mp3, pcm_s16le, flac, vorbis, opus, aac, alac …"""
     duration_s: float
@@ -62,23 +69,32 @@ class AudioInfo:
     """False for an estimate from the bit rate: MP3 without a Xing or VBRI header, long ADTS.
 
     True where the file counts its samples or frames or states its length (ASF and WebM: in
-    milliseconds); whether the sound is as long as that, only decoding can tell.
+    milliseconds). Whether the sound really is that long, only decoding shows.
     """
     sample_rate_hz: int
     channels: int
     bits_per_sample: int | None = None
-    """None for codecs that have no such thing (MP3, AAC, Vorbis, Opus, WMA)."""
+    """None for codecs to which it does not apply (MP3, AAC, Vorbis, Opus, WMA)."""
     bitrate_bps: int | None = None
-    """Of the sound alone, without artwork, where the file lets them be told apart."""
-    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
-    """Under one set of names whatever the container; clean text of limited length."""
+    """Of the sound alone, without artwork, where the file separates them."""
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """By names that are the same for every container; clean text of limited length. Read-only."""
     chapters: tuple[Chapter, ...] = ()
     artwork: Artwork | None = None
     artwork_problem: str | None = None
-    """Why an embedded picture is left where it is; never a reason not to store the sound."""
+    """Why an embedded picture is not used; never a reason not to store the sound."""
+
+    def __post_init__(self) -> None:
+        """Keep a read-only copy of the tags."""
+        object.__setattr__(self, "tags", MappingProxyType(dict(self.tags)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as the call that makes it: a read-only mapping cannot be pickled itself."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return _audio_info, ({**values, "tags": dict(self.tags)},)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the fields as JSON types; of the artwork all but its bytes."""
+        """Return the fields as JSON types; the artwork without its bytes."""
         return {
             "container": self.container,
             "codec": self.codec,
@@ -94,13 +110,29 @@ class AudioInfo:
             "artwork_problem": self.artwork_problem,
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], artwork: bytes = b"") -> Self:
+        """Return the value that `to_dict` was called on, with the bytes of its artwork."""
+        image = values["artwork"]
+        return cls(
+            **{
+                **values,
+                "chapters": tuple(Chapter(**chapter) for chapter in values["chapters"]),
+                "artwork": Artwork(artwork, ImageInfo.from_dict(image)) if image else None,
+            }
+        )
+
+
+def _audio_info(values: dict[str, Any]) -> AudioInfo:
+    return AudioInfo(**values)
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedInfo:
-    """What came out of an audio file that was decoded from its first frame to its last."""
+    """The result of decoding an audio file from its first frame to its last."""
 
     duration_s: float
-    """Exact: the samples that a player would sound, by their rate."""
+    """Exact: the samples that a player would play, by their rate."""
     samples: int
     """Per channel."""
     sample_rate_hz: int

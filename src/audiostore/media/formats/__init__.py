@@ -1,35 +1,31 @@
-"""What a file is by its content: format, codec, MIME type and extension, for audio and images.
+"""The formats that audiostore stores: one module each, which defines one `Format` named ``FORMAT``.
 
-Pure, without dependencies; reads a few kilobytes. A module for each container holds both how it is
-recognised and what `audiostore.media.structure` checks of it.
+To add a format, add a module here. Nothing else lists formats: recognition, structure checks,
+probing, file name extensions, content types and the documentation all go by `FORMATS`.
 """
 
-from audiostore.media.formats.kinds import (
-    AUDIO_FORMATS,
-    IMAGE_FORMATS,
-    Format,
-    Recognised,
-    content_type_for,
-)
-from audiostore.media.formats.recognition import (
-    describe,
-    identify,
-    recognise,
-    recognise_audio,
-    recognise_image,
-    require_audio,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "AUDIO_FORMATS",
-    "IMAGE_FORMATS",
-    "Format",
-    "Recognised",
-    "content_type_for",
-    "describe",
-    "identify",
-    "recognise",
-    "recognise_audio",
-    "recognise_image",
-    "require_audio",
+from audiostore.media.kinds import Format
+
+_FOUND: list[Format] = [
+    import_module(f"{__name__}.{name}").FORMAT
+    for name in sorted(module.name for module in iter_modules(__path__))
 ]
+
+AUDIO_FORMATS = tuple(each for each in _FOUND if each.kind == "audio")
+IMAGE_FORMATS = tuple(each for each in _FOUND if each.kind == "image")
+FORMATS = AUDIO_FORMATS + IMAGE_FORMATS
+"""Audio first, then images; both by the names of their modules."""
+
+_BY_NAME = {each.name: each for each in FORMATS}
+
+
+def format_named(name: str) -> Format:
+    """Return the format that goes by this name, such as "MP3".
+
+    Raises:
+        KeyError: no format has this name.
+    """
+    return _BY_NAME[name]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.media.formats.kinds import FLAC, Recognised
-from audiostore.media.formats.reading import NO_SOUND, Reader, big
-from audiostore.media.formats.tags import end_of_data
+from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.reading import NO_SOUND, Reader, big
+from audiostore.media.parsing.tags import end_of_data
 
 _MARKER = b"fLaC"
 _STREAMINFO, _STREAMINFO_SIZE = 0, 34
@@ -13,17 +13,16 @@ _MOST_BLOCKS = 200
 _TAIL_MIN, _TAIL_MAX = 64 << 10, 1 << 20
 _MOST_CHECKSUMS = 8
 _MOST_SYNCS = 500
-"""Sound looks like a frame's sync code once in 65 KB, like a whole header once in 17 MB."""
+"""Random bytes look like a frame's sync code once in 65 KB, like a header once in 17 MB."""
 
 
-def examine(reader: Reader, offset: int) -> Recognised | None:
-    """Recognise FLAC by its marker."""
-    return Recognised(FLAC, "flac", offset) if reader.at(offset, 4) == _MARKER else None
+def _recognise(_reader: Reader, offset: int) -> Recognised:
+    return Recognised(FORMAT, "flac", offset)  # the marker is all there is to see
 
 
 @dataclass(frozen=True, slots=True)
 class _StreamInfo:
-    """Section 8.2, as far as it is needed."""
+    """The fields of STREAMINFO that are needed (section 8.2)."""
 
     min_block: int
     max_block: int
@@ -50,13 +49,13 @@ class _StreamInfo:
         if self.rate_hz == 0:
             return "is damaged: its header says a sample rate of zero"
         if not 16 <= self.min_block <= self.max_block or self.bits < 4:
-            return "is damaged: its header (STREAMINFO) makes no sense"
+            return "is damaged: its header (STREAMINFO) contradicts itself"
         return None
 
     @property
     def tail_size(self) -> int:
-        """In how many bytes at the end the last frame must begin."""
-        # A frame is hardly longer than its samples uncompressed (section 9.2.2: verbatim).
+        """The number of bytes at the end in which the last frame must begin."""
+        # A frame is hardly longer than its uncompressed samples (section 9.2.2: verbatim).
         raw = self.max_block * self.channels * (self.bits + 1) // 8 + 64
         return min(max(self.max_frame_size or raw, _TAIL_MIN), _TAIL_MAX)
 
@@ -71,7 +70,7 @@ class _Frame:
         return self.first_sample + self.samples
 
 
-def check(reader: Reader, found: Recognised) -> str | None:
+def _check(reader: Reader, found: Recognised) -> str | None:
     """Compare the last frame's checksum, and the samples up to there with the header's count."""
     blocks = _walk_blocks(reader, found.offset + 4)
     if isinstance(blocks, str):
@@ -80,7 +79,7 @@ def check(reader: Reader, found: Recognised) -> str | None:
     end = end_of_data(reader, start)
     flaw = info.flaw()
     if flaw or end <= start:
-        # An encoder that was given silence of no length writes the header alone.
+        # An encoder that got no samples writes the header alone.
         return flaw or (NO_SOUND if info.samples == 0 else _cut(info, 0))
     begin = max(start, end - info.tail_size)
     tail = reader.at(begin, end - begin)
@@ -97,7 +96,7 @@ def _walk_blocks(reader: Reader, at: int) -> tuple[_StreamInfo, int] | str:
         head = reader.at(at, 4)
         size = big(head, 1, 3)
         if at + 4 + size > reader.size or len(head) < 4:
-            return "is cut short: it ends within its header, in front of the sound"
+            return "is cut short: it ends within its header, before the sound"
         if info is None:
             if head[0] & 0x7F != _STREAMINFO or size != _STREAMINFO_SIZE:
                 return "is damaged: its header does not begin with STREAMINFO"
@@ -110,17 +109,17 @@ def _walk_blocks(reader: Reader, at: int) -> tuple[_StreamInfo, int] | str:
 
 def _check_last_frame(tail: bytes, sync: bytes, info: _StreamInfo, first: _Frame) -> str | None:
     seen: _Frame | None = None
-    for place, frame in _frames_backwards(tail, sync, info):
+    for start, frame in _frames_backwards(tail, sync, info):
         seen = seen or frame
-        if _crc16_is_zero(tail[place:]):
-            length = frame.end - first.first_sample  # a part cut out of a longer one keeps counting
+        if _crc16_is_zero(tail[start:]):
+            length = frame.end - first.first_sample  # an excerpt keeps the numbers of the whole
             if info.samples and length < info.samples:
                 return _cut(info, length)
             if info.samples and length > info.samples:
                 return f"is damaged: it holds more sound ({length:,} samples) than its header says"
             return None
     if seen is None:
-        return f"is damaged: its last {len(tail):,} bytes are no FLAC frame"
+        return f"is damaged: its last {len(tail):,} bytes are not a FLAC frame"
     if info.samples and seen.end - first.first_sample >= info.samples:
         return "is cut short or damaged: the checksum of its last frame is wrong"
     return _cut(info, seen.first_sample - first.first_sample)
@@ -155,7 +154,7 @@ _EXTRA_RATE_BYTES = {12: 1, 13: 2, 14: 2}
 
 
 def _parse_frame(head: bytes, info: _StreamInfo) -> _Frame | None:
-    """Return what these bytes say if they are a frame's header (section 9.1)."""
+    """Parse a frame's header (section 9.1); None if these bytes are not one."""
     if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
         return None
     size_code, rate_code = head[2] >> 4, head[2] & 15
@@ -174,7 +173,7 @@ def _parse_frame(head: bytes, info: _StreamInfo) -> _Frame | None:
 
 
 def _coded_number(head: bytes, at: int) -> tuple[int, int]:
-    """Return a number coded as UTF-8 codes characters, and where it ends; -1 if it is none."""
+    """Return a number coded like a character in UTF-8, and where it ends; -1 if invalid."""
     lead = head[at]
     ones = 8 - (lead ^ 0xFF).bit_length()
     if ones == 0:
@@ -198,11 +197,11 @@ def _crc8(data: bytes) -> int:
 
 
 def _crc16_is_zero(frame: bytes) -> bool:
-    """Whether a frame and the CRC-16 behind it fit: together they divide by P without remainder.
+    """Say whether a frame matches the CRC-16 after it: together they divide by P exactly.
 
     P is x^16 + x^15 + x^2 + 1 (section 9.3). Over GF(2), P(x)^m = P(x^m) for each power of two m,
-    so that x^16m = x^15m + x^2m + 1 modulo P. Whatever stands above bit 16m of the frame, taken as
-    one number, folds down by that; with m halved each time, a frame of 20 KB takes 0.2 ms, where
+    so that x^16m = x^15m + x^2m + 1 modulo P. That folds down whatever is above bit 16m of the
+    frame, taken as one number; with m halved each time, a frame of 20 KB takes 0.2 ms, where
     a table and a loop over its bytes take 2 ms.
     """
     rest = int.from_bytes(frame, "big")
@@ -212,3 +211,18 @@ def _crc16_is_zero(frame: bytes) -> bool:
             rest ^= high << 16 * m ^ high << 15 * m ^ high << 2 * m ^ high
         m >>= 1
     return rest == 0
+
+
+FORMAT = Format(
+    name="FLAC",
+    kind="audio",
+    content_type="audio/flac",
+    extensions=(".flac",),
+    magic=(_MARKER,),
+    recognise=_recognise,
+    check=_check,
+    cut_found_by="CRC-16 and sample number of the last frame",
+    cut_missed="between two frames, if the header counts no samples (a pipe's output)",
+    demuxer="flac",
+    decoders=("flac",),
+)

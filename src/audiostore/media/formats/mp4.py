@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from audiostore.media.formats.kinds import MP4, Recognised
-from audiostore.media.formats.reading import NO_SOUND, Reader, big, cut_short, in_words
+from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short, quoted
 
 _MOST_BOXES = 4000
 _MOST_TRACKS = 32
 _GARBAGE = 4 << 10
-_FULL = 4  # version and flags in front of a "full" box's fields
+_FULL = 4  # version and flags before a "full" box's fields
 
 _IMAGE_BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "an AVIF image"),
@@ -96,7 +96,7 @@ class _Track:
 
     @property
     def is_moving_picture(self) -> bool:
-        # Cover art and chapter pictures are "video" of single JPEG or PNG images.
+        # Cover art and chapter pictures are "video" tracks of single JPEG or PNG images.
         still = self.entry in _PICTURES or (
             self.entry == b"mp4v" and self.object_type in _STILL_OBJECT_TYPES
         )
@@ -123,7 +123,7 @@ def _track(reader: Reader, trak: _Box) -> _Track:
     described = _find(reader, table, b"stsd")
     entry = b""
     if described:
-        # A count of entries, then the first one's size and code; "esds" lies somewhere in it.
+        # A count of entries, then the first one's size and code; "esds" is somewhere in it.
         size = min(described.end - described.start, 512)
         entry = reader.at(described.start + _FULL + 4, size)
     kind = reader.at(handler.start + _FULL + 4, 4) if handler else b""
@@ -150,11 +150,9 @@ def _descriptor(data: bytes, at: int) -> tuple[int, int]:
     return kind, at + 1
 
 
-def examine(reader: Reader, offset: int) -> Recognised | str | None:
+def _recognise(reader: Reader, offset: int) -> Recognised | str:
     """Recognise MP4 with sound by its tracks; without an index (moov), by its brand."""
     head = reader.at(offset, 32)
-    if head[4:8] != b"ftyp":
-        return None
     for brand in (head[8:12], *(head[i : i + 4] for i in range(16, min(32, big(head)), 4))):
         if brand in _IMAGE_BRANDS and brand not in (b"mif1", b"msf1"):
             return _IMAGE_BRANDS[brand]
@@ -163,21 +161,21 @@ def examine(reader: Reader, offset: int) -> Recognised | str | None:
     for box in _boxes(reader, offset, reader.size):
         if box.type == b"moov":
             return _by_tracks(_tracks(reader, box), offset)
-    return Recognised(MP4, None, offset)  # the check says that the index is missing
+    return Recognised(FORMAT, None, offset)  # the check says that the index is missing
 
 
 def _by_tracks(tracks: list[_Track], offset: int) -> Recognised | str:
     sounds = [track for track in tracks if track.is_sound]
     video = next((track for track in tracks if track.is_moving_picture), None)
     if video:
-        kind = in_words(video.entry)
+        kind = quoted(video.entry)
         with_sound = " with sound" if sounds else ""
         return f"video ({_VIDEO_NAMES.get(video.entry, kind)}{with_sound})"
     if not sounds:
         return "MP4 data without a sound track"
     if sounds[0].entry in _PROTECTED:
         return "copy-protected MP4 audio, which plays only with its seller's key"
-    return Recognised(MP4, sounds[0].codec, offset)
+    return Recognised(FORMAT, sounds[0].codec, offset)
 
 
 # -- structure ------------------------------------------------------------------------------------
@@ -190,12 +188,12 @@ class _Layout:
     fragments: int = 0
 
 
-def check(reader: Reader, found: Recognised) -> str | None:
-    """Compare box sizes with the file's, and where the last sound lies by the index."""
+def _check(reader: Reader, found: Recognised) -> str | None:
+    """Compare box sizes with the file's, and the place of the last sound by the index."""
     layout = _Layout()
     for box in _boxes(reader, found.offset, reader.size):
         if box.type == bytes(4) or box.end < box.start:
-            break  # padding behind the last box, or damage
+            break  # padding after the last box, or damage
         if box.end > reader.size:
             flaw = _too_large(reader, box, layout)
             if flaw:
@@ -216,7 +214,7 @@ def _too_large(reader: Reader, box: _Box, layout: _Layout) -> str | None:
     there = max(0, reader.size - box.start)
     if layout.moov and there < _GARBAGE and not (box.type.isalnum() and box.type.isascii()):
         return None
-    what = "sound" if box.type == b"mdat" else f"{in_words(box.type)} box"
+    what = "sound" if box.type == b"mdat" else f"{quoted(box.type)} box"
     return cut_short(f"its {what} promises", box.end - box.start, there)
 
 
@@ -230,7 +228,7 @@ def _check_index(reader: Reader, moov: _Box, layout: _Layout) -> str | None:
     if _find(reader, moov, b"mvex") is None:
         return NO_SOUND
     if layout.fragments == 0:
-        return "is cut short: its index is there, and no fragment with sound behind it"
+        return "is cut short: its index is there, and no fragment with sound after it"
     return None
 
 
@@ -240,7 +238,7 @@ def _check_last_chunk(reader: Reader, table: "_SampleTable", layout: _Layout) ->
     if start >= reader.size or end > reader.size:
         return f"is cut short: its sound ends at byte {end:,}, the file at {reader.size:,}"
     if not any(box.start <= start and end <= box.end for box in layout.sound):
-        return "is damaged: its index points at bytes that are no sound"
+        return "is damaged: its index points at bytes that are not sound"
     return None
 
 
@@ -249,7 +247,7 @@ _MOST_SIZES = 4096
 
 @dataclass(frozen=True, slots=True)
 class _SampleTable:
-    """Where the samples lie (ISO/IEC 14496-12 section 8.7)."""
+    """Where the samples are (ISO/IEC 14496-12 section 8.7)."""
 
     sizes: _Box | None
     samples: int
@@ -302,3 +300,27 @@ class _SampleTable:
         at = self.sizes.start + _FULL + 8 + 4 * (self.samples - count)
         data = reader.at(at, 4 * count)
         return sum(big(data, i) for i in range(0, len(data), 4))
+
+
+# No codecs in the content type: RFC 6381 wants the object type from inside the codec's
+# configuration ("mp4a.40.2"; a bare "mp4a" is another statement), and browsers disagree on the
+# letters: Safari takes "audio/mp4; codecs=Opus" and refuses "codecs=opus" (shaka-player pull
+# request 6607).
+FORMAT = Format(
+    name="MP4",
+    kind="audio",
+    content_type="audio/mp4",
+    extensions=(".m4a", ".m4b"),
+    magic=(b"ftyp",),
+    magic_at=4,
+    recognise=_recognise,
+    check=_check,
+    cut_found_by="sizes of all boxes, the index (moov), the place of its last chunk",
+    cut_missed="between two fragments, in a fragmented file",
+    has_movable_index=True,
+    demuxer="mov",
+    decoders=(
+        *("alac", "ac3", "eac3"),
+        *("amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb"),
+    ),
+)

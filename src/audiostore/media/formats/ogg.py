@@ -3,9 +3,9 @@
 import zlib
 from dataclasses import dataclass
 
-from audiostore.media.formats.kinds import OGG, Recognised
-from audiostore.media.formats.reading import NO_SOUND, Reader, big, little
-from audiostore.media.formats.tags import end_of_data
+from audiostore.media.kinds import Format, Recognised, StatedDuration
+from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
+from audiostore.media.parsing.tags import end_of_data
 
 _CAPTURE = b"OggS"
 _HEADER = 27
@@ -51,10 +51,8 @@ def _page(head: bytes) -> _Page | None:
     return _Page(head[5], little(head, 6, 8), little(head, 14), body, size)
 
 
-def examine(reader: Reader, offset: int) -> Recognised | str | None:
-    """Recognise Ogg by the first packets of its streams, which stand in front of all others."""
-    if reader.at(offset, 4) != _CAPTURE:
-        return None
+def _recognise(reader: Reader, offset: int) -> Recognised | str:
+    """Recognise Ogg by the first packets of its streams, which come before all others."""
     sound = video = None
     at = offset
     for _ in range(_MOST_STREAMS):
@@ -68,15 +66,15 @@ def examine(reader: Reader, offset: int) -> Recognised | str | None:
     if video:
         return f"video ({video}{' with sound' if sound else ''})"
     if sound is None:
-        return "Ogg data without a sound that we know (Vorbis, Opus, FLAC, Speex)"
-    return Recognised(OGG, sound, offset)
+        return "Ogg data without a known audio codec (Vorbis, Opus, FLAC, Speex)"
+    return Recognised(FORMAT, sound, offset)
 
 
 def _named(packet: bytes, known: dict[bytes, str]) -> str | None:
     return next((name for magic, name in known.items() if packet.startswith(magic)), None)
 
 
-def check(reader: Reader, found: Recognised) -> str | None:
+def _check(reader: Reader, found: Recognised) -> str | None:
     """Find the last page: whole, its checksum right, and marked as the end of its stream."""
     end = end_of_data(reader, found.offset)
     begin = max(found.offset, end - _LARGEST_PAGE - _GARBAGE)
@@ -93,7 +91,7 @@ def check(reader: Reader, found: Recognised) -> str | None:
     if there < page.size:
         return f"is cut short: its last page has {page.size:,} bytes, {there:,} are there"
     if there > page.size + _GARBAGE:
-        return f"is damaged: its last {there - page.size:,} bytes are no Ogg page"
+        return f"is damaged: its last {there - page.size:,} bytes are not an Ogg page"
     return _check_last_page(reader, found, page, tail[at : at + page.size])
 
 
@@ -104,7 +102,7 @@ def _check_last_page(reader: Reader, found: Recognised, page: _Page, data: bytes
         return NO_SOUND
     if not page.flags & _ENDS:
         # Section 6: the last page of a stream must be marked. Recordings of a live stream lack the
-        # mark as a cut at a page's end does; nothing tells the two apart, and a copy repairs it.
+        # mark, as does a file cut between two pages; a copy repairs the former.
         return (
             "is cut short, or recorded from a live stream: its last page is not marked as the end"
             " (if nothing is missing, copying it repairs that: ffmpeg -i IN -c copy OUT)"
@@ -113,7 +111,7 @@ def _check_last_page(reader: Reader, found: Recognised, page: _Page, data: bytes
 
 
 def _is_silent(reader: Reader, found: Recognised, last: _Page) -> bool:
-    """Whether the last page ends where the stream's sound begins."""
+    """Say whether the last page ends where the stream's sound begins."""
     first = _page(reader.at(found.offset, _HEADER + 255))
     if first is None or first.serial != last.serial or last.position == _NO_POSITION:
         return False
@@ -130,3 +128,36 @@ def _checksum(page: bytes) -> int:
     """Return Ogg's CRC-32: zlib's polynomial, each byte's bits mirrored, nothing inverted."""
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return big(mirrored.to_bytes(4, "little").translate(_MIRRORED))
+
+
+def _duration(stated: StatedDuration) -> tuple[float, bool] | None:
+    """Leave out Opus' pre-skip, which is not played (RFC 7845, 4.3 and 5.1)."""
+    if stated.codec != "opus":
+        return None
+    seconds = stated.seconds
+    if len(stated.codec_header) >= 12 and seconds > 0:
+        seconds = max(0.0, seconds - little(stated.codec_header, 10, 2) / 48_000)
+    return seconds, True
+
+
+# A page that asks `canPlayType` with the plain type audio/ogg gets "maybe" whatever is inside, and
+# a true answer with the codec. RFC 7845 section 9 allows "audio/ogg; codecs=opus", RFC 5334 section
+# 4 "codecs=vorbis" and "codecs=flac". Gecko considers a type without a codec playable and refuses
+# one with a codec that it does not know (OggDecoder::IsSupportedType), so Speex stays plain.
+_CODECS_IN_TYPE = ("opus", "vorbis", "flac")
+
+FORMAT = Format(
+    name="Ogg",
+    kind="audio",
+    content_type="audio/ogg",
+    extensions=(".ogg", ".oga", ".opus"),
+    magic=(_CAPTURE,),
+    recognise=_recognise,
+    codecs_in_type=_CODECS_IN_TYPE,
+    check=_check,
+    cut_found_by="last page whole, its CRC-32, its end-of-stream mark",
+    cut_missed=("none: an end without the mark is refused, also of a recording of a live stream"),
+    demuxer="ogg",
+    decoders=("vorbis", "opus", "libopus", "speex"),
+    duration=_duration,
+)

@@ -1,1 +1,4 @@
-"""FFmpeg's libraries in a child process with limits, which a crafted file can harm alone."""
+"""FFmpeg's libraries in worker processes with limits: a crafted file can only harm its worker.
+
+Imports nothing: workers import their module through this package.
+"""

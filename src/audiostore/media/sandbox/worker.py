@@ -1,7 +1,7 @@
-"""What a child process of the sandbox runs: it looks into one file after the other.
+"""What a sandbox worker runs: it looks at one file after the other.
 
-It imports little, because bulk work starts several such processes, and all of it at once: from
-`_limit` on there is no file to be had.
+It imports little, because bulk uploads start several workers, and all of it at once: after
+`_limit` it cannot open a file any more.
 """
 
 import errno
@@ -21,19 +21,19 @@ from typing import Final, NoReturn
 from audiostore.errors import UnplayableAudioError
 
 REQUEST: Final = struct.Struct("<8s16s?d")
-"""What to do ("probe" or "decode"), our name of the format, whether to look at embedded pictures,
-seconds of computing. With it come two descriptors: the file, and a socket for the answer."""
+"""The task ("probe" or "decode"), the name of the format, whether to look at embedded pictures,
+seconds of CPU time. With it come two descriptors: the file, and a socket for the response."""
 READY: Final = b"+"
-"""What is said on the channel once all is there."""
-ANSWER_PREFIX: Final = struct.Struct("<cII")
-"""A mark, sent by itself before the file is looked at, so that it is known which one killed a
-child; how many bytes of JSON follow, and how many of artwork behind them."""
+"""Sent on the channel once everything is imported."""
+RESPONSE_PREFIX: Final = struct.Struct("<cII")
+"""A mark, sent by itself before the worker looks at the file, so that the parent knows which file
+killed a worker; how many bytes of JSON follow, and how many of artwork after them."""
 _BEGUN: Final = b"?"
 _DESCRIPTORS = struct.Struct("ii")
 
 
 def serve(descriptor: int) -> NoReturn:
-    """Answer questions from the socket until it closes."""
+    """Respond to requests from the socket until it closes."""
     channel = socket.socket(fileno=descriptor)
     # Ends this process when it has computed for too long, even if nobody is there to kill it.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
@@ -47,29 +47,29 @@ def serve(descriptor: int) -> NoReturn:
         request, attached, _, _ = channel.recvmsg(REQUEST.size, socket.CMSG_LEN(_DESCRIPTORS.size))
         if not request or not attached:
             os._exit(0)
-        what, format_name, artwork, cpu_s = REQUEST.unpack(request)
+        task, format_name, artwork, cpu_s = REQUEST.unpack(request)
         file, reply = _DESCRIPTORS.unpack(attached[0][2])
         with (
             io.FileIO(file) as stream,
-            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, reply) as answering,
-            suppress(ConnectionError),  # nobody waits for it any more
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, reply) as response_socket,
+            suppress(ConnectionError),  # the parent gave up
         ):
-            answering.sendall(_BEGUN)
+            response_socket.sendall(_BEGUN)
             signal.setitimer(signal.ITIMER_PROF, cpu_s)
-            answer, picture = _look(stream, _text(what), _text(format_name), artwork=artwork)
-            text = json.dumps(answer).encode()
-            signal.setitimer(signal.ITIMER_PROF, 0)  # what comes now is not the next file's
-            prefix = ANSWER_PREFIX.pack(_BEGUN, len(text), len(picture))
-            answering.sendall(prefix[len(_BEGUN) :] + text + picture)
+            response, picture = _look(stream, _text(task), _text(format_name), artwork=artwork)
+            text = json.dumps(response).encode()
+            signal.setitimer(signal.ITIMER_PROF, 0)  # the next file has a time of its own
+            prefix = RESPONSE_PREFIX.pack(_BEGUN, len(text), len(picture))
+            response_socket.sendall(prefix[len(_BEGUN) :] + text + picture)
 
 
 def _look(
-    stream: io.FileIO, what: str, format_name: str, *, artwork: bool
+    stream: io.FileIO, task: str, format_name: str, *, artwork: bool
 ) -> tuple[Mapping[str, object], bytes]:
     from audiostore.media import probe  # noqa: PLC0415
 
     try:
-        if what == "probe":
+        if task == "probe":
             info = probe.read_audio(stream, format_name, artwork=artwork)
             return info.to_dict(), info.artwork.data if info.artwork else b""
         decoded = probe.decode_frames(stream, format_name)
@@ -78,7 +78,7 @@ def _look(
         return {"unplayable": str(error)}, b""
     except MemoryError:
         return {"unplayable": "it asks for more memory than a song needs"}, b""
-    except OSError as error:  # a disk that fails is no fault of the file's
+    except OSError as error:  # a failing disk is not the file's fault
         return {"errno": error.errno or errno.EIO}, b""
 
 
@@ -87,15 +87,16 @@ def _text(padded: bytes) -> str:
 
 
 def _warm_up() -> None:
-    # Whatever is loaded at first use is loaded now: later there is no file to be had.
-    from audiostore.media import probe  # noqa: PLC0415 - FFmpeg is loaded in the child alone
+    # Load now whatever is loaded at first use: later no file can be opened.
+    from audiostore.media import probe  # noqa: PLC0415  (FFmpeg is loaded in workers alone)
+    from audiostore.media.formats import AUDIO_FORMATS  # noqa: PLC0415
 
     pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
     wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)
     probe.decode_frames(io.BytesIO(wav), "WAV")
-    for name in probe.DEMUXERS:
+    for each in AUDIO_FORMATS:
         with suppress(UnplayableAudioError):
-            probe.read_audio(io.BytesIO(b"?" * 4096), name)
+            probe.read_audio(io.BytesIO(b"?" * 4096), each.name)
 
 
 def _limit(memory_bytes: int, channel: socket.socket) -> None:
@@ -106,8 +107,8 @@ def _limit(memory_bytes: int, channel: socket.socket) -> None:
             pages = int(statm.read().split()[0])
         limit = pages * resource.getpagesize() + memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    # Descriptors are given out from the lowest: the file that is sent, and the socket for the
-    # answer, get the last numbers; until they are closed nothing else can be opened.
+    # Descriptors are assigned from the lowest: the file, and the socket for the response,
+    # get the last numbers; until they are closed nothing else can be opened.
     lowest = os.dup(channel.fileno())
     above = os.dup(channel.fileno())
     os.close(lowest)

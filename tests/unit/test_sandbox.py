@@ -1,4 +1,4 @@
-"""The processes that examine files, and forks of the process that keeps them."""
+"""Sandbox workers, and forks of the process that owns them."""
 
 import subprocess
 import sys
@@ -16,15 +16,15 @@ import os, signal, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from audiostore.media.sandbox import pool
-from audiostore.media.sandbox.pool import prepare_children, probe_apart
+from audiostore.media.sandbox.pool import start_workers, probe_audio
 song = Path(sys.argv[1])
 signal.alarm(30)
 
 def look():
-    assert probe_apart(song, "Ogg").codec == "opus"
+    assert probe_audio(song, "Ogg").codec == "opus"
 
-def kept():
-    return [child._process.pid for child in pool._shared()._children]
+def workers():
+    return [worker._process.pid for worker in pool._shared()._workers]
 
 def is_there(pid):
     try:
@@ -41,18 +41,18 @@ def ends_well(pid):
 """
 
 SCRIPTS = {
-    "a fork uses children of its own, and ends none of its parent's": """
+    "a fork uses workers of its own, and ends none of its parent's": """
 look()
-before = kept()
+before = workers()
 pid = os.fork()
 if pid == 0:
     signal.alarm(20)
     look()
-    assert kept() and not set(kept()) & set(before), (kept(), before)
-    sys.exit(0)  # runs what its parent registered to be run at its end
+    assert workers() and not set(workers()) & set(before), (workers(), before)
+    sys.exit(0)  # runs what its parent registered to run at exit
 assert ends_well(pid)
 look()
-assert kept() == before
+assert workers() == before
 """,
     "a fork does not wait for locks that are held in its parent": """
 look()
@@ -80,67 +80,67 @@ with ThreadPoolExecutor(4) as threads:
         job.result()
 assert all([ends_well(pid) for pid in pids])
 """,
-    "children end with a worker that is killed, their parent's do not": """
+    "workers end with a fork that is killed, its parent's do not": """
 look()
-ours = kept()
-told, telling = os.pipe()
-workers = []
+ours = workers()
+reading, writing = os.pipe()
+forks = []
 for _ in range(2):
     pid = os.fork()
     if pid == 0:
         signal.alarm(20)
-        prepare_children(1)
+        start_workers(1)
         look()
-        os.write(telling, kept()[0].to_bytes(4, "big"))
+        os.write(writing, workers()[0].to_bytes(4, "big"))
         signal.pause()
-    workers.append(pid)
-theirs = [int.from_bytes(os.read(told, 4), "big") for _ in workers]
+    forks.append(pid)
+theirs = [int.from_bytes(os.read(reading, 4), "big") for _ in forks]
 assert all(map(is_there, theirs))
-for pid in workers:
+for pid in forks:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 for pid in theirs:
     wait_until_gone(pid)
 look()
-assert kept() == ours
+assert workers() == ours
 """,
-    "children end with a worker that ends without cleaning up": """
-told, telling = os.pipe()
+    "workers end with a fork that exits without cleaning up": """
+reading, writing = os.pipe()
 pid = os.fork()
 if pid == 0:
     look()
-    os.write(telling, kept()[0].to_bytes(4, "big"))
+    os.write(writing, workers()[0].to_bytes(4, "big"))
     os._exit(0)
 assert ends_well(pid)
-wait_until_gone(int.from_bytes(os.read(told, 4), "big"))
+wait_until_gone(int.from_bytes(os.read(reading, 4), "big"))
 """,
-    "a worker outlives its killed parent, whose children end no later than it": """
-look_at, answer = os.pipe(), os.pipe()
+    "a fork outlives its killed parent, whose workers end no later than it": """
+go, response = os.pipe(), os.pipe()
 pid = os.fork()
 if pid == 0:
     look()
-    children = kept()
-    worker = os.fork()  # it inherits this end of the children's sockets
-    if worker == 0:
+    owned = workers()
+    fork = os.fork()  # it inherits this end of the workers' sockets
+    if fork == 0:
         signal.alarm(20)
-        os.read(look_at[0], 1)
+        os.read(go[0], 1)
         look()
-        os.write(answer[1], b"done")
+        os.write(response[1], b"done")
         os._exit(0)
-    os.write(answer[1], children[0].to_bytes(4, "big"))
+    os.write(response[1], owned[0].to_bytes(4, "big"))
     os.kill(os.getpid(), signal.SIGKILL)
-child = int.from_bytes(os.read(answer[0], 4), "big")
+worker = int.from_bytes(os.read(response[0], 4), "big")
 os.waitpid(pid, 0)
-os.write(look_at[1], b"!")
-assert os.read(answer[0], 4) == b"done"
-wait_until_gone(child)
+os.write(go[1], b"!")
+assert os.read(response[0], 4) == b"done"
+wait_until_gone(worker)
 """,
-    "no more children are kept than were asked for": """
-prepare_children(1)
+    "no more workers run than the limit": """
+start_workers(1)
 with ThreadPoolExecutor(4) as threads:
     for job in [threads.submit(look) for _ in range(40)]:
         job.result()
-assert len(kept()) == 1
+assert len(workers()) == 1
 """,
 }
 

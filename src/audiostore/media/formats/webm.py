@@ -1,10 +1,10 @@
-"""WebM, and Matroska to tell it from that (RFC 8794, RFC 9559): elements of id, size and data."""
+"""WebM, as distinct from Matroska (RFC 8794, RFC 9559): elements of an id, a size and data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.media.formats.kinds import WEBM, Recognised
-from audiostore.media.formats.reading import NO_SOUND, Reader, big, cut_short
+from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
 
 _EBML = 0x1A45DFA3
 _DOC_TYPE = 0x4282
@@ -34,7 +34,7 @@ class _Element:
     id: int
     start: int
     size: int | None
-    """None: the writer could not tell; it ends where the next of its level begins."""
+    """None: the writer did not know it; the element ends where the next of its level begins."""
 
 
 def _elements(reader: Reader, at: int, end: int) -> Iterator[_Element]:
@@ -49,7 +49,7 @@ def _elements(reader: Reader, at: int, end: int) -> Iterator[_Element]:
 
 
 def _element(head: bytes, at: int) -> _Element | None:
-    """Parse an element's id and size (RFC 8794 sections 4 to 6); it stands at this offset."""
+    """Parse an element's id and size (RFC 8794 sections 4 to 6); it is at this offset."""
     id_size = 9 - head[0].bit_length() if head else 9
     size_size = 9 - head[id_size].bit_length() if id_size < len(head) else 9
     if id_size > 4 or size_size > 8:
@@ -69,16 +69,14 @@ def _text(reader: Reader, element: _Element | None) -> str:
     return reader.at(element.start, min(element.size, 64)).decode("latin-1").rstrip("\0")
 
 
-def examine(reader: Reader, offset: int) -> Recognised | str | None:
+def _recognise(reader: Reader, offset: int) -> Recognised | str:
     """Recognise WebM by its document type and its tracks."""
-    if big(reader.at(offset, 4)) != _EBML:
-        return None
     header = _find(reader, _EBML, offset, reader.size)
     if header is None or header.size is None:
         return "EBML data of an unknown kind"
-    behind = header.start + header.size
-    document = _text(reader, _find(reader, _DOC_TYPE, header.start, behind))
-    kinds = _track_kinds(reader, behind)
+    header_end = header.start + header.size
+    document = _text(reader, _find(reader, _DOC_TYPE, header.start, header_end))
+    kinds = _track_kinds(reader, header_end)
     video = next((codec for kind, codec in kinds if kind == _VIDEO), None)
     sounds = [codec for kind, codec in kinds if kind == _SOUND]
     if video is not None:
@@ -88,7 +86,7 @@ def examine(reader: Reader, offset: int) -> Recognised | str | None:
         return f"{'Matroska' if document == 'matroska' else 'unknown EBML'} audio, not WebM"
     if kinds and not sounds:
         return "WebM data without a sound track"
-    return Recognised(WEBM, _CODECS.get(sounds[0]) if sounds else None, offset)
+    return Recognised(FORMAT, _CODECS.get(sounds[0]) if sounds else None, offset)
 
 
 def _track_kinds(reader: Reader, at: int) -> list[tuple[int, str]]:
@@ -109,11 +107,11 @@ def _track_kinds(reader: Reader, at: int) -> list[tuple[int, str]]:
     return kinds
 
 
-def check(reader: Reader, found: Recognised) -> str | None:
+def _check(reader: Reader, found: Recognised) -> str | None:
     """Compare the size of the segment, and of each cluster, with what is there."""
     segment = _find(reader, _SEGMENT, found.offset, reader.size)
     if segment is None:
-        return "is cut short: it ends in front of its sound"
+        return "is cut short: it ends before its sound"
     there = max(0, reader.size - segment.start)
     if segment.size is not None and segment.size > there:
         return cut_short("its header promises", segment.size, there)
@@ -141,26 +139,26 @@ def _check_blocks(reader: Reader, start: int) -> str | None:
     tail = reader.at(begin, reader.size - begin)
     at = 0 if begin == start else tail.find(_BLOCK_ID)
     while at >= 0:
-        count, behind = _follow_blocks(tail, at)
+        count, end = _follow_blocks(tail, at)
         if count >= _IN_A_ROW or begin == start:
-            return _check_rest(tail[behind:])
+            return _check_rest(tail[end:])
         at = tail.find(_BLOCK_ID, at + 1)
     return None  # blocks too large to see three of them
 
 
 def _follow_blocks(data: bytes, at: int) -> tuple[int, int]:
-    """Follow whole elements of clusters: how many, and where the last one ends."""
+    """Follow whole elements of clusters: return how many, and where the last one ends."""
     count = 0
     while (element := _element(data[at : at + _HEADER_MAX], at)) is not None:
         if element.id == _CLUSTER:  # what it holds follows
-            behind = element.start
+            end = element.start
         elif element.size is not None and element.id in _IN_CLUSTERS:
-            behind = element.start + element.size
+            end = element.start + element.size
         else:
             break
-        if behind > len(data):
+        if end > len(data):
             break
-        count, at = count + 1, behind
+        count, at = count + 1, end
     return count, at
 
 
@@ -172,3 +170,25 @@ def _check_rest(rest: bytes) -> str | None:
     if 0 < len(rest) < _HEADER_MAX:
         return f"is cut short: its last block of sound ends after {len(rest)} bytes"
     return None
+
+
+# Without a codec in the type, `canPlayType` cannot say whether a player can play it; WebM's
+# container guidelines allow these two.
+_CODECS_IN_TYPE = ("opus", "vorbis")
+
+FORMAT = Format(
+    name="WebM",
+    kind="audio",
+    content_type="audio/webm",
+    extensions=(".webm",),
+    magic=(_EBML.to_bytes(4, "big"),),
+    recognise=_recognise,
+    codecs_in_type=_CODECS_IN_TYPE,
+    check=_check,
+    cut_found_by="sizes of segment and clusters; the last block, if those have none",
+    cut_missed=(
+        "between two clusters or blocks, if the segment has no size (a pipe's output, a browser's"
+        " recording)"
+    ),
+    demuxer="matroska",
+)

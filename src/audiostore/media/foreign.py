@@ -1,6 +1,8 @@
-"""What people store by mistake, by its first bytes; named so that they see it at once."""
+"""What people store by mistake, recognised by its first bytes, so that an error can name it."""
 
 from collections.abc import Callable
+
+from audiostore.media.parsing.reading import quoted
 
 HEAD_SIZE = 512
 
@@ -57,7 +59,7 @@ def _begins(*texts: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.lower().startswith(texts)
 
 
-# Matched behind white space and a byte order mark.
+# Matched after white space and a byte order mark.
 _TEXT = (
     (_begins(b"<!doctype html", b"<html", b"<head", b"<body", b"<script"), "a web page (HTML)"),
     (_begins(b"<?xml", b"<svg", b"<!--", b"<!doctype"), "XML, SVG or HTML text"),
@@ -68,11 +70,18 @@ _TEXT = (
 _TS_PACKET = 188
 
 
-def name(head: bytes) -> str | None:
-    """Return what a file that begins with these bytes is; None if we do not know it."""
-    for magic, words in _MAGIC:
+_RIFF_KINDS = {b"AVI ": "video (AVI)", b"RMID": "MIDI notes in RIFF", b"ACON": "a mouse pointer"}
+
+
+def describe_foreign(head: bytes) -> str | None:
+    """Describe a file that begins with these bytes; None if it is of no known kind."""
+    for magic, description in _MAGIC:
         if head.startswith(magic):
-            return words
+            return description
+    if head.startswith((b"RIFF", b"RF64", b"BW64", b"FORM")) and len(head) >= 12:
+        family = "IFF" if head.startswith(b"FORM") else "RIFF"
+        kind = _RIFF_KINDS.get(head[8:12]) if family == "RIFF" else None
+        return kind or f"{family} data of the kind {quoted(head[8:12])}"
     if head[4:8] in (b"moov", b"mdat", b"wide", b"pnot"):
         return "a QuickTime film without a type (ftyp)"
     if head[:1] == b"G" and head[_TS_PACKET : _TS_PACKET + 1] == b"G":
@@ -80,11 +89,11 @@ def name(head: bytes) -> str | None:
     if head[:1] == b"\x56" and head[1:2] >= b"\xe0":  # ISO/IEC 14496-3 1.7.2: 11 sync bits
         return "AAC in a LATM stream"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return next((words for matches, words in _TEXT if matches(text)), None)
+    return next((description for matches, description in _TEXT if matches(text)), None)
 
 
-def unknown(head: bytes) -> str:
-    """Say what little can be said of other bytes."""
+def describe_unknown(head: bytes) -> str:
+    """Describe bytes of no known kind."""
     if not head:
         return "empty"
     if not head.strip(b"\0"):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from audiostore.media.formats.kinds import WMA, Recognised
-from audiostore.media.formats.reading import NO_SOUND, Reader, cut_short, little
+from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, little
 
 
 def _guid(text: str) -> bytes:
@@ -52,7 +52,7 @@ def _header_objects(reader: Reader, offset: int) -> Iterator[_Object]:
     return _objects(reader, offset + _TOP, offset + size)
 
 
-def examine(reader: Reader, offset: int) -> Recognised | str | None:
+def _recognise(reader: Reader, offset: int) -> Recognised | str | None:
     """Recognise ASF by its GUID, WMA by its streams."""
     if reader.at(offset, 16) != _HEADER:
         return None
@@ -63,18 +63,18 @@ def examine(reader: Reader, offset: int) -> Recognised | str | None:
         if part.id == _STREAM:
             kind = reader.at(part.start, 16)
             video = video or kind == _VIDEO
-            if kind == _SOUND:  # behind 54 bytes: WAVEFORMATEX, which begins with the codec's tag
+            if kind == _SOUND:  # after 54 bytes: WAVEFORMATEX, which begins with the codec's tag
                 sounds.append(little(reader.at(part.start + 54, 2), 0, 2))
     if video:
         return f"video (Windows Media{' with sound' if sounds else ''})"
-    return Recognised(WMA, _CODECS.get(sounds[0]) if sounds else None, offset)
+    return Recognised(FORMAT, _CODECS.get(sounds[0]) if sounds else None, offset)
 
 
-def check(reader: Reader, found: Recognised) -> str | None:
+def _check(reader: Reader, found: Recognised) -> str | None:
     """Compare the data object's size and the file's stated size with what is there."""
     header_end = found.offset + little(reader.at(found.offset, _OBJECT), 16, 8)
     if header_end + _OBJECT > reader.size:
-        return "is cut short: it ends within its header, in front of the sound"
+        return "is cut short: it ends within its header, before the sound"
     stated = flags = streams = 0
     for part in _header_objects(reader, found.offset):
         streams += part.id == _STREAM
@@ -85,11 +85,26 @@ def check(reader: Reader, found: Recognised) -> str | None:
         return "is damaged: its header describes no sound"
     data = next(_objects(reader, header_end, reader.size), None)
     if data is None or data.id != _DATA:
-        return None if flags & _BROADCAST else "is damaged: no sound stands behind its header"
-    if not flags & _BROADCAST:  # of a live stream, sizes are unknown
+        return None if flags & _BROADCAST else "is damaged: no sound follows its header"
+    if not flags & _BROADCAST:  # the sizes of a live stream are unknown
         if data.end > reader.size:
             return cut_short("its sound promises", data.end - data.start, reader.size - data.start)
         if stated > reader.size:
             return cut_short("its header promises", stated, reader.size)
     # A file id, a count of packets, two bytes: then the packets.
     return NO_SOUND if data.end - data.start <= 26 or reader.size <= data.start + 26 else None
+
+
+FORMAT = Format(
+    name="WMA",
+    kind="audio",
+    content_type="audio/x-ms-wma",
+    extensions=(".wma",),
+    magic=(_HEADER[:4],),
+    recognise=_recognise,
+    check=_check,
+    cut_found_by="sizes of the file and its data",
+    cut_missed="of live streams (the broadcast flag): any",
+    demuxer="asf",
+    decoders=("wmav1", "wmav2", "wmapro", "wmalossless", "wmavoice"),
+)

@@ -1,22 +1,34 @@
-"""Reading a few places of a file, and no more than was agreed."""
+"""Reads of a few places of a file, within a budget."""
 
 import io
-from typing import BinaryIO
+from typing import Protocol
 
 
 class BudgetSpentError(Exception):
-    """A file sent us to more places than any honest file does; never leaves this package."""
+    """A file refers to more places than any honest file does; never leaves this room."""
+
+
+class Seekable(Protocol):
+    """What a `Reader` needs of a file."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to an offset."""
+        ...
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes."""
+        ...
 
 
 class Reader:
-    """Bytes at offsets, within a budget of reads and bytes; short behind the end, never an error.
+    """Bytes at offsets, within a budget of reads and bytes; short at the end, never an error.
 
-    What stands close together costs one read. Numbers are taken with `int.from_bytes`, for which
-    bytes that are missing count as zero: a parser has no other case for the end of the file.
+    Nearby places share one read. Parse numbers with `big` and `little`, for which missing bytes
+    count as zero, so that a parser needs no extra case for the end of the file.
     """
 
     def __init__(
-        self, stream: BinaryIO, size: int | None = None, *, reads: int, total: int, window: int
+        self, stream: Seekable, size: int | None = None, *, reads: int, total: int, window: int
     ) -> None:
         self.size = stream.seek(0, io.SEEK_END) if size is None else size
         self._stream = stream
@@ -31,11 +43,11 @@ class Reader:
         size = min(size, self.size - offset)
         if offset < 0 or size <= 0:
             return b""
-        behind = offset - self._at
-        if behind < 0 or behind + size > len(self._held):
+        skip = offset - self._at
+        if skip < 0 or skip + size > len(self._held):
             self._fetch(offset, size)
-            behind = 0
-        return self._held[behind : behind + size]
+            skip = 0
+        return self._held[skip : skip + size]
 
     def _fetch(self, offset: int, size: int) -> None:
         wanted = min(max(size, self._window), self.size - offset)
@@ -48,7 +60,7 @@ class Reader:
 
 
 def big(data: bytes, start: int = 0, size: int = 4) -> int:
-    """Return an unsigned big-endian number; bytes that are missing count as none."""
+    """Return an unsigned big-endian number; missing bytes are left out."""
     return int.from_bytes(data[start : start + size], "big")
 
 
@@ -57,7 +69,7 @@ def little(data: bytes, start: int = 0, size: int = 4) -> int:
     return int.from_bytes(data[start : start + size], "little")
 
 
-NO_SOUND = "has no sound in it"
+NO_SOUND = "contains no sound"
 
 
 def cut_short(what: str, promised: int, there: int) -> str:
@@ -66,6 +78,6 @@ def cut_short(what: str, promised: int, there: int) -> str:
     return f"is cut short: {what} {promised:,} bytes, {there:,} are there ({percent} %)"
 
 
-def in_words(identifier: bytes) -> str:
-    """Return a chunk's or box's name fit for a message."""
+def quoted(identifier: bytes) -> str:
+    """Return the name of a chunk or box for a message."""
     return repr(identifier.decode("latin-1"))

@@ -1,0 +1,90 @@
+"""AAC in ADTS (ISO/IEC 14496-3): nothing but frames; ADIF is recognised, to say what it is."""
+
+from audiostore.media.kinds import Format, Recognised, StatedDuration
+from audiostore.media.parsing.mpeg import Frames, check_tail, repeats, search
+from audiostore.media.parsing.reading import Reader
+from audiostore.media.parsing.tags import end_of_data, start_of_data
+
+_HEADER_SIZE = 7
+_MOST_TRAILING_BYTES = 16 << 10
+"""Padding and unknown tags of up to this size may follow the last frame."""
+_MEASURED_BYTES = 256 << 10
+_RATES_HZ = (
+    *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000),
+    *(22_050, 16_000, 12_000, 11_025, 8_000, 7_350),
+)
+
+
+def _adts_length(data: bytes, at: int) -> int:
+    # ISO/IEC 14496-3 1.A.2: 12 sync bits, layer 00, sampling frequency index below 13, a length
+    # of 13 bits that counts the header of 7 or, with a checksum, 9 bytes.
+    if len(data) < at + 6 or data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
+        return 0
+    if data[at + 2] >> 2 & 15 >= len(_RATES_HZ):
+        return 0
+    length = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+    return length if length >= (_HEADER_SIZE if data[at + 1] & 1 else 9) else 0
+
+
+_FRAMES = Frames("AAC", _HEADER_SIZE, _adts_length, 0xFFFEFC00)  # sync … profile, sampling rate
+
+
+def _is_adif(reader: Reader, offset: int) -> bool:
+    # ISO/IEC 14496-3 1.A.1: a header, then raw blocks of unknown length.
+    return reader.at(offset, 4) == b"ADIF"
+
+
+def _recognise(reader: Reader, offset: int) -> Recognised | None:
+    is_adts = _adts_length(reader.at(offset, _HEADER_SIZE), 0) and repeats(reader, offset, _FRAMES)
+    if is_adts or _is_adif(reader, offset):
+        return Recognised(FORMAT, "aac", offset)
+    return None
+
+
+def _search(reader: Reader, offset: int) -> Recognised | None:
+    found = search(reader, offset, _FRAMES)
+    return None if found is None else Recognised(FORMAT, "aac", found)
+
+
+def _check(reader: Reader, found: Recognised) -> str | None:
+    """Look for the last whole frame; refuse ADIF, whose end nothing marks."""
+    if _is_adif(reader, found.offset):
+        return (
+            "is AAC in the old ADIF form, which FFmpeg cannot read: convert it to ADTS (.aac) or "
+            'MP4 (.m4a), or store it without checks (check="none")'
+        )
+    return check_tail(reader, found.offset, end_of_data(reader, found.offset), _FRAMES)
+
+
+def _duration(stated: StatedDuration) -> tuple[float, bool] | None:
+    """Count frames up to the end, or extrapolate from the first 256 KiB.
+
+    ISO/IEC 13818-7, 6.2: the last two bits of the header are the blocks of 1,024 samples minus one.
+    """
+    reader = stated.reader
+    start = start_of_data(reader)
+    data = reader.at(start, _MEASURED_BYTES)
+    at, seconds = 0, 0.0
+    while at + _HEADER_SIZE <= len(data) and (length := _adts_length(data, at)):
+        seconds += ((data[at + 6] & 3) + 1) * 1024 / _RATES_HZ[data[at + 2] >> 2 & 15]
+        at += length
+    if not seconds:
+        return None
+    is_all = start + len(data) >= reader.size and len(data) - at <= _MOST_TRAILING_BYTES
+    return (seconds, True) if is_all else (seconds * (reader.size - start) / at, False)
+
+
+FORMAT = Format(
+    name="AAC",
+    kind="audio",
+    content_type="audio/aac",
+    extensions=(".aac",),
+    recognise=_recognise,
+    search=_search,
+    check=_check,
+    cut_found_by="a last frame that is not whole",
+    cut_missed="between two frames (ADIF is refused)",
+    demuxer="aac",
+    decoders=("aac", "aac_latm"),
+    duration=_duration,
+)

@@ -1,0 +1,205 @@
+"""A media file, inspected before it is stored: what it contains, or why it cannot be stored."""
+
+import os
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+from typing import Literal
+
+from audiostore.errors import AudioStoreError, InvalidImageError
+from audiostore.media.faststart import needs_faststart
+from audiostore.media.formats import format_named
+from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
+from audiostore.media.info import AudioInfo
+from audiostore.media.kinds import Format
+from audiostore.media.recognition import identify, require_audio, require_image
+from audiostore.media.structure import check_structure
+
+CheckLevel = Literal["quick", "full", "none"]
+"""How closely to inspect a file. "quick": look inside, for whatever can be seen cheaply; "full":
+also decode all of it; "none": look at its first bytes only."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedImage:
+    """An image that can be stored."""
+
+    format_name: str
+    """JPEG, PNG or WebP."""
+    extension: str
+    """The extension to store it under, with its dot."""
+    content_type: str
+    data: bytes | None = field(default=None, repr=False)
+    """Its bytes, as inspected; None if only its first bytes were."""
+    scaled: bytes | None = field(default=None, repr=False)
+    """A smaller copy in the same format; None if it fits, or none was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedAudio:
+    """An audio file that can be stored."""
+
+    format_name: str
+    """MP3, WAV, FLAC, Ogg, MP4 …"""
+    extension: str
+    """The extension to store it under, with its dot."""
+    content_type: str
+    info: AudioInfo | None = None
+    """What it contains; None if only its first bytes were inspected."""
+    duration_s: float | None = None
+    """Of the decoded sound after a full check, else as the file states it."""
+    artwork: InspectedImage | None = None
+    """The artwork that is embedded in it."""
+    artwork_problem: str | None = None
+    """Why embedded artwork is not used."""
+    index_is_last: bool = False
+    """Whether its index follows its sound, so that players must fetch all of it before they can
+    play; `write_faststart` moves it."""
+
+
+def inspect_audio(
+    path: Path,
+    stream: FileIO,
+    filename: str,
+    *,
+    check: CheckLevel = "quick",
+    fix_extension: bool = False,
+    artwork: bool = True,
+    artwork_max_px: int | None = None,
+    faststart: bool = False,
+) -> InspectedAudio:
+    """Inspect an open audio file.
+
+    Args:
+        path: where the file is, for errors.
+        stream: the file, open and unbuffered; its position changes.
+        filename: what the file is called; its extension must fit its content.
+        check: how closely to look.
+        fix_extension: go by the content, whatever the extension says.
+        artwork: whether to look for embedded artwork.
+        artwork_max_px: scale artwork down to this many pixels on its longer side.
+        faststart: find out where the index is even without checks.
+
+    Raises:
+        UnsupportedFormatError: it is not audio that audiostore stores, or its name says otherwise.
+        UnplayableAudioError: it is cut short, damaged, or without sound.
+        OSError: it cannot be read.
+    """
+    try:
+        recognised = require_audio(filename, identify(stream), fix_extension=fix_extension)
+        kind = recognised.format
+        extension = kind.extension_for(filename)
+        if check == "none":
+            is_last = faststart and kind.has_movable_index and needs_faststart(stream)
+            return InspectedAudio(
+                kind.name, extension, recognised.content_type, index_is_last=is_last
+            )
+        check_structure(stream, recognised, os.fstat(stream.fileno()).st_size, name=filename)
+        info, duration_s = _look_inside(path, stream, kind, check, artwork=artwork)
+        is_last = kind.has_movable_index and needs_faststart(stream)
+    except AudioStoreError as error:
+        error.path = error.path or path
+        raise
+    image, problem = _embedded_artwork(info, check, artwork_max_px)
+    return InspectedAudio(
+        format_name=kind.name,
+        extension=extension,
+        content_type=recognised.content_type,
+        info=info,
+        duration_s=duration_s,
+        artwork=image,
+        artwork_problem=problem,
+        index_is_last=is_last,
+    )
+
+
+def inspect_image(
+    path: Path,
+    stream: FileIO,
+    filename: str,
+    *,
+    check: CheckLevel = "quick",
+    fix_extension: bool = False,
+    max_px: int | None = None,
+) -> InspectedImage:
+    """Inspect an open image file.
+
+    Args:
+        path: where the file is, for errors.
+        stream: the file, open and unbuffered; its position changes.
+        filename: what the file is called; its extension must fit its content.
+        check: how closely to look.
+        fix_extension: go by the content, whatever the extension says.
+        max_px: scale it down to this many pixels on its longer side.
+
+    Raises:
+        UnsupportedFormatError: it is not an image that audiostore stores, or its name says
+            otherwise.
+        InvalidImageError: it is cut short, too large, or, by a full check, does not decode.
+        OSError: it cannot be read.
+    """
+    try:
+        found = require_image(filename, identify(stream), fix_extension=fix_extension)
+        kind, extension = found.format, found.format.extension_for(filename)
+        if check == "none" and max_px is None:
+            return InspectedImage(kind.name, extension, kind.content_type)
+        size_bytes = os.fstat(stream.fileno()).st_size
+        if size_bytes > MAX_IMAGE_BYTES:
+            raise InvalidImageError(
+                f"{filename!r} has {size_bytes:,} bytes: the limit for artwork is"
+                f" {MAX_IMAGE_BYTES:,}"
+            )
+        data = os.pread(stream.fileno(), size_bytes, 0)
+        try:
+            return _inspect_data(data, kind, extension, check, max_px)
+        except InvalidImageError as error:
+            raise InvalidImageError(f"{filename!r}: {error}") from error
+    except AudioStoreError as error:
+        error.path = error.path or path
+        raise
+
+
+def _look_inside(
+    path: Path, stream: FileIO, kind: Format, check: CheckLevel, *, artwork: bool
+) -> tuple[AudioInfo, float]:
+    from audiostore.media.sandbox.pool import (  # noqa: PLC0415  (subprocess)
+        decode_audio,
+        probe_audio,
+    )
+
+    info = probe_audio(path, kind.name, stream.fileno(), artwork=artwork)
+    if check != "full":
+        return info, info.duration_s
+    return info, decode_audio(path, kind.name, stream.fileno()).duration_s
+
+
+def _embedded_artwork(
+    info: AudioInfo, check: CheckLevel, max_px: int | None
+) -> tuple[InspectedImage | None, str | None]:
+    """Return the artwork in an audio file, and why there is none that can be used."""
+    if info.artwork is None:
+        return None, info.artwork_problem
+    kind = format_named(info.artwork.info.format_name)
+    try:
+        image = _inspect_data(info.artwork.data, kind, kind.extensions[0], check, max_px)
+    except InvalidImageError as error:
+        return None, str(error)
+    return image, None
+
+
+def _inspect_data(
+    data: bytes, kind: Format, extension: str, check: CheckLevel, max_px: int | None
+) -> InspectedImage:
+    if check == "quick":
+        identify_image(data)
+    scaled = None
+    if check == "full" or max_px is not None:
+        from audiostore.media.artwork import check_image, scale_image  # noqa: PLC0415  (Pillow)
+
+        if check == "full":
+            check_image(data)
+        if max_px is not None:
+            scaled = scale_image(data, max_px)
+    return InspectedImage(
+        kind.name, extension, kind.content_type, data, None if scaled == data else scaled
+    )

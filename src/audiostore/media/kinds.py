@@ -1,0 +1,114 @@
+"""What defines a format, and what recognition says about a file of one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from audiostore.media.parsing.images import ImageHeader
+from audiostore.media.parsing.reading import Reader
+
+
+def extension_of(name: str) -> str:
+    """Return a file name's extension with its dot, in lower case, as `PurePath.suffix` does."""
+    stem, dot, extension = name[name.rfind("/") + 1 :].rpartition(".")
+    return f".{extension.lower()}" if stem and dot and extension else ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedDuration:
+    """What FFmpeg read from an audio file's header, for a format that knows better."""
+
+    seconds: float
+    codec: str
+    codec_header: bytes
+    """FFmpeg's extradata."""
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A kind of file that audiostore stores, and everything it needs to know about that kind."""
+
+    name: str
+    kind: Literal["audio", "image"]
+    content_type: str
+    extensions: tuple[str, ...]
+    """With their dots; the first is the preferred one."""
+
+    # -- recognition
+    recognise: "Callable[[Reader, int], Recognised | str | None]"
+    """Look at the data at an offset: what it is; why it is not stored, in words; None if it is
+    something else."""
+    magic: tuple[bytes, ...] = ()
+    """How the data begin, one of these. Without a magic, `recognise` is called for data that no
+    other format claims."""
+    magic_at: int = 0
+    """The offset of the magic within the data."""
+    search: "Callable[[Reader, int], Recognised | str | None] | None" = None
+    """Look for the data after an offset, past padding, once no format recognises the file."""
+    codecs_in_type: tuple[str, ...] = ()
+    """The codecs that the content type names, because that helps players."""
+
+    # -- audio
+    check: "Callable[[Reader, Recognised], str | None] | None" = None
+    """Look for signs of damage; say what is wrong, as the rest of a sentence about the file."""
+    cut_found_by: str = ""
+    """What shows that a file was cut short."""
+    cut_missed: str = ""
+    """Which cuts `check` cannot see."""
+    has_movable_index: bool = False
+    """Whether the file may have its index after its sound, and `write_faststart` can move it."""
+    demuxer: str = ""
+    """FFmpeg's demuxer."""
+    demuxer_options: tuple[tuple[str, str], ...] = ()
+    probe_options: tuple[tuple[str, str], ...] = ()
+    """More demuxer options, for when nothing is decoded."""
+    decoders: tuple[str, ...] = ()
+    """FFmpeg's decoders for what the format usually holds, besides PCM."""
+    duration: Callable[[StatedDuration], tuple[float, bool] | None] | None = None
+    """Return the duration in seconds, and whether it is exact; None if FFmpeg's is as good."""
+
+    # -- images
+    read_header: Callable[[bytes], ImageHeader] | None = None
+    """Walk through all parts of an image; raise `InvalidImageError` if they are not complete."""
+    pillow_decoder: str = ""
+    """Pillow's module and class, with a dot between them."""
+    pillow_options: tuple[tuple[str, int | bool], ...] = ()
+    """How Pillow encodes a scaled image."""
+
+    @property
+    def description(self) -> str:
+        """What a file of this format is, for a sentence: "MP3 audio", "a PNG image"."""
+        return f"{self.name} audio" if self.kind == "audio" else f"a {self.name} image"
+
+    @property
+    def content_types(self) -> tuple[str, ...]:
+        """Every content type that a file of this format may be stored under."""
+        return (*map(self.content_type_for, self.codecs_in_type), self.content_type)
+
+    def content_type_for(self, codec: str | None) -> str:
+        """Return the content type to store a file under; it names the codec where that helps."""
+        if codec in self.codecs_in_type:
+            return f"{self.content_type}; codecs={codec}"
+        return self.content_type
+
+    def extension_for(self, name: str) -> str:
+        """Return the name's own extension if it fits the format, else the preferred one."""
+        own = extension_of(name)
+        return own if own in self.extensions else self.extensions[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a file is by its content."""
+
+    format: Format
+    codec: str | None = None
+    """"mp3", "vorbis", "aac", "pcm" …; None if the container does not say so cheaply."""
+    offset: int = 0
+    """Where the format's own data begin: after any tags in front of them."""
+
+    @property
+    def content_type(self) -> str:
+        """The content type to store the file under."""
+        return self.format.content_type_for(self.codec)

@@ -1,0 +1,1 @@
+"""Parsing that several formats share: bounded reads, tags, chunks, MPEG frames, EXIF."""

@@ -1,0 +1,107 @@
+"""Tags that tools put in front of audio data or after it: skipped, never parsed.
+
+The only code that reads an ID3v2 header.
+"""
+
+from audiostore.media.parsing.reading import Reader, big, little
+
+_MAX_TAGS = 16
+"""Tag editors that know only their own kind leave several; a music file has no more than this."""
+
+ID3V2_HEADER_SIZE = 10
+_ID3V1_SIZE = 128
+_APE_SIZE = 32  # of its header and of its footer alike
+_APE_HAS_HEADER = 1 << 31
+_LYRICS3V1_MAX = 5100 + 20
+
+
+def id3v2_size(head: bytes, magic: bytes = b"ID3") -> int:
+    """Return the size of an ID3v2 tag with its header and footer; 0 if none begins here.
+
+    ID3v2.4.0 structure, section 3.1. The size itself is 28 bits, 7 in each byte.
+
+    Args:
+        head: at least the first 10 bytes.
+        magic: "3DI" for a footer instead of a header.
+    """
+    if head[:3] != magic or len(head) < ID3V2_HEADER_SIZE or any(b & 0x80 for b in head[6:10]):
+        return 0
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    has_footer = head[5] & 0x10
+    return ID3V2_HEADER_SIZE + size + (ID3V2_HEADER_SIZE if has_footer else 0)
+
+
+def start_of_data(reader: Reader) -> int:
+    """Return the offset of the first byte after any tags (ID3v2 section 3.1, APEv2)."""
+    offset = 0
+    for _ in range(_MAX_TAGS):
+        size = _leading_tag_size(reader.at(offset, _APE_SIZE))
+        if size == 0:
+            break
+        offset += size
+    return offset
+
+
+def start_after_large_id3v2(reader: Reader, limit: int) -> int:
+    """Return the offset after leading ID3v2 tags, up to the first of at most `limit` bytes."""
+    offset = 0
+    for _ in range(_MAX_TAGS):
+        size = id3v2_size(reader.at(offset, ID3V2_HEADER_SIZE))
+        if size <= limit:
+            break
+        offset += size
+    return offset
+
+
+def _leading_tag_size(head: bytes) -> int:
+    if head[:8] == b"APETAGEX":  # the size counts all but the header
+        return _APE_SIZE + little(head, 12)
+    return id3v2_size(head)
+
+
+def end_of_data(reader: Reader, start: int) -> int:
+    """Return where the data that begin at `start` end: before any tags at the end of the file."""
+    end = reader.size
+    for _ in range(_MAX_TAGS):
+        size = _trailing_tag_size(reader, end)
+        if size == 0 or end - size < start:
+            break
+        end -= size
+    return end
+
+
+def _trailing_tag_size(reader: Reader, end: int) -> int:
+    if reader.at(end - _ID3V1_SIZE, 3) == b"TAG":
+        return _ID3V1_SIZE
+    footer = reader.at(end - _APE_SIZE, _APE_SIZE)
+    if footer[:8] == b"APETAGEX":
+        header = _APE_SIZE if little(footer, 20) & _APE_HAS_HEADER else 0
+        return little(footer, 12) + header
+    if footer[-10:-7] == b"3DI":
+        return id3v2_size(footer[-10:], b"3DI")
+    return _lyrics3_size(reader, end, footer)
+
+
+def _lyrics3_size(reader: Reader, end: int, footer: bytes) -> int:
+    # Lyrics3 v2: "LYRICSBEGIN" …, six digits that count both, "LYRICS200". v1: no size at all.
+    if footer[-9:] == b"LYRICS200" and footer[-15:-9].isdigit():
+        return int(footer[-15:-9]) + 15
+    if footer[-9:] == b"LYRICSEND":
+        text = reader.at(max(0, end - _LYRICS3V1_MAX), min(end, _LYRICS3V1_MAX))
+        begin = text.rfind(b"LYRICSBEGIN")
+        return len(text) - begin if begin >= 0 else 0
+    return 0
+
+
+def begins_trailing_tag(data: bytes) -> bool:
+    """Say whether bytes after the last frame are a tag of a known kind."""
+    return data.startswith((b"ID3", b"APETAGEX", b"LYRICSBEGIN", b"TAG"))
+
+
+def describe_lone_id3v2(reader: Reader) -> str | None:
+    """Describe a file that an ID3 tag claims all of: there is nothing but the tag."""
+    head = reader.at(0, ID3V2_HEADER_SIZE)
+    size = id3v2_size(head)
+    if size >= reader.size:
+        return f"an ID3 tag of {size:,} bytes without audio after it" if big(head) else None
+    return None

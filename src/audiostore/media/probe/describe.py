@@ -1,0 +1,133 @@
+"""Facts about an audio file, without decoding it."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import BinaryIO, Final
+
+import av
+from av.container import InputContainer
+
+from audiostore.errors import UnplayableAudioError
+from audiostore.media.formats import format_named
+from audiostore.media.info import AudioInfo, Chapter
+from audiostore.media.kinds import Format, StatedDuration
+from audiostore.media.parsing.reading import Reader
+from audiostore.media.probe.open import OpenAudio, ffmpeg_errors, open_audio
+from audiostore.media.probe.pictures import choose_artwork, read_pictures
+from audiostore.media.probe.tags import MAX_TAG_CHARS, clean, unify_tags
+
+MAX_CHAPTERS: Final = 1_000
+_MAX_RATE_HZ = 10_000_000
+_MAX_DURATION_S = 10 * 365 * 86_400.0
+
+
+def read_audio(stream: BinaryIO, format_name: str, *, artwork: bool = True) -> AudioInfo:
+    """Return what is inside an open audio file, without decoding it.
+
+    Args:
+        stream: the file, seekable and unbuffered.
+        format_name: the name of the format that it was recognised as.
+        artwork: whether to look at embedded pictures; else none are found.
+
+    Raises:
+        UnplayableAudioError: no sound in it that can be decoded, or broken.
+        OSError: the file cannot be read.
+    """
+    kind = format_named(format_name)
+    with open_audio(stream, kind, dict(kind.probe_options)) as file:
+        return _describe(file, kind, artwork=artwork)
+
+
+def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
+    container, audio = file.container, file.audio
+    context = audio.codec_context
+    rate, channels = context.sample_rate, context.channels
+    if not 0 < rate <= _MAX_RATE_HZ or channels < 1:
+        raise UnplayableAudioError("its header names no sample rate, or no channels")
+    codec = context.codec.canonical_name
+    tags = unify_tags([*container.metadata.items(), *audio.metadata.items()])
+    chapters = tuple(_chapters(container))
+    pictures = read_pictures(container)
+    cover, problem = choose_artwork(pictures) if artwork else (None, None)
+    if file.skipped_tag_bytes and artwork:
+        problem = f"its ID3 tag of {file.skipped_tag_bytes:,} bytes is too large to be read"
+    duration_s, exact = _duration(file, kind, codec)
+    if duration_s <= 0:
+        raise UnplayableAudioError("it holds no sound: its duration is zero")
+    bits = _bits(codec, context.extradata or b"")
+    if codec.startswith("pcm_") and bits:
+        bitrate: int | None = rate * channels * bits
+    else:
+        picture_bytes = sum(picture.size for picture in pictures or ())
+        measured = (file.view.size - picture_bytes) * 8 / duration_s
+        bitrate = audio.bit_rate or (round(measured) if measured >= 1 else None)
+    return AudioInfo(
+        container=kind.name,
+        codec=codec,
+        duration_s=round(duration_s, 6),
+        duration_is_exact=exact,
+        sample_rate_hz=rate,
+        channels=channels,
+        bits_per_sample=bits,
+        bitrate_bps=bitrate,
+        tags=tags,
+        chapters=chapters,
+        artwork=cover,
+        artwork_problem=problem,
+    )
+
+
+def _bits(codec: str, extradata: bytes) -> int | None:
+    if codec in ("pcm_alaw", "pcm_mulaw"):
+        return 8
+    if codec.startswith("pcm_"):
+        digits = "".join(c for c in codec.split("_")[1] if c.isdigit())
+        return int(digits) if digits else None
+    if codec == "flac" and len(extradata) >= 34:  # RFC 9639, 8.2: five bits across bytes 12, 13
+        return ((extradata[12] & 1) << 4 | extradata[13] >> 4) + 1
+    if codec == "alac" and len(extradata) >= 36:  # ALACMagicCookie: bitDepth after a 12-byte box
+        return extradata[17] or None
+    return None
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float:
+    return float(ticks * time_base) if ticks and time_base else 0.0
+
+
+def _duration(file: OpenAudio, kind: Format, codec: str) -> tuple[float, bool]:
+    """Return the seconds of sound, and whether they are exact."""
+    audio = file.audio
+    stated_s = _seconds(audio.duration, audio.time_base)
+    if stated_s <= 0 and file.container.duration:
+        stated_s = file.container.duration / av.time_base
+    if stated_s > _MAX_DURATION_S:
+        raise UnplayableAudioError(f"its header claims {stated_s / 86_400:,.0f} days of sound")
+    if kind.duration:
+        reader = Reader(file.view, file.view.size, reads=32, total=1 << 20, window=4 << 10)
+        header = audio.codec_context.extradata or b""
+        known = kind.duration(StatedDuration(stated_s, codec, header, reader))
+        if known:
+            return known
+    if stated_s <= 0:
+        return _packets_duration(file), False
+    return stated_s, True
+
+
+def _packets_duration(file: OpenAudio) -> float:
+    # A stream that was written to a pipe (FLAC, WebM) has no length in its header.
+    total, end = 0, 0.0
+    with ffmpeg_errors():
+        for packet in file.container.demux(file.audio):
+            total += packet.duration or 0
+            if packet.pts is not None:
+                end = max(end, _seconds(packet.pts + (packet.duration or 0), packet.time_base))
+    return max(end, _seconds(total, file.audio.time_base))
+
+
+def _chapters(container: InputContainer) -> Iterator[Chapter]:
+    for chapter in container.chapters()[:MAX_CHAPTERS]:
+        base = chapter["time_base"]
+        start_s, end_s = _seconds(chapter["start"], base), _seconds(chapter["end"], base)
+        if 0 <= start_s <= end_s <= _MAX_DURATION_S:
+            title = clean(chapter["metadata"].get("title", ""), MAX_TAG_CHARS)
+            yield Chapter(round(start_s, 6), round(end_s, 6), title)

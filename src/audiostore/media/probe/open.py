@@ -1,0 +1,165 @@
+"""An audio file opened by FFmpeg, which can reach nothing but this file.
+
+The demuxer is the one that *our* recognition names, never FFmpeg's guess. FFmpeg gets no path but a
+view of the one file that is open already, and whatever else it wants to open (a playlist's entry, a
+QuickTime data reference) is refused by `_refuse_to_open`. Only audio decoders that a format names
+can be chosen: embedded pictures and video are never decoded here.
+"""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import BinaryIO, NoReturn
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+
+from audiostore.errors import UnplayableAudioError
+from audiostore.media.formats import AUDIO_FORMATS
+from audiostore.media.kinds import Format
+from audiostore.media.parsing.reading import Reader
+from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, start_after_large_id3v2
+
+_MAX_ID3_BYTES = 32 << 20
+"""A longer ID3v2 tag is skipped unread: it would fill memory."""
+_PROBED = {"probesize": "131072"}
+"""How many bytes of sound FFmpeg reads to recognise it: a few packets, the header tells the
+rest."""
+
+
+@dataclass(slots=True)
+class OpenAudio:
+    """An open file, and its first stream of sound."""
+
+    container: InputContainer
+    audio: AudioStream
+    view: "FileView"
+    skipped_tag_bytes: int
+
+
+@contextmanager
+def open_audio(
+    stream: BinaryIO, kind: Format, options: Mapping[str, str] | None = None
+) -> Iterator[OpenAudio]:
+    """Open an audio file with the demuxer of its format.
+
+    Args:
+        stream: the file, seekable and unbuffered.
+        kind: what it was recognised as.
+        options: for the demuxer, besides those that the format always needs.
+
+    Raises:
+        UnplayableAudioError: no sound in it that can be decoded, or broken.
+    """
+    # PyAV prints nothing by itself: its log level is None unless the program sets one.
+    size = stream.seek(0, os.SEEK_END)
+    reads = Reader(stream, size, reads=32, total=1 << 10, window=ID3V2_HEADER_SIZE)
+    start = start_after_large_id3v2(reads, _MAX_ID3_BYTES)
+    view = FileView(stream, start, size - start)
+    with ffmpeg_errors():
+        container = av.open(
+            view,
+            "r",
+            format=kind.demuxer,
+            options={
+                "codec_whitelist": _whitelist(),
+                **_PROBED,
+                **dict(kind.demuxer_options),
+                **(options or {}),
+            },
+            metadata_errors="replace",
+            io_open=_refuse_to_open,
+        )
+    with container:
+        yield OpenAudio(container, _audio_stream(container), view, start)
+
+
+class FileView:
+    """The file from `start` on, as FFmpeg sees it: without a name."""
+
+    def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
+        self._stream = stream
+        self._start = start
+        self._position = 0
+        self.size = size
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes from the position on."""
+        if self._position >= self.size:
+            return b""
+        self._stream.seek(self._start + self._position)
+        piece = self._stream.read(size)
+        self._position += len(piece)
+        return piece
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position, which a broken file may put anywhere; negative: FFmpeg's error."""
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:  # how FFmpeg asks for the size, again and again
+            offset += self.size
+        if offset < 0:
+            return -errno.EINVAL
+        self._position = offset
+        return offset
+
+
+class _OtherFileError(OSError):
+    """FFmpeg wanted to open something besides the file that it was given."""
+
+
+def _refuse_to_open(url: str, flags: int, options: object) -> NoReturn:
+    raise _OtherFileError(f"it refers to another file or address: {url[:200]!r}")
+
+
+@contextmanager
+def ffmpeg_errors() -> Iterator[None]:
+    """Raise `UnplayableAudioError` for what FFmpeg raises."""
+    try:
+        yield
+    except _OtherFileError as error:
+        raise UnplayableAudioError(str(error)) from error
+    except MemoryError as error:  # PyAV's ENOMEM is one, too
+        raise UnplayableAudioError("it asks for more memory than a song needs") from error
+    except av.error.FFmpegError as error:
+        raise UnplayableAudioError(f"its structure is broken: {error.strerror or error}") from error
+
+
+_DECODERS = frozenset(decoder for each in AUDIO_FORMATS for decoder in each.decoders)
+
+
+def _is_decoded(decoder: str) -> bool:
+    return decoder.startswith("pcm_") or decoder in _DECODERS
+
+
+@cache
+def _whitelist() -> str:
+    return ",".join(sorted(c for c in av.codecs_available if _is_decoded(c)))
+
+
+def _audio_stream(container: InputContainer) -> AudioStream:
+    if not container.streams.audio:
+        if any(not is_picture(s.disposition) for s in container.streams.video):
+            raise UnplayableAudioError("it holds video and no sound")
+        raise UnplayableAudioError("it holds no sound")
+    audio = container.streams.audio[0]
+    if audio.codec_context is None:
+        raise UnplayableAudioError("its sound is in an unknown codec")
+    if not _is_decoded(audio.codec_context.name):
+        name = audio.codec_context.codec.canonical_name
+        raise UnplayableAudioError(f"its sound is encoded as {name}, which is not supported")
+    return audio
+
+
+def is_picture(disposition: Disposition) -> bool:
+    """Say whether a stream of video is an embedded picture."""
+    return bool(disposition & Disposition.attached_pic)
