@@ -1,8 +1,8 @@
-"""Stores every example, lists them, fetches all back and compares: what `make demo` runs.
+"""Store all examples, list them, fetch them back and compare: run by `make demo`.
 
-Only the command line is used, as a stranger would. With GCS_BUCKET_NAME set, it stores there; else
-in a directory beside the examples. The ids are made from the file names, so that
-a second run finds everything stored already and stores nothing twice.
+It uses only the command line, as a new user would. If GCS_BUCKET_NAME is set, it stores there, else
+in the directory `demo` at the root of the repository. The ids are derived from the file names, so a
+second run finds everything already stored and stores nothing twice.
 """
 
 import filecmp
@@ -21,7 +21,7 @@ IMAGES = (".jpg", ".png", ".webp")
 
 
 def audiostore(*arguments: str, show: bool = True) -> str:
-    """Run one command of audiostore and return what it printed."""
+    """Run an audiostore command and return its standard output."""
     if show:
         print(f"$ audiostore {shlex.join(arguments)}", flush=True)
     command = [sys.executable, "-m", "audiostore", *arguments]
@@ -29,12 +29,12 @@ def audiostore(*arguments: str, show: bool = True) -> str:
 
 
 def cover_of(track: Path) -> Path | None:
-    """Return the image beside a track that has its name."""
+    """Return the image next to a track with the same name."""
     return next((p for s in IMAGES if (p := track.with_suffix(s)).exists()), None)
 
 
 def main() -> int:
-    """Run the demonstration; return 0 if every byte came back."""
+    """Run the demo; return 0 if every file came back unchanged."""
     bucket = os.environ.setdefault("GCS_BUCKET_NAME", STORE.joinpath("store").as_uri())
     print(f"$ export GCS_BUCKET_NAME={bucket}\n")
     originals: dict[str, tuple[Path, Path | None]] = {}
@@ -63,7 +63,7 @@ def main() -> int:
                 f"{'identical' if same else 'DIFFERENT'}  {asset[f'{part}_path']}  {original.name}"
             )
     print(
-        f"\n{len(originals)} tracks were stored, fetched to {fetched} and compared: {wrong} differ"
+        f"\n{len(originals)} tracks stored, fetched to {fetched} and compared: {wrong} files differ"
     )
     return 1 if wrong else 0
 

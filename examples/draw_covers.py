@@ -1,4 +1,4 @@
-"""Draw a picture of a tune: hills shaped by its notes, or the notes as rings or as lanterns."""
+"""Draw a tune: hills shaped by its notes, or the notes as rings or lanterns."""
 
 import colorsys
 import io
@@ -15,7 +15,7 @@ def colour(hue: float, light: float, strength: float) -> tuple[int, int, int]:
 def draw(
     style: str, hue: float, notes: list[tuple[float, int, float]], size: int, kind: str
 ) -> bytes:
-    """The encoded picture, `size` pixels square; a note is its beat, scale degree and length."""
+    """Return the encoded image, `size` pixels square; a note is beat, scale degree, length."""
     side, end = 4 * size, notes[-1][0] + notes[-1][2]
     top, bottom = {
         "waves": (colour(0.6, 0.3, 0.5), colour(hue, 0.8, 0.85)),

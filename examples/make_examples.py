@@ -1,8 +1,8 @@
-"""Compose one small tune, vary it into seven tracks with covers, and check every file written.
+"""Compose a small tune, vary it into seven tracks with covers, and check every file written.
 
-Run ``python examples/make_examples.py`` with the dev extra installed (PyAV, Pillow, numpy).
-The files land next to this script; nothing random is left unseeded, so a second run on the same
-machine and library versions writes the same bytes.
+Run ``python examples/make_examples.py`` with the dev extra installed (PyAV, Pillow, NumPy). The
+files are written next to this script. All randomness is seeded, so a second run on the same machine
+with the same library versions writes the same bytes.
 """
 
 import io
@@ -28,7 +28,7 @@ TAIL = 1.2  # seconds of ringing after the last beat
 MAJOR, DORIAN = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 9, 10)
 HARMONIC_MINOR, LYDIAN = (0, 2, 3, 5, 7, 8, 11), (0, 2, 4, 6, 7, 9, 11)
 
-# The tune, a bar of four beats a line: the chord roots of its two halves, then (degree, beats).
+# The tune, one bar of four beats per line: the chord roots of its two halves, then (degree, beats).
 BARS = (
     ((0, 0), ((4, 1.0), (2, 0.5), (4, 0.5), (7, 1.5), (8, 0.5))),
     ((5, 5), ((9, 1.0), (7, 0.5), (8, 0.5), (5, 2.0))),
@@ -36,7 +36,7 @@ BARS = (
     ((4, 0), ((1, 0.5), (3, 0.5), (4, 0.5), (6, 0.5), (7, 2.0))),
 )
 
-# A voice is its attack in seconds and its partials: (frequency ratio, level, decay a second).
+# A voice: its attack in seconds and its partials (frequency ratio, level, decay per second).
 VOICES: dict[str, tuple[float, tuple[tuple[float, float, float], ...]]] = {
     "pluck": (0.004, tuple((k, np.sin(0.9 * k) / k**1.6, 1.6 + 0.9 * k) for k in range(1, 10))),
     "marimba": (0.003, ((1.0, 1.0, 4.5), (3.93, 0.28, 11.0), (9.6, 0.06, 24.0))),
@@ -48,7 +48,7 @@ VOICES: dict[str, tuple[float, tuple[tuple[float, float, float], ...]]] = {
 
 @dataclass(frozen=True)
 class Track:
-    """One file: what it is called, how the tune is varied, and what goes with the audio."""
+    """One file: its name, how the tune is varied, and what accompanies the audio."""
 
     number: int
     name: str
@@ -65,8 +65,8 @@ class Track:
     rate: int = 44100
     layout: str = "stereo"
     bit_rate: int | None = None
-    embedded: str = ""  # the picture inside the file: its codec
-    cover: str = ""  # the picture beside the file: its suffix
+    embedded: str = ""  # codec of the picture inside the file
+    cover: str = ""  # suffix of the picture next to the file
 
     @property
     def seconds(self) -> float:
@@ -79,7 +79,7 @@ class Track:
         return {**TAGS, "title": self.title, "track": str(self.number)}
 
     def melody(self) -> Iterator[tuple[float, int, float]]:
-        """Beat, scale degree and length in beats of every note of the tune."""
+        """Yield beat, scale degree and length in beats of every note of the tune."""
         for index, bar in enumerate(self.bars):
             beat = 4.0 * index
             for degree, beats in BARS[bar][1]:
@@ -107,7 +107,7 @@ TRACKS = (
 
 
 def compose(track: Track) -> Iterator[tuple[str, float, int, float, float]]:
-    """Voice, beat, degree, loudness and pan (-1 left to 1 right) of everything that sounds."""
+    """Yield voice, beat, degree, loudness and pan (-1 left to 1 right) of every note played."""
     for beat, degree, beats in track.melody():
         yield track.voice, beat, degree, 0.8 + 0.1 * min(beats, 2), 0.25 * np.sin(beat)
     for index, bar in enumerate(track.bars):
@@ -119,7 +119,7 @@ def compose(track: Track) -> Iterator[tuple[str, float, int, float, float]]:
 
 
 def render(track: Track) -> NDArray[np.float32]:
-    """The track as channels by samples: every note, an echo, a small room, a fade, a safe peak."""
+    """Return the track, channels by samples: notes, an echo, a small room, a fade, a safe peak."""
     rng = np.random.default_rng(track.number)
     total = round(track.seconds * track.rate)
     out = np.zeros((2, total))
@@ -157,7 +157,7 @@ def encode(track: Track, path: Path) -> None:
         options["brand"] = "M4A "  # FFmpeg's own m4a muxer ("ipod") refuses a picture stream
     with av.open(str(path), "w", format=track.container, container_options=options) as out:
         out.metadata.update(track.tags)
-        # PyAV's wheels hold FFmpeg's own Vorbis encoder, which asks to be named experimental
+        # PyAV's wheels contain FFmpeg's own Vorbis encoder, which must be enabled as experimental
         extra = {"strict": "experimental", "flags": "+bitexact"}
         stream = out.add_stream(track.codec, rate=track.rate, options=extra, layout=track.layout)
         assert isinstance(stream, av.AudioStream)
@@ -179,12 +179,12 @@ def encode(track: Track, path: Path) -> None:
 
 
 def check(track: Track, path: Path) -> Iterator[str]:
-    """Print the file as a reader finds it; yield what is wrong with it."""
+    """Print what a reader finds in the file; yield each problem."""
     pictures: list[tuple[str, tuple[int, int]]] = []
     sound: list[NDArray[np.float32]] = []
     with av.open(str(path)) as found:
         audio, resampler = found.streams.audio[0], av.AudioResampler(format="fltp")
-        # Ogg's tags belong to the stream, everyone else's to the file
+        # Ogg's tags belong to the stream, those of other formats to the file
         tags = {**found.metadata, **audio.metadata}
         for packet in found.demux():
             if packet.stream.disposition & Disposition.attached_pic and packet.size:
@@ -203,15 +203,15 @@ def check(track: Track, path: Path) -> Iterator[str]:
         f"rms {rms:.2f}  {len(track.tags)} tags  embedded: {track.embedded or 'none'}"
     )
     if codec != track.codec.removeprefix("lib").removesuffix("lame"):
-        yield f"its codec is {codec}"
+        yield f"codec is {codec}"
     if abs(seconds - track.seconds) > 0.15:
-        yield f"it lasts {seconds} s, not {track.seconds} s"
+        yield f"duration is {seconds} s, not {track.seconds} s"
     if {key: tags.get(key) for key in track.tags} != track.tags:
-        yield f"its tags are {tags}"
+        yield f"tags are {tags}"
     if pictures != ([(track.embedded, (300, 300))] if track.embedded else []):
-        yield f"its embedded pictures are {pictures}"
+        yield f"embedded pictures are {pictures}"
     if peak > 0.98 or rms < 0.05:
-        yield "it clips or is silent"
+        yield "clips, or is silent"
 
 
 def main() -> int:
@@ -228,10 +228,10 @@ def main() -> int:
             )
             with Image.open(cover) as picture:
                 if (picture.format, picture.size) != (kind, (600, 600)):
-                    problems.append(f"{cover.name}: it is {picture.format} {picture.size}")
+                    problems.append(f"{cover.name}: is {picture.format} {picture.size}")
             print(f"{cover.stat().st_size:9,}  {cover.name}")
     if total > 1_500_000:
-        problems.append("together they are over 1.5 MB")
+        problems.append("the total is over 1.5 MB")
     print(f"{total:9,}  in total", *problems, sep="\n")
     return 1 if problems else 0
 

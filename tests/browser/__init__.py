@@ -1,1 +1,1 @@
-"""Stored audio in a real browser: what plays, for how long, and how it is fetched."""
+"""Stored audio in a real browser: what plays, its duration, and how it is requested."""

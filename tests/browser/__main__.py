@@ -1,4 +1,4 @@
-"""Plays every sample in Chromium and writes docs/playback.md: ``python -m tests.browser``."""
+"""Play every sample in Chromium and write docs/playback.md: ``python -m tests.browser``."""
 
 import sys
 
@@ -9,6 +9,6 @@ from tests.browser.playback import PAGE, observe, page
 if __name__ == "__main__":
     program = find_chromium()
     if program is None:
-        sys.exit("Chromium is needed: apt-get install chromium")
+        sys.exit("Chromium not found: apt-get install chromium")
     PAGE.write_text(page(observe(program, *AUDIO)), encoding="utf-8")
     print(f"wrote {PAGE}")

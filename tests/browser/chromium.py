@@ -1,6 +1,6 @@
-"""Chromium without a window: opens a page and is ended when that has said what it found.
+"""Headless Chromium: opens a page, and is stopped when the page has reported its results.
 
-The page reports by itself, to the server that it came from: that takes no driver and no library.
+The page sends its report to the server that it came from, so no driver and no library is needed.
 """
 
 import os
@@ -26,26 +26,26 @@ FLAGS = (
     "--disable-extensions",
     "--mute-audio",
     "--autoplay-policy=no-user-gesture-required",
-    # It reaches this machine and nothing else.
+    # It can reach only this machine.
     "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
-_END_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 10.0
 
 
 def find_chromium() -> str | None:
-    """Return the path of the browser; None if there is none."""
+    """Return the path of the browser; None if none is installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @contextmanager
 def opened(program: str, url: str) -> Iterator[Path]:
-    """Show a page while the block lasts; yield the file that the browser writes its notes to."""
+    """Show a page for the duration of the block; yield the file with the browser's log."""
     with tempfile.TemporaryDirectory(
         prefix="audiostore-browser-", ignore_cleanup_errors=True
     ) as folder:
-        notes = Path(folder) / "notes"
-        with notes.open("wb") as out:
+        log = Path(folder) / "log"
+        with log.open("wb") as out:
             process = subprocess.Popen(
                 [program, *FLAGS, f"--user-data-dir={folder}/profile", url],
                 stdin=subprocess.DEVNULL,
@@ -55,15 +55,15 @@ def opened(program: str, url: str) -> Iterator[Path]:
                 env={**os.environ, "HOME": folder},
             )
         try:
-            yield notes
+            yield log
         finally:
-            _end(process)
+            _stop(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_END_TIMEOUT_S)
+        process.wait(_STOP_TIMEOUT_S)
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # its own session: its helpers and nobody else
+        os.killpg(process.pid, signal.SIGKILL)  # its own session: only its child processes
     process.wait()

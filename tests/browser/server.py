@@ -1,7 +1,7 @@
-"""Serves the objects of a directory store to a browser, on this machine alone.
+"""Serves the objects of a directory store to a browser, on this machine only.
 
-Each object comes with the headers that the store keeps for it, and in parts (RFC 9110, 14): what a
-bucket does, and what players need before they seek.
+Like a bucket, it sends each object with its stored headers and supports range requests (RFC 9110,
+14), which players need for seeking.
 """
 
 import threading
@@ -26,7 +26,7 @@ _MAX_REPORT_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for an object, and how it was answered."""
+    """A request for an object, and its response."""
 
     method: str
     path: str
@@ -37,24 +37,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What the server does wrong on purpose."""
+    """Deliberate faults of the server."""
 
     ignores_range: bool = False
     content_type: str | None = None
-    """Sent in place of the stored one."""
+    """Sent instead of the stored one."""
 
 
 class UnsatisfiableRangeError(Exception):
-    """The range asks for bytes behind the end."""
+    """The range starts after the end of the object."""
 
 
 def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
-    """Return the first byte asked for and the one behind the last; None for all of them.
+    """Return the start and the end (exclusive) of the requested bytes; None for the whole object.
 
-    What is no range of bytes, or several, is answered with everything: RFC 9110, 14.2 allows that.
+    Invalid and multiple ranges get the whole object, which RFC 9110, 14.2 allows.
 
     Raises:
-        UnsatisfiableRangeError: there are no such bytes.
+        UnsatisfiableRangeError: the object has no such bytes.
     """
     unit, _, spec = (header or "").partition("=")
     first, dash, last = (part.strip() for part in spec.partition("-"))
@@ -72,9 +72,9 @@ def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
 
 
 class StoreServer:
-    """A server of one directory store, and of a page that plays what is in it.
+    """A server for one directory store, and for a page that plays its content.
 
-    A context manager: it listens on 127.0.0.1 while the block lasts.
+    A context manager: it listens on 127.0.0.1 for the duration of the block.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             super().handle()
         except (ConnectionError, TimeoutError):
-            self.close_connection = True  # players hang up in the middle of a song
+            self.close_connection = True  # players disconnect in the middle of a song
 
     def do_HEAD(self) -> None:
         self._serve()
@@ -141,10 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         size = int(self.headers.get("Content-Length", "0"))
         if self.path != "/report" or size > _MAX_REPORT_BYTES:
-            self._answer(HTTPStatus.NOT_FOUND, {})
+            self._respond(HTTPStatus.NOT_FOUND, {})
             return
         self.server.owner.report = self.rfile.read(size)
-        self._answer(HTTPStatus.NO_CONTENT, {})
+        self._respond(HTTPStatus.NO_CONTENT, {})
         self.server.owner.reported.set()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -155,12 +155,12 @@ class _Handler(BaseHTTPRequestHandler):
         name = unquote(self.path.partition("?")[0]).removeprefix("/")
         if name in owner.pages:
             content_type, body = owner.pages[name]
-            self._answer(HTTPStatus.OK, {"Content-Type": content_type}, body)
+            self._respond(HTTPStatus.OK, {"Content-Type": content_type}, body)
             return
         try:
             blob = owner.store.stat(name)
         except (BlobNotFoundError, ValueError):
-            self._answer(HTTPStatus.NOT_FOUND, {})
+            self._respond(HTTPStatus.NOT_FOUND, {})
             return
         self._serve_blob(blob)
 
@@ -174,25 +174,25 @@ class _Handler(BaseHTTPRequestHandler):
             "ETag": etag,
             "Accept-Ranges": "none" if owner.faults.ignores_range else "bytes",
         }
-        asked = self.headers.get("Range")
+        requested = self.headers.get("Range")
         is_same = self.headers.get("If-Range", etag) == etag
-        wanted = None
-        # RFC 9110, 14.2: a range means something in a GET alone.
+        span = None
+        # RFC 9110, 14.2: a range is defined only for GET.
         if self.command == "GET" and is_same and not owner.faults.ignores_range:
             try:
-                wanted = parse_range(asked, size)
+                span = parse_range(requested, size)
             except UnsatisfiableRangeError:
-                self._note(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"bytes */{size}")
-                self._answer(
+                self._record(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"bytes */{size}")
+                self._respond(
                     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
                     {"Content-Range": f"bytes */{size}"},
                 )
                 return
-        start, end = wanted or (0, size)
+        start, end = span or (0, size)
         status, content_range = HTTPStatus.OK, None
-        if wanted is not None:
+        if span is not None:
             status, content_range = HTTPStatus.PARTIAL_CONTENT, f"bytes {start}-{end - 1}/{size}"
-        self._note(status, content_range)
+        self._record(status, content_range)
         self._head(status, {**headers, "Content-Range": content_range}, end - start)
         if self.command == "GET":
             self._send(blob, start, end)
@@ -203,16 +203,16 @@ class _Handler(BaseHTTPRequestHandler):
             while left and (piece := reader.read(min(left, _PIECE_BYTES))):
                 self.wfile.write(piece)
                 left -= len(piece)
-        if left:  # the file is shorter than its description: the client must see that
+        if left:  # the file is shorter than announced: the client must notice
             self.close_connection = True
 
-    def _note(self, status: int, content_range: str | None) -> None:
-        path, asked = unquote(self.path), self.headers.get("Range")
+    def _record(self, status: int, content_range: str | None) -> None:
+        path, requested = unquote(self.path), self.headers.get("Range")
         self.server.owner.requests.append(
-            Request(self.command, path, asked, int(status), content_range)
+            Request(self.command, path, requested, int(status), content_range)
         )
 
-    def _answer(self, status: int, headers: Mapping[str, str | None], body: bytes = b"") -> None:
+    def _respond(self, status: int, headers: Mapping[str, str | None], body: bytes = b"") -> None:
         self._head(status, headers, len(body))
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -22,9 +22,9 @@ REFUSED = {
     "caf of alac",
     "caf from a pipe",
 }
-"""What Chromium has no demuxer or no decoder for."""
+"""Formats that Chromium cannot demux or decode."""
 UNTIMED = {"flac from a pipe", "webm from a pipe", "webm from a browser"}
-"""What does not say how long it is."""
+"""Files that do not state their duration."""
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def program() -> str:
     if found is not None:
         return found
     if os.environ.get("CI") == "true":
-        pytest.fail("CI must have a browser: apt-get install chromium")
-    pytest.skip("no Chromium here: apt-get install chromium")
+        pytest.fail("CI needs a browser: apt-get install chromium")
+    pytest.skip("Chromium not found: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
 def observed(program: str) -> dict[str, Observation]:
-    """All that was seen, in one session of the browser."""
+    """All observations, from one browser session."""
     return observe(program, *AUDIO, *MINUTES)
 
 
@@ -65,36 +65,36 @@ def test_a_stored_example_of_each_format_plays_or_is_known_not_to(
     }
     for name, found in observed.items():
         assert found.content_type == found.blob.content_type, name
-        # No content type may keep a player from what it could play.
+        # A content type must not keep a player from playing what it could play.
         assert found.can_play or found.verdict == "no", name
         if name in REFUSED:
             assert found.error_code == 4, name  # MEDIA_ERR_SRC_NOT_SUPPORTED
             assert "playing" not in found.events, name
 
 
-def test_seeking_to_the_middle_asks_for_a_part(observed: Mapping[str, Observation]) -> None:
+def test_seeking_to_the_middle_requests_a_range(observed: Mapping[str, Observation]) -> None:
     for name in MINUTES:
-        parts = observed[name].parts_after_seek
-        assert parts, (name, observed[name].requests)
-        assert {part.status for part in parts} == {206}, name
-        assert all(str(part.content_range).startswith("bytes ") for part in parts), name
+        ranges = observed[name].ranges_after_seek
+        assert ranges, (name, observed[name].requests)
+        assert {found.status for found in ranges} == {206}, name
+        assert all(str(found.content_range).startswith("bytes ") for found in ranges), name
 
 
-def test_the_page_is_what_chromium_does(observed: Mapping[str, Observation]) -> None:
-    there = PAGE.read_text(encoding="utf-8")
-    assert there == page(observed), "run: python -m tests.browser"
+def test_the_page_matches_chromium(observed: Mapping[str, Observation]) -> None:
+    written = PAGE.read_text(encoding="utf-8")
+    assert written == page(observed), "run: python -m tests.browser"
 
 
-def test_a_server_without_parts_is_found_out(program: str) -> None:
+def test_a_server_without_ranges_is_detected(program: str) -> None:
     name = "a minute of wav"
     found = observe(program, name, faults=Faults(ignores_range=True), patience_s=2.0)[name]
     assert found.verdict.startswith("fails")
-    assert not found.parts_after_seek
+    assert not found.ranges_after_seek
 
 
-def test_a_wrong_content_type_is_found_out(program: str) -> None:
+def test_a_wrong_content_type_is_detected(program: str) -> None:
     name = "mp3 example"
     faults = Faults(content_type="application/octet-stream")
     found = observe(program, name, faults=faults)[name]
     assert found.content_type != found.blob.content_type
-    assert found.verdict == "plays, but says no to application/octet-stream"
+    assert found.verdict == "plays, but canPlayType denies application/octet-stream"

@@ -1,4 +1,4 @@
-"""The server that the browser plays from does what a bucket does."""
+"""The server for the browser tests behaves like a bucket."""
 
 import http.client
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def served() -> Iterator[tuple[StoreServer, BlobInfo]]:
         yield server, blobs[NAME]
 
 
-def ask(
+def send(
     server: StoreServer, method: str, path: str, headers: dict[str, str]
 ) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
@@ -49,23 +49,23 @@ def ask(
         ("seconds=1-2", None),
     ],
 )
-def test_a_range_is_read_as_the_standard_says(
+def test_ranges_are_parsed_as_in_rfc_9110(
     header: str | None, expected: tuple[int, int] | None
 ) -> None:
     assert parse_range(header, 100) == expected
 
 
 @pytest.mark.parametrize(("header", "size"), [("bytes=100-", 100), ("bytes=-0", 100)])
-def test_a_range_behind_the_end_cannot_be_had(header: str, size: int) -> None:
+def test_a_range_after_the_end_is_unsatisfiable(header: str, size: int) -> None:
     with pytest.raises(UnsatisfiableRangeError):
         parse_range(header, size)
 
 
-def test_all_of_it_comes_with_what_the_store_keeps(
+def test_a_whole_object_has_its_stored_headers(
     served: tuple[StoreServer, BlobInfo],
 ) -> None:
     server, blob = served
-    response, body = ask(server, "GET", f"/{blob.name}", {})
+    response, body = send(server, "GET", f"/{blob.name}", {})
     assert response.status == 200
     assert body == sample(NAME)
     assert response.headers["Content-Type"] == blob.content_type == "audio/wav"
@@ -76,35 +76,37 @@ def test_all_of_it_comes_with_what_the_store_keeps(
 
 def test_a_head_has_the_headers_and_no_body(served: tuple[StoreServer, BlobInfo]) -> None:
     server, blob = served
-    response, body = ask(server, "HEAD", f"/{blob.name}", {"Range": "bytes=5-6"})
+    response, body = send(server, "HEAD", f"/{blob.name}", {"Range": "bytes=5-6"})
     assert (response.status, body) == (200, b"")
     assert response.headers["Content-Length"] == str(blob.size_bytes)
 
 
-def test_a_part_is_that_part(served: tuple[StoreServer, BlobInfo]) -> None:
+def test_a_range_returns_those_bytes(served: tuple[StoreServer, BlobInfo]) -> None:
     server, blob = served
     size = blob.size_bytes
-    response, body = ask(server, "GET", f"/{blob.name}", {"Range": f"bytes={size - 70_000}-"})
+    response, body = send(server, "GET", f"/{blob.name}", {"Range": f"bytes={size - 70_000}-"})
     assert response.status == 206
     assert response.headers["Content-Range"] == f"bytes {size - 70_000}-{size - 1}/{size}"
     assert body == sample(NAME)[-70_000:]
 
 
-def test_a_part_of_another_version_is_not_given(served: tuple[StoreServer, BlobInfo]) -> None:
+def test_a_range_of_another_version_returns_the_whole_object(
+    served: tuple[StoreServer, BlobInfo],
+) -> None:
     server, blob = served
     headers = {"Range": "bytes=5-6", "If-Range": '"another"'}
-    response, body = ask(server, "GET", f"/{blob.name}", headers)
+    response, body = send(server, "GET", f"/{blob.name}", headers)
     assert (response.status, len(body)) == (200, blob.size_bytes)
 
 
-def test_a_part_behind_the_end_is_refused(served: tuple[StoreServer, BlobInfo]) -> None:
+def test_a_range_after_the_end_gets_416(served: tuple[StoreServer, BlobInfo]) -> None:
     server, blob = served
     headers = {"Range": f"bytes={blob.size_bytes}-"}
-    response, body = ask(server, "GET", f"/{blob.name}", headers)
+    response, body = send(server, "GET", f"/{blob.name}", headers)
     assert (response.status, body) == (416, b"")
     assert response.headers["Content-Range"] == f"bytes */{blob.size_bytes}"
 
 
 @pytest.mark.parametrize("path", ["/audio/nothing.wav", "/", "/../etc/passwd", "/%00", "/audio"])
-def test_what_is_no_object_is_not_found(served: tuple[StoreServer, BlobInfo], path: str) -> None:
-    assert ask(served[0], "GET", path, {})[0].status == 404
+def test_other_paths_are_not_found(served: tuple[StoreServer, BlobInfo], path: str) -> None:
+    assert send(served[0], "GET", path, {})[0].status == 404
