@@ -1,4 +1,4 @@
-"""The table of faults: what goes wrong, what is promised, and which cases of the run hold it."""
+"""The table of faults: the fault, the promised outcome, and the cases that test it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Row:
-    """One fault and the outcome that is promised for it."""
+    """One fault and its promised outcome."""
 
     label: str
     fault: str
@@ -17,25 +17,29 @@ ROWS = tuple(
     Row(*texts)
     for texts in (
         ("1", "503 three times", "success with one generation"),
-        ("2", "503 for ever", "bounded error, local files kept"),
+        ("2", "503 forever", "bounded error, local files kept"),
         ("3", "429 with Retry-After", "waits at least that long, then success"),
         ("4", "408, 500, 502, 504", "retried, one generation"),
         ("5", "connection reset before the body", "success, one generation"),
         ("6", "connection reset in the middle of the body", "success, one generation"),
-        ("7", "answer lost after storing the thumbnail", "success, one generation"),
-        ("8", "answer lost after storing the audio", "success, one generation, `created` tells"),
-        ("9", "answer lost after the last chunk of a session", "success, one generation"),
-        ("10", "stall before storing", "time-out, then success, one generation"),
-        ("11", "stall after storing", "time-out, then success, one generation"),
-        ("12", "answer cut short", "success, one generation"),
-        ("13", "a byte flipped on the way, the server validates", "retried, or integrity error"),
+        ("7", "response lost after storing the thumbnail", "success, one generation"),
+        (
+            "8",
+            "response lost after storing the audio",
+            "success, one generation, `created` is correct",
+        ),
+        ("9", "response lost after the last chunk of a session", "success, one generation"),
+        ("10", "stall before storing", "timeout, then success, one generation"),
+        ("11", "stall after storing", "timeout, then success, one generation"),
+        ("12", "response cut short", "success, one generation"),
+        ("13", "a byte flipped in transit, the server validates", "retried, or integrity error"),
         (
             "14",
-            "a byte flipped on the way, the server does not validate",
+            "a byte flipped in transit, the server does not validate",
             "integrity error, the bad object removed by its own generation, local files kept",
         ),
-        ("15", "308 that accepts part of a chunk, or nothing", "goes on from the accepted byte"),
-        ("16", "session answers 404 or 410", "a new session, success"),
+        ("15", "308 that accepts part of a chunk, or nothing", "continues from the accepted byte"),
+        ("16", "session returns 404 or 410", "a new session, success"),
         ("17", "401 with a refreshable token, also in the middle of a session", "success"),
         ("18", "the token cannot be refreshed", "clear error, files kept, attempts not multiplied"),
         ("19", "403", "exactly one attempt, the error says what to do"),
@@ -43,19 +47,19 @@ ROWS = tuple(
         (
             "21",
             "local file truncated while it uploads",
-            "error and nothing committed, or a verified success; the changed file kept",
+            "error and nothing committed, or a verified success; the changed file is kept",
         ),
         (
             "22",
             "local file modified while it uploads",
-            "error and nothing committed, or a verified success; the changed file kept",
+            "error and nothing committed, or a verified success; the changed file is kept",
         ),
         (
             "23",
             "local file deleted while it uploads",
             "error and nothing committed, or a verified success",
         ),
-        ("24", "another object already under the name", "conflict, untouched"),
+        ("24", "the name is taken by another object", "conflict, the object is untouched"),
         (
             "25",
             "SIGKILL at every request and every file operation, then the same call again",
@@ -64,16 +68,16 @@ ROWS = tuple(
         ),
         ("26", "unlinking a local file is refused", "success with a warning, the file kept"),
         ("27", "two writers, one id", "one wins, never a mix"),
-        ("28", "the same upload again after success", "nothing uploaded"),
+        ("28", "the same upload again after it succeeded", "nothing uploaded"),
         (
             "29",
             "a 2 GiB upload",
-            "memory bounded by the chunk, progress never backwards without a `Retried`",
+            "memory bounded by the chunk, progress never goes back without a `Retried`",
         ),
         (
             "30",
-            "delete: answer lost, killed between objects",
-            "success; a re-run finishes; never a thumbnail served without its audio",
+            "delete: response lost, killed between objects",
+            "success; a second run finishes; a thumbnail is never served without its audio",
         ),
         (
             "31",
@@ -88,32 +92,36 @@ ROWS = tuple(
         (
             "managing",
             "delete, restore, purge, hold, release, expire, annotate, set-class, artwork, "
-            "supersede, copy, lifecycle, repair: killed or disturbed at every step, or met by "
-            "another of them",
-            "finished by running it again; an asset is seen whole or not at all; a hold protects; "
-            "nothing live is touched; no false alarm",
+            "supersede, copy, lifecycle, repair: killed or disturbed at every step, or run "
+            "together with another of them",
+            "running it again finishes it; an asset is visible whole or not at all; a hold "
+            "protects; nothing live is touched; no false alarm",
         ),
         (
             "bulk",
-            "2,000 files: SIGKILL 50 times at random moments, over a line that answers 503 and "
-            "429, resets, and loses answers",
+            "2,000 files: SIGKILL 50 times at random moments, over a connection that "
+            "returns 503 and 429, resets, and loses responses",
             "each file stored exactly once, whole; deleted only if stored; the journal agrees",
         ),
         ("random", "puts, attaches, deletes, faults and kills in any order", "the promise holds"),
         (
             "controls",
-            "a broken protocol: audio first, no comparison, unlink before verify",
-            "this suite notices",
+            "a broken protocol: audio first, no comparison, unlink before verification",
+            "this suite detects it",
         ),
-        ("resume", "the process dies during a large upload", "goes on from the server's last byte"),
-        ("brake", "429 or 503 to many uploads at once", "all of the process slows down"),
-        ("time-outs", "a slow link", "no retry as long as bytes move"),
+        (
+            "resume",
+            "the process dies during a large upload",
+            "continues from the server's last byte",
+        ),
+        ("brake", "429 or 503 during many uploads at once", "the whole process slows down"),
+        ("time-outs", "a slow link", "no retry while bytes move"),
         (
             "interrupts",
             "Ctrl-C, SIGTERM",
-            "ends within a second, state as promised, exit code 130 or 143",
+            "exits within a second, state as promised, exit code 130 or 143",
         ),
-        ("fork", "a manager used before and after fork", "works, or says what to do"),
+        ("fork", "a manager used before and after fork", "works, or the error says what to do"),
         ("threads", "64 threads on one manager", "all succeed, no thread keeps the program alive"),
         ("secrets", "tokens and session URIs", "never in logs, errors or repr"),
     )
@@ -123,21 +131,21 @@ REAL_BUCKET_ONLY = (
     (
         "The server checks the crc32c that a JSON upload states, and refuses other bytes with 400",
         "13",
-        "documented; here the strict server does it. Row 14 holds without it.",
+        "documented; the strict server implements it. Row 14 holds without it.",
     ),
     (
         "An object's bytes and its metadata appear in one step, with one generation",
         "7-9, 25",
-        "documented; the commit by the audio object rests on it.",
+        "documented; committing with the audio object relies on it.",
     ),
     (
         "Reading, listing and deleting are strongly consistent",
         "8, 25, 27, 30",
-        "documented; the check for a second writer after the commit rests on it.",
+        "documented; the check for a second writer after the commit relies on it.",
     ),
     (
         "Of two generations of one name the later has the greater number; across names the order "
-        "is used only to choose between two writers that both gave way",
+        "only decides between two writers that both withdrew",
         "27",
         "not documented as an order in time.",
     ),
@@ -152,32 +160,33 @@ REAL_BUCKET_ONLY = (
         "documented as possible; how much is kept varies. Any amount is handled.",
     ),
     (
-        "A status query on a finished session gives the object, and an expired one 404 or 410",
+        "A status query returns the object of a finished session, and 404 or 410 for an expired "
+        "one",
         "9, 16",
         "documented.",
     ),
     (
         "A session's URI needs no token, but refuses a wrong one",
         "17",
-        "measured by others, not documented in full.",
+        "observed by others, not fully documented.",
     ),
-    ("Retry-After is sent with 429 and 503", "3", "not documented; honoured where it comes."),
+    ("Retry-After is sent with 429 and 503", "3", "not documented; honoured if it is sent."),
     (
         "A power failure (not only SIGKILL) keeps what was synced",
         "32",
-        "needs a machine to be switched off; here only the order of fsync and link is checked.",
+        "needs a real power cut; only the order of fsync and link is checked here.",
     ),
     (
         "TLS, the load balancers, HTTP/1.1 keep-alive of the real endpoint",
         "5, 6, 10-12",
-        "the proxy here speaks plain TCP on the loopback.",
+        "the proxy here uses plain TCP on the loopback interface.",
     ),
 )
 
 
 @dataclass
 class Result:
-    """What a run of the suite found out about one row."""
+    """The results of a run of the suite for one row."""
 
     row: Row
     passed: list[str] = field(default_factory=list)
@@ -188,12 +197,12 @@ class Result:
 
     @property
     def cases(self) -> int:
-        """How many cases were run; a matrix counts each of its points."""
+        """The number of cases run; each point of a matrix counts."""
         return self.points + len(self.passed) + len(self.known_bugs) + len(self.failed)
 
     @property
     def verdict(self) -> str:
-        """Whether the promise was held."""
+        """Whether the promise held."""
         if self.failed:
             return "FAILED"
         if self.known_bugs:
@@ -227,18 +236,18 @@ def document(results: Iterable[Result]) -> str:
         "that nobody sees half of it; no local file is ever deleted that is not safely stored.",
         "Under any fault, and with a kill at any instant.",
         "",
-        "Each case runs against a strict server of our own (`tests/gcs_server`), a faulty proxy",
-        "(`tests/faults/proxy.py`) or a directory. What is visible is judged by a reader that",
+        "Each case runs against our own strict server (`tests/gcs_server`), a faulty proxy",
+        "(`tests/faults/proxy.py`) or a directory. What is visible is determined by a reader that",
         "shares no code with the library (`tests/faults/reader.py`). Nothing here ran against the",
         "real service: see the last section.",
         "",
-        "## What was shown",
+        "## Results",
         "",
         "| # | fault | outcome | result |",
         "|---|---|---|---|",
     ]
     lines += [f"| {r.row.label} | {r.row.fault} | {r.row.outcome} | {r.verdict} |" for r in found]
-    lines += ["", "## Which cases hold which promise", ""]
+    lines += ["", "## Cases for each promise", ""]
     for result in found:
         lines += [f"### {result.row.label}: {result.row.fault}", ""]
         lines += [f"Promised: {result.row.outcome}.", ""]
@@ -250,7 +259,7 @@ def document(results: Iterable[Result]) -> str:
     lines += [
         "## What only a real bucket can confirm",
         "",
-        "| fact | rows that use it | how it stands |",
+        "| fact | rows that use it | status |",
         "|---|---|---|",
     ]
     lines += [f"| {fact} | {rows} | {how} |" for fact, rows, how in REAL_BUCKET_ONLY]
@@ -258,7 +267,7 @@ def document(results: Iterable[Result]) -> str:
 
 
 def _folded(cases: Iterable[str]) -> list[str]:
-    """Return one line a test, with the number of its variants."""
+    """Return one line per test, with the number of its variants."""
     counts: dict[str, int] = {}
     for case in cases:
         name = case.partition("[")[0]

@@ -203,11 +203,11 @@ async def retries() -> None:
     assert_type(retry_operation(lambda: 3), int)
     assert_type(retry_operation(dict[str, int], CONSERVATIVE_CONFIG, "name"), dict[str, int])
     waits: list[float] = []
-    told: list[Retry] = []
+    retries_seen: list[Retry] = []
     retry_operation(
         lambda: None,
         budget=Budget(AGGRESSIVE_CONFIG),
-        on_retry=told.append,
+        on_retry=retries_seen.append,
         sleep=waits.append,
     )
     assert_type(PATIENT_CONFIG.calculate_delay(0), float)
@@ -226,8 +226,8 @@ def stores(path: Path) -> None:
 
 
 def use(store: ObjectStore, source: Source) -> None:
-    told: list[Transferred] = []
-    blob = store.put(BlobSpec("n", "a/b", {"k": "v"}), source, on_transfer=told.append)
+    transfers: list[Transferred] = []
+    blob = store.put(BlobSpec("n", "a/b", {"k": "v"}), source, on_transfer=transfers.append)
     assert_type(blob, BlobInfo)
     assert_type(store.put(BlobSpec("n", "a/b"), source, if_generation_match=3), BlobInfo)
     assert_type(store.open(blob, start=3), BlobReader)
