@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from audiostore import AudioStorageManager
 from tests.assets import JPG, MP3
 
@@ -48,3 +50,17 @@ def test_reading_serving_and_deleting_import_no_inspection(tmp_path: Path) -> No
 
 def test_an_upload_imports_it(tmp_path: Path) -> None:
     _run(tmp_path, f"manager.upload_audio_file({str(MP3)!r})", loads=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "loads"),
+    [
+        ("Query(containing={'artist': 'simone'})", False),
+        ("Query(formats=frozenset({'mp3'}))", True),
+    ],
+)
+def test_a_query_imports_it_only_to_check_the_name_of_a_format(
+    tmp_path: Path, query: str, loads: bool
+) -> None:
+    use = f"from audiostore.catalog import Query\n    {query}"
+    _run(tmp_path, use, loads=loads)
