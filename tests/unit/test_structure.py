@@ -30,7 +30,7 @@ PERCENTS = (10, 50, 90, 99)
 UNSEEN: dict[str, tuple[int, ...]] = {
     "wav from a pipe": PERCENTS,
     "caf from a pipe": PERCENTS,
-    "mp3 with tags behind": (99,),  # cut within the tags: no sound is missing
+    "mp3 with tags at the end": (99,),  # cut within the tags: no sound is missing
 }
 """The cuts that structure does not show; every other cut of every sample is refused."""
 
