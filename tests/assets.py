@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from audiostore import LocalStore, MemoryStore
-from audiostore.stores import ObjectStore, Settings, SoftDelete
+from audiostore.stores import ObjectStore, SupportsSettings, SupportsSoftDelete
 from audiostore.stores.gcs.store import GcsStore
 from tests.gcs_server import StrictServer
 
@@ -25,7 +25,7 @@ SOFT_DELETE = {"softDeletePolicy": {"retentionDurationSeconds": 604800}}
 """As a bucket has it unless it says otherwise: seven days."""
 
 
-class Store(ObjectStore, SoftDelete, Settings, Protocol):
+class Store(ObjectStore, SupportsSoftDelete, SupportsSettings, Protocol):
     """A store that can do what all three can."""
 
 

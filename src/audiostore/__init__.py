@@ -199,14 +199,86 @@ if TYPE_CHECKING:
     from audiostore.retry import (
         with_retry as with_retry,
     )
+    from audiostore.sources import (
+        BytesSource as BytesSource,
+    )
+    from audiostore.sources import (
+        Source as Source,
+    )
+    from audiostore.sources import (
+        SourceReader as SourceReader,
+    )
+    from audiostore.stores import (
+        BlobReader as BlobReader,
+    )
+    from audiostore.stores import (
+        BlobSpec as BlobSpec,
+    )
+    from audiostore.stores import (
+        Finding as Finding,
+    )
+    from audiostore.stores import (
+        ForeignFile as ForeignFile,
+    )
     from audiostore.stores import (
         ObjectStore as ObjectStore,
+    )
+    from audiostore.stores import (
+        Opener as Opener,
+    )
+    from audiostore.stores import (
+        OpenOptions as OpenOptions,
+    )
+    from audiostore.stores import (
+        StorageClass as StorageClass,
     )
     from audiostore.stores import (
         Store as Store,
     )
     from audiostore.stores import (
+        StoreAdmin as StoreAdmin,
+    )
+    from audiostore.stores import (
         StoreSettings as StoreSettings,
+    )
+    from audiostore.stores import (
+        SupportsDiagnosis as SupportsDiagnosis,
+    )
+    from audiostore.stores import (
+        SupportsForeignFiles as SupportsForeignFiles,
+    )
+    from audiostore.stores import (
+        SupportsPermissions as SupportsPermissions,
+    )
+    from audiostore.stores import (
+        SupportsReclass as SupportsReclass,
+    )
+    from audiostore.stores import (
+        SupportsSettings as SupportsSettings,
+    )
+    from audiostore.stores import (
+        SupportsSignedUrls as SupportsSignedUrls,
+    )
+    from audiostore.stores import (
+        SupportsSoftDelete as SupportsSoftDelete,
+    )
+    from audiostore.stores import (
+        TransferListener as TransferListener,
+    )
+    from audiostore.stores import (
+        Transferred as Transferred,
+    )
+    from audiostore.stores import (
+        open_store as open_store,
+    )
+    from audiostore.stores import (
+        register_store as register_store,
+    )
+    from audiostore.stores.gcs import (
+        ConnectionOptions as ConnectionOptions,
+    )
+    from audiostore.stores.gcs import (
+        GcsStore as GcsStore,
     )
     from audiostore.stores.local import (
         LocalStore as LocalStore,
@@ -305,10 +377,38 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "retry_operation",
             "with_retry",
         ),
+        "sources": (
+            "BytesSource",
+            "Source",
+            "SourceReader",
+        ),
         "stores": (
+            "BlobReader",
+            "BlobSpec",
+            "Finding",
+            "ForeignFile",
             "ObjectStore",
+            "OpenOptions",
+            "Opener",
+            "StorageClass",
             "Store",
+            "StoreAdmin",
             "StoreSettings",
+            "SupportsDiagnosis",
+            "SupportsForeignFiles",
+            "SupportsPermissions",
+            "SupportsReclass",
+            "SupportsSettings",
+            "SupportsSignedUrls",
+            "SupportsSoftDelete",
+            "TransferListener",
+            "Transferred",
+            "open_store",
+            "register_store",
+        ),
+        "stores.gcs": (
+            "ConnectionOptions",
+            "GcsStore",
         ),
         "stores.local": ("LocalStore",),
         "stores.memory": ("MemoryStore",),

@@ -22,7 +22,7 @@ from audiostore.asset import (
     require_part,
     result_of,
 )
-from audiostore.config import parse_location, require_configured_bucket, state_directory
+from audiostore.config import require_configured_bucket, state_directory
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
 from audiostore.events import (
     Deleted,
@@ -98,8 +98,8 @@ class AudioStorageManager:
         """Whether the store is known to work on in a process that is forked from this one."""
         self._resume_folder: Path | None = None
         if store is None:
-            location = parse_location(bucket_name or require_configured_bucket())
-            store = open_store(location, credentials=credentials, project=project)
+            url = bucket_name or require_configured_bucket()
+            store = open_store(url, credentials=credentials, project=project)
             self._resume_folder = state_directory() / "ids"
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
         self._assets = Assets(self._store, self._notify)

@@ -20,8 +20,8 @@ import pytest
 from audiostore.asset.record import assemble
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.sources import BytesSource
+from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.gcs.transport import Options
 from audiostore.stores.protocol import BlobReader, BlobSpec
 from benchmarks.server import Server, running
 
@@ -39,7 +39,7 @@ def open_store(server: Server, bucket: str, *, tls: bool = False) -> GcsStore:
     return GcsStore(
         bucket,
         emulator=server.tls_url if tls else server.url,
-        options=Options(ca_bundle=str(server.certificates.bundle)),
+        connections=ConnectionOptions(ca_bundle=str(server.certificates.bundle)),
         chunk_bytes=256 << 10,
     )
 

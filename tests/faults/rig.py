@@ -10,8 +10,8 @@ import pytest
 
 from audiostore import AudioStorageManager, Event, RetryConfig, StorageResult
 from audiostore.stores.gcs import upload
+from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.gcs.transport import Options
 from tests.assets import BUCKET, JPG, OTHER_JPG, PNG, mp3_bytes
 from tests.faults.reader import BucketReader, Truth, agree, check
 from tests.gcs_server import StrictServer
@@ -80,7 +80,7 @@ def gcs(server: StrictServer | str, *, stall_timeout_s: float = 60, **options: A
     url = server if isinstance(server, str) else server.url
     options = {
         "chunk_bytes": CHUNK,
-        "options": Options(stall_timeout_s=stall_timeout_s),
+        "connections": ConnectionOptions(stall_timeout_s=stall_timeout_s),
         **options,
     }
     return GcsStore(BUCKET, emulator=url, **options)

@@ -114,7 +114,7 @@ ROWS = tuple(
             "the process dies during a large upload",
             "continues from the server's last byte",
         ),
-        ("brake", "429 or 503 during many uploads at once", "the whole process slows down"),
+        ("throttle", "429 or 503 during many uploads at once", "the whole process slows down"),
         ("time-outs", "a slow link", "no retry while bytes move"),
         (
             "interrupts",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiostore import Event, Progress, Retried
-from audiostore.stores.gcs.transport import Options
+from audiostore.stores.gcs.connections import ConnectionOptions
 from tests.assets import BUCKET
 from tests.faults.proxy import Proxy, Trouble
 from tests.faults.rig import (
@@ -308,7 +308,7 @@ def test_a_server_that_cannot_be_reached_is_given_up_in_time(files: Files) -> No
             managing(
                 url,
                 retry=RetryConfig(1),
-                options=Options(stall_timeout_s=1, connect_timeout_s=0.3),
+                connections=ConnectionOptions(stall_timeout_s=1, connect_timeout_s=0.3),
             ) as manager,
             pytest.raises((StoreConnectionError, StoreTimeoutError)),
         ):

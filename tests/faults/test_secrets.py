@@ -8,7 +8,7 @@ import google.oauth2.credentials
 import pytest
 
 from audiostore import AudioStorageManager, Event, RetryConfig
-from audiostore.stores.gcs.transport import Request, Response
+from audiostore.stores.gcs.messages import Request, Response
 from tests.assets import BUCKET
 from tests.faults.rig import ID, gcs, in_sessions, make_files
 from tests.gcs_server import StrictServer, faults

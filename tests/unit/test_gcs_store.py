@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -31,9 +32,12 @@ from audiostore import (
 from audiostore.errors import HeldError, SourceChangedError, UnsupportedByStoreError
 from audiostore.sources import BytesSource, LocalFile
 from audiostore.stores.capabilities import ForeignFile, complete
+from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Download, Pipe
+from audiostore.stores.gcs.messages import Request, Response
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.gcs.transport import Options, Request, Response, Transfer, Transport
+from audiostore.stores.gcs.transfers import Transfer
+from audiostore.stores.gcs.transport import Transport
 from audiostore.stores.gcs.upload import IN_MEMORY_BYTES
 from audiostore.stores.protocol import BlobSpec, Transferred
 from tests.assets import JPG, MP3
@@ -54,7 +58,9 @@ def server() -> Iterator[StrictServer]:
 
 @pytest.fixture
 def store(server: StrictServer) -> Iterator[GcsStore]:
-    store = GcsStore("bucket", emulator=server.url, options=Options(stall_timeout_s=60))
+    store = GcsStore(
+        "bucket", emulator=server.url, connections=ConnectionOptions(stall_timeout_s=60)
+    )
     yield store
     store.close()
 
@@ -245,7 +251,9 @@ def test_an_answer_that_is_no_json_is_a_broken_connection(
 
 
 def impatient(server: StrictServer) -> GcsStore:
-    return GcsStore("bucket", emulator=server.url, options=Options(stall_timeout_s=0.4))
+    return GcsStore(
+        "bucket", emulator=server.url, connections=ConnectionOptions(stall_timeout_s=0.4)
+    )
 
 
 def test_a_stalled_transfer_is_noticed(server: StrictServer) -> None:
@@ -263,8 +271,8 @@ def test_nobody_listening_is_a_connection_error() -> None:
 
 def test_a_slow_reader_does_not_break_a_download(server: StrictServer, store: GcsStore) -> None:
     blob = store.put(SPEC, BytesSource(bytes(range(256)) * (20 << 12)))
-    options = Options(stall_timeout_s=2)
-    with closing(GcsStore("bucket", emulator=server.url, options=options)) as slow:
+    connections = ConnectionOptions(stall_timeout_s=2)
+    with closing(GcsStore("bucket", emulator=server.url, connections=connections)) as slow:
         reader = slow.open(blob)
         first = reader.read(10)
         time.sleep(2.5)  # longer than the stall time-out: the transfer is paused meanwhile
@@ -461,7 +469,7 @@ def test_parts_that_are_read_to_their_end_share_a_connection(
 
 
 def test_closing_behind_the_last_byte_lets_the_transfer_end_and_keeps_its_connection() -> None:
-    transport = Transport(Options())
+    transport = Transport(ConnectionOptions())
     transfer = Transfer(transport, Request("GET", "http://127.0.0.1:9"))
     transfer.response = Response(200, {"content-length": "3"})
     pipe = Pipe()
@@ -473,14 +481,14 @@ def test_closing_behind_the_last_byte_lets_the_transfer_end_and_keeps_its_connec
     closing_.start()
     closing_.join(0.05)
     assert closing_.is_alive()
-    transfer.future.settle(transfer.response)
+    transfer.future.resolve(transfer.response)
     closing_.join(5)
     assert not closing_.is_alive()
     transport.close()
 
 
 def test_closing_before_the_last_byte_or_without_knowing_it_gives_the_transfer_up() -> None:
-    transport = Transport(Options())
+    transport = Transport(ConnectionOptions())
     for headers, size_bytes in (({"content-length": "3"}, 2), ({}, 3)):
         transfer = Transfer(transport, Request("GET", "http://127.0.0.1:9"))
         transfer.response = Response(200, headers)
@@ -758,3 +766,18 @@ def test_a_store_is_made_without_what_only_its_errors_need() -> None:
         "sys.exit(any(m.startswith(('google.api_core', 'google.auth')) for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_pickled_store_opens_the_same_bucket_with_the_same_credentials(
+    server: StrictServer, tmp_path: Path
+) -> None:
+    credentials = google.oauth2.credentials.Credentials("token")
+    made = GcsStore("bucket", emulator=server.url, session_folder=tmp_path, project="payer")
+    blob = made.put(SPEC, SMALL)
+    with closing(made), closing(pickle.loads(pickle.dumps(made))) as copy:
+        assert copy.stat(blob.name) == blob
+        assert server.requests[-1].query["userProject"] == "payer"
+    with closing(GcsStore("bucket", credentials=credentials, emulator=server.url)) as made:
+        copy = pickle.loads(pickle.dumps(made))
+        assert "google.oauth2.credentials" in copy.authentication.describe()
+        copy.close()

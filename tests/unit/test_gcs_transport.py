@@ -13,15 +13,11 @@ import pytest
 
 from audiostore.errors import StoreConnectionError, StoreTimeoutError
 from audiostore.stores.gcs.body import BytesBody
-from audiostore.stores.gcs.transport import (
-    Head,
-    Options,
-    Promise,
-    Request,
-    Response,
-    Transport,
-    _Sockets,
-)
+from audiostore.stores.gcs.connections import ConnectionOptions
+from audiostore.stores.gcs.messages import Head, Request, Response
+from audiostore.stores.gcs.sockets import Sockets
+from audiostore.stores.gcs.transfers import PendingResponse
+from audiostore.stores.gcs.transport import Transport
 from tests.gcs_server import StrictServer
 from tests.timing import PATIENCE_S
 
@@ -52,7 +48,7 @@ def answering(*answers: bytes) -> Iterator[str]:
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    with closing(Transport(Options(stall_timeout_s=60))) as transport:
+    with closing(Transport(ConnectionOptions(stall_timeout_s=60))) as transport:
         yield transport
 
 
@@ -90,7 +86,7 @@ def test_a_head_tells_no_secret() -> None:
 
 
 def test_a_connection_that_is_not_made_in_time_is_given_up() -> None:
-    options = Options(connect_timeout_s=0.1, stall_timeout_s=30)
+    options = ConnectionOptions(connect_timeout_s=0.1, stall_timeout_s=30)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         closing(Transport(options)) as transport,
@@ -104,7 +100,7 @@ def test_a_socket_with_the_number_of_one_that_was_closed_is_looked_at(
     platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
-    sockets = _Sockets()
+    sockets = Sockets()
     started = time.monotonic()
     assert sockets.wait(0.02) == []
     assert time.monotonic() - started >= 0.02
@@ -135,7 +131,10 @@ def test_many_threads_at_once_get_their_own_answers(
 ) -> None:
     """With epoll, and with what there is where there is no epoll."""
     monkeypatch.setattr(sys, "platform", platform)
-    with StrictServer("bucket") as server, closing(Transport(Options(max_connections=4))) as wire:
+    with (
+        StrictServer("bucket") as server,
+        closing(Transport(ConnectionOptions(max_connections=4))) as wire,
+    ):
 
         def ask(number: int) -> bool:
             name = f"{number:03}"
@@ -152,11 +151,11 @@ def test_many_threads_at_once_get_their_own_answers(
 
 def test_all_who_wait_for_a_promise_are_told() -> None:
     for outcome in (Response(200, {}, b"x"), StoreConnectionError("broke")):
-        promise = Promise()
+        promise = PendingResponse()
         assert not promise.done()
         with ThreadPoolExecutor(4) as threads:
             waiting = [threads.submit(promise.exception) for _ in range(4)]
-            promise.settle(outcome)
+            promise.resolve(outcome)
             told = [each.result(PATIENCE_S) for each in waiting]
         assert promise.done()
         assert told == [outcome if isinstance(outcome, Exception) else None] * 4

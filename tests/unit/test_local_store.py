@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import shutil
 import socket
 import subprocess
@@ -592,3 +593,11 @@ def test_of_two_processes_that_create_one_name_one_wins(store: LocalStore, root:
             blob = store.stat(f"a/{number}")
             assert dict(blob.metadata) == {"by": me}
             assert read(store, blob) == me.encode() * 5000
+
+
+def test_a_pickled_store_is_the_same_directory(store: LocalStore) -> None:
+    copy = pickle.loads(pickle.dumps(store))
+    assert isinstance(copy, LocalStore)
+    assert copy.url == store.url
+    blob = store.put(BlobSpec("a/b", "x/y"), BytesSource(b"bytes"))
+    assert copy.stat("a/b") == blob

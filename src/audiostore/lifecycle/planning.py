@@ -10,7 +10,7 @@ from audiostore.errors import PreconditionFailedError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
 from audiostore.lifecycle.recognition import recognise
 from audiostore.lifecycle.rules import OwnRule, Rule, own_rules
-from audiostore.stores import Settings, StoreSettings
+from audiostore.stores import StoreSettings, SupportsSettings
 from audiostore.values import BlobInfo, StorageResult
 
 _DAY_S = 24 * 3600
@@ -68,7 +68,7 @@ class Plan:
         return tuple(step.rule for step in steps if step.rule)
 
 
-def make_plan(policy: Policy, admin: Settings) -> Plan:
+def make_plan(policy: Policy, admin: SupportsSettings) -> Plan:
     """Compare a policy with the rules of a store; nothing is changed.
 
     Raises:
@@ -194,7 +194,7 @@ def _with(
     )
 
 
-def apply_plan(plan: Plan, admin: Settings) -> StoreSettings:
+def apply_plan(plan: Plan, admin: SupportsSettings) -> StoreSettings:
     """Make the store follow the policy; rules that are not ours stay as and where they are.
 
     Raises:

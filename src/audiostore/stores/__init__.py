@@ -1,18 +1,18 @@
 """The stores: a Google Cloud Storage bucket, a local directory, memory."""
 
 from audiostore.stores.capabilities import (
-    Diagnosis,
     Finding,
     ForeignFile,
-    ForeignFiles,
-    Permissions,
-    Reclassification,
-    Settings,
-    SignedUrls,
-    SoftDelete,
     Store,
     StoreAdmin,
     StoreSettings,
+    SupportsDiagnosis,
+    SupportsForeignFiles,
+    SupportsPermissions,
+    SupportsReclass,
+    SupportsSettings,
+    SupportsSignedUrls,
+    SupportsSoftDelete,
     complete,
 )
 from audiostore.stores.headers import (
@@ -30,7 +30,7 @@ from audiostore.stores.protocol import (
     Transferred,
     spec_of,
 )
-from audiostore.stores.registry import open_store
+from audiostore.stores.registry import Opener, OpenOptions, open_store, register_store
 from audiostore.stores.retrying import RetryingStore
 from audiostore.stores.transfer import IsOurs, Written, get_checked, has_content, put_checked
 
@@ -38,22 +38,24 @@ __all__ = [
     "BlobReader",
     "BlobSpec",
     "CacheScope",
-    "Diagnosis",
     "Finding",
     "ForeignFile",
-    "ForeignFiles",
     "IsOurs",
     "ObjectStore",
-    "Permissions",
-    "Reclassification",
+    "OpenOptions",
+    "Opener",
     "RetryingStore",
-    "Settings",
-    "SignedUrls",
-    "SoftDelete",
     "StorageClass",
     "Store",
     "StoreAdmin",
     "StoreSettings",
+    "SupportsDiagnosis",
+    "SupportsForeignFiles",
+    "SupportsPermissions",
+    "SupportsReclass",
+    "SupportsSettings",
+    "SupportsSignedUrls",
+    "SupportsSoftDelete",
     "TransferListener",
     "Transferred",
     "Written",
@@ -65,5 +67,6 @@ __all__ = [
     "has_content",
     "open_store",
     "put_checked",
+    "register_store",
     "spec_of",
 ]

@@ -1,7 +1,7 @@
 """What a store can do beyond the core verbs, each capability a protocol of its own.
 
-A store implements those that it can. `complete` supplies what it lacks: a store without
-`SoftDelete` has an empty trash, a store without `SignedUrls` refuses to sign, and so on.
+A store implements those that it can. `complete` supplies what it lacks: without
+`SupportsSoftDelete`, the trash is empty; without `SupportsSignedUrls`, signing is refused.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +62,7 @@ class ForeignFile:
 
 
 @runtime_checkable
-class SoftDelete(Protocol):
+class SupportsSoftDelete(Protocol):
     """Deleted and overwritten objects can be restored for a while."""
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
@@ -92,7 +92,7 @@ class SoftDelete(Protocol):
 
 
 @runtime_checkable
-class Settings(Protocol):
+class SupportsSettings(Protocol):
     """The store has settings of its own."""
 
     def settings(self) -> StoreSettings:
@@ -118,7 +118,7 @@ class Settings(Protocol):
 
 
 @runtime_checkable
-class Permissions(Protocol):
+class SupportsPermissions(Protocol):
     """The store distinguishes what a caller may do."""
 
     def granted(self, permissions: Sequence[str]) -> frozenset[str]:
@@ -127,7 +127,7 @@ class Permissions(Protocol):
 
 
 @runtime_checkable
-class Reclassification(Protocol):
+class SupportsReclass(Protocol):
     """An object can change its storage class in place."""
 
     def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
@@ -145,7 +145,7 @@ class Reclassification(Protocol):
 
 
 @runtime_checkable
-class ForeignFiles(Protocol):
+class SupportsForeignFiles(Protocol):
     """Other programs can put files among the store's own."""
 
     def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
@@ -163,7 +163,7 @@ class ForeignFiles(Protocol):
 
 
 @runtime_checkable
-class SignedUrls(Protocol):
+class SupportsSignedUrls(Protocol):
     """Anyone who holds a URL can read an object for a while."""
 
     def signed_url(
@@ -191,7 +191,7 @@ class SignedUrls(Protocol):
 
 
 @runtime_checkable
-class Diagnosis(Protocol):
+class SupportsDiagnosis(Protocol):
     """The store can check whether everything that it needs is in place."""
 
     def diagnose(self) -> Iterator[Finding]:
@@ -200,13 +200,19 @@ class Diagnosis(Protocol):
 
 
 class StoreAdmin(
-    Settings, Permissions, Reclassification, ForeignFiles, SignedUrls, Diagnosis, Protocol
+    SupportsSettings,
+    SupportsPermissions,
+    SupportsReclass,
+    SupportsForeignFiles,
+    SupportsSignedUrls,
+    SupportsDiagnosis,
+    Protocol,
 ):
     """Everything about a store that is not reading and writing objects."""
 
 
 @runtime_checkable
-class Store(ObjectStore, SoftDelete, StoreAdmin, Protocol):
+class Store(ObjectStore, SupportsSoftDelete, StoreAdmin, Protocol):
     """A store with every capability, be it by `complete`."""
 
 
@@ -316,18 +322,20 @@ class _Completed:
         self.uri, self.put, self.open, self.stat = store.uri, store.put, store.open, store.stat
         self.list, self.update, self.copy = store.list, store.update, store.copy
         self.delete, self.close = store.delete, store.close
-        trash: SoftDelete = store if isinstance(store, SoftDelete) else absent
+        trash: SupportsSoftDelete = store if isinstance(store, SupportsSoftDelete) else absent
         self.list_deleted, self.restore, self.purge = trash.list_deleted, trash.restore, trash.purge
-        settings: Settings = store if isinstance(store, Settings) else absent
+        settings: SupportsSettings = store if isinstance(store, SupportsSettings) else absent
         self.settings, self.change_settings = settings.settings, settings.change_settings
-        permissions: Permissions = store if isinstance(store, Permissions) else absent
+        permissions: SupportsPermissions = (
+            store if isinstance(store, SupportsPermissions) else absent
+        )
         self.granted = permissions.granted
-        classes: Reclassification = store if isinstance(store, Reclassification) else absent
+        classes: SupportsReclass = store if isinstance(store, SupportsReclass) else absent
         self.reclass = classes.reclass
-        files: ForeignFiles = store if isinstance(store, ForeignFiles) else absent
+        files: SupportsForeignFiles = store if isinstance(store, SupportsForeignFiles) else absent
         self.foreign_files = files.foreign_files
         self.remove_foreign_file = files.remove_foreign_file
-        urls: SignedUrls = store if isinstance(store, SignedUrls) else absent
+        urls: SupportsSignedUrls = store if isinstance(store, SupportsSignedUrls) else absent
         self.signed_url = urls.signed_url
-        diagnosis: Diagnosis = store if isinstance(store, Diagnosis) else absent
+        diagnosis: SupportsDiagnosis = store if isinstance(store, SupportsDiagnosis) else absent
         self.diagnose = diagnosis.diagnose

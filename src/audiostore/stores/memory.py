@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
+from typing import NoReturn
 
 import google_crc32c
 
@@ -18,6 +19,7 @@ from audiostore.errors import (
 )
 from audiostore.sources import Source, encode_crc32c
 from audiostore.stores.capabilities import StoreSettings
+from audiostore.stores.clock import utc_now
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
@@ -45,11 +47,18 @@ class _Trashed:
 
 
 class MemoryStore:
-    """Objects in a dictionary; gone with the process. Safe to use from many threads."""
+    """Objects in a dictionary; gone with the process. Safe to use from many threads.
 
-    def __init__(
-        self, name: str = "memory", *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    It cannot be pickled: in another process it would be another store.
+    """
+
+    def __init__(self, name: str = "memory", *, now: Callable[[], datetime] = utc_now) -> None:
+        """Start empty.
+
+        Args:
+            name: of the store, in its URL.
+            now: the clock that objects are dated by, and that deleted ones expire by.
+        """
         self._name = name
         self._now = now
         self._blobs: dict[str, _Blob] = {}
@@ -62,6 +71,12 @@ class MemoryStore:
         )
         self._lock = threading.RLock()
         self._last_generation = 0
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self.url} lives in the memory of this process and cannot be sent to another: use a "
+            "LocalStore"
+        )
 
     @property
     def url(self) -> str:

@@ -191,7 +191,7 @@ class ObjectStore(Protocol):
     def delete(self, blob: BlobInfo) -> None:
         """Delete the generation of an object that `blob` describes.
 
-        A store with `SoftDelete` keeps deleted and overwritten objects for
+        A store with `SupportsSoftDelete` keeps deleted and overwritten objects for
         `StoreSettings.soft_delete_s` seconds.
 
         Raises:

@@ -1,12 +1,16 @@
-"""Location -> store. What a store needs is imported only for the store that is meant."""
+"""URL -> store, by its scheme. A store's code is imported when a URL of its scheme is opened."""
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiostore.config import (
-    BucketLocation,
-    Location,
     ca_bundle,
     emulator_endpoint,
+    parse_bucket,
+    parse_directory,
+    parse_location,
     state_directory,
 )
 from audiostore.stores.protocol import ObjectStore
@@ -14,31 +18,90 @@ from audiostore.stores.protocol import ObjectStore
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """What a store is opened with besides its URL; a store ignores what does not concern it."""
+
+    credentials: "Credentials | None" = None
+    project: str | None = None
+
+
+Opener = Callable[[str, OpenOptions], ObjectStore]
+"""Returns the store at a URL; it connects to nothing yet.
+
+It raises ConfigurationError if the URL, or an option, is not valid.
+"""
+
 
 def open_store(
-    location: Location,
-    *,
-    credentials: "Credentials | None" = None,
-    project: str | None = None,
+    url: str, *, credentials: "Credentials | None" = None, project: str | None = None
 ) -> ObjectStore:
-    """Return the store at a location; nothing is connected to, or made, yet.
+    """Return the store at a URL; nothing is connected to, or created, yet.
+
+    Args:
+        url: ``my-bucket``, ``gs://my-bucket``, ``file:///some/dir``, or a URL whose scheme was
+            registered with `register_store`.
+        credentials: of google-auth, for a bucket; Application Default Credentials if None.
+        project: Google Cloud project billed for the requests (requester-pays buckets).
 
     Raises:
-        ConfigurationError: the credentials are anonymous and no emulator is configured.
+        ConfigurationError: the URL is not that of a store; or the credentials are anonymous and
+            no emulator is configured.
     """
-    if isinstance(location, BucketLocation):
-        from audiostore.stores.gcs.sessions import SessionFiles  # noqa: PLC0415
-        from audiostore.stores.gcs.store import GcsStore  # noqa: PLC0415
-        from audiostore.stores.gcs.transport import Options  # noqa: PLC0415
+    match = _SCHEME.match(url)
+    opener = _OPENERS.get(match[1] if match else "gs")
+    if opener is None:
+        parse_location(url)  # raises, and names what is possible
+        raise AssertionError(f"{url!r} has a location, but no store")
+    return opener(url, OpenOptions(credentials, project))
 
-        return GcsStore(
-            location.bucket,
-            credentials=credentials,
-            project=project,
-            emulator=emulator_endpoint(),
-            options=Options(ca_bundle=ca_bundle()),
-            sessions=SessionFiles(state_directory() / "sessions"),
-        )
-    from audiostore.stores.local import LocalStore  # noqa: PLC0415
 
-    return LocalStore(location.path)
+def register_store(scheme: str, opener: Opener) -> None:
+    """Have `open_store`, and so a manager, open the URLs of a scheme with a store of yours.
+
+    Example::
+
+        register_store("sqlite", lambda url, options: SqliteStore(url.removeprefix("sqlite://")))
+        manager = AudioStorageManager("sqlite:///var/lib/music.db")
+
+    Args:
+        scheme: in lower case, without the colon.
+        opener: returns the store at a URL.
+
+    Raises:
+        ValueError: the scheme is malformed, or taken.
+    """
+    if not _SCHEME.fullmatch(f"{scheme}:"):
+        raise ValueError(f"invalid URL scheme {scheme!r} (examples: s3, sqlite)")
+    if scheme in _OPENERS:
+        raise ValueError(f"the URL scheme {scheme!r} has a store already")
+    _OPENERS[scheme] = opener
+
+
+def _open_bucket(url: str, options: OpenOptions) -> ObjectStore:
+    from audiostore.stores.gcs import ConnectionOptions, GcsStore  # noqa: PLC0415  (libcurl)
+
+    return GcsStore(
+        parse_bucket(url).bucket,
+        credentials=options.credentials,
+        project=options.project,
+        emulator=emulator_endpoint(),
+        connections=ConnectionOptions(ca_bundle=ca_bundle()),
+        session_folder=state_directory() / "sessions",
+    )
+
+
+def _open_directory(url: str, options: OpenOptions) -> ObjectStore:
+    from audiostore.stores.local import LocalStore  # noqa: PLC0415  (a bucket needs none of it)
+
+    del options
+    return LocalStore(parse_directory(url).path)
+
+
+_OPENERS: dict[str, Opener] = {
+    "gs": _open_bucket,
+    "file": _open_directory,
+}

@@ -16,13 +16,13 @@ from audiostore.sources import Source
 from audiostore.stores.capabilities import (
     Finding,
     ForeignFile,
-    ForeignFiles,
-    Permissions,
-    Reclassification,
-    Settings,
-    SignedUrls,
-    SoftDelete,
     Store,
+    SupportsForeignFiles,
+    SupportsPermissions,
+    SupportsReclass,
+    SupportsSettings,
+    SupportsSignedUrls,
+    SupportsSoftDelete,
     complete,
 )
 from audiostore.stores.protocol import (
@@ -130,24 +130,30 @@ class RetryingStore:
         lambda store, source, target, **_: f"copy {store.uri(source.name)} to {store.uri(target)}",
     )
     restore = _repeated(
-        SoftDelete.restore, lambda store, deleted, **_: f"restore {store.uri(deleted.blob.name)}"
+        SupportsSoftDelete.restore,
+        lambda store, deleted, **_: f"restore {store.uri(deleted.blob.name)}",
     )
-    settings = _repeated(Settings.settings, lambda store: f"read the settings of {store.url}")
+    settings = _repeated(
+        SupportsSettings.settings, lambda store: f"read the settings of {store.url}"
+    )
     change_settings = _repeated(
-        Settings.change_settings, lambda store, *_, **__: f"change the settings of {store.url}"
+        SupportsSettings.change_settings,
+        lambda store, *_, **__: f"change the settings of {store.url}",
     )
     granted = _repeated(
-        Permissions.granted, lambda store, _: f"read the permissions on {store.url}"
+        SupportsPermissions.granted, lambda store, _: f"read the permissions on {store.url}"
     )
     reclass = _repeated(
-        Reclassification.reclass,
+        SupportsReclass.reclass,
         lambda store, blob, _: f"change the storage class of {store.uri(blob.name)}",
     )
     remove_foreign_file = _repeated(
-        ForeignFiles.remove_foreign_file, lambda store, file: f"remove {file.path} from {store.url}"
+        SupportsForeignFiles.remove_foreign_file,
+        lambda store, file: f"remove {file.path} from {store.url}",
     )
     signed_url = _repeated(
-        SignedUrls.signed_url, lambda store, blob, **_: f"sign a URL of {store.uri(blob.name)}"
+        SupportsSignedUrls.signed_url,
+        lambda store, blob, **_: f"sign a URL of {store.uri(blob.name)}",
     )
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:

@@ -31,7 +31,7 @@ def doctor(options: Namespace) -> int:
         print(f"{coloured(word, sys.stdout)}{padding}{line}", flush=True)
 
     tell(Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
-    with closing(open_store(choice.location)) as store:
+    with closing(open_store(choice.location.url)) as store:
         for finding in complete(store).diagnose():
             tell(finding)
     return 1 if failed else 0

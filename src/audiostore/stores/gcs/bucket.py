@@ -9,8 +9,8 @@ from typing import Any
 
 from audiostore.errors import StoreConnectionError
 from audiostore.stores.capabilities import StoreSettings
-from audiostore.stores.gcs.answers import error_of, json_body
 from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.responses import error_of, json_body
 
 _FIELDS = (
     "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"

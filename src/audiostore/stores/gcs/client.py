@@ -11,16 +11,11 @@ from audiostore.stores.gcs.auth import (
     require_signing,
 )
 from audiostore.stores.gcs.body import BytesBody, json_bytes
+from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Pipe
-from audiostore.stores.gcs.transport import (
-    Body,
-    Options,
-    Request,
-    Response,
-    Sink,
-    Transfer,
-    Transport,
-)
+from audiostore.stores.gcs.messages import Body, Request, Response, Sink
+from audiostore.stores.gcs.transfers import Transfer
+from audiostore.stores.gcs.transport import Transport
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -39,7 +34,7 @@ class Client:
         user_project: str | None,
         emulator: str | None,
         iam_endpoint: str,
-        options: Options,
+        options: ConnectionOptions,
     ) -> None:
         if emulator is None:
             require_signing(credentials)

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 
 from audiostore.errors import StoreConnectionError
-from audiostore.stores.gcs.transport import Transfer
+from audiostore.stores.gcs.transfers import Transfer
 
 _HIGH_WATER_BYTES = 2 << 20
 _LOW_WATER_BYTES = 1 << 20

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from audiostore.errors import BlobNotFoundError
-from audiostore.stores.gcs.answers import blob_info, error_of, json_body
 from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.responses import blob_info, error_of, json_body
 from audiostore.stores.protocol import StorageClass
 from audiostore.values import BlobInfo, changed
 

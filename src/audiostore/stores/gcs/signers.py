@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 from audiostore.errors import CredentialsError, StoreConnectionError
 from audiostore.retry import RETRYABLE_STATUS_CODES
-from audiostore.stores.gcs.answers import error_of, json_body
 from audiostore.stores.gcs.body import BytesBody
+from audiostore.stores.gcs.messages import Request
+from audiostore.stores.gcs.responses import error_of, json_body
 from audiostore.stores.gcs.tokens import TokenRequest, credentials_error
-from audiostore.stores.gcs.transport import Request, Transport
+from audiostore.stores.gcs.transport import Transport
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials, Signing

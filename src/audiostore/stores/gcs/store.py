@@ -1,22 +1,25 @@
 """The store in a Google Cloud Storage bucket: its JSON API over our own transport."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from audiostore.errors import StoreConnectionError
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, StoreSettings
+from audiostore.stores.clock import utc_now
 from audiostore.stores.gcs import bucket as settings_of_bucket
-from audiostore.stores.gcs import links, objects, trash
-from audiostore.stores.gcs.answers import error_of
+from audiostore.stores.gcs import objects, signed_urls, trash
 from audiostore.stores.gcs.auth import Authenticator
 from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Download
-from audiostore.stores.gcs.sessions import Sessions, SessionsInMemory
+from audiostore.stores.gcs.responses import error_of
+from audiostore.stores.gcs.sessions import SessionFiles, Sessions, SessionsInMemory
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
-from audiostore.stores.gcs.transport import Options
 from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener
 from audiostore.values import BlobInfo, DeletedBlob
@@ -26,7 +29,18 @@ if TYPE_CHECKING:
 
 
 class GcsStore:
-    """Objects in a bucket. Safe to use from many threads."""
+    """Objects in a Google Cloud Storage bucket. Safe to use from many threads, and after a fork.
+
+    Pickling sends the constructor's arguments: the other process opens connections of its own, and
+    gets the credentials, unless they are the default ones.
+
+    Example::
+
+        from google.oauth2.service_account import Credentials
+
+        credentials = Credentials.from_service_account_file("key.json")
+        manager = AudioStorageManager(store=GcsStore("my-bucket", credentials=credentials))
+    """
 
     def __init__(
         self,
@@ -35,11 +49,11 @@ class GcsStore:
         credentials: "Credentials | None" = None,
         project: str | None = None,
         emulator: str | None = None,
-        options: Options | None = None,
-        sessions: Sessions | None = None,
+        connections: ConnectionOptions | None = None,
+        session_folder: Path | None = None,
         chunk_bytes: int = CHUNK_BYTES,
         iam_endpoint: str = IAM_ENDPOINT,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """Connect to nothing yet.
 
@@ -47,25 +61,47 @@ class GcsStore:
             bucket: its name.
             credentials: of google-auth; Application Default Credentials if None.
             project: billed for the requests, which requester-pays buckets demand.
-            emulator: base URL of an emulator. Requests to it go out unsigned, unless credentials
-                are given.
-            options: how connections are made and watched.
-            sessions: where the sessions of resumable uploads are kept; in memory if None.
+            emulator: base URL of an emulator. Requests to it are unsigned, unless credentials are
+                given.
+            connections: how connections are made and watched.
+            session_folder: directory, private to the user, that records unfinished uploads, so
+                that another process can resume them; None: only this store can.
             chunk_bytes: size of the pieces of a resumable upload, a multiple of 256 KiB.
-            iam_endpoint: base URL of who signs URLs for accounts whose key is not at hand.
+            iam_endpoint: base URL of the IAM Service Account Credentials API, which signs URLs for
+                accounts whose key is not on this machine.
             now: the clock that signed URLs are dated by.
+
+        Raises:
+            ConfigurationError: the credentials are anonymous, and there is no emulator.
         """
+        self._reopen = partial(
+            type(self),
+            bucket,
+            credentials=credentials,
+            project=project,
+            emulator=emulator,
+            connections=connections,
+            session_folder=session_folder,
+            chunk_bytes=chunk_bytes,
+            iam_endpoint=iam_endpoint,
+            now=now,
+        )
         self._client = Client(
             bucket,
             credentials=credentials,
             user_project=project,
             emulator=emulator,
             iam_endpoint=iam_endpoint,
-            options=options or Options(),
+            options=connections or ConnectionOptions(),
         )
         self._chunk_bytes = chunk_bytes
-        self._sessions: Sessions = sessions or SessionsInMemory()
+        self._sessions: Sessions = (
+            SessionsInMemory() if session_folder is None else SessionFiles(session_folder)
+        )
         self._now = now
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self._reopen, ()
 
     @property
     def bucket(self) -> str:
@@ -226,7 +262,7 @@ class GcsStore:
         method: Literal["GET", "HEAD"] = "GET",
     ) -> str:
         """Return a URL by which anybody can read an object (see `StoreAdmin.signed_url`)."""
-        return links.signed_url(
+        return signed_urls.signed_url(
             self._client,
             blob,
             now=self._now(),
@@ -237,7 +273,7 @@ class GcsStore:
 
     def diagnose(self) -> Iterator[Finding]:
         """Try what storing needs (see `StoreAdmin.diagnose`)."""
-        from audiostore.stores.gcs.admin import diagnose  # noqa: PLC0415  (google.api_core)
+        from audiostore.stores.gcs.diagnosis import diagnose  # noqa: PLC0415  (google.api_core)
 
         return diagnose(self._client)
 

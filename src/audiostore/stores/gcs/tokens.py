@@ -6,7 +6,8 @@ from typing import Any
 from audiostore.errors import AudioStoreError, CredentialsError, StoreConnectionError
 from audiostore.retry import RETRYABLE_STATUS_CODES
 from audiostore.stores.gcs.body import BytesBody
-from audiostore.stores.gcs.transport import Request, Transport
+from audiostore.stores.gcs.messages import Request
+from audiostore.stores.gcs.transport import Transport
 
 LOGIN_REMEDY = (
     "run 'gcloud auth application-default login', name a service account's key file in "

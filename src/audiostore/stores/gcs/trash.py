@@ -12,10 +12,10 @@ from itertools import groupby
 from typing import Any
 
 from audiostore.errors import StoreConnectionError, UnsupportedByStoreError
-from audiostore.stores.gcs.answers import blob_info, error_of, json_body
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.objects import FIELDS, pages
+from audiostore.stores.gcs.responses import blob_info, error_of, json_body
 from audiostore.values import BlobInfo, DeletedBlob
 
 _NO_SOFT_DELETE = "soft delete policy is required"

@@ -18,11 +18,11 @@ from typing import Protocol
 
 from audiostore.errors import SourceChangedError, StoreConnectionError
 from audiostore.sources import Source, SourceReader
-from audiostore.stores.gcs.answers import blob_info, error_of, json_body
 from audiostore.stores.gcs.body import BytesBody, SourceBody, json_bytes
+from audiostore.stores.gcs.messages import Body, Response
 from audiostore.stores.gcs.objects import rfc3339
+from audiostore.stores.gcs.responses import blob_info, error_of, json_body
 from audiostore.stores.gcs.sessions import SessionNote, Sessions
-from audiostore.stores.gcs.transport import Body, Response
 from audiostore.stores.protocol import BlobSpec, TransferListener, Transferred
 from audiostore.values import BlobInfo
 

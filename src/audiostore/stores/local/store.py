@@ -5,7 +5,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from audiostore.errors import (
@@ -15,6 +16,7 @@ from audiostore.errors import (
 )
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, ForeignFile, StoreSettings
+from audiostore.stores.clock import utc_now
 from audiostore.stores.local import doctor, foreign
 from audiostore.stores.local.files import FileReader, Temporary
 from audiostore.stores.local.names import Names
@@ -39,13 +41,20 @@ class LocalStore:
     """Objects as files below `root`, which is made when the first one is stored.
 
     Safe to use from many threads and processes. Needs a file system with hard links, advisory
-    locks and modification times in microseconds.
+    locks and modification times in microseconds. Pickling sends the path: the copy is a store in
+    the same directory.
     """
 
     def __init__(
-        self, root: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, root: str | os.PathLike[str], *, now: Callable[[], datetime] = utc_now
     ) -> None:
-        self._root = root.absolute()
+        """Create nothing yet.
+
+        Args:
+            root: the directory.
+            now: the clock that objects are dated by, and that deleted ones expire by.
+        """
+        self._root = Path(root).absolute()
         self._now = now
         self._workspace = Workspace(self._root, now)
         folder = self._workspace.folder
@@ -62,6 +71,9 @@ class LocalStore:
             unfinished=self._unfinished,
             now=now,
         )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(type(self), self._root, now=self._now), ()
 
     @property
     def url(self) -> str:

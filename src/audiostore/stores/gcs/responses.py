@@ -1,4 +1,4 @@
-"""What the JSON API answers, as values; its refusals are made errors in `refusals`.
+"""Responses of the JSON API as values; `errors` turns error responses into exceptions.
 
 Object resources: cloud.google.com/storage/docs/json_api/v1/objects#resource.
 """
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from audiostore.errors import StoreConnectionError
-from audiostore.stores.gcs.transport import Response
+from audiostore.errors import AudioStoreError, StoreConnectionError
+from audiostore.stores.gcs.messages import Response
 from audiostore.values import BlobInfo
 
 
@@ -17,7 +17,7 @@ def blob_info(resource: Mapping[str, Any]) -> BlobInfo:
     """Return an object resource as a value.
 
     Raises:
-        StoreConnectionError: what came is no object resource.
+        StoreConnectionError: the response is not an object resource.
     """
     try:
         return BlobInfo(
@@ -38,21 +38,21 @@ def blob_info(resource: Mapping[str, Any]) -> BlobInfo:
             class_changed_at=_class_changed_at(resource),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreConnectionError(f"the answer is no object resource: {error!r}") from error
+        raise StoreConnectionError(f"the response is not an object resource: {error!r}") from error
 
 
 def json_body(response: Response) -> dict[str, Any]:
-    """Return the JSON object in an answer.
+    """Return the JSON object in a response.
 
     Raises:
-        StoreConnectionError: there is none (the answer was cut short, or a proxy spoke).
+        StoreConnectionError: there is none (it was cut short, or came from a proxy).
     """
     try:
         value = json.loads(response.body.decode())
     except ValueError as error:
-        raise StoreConnectionError(f"the answer is not JSON: {response.body[:80]!r}") from error
+        raise StoreConnectionError(f"the response is not JSON: {response.body[:80]!r}") from error
     if not isinstance(value, dict):
-        raise StoreConnectionError(f"the answer is no JSON object: {response.body[:80]!r}")
+        raise StoreConnectionError(f"the response is not a JSON object: {response.body[:80]!r}")
     return value
 
 
@@ -63,19 +63,19 @@ def error_of(
     of_object: bool = False,
     of_settings: bool = False,
     permission: str = "",
-) -> Exception:
-    """Return the error for an answer that is not a success.
+) -> AudioStoreError:
+    """Return the exception for a response that is not a success.
 
     Args:
-        response: the answer.
-        what: what was being done to what, for the message.
+        response: the response.
+        what: what failed, and on what, for the message.
         of_object: whether the request named one object, so that 404 can mean the object.
-        of_settings: whether it was to change settings, so that 400 can mean one of them.
-        permission: what a caller needs who may not do this; for what objectUser does not cover.
+        of_settings: whether it would have changed settings, so that 400 can mean one of them.
+        permission: what the caller lacks on 403, if the role objectUser does not include it.
     """
-    from audiostore.stores.gcs.refusals import refusal  # noqa: PLC0415  (google.api_core)
+    from audiostore.stores.gcs.errors import error_for  # noqa: PLC0415  (google.api_core)
 
-    return refusal(
+    return error_for(
         response, what, of_object=of_object, of_settings=of_settings, permission=permission
     )
 
@@ -86,8 +86,8 @@ def _time(resource: Mapping[str, Any], field: str) -> datetime | None:
 
 
 def _class_changed_at(resource: Mapping[str, Any]) -> datetime | None:
-    """Return when the class was changed; at first the field says when the object was created."""
+    """Return when the class was changed; until then the field holds the creation time."""
     if resource.get("timeStorageClassUpdated") == resource["timeCreated"]:
-        return None  # as for nearly all objects: no time needs to be read
+        return None  # as for nearly all objects: saves parsing the times
     changed_at = _time(resource, "timeStorageClassUpdated")
     return None if changed_at == _time(resource, "timeCreated") else changed_at

@@ -18,7 +18,7 @@ from tests.timing import PATIENCE_S, within
 PATIENT = RetryConfig(1000, 0.001, 0.002)
 WRITERS = 64
 
-pytestmark = pytest.mark.row("brake")
+pytestmark = pytest.mark.row("throttle")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -39,12 +39,12 @@ def test_many_uploads_do_not_hammer_an_overloaded_bucket(server: StrictServer, s
             write.result(PATIENCE_S)
     retrying.close()
 
-    # Each waits some 2 ms: without a brake there would be thousands.
+    # Each waits some 2 ms: without a throttle there would be thousands.
     assert refused < 4 * WRITERS, f"{refused} requests in about a second"
     assert len(server.objects(BUCKET)) == WRITERS
 
 
-def test_the_brake_is_for_all_managers_of_the_process(server: StrictServer) -> None:
+def test_the_throttle_is_for_all_managers_of_the_process(server: StrictServer) -> None:
     rule = server.fault(faults.any_request, faults.respond(503), times=None)
     ended = threading.Event()
 
@@ -65,7 +65,7 @@ def test_the_brake_is_for_all_managers_of_the_process(server: StrictServer) -> N
     assert refused < 4 * 16, f"{refused} requests in about a second"
 
 
-def test_the_brake_lets_go_when_the_bucket_has_recovered(server: StrictServer) -> None:
+def test_the_throttle_opens_when_the_bucket_has_recovered(server: StrictServer) -> None:
     server.fault(faults.any_request, faults.respond(429), times=5)
     with managing(server, retry=PATIENT) as manager:
         list(manager.list())

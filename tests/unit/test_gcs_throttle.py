@@ -1,54 +1,54 @@
-"""One brake for a host: thousands of uploads do not hammer a bucket that is overloaded."""
+"""One throttle for a host: thousands of uploads do not hammer a bucket that is overloaded."""
 
 import threading
 
 from google.api_core import exceptions
 
 from audiostore.sources import BytesSource
-from audiostore.stores.gcs.brake import LONGEST_PAUSE_S, Brake
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.gcs.throttle import LONGEST_PAUSE_S, Throttle
 from audiostore.stores.protocol import BlobSpec
 from tests.gcs_server import StrictServer, faults
 from tests.timing import PATIENCE_S
 
 
-def test_an_open_brake_admits_all() -> None:
-    brake = Brake()
-    assert all(brake.admit(0.0) for _ in range(200))
+def test_an_open_throttle_admits_all() -> None:
+    throttle = Throttle()
+    assert all(throttle.admit(0.0) for _ in range(200))
 
 
 def test_a_refusal_halves_what_may_be_under_way_and_pauses() -> None:
-    brake = Brake()
+    throttle = Throttle()
     for _ in range(64):
-        brake.admit(0.0)
-    brake.done(503, 1.0)
+        throttle.admit(0.0)
+    throttle.done(503, 1.0)
     for _ in range(63):  # sent before: one refusal, not sixty-four
-        brake.done(503, 1.0)
+        throttle.done(503, 1.0)
 
-    assert not brake.admit(1.0)
-    admitted = sum(brake.admit(1.0 + 1.5 * LONGEST_PAUSE_S) for _ in range(64))
+    assert not throttle.admit(1.0)
+    admitted = sum(throttle.admit(1.0 + 1.5 * LONGEST_PAUSE_S) for _ in range(64))
     assert admitted == 32
 
 
 def test_refusals_in_a_row_close_it_to_one_at_a_time() -> None:
-    brake = Brake()
+    throttle = Throttle()
     now = 0.0
     for _ in range(20):
         now += 1.5 * LONGEST_PAUSE_S
-        assert brake.admit(now)
-        brake.done(429, now)
+        assert throttle.admit(now)
+        throttle.done(429, now)
     now += 1.5 * LONGEST_PAUSE_S
-    assert [brake.admit(now), brake.admit(now)] == [True, False]
+    assert [throttle.admit(now), throttle.admit(now)] == [True, False]
 
 
 def test_success_opens_it_again() -> None:
-    brake = Brake()
-    brake.admit(0.0)
-    brake.done(503, 0.0)
+    throttle = Throttle()
+    throttle.admit(0.0)
+    throttle.done(503, 0.0)
     for _ in range(40):
-        assert brake.admit(10.0)
-        brake.done(200, 10.0)
-    assert sum(brake.admit(10.0) for _ in range(100)) > 30
+        assert throttle.admit(10.0)
+        throttle.done(200, 10.0)
+    assert sum(throttle.admit(10.0) for _ in range(100)) > 30
 
 
 def test_an_overloaded_bucket_is_asked_seldom_and_served_once_it_recovers() -> None:
@@ -64,7 +64,7 @@ def test_an_overloaded_bucket_is_asked_seldom_and_served_once_it_recovers() -> N
                     spec = BlobSpec(f"object-{number}", "a/b")
                     stored.append(store.put(spec, BytesSource(b"bytes")).name)
                 except exceptions.ServiceUnavailable:
-                    continue  # at once: nothing but the brake holds it back
+                    continue  # at once: nothing but the throttle holds it back
                 return
 
         threads = [threading.Thread(target=upload, args=(n,)) for n in range(50)]
@@ -79,5 +79,5 @@ def test_an_overloaded_bucket_is_asked_seldom_and_served_once_it_recovers() -> N
         store.close()
 
     assert len(stored) == 50
-    # Unbraked, 50 threads ask thousands of times a second.
+    # Unthrottled, 50 threads ask thousands of times a second.
     assert asked < 200

@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 from google.api_core.exceptions import (
     Forbidden,
-    GoogleAPICallError,
     MethodNotImplemented,
     NotFound,
 )
@@ -13,14 +12,13 @@ from google.api_core.exceptions import (
 from audiostore.errors import AudioStoreError
 from audiostore.stores.capabilities import Finding
 from audiostore.stores.gcs import advice
-from audiostore.stores.gcs.answers import error_of
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.bucket import granted, resource
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.objects import list_objects
+from audiostore.stores.gcs.responses import error_of
 
 _PROBE = "audio/.doctor"
-_FAILURES = (AudioStoreError, GoogleAPICallError)
 # Of a bucket that has just been listed: an emulator does not know the call.
 _UNKNOWN = (MethodNotImplemented, NotFound)
 
@@ -39,7 +37,7 @@ def diagnose(client: Client) -> Iterator[Finding]:
     ):
         try:
             yield Finding(subject, ok=True, detail=attempt(client))
-        except _FAILURES as error:
+        except AudioStoreError as error:
             yield _failed(client, subject, error)
             return
     yield from _permissions(client)
@@ -72,7 +70,7 @@ def _permissions(client: Client) -> Iterator[Finding]:
         yield from advice.permissions(client.url, granted(client, advice.PERMISSIONS))
     except _UNKNOWN:
         yield Finding("permissions", ok=True, detail="this server cannot be asked for them")
-    except _FAILURES as error:
+    except AudioStoreError as error:
         yield _failed(client, "permissions", error)
 
 
@@ -90,7 +88,7 @@ def _settings(client: Client) -> Iterator[Finding]:
     except _UNKNOWN:
         yield Finding("settings", ok=True, detail="this server cannot be asked for them")
         return
-    except _FAILURES as error:
+    except AudioStoreError as error:
         yield _failed(client, "settings", error)
         return
     yield from advice.settings(client.url, bucket)
@@ -101,7 +99,7 @@ def _links(client: Client) -> Finding:
         signer = client.authentication.signer()
         signer.sign(b"audiostore doctor")
         return Finding("links", ok=True, detail=f"URLs are signed {signer.describe()}")
-    except _FAILURES as error:
+    except AudioStoreError as error:
         return Finding("links", ok=True, detail="URLs cannot be signed", remedy=str(error))
 
 
@@ -116,6 +114,6 @@ def _missing(client: Client) -> list[str]:
     """Say which permissions are missing beside the one that was noticed."""
     try:
         missing = advice.missing(granted(client, advice.PERMISSIONS))
-    except _FAILURES:
+    except AudioStoreError:
         return []  # there is an error to tell already
     return [f"missing in all: {', '.join(missing)}"] if missing else []

@@ -1,0 +1,178 @@
+"""Error responses of the JSON API as exceptions: Google's class and ours at once.
+
+Each is of the class of `google.api_core.exceptions` for its status, and an AudioStoreError (often a
+more specific one), and can be pickled. This module is imported with the first error response:
+`google.api_core` takes 20 ms, more than all else that a short command needs. Codes and reasons:
+cloud.google.com/storage/docs/json_api/v1/status-codes.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import new_class
+from typing import Any, cast
+
+from google.api_core import exceptions
+
+from audiostore.errors import (
+    AudioStoreError,
+    BlobNotFoundError,
+    CredentialsError,
+    HeldError,
+    IntegrityError,
+    PreconditionFailedError,
+)
+from audiostore.stores.gcs.messages import Response
+
+_GoogleError = type[exceptions.GoogleAPICallError]
+
+
+class GcsBlobNotFoundError(exceptions.NotFound, BlobNotFoundError):
+    """404 for an object."""
+
+
+class GcsPreconditionFailedError(exceptions.PreconditionFailed, PreconditionFailedError):
+    """412."""
+
+
+class GcsCredentialsError(exceptions.Unauthorized, CredentialsError):
+    """401: the credentials were refused."""
+
+
+class GcsHeldError(exceptions.Forbidden, HeldError):
+    """403 for an object that is under a hold or within its retention period."""
+
+
+class GcsInvalidSettingError(exceptions.BadRequest, AudioStoreError, ValueError):
+    """400 for a setting that the bucket does not accept."""
+
+
+class GcsRequestTimeoutError(exceptions.ClientError, AudioStoreError, TimeoutError):
+    """408, for which `google.api_core` has no class."""
+
+    code = 408
+
+
+class GcsChecksumError(exceptions.BadRequest, IntegrityError, ConnectionError):
+    """400 for bytes that were damaged in transit: sending them again may succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHeaders:
+    """The part of a response that errors carry: what `Retry-After` is read from."""
+
+    headers: Mapping[str, str]
+
+
+# "Provided CRC32C "x" doesn't match calculated CRC32C "y"."
+_CHECKSUM = re.compile(r"(crc32c|md5).*match", re.IGNORECASE)
+
+# The documented reasons of 403 (cloud.google.com/storage/docs/json_api/v1/status-codes). Buckets
+# have been seen to respond to a hold with the reason of a missing permission, "forbidden", and a
+# message of its own. Only a real bucket can show which.
+_HELD_REASONS = frozenset({"objectUnderActiveHold", "retentionPolicyNotMet"})
+_HELD = re.compile(
+    r"under active (temporary|event-based) hold|subject to bucket's retention policy",
+    re.IGNORECASE,
+)
+
+_HINTS = {
+    401: "the credentials were refused: run 'gcloud auth application-default login', or name a "
+    "service account's key file in GOOGLE_APPLICATION_CREDENTIALS",
+    403: "grant the account roles/storage.objectUser on the bucket",
+    404: "create the bucket, or correct its name",
+}
+_ROLES = {
+    "storage.buckets.get": "roles/storage.legacyBucketReader",
+    "storage.buckets.update": "roles/storage.admin",
+}
+
+
+_SPECIFIC: dict[int, _GoogleError] = {
+    401: GcsCredentialsError,
+    408: GcsRequestTimeoutError,
+    412: GcsPreconditionFailedError,
+}
+
+
+def error_for(
+    response: Response,
+    what: str,
+    *,
+    of_object: bool,
+    of_settings: bool,
+    permission: str,
+) -> AudioStoreError:
+    """Return the exception for an error response (see `responses.error_of`)."""
+    status = response.status
+    reason, reasons = _message(response)
+    if status == 404 and of_object and "bucket does not exist" not in reason:
+        return _error(GcsBlobNotFoundError, what, reason, response)
+    if status == 400 and _CHECKSUM.search(reason):
+        return _error(GcsChecksumError, what, reason, response)
+    if status == 400 and of_settings:
+        return _error(GcsInvalidSettingError, what, reason, response)
+    if status == 403 and (_HELD_REASONS & reasons or _HELD.search(reason)):
+        error = _error(GcsHeldError, what, reason, response)
+        error.add_note("release its hold, or wait until its retention period is over")
+        return error
+    error = _error(_SPECIFIC.get(status) or _class_for(status), what, reason, response)
+    if status == 403 and permission:
+        error.add_note(f"the account needs {permission} on the bucket: {role_for(permission)}")
+    elif status in _HINTS:
+        error.add_note(_HINTS[status])
+    return error
+
+
+def role_for(permission: str) -> str:
+    """Say which role gives a permission.
+
+    Roles: cloud.google.com/storage/docs/access-control/iam-roles.
+    """
+    return f"grant it {_ROLES.get(permission, 'roles/storage.objectUser')}"
+
+
+def _error(kind: _GoogleError, what: str, reason: str, response: Response) -> AudioStoreError:
+    error = kind(f"{what}: {reason}", response=ResponseHeaders(response.headers))
+    if error.code is None:
+        error.code = response.status
+    if not isinstance(error, AudioStoreError):
+        raise TypeError(f"{kind} is not an AudioStoreError")
+    error.status = response.status
+    return error
+
+
+def _class_for(status: int) -> _GoogleError:
+    """Return Google's class for a status, as an AudioStoreError as well."""
+    kind: _GoogleError = type(exceptions.from_http_status(status, ""))
+    return _ours(kind)
+
+
+@cache
+def _ours(kind: _GoogleError) -> _GoogleError:
+    def reduce(error: Any) -> tuple[object, ...]:
+        return _rebuilt, (kind, error.args), error.__dict__
+
+    members = {"__module__": __name__, "__doc__": kind.__doc__, "__reduce__": reduce}
+    name = f"Gcs{kind.__name__}"
+    made = new_class(name, (kind, AudioStoreError), exec_body=lambda body: body.update(members))
+    return cast("_GoogleError", made)
+
+
+def _rebuilt(kind: _GoogleError, args: tuple[Any, ...]) -> Exception:
+    return _ours(kind)(*args)
+
+
+def _message(response: Response) -> tuple[str, frozenset[str]]:
+    """Return the message of an error response, and its reasons."""
+    reasons: frozenset[str] = frozenset()
+    try:
+        error = json.loads(response.body)["error"]
+        text = error["message"] if isinstance(error, dict) else str(error)
+        if isinstance(error, dict):
+            reasons = frozenset(str(entry.get("reason")) for entry in error.get("errors", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        text = response.body[:200].decode("utf-8", "replace").strip()
+    return text or f"HTTP status {response.status}", reasons
