@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 180.0
 """How long a test waits for something that is certain to happen: only a hang takes longer."""
 _CPU_PRESSURE = Path("/proc/pressure/cpu")
 

@@ -106,7 +106,7 @@ def test_memory_does_not_grow_with_the_number_of_assets(limit: int | None) -> No
             tracemalloc.stop()
 
     # While the runs are merged, sixteen assets of each are in memory.
-    assert peak(12_000) < peak(3_000) * 1.5
+    assert peak(3000) < peak(1000) * 1.5
 
 
 def test_find_orders_a_whole_store() -> None:
