@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.cli.bulk_progress import BulkWatch, abandoning, human_time
-from audiostore.cli.counting import Counting
-from audiostore.cli.options.adding import UsageError
-from audiostore.cli.options.bulk import bytes_a_second
+from audiostore.cli.failures import UsageError
+from audiostore.cli.output import human_time
 from audiostore.cli.parser import build_parser
+from audiostore.cli.progress.bulk import BulkProgress, abandoning
+from audiostore.cli.progress.count import CountProgress
+from audiostore.cli.values import rate
 from audiostore.events import Begun, BulkBegun, Progress, Retried
 from tests.cli.conftest import COMMAND, COVER, EXAMPLES, FLAC, MP3, Call, Run
 from tests.cli.test_terminal import _interrupted, _on_terminal
@@ -76,7 +77,7 @@ def test_a_directory_is_stored_with_its_covers(call: Call, bucket: str, music: P
     }
     done, left_out = err.splitlines()
     assert re.fullmatch(r"audiostore: done: 3 stored \([\d.]+ KiB in .* s, .*/s\)", done)
-    assert left_out == "audiostore: note: left out: .txt files (1)"
+    assert left_out == "audiostore: note: ignored: .txt files (1)"
     assert _stored(call) == {"one.mp3": ".jpg", "two.ogg": "", "three.flac": ".jpg"}
     assert call("show", _id_of(out))[0] == 0
 
@@ -89,31 +90,35 @@ def test_one_file_alone_is_stored_as_ever(call: Call, bucket: str, music: Path) 
 
 
 def test_one_file_alone_waits_for_nothing_that_many_need(bucket: str) -> None:
+    program = (
+        "import sys; from audiostore.cli import main; main(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "audiostore", "put", str(MP3)],
+        [sys.executable, "-c", program, "put", str(MP3)],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=True,
     )
-    assert "audiostore.manager" in done.stderr
+    assert "audiostore.manager" in done.stderr.split()
     assert "audiostore.bulk" not in done.stderr
 
 
 def test_the_display_has_no_thread_until_work_has_begun() -> None:
     # Else no process could be forked, and all work were done on one core.
     before = threading.active_count()
-    with BulkWatch() as watch:
-        watch.expect([(1, 1)])
+    with BulkProgress() as progress:
+        progress.expect([(1, 1)])
         assert threading.active_count() == before
-        watch(BulkBegun())
+        progress(BulkBegun())
         assert threading.active_count() == before + 2
 
 
 def test_a_terminal_that_stands_still_holds_up_no_transfer() -> None:
-    watch = BulkWatch()
-    with watch.aside():  # somebody writes, for as long as it may take
-        told = threading.Thread(target=watch, args=(Progress("x", 1, 2),))
+    progress = BulkProgress()
+    with progress.aside():  # somebody writes, for as long as it may take
+        told = threading.Thread(target=progress, args=(Progress("x", 1, 2),))
         told.start()
         told.join(10)
         assert not told.is_alive()
@@ -131,7 +136,7 @@ def test_a_second_run_stores_nothing_twice(call: Call, bucket: str, music: Path)
     assert code == 0
     assert {line["status"] for line in _lines(second)} == {"stored before"}
     assert {line["audio_id"] for line in _lines(second)} == set(map(_id_of, first.splitlines()))
-    assert "3 stored by an earlier run, as the journal says" in err
+    assert "3 stored by an earlier run, according to the journal" in err
     shutil.copyfile(MP3, music / "b/four.mp3")
     assert "done: 1 stored" in call("put", music)[2]
     assert len(_stored(call)) == 4
@@ -144,11 +149,11 @@ def test_a_journal_is_not_believed_blindly(
     assert call("rm", ids[0], "--yes")[0] == 0
     code, _, err = call("put", music)
     assert code == 0  # somebody may well have meant to delete it
-    assert "warning: of 3 assets that are stored as the journal says, 1 are not in" in err
+    assert "warning: 1 of 3 assets that the journal records as stored are missing from" in err
     shutil.rmtree(tmp_path / "store")
     code, _, err = call("put", music)
     assert code == 4
-    assert "3 are not in" in err
+    assert "3 of 3 assets that the journal records as stored are missing from" in err
     assert "3 stored" in call("put", music, "--no-journal", "--skip-stored")[2]
     assert len(_stored(call)) == 3
 
@@ -242,15 +247,15 @@ def test_a_dry_run_says_all_and_stores_nothing(
     code, out, err = call("put", music, "--dry-run")
     assert code == 4
     refused, *stored = out.splitlines()
-    assert refused.startswith("refuse  music/a/cut.mp3: 'cut.mp3' is cut short")
+    assert refused.startswith("reject  music/a/cut.mp3: 'cut.mp3' is cut short")
     assert stored == [
         "store   music/a/one.mp3, with one.jpg",
-        "store   music/a/two.ogg, with front.jpg, the folder's cover",
-        "store   music/b/four.m4a, with the artwork inside it",
+        "store   music/a/two.ogg, with front.jpg, the cover of the folder",
+        "store   music/b/four.m4a, with its embedded artwork",
         "store   music/b/three.flac, with three.jpg",
     ]
-    assert re.search(r"dry run: 4 would be stored \(.* KiB\), 1 would be refused", err)
-    assert "left out: .txt files (1)" in err
+    assert re.search(r"dry run: 4 would be stored \(.* KiB\), 1 would be rejected", err)
+    assert "ignored: .txt files (1)" in err
     plans = _lines(call("put", music, "--dry-run", "--json", "--no-artwork")[1])
     assert [plan["cover"] for plan in plans] == [
         "none",
@@ -310,16 +315,16 @@ def test_checking_a_long_manifest_says_how_far_it_is(
     call: Call, bucket: str, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = itertools.count(step=1.5)
-    monkeypatch.setattr("audiostore.cli.counting.is_terminal", lambda stream: True)
+    monkeypatch.setattr("audiostore.cli.progress.display.is_terminal", lambda stream: True)
     monkeypatch.setattr(
-        "audiostore.cli.commands.bulk.Counting",
-        lambda what: Counting(lambda: next(times), what=what),
+        "audiostore.cli.commands._put_many.CountProgress",
+        lambda what: CountProgress(lambda: next(times), what=what),
     )
     Path("list.csv").write_text("audio\nmusic/a/one.mp3\nmusic/a/two.ogg\ngone.mp3\n")
     code, _, err = call("put", "--manifest", "list.csv")
     assert code == 2
     _, second, third, blank, problem = err.partition("\n")[0].split("\r")
-    assert (second, third) == ("2 lines looked at, 1/s", "3 lines looked at, 1/s")
+    assert (second, third) == ("2 lines checked, 1/s", "3 lines checked, 1/s")
     assert blank.strip() == ""
     assert problem.startswith("audiostore: error: list.csv, line 4: no file at 'gone.mp3'")
 
@@ -327,31 +332,37 @@ def test_checking_a_long_manifest_says_how_far_it_is(
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["put"], "say what to store"),
+        (["put"], "nothing to store"),
         (["put", "music", "--thumbnail", str(COVER)], "--thumbnail is for one FILE"),
         (["put", "music", "--id", UNKNOWN], "--id is for one FILE"),
         (["put", str(MP3), str(FLAC), "--title", "x"], "--title is for one FILE"),
         (["put", str(MP3), str(FLAC), "--supersedes", UNKNOWN], "--supersedes is for one FILE"),
-        (["put", str(MP3), "--skip-stored", "--supersedes", UNKNOWN], "--supersedes goes with"),
+        (
+            ["put", str(MP3), "--skip-stored", "--supersedes", UNKNOWN],
+            "--supersedes cannot be combined with",
+        ),
         (["put", str(MP3), "--no-journal", "--id", "x"], "'x' is not a UUID"),
         (["put", "music", "--trash-superseded"], "--trash-superseded is for one FILE"),
         (["put", "--manifest", "list.csv", "--title", "x"], "a column for it"),
-        (["put", "music", "--manifest", "list.csv"], "name no FILE beside it"),
+        (["put", "music", "--manifest", "list.csv"], "give no FILE with it"),
         (["put", "--manifest", "gone.csv"], "no file at 'gone.csv'"),
         (["put", "music", "gone"], "no file or folder at 'gone'"),
         (["put", "music", "--meta", "crc32c=x"], "audiostore writes itself"),
         (["put", "music", "--journal", "x", "--no-journal"], "not allowed with"),
         (["put", "music", "--journal", "list.csv"], "is not an audiostore journal"),
         (["put", "music", "--concurrency", "0"], "not a number of at least 1"),
-        (["put", "music", "--max-rate", "fast"], "'fast' is not a rate"),
-        (["put", "empty"], "there is no audio file in empty"),
+        (
+            ["put", "music", "--max-rate", "fast"],
+            "invalid rate 'fast' (examples: 500K, 5M",
+        ),
+        (["put", "empty"], "no audio file in empty"),
         (["put", "list.csv", str(COVER)], None),
         (["jobs", "x"], "not a number"),
         (["jobs", "--journal", "gone"], "no journal at 'gone'"),
-        (["get"], "say what to fetch"),
-        (["get", UNKNOWN, UNKNOWN], "name it with --to DIR"),
-        (["get", "--all"], "name it with --to DIR"),
-        (["get", "--all", UNKNOWN, "--to", "x"], "name no ID beside it"),
+        (["get"], "nothing to download"),
+        (["get", UNKNOWN, UNKNOWN], "give it with --to DIR"),
+        (["get", "--all"], "give it with --to DIR"),
+        (["get", "--all", UNKNOWN, "--to", "x"], "give no ID with it"),
         (["get", UNKNOWN, "--to", "x", "-o", "y"], "-o is for one asset"),
         (["get", UNKNOWN, "--max-rate", "5M"], "--max-rate is for many assets"),
         (["get", "x", "--to", "y"], "'x' is not a UUID"),
@@ -408,7 +419,7 @@ def test_what_is_cleaned_up_is_not_missed_later(call: Call, bucket: str, music: 
     assert sorted(path.name for path in music.rglob("*.*")) == ["Cover.jpg", "notes.txt"]
     code, out, err = call("put", music, "--cleanup")  # an inbox is empty now and then
     assert (code, out) == (0, "")
-    assert err.startswith("audiostore: note: left out: ")
+    assert err.startswith("audiostore: note: ignored: ")
 
 
 def test_without_a_journal_only_the_store_knows(call: Call, bucket: str, music: Path) -> None:
@@ -417,10 +428,10 @@ def test_without_a_journal_only_the_store_knows(call: Call, bucket: str, music: 
     assert code == 0
     assert {line["status"] for line in _lines(out)} == {"skipped"}
     assert {line["audio_id"] for line in _lines(out)} == set(map(_id_of, first.splitlines()))
-    assert "done: 3 skipped, being in the store already\n" in err
+    assert "done: 3 skipped, already in the store\n" in err
     assert "were kept" not in err
     err = call("put", music, "--no-journal", "--skip-stored", "--cleanup")[2]
-    assert "note: the local files of what was skipped were kept" in err
+    assert "note: the local files of skipped assets were kept" in err
     assert len(list(music.rglob("*.*"))) == 6
     assert call("jobs") == (0, "", "")
     assert "3 stored" in call("put", music, "--no-journal")[2]
@@ -437,7 +448,7 @@ def test_a_killed_run_is_told_and_gone_on_with(run: Run, server: StrictServer, m
     assert " killed " in run("jobs").stdout
     code, shown = _on_terminal("jobs", "1")
     assert code == 0
-    assert "the command that began it goes on where it stopped" in shown
+    assert "run the same command again to resume" in shown
     assert run("put", music).returncode == 0
     assert len([o for o in server.objects("bucket") if "/audio." in o.name]) == 3
 
@@ -504,7 +515,7 @@ def test_all_assets_are_fetched_into_a_directory(call: Call, bucket: str, music:
     ids = list(map(_id_of, call("put", music)[1].splitlines()))
     code, out, err = call("get", "--all", "--to", "out/deep")
     assert code == 0
-    assert "done: 3 fetched (" in err
+    assert "done: 3 downloaded (" in err
     names = {path.name for path in Path("out/deep").iterdir()}
     assert {re.sub(r"-[0-9a-f-]{36}", "", name) for name in names} == {
         "one.mp3",
@@ -529,7 +540,7 @@ def test_some_assets_are_fetched_and_an_unknown_one_is_told(
     code, out, err = call("get", ids[0], UNKNOWN, ids[0], "--to", "out")
     assert (code, len(out.splitlines())) == (4, 1)
     assert f"audiostore: error: {UNKNOWN}: no asset {UNKNOWN}" in err
-    assert "1 fetched" in err
+    assert "1 downloaded" in err
     assert "1 failed" in err
 
 
@@ -555,7 +566,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_next_run_does(
     assert code == 130
     assert re.fullmatch(
         r"audiostore: stopped: (nothing was done|\d stored.*)\n"
-        "audiostore: interrupted: run the same command again to go on; nothing is stored twice\n",
+        "audiostore: interrupted: run the same command again to resume; nothing is stored twice\n",
         stderr,
     )
     stalled.cancel()
@@ -570,7 +581,7 @@ def test_ctrl_c_without_a_journal_says_how_to_go_on(server: StrictServer, music:
     stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
     code, stderr = _interrupted(stalled, "put", music, "--no-journal")
     assert code == 130
-    assert "run the same command with --skip-stored to go on" in stderr
+    assert "run the same command with --skip-stored to resume" in stderr
 
 
 @pytest.mark.parametrize(
@@ -606,7 +617,7 @@ def test_progress_is_a_block_on_a_terminal(server: StrictServer) -> None:
     assert code == 0
     assert "\r\x1b[1A\x1b[J" in shown
     assert re.search(r"\d of 6 assets  [\d.]+ KiB of [\d.]+ KiB  \d+%  [\d.]+ KiB/s", shown)
-    assert re.search(r"\d under way, the longest \d\d\.ogg: [\d.]+ KiB of", shown)
+    assert re.search(r"\d in progress, the oldest \d\d\.ogg: [\d.]+ KiB of", shown)
     before = re.findall(r"(.?)[0-9a-f-]{36}  many/", shown, re.DOTALL)
     assert (len(before), set(before) - {"", "\n", "J"}) == (6, set())
     end = shown.rpartition("\x1b[J")[2]
@@ -617,15 +628,15 @@ def test_progress_is_a_block_on_a_terminal(server: StrictServer) -> None:
 def test_no_line_of_the_block_is_wider_than_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiostore.cli.bulk_progress._columns", lambda: 60)
-    watch = BulkWatch()
-    watch(Begun("x", Path("music", "\u65e5\u672c\u8a9e\u0301\x1b[1m" * 30)))
-    watch(Progress("x", 1, 2))
-    watch.draw()
+    monkeypatch.setattr("audiostore.cli.progress.display._columns", lambda: 60)
+    progress = BulkProgress()
+    progress(Begun("x", Path("music", "\u65e5\u672c\u8a9e\u0301\x1b[1m" * 30)))
+    progress(Progress("x", 1, 2))
+    progress.draw()
     summary, slowest = capsys.readouterr().err.splitlines()
     assert "assets" in summary
-    shown = slowest.partition("the longest ")[2]
-    assert slowest.startswith("1 under way, the longest ")
+    shown = slowest.partition("the oldest ")[2]
+    assert slowest.startswith("1 in progress, the oldest ")
     assert "\\x1b" in shown  # a name plays no tricks
     wide = sum(character in "\u65e5\u672c\u8a9e" for character in shown)
     assert 58 <= len(slowest) + wide - shown.count("\u0301") <= 59
@@ -646,19 +657,19 @@ class _Clock:
 
 def test_progress_is_told_in_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     clock = _Clock()
-    watch = BulkWatch(clock=clock)
+    progress = BulkProgress(clock=clock)
     a, b = (f"audio/{digit * 8}-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3" for digit in "ab")
-    watch.count([(3, 3 << 20), (1, 1 << 20)])
-    watch(Progress(a, 1 << 19, 1 << 20))
+    progress.count([(3, 3 << 20), (1, 1 << 20)])
+    progress(Progress(a, 1 << 19, 1 << 20))
     clock.now_s += 2
-    watch.tell()
-    watch(Retried("store", 1, 0.5, OSError("x")))
-    watch(Progress(a, 0, 1 << 20))
-    watch(Progress(b, 1 << 19, 1 << 20))
-    watch.finished(a.split("/")[1], 1 << 20, failed=False)
-    watch.finished(None, 1 << 20, failed=True)
+    progress.report()
+    progress(Retried("store", 1, 0.5, OSError("x")))
+    progress(Progress(a, 0, 1 << 20))
+    progress(Progress(b, 1 << 19, 1 << 20))
+    progress.finished(a.split("/")[1], 1 << 20, failed=False)
+    progress.finished(None, 1 << 20, failed=True)
     clock.now_s += 2
-    watch.tell()
+    progress.report()
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -670,12 +681,12 @@ def test_progress_is_told_in_lines_elsewhere(capsys: pytest.CaptureFixture[str])
 
 def test_what_was_stored_before_is_no_speed(capsys: pytest.CaptureFixture[str]) -> None:
     clock = _Clock()
-    watch = BulkWatch(clock=clock)
-    watch.count([(4, 4 << 30)])
-    watch.finished(None, 3 << 30, failed=False, moved=False)
-    watch.finished(None, 1 << 20, failed=False)
+    progress = BulkProgress(clock=clock)
+    progress.count([(4, 4 << 30)])
+    progress.finished(None, 3 << 30, failed=False, moved=False)
+    progress.finished(None, 1 << 20, failed=False)
     clock.now_s += 1
-    watch.tell()
+    progress.report()
     assert "3.0 GiB of 4.0 GiB, 75%, 1.0 MiB/s, 17 min 03 s left" in capsys.readouterr().err
 
 
@@ -684,18 +695,18 @@ def test_a_count_that_fails_is_left_alone(capfd: pytest.CaptureFixture[str]) -> 
         yield 1, 1
         raise OSError("gone")
 
-    watch = BulkWatch()
-    watch.count(sizes())  # the run itself will meet it, and tell
-    watch.tell()
+    progress = BulkProgress()
+    progress.count(sizes())  # the run itself will meet it, and tell
+    progress.report()
     assert "0 assets (1 found so far)" in capfd.readouterr().err
 
 
 def test_before_all_are_found_nothing_is_foretold(capsys: pytest.CaptureFixture[str]) -> None:
     clock = _Clock()
-    watch = BulkWatch(clock=clock)
-    watch.finished(None, 3 << 20, failed=False)
+    progress = BulkProgress(clock=clock)
+    progress.finished(None, 3 << 20, failed=False)
     clock.now_s += 1
-    watch.tell()
+    progress.report()
     assert capsys.readouterr().err == "audiostore: progress: 1 asset, 3.0 MiB, 3.0 MiB/s\n"
 
 
@@ -726,12 +737,12 @@ def test_durations_are_told_in_units_that_suit(seconds: float, text: str) -> Non
     ],
 )
 def test_rates_are_read_as_sizes_are_printed(text: str, bytes_s: float) -> None:
-    assert bytes_a_second(text) == bytes_s
+    assert rate(text) == bytes_s
 
 
-@pytest.mark.parametrize("text", ["", "M", "0", "-1", "1e3", "1.2.3", "inf", "5T", "5 bananas"])
+@pytest.mark.parametrize("text", ["", "M", "0", "-1", "1e3", "1.2.3", "inf", "5P", "5 bananas"])
 def test_what_is_no_rate_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="not a rate"):
+    with pytest.raises(UsageError, match="invalid rate"):
         build_parser().parse_args(["put", "x", f"--max-rate={text}"])
 
 

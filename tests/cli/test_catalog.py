@@ -14,9 +14,9 @@ from pyarrow import parquet
 
 from audiostore import LocalStore
 from audiostore.catalog.columns import COLUMNS
-from audiostore.cli.counting import Counting
-from audiostore.cli.figures import bar
-from audiostore.cli.options.catalog import duration, moment, size
+from audiostore.cli.commands.stats import bar
+from audiostore.cli.progress.count import CountProgress
+from audiostore.cli.values import duration, moment, size
 from tests.catalog_samples import audio_ids, put_asset
 from tests.cli.conftest import Call
 from tests.gcs_server import StrictServer, faults
@@ -91,13 +91,13 @@ def test_list_filters_and_sorts(
     ("args", "reason"),
     [
         (["--type", "mp33"], "no format is called 'mp33'"),
-        (["--min-size", "5 parsecs"], "'5 parsecs' is no size"),
-        (["--min-duration", "1:2"], "'1:2' is no time"),
-        (["--since", "yesterday"], "'yesterday' is no date"),
+        (["--min-size", "5 parsecs"], "invalid size '5 parsecs' (examples: 500K, 5M)"),
+        (["--min-duration", "1:2"], "invalid duration '1:2' (examples: 90, 1:30, 1:02:03, 2h)"),
+        (["--since", "yesterday"], "invalid date 'yesterday' (examples: 2026-01-31"),
         (["--since", "2026-02-01", "--before", "2026-01-01"], "nothing is created from"),
         (["--min-size", "2", "--max-size", "1"], "no size is at least 2"),
-        (["--meta", "a=1", "--meta", "a=2"], "'a' is asked for twice"),
-        (["--artist", "x", "--contains", "artist=y"], "'artist' is asked for twice"),
+        (["--meta", "a=1", "--meta", "a=2"], "--meta: 'a' is given twice"),
+        (["--artist", "x", "--contains", "artist=y"], "--contains: 'artist' is given twice"),
         (["--held", "--not-held"], "not allowed with"),
         (["--sort", "colour"], "invalid choice"),
         (["--limit", "0"], "at least 1"),
@@ -115,14 +115,22 @@ def test_what_makes_no_sense_is_refused(
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("5000000", 5_000_000), ("5MB", 5_000_000), ("1.5 KiB", 1536), ("2gib", 2 << 30), ("0", 0)],
+    [
+        ("5000000", 5_000_000),
+        ("5MB", 5_000_000),
+        ("5m", 5 << 20),
+        ("1.5 KiB", 1536),
+        ("2gib", 2 << 30),
+        ("0", 0),
+    ],
 )
 def test_sizes(text: str, expected: int) -> None:
     assert size(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("90", 90), ("90.5", 90.5), ("1:30", 90), ("1:02:03", 3723)]
+    ("text", "expected"),
+    [("90", 90), ("90.5", 90.5), ("1:30", 90), ("1:02:03", 3723), ("90m", 5400), ("2H", 7200)],
 )
 def test_durations(text: str, expected: float) -> None:
     assert duration(text) == expected
@@ -130,7 +138,7 @@ def test_durations(text: str, expected: float) -> None:
 
 def test_dates_are_utc_unless_they_say_otherwise() -> None:
     assert moment("2026-01-31").isoformat() == "2026-01-31T00:00:00+00:00"
-    assert moment("2026-01-31T18:00+02:00").isoformat() == "2026-01-31T18:00:00+02:00"
+    assert moment("2026-01-31T18:00+02:00").isoformat() == "2026-01-31T16:00:00+00:00"
 
 
 def test_stats_count_what_is_stored(call: Call, filled: LocalStore) -> None:
@@ -228,7 +236,10 @@ def test_parquet_goes_into_a_pipe(filled: LocalStore) -> None:
 def test_an_export_to_nowhere_says_what_to_name(
     call: Call, filled: LocalStore, tmp_path: Path
 ) -> None:
-    for output, says in ((tmp_path, "is a directory: name a file"), ("no/x.csv", "make it first")):
+    for output, says in (
+        (tmp_path, "is a directory: name a file"),
+        ("no/x.csv", "create it first"),
+    ):
         code, out, err = call("export", "-o", output)
         assert (code, out) == (2, "")
         assert says in err
@@ -263,25 +274,25 @@ def _on_terminal(*args: str) -> str:
 def test_list_says_on_a_terminal_that_nothing_matches(filled: LocalStore) -> None:
     del filled
     assert "note: no asset in file://" in _on_terminal("list", "--artist", "nobody")
-    assert "Parquet is no text for a terminal" in _on_terminal("export", "--format", "parquet")
+    assert "Parquet is binary, not for a terminal" in _on_terminal("export", "--format", "parquet")
     assert _on_terminal("list", "--limit", "1").startswith("ID ")
 
 
 def test_progress_is_told_after_two_seconds_and_goes_away(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("audiostore.cli.counting.is_terminal", lambda stream: True)
+    monkeypatch.setattr("audiostore.cli.progress.display.is_terminal", lambda stream: True)
     times = iter([0.0, 1.0, 2.05, 2.1, 2.15, 4.0])
-    with Counting(lambda: next(times)) as counting:
-        counting(100)
-        counting(200)
+    with CountProgress(lambda: next(times)) as progress:
+        progress(100)
+        progress(200)
         assert capsys.readouterr().err == ""
-        counting(2_100)
-        counting(2_150)
-        counting(8_000)
+        progress(2_100)
+        progress(2_150)
+        progress(8_000)
         err = capsys.readouterr().err
-        assert err == "\r2,100 assets looked at, 1,000/s\r8,000 assets looked at, 2,000/s"
-    assert capsys.readouterr().err == "\r" + " " * 31 + "\r"
+        assert err == "\r2,100 assets checked, 1,000/s\r8,000 assets checked, 2,000/s"
+    assert capsys.readouterr().err == "\r" + " " * 29 + "\r"
 
 
 def test_list_works_on_a_bucket(call: Call, server: StrictServer) -> None:

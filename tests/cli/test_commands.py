@@ -27,7 +27,7 @@ def _put(call: Call, *args: str | Path) -> str:
 def test_every_command_has_help_with_an_example(call: Call, command: str) -> None:
     code, out, err = call(command, "--help")
     assert (code, err) == (0, "")
-    assert f"example:\n  audiostore {command}" in out
+    assert f"examples:\n  audiostore {command}" in out
 
 
 def test_help_lists_exit_codes_and_environment(call: Call) -> None:
@@ -122,7 +122,7 @@ def test_options_count_before_and_behind_the_command(call: Call, tmp_path: Path)
 def test_the_flag_beats_the_environment(call: Call, bucket: str, tmp_path: Path) -> None:
     _put(call, MP3, "--bucket", (tmp_path / "elsewhere").as_uri())
     assert call("list") == (0, "", "")
-    assert "named by --bucket" in call("doctor", "--bucket", (tmp_path / "x").as_uri())[1]
+    assert "given by --bucket" in call("doctor", "--bucket", (tmp_path / "x").as_uri())[1]
 
 
 def test_whatever_is_printed_can_be_json(call: Call, bucket: str) -> None:
@@ -141,7 +141,7 @@ def test_whatever_is_printed_can_be_json(call: Call, bucket: str) -> None:
 def test_doctor_works_without_a_bucket(call: Call) -> None:
     code, out, err = call("doctor")
     assert (code, err) == (0, "")
-    assert "the default, as neither --bucket nor GCS_BUCKET_NAME is given" in out
+    assert "the default: neither --bucket nor GCS_BUCKET_NAME is given" in out
 
 
 def test_rm_deletes_the_known_ones_and_tells_of_the_others(call: Call, bucket: str) -> None:
@@ -171,7 +171,7 @@ def test_get_refuses_to_overwrite_what_was_not_named(call: Call, bucket: str) ->
     for args in ((), ("-o", ".")):
         code, out, err = call("get", audio_id, *args)
         assert (code, out) == (1, "")
-        assert "exists and was not touched" in err
+        assert "already exists and was not changed" in err
     assert Path("morning-in-c.mp3").read_text() == "mine"
     assert call("get", audio_id, "-o", "morning-in-c.mp3")[0] == 0
     assert Path("morning-in-c.mp3").read_bytes() == MP3.read_bytes()

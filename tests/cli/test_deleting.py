@@ -11,7 +11,7 @@ from tests.cli.test_terminal import _on_terminal
 from tests.gcs_server import StrictServer
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
-WAY_BACK = "('audiostore restore' undoes that for 7 days)"
+WAY_BACK = "('audiostore restore' can undo this for 7 days)"
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -60,7 +60,7 @@ def test_rm_says_first_what_it_would_delete(call: Call, kind: str) -> None:
     call("hold", first)
     code, out, err = call("rm", first, "-n")
     assert (code, out) == (1, "")
-    assert f"'audiostore release {first}' lets it be deleted" in err
+    assert f"run 'audiostore release {first}' first" in err
     assert len(call("list")[1].splitlines()) == 2
 
 
@@ -93,12 +93,12 @@ def test_rm_asks_about_what_it_shows(run: Run, bucket: str) -> None:
     audio_id = run("put", MP3).stdout.splitlines()[0]
     code, shown = _on_terminal("rm", audio_id, UNKNOWN, typed=b"n\n")
     assert code == 1
-    assert f"{UNKNOWN}  (not there)\r\nDelete these 2 assets from file://" in shown
+    assert f"{UNKNOWN}  (not found)\r\nDelete these 2 assets from file://" in shown
     assert f"{WAY_BACK}? [y/N]" in shown
     code, shown = _on_terminal("rm", audio_id, "--permanent", typed=b"y\n")
     assert code == 0
-    assert "for good? [y/N]" in shown
-    assert f"note: deleted {audio_id} for good" in shown
+    assert "permanently? [y/N]" in shown
+    assert f"note: deleted {audio_id} permanently" in shown
 
 
 def test_without_soft_delete_rm_must_be_told_permanent(call: Call, server: StrictServer) -> None:
@@ -107,12 +107,15 @@ def test_without_soft_delete_rm_must_be_told_permanent(call: Call, server: Stric
     for more in ([], ["--dry-run"], ["--yes"]):
         code, out, err = call("rm", audio_id, *more)
         assert (code, out) == (2, "")
-        assert "keeps nothing that is deleted (soft delete is off)" in err
+        assert "cannot restore what is deleted (soft delete is off)" in err
     assert call("show", audio_id)[0] == 0
-    assert "for good" in call("rm", audio_id, "--permanent", "-n")[1]
+    assert "permanently" in call("rm", audio_id, "--permanent", "-n")[1]
     assert call("rm", audio_id, "--permanent") == (0, "", "")
     assert server.objects("bucket") == []
-    assert "the trash of gs://bucket is empty: it keeps nothing" in _on_terminal("trash", "list")[1]
+    assert (
+        "the trash of gs://bucket is empty: it cannot restore what is deleted"
+        in _on_terminal("trash", "list")[1]
+    )
     assert call("restore", audio_id)[0] == 3
 
 
@@ -123,7 +126,7 @@ def test_where_the_settings_cannot_be_seen_rm_must_be_told_permanent(
     server.denied.add("storage.buckets.get")
     code, out, err = call("rm", audio_id)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "nothing was deleted, as it is not known whether gs://bucket keeps" in err
+    assert "nothing was deleted: cannot tell whether gs://bucket keeps" in err
     assert call("trash", "list") == (0, "", "")
     assert call("show", audio_id)[0] == 0
     assert call("rm", audio_id, "--permanent")[0] == 0
@@ -133,13 +136,13 @@ def test_where_the_settings_cannot_be_seen_rm_must_be_told_permanent(
 def test_a_bucket_keeps_even_what_is_deleted_for_good(call: Call, server: StrictServer) -> None:
     audio_id = _put(call, MP3)
     would = call("rm", audio_id, "--permanent", "-n")[1]
-    assert "for good (yet the bucket's soft delete keeps and bills what is deleted for 7 d" in would
+    assert "permanently (the bucket's soft delete still keeps and bills it for 7 days)" in would
     assert call("rm", audio_id, "--permanent")[0] == 0
     assert audio_id in call("trash", "list")[1]
     for args in ([audio_id], ["--all"], ["--all", "--dry-run"], [audio_id, "-n", "--json"]):
         code, out, err = call("purge", *args)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert "nobody can have it done earlier: nothing was done" in err
+        assert "cannot be made to do it earlier" in err
     assert call("restore", audio_id)[0] == 0
 
 
@@ -206,7 +209,7 @@ def test_purge_asks_with_their_number(run: Run, bucket: str) -> None:
         run("rm", audio_id)
     code, shown = _on_terminal("purge", "--all", typed=b"no\n")
     assert code == 1
-    assert "Let all 2 deleted assets of file://" in shown
+    assert "Permanently delete all 2 deleted assets of file://" in shown
     assert len(run("trash", "list").stdout.splitlines()) == 2
     assert _on_terminal("purge", "--all", "--yes")[0] == 0
     assert run("trash", "list").stdout == ""

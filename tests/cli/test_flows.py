@@ -134,7 +134,7 @@ def test_doctor_fails_with_a_remedy(run: Run, server: StrictServer) -> None:
     server.denied.add("storage.objects.create")
     doctor = run("doctor")
     assert doctor.returncode == 1
-    assert "named by GCS_BUCKET_NAME" in doctor.stdout.splitlines()[0]
+    assert "given by GCS_BUCKET_NAME" in doctor.stdout.splitlines()[0]
     assert doctor.stdout.splitlines()[-1].startswith("FAIL write: ")
     assert " -> grant the account roles/storage.objectUser" in doctor.stdout.splitlines()[-1]
     findings = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]

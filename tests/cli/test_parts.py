@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.cli import progress, saving
+from audiostore.cli import saving
 from audiostore.cli.output import escape, human_size
-from audiostore.cli.progress import Watch
+from audiostore.cli.progress import display
+from audiostore.cli.progress.asset import AssetProgress
 from audiostore.events import Progress
 
 NAME = "audio/3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3"
@@ -19,7 +20,7 @@ def test_a_file_that_appears_during_the_fetch_is_not_overwritten() -> None:
         path.write_text("theirs")
         Path("song.mp3").write_text("mine")
 
-    with pytest.raises(FileExistsError, match="was not touched"):
+    with pytest.raises(FileExistsError, match="was not changed"):
         saving.save_new(fetch, Path("song.mp3"))
     assert Path("song.mp3").read_text() == "mine"
     assert [p.name for p in Path().iterdir()] == ["song.mp3"]
@@ -44,11 +45,11 @@ def test_progress_is_drawn_at_most_ten_times_a_second(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(progress, "is_terminal", lambda _: True)
-    with Watch(clock=lambda: now) as watch:
+    monkeypatch.setattr(display, "is_terminal", lambda _: True)
+    with AssetProgress(clock=lambda: now) as progress:
         for step in range(1, 201):  # two seconds, an event every hundredth
             now = step / 100
-            watch(Progress(NAME, step * 1024, 200 * 1024))
+            progress(Progress(NAME, step * 1024, 200 * 1024))
     err = capsys.readouterr().err
     assert 15 <= err.count("audio.mp3") <= 20
     assert "200.0 KiB of 200.0 KiB  100%" in err

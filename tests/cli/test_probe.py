@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiostore import LocalStore
-from audiostore.cli.probing import inside_block
+from audiostore.cli.commands.probe import inside_block
 from audiostore.ingest import UploadOptions, prepare_audio
 from audiostore.media.images import identify_image
 from audiostore.media.info import AudioInfo

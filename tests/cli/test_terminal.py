@@ -69,7 +69,7 @@ def test_a_retry_is_told_on_a_terminal_only(run: Run, server: StrictServer) -> N
     code, shown = _on_terminal("put", MP3)
     assert code == 0
     assert "audiostore: note: store gs://bucket/audio/" in shown
-    assert "trying again in" in shown
+    assert "retrying in" in shown
     server.fault(faults.any_upload, faults.respond(503))
     assert run("put", MP3).stderr == ""
 
@@ -130,7 +130,7 @@ def test_ctrl_c_ends_a_stalled_put_and_says_how_to_go_on(run: Run, server: Stric
     code, stderr = _interrupted(stalled, "put", MP3, "--thumbnail", COVER)
     assert code == 130
     assert stderr.count("\n") == 1
-    assert stderr == "audiostore: interrupted: run the same command again to go on\n"
+    assert stderr == "audiostore: interrupted: run the same command again to resume\n"
     stalled.cancel()
     again = run("put", MP3, "--thumbnail", COVER)
     assert again.returncode == 0

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from audiostore import AudioStorageManager
-from audiostore.cli.commands import upkeep
-from audiostore.cli.options.upkeep import life_s, moment
+from audiostore.cli.commands import url as url_command
+from audiostore.cli.values import link_lifetime, moment
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import OTHER_JPG
 from tests.cli.conftest import COVER, MP3, Call, Run
@@ -98,7 +98,7 @@ def test_keys_that_are_not_named_are_removed_only_when_asked(run: Run, bucket: s
     audio_id = run("put", MP3, "--meta", "mood=calm").stdout.splitlines()[0]
     code, shown = _on_terminal("meta", audio_id, "key=1", "--replace", typed=b"n\n")
     assert code == 1
-    assert "Remove album, artist, mood, title too? Nothing brings them back [y/N]" in shown
+    assert "Remove album, artist, mood, title too? This cannot be undone [y/N]" in shown
     assert "mood" in run("show", audio_id).stdout
     assert _on_terminal("meta", audio_id, "key=1", "--replace", "--yes")[0] == 0
     assert "mood" not in run("show", audio_id).stdout
@@ -167,7 +167,11 @@ def test_an_asset_expires_on_a_date_that_only_moves_later(call: Call, audio_id: 
     Path("lifecycle.toml").write_text(RULE)
     assert call("lifecycle", "apply")[0] == 0
     would = call("expire", audio_id, "--on", "2041-05-06", "-n")
-    assert would == (0, f"would expire {audio_id}: have it deleted on 2041-05-06 00:00 UTC\n", "")
+    assert would == (
+        0,
+        f"would expire {audio_id}: the store deletes it on 2041-05-06 00:00 UTC\n",
+        "",
+    )
     assert "expires  " not in call("show", audio_id)[1]
     code, out, err = call("expire", audio_id, "--on", "2041-05-06T02:00:00+02:00")
     assert (code, err) == (0, "")
@@ -175,7 +179,7 @@ def test_an_asset_expires_on_a_date_that_only_moves_later(call: Call, audio_id: 
     for more in ([], ["--dry-run"]):
         code, out, err = call("expire", audio_id, "--on", "2041-05-05", *more)
         assert (code, out) == (2, "")
-        assert "can move later, but never earlier" in err
+        assert "can move later, never earlier" in err
     assert call("expire", audio_id, "--on", "2042-01-01", "--json")[0] == 0
     assert "2042-01-01" in call("show", audio_id)[1]
 
@@ -186,7 +190,7 @@ def test_a_date_in_the_past_is_refused(call: Call, audio_id: str) -> None:
         for more in ([], ["--dry-run"], ["--yes"]):
             code, out, err = call("expire", audio_id, "--on", on, *more)
             assert (code, out) == (2, "")
-            assert "has passed: name a date to come, or delete the asset now with" in err
+            assert "is in the past: give a future date, or delete the asset now with" in err
             assert f"'audiostore rm {audio_id}'" in err
     assert "expires  " not in call("show", audio_id)[1]
 
@@ -197,7 +201,7 @@ def test_a_date_in_the_past_is_refused(call: Call, audio_id: str) -> None:
 def test_what_is_no_date_is_refused(call: Call, bucket: str, text: str) -> None:
     code, out, err = call("expire", UNKNOWN, "--on", text)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "is no date: write 2031-12-31" in err
+    assert "(examples: 2026-01-31, 2026-01-31T18:00+01:00)" in err
 
 
 def test_a_date_without_a_zone_is_utc() -> None:
@@ -210,7 +214,10 @@ def test_expire_says_what_keeps_it_from_happening(call: Call, audio_id: str) -> 
     assert code == 0
     assert "has no rule that deletes by it: put 'expire_on_custom_time = true'" in err
     call("hold", audio_id)
-    assert "under a hold, and stays" in call("expire", audio_id, "--on", "2041-05-06")[2]
+    assert (
+        "under a hold, and is kept until 'audiostore release'"
+        in call("expire", audio_id, "--on", "2041-05-06")[2]
+    )
 
 
 def test_expire_works_where_the_settings_cannot_be_seen(call: Call, server: StrictServer) -> None:
@@ -219,19 +226,17 @@ def test_expire_works_where_the_settings_cannot_be_seen(call: Call, server: Stri
     code, out, err = call("expire", audio_id, "--on", "2041-05-06")
     assert code == 0
     assert "2041-05-06" in out
-    assert err.startswith(
-        "audiostore: warning: whether the store deletes it then is not known: 403"
-    )
+    assert err.startswith("audiostore: warning: cannot tell whether the store will delete it: 403")
     assert call("set-class", audio_id, "COLDLINE")[0] == 0
     code, out, _ = call("set-class", audio_id, "STANDARD", "-n")
-    assert (code, "charged at once;" in out, "list prices" in out) == (0, True, False)
+    assert (code, "charged now;" in out, "list prices" in out) == (0, True, False)
 
 
 def test_expire_asks_on_a_terminal(run: Run, bucket: str) -> None:
     audio_id = run("put", MP3).stdout.splitlines()[0]
     code, shown = _on_terminal("expire", audio_id, "--on", "2041-05-06", typed=b"\n")
     assert code == 1
-    assert "morning-in-c.mp3\r\nHave it deleted on 2041-05-06 00:00 UTC? That can move" in shown
+    assert "morning-in-c.mp3\r\nDelete it on 2041-05-06 00:00 UTC? The date can move" in shown
     assert "expires" not in run("show", audio_id).stdout
     assert _on_terminal("expire", audio_id, "--on", "2041-05-06", typed=b"y\n")[0] == 0
     assert "expires" in run("show", audio_id).stdout
@@ -257,16 +262,18 @@ def test_set_class_names_what_a_bucket_charges(call: Call, server: StrictServer)
     audio_id = call("put", MP3)[1].splitlines()[0]
     code, _, err = call("set-class", audio_id, "COLDLINE")
     assert (code, err.count("\n")) == (0, 1)
-    assert "in COLDLINE, 90 days are paid for at least" in err
+    assert "COLDLINE charges for at least 90 days, and for every read" in err
     plan = json.loads(call("set-class", audio_id, "STANDARD", "-n", "--json")[1])
     assert (plan["from"], plan["to"]) == ("COLDLINE", "STANDARD")
     early, retrieval = plan["costs"]
-    assert early.startswith("it has been COLDLINE for 0 of at least 90 days: the 90 days that are")
-    assert early.endswith("charged at once (less than 0.01 USD by list prices)")
-    assert retrieval == "reading it out of COLDLINE is charged by the byte"
+    assert early.startswith(
+        "it has been COLDLINE for 0 of at least 90 days: the remaining 90 days are"
+    )
+    assert early.endswith("charged now (less than 0.01 USD by list prices)")
+    assert retrieval == "reading it from COLDLINE is charged per byte"
     code, shown = _on_terminal("set-class", audio_id, "STANDARD", typed=b"n\n")
     assert code == 1
-    assert "charged by the byte\r\nMove its audio to STANDARD? [y/N]" in shown
+    assert "charged per byte\r\nMove its audio to STANDARD? [y/N]" in shown
     assert _shown(call, audio_id)["audio"]["storage_class"] == "COLDLINE"
 
 
@@ -291,7 +298,7 @@ def test_an_id_that_is_none_or_unknown_has_its_exit_code(
     ("text", "expected"), [("1", 1), ("90s", 90), ("2h", 7200), ("7D", 604800), ("604800", 604800)]
 )
 def test_a_life_is_read(text: str, expected: int) -> None:
-    assert life_s(text) == expected
+    assert link_lifetime(text) == expected
 
 
 @pytest.mark.parametrize("text", ["0", "8d", "604801", "x", "", "-1h", "1.5h", "9" * 5000])
@@ -321,12 +328,12 @@ def test_a_url_can_be_played_and_saved(
     audio_id = call("put", MP3, "--thumbnail", COVER)[1].splitlines()[0]
 
     @contextmanager
-    def opened(options: object) -> Iterator[AudioStorageManager]:  # the emulator has no keys
+    def opened(bucket: str | None) -> Iterator[AudioStorageManager]:  # the emulator has no keys
         store = GcsStore("bucket", emulator=server.url, credentials=keyed(server))
         with AudioStorageManager(store=store) as manager:
             yield manager
 
-    monkeypatch.setattr(upkeep, "opened", opened)
+    monkeypatch.setattr(url_command, "opened", opened)
     code, out, err = call("url", audio_id, "--expires", "2h", "--download-as", "Für Elise.mp3")
     assert (code, err) == (0, "")
     response, body = _fetched(out.strip())

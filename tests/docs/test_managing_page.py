@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.cli.options.index import COMMANDS
+from audiostore.cli.registry import find_commands
 from tests.assets import JPG, MP3, OGG, PNG, SOFT_DELETE
 from tests.gcs_server import StrictServer
 from tests.timing import PATIENCE_S
@@ -46,10 +46,10 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind:
     assert done.returncode == 0, done.stderr
     assert "it is held" in done.stdout
     assert "move audio to NEARLINE, 30 days after it was stored" in done.stdout
-    assert done.stdout.endswith("2 assets (3 objects) looked at: all is as it should be\n")
+    assert done.stdout.endswith("checked 2 assets (3 objects): no problems found\n")
     assert (tmp_path / "assets.csv").read_text().count("song.mp3") == 1
 
 
 def test_commands_on_the_page_exist() -> None:
     named = set(re.findall(r"audiostore ([a-z][a-z-]+)", PAGE.read_text("utf-8")))
-    assert named <= COMMANDS.keys()
+    assert named <= find_commands().keys()

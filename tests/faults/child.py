@@ -129,7 +129,7 @@ class Nursery:
 
 def serve() -> None:
     """Fork a child for every line of standard input."""
-    import audiostore.cli.commands.assets  # noqa: F401, PLC0415
+    import audiostore.cli.commands.put  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
     from tests.faults import broken, managing, rig  # noqa: F401, PLC0415

@@ -1,18 +1,29 @@
-"""An exception, as one line and an exit code."""
+"""An exception as one line, with a hint and an exit code."""
+
+from __future__ import annotations
 
 import sys
-import traceback
 from typing import Any
 
-from audiostore.cli.options.adding import UsageError
 from audiostore.errors import (
     AssetNotFoundError,
     AudioStoreError,
     BlobNotFoundError,
+    HeldError,
     SourceNotFoundError,
 )
 
-FAILED, BAD_INPUT, NOT_FOUND, PARTLY_FAILED = 1, 2, 3, 4
+FAILED, BAD_INPUT, NOT_FOUND, PARTLY_FAILED, INTERRUPTED = 1, 2, 3, 4, 130
+
+_FLAGS = {
+    "fix_extension=True": "--fix-extension",
+    "faststart=True": "--faststart",
+    "permanent=True": "--permanent",
+}
+
+
+class UsageError(Exception):
+    """The arguments make no sense; the message says which would."""
 
 
 def exit_code(error: Exception) -> int:
@@ -33,7 +44,7 @@ def sentence(error: Exception) -> str:
     if not _is_expected(error):
         return (
             f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore: run the "
-            "command again with --debug and report what it prints"
+            "command again with --debug and report the output"
         )
     notes = [
         note
@@ -44,12 +55,23 @@ def sentence(error: Exception) -> str:
     if isinstance(error, ConnectionError | TimeoutError) and all(
         note.startswith("while") for note in notes
     ):
-        notes.append("try again later; 'audiostore doctor' may tell more")
-    return "; ".join([_message(error), *notes])
+        notes.append("try again later, or run 'audiostore doctor'")
+    if isinstance(error, HeldError) and error.audio_id is not None:
+        notes.append(f"run 'audiostore release {error.audio_id}' first")
+    return "; ".join([as_typed(_message(error)), *map(as_typed, notes)])
+
+
+def as_typed(text: str) -> str:
+    """Return a message of the library with its parameters as the command line spells them."""
+    for parameter, flag in _FLAGS.items():
+        text = text.replace(parameter, flag)
+    return text
 
 
 def print_traceback(error: Exception) -> None:
-    """Print the whole story on stderr."""
+    """Print the traceback on stderr."""
+    import traceback  # noqa: PLC0415  (for --debug only)
+
     traceback.print_exception(error, file=sys.stderr)
 
 
@@ -65,6 +87,6 @@ def _is_expected(error: Exception) -> bool:
 
 
 def is_api_error(error: Exception) -> bool:
-    """Say whether Cloud Storage has answered so; imports nothing to find out."""
+    """Say whether an error is a response of Cloud Storage; imports nothing to find out."""
     exceptions: Any = sys.modules.get("google.api_core.exceptions")
     return exceptions is not None and isinstance(error, exceptions.GoogleAPICallError)

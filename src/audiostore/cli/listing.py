@@ -1,12 +1,17 @@
-"""Assets as text: a line of `list`, the block of `show`."""
+"""Assets as text: a line of `list` and of `trash list`, the block of `show`."""
 
-import json
-from collections.abc import Iterator
+from __future__ import annotations
+
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from audiostore.asset import OWN_KEYS
-from audiostore.cli.output import escape, human_size
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.cli.output import escape, human_size, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audiostore import BlobInfo, StorageResult, TrashedAsset
 
 HEADING = f"{'ID':<36}  {'TYPE':<5}  {'SIZE':>10}  {'COVER':<5}  {'CREATED (UTC)':<16}  NAME"
 _FACTS = {
@@ -18,13 +23,8 @@ _FACTS = {
 }
 
 
-def json_line(value: object) -> str:
-    """Return a value as JSON on one line, in ASCII: no terminal and no locale can stumble."""
-    return json.dumps(value)
-
-
 def row(asset: StorageResult) -> str:
-    """Return an asset as a line of columns; the name, of any width, stands last."""
+    """Return an asset as a line of columns; the name, of any width, comes last."""
     audio = asset.audio
     if audio is None:
         return asset.audio_id
@@ -33,6 +33,24 @@ def row(asset: StorageResult) -> str:
         f"{asset.audio_id}  {_extension(audio):<5}  {human_size(audio.size_bytes):>10}  "
         f"{cover:<5}  {audio.created_at:%Y-%m-%d %H:%M}  {_original_name(audio)}"
     )
+
+
+def deleted_row(trashed: TrashedAsset) -> str:
+    """Return a deleted asset as a line of columns."""
+    audio = trashed.audio.blob
+    return (
+        f"{trashed.audio_id}  {human_size(audio.size_bytes):>10}  deleted "
+        f"{trashed.deleted_at:%Y-%m-%d %H:%M}  gone {trashed.gone_at:%Y-%m-%d %H:%M} UTC  "
+        f"{_original_name(audio)}"
+    )
+
+
+def print_asset(asset: StorageResult, *, as_json: bool) -> None:
+    """Print everything about an asset."""
+    if as_json:
+        print_json(asset)
+    else:
+        print(facts_block(asset))
 
 
 def stored_block(result: StorageResult) -> str:
@@ -44,7 +62,7 @@ def stored_block(result: StorageResult) -> str:
 
 
 def facts_block(asset: StorageResult) -> str:
-    """Return all that is known of an asset."""
+    """Return everything about an asset."""
     lines = [f"{'id':<16}  {asset.audio_id}"]
     for title, uri, blob in (
         ("audio", asset.audio_path, asset.audio),

@@ -1,4 +1,4 @@
-"""Text for people: sizes, times, and names that cannot play tricks on a terminal."""
+"""What is printed: lines for people, in which no name can control the terminal, and JSON."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import os
 import re
 import sys
 
-TYPE_CHECKING = False  # as in `parser`
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from typing import TextIO
 
-_FLAGS = {"fix_extension=True": "--fix-extension", "faststart=True": "--faststart"}
-"""How the command line spells the parameters that the library's errors and warnings suggest."""
-_COLOURS = {"error": "31", "warning": "33", "FAIL": "31", "ok": "32"}
+_COLORS = {"error": "31", "warning": "33", "FAIL": "31", "ok": "32"}
 
-# Of these categories are the characters that move the cursor, recolour, reorder or break a line.
+# Characters of these categories move the cursor, color, reorder or break a line.
 _UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: scripts and emoji need them
 
@@ -22,46 +20,42 @@ _JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: scripts and emoji need the
 def say(kind: str, text: str) -> None:
     """Print one line, ``audiostore: kind: text``, on stderr."""
     folded = re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
-    for parameter, flag in _FLAGS.items():
-        folded = folded.replace(parameter, flag)
-    print(
-        f"audiostore: {coloured(kind, sys.stderr)}: {escape(folded)}", file=sys.stderr, flush=True
-    )
+    print(f"audiostore: {colored(kind, sys.stderr)}: {escape(folded)}", file=sys.stderr, flush=True)
 
 
 def note(text: str) -> None:
-    """Print a line that is only for somebody who looks on."""
+    """Print a note on stderr, on a terminal only."""
     if is_terminal(sys.stderr):
         say("note", text)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a person reads this stream, or types into it."""
+    """Say whether a stream is a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def coloured(word: str, stream: TextIO) -> str:
-    """Return the word in its colour, if the stream shows colours."""
+def colored(word: str, stream: TextIO) -> str:
+    """Return the word in its color, if the stream shows colors."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    if plain or word not in _COLOURS or not is_terminal(stream):
+    if plain or word not in _COLORS or not is_terminal(stream):
         return word
-    return f"\x1b[{_COLOURS[word]}m{word}\x1b[0m"
+    return f"\x1b[{_COLORS[word]}m{word}\x1b[0m"
 
 
 def is_safe(character: str) -> bool:
-    """Say whether a character does nothing but stand there."""
+    """Say whether a character cannot control a terminal."""
     import unicodedata  # noqa: PLC0415  (not for --help)
 
     return character in _JOINERS or unicodedata.category(character) not in _UNSAFE_CATEGORIES
 
 
 def escape(text: str) -> str:
-    r"""Return the text with the others written as ``\n``, ``\x1b``, ``\u202e``."""
+    r"""Return the text with unsafe characters written as ``\n``, ``\x1b``, ``\u202e``."""
     return "".join(c if is_safe(c) else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def human_size(size_bytes: float) -> str:
-    """Return bytes in a unit that suits: ``172.2 KiB``."""
+    """Return a number of bytes as text: ``172.2 KiB``."""
     if size_bytes < 1024:
         return f"{size_bytes:.0f} B"
     for unit in ("KiB", "MiB", "GiB"):
@@ -69,3 +63,45 @@ def human_size(size_bytes: float) -> str:
         if size_bytes < 1023.95:
             return f"{size_bytes:.1f} {unit}"
     return f"{size_bytes / 1024:.1f} TiB"
+
+
+def human_time(seconds: float) -> str:
+    """Return a duration as text: ``4.2 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86400} days {whole % 86400 // 3600} h"
+
+
+def counted(number: int, what: str) -> str:
+    """Return ``1 asset`` or ``2,000 assets``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def print_json(value: object) -> None:
+    """Print a public value as JSON on one line, in ASCII: no terminal and no locale fails on it."""
+    import json  # noqa: PLC0415  (not for --help)
+
+    print(json.dumps(value, default=_plain), flush=True)
+
+
+def _plain(value: object) -> object:
+    """Return a value that JSON does not know as one that it knows."""
+    from dataclasses import fields, is_dataclass  # noqa: PLC0415  (not for --help)
+    from datetime import datetime  # noqa: PLC0415
+
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if is_dataclass(value):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} cannot be printed as JSON")

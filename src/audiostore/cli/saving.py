@@ -1,4 +1,4 @@
-"""Where `get` puts what it fetched: safe names, nothing overwritten that was not named."""
+"""Where `get` writes downloads: safe names, and no file overwritten that was not named."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ Fetch = Callable[[Path], object]
 
 
 def file_name(asset: StorageResult, part: PartName) -> str:
-    """Return a name for a part of an asset: its original one as far as that is harmless.
+    """Return a name for a part of an asset: its original one as far as that is safe.
 
     The store is not trusted: the name is one visible path component without control characters,
     and ends in the extension of the stored object. Every part is named after the audio.
@@ -31,7 +31,7 @@ def file_name(asset: StorageResult, part: PartName) -> str:
     component = original.replace("\\", "/").rpartition("/")[2].strip()
     name = "".join(c if is_safe(c) else "_" for c in component)
     if name.startswith("-"):
-        name = f"_{name[1:]}"  # no option of the next command
+        name = f"_{name[1:]}"  # it must not look like an option
     if part != AUDIO.name:
         name = PurePosixPath(name).stem
     if not name.lower().endswith(extension):
@@ -42,7 +42,7 @@ def file_name(asset: StorageResult, part: PartName) -> str:
 
 
 def is_stream(path: Path) -> bool:
-    """Say whether writing to the path must not replace it: a device, a pipe, a socket."""
+    """Say whether a path is a device, a pipe or a socket, which writing must not replace."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -51,10 +51,10 @@ def is_stream(path: Path) -> bool:
 
 
 def save_new(fetch: Fetch, path: Path) -> None:
-    """Fetch into a new file, which appears only whole.
+    """Download into a new file, which appears only once it is complete.
 
     Raises:
-        FileExistsError: something has the name already; it was not touched.
+        FileExistsError: the name is taken; nothing was changed.
     """
     if os.path.lexists(path):
         raise _exists(path)
@@ -72,7 +72,7 @@ def save_new(fetch: Fetch, path: Path) -> None:
 
 
 def save_to_stream(fetch: Fetch, write: Callable[[memoryview], object]) -> None:
-    """Fetch and verify all of it, and only then write it out."""
+    """Download and verify all of it, and only then write it out."""
     with tempfile.TemporaryDirectory(prefix="audiostore-") as folder:
         fetched = Path(folder) / "fetched"
         fetch(fetched)
@@ -83,6 +83,6 @@ def save_to_stream(fetch: Fetch, write: Callable[[memoryview], object]) -> None:
 
 def _exists(path: Path) -> FileExistsError:
     return FileExistsError(
-        f"{escape(str(path))!r} exists and was not touched: choose a name with -o PATH "
-        "(which replaces a file)"
+        f"{escape(str(path))!r} already exists and was not changed: give another name with -o PATH "
+        "(-o replaces an existing file)"
     )

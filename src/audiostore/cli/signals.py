@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one stops what is under way, the second one ends the process."""
+"""Ctrl-C and SIGTERM: the first one stops the command, the second one ends the process."""
 
 import signal
 import threading
@@ -11,9 +11,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt in the body on the first signal; leave the second to the system."""
+    """Raise KeyboardInterrupt in the body on the first signal; the second one ends the process."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is told of signals
+        yield  # only the main thread receives signals
         return
     before = {number: signal.signal(number, _stop) for number in _SIGNALS}
     try:

@@ -1,0 +1,101 @@
+"""Check a store for problems, and repair them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag
+from audiostore.cli.failures import UsageError
+from audiostore.cli.output import counted, escape, print_json, say
+from audiostore.cli.store import opened
+
+if TYPE_CHECKING:
+    from audiostore.audit import Checked, Mended, Problem
+
+EXAMPLE = "audiostore check --repair"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StoreOptions, JsonOptions, ConsentOptions):
+    """Options of `check`."""
+
+    deep: bool = flag(help="also read, verify and decode every byte")
+    repair: bool = flag(help="print how each problem would be repaired; with --yes, repair it")
+
+
+def run(options: Options) -> int:
+    """Print every problem; 0 if there is none, or none remains."""
+    from audiostore.audit import Checked, check, repair  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+
+    if options.yes and not options.repair:
+        raise UsageError("--yes needs --repair")
+    found = remaining = 0
+    repairs = options.repair and options.yes and not options.dry_run
+    seen = Checked(0, 0)
+    with opened(options.bucket) as manager, CountProgress() as progress:
+
+        def on_progress(checked: Checked) -> None:
+            nonlocal seen
+            seen = checked
+            progress(checked.assets)
+
+        for problem in check(manager, deep=options.deep, on_progress=on_progress):
+            progress.clear()
+            found += 1
+            outcome = repair(manager, problem) if repairs else None
+            remaining += outcome != "done"
+            _print(options, problem, outcome)
+        url = manager.url
+    _sum_up(options, url, seen, found, found - remaining if repairs else None)
+    return 1 if remaining else 0
+
+
+def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int | None) -> None:
+    what = f"checked {counted(seen.assets, 'asset')} ({counted(seen.objects, 'object')})"
+    problems = counted(found, "problem")
+    if not found and not seen.objects:
+        say("warning", f"{url} is empty: is this the right store?")
+    elif not found:
+        if not options.json:
+            print(f"{what}: no problems found")
+    elif repaired is not None:
+        word = "ok" if repaired == found else "error"
+        say(word, f"{what}: {problems}, {repaired:,} repaired")
+    elif options.repair:
+        say("error", f"{what}: {problems}; nothing was changed: add --yes to repair")
+    else:
+        say("error", f"{what}: {problems}; run with --repair to see how to repair each")
+
+
+def _print(options: Options, problem: Problem, outcome: Mended | None) -> None:
+    """Print a problem, and the outcome of its repair if that was tried."""
+    from audiostore.audit import GRACE  # noqa: PLC0415  (not for --help)
+
+    if options.json:
+        fields = problem.to_dict()
+        if outcome is not None:
+            fields["outcome"] = outcome
+        print_json(fields)
+        return
+    hours = GRACE.total_seconds() / 3600
+    print(f"{problem.kind}: {escape(problem.name)}: {escape(problem.words)}")
+    if not options.repair:
+        print(f"  -> {escape(problem.remedy)}", flush=True)
+    elif problem.repair is None:
+        print(f"  -> by hand: {escape(problem.remedy)}", flush=True)
+    elif outcome is None:
+        young = problem.is_too_young(datetime.now(UTC))
+        wait = f", once it is {hours:g} hours old" if young else ""
+        print(f"  -> would {escape(problem.repair.words)}{wait}", flush=True)
+    else:
+        result = {
+            "done": "repaired",
+            "too young": f"skipped: younger than {hours:g} hours, may be part of an upload",
+            "changed": "skipped: it has changed since it was checked",
+            "held": "skipped: it is under a hold",
+            "by hand": "skipped: repair it by hand",
+        }[outcome]
+        print(f"  -> {escape(problem.repair.words)}: {result}", flush=True)

@@ -1,0 +1,42 @@
+"""Print a script that completes this command in a shell."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, _SubParsersAction
+from dataclasses import dataclass
+from typing import Any
+
+from audiostore.cli.declare import CommonOptions, argument
+
+EXAMPLE = "audiostore completion bash > ~/.local/share/bash-completion/completions/audiostore"
+_SHELLS = ("bash", "zsh", "tcsh")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """Options of `completion`."""
+
+    shell: str = argument("SHELL", " or ".join(_SHELLS), choices=_SHELLS)
+
+
+def run(options: Options) -> int:
+    """Print the script, made by shtab."""
+    import shtab  # noqa: PLC0415  (not for --help)
+
+    from audiostore.cli.parser import build_parser  # noqa: PLC0415
+
+    parser = build_parser()
+    _mark_files(parser, shtab.FILE)
+    print(shtab.complete(parser, shell=options.shell))
+    return 0
+
+
+def _mark_files(parser: ArgumentParser, mark: object) -> None:
+    """Mark the options that take the path of a file, in the way that shtab reads."""
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction):
+            for command in action.choices.values():
+                _mark_files(command, mark)
+        elif getattr(action, "is_file", False):
+            marked: Any = action
+            marked.complete = mark

@@ -1,0 +1,159 @@
+"""Copy assets from one store to another.
+
+Each is verified. Assets that are already there are compared and skipped, never overwritten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import audiostore
+from audiostore.cli.consent import print_plan
+from audiostore.cli.declare import DryRunOptions, JsonOptions, arguments, option
+from audiostore.cli.each import distinct_ids
+from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
+from audiostore.cli.output import counted, escape, human_size, note, print_json, say
+from audiostore.cli.values import positive
+from audiostore.errors import AssetNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audiostore import AudioStorageManager, Copied, StorageResult
+    from audiostore.cli.progress.bulk import BulkProgress
+    from audiostore.config import Location
+
+EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(JsonOptions, DryRunOptions):
+    """Options of `copy`."""
+
+    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset, or several (default: all)")
+    source: str = option("--from", metavar="URL", required=True, help="store to copy from")
+    target: str = option("--to", metavar="URL", required=True, help="store to copy to")
+    concurrency: int | None = option(
+        metavar="N", parse=positive, help="at most N copies at once (default: adaptive)"
+    )
+
+
+def run(options: Options) -> int:
+    """Copy the assets."""
+    from audiostore.cli.progress.bulk import BulkProgress  # noqa: PLC0415  (not for --help)
+    from audiostore.config import DirectoryLocation, parse_location  # noqa: PLC0415
+
+    places = [_resolved(parse_location(url)) for url in (options.source, options.target)]
+    if places[0] == places[1]:
+        raise UsageError(f"--from and --to are the same store: {places[0].url}")
+    match places[0]:
+        case DirectoryLocation(path) if not path.is_dir():
+            raise UsageError(f"--from {options.source}: no directory {str(path)!r}")
+    audio_ids = distinct_ids(options.audio_ids)
+    progress = BulkProgress()
+    with (
+        audiostore.AudioStorageManager(places[0].url, on_event=progress) as source,
+        audiostore.AudioStorageManager(places[1].url, on_event=progress) as target,
+    ):
+        missing: list[str] = []
+        assets = _named(source, audio_ids, missing) if audio_ids else source.list()
+        if options.dry_run:
+            code = _plan(options, target, assets)
+        else:
+            code = _copy(options, source, target, assets, progress)
+    return code or (NOT_FOUND if missing else 0)
+
+
+def _resolved(location: Location) -> Location:
+    """Return a location without symbolic links, so that one directory has one name."""
+    from audiostore.config import DirectoryLocation  # noqa: PLC0415  (not for --help)
+
+    match location:
+        case DirectoryLocation(path):
+            return DirectoryLocation(path.resolve())
+        case _:
+            return location
+
+
+def _named(
+    source: AudioStorageManager, audio_ids: list[str], missing: list[str]
+) -> Iterator[StorageResult]:
+    for audio_id in audio_ids:
+        try:
+            yield source.get(audio_id)
+        except AssetNotFoundError as error:
+            say("error", sentence(error))
+            missing.append(audio_id)
+
+
+def _plan(options: Options, target: AudioStorageManager, assets: Iterator[StorageResult]) -> int:
+    from audiostore.cli.listing import row  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+
+    present = 0
+    with CountProgress() as progress:
+        for count, asset in enumerate(assets, 1):
+            progress(count)
+            try:
+                target.get(asset.audio_id)
+            except AssetNotFoundError:
+                progress.clear()
+                print_plan(options, f"copy {row(asset)}", asset.audio_id)
+            else:
+                present += 1
+    if present:
+        note(f"{counted(present, 'asset')} already there, to be compared when copying")
+    return 0
+
+
+def _copy(
+    options: Options,
+    source: AudioStorageManager,
+    target: AudioStorageManager,
+    assets: Iterator[StorageResult],
+    progress: BulkProgress,
+) -> int:
+    from audiostore.bulk import size_of  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.bulk import abandoning  # noqa: PLC0415
+
+    copied = skipped = failed = size = 0
+    outcomes = audiostore.copy_many(source, target, assets, concurrency=options.concurrency)
+    with progress, abandoning(outcomes):
+        if options.audio_ids:
+            progress.expect([(len(distinct_ids(options.audio_ids)), 0)])
+        else:
+            progress.expect((1, size_of(asset)) for asset in source.list())
+        for outcome in outcomes:
+            if outcome.error is not None:
+                failed += 1
+            elif outcome.skipped:
+                skipped += 1
+            else:
+                copied += 1
+                size += outcome.size_bytes
+            progress.finished(
+                outcome.audio_id,
+                outcome.size_bytes,
+                failed=outcome.error is not None,
+                moved=not outcome.skipped,
+            )
+            with progress.aside():
+                _print(options, outcome)
+    note(
+        f"copied {counted(copied, 'asset')} ({human_size(size)}) to {escape(target.url)}; "
+        f"{skipped:,} already there, {failed:,} failed"
+    )
+    if failed:
+        return PARTLY_FAILED if copied or skipped else FAILED
+    return 0
+
+
+def _print(options: Options, outcome: Copied) -> None:
+    error = sentence(outcome.error) if outcome.error else None
+    if error is not None:
+        say("error", f"{outcome.audio_id}: {error}")
+    if options.json:
+        print_json({"audio_id": outcome.audio_id, "skipped": outcome.skipped, "error": error})
+    elif error is None and not outcome.skipped:
+        print(outcome.audio_id, flush=True)

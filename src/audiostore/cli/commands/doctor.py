@@ -1,0 +1,47 @@
+"""Check which store is used, as whom, and whether it works."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audiostore.cli.declare import JsonOptions, StoreOptions
+from audiostore.cli.output import colored, escape, print_json
+from audiostore.cli.store import choose_store
+
+if TYPE_CHECKING:
+    from audiostore.stores import Finding
+
+EXAMPLE = "audiostore doctor --bucket gs://my-bucket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StoreOptions, JsonOptions):
+    """Options of `doctor`."""
+
+
+def run(options: Options) -> int:
+    """Print the findings; 1 if one of them is a failure."""
+    from audiostore.stores import Finding, complete, open_store  # noqa: PLC0415  (not for --help)
+
+    choice = choose_store(options.bucket)
+    failed = False
+    _print(options, Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
+    with closing(open_store(choice.location.url)) as store:
+        for finding in complete(store).diagnose():
+            failed = failed or not finding.ok
+            _print(options, finding)
+    return 1 if failed else 0
+
+
+def _print(options: Options, finding: Finding) -> None:
+    if options.json:
+        print_json(finding)
+        return
+    word = "ok" if finding.ok else "FAIL"
+    remedy = f" -> {finding.remedy}" if finding.remedy else ""
+    padding = " " * (5 - len(word))
+    line = escape(f"{finding.subject}: {finding.detail}{remedy}")
+    print(f"{colored(word, sys.stdout)}{padding}{line}", flush=True)

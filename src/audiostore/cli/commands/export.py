@@ -1,0 +1,92 @@
+"""Export assets as a table, one row each, for other programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from audiostore.cli.declare import option
+from audiostore.cli.failures import UsageError
+from audiostore.cli.filters import OrderedOptions, find_assets, query_of
+from audiostore.cli.output import counted, is_terminal, note
+from audiostore.cli.store import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audiostore.catalog.export import ExportFormat
+
+EXAMPLE = "audiostore export -o assets.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OrderedOptions):
+    """Options of `export`."""
+
+    output: str = option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="-",
+        help="the file to write, replaced atomically if it exists; '-' for standard output "
+        "(default: -)",
+        is_file=True,
+    )
+    format: ExportFormat | None = option(
+        choices=("jsonl", "csv", "parquet"),
+        help="default: by the extension of the file, else jsonl; CSV holds text as it is stored, "
+        "so import it as text into a spreadsheet",
+    )
+
+
+def run(options: Options) -> int:
+    """Write the assets that match."""
+    from audiostore.catalog import format_for, require_writer, write  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+
+    query = query_of(options)
+    export_format = options.format or format_for(options.output) or "jsonl"
+    to_stdout = options.output == "-"
+    if export_format == "parquet" and to_stdout and is_terminal(sys.stdout):
+        raise UsageError("Parquet is binary, not for a terminal: name a file with -o FILE")
+    require_writer(export_format)
+    with opened(options.bucket) as manager, CountProgress() as progress:
+        with _output(options.output) as stream:
+            count = write(find_assets(manager, options, query, progress), stream, export_format)
+        progress.clear()
+        if not to_stdout:
+            note(f"wrote {counted(count, 'asset')} to {options.output}")
+    return 0
+
+
+@contextmanager
+def _output(name: str) -> Iterator[IO[bytes]]:
+    """Yield what to write to: a file appears, or is replaced, only once it is complete."""
+    from audiostore.cli.saving import is_stream  # noqa: PLC0415  (not for --help)
+
+    if name == "-":
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(name)
+    if is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    if path.is_dir():
+        raise UsageError(f"{name!r} is a directory: name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"no directory {str(path.parent)!r}: create it first")
+    with tempfile.TemporaryDirectory(prefix=".audiostore-", dir=path.parent) as folder:
+        written = Path(folder) / "export"
+        with written.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        written.replace(path)

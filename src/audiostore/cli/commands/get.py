@@ -1,0 +1,152 @@
+"""Download the audio or artwork of assets."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, option
+from audiostore.cli.failures import UsageError
+from audiostore.cli.output import escape, is_terminal, print_json
+from audiostore.cli.store import opened, warn
+from audiostore.cli.values import PARTS_HELP, part_name, positive, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from audiostore import StorageResult
+    from audiostore.asset import PartName
+
+EXAMPLE = """\
+audiostore get 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b -o song.mp3
+audiostore get --all --to backup"""
+_MANY = "for many assets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StoreOptions, JsonOptions):
+    """Options of `get`."""
+
+    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset, or several")
+    output: str | None = option(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="the file to write, replaced if it exists; a directory; or '-' for standard output "
+        "(default: the original file name, in this directory, never replacing a file)",
+        is_file=True,
+    )
+    part: PartName = option(
+        metavar="PART", parse=part_name, default="audio", help=f"{PARTS_HELP} (default: audio)"
+    )
+    to: str | None = option(
+        metavar="DIR",
+        help="download into this directory, created if needed; files that are already there and "
+        "complete are skipped",
+        group=_MANY,
+        is_file=True,
+    )
+    all: bool = flag(help="download every asset of the store", group=_MANY)
+    fail_fast: bool = flag(help="start nothing more after the first failure", group=_MANY)
+    concurrency: int | None = option(
+        metavar="N",
+        parse=positive,
+        help="at most N downloads at once (default: adaptive)",
+        group=_MANY,
+    )
+    max_rate: float | None = option(
+        metavar="RATE",
+        parse=rate,
+        help="limit of all downloads together in bytes per second: 500K, 50M, 1.5G",
+        group=_MANY,
+    )
+
+
+def run(options: Options) -> int:
+    """Download a part of one asset, or of many: what only many need is imported only for many."""
+    if options.all and options.audio_ids:
+        raise UsageError("--all downloads every asset: give no ID with it")
+    if not (options.all or options.audio_ids):
+        raise UsageError(
+            "nothing to download: give an ID, several, or --all; 'audiostore list' prints the IDs"
+        )
+    if options.to is not None:
+        if options.output is not None:
+            raise UsageError("-o is for one asset: use only --to DIR for many")
+        from audiostore.cli.commands._get_many import get_many  # noqa: PLC0415  (for many only)
+
+        return get_many(options, options.to)
+    if options.all or len(options.audio_ids) > 1:
+        raise UsageError("many assets need a directory: give it with --to DIR")
+    for flag_, value in (
+        ("--fail-fast", options.fail_fast),
+        ("--concurrency", options.concurrency),
+        ("--max-rate", options.max_rate),
+    ):
+        if value:
+            raise UsageError(f"{flag_} is for many assets, with --to DIR")
+    return _get_one(options)
+
+
+def _get_one(options: Options) -> int:
+    from audiostore.cli.progress.asset import AssetProgress  # noqa: PLC0415  (not for --help)
+
+    if options.output == "-" and options.json:
+        raise UsageError("--json and -o - both write to standard output: choose one")
+    if options.output == "-" and is_terminal(sys.stdout):
+        raise UsageError("standard output is a terminal: redirect it, or give -o FILE")
+    progress = AssetProgress()
+    with opened(options.bucket, progress) as manager, progress:
+        asset = manager.get(options.audio_ids[0])
+
+        def fetch(path: Path) -> object:
+            return manager.download(asset, path, part=options.part)
+
+        saved = _save(fetch, asset, options.part, options.output)
+    warn(asset)
+    if saved is None:
+        return 0
+    blob = asset.parts.get(options.part)
+    if options.json:
+        print_json(
+            {
+                "audio_id": asset.audio_id,
+                "part": options.part,
+                "path": saved,
+                "size_bytes": blob.size_bytes if blob else None,
+                "crc32c": blob.crc32c if blob else None,
+            }
+        )
+    else:
+        print(escape(str(saved)))
+    return 0
+
+
+def _save(
+    fetch: Callable[[Path], object], asset: StorageResult, part: PartName, output: str | None
+) -> Path | None:
+    """Return the path of the file; None if the bytes went to standard output."""
+    from audiostore.cli.saving import (  # noqa: PLC0415  (not for --help)
+        file_name,
+        is_stream,
+        save_new,
+        save_to_stream,
+    )
+
+    if output == "-":
+        save_to_stream(fetch, sys.stdout.buffer.write)
+        return None
+    path = Path(output or ".")
+    if path.is_dir():
+        path /= file_name(asset, part)
+        save_new(fetch, path)
+    elif is_stream(path):
+        with path.open("wb", buffering=0) as stream:
+            save_to_stream(fetch, stream.write)
+    else:
+        if output is not None and output.endswith("/"):
+            raise UsageError(f"no directory {output!r}: create it first")
+        fetch(path)
+    return path

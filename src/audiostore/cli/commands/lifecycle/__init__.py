@@ -1,0 +1,1 @@
+"""Show and set what a store does with assets as they age."""

@@ -1,0 +1,54 @@
+"""Make the store follow a policy.
+
+Rules that are not audiostore's stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audiostore.cli.commands.lifecycle._policy import (
+    PolicyOptions,
+    plan_fields,
+    print_steps,
+    read_policy_file,
+)
+from audiostore.cli.consent import has_consent
+from audiostore.cli.declare import ConsentOptions
+from audiostore.cli.output import note, print_json
+from audiostore.cli.store import is_bucket, opened
+
+EXAMPLE = "audiostore lifecycle apply lifecycle.toml --yes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(PolicyOptions, ConsentOptions):
+    """Options of `lifecycle apply`."""
+
+
+def run(options: Options) -> int:
+    """Apply the policy, after asking."""
+    from audiostore.lifecycle import apply_plan, make_plan  # noqa: PLC0415  (not for --help)
+
+    policy = read_policy_file(options)
+    with opened(options.bucket) as manager:
+        plan = make_plan(policy, manager.admin)
+        applies = not (options.dry_run or plan.changes_nothing)
+        if not options.json:
+            print_steps(plan)
+        question = (
+            f"Apply this policy to {manager.url}? 'audiostore lifecycle plan' shows what it affects"
+        )
+        if applies and not has_consent(options, question):
+            return 1
+        if applies:
+            apply_plan(plan, manager.admin)
+            then = (
+                "the bucket may take a day to start"
+                if is_bucket(manager)
+                else "run 'audiostore lifecycle run' to apply its rules"
+            )
+            note(f"the policy is set; {then}")
+    if options.json:
+        print_json({**plan_fields(plan, (), None), "applied": applies})
+    return 0

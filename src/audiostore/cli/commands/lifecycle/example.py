@@ -1,0 +1,23 @@
+"""Print an example of a policy to edit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audiostore.cli.declare import CommonOptions
+
+EXAMPLE = "audiostore lifecycle example > lifecycle.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(CommonOptions):
+    """Options of `lifecycle example`."""
+
+
+def run(options: Options) -> int:
+    """Print the policy."""
+    from audiostore import lifecycle  # noqa: PLC0415  (not for --help)
+
+    del options
+    print(lifecycle.EXAMPLE, end="")
+    return 0

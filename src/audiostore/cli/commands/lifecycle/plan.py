@@ -1,0 +1,81 @@
+"""Show what a policy would change, affect and save."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import audiostore
+from audiostore.cli.commands.lifecycle._policy import (
+    PolicyOptions,
+    plan_fields,
+    print_steps,
+    read_policy_file,
+)
+from audiostore.cli.declare import option
+from audiostore.cli.output import counted, human_size, print_json
+from audiostore.cli.store import is_bucket, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from audiostore.catalog import Rates
+    from audiostore.lifecycle import Effect
+
+EXAMPLE = "audiostore lifecycle plan lifecycle.toml"
+_CENT = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(PolicyOptions):
+    """Options of `lifecycle plan`."""
+
+    prices: str | None = option(
+        metavar="FILE", help="price table (see 'audiostore stats --help')", is_file=True
+    )
+
+
+def run(options: Options) -> int:
+    """Print the plan."""
+    from audiostore.catalog import read_rates  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+    from audiostore.lifecycle import effects_of, make_plan  # noqa: PLC0415
+
+    policy = read_policy_file(options)
+    table = None if options.prices is None else Path(options.prices)
+    with opened(options.bucket) as manager, CountProgress() as progress:
+        plan = make_plan(policy, manager.admin)
+        # A directory costs nothing.
+        rates = read_rates(plan.settings.location, table) if is_bucket(manager) else None
+        if not options.json:
+            print_steps(plan)  # at once: the effects may take long to find
+        effects: tuple[Effect, ...] = ()
+        if plan.new_rules:
+            assets = audiostore.Catalog(manager).find(audiostore.Query(), on_progress=progress)
+            prices = rates.prices if rates else {}
+            effects = effects_of(plan, assets, lambda name: prices.get(name, 0.0))
+    if options.json:
+        print_json(plan_fields(plan, effects, rates))
+    elif plan.new_rules:
+        _print_effects(effects, rates)
+    return 0
+
+
+def _print_effects(effects: Sequence[Effect], rates: Rates | None) -> None:
+    touching = [effect for effect in effects if effect.assets]
+    for effect in touching:
+        assets, size = counted(effect.assets, "asset"), human_size(effect.size_bytes)
+        print(f"now: {effect.description}: {assets}, {size}{_saved(effect, rates)}")
+    if not touching:
+        print("now: no stored asset would be affected yet")
+
+
+def _saved(effect: Effect, rates: Rates | None) -> str:
+    if rates is None:
+        return ""
+    amount = abs(effect.saved_a_month)
+    about = f"{amount:,.2f}" if amount >= _CENT else "less than 0.01"
+    if effect.saved_a_month < 0:
+        return f", costs {about} {rates.currency} more per month"
+    return f", saves {about} {rates.currency} per month"

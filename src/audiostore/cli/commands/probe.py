@@ -1,0 +1,116 @@
+"""Show what audio files contain, and whether they can be stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiostore.cli.declare import CheckOptions, JsonOptions, arguments
+from audiostore.cli.failures import as_typed, sentence
+from audiostore.cli.output import escape, human_size, print_json, say
+from audiostore.errors import AudioStoreError
+
+if TYPE_CHECKING:
+    from audiostore.asset import PreparedFile
+    from audiostore.media import AudioInfo
+
+EXAMPLE = "audiostore probe --check full *.mp3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(CheckOptions, JsonOptions):
+    """Options of `probe`."""
+
+    files: tuple[str, ...] = arguments("FILE", "an audio file", required=True, is_file=True)
+
+
+def run(options: Options) -> int:
+    """Inspect the files; 1 if one of them cannot be stored."""
+    code = 0
+    for number, path in enumerate(options.files):
+        try:
+            item, info = _inspect(path, options)
+        except (AudioStoreError, OSError) as error:
+            code = 1
+            reason = sentence(error)
+            if options.json:
+                print_json({"file": path, "storable": False, "reason": reason})
+            else:
+                say("error", reason)
+            continue
+        if options.json:
+            fields = {
+                "file": path,
+                "storable": True,
+                "content_type": item.content_type,
+                "warnings": item.warnings,
+            }
+            print_json({**fields, **(info.to_dict() if info else {})})
+        else:
+            print(("\n" if number else "") + inside_block(path, item, info), flush=True)
+        for warning in item.warnings:
+            say("warning", as_typed(warning))
+    return code
+
+
+def _inspect(path: str, options: Options) -> tuple[PreparedFile, AudioInfo | None]:
+    """Inspect a file as `put` does, and describe its content unless --check is none.
+
+    Raises:
+        AudioStoreError, OSError: it cannot be stored.
+    """
+    from audiostore.ingest import UploadOptions, prepare_audio  # noqa: PLC0415  (not for --help)
+    from audiostore.media import probe_audio  # noqa: PLC0415
+
+    upload = UploadOptions(check=options.check, fix_extension=options.fix_extension)
+    with prepare_audio(path, upload) as item:
+        if options.check == "none":
+            return item, None
+        return item, probe_audio(Path(path), item.format_name)
+
+
+def inside_block(path: str, item: PreparedFile, info: AudioInfo | None) -> str:
+    """Return a file as text: its name, then its facts, one per line."""
+    size = ("size", human_size(item.source.size_bytes))
+    if info is None:
+        facts = [("format", f"{item.format_name} ({item.content_type})"), size]
+    else:
+        facts = _facts(item, info, size)
+    width = max(len(name) for name, _ in facts)
+    lines = [f"  {name:{width}}  {escape(value)}" for name, value in facts]
+    return "\n".join([escape(path), *lines])
+
+
+def _facts(item: PreparedFile, info: AudioInfo, size: tuple[str, str]) -> list[tuple[str, str]]:
+    about = "" if info.duration_is_exact else "about "
+    sound = [f"{info.sample_rate_hz} Hz", _channels(info.channels)]
+    if info.bits_per_sample:
+        sound.append(f"{info.bits_per_sample} bit")
+    if info.bitrate_bps:
+        sound.append(f"{info.bitrate_bps / 1000:.0f} kbit/s")
+    facts = [
+        ("format", f"{info.container}, {info.codec} ({item.content_type})"),
+        ("duration", about + _duration(info.duration_s)),
+        ("sound", ", ".join(sound)),
+        size,
+        *info.tags.items(),
+    ]
+    if info.chapters:
+        facts.append(("chapters", str(len(info.chapters))))
+    if info.artwork:
+        image = info.artwork.info
+        facts.append(("artwork", f"{image.format_name}, {image.width} x {image.height} pixels"))
+    if info.artwork_problem:
+        facts.append(("artwork", f"not usable: {info.artwork_problem}"))
+    return facts
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def _channels(count: int) -> str:
+    return {1: "mono", 2: "stereo"}.get(count, f"{count} channels")

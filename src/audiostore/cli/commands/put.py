@@ -1,0 +1,211 @@
+"""Store audio files with their artwork, and print their IDs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import audiostore
+from audiostore.cli.declare import (
+    CheckOptions,
+    JsonOptions,
+    StoreOptions,
+    arguments,
+    flag,
+    option,
+)
+from audiostore.cli.failures import UsageError
+from audiostore.cli.output import note, print_json
+from audiostore.cli.store import opened, warn
+from audiostore.cli.values import key_and_value, positive, rate
+
+if TYPE_CHECKING:
+    from audiostore.ingest import ArtworkChoice
+    from audiostore.stores import CacheScope
+
+EXAMPLE = """\
+audiostore put song.mp3 --thumbnail cover.jpg --meta artist='Nina Simone'
+audiostore put ~/Music --dry-run"""
+_MANY = "for many files"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(StoreOptions, JsonOptions, CheckOptions):
+    """Options of `put`."""
+
+    files: tuple[str, ...] = arguments(
+        "FILE",
+        "an audio file, or several, or directories: artwork is then an image next to a file, of "
+        "the same name or named cover, folder or front (.jpg, .png, .webp)",
+        is_file=True,
+    )
+    thumbnail: str | None = option(
+        metavar="FILE", help="artwork to store with it: JPEG, PNG or WebP", is_file=True
+    )
+    audio_id: str | None = option(
+        "--id", metavar="UUID", help="ID to store it under (default: a new one)"
+    )
+    meta: tuple[tuple[str, str], ...] = option(
+        metavar="KEY=VALUE",
+        repeatable=True,
+        parse=key_and_value,
+        help="custom metadata to store (repeatable)",
+    )
+    title: str | None = option(metavar="TEXT", help="title (default: from the file's tags)")
+    artist: str | None = option(metavar="TEXT", help="artist (default: from the file's tags)")
+    album: str | None = option(metavar="TEXT", help="album (default: from the file's tags)")
+    no_artwork: bool = flag(
+        help="do not store the artwork embedded in the audio file (default: store it as the "
+        "thumbnail unless one is given)"
+    )
+    thumbnail_max_px: int | None = option(
+        metavar="N", parse=positive, help="scale artwork down to N pixels on its longer side"
+    )
+    faststart: bool = flag(
+        help="move the index of an MP4 file to its start, without loss, so that it plays at once"
+    )
+    public: bool = flag(help="let shared caches keep the files (default: only the player's own)")
+    supersedes: str | None = option(
+        metavar="ID", help="ID of the asset that this one replaces: each will refer to the other"
+    )
+    trash_superseded: bool = flag(help="delete the superseded asset once this one is stored")
+    cleanup: bool = flag(help="delete the local files once they are stored and verified")
+    manifest: str | None = option(
+        metavar="LIST",
+        help="store the files listed in this CSV or JSON Lines file, with the columns audio, "
+        "thumbnail, id, title, artist, album; other columns become custom metadata; paths are "
+        "relative to it",
+        group=_MANY,
+        is_file=True,
+    )
+    dry_run: bool = flag(
+        "-n",
+        "--dry-run",
+        help="print what would be stored with which artwork, and what rejected; store nothing",
+        group=_MANY,
+    )
+    skip_stored: bool = flag(
+        help="skip audio that is already in the store, byte for byte, under any name", group=_MANY
+    )
+    fail_fast: bool = flag(help="start nothing more after the first failure", group=_MANY)
+    in_order: bool = flag(
+        help="print results in the order of the files (default: as they finish)", group=_MANY
+    )
+    concurrency: int | None = option(
+        metavar="N",
+        parse=positive,
+        help="at most N uploads at once (default: adaptive)",
+        group=_MANY,
+    )
+    max_rate: float | None = option(
+        metavar="RATE",
+        parse=rate,
+        help="limit of all uploads together in bytes per second: 500K, 50M, 1.5G",
+        group=_MANY,
+    )
+    journal: str | None = option(
+        metavar="FILE",
+        help="record what is stored in this file, so that the same command resumes (default: a "
+        "file for each store, in ~/.local/state/audiostore)",
+        group=_MANY,
+        excludes="journal",
+        is_file=True,
+    )
+    no_journal: bool = flag(
+        help="keep no record: the same command stores everything again",
+        group=_MANY,
+        excludes="journal",
+    )
+
+    @property
+    def artwork(self) -> ArtworkChoice:
+        """What to do with embedded artwork."""
+        return "none" if self.no_artwork else "embedded"
+
+    @property
+    def cache(self) -> CacheScope:
+        """Who may keep what is served."""
+        return "public" if self.public else "private"
+
+    def are_for_many(self) -> bool:
+        """Say whether an option is given that needs the bulk upload."""
+        return bool(
+            self.manifest
+            or self.dry_run
+            or self.skip_stored
+            or self.fail_fast
+            or self.in_order
+            or self.journal
+            or self.no_journal
+            or self.concurrency
+            or self.max_rate
+        )
+
+    def custom_metadata(self) -> dict[str, str]:
+        """Return the metadata to store.
+
+        Raises:
+            UsageError: a key is given twice.
+        """
+        metadata: dict[str, str] = {}
+        for key, value in self.meta:
+            if key in metadata:
+                raise UsageError(f"--meta {key}= is given twice: give each key once")
+            metadata[key] = value
+        tags = (("title", self.title), ("artist", self.artist), ("album", self.album))
+        return metadata | {key: value for key, value in tags if value is not None}
+
+
+def run(options: Options) -> int:
+    """Store one file, or many: what only many need is imported only for many."""
+    if not options.files and options.manifest is None:
+        raise UsageError(
+            "nothing to store: name a FILE, several, a directory, or --manifest LIST; "
+            "see 'audiostore put --help'"
+        )
+    if options.are_for_many() or len(options.files) > 1 or Path(options.files[0]).is_dir():
+        from audiostore.cli.commands._put_many import put_many  # noqa: PLC0415  (for many only)
+
+        return put_many(options)
+    return _put_one(options)
+
+
+def _put_one(options: Options) -> int:
+    from audiostore.cli.progress.asset import AssetProgress  # noqa: PLC0415  (not for --help)
+
+    metadata = options.custom_metadata()
+    if options.trash_superseded and options.supersedes is None:
+        raise UsageError("--trash-superseded needs --supersedes ID")
+    progress = AssetProgress()
+    try:
+        with opened(options.bucket, progress) as manager, progress:
+            result = manager.upload_audio_with_thumbnail(
+                options.files[0],
+                options.thumbnail,
+                audio_id=options.audio_id,
+                metadata=metadata,
+                cleanup=options.cleanup,
+                check=options.check,
+                artwork=options.artwork,
+                thumbnail_max_px=options.thumbnail_max_px,
+                fix_extension=options.fix_extension,
+                faststart=options.faststart,
+                cache=options.cache,
+                supersedes=options.supersedes,
+                trash_superseded=options.trash_superseded,
+            )
+    except Exception as error:
+        if audiostore.CONSERVATIVE_CONFIG.is_retryable(error):
+            error.add_note("run the same command again to resume")
+        raise
+    if not result.created:
+        note(f"{result.audio_id} is already stored, with the same content")
+    if options.json:
+        print_json(result)
+    else:
+        from audiostore.cli.listing import stored_block  # noqa: PLC0415  (not for --help)
+
+        print(stored_block(result))
+    warn(result)
+    return 0

@@ -1,0 +1,116 @@
+"""Delete assets.
+
+They can be restored as long as the store keeps what is deleted.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audiostore.cli.consent import has_consent, print_plan, will_ask
+from audiostore.cli.declare import AssetsOptions, ConsentOptions, flag
+from audiostore.cli.each import distinct_ids, with_each
+from audiostore.cli.failures import UsageError
+from audiostore.cli.output import note
+from audiostore.cli.store import is_bucket, known_settings, opened
+from audiostore.errors import AssetNotFoundError, HeldError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from audiostore import AudioStorageManager
+
+EXAMPLE = "audiostore rm 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --yes"
+_DAY_S = 24 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(AssetsOptions, ConsentOptions):
+    """Options of `rm`."""
+
+    permanent: bool = flag(help="delete permanently, even from a store that cannot restore")
+
+
+def run(options: Options) -> int:
+    """Delete the assets, after asking."""
+    audio_ids = distinct_ids(options.audio_ids)
+    with opened(options.bucket) as manager:
+        way_back = _way_back(manager, permanent=options.permanent)
+
+        def plan(audio_id: str) -> None:
+            line = _present(manager, audio_id)
+            print_plan(options, f"delete {line}  {way_back}", audio_id, permanent=options.permanent)
+
+        def delete(audio_id: str) -> Mapping[str, object]:
+            manager.delete(audio_id, permanent=options.permanent)
+            note(f"deleted {audio_id} {way_back}")
+            return {"audio_id": audio_id, "deleted": True}
+
+        if options.dry_run:
+            return with_each(options, audio_ids, plan)
+        if will_ask(options):
+            for audio_id in audio_ids:
+                print(_present_or_none(manager, audio_id), file=sys.stderr)
+        these = "this asset" if len(audio_ids) == 1 else f"these {len(audio_ids):,} assets"
+        if not has_consent(options, f"Delete {these} from {manager.url} {way_back}?"):
+            return 1
+        return with_each(options, audio_ids, delete)
+
+
+def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
+    """Return how what is deleted can be restored.
+
+    Raises:
+        UsageError: it cannot, and --permanent is not given.
+    """
+    settings = known_settings(manager)
+    if isinstance(settings, str):
+        if permanent:
+            return "permanently, as far as can be told"
+        raise UsageError(
+            f"nothing was deleted: cannot tell whether {manager.url} keeps what is deleted "
+            f"({settings}); give --permanent to delete anyway"
+        )
+    days = f"{settings.soft_delete_s / _DAY_S:g} days"
+    if permanent and settings.soft_delete_s and is_bucket(manager):
+        return f"permanently (the bucket's soft delete still keeps and bills it for {days})"
+    if permanent:
+        return "permanently"
+    if not settings.soft_delete_s:
+        raise UsageError(
+            f"nothing was deleted: {manager.url} cannot restore what is deleted (soft delete is "
+            "off); enable soft delete ('audiostore doctor' prints how), or give --permanent"
+        )
+    return f"('audiostore restore' can undo this for {days})"
+
+
+def _present(manager: AudioStorageManager, audio_id: str) -> str:
+    """Return what would be deleted as a line.
+
+    Raises:
+        AssetNotFoundError: nothing is stored under the id.
+        HeldError: it cannot be deleted.
+    """
+    from audiostore.asset import FileOrganizer  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.listing import row  # noqa: PLC0415
+
+    try:
+        asset = manager.get(audio_id)
+    except AssetNotFoundError:
+        prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
+        count = sum(1 for _ in manager.store.list(prefix))
+        if not count:
+            raise
+        return f"{audio_id}  (incomplete asset, {count} objects)"
+    if any(blob.temporary_hold for blob in (asset.audio, asset.thumbnail) if blob):
+        raise HeldError(f"{audio_id} is under a hold", audio_id=audio_id)
+    return row(asset)
+
+
+def _present_or_none(manager: AudioStorageManager, audio_id: str) -> str:
+    try:
+        return _present(manager, audio_id)
+    except (AssetNotFoundError, HeldError) as error:
+        return f"{audio_id}  ({'not found' if isinstance(error, AssetNotFoundError) else 'held'})"

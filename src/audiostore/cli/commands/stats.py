@@ -1,0 +1,136 @@
+"""Show how much is stored, and what it costs.
+
+In all, and by format, month and storage class.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import audiostore
+from audiostore.cli.declare import JsonOptions, option
+from audiostore.cli.filters import FilterOptions, query_of
+from audiostore.cli.output import escape, human_size, note, print_json
+from audiostore.cli.store import is_bucket, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from audiostore import AudioStorageManager
+    from audiostore.catalog import Cost, Statistics, Tally
+
+EXAMPLE = "audiostore stats --since 2026-01-01 --prices ours.toml"
+_BAR_COLUMNS = 24
+_BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(FilterOptions, JsonOptions):
+    """Options of `stats`."""
+
+    prices: str | None = option(
+        metavar="FILE", help="price table in TOML (default: Google's list prices)", is_file=True
+    )
+    location: str | None = option(
+        metavar="NAME",
+        help="location to price: region, dual-region, multi-region, or one from the price table "
+        "(default: the location of the bucket; a directory costs nothing)",
+    )
+
+
+def run(options: Options) -> int:
+    """Print the statistics."""
+    from audiostore.catalog import monthly_cost, read_rates, summarise  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+
+    query = query_of(options)
+    table = None if options.prices is None else Path(options.prices)
+    with opened(options.bucket) as manager, CountProgress() as progress:
+        location = options.location or _location(manager)
+        rates = None if location is None else read_rates(location, table)
+        statistics = summarise(audiostore.Catalog(manager).find(query, on_progress=progress))
+        cost = None if rates is None else monthly_cost(statistics, rates)
+        progress.clear()
+        if options.json:
+            print_json({"url": manager.url, **statistics.to_dict(), "cost": cost})
+        else:
+            print(statistics_block(statistics, cost))
+    return 0
+
+
+def _location(manager: AudioStorageManager) -> str | None:
+    """Return where a bucket is; None for a directory, and if it may not be read."""
+    if not is_bucket(manager):
+        return None
+    if not manager.admin.granted(["storage.buckets.get"]):
+        note("cannot read the bucket's location (storage.buckets.get): give it with --location")
+        return None
+    return manager.admin.settings().location
+
+
+def statistics_block(statistics: Statistics, cost: Cost | None) -> str:
+    """Return the statistics as text."""
+    total = statistics.total
+    unknown = statistics.unknown_durations
+    lines = [
+        f"assets   {total.assets:,}",
+        f"audio    {human_size(total.audio_bytes)}",
+        f"artwork  {human_size(total.artwork_bytes)}",
+        f"hours    {_hours(total)}" + (f" ({unknown:,} of unknown duration)" if unknown else ""),
+    ]
+    if cost is not None:
+        lines.append(f"cost     {_money(cost.total, cost)} a month")
+        lines.append(
+            f"         (data at rest in {escape(cost.rates.title)}, by "
+            f"{escape(cost.rates.source)} of {cost.rates.read_on.isoformat()})"
+        )
+        if cost.unpriced_bytes:
+            unpriced = human_size(cost.unpriced_bytes)
+            lines.append(f"         ({unpriced} in storage classes without a price)")
+    for heading, tallies in (
+        ("format", statistics.by_format),
+        ("month", statistics.by_month),
+        ("storage class", statistics.by_storage_class),
+    ):
+        prices = cost if tallies is statistics.by_storage_class else None
+        if tallies:
+            lines += ["", *_table(heading, tallies, prices)]
+    return "\n".join(lines)
+
+
+def bar(share: float, encoding: str) -> str:
+    """Return a bar for a share of 1: blocks in steps of an eighth, else ``#``."""
+    share = min(1.0, max(0.0, share))
+    try:
+        _BLOCKS.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "#" * max(round(share * _BAR_COLUMNS), 1 if share else 0)
+    eighths = max(round(share * _BAR_COLUMNS * 8), 1 if share else 0)
+    return _BLOCKS[8] * (eighths // 8) + _BLOCKS[eighths % 8].strip()
+
+
+def _table(heading: str, tallies: Mapping[str, Tally], cost: Cost | None) -> Iterator[str]:
+    width = max([len(heading), *(len(escape(key)) for key in tallies)])
+    yield f"{heading:<{width}}  {'assets':>11}  {'size':>10}  {'hours':>10}"
+    most = max((tally.size_bytes for tally in tallies.values()), default=0)
+    encoding = sys.stdout.encoding or "ascii"
+    for key, tally in tallies.items():
+        drawn = bar(tally.size_bytes / most if most else 0.0, encoding)
+        priced = ""
+        if cost is not None and key in cost.by_storage_class:
+            priced = f"  {_money(cost.by_storage_class[key], cost)} a month"
+        yield (
+            f"{escape(key):<{width}}  {tally.assets:>11,}  {human_size(tally.size_bytes):>10}  "
+            f"{_hours(tally):>10}  {drawn:<{_BAR_COLUMNS}}{priced}"
+        ).rstrip()
+
+
+def _hours(tally: Tally) -> str:
+    return f"{tally.duration_s / 3600:,.1f}"
+
+
+def _money(amount: float, cost: Cost) -> str:
+    return f"{amount:,.2f} {escape(cost.rates.currency)}"

@@ -1,0 +1,1 @@
+"""Show what is in the trash."""

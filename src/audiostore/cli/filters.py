@@ -1,0 +1,164 @@
+"""Which assets, in which order: the options of `list`, `stats` and `export`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import audiostore
+from audiostore.cli.declare import StoreOptions, either, flag, option
+from audiostore.cli.failures import UsageError
+from audiostore.cli.values import duration, key_and_value, moment, positive, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from audiostore import AudioStorageManager, Query, StorageResult
+    from audiostore.catalog.sorting import SortKey
+
+STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
+_SORT_KEYS = ("id", "created", "size", "duration", "title", "artist", "name")
+_WHICH = "filters (an asset must match all)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterOptions(StoreOptions):
+    """Which assets."""
+
+    types: tuple[str, ...] = option(
+        "--type",
+        metavar="EXT",
+        repeatable=True,
+        parse=str.lower,
+        help="format: mp3, flac, ogg … (repeatable: any of them)",
+        group=_WHICH,
+    )
+    title: str | None = option(metavar="TEXT", help="title contains TEXT", group=_WHICH)
+    artist: str | None = option(metavar="TEXT", help="artist contains TEXT", group=_WHICH)
+    album: str | None = option(metavar="TEXT", help="album contains TEXT", group=_WHICH)
+    contains: tuple[tuple[str, str], ...] = option(
+        metavar="KEY=TEXT",
+        repeatable=True,
+        parse=key_and_value,
+        help="value of a metadata key contains TEXT, ignoring case (repeatable)",
+        group=_WHICH,
+    )
+    meta: tuple[tuple[str, str], ...] = option(
+        metavar="KEY=VALUE",
+        repeatable=True,
+        parse=key_and_value,
+        help="metadata key has exactly this value (repeatable)",
+        group=_WHICH,
+    )
+    min_duration: float | None = option(
+        metavar="TIME", parse=duration, help="at least this long: 90, 1:30, 1:02:03", group=_WHICH
+    )
+    max_duration: float | None = option(
+        metavar="TIME", parse=duration, help="at most this long", group=_WHICH
+    )
+    min_size: int | None = option(
+        metavar="SIZE",
+        parse=size,
+        help="audio is at least this large: 5000000, 5MB, 5MiB",
+        group=_WHICH,
+    )
+    max_size: int | None = option(
+        metavar="SIZE", parse=size, help="audio is at most this large", group=_WHICH
+    )
+    since: datetime | None = option(
+        metavar="DATE", parse=moment, help="stored then or later: 2026-01-31 (UTC)", group=_WHICH
+    )
+    before: datetime | None = option(
+        metavar="DATE", parse=moment, help="stored before then", group=_WHICH
+    )
+    storage_classes: tuple[str, ...] = option(
+        "--storage-class",
+        metavar="CLASS",
+        repeatable=True,
+        parse=str.upper,
+        choices=STORAGE_CLASSES,
+        help="standard, nearline, coldline or archive (repeatable: any of them)",
+        group=_WHICH,
+    )
+    missing_artwork: bool = flag(help="its artwork is missing from the store", group=_WHICH)
+    thumbnail: bool | None = either(
+        "--with-thumbnail", "has artwork", "--without-thumbnail", "has no artwork", group=_WHICH
+    )
+    superseded: bool | None = either(
+        "--superseded",
+        "superseded by another asset",
+        "--not-superseded",
+        "not superseded",
+        group=_WHICH,
+    )
+    held: bool | None = either("--held", "under a hold", "--not-held", "not held", group=_WHICH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderedOptions(FilterOptions):
+    """Which assets, in which order."""
+
+    sort: SortKey = option(
+        metavar="KEY",
+        choices=_SORT_KEYS,
+        default="id",
+        help=f"order by {', '.join(_SORT_KEYS)} (default: id, the only one that starts to print "
+        "before all assets are read)",
+    )
+    reverse: bool = flag(help="reverse the order")
+    limit: int | None = option(metavar="N", parse=positive, help="at most N assets")
+
+
+def query_of(options: FilterOptions) -> Query:
+    """Return the filters as a query.
+
+    Raises:
+        UsageError: no asset could match.
+    """
+    tags = (("title", options.title), ("artist", options.artist), ("album", options.album))
+    containing = [(tag, text) for tag, text in tags if text is not None]
+    try:
+        return audiostore.Query(
+            formats=frozenset(options.types),
+            equal=_once("--meta", options.meta),
+            containing=_once("--contains", (*containing, *options.contains)),
+            min_duration_s=options.min_duration,
+            max_duration_s=options.max_duration,
+            min_size_bytes=options.min_size,
+            max_size_bytes=options.max_size,
+            created_from=options.since,
+            created_before=options.before,
+            storage_classes=frozenset(options.storage_classes),
+            has_thumbnail=options.thumbnail,
+            artwork_is_missing=options.missing_artwork or None,
+            superseded=options.superseded,
+            held=options.held,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def find_assets(
+    manager: AudioStorageManager,
+    options: OrderedOptions,
+    query: Query,
+    on_progress: Callable[[int], None],
+) -> Iterator[StorageResult]:
+    """Yield the assets that match, in order."""
+    return audiostore.Catalog(manager).find(
+        query,
+        order_by=options.sort,
+        descending=options.reverse,
+        limit=options.limit,
+        on_progress=on_progress,
+    )
+
+
+def _once(flag: str, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        if key in found:
+            raise UsageError(f"{flag}: {key!r} is given twice")
+        found[key] = value
+    return found

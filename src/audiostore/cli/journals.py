@@ -1,0 +1,69 @@
+"""The journals of bulk uploads: where they are, and whether the store agrees with them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiostore.cli.output import say
+from audiostore.errors import AssetNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from audiostore import AudioStorageManager, Journal
+    from audiostore.config import Location
+
+
+def open_journal(path: str | None, location: Location) -> Journal:
+    """Open the journal at a path, or the user's own journal of a store."""
+    from audiostore import Journal  # noqa: PLC0415  (not for --help)
+
+    file = journal_path(path, location)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Journal(file)
+
+
+def spot_check(journal: Journal, manager: AudioStorageManager, audio_ids: Sequence[str]) -> bool:
+    """Look up a few of the assets that the journal records as stored; warn if some are missing.
+
+    Returns:
+        False if all are missing: the store was emptied, or it is another store.
+    """
+    missing = 0
+    for audio_id in audio_ids:
+        try:
+            manager.get(audio_id)
+        except AssetNotFoundError:
+            missing += 1
+    if missing:
+        say(
+            "warning",
+            f"{missing} of {len(audio_ids)} assets that the journal records as stored are missing "
+            f"from {manager.url}: were they deleted? Run the same command with --no-journal "
+            f"--skip-stored to store what is missing; the journal is {str(journal.path)!r}",
+        )
+    return missing == 0 or missing < len(audio_ids)
+
+
+def jobs_command(number: int, *, journal: str | None, bucket: str | None) -> str:
+    """Return the command that prints what failed in a run."""
+    words = ["audiostore", "jobs", str(number)]
+    if journal is not None:
+        words += ["--journal", journal]
+    elif bucket is not None:
+        words += ["--bucket", bucket]
+    return f"'{shlex.join(words)}'"
+
+
+def journal_path(path: str | None, location: Location) -> Path:
+    """Return the path, or where the user's own journal of a store is."""
+    from audiostore.config import emulator_endpoint, state_directory  # noqa: PLC0415
+    from audiostore.statefiles import hash_of  # noqa: PLC0415
+
+    if path is not None:
+        return Path(path)
+    # A bucket and one of the same name in an emulator have the same URL.
+    name = hash_of([location.url, emulator_endpoint()])[:32]
+    return state_directory() / "journals" / f"{name}.sqlite3"

@@ -1,0 +1,81 @@
+"""The lines at the bottom of a terminal that are redrawn while a command works."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import unicodedata
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from audiostore.cli.output import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Display:
+    """Lines that are replaced by the next ones, and removed before any other output.
+
+    One line needs nothing of a terminal but a carriage return; several need its cursor keys.
+    """
+
+    def __init__(self) -> None:
+        """Draw nothing yet."""
+        self.is_shown = is_terminal(sys.stderr)
+        """Whether there is a terminal to draw on."""
+        self.can_move = self.is_shown and os.environ.get("TERM") != "dumb"
+        """Whether several lines can be drawn."""
+        self._lock = threading.RLock()
+        self._drawn: list[str] = []
+
+    def draw(self, *lines: str) -> None:
+        """Replace what is drawn, each line cut to the width of the terminal."""
+        columns = _columns() - 1
+        with self._lock:
+            fitted = [fit(line, columns) for line in lines]
+            if len(fitted) == len(self._drawn) == 1:
+                text = "\r" + fitted[0].ljust(len(self._drawn[0]))
+            else:
+                self.clear()
+                text = "\r" * (len(fitted) == 1) + "\n".join(fitted)
+            sys.stderr.write(text)
+            sys.stderr.flush()
+            self._drawn = fitted
+
+    def clear(self) -> None:
+        """Remove what is drawn."""
+        with self._lock:
+            if len(self._drawn) == 1:
+                sys.stderr.write("\r" + " " * len(self._drawn[0]) + "\r")
+            elif self._drawn:
+                sys.stderr.write(f"\r\x1b[{len(self._drawn) - 1}A\x1b[J")
+            if self._drawn:
+                sys.stderr.flush()
+            self._drawn = []
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Make room for other output in the body; the lines come back below it when redrawn."""
+        with self._lock:
+            self.clear()
+            yield
+
+
+def fit(line: str, columns: int) -> str:
+    """Return as much of a line as fits into the columns of a terminal."""
+    width = 0
+    for at, character in enumerate(line):
+        wide = unicodedata.east_asian_width(character) in "WF"
+        width += 0 if unicodedata.combining(character) else 1 + wide
+        if width > columns:
+            return line[:at]
+    return line
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

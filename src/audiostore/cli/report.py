@@ -1,0 +1,217 @@
+"""Results of bulk commands: a line for each asset, warnings, and a summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from audiostore.cli.failures import as_typed, print_traceback, sentence
+from audiostore.cli.output import counted, escape, human_size, human_time, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from audiostore import BulkItem, Fetched, Outcome
+    from audiostore.bulk import LeftOut, Planned, Problem
+
+_KINDS_PRINTED = 6
+_ALIKE_PRINTED = 3
+_COVERS = {
+    "given": "with {}",
+    "same stem": "with {}",
+    "folder image": "with {}, the cover of the folder",
+    "embedded": "with its embedded artwork",
+    "none": "without artwork",
+}
+
+UPLOADED = {
+    "stored": "{} stored",
+    "stored before": "{} stored by an earlier run, according to the journal",
+    "skipped": "{} skipped, already in the store",
+    "failed": "{} failed",
+}
+FETCHED = {"fetched": "{} downloaded", "skipped": "{} already there", "failed": "{} failed"}
+PLANNED = {"storable": "{} would be stored", "failed": "{} would be rejected"}
+
+
+def place(item: BulkItem) -> str:
+    """Return where an item was listed, and its file."""
+    return f"{item.origin}: {item.audio}" if item.origin else str(item.audio)
+
+
+def outcome_status(outcome: Outcome) -> str:
+    """Return the status of an item, as JSON has it."""
+    if outcome.error is not None:
+        return "failed"
+    if outcome.done_before:
+        return "stored before"
+    return "skipped" if outcome.skipped else "stored"
+
+
+def outcome_fields(outcome: Outcome) -> Mapping[str, object]:
+    """Return an outcome for JSON."""
+    result, item = outcome.result, outcome.item
+    return {
+        "status": outcome_status(outcome),
+        "audio": item.audio,
+        "thumbnail": item.thumbnail,
+        "origin": item.origin or None,
+        "audio_id": outcome.audio_id,
+        "audio_path": result.audio_path if result else None,
+        "thumbnail_path": result.thumbnail_path if result else None,
+        "size_bytes": outcome.size_bytes if result else None,
+        "created": result.created if result else None,
+        "warnings": result.warnings if result else [],
+        "error": sentence(outcome.error) if outcome.error else None,
+        "elapsed_s": round(outcome.elapsed_s, 3),
+    }
+
+
+def fetched_status(fetched: Fetched) -> str:
+    """Return the status of a download, as JSON has it."""
+    if fetched.error is not None:
+        return "failed"
+    return "skipped" if fetched.skipped else "fetched"
+
+
+def fetched_bytes(fetched: Fetched) -> int:
+    """Return how many bytes this run downloaded."""
+    return fetched.size_bytes if fetched_status(fetched) == "fetched" else 0
+
+
+def fetched_fields(fetched: Fetched) -> Mapping[str, object]:
+    """Return a download for JSON."""
+    return {
+        "status": fetched_status(fetched),
+        "audio_id": fetched.audio_id,
+        "path": fetched.path,
+        "size_bytes": fetched.size_bytes,
+        "error": sentence(fetched.error) if fetched.error else None,
+        "elapsed_s": round(fetched.elapsed_s, 3),
+    }
+
+
+def plan_line(plan: Planned) -> str:
+    """Return what would happen to an item, as a line."""
+    if plan.error is not None:
+        return f"reject  {escape(place(plan.item))}: {escape(sentence(plan.error))}"
+    cover = plan.item.thumbnail.name if plan.item.thumbnail else ""
+    words = [escape(str(plan.item.audio)), _COVERS[plan.cover].format(escape(cover))]
+    if plan.item.audio_id:
+        words.append(f"as {plan.item.audio_id}")
+    return f"store   {', '.join(words)}"
+
+
+def print_failure(where: str, error: Exception, *, debug: bool) -> None:
+    """Print why something failed; with --debug, the traceback too."""
+    if debug:
+        print_traceback(error)
+    say("error", f"{where}: {sentence(error)}")
+
+
+def print_problem(manifest: str, problem: Problem) -> None:
+    """Print a problem of a manifest."""
+    kind = "warning" if problem.is_warning else "error"
+    say(kind, f"{manifest}, line {problem.line}: {problem.message}")
+
+
+class Warnings:
+    """Prints each kind of warning a few times, and at the end how many more there were."""
+
+    def __init__(self) -> None:
+        """Print nothing yet."""
+        self._by_text: Counter[str] = Counter()
+
+    def print(self, item: BulkItem, warnings: Sequence[str]) -> None:
+        """Print the warnings on an item, unless there were enough of their kind."""
+        for warning in warnings:
+            text = as_typed(_without_name(warning, item))
+            self._by_text[text] += 1
+            if self._by_text[text] <= _ALIKE_PRINTED:
+                say("warning", f"{place(item)}: {text}")
+
+    def print_rest(self) -> None:
+        """Print how many warnings were left out."""
+        for text, count in self._by_text.items():
+            if count > _ALIKE_PRINTED:
+                say("warning", f"{counted(count - _ALIKE_PRINTED, 'more file')}: {text}")
+
+
+def _without_name(warning: str, item: BulkItem) -> str:
+    for path in (item.audio, item.thumbnail):
+        if path is not None:
+            warning = warning.removeprefix(f"{path.name!r}: ")
+    return warning
+
+
+class Count:
+    """Counts items by status."""
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        """Count nothing yet.
+
+        Args:
+            words: the text for each status, in this order: "{} stored".
+        """
+        self._words = words
+        self._by_status: Counter[str] = Counter()
+        self._size_bytes = 0
+        self._left_out: Counter[str] = Counter()
+        self._unread = 0
+
+    @property
+    def total(self) -> int:
+        """How many items there were."""
+        return self._by_status.total()
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed, and folders that could not be read."""
+        return self._by_status["failed"] + self._unread
+
+    def of(self, status: str) -> int:
+        """Return how many items have that status."""
+        return self._by_status[status]
+
+    def add(self, status: str, size_bytes: int = 0) -> None:
+        """Count an item."""
+        self._by_status[status] += 1
+        self._size_bytes += size_bytes
+
+    def leave_out(self, left: LeftOut) -> None:
+        """Count what is not an item; print the error if it is a folder that cannot be read."""
+        if left.error is not None:
+            self._unread += 1
+            say("error", sentence(left.error))
+        else:
+            self._left_out[left.kind] += 1
+
+    def summary(self, elapsed_s: float | None = None) -> str:
+        """Return in one sentence how many of each, how much, and in what time."""
+        parts = [
+            text.format(f"{self._by_status[status]:,}")
+            for status, text in self._words.items()
+            if self._by_status[status]
+        ]
+        if self._unread:
+            parts.append(f"{counted(self._unread, 'folder')} could not be read")
+        size = human_size(self._size_bytes)
+        if self._size_bytes and elapsed_s is not None:
+            rate = human_size(self._size_bytes / max(elapsed_s, 1e-3))
+            size = f"{size} in {human_time(elapsed_s)}, {rate}/s"
+        if self._size_bytes:
+            parts[0] += f" ({size})"
+        return ", ".join(parts) or "nothing was done"
+
+    def print_left_out(self) -> None:
+        """Print what else was found."""
+        if self._left_out:
+            say("note", f"ignored: {', '.join(self._kinds())}")
+
+    def _kinds(self) -> Iterator[str]:
+        ranked = self._left_out.most_common()
+        for kind, count in ranked[:_KINDS_PRINTED]:
+            yield f"{kind} ({count:,})"
+        rest = sum(count for _, count in ranked[_KINDS_PRINTED:])
+        if rest:
+            yield f"others ({rest:,})"

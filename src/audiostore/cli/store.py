@@ -1,0 +1,103 @@
+"""The store that a command works on: which, and what is known of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import audiostore
+from audiostore.cli.failures import as_typed, is_api_error, sentence
+from audiostore.cli.output import say
+from audiostore.config import (
+    BUCKET_VARIABLE,
+    BucketLocation,
+    DirectoryLocation,
+    Location,
+    configured_bucket,
+    parse_location,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audiostore import AudioStorageManager, StorageResult, StoreSettings
+    from audiostore.events import EventListener
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A store, and what chose it."""
+
+    location: Location
+    origin: str
+    is_fallback: bool = False
+
+    def describe(self) -> str:
+        """Return ``the bucket B`` or ``the directory D``."""
+        match self.location:
+            case BucketLocation(bucket):
+                return f"the bucket {bucket}"
+            case DirectoryLocation(path):
+                return f"the directory {path}"
+
+
+def choose_store(flag: str | None) -> Choice:
+    """Return the store of --bucket, else of GCS_BUCKET_NAME, else the user's data directory.
+
+    Raises:
+        ConfigurationError: what was given is not a store.
+    """
+    if flag is not None:
+        return Choice(parse_location(flag), "given by --bucket")
+    configured = configured_bucket()
+    if configured is not None:
+        return Choice(parse_location(configured), f"given by {BUCKET_VARIABLE}")
+    from platformdirs import user_data_dir  # noqa: PLC0415  (only without a bucket)
+
+    directory = Path(user_data_dir("audiostore", appauthor=False)).absolute()
+    origin = f"the default: neither --bucket nor {BUCKET_VARIABLE} is given"
+    return Choice(DirectoryLocation(directory), origin, is_fallback=True)
+
+
+@contextmanager
+def opened(
+    bucket: str | None, on_event: EventListener | None = None
+) -> Iterator[AudioStorageManager]:
+    """Yield a manager of the store that --bucket names, or of the default one.
+
+    A directory that is used where a bucket may have been meant is named on stderr.
+    """
+    choice = choose_store(bucket)
+    if choice.is_fallback:
+        say(
+            "note",
+            f"no bucket given (--bucket or {BUCKET_VARIABLE}): using {choice.describe()}",
+        )
+    with audiostore.AudioStorageManager(choice.location.url, on_event=on_event) as manager:
+        yield manager
+
+
+def warn(result: StorageResult) -> None:
+    """Print the warnings on an asset."""
+    for warning in result.warnings:
+        say("warning", f"{result.audio_id}: {as_typed(warning)}")
+
+
+def known_settings(manager: AudioStorageManager) -> StoreSettings | str:
+    """Return the settings of the store; or why they cannot be read, as text.
+
+    Credentials often may not read a bucket's settings: storing does not need it.
+    """
+    try:
+        return manager.admin.settings()
+    except Exception as error:
+        if not is_api_error(error) or audiostore.CONSERVATIVE_CONFIG.is_retryable(error):
+            raise
+        return sentence(error)
+
+
+def is_bucket(manager: AudioStorageManager) -> bool:
+    """Say whether the store is a bucket, which costs, and applies its lifecycle rules itself."""
+    return manager.url.startswith("gs://")

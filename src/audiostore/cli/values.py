@@ -1,0 +1,102 @@
+"""What is typed as an argument, as a value: sizes, durations, dates, key=value pairs."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PARTS_HELP = "audio or thumbnail"
+_LINK_LIMIT_S = 7 * 86400  # of a V4 signed URL
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)", re.ASCII)
+_CLOCK = re.compile(r"(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]+)?)", re.ASCII)
+_SPAN = re.compile(r"(?:([0-9]+(?:\.[0-9]+)?)s?|([0-9]+)([mhd]))", re.ASCII)
+_SECONDS = {"m": 60, "h": 3600, "d": 86400}
+_BYTES = {
+    unit: factor
+    for power, letter in enumerate("kmgt", 1)
+    for unit, factor in (
+        (letter, 1 << 10 * power),
+        (f"{letter}ib", 1 << 10 * power),
+        (f"{letter}b", 10 ** (3 * power)),
+    )
+} | {"": 1, "b": 1}
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """Return what stands before and after the first equals sign."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def size(text: str) -> int:
+    """Return bytes: ``5000000``, ``5MB`` (10^6), ``5M`` and ``5MiB`` (2^20)."""
+    match = _SIZE.fullmatch(text.lower())
+    if match is None or match[2] not in _BYTES:
+        raise ArgumentTypeError(f"invalid size {text!r} (examples: 500K, 5M)")
+    return round(float(match[1]) * _BYTES[match[2]])
+
+
+def rate(text: str) -> float:
+    """Return bytes per second: a size, with or without ``/s``."""
+    try:
+        bytes_s = size(re.sub("/s$", "", text, flags=re.IGNORECASE))
+    except (ArgumentTypeError, OverflowError):
+        bytes_s = 0
+    if not bytes_s:
+        raise ArgumentTypeError(f"invalid rate {text!r} (examples: 500K, 5M bytes per second)")
+    return bytes_s
+
+
+def duration(text: str) -> float:
+    """Return seconds: ``90``, ``90.5``, ``1:30``, ``1:02:03``, ``90s``, ``90m``, ``2h``, ``7d``."""
+    if clock := _CLOCK.fullmatch(text):
+        hours, minutes, seconds = clock.groups()
+        return 3600 * float(hours or 0) + 60 * float(minutes) + float(seconds)
+    span = _SPAN.fullmatch(text.lower())
+    if span is None:
+        raise ArgumentTypeError(f"invalid duration {text!r} (examples: 90, 1:30, 1:02:03, 2h)")
+    seconds, number, unit = span.groups()
+    return float(number) * _SECONDS[unit] if unit else float(seconds)
+
+
+def link_lifetime(text: str) -> int:
+    """Return whole seconds, as long as a link may live."""
+    life_s = duration(text)
+    if not (1 <= life_s <= _LINK_LIMIT_S and life_s.is_integer()):
+        raise ArgumentTypeError(f"invalid lifetime {text!r} (from 1s to 7d; examples: 90m, 2h)")
+    return int(life_s)
+
+
+def part_name(text: str) -> str:
+    """Return the name of a part of an asset."""
+    from audiostore.asset import PARTS  # noqa: PLC0415  (not for --help)
+
+    if text not in PARTS:
+        raise ArgumentTypeError(f"invalid part {text!r} (choose from {', '.join(PARTS)})")
+    return text
+
+
+def moment(text: str) -> datetime:
+    """Return the start of a day, or a time of a day, as UTC; in UTC unless it names a zone."""
+    from datetime import UTC, datetime  # noqa: PLC0415  (not for --help)
+
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(
+            f"invalid date {text!r} (examples: 2026-01-31, 2026-01-31T18:00+01:00)"
+        ) from None
