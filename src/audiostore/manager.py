@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn, Self
 
 from audiostore.asset import (
     Asset,
-    Assets,
     Changes,
     Links,
     PartName,
     Trash,
+    all_assets,
     check_expires_s,
+    delete_asset,
     open_blob,
+    require_asset,
     require_audio_id,
     require_part,
     result_of,
@@ -102,10 +104,9 @@ class AudioStorageManager:
             store = open_store(url, credentials=credentials, project=project)
             self._resume_folder = state_directory() / "ids"
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
-        self._assets = Assets(self._store, self._notify)
-        self._changes = Changes(self._store, self._assets)
+        self._changes = Changes(self._store)
         self._links = Links()
-        self.trash = Trash(self._store, self._assets)
+        self.trash = Trash(self._store)
         """What was deleted, and can be restored."""
 
     def __enter__(self) -> Self:
@@ -149,7 +150,7 @@ class AudioStorageManager:
         """What `audiostore.bulk` stores many assets through."""
         from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
 
-        return Uploads(self._store, self._assets, self._notify)
+        return Uploads(self._store, self._notify)
 
     def upload_audio_file(
         self,
@@ -276,11 +277,11 @@ class AudioStorageManager:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: there is no complete asset under it.
         """
-        return self._found(self._changes.require(audio_id))
+        return self._found(require_asset(self._store, audio_id))
 
     def list(self) -> Iterator[StorageResult]:
         """Yield all complete assets in the order of their ids, page by page."""
-        return map(self._found, self._assets.all())
+        return map(self._found, all_assets(self._store))
 
     def download(
         self, asset: str | StorageResult, destination: PathLike, *, part: PartName = "audio"
@@ -454,7 +455,7 @@ class AudioStorageManager:
             HeldError: it is under a hold; nothing was deleted.
         """
         try:
-            self._assets.delete(require_audio_id(audio_id))
+            delete_asset(self._store, audio_id)
         except AssetNotFoundError:
             if not permanent:
                 raise
@@ -487,7 +488,7 @@ class AudioStorageManager:
 
     def _part(self, audio_id: str, part: PartName) -> BlobInfo:
         require_part(part)
-        return self._part_of(self._changes.require(audio_id), part)
+        return self._part_of(require_asset(self._store, audio_id), part)
 
     def _part_of(self, asset: Asset | StorageResult, part: PartName) -> BlobInfo:
         blob = asset.parts.get(require_part(part).name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiostore import AudioStorageManager, StorageResult
-from audiostore.asset import commit
+from audiostore.asset import attach, commit
 from audiostore.stores import transfer
 
 _upload = AudioStorageManager.upload_audio_with_thumbnail
@@ -32,7 +32,7 @@ def audio_first(patch: Patch = setattr) -> None:
 
 def no_comparison(patch: Patch = setattr) -> None:
     """Trust the store: compare nothing."""
-    for module in (transfer, commit):
+    for module in (transfer, commit, attach):
         patch(module, "has_content", lambda _blob, _source: True)
 
 

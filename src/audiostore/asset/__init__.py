@@ -1,8 +1,10 @@
 """The protocol of one asset: how its objects are named, written, read, changed and deleted."""
 
+from audiostore.asset.attach import Attachments
 from audiostore.asset.changes import Changes
-from audiostore.asset.commit import Assets, Outcome
+from audiostore.asset.commit import Commits, find_stored
 from audiostore.asset.copy import copy_asset
+from audiostore.asset.drafts import Outcome
 from audiostore.asset.layout import (
     AUDIO,
     PARTS,
@@ -18,7 +20,13 @@ from audiostore.asset.layout import (
     require_part,
 )
 from audiostore.asset.prepared import PreparedFile
-from audiostore.asset.reading import result_of, waiting_result
+from audiostore.asset.reading import (
+    all_assets,
+    find_asset,
+    require_asset,
+    result_of,
+    waiting_result,
+)
 from audiostore.asset.record import (
     OWN_KEYS,
     TAG_KEYS,
@@ -29,7 +37,7 @@ from audiostore.asset.record import (
     file_metadata,
 )
 from audiostore.asset.serving import Links, check_expires_s, open_blob
-from audiostore.asset.trash import Trash, TrashedAsset
+from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
 
 __all__ = [
     "AUDIO",
@@ -38,8 +46,9 @@ __all__ = [
     "TAG_KEYS",
     "THUMBNAIL",
     "Asset",
-    "Assets",
+    "Attachments",
     "Changes",
+    "Commits",
     "FileOrganizer",
     "FilenameGenerator",
     "Links",
@@ -49,16 +58,21 @@ __all__ = [
     "PreparedFile",
     "Trash",
     "TrashedAsset",
+    "all_assets",
     "changed_metadata",
     "check_custom_metadata",
     "check_expires_s",
     "copy_asset",
+    "delete_asset",
     "derived_parts",
     "facts_of",
     "file_metadata",
+    "find_asset",
+    "find_stored",
     "folder_prefix",
     "open_blob",
     "part_of",
+    "require_asset",
     "require_audio_id",
     "require_part",
     "result_of",

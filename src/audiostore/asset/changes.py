@@ -11,12 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from audiostore.asset import record
-from audiostore.asset.commit import Assets
-from audiostore.asset.layout import require_audio_id
+from audiostore.asset.attach import reconciled
+from audiostore.asset.reading import find_asset, require_asset
 from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
-    AssetNotFoundError,
     BlobNotFoundError,
     HeldError,
     PreconditionFailedError,
@@ -31,21 +30,8 @@ _RACES = 8
 class Changes:
     """Changes of single assets in a store."""
 
-    def __init__(self, store: ObjectStore, assets: Assets) -> None:
+    def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._assets = assets
-
-    def require(self, audio_id: str) -> Asset:
-        """Return the asset under an id.
-
-        Raises:
-            InvalidAudioIdError: the id is malformed.
-            AssetNotFoundError: there is none.
-        """
-        asset = self._assets.find(require_audio_id(audio_id))
-        if asset is None:
-            raise AssetNotFoundError(f"no asset {audio_id} in {self._store.url}")
-        return asset
 
     def update_metadata(
         self,
@@ -80,10 +66,10 @@ class Changes:
             AssetNotFoundError: there is no such asset.
             AssetConflictError: another one has taken its place, or it is this very one.
         """
-        new = self._assets.find(new_id)
+        new = find_asset(self._store, new_id)
         if new is not None and new.audio.metadata.get("supersedes") == old_id:
             return  # taken up again: the old one may be in the trash by now
-        by = self.require(old_id).audio.metadata.get("superseded_by")
+        by = require_asset(self._store, old_id).audio.metadata.get("superseded_by")
         if old_id == new_id or by not in (None, new_id):
             raise AssetConflictError(
                 f"asset {old_id} cannot be superseded by {new_id}: "
@@ -96,7 +82,7 @@ class Changes:
         Raises:
             HeldError: it is under a hold.
         """
-        asset = self._assets.find(audio_id)
+        asset = find_asset(self._store, audio_id)
         if asset is not None and any(blob.temporary_hold for blob in asset.parts.values()):
             raise HeldError(
                 f"asset {audio_id} in {self._store.url} is under a hold: it cannot be deleted. "
@@ -152,7 +138,7 @@ class Changes:
         if on.tzinfo is None:
             raise ValueError(f"the time {on} has no time zone: give one, such as UTC")
         moment = on.astimezone(UTC)
-        asset = self.require(audio_id)
+        asset = require_asset(self._store, audio_id)
         for blob in asset.parts.values():
             changed(blob, {}, custom_time=moment)
         return self._all(
@@ -171,7 +157,7 @@ class Changes:
         if storage_class not in STORAGE_CLASSES:
             known = ", ".join(STORAGE_CLASSES)
             raise ValueError(f"storage class is {storage_class!r}: it must be one of {known}")
-        asset = self._assets.settled(self.require(audio_id))
+        asset = reconciled(self._store, require_asset(self._store, audio_id))
         for _ in range(_RACES):
             audio = asset.audio
             if audio.storage_class == storage_class:
@@ -185,18 +171,18 @@ class Changes:
                 )
             except (PreconditionFailedError, BlobNotFoundError):
                 # Changed at the same moment, or moved by an attempt whose answer was lost.
-                asset = self._assets.settled(self.require(audio_id))
+                asset = reconciled(self._store, require_asset(self._store, audio_id))
                 continue
             return replace(asset, audio=moved)
         raise self._restless(audio_id)
 
     def _changed_audio(self, audio_id: str, apply: Callable[[BlobInfo], BlobInfo]) -> Asset:
-        asset = self.require(audio_id)
+        asset = require_asset(self._store, audio_id)
         for _ in range(_RACES):
             try:
                 audio = apply(asset.audio)
             except (PreconditionFailedError, BlobNotFoundError):
-                asset = self.require(audio_id)
+                asset = require_asset(self._store, audio_id)
                 continue
             return replace(asset, audio=audio)
         raise self._restless(audio_id)
@@ -210,7 +196,7 @@ class Changes:
     ) -> Asset:
         """Update what is not done yet: the audio, then the other parts that it has by then."""
         for _ in range(_RACES):
-            asset = self.require(audio_id)
+            asset = require_asset(self._store, audio_id)
             blob = next((b for b in asset.parts.values() if not is_done(b)), None)
             if blob is None:
                 return asset

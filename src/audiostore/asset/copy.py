@@ -1,8 +1,7 @@
 """One asset from one store to another: whole, verified, under the same id.
 
-As with an upload, the artwork goes first and the audio last, which commits the asset; what is
-there already is compared, never overwritten. So a copy that was killed is finished by doing it
-again.
+A copy is committed as an upload is: the audio last; what is there already is compared, never
+overwritten. So a copy that was killed is finished by repeating it.
 """
 
 import tempfile
@@ -11,9 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from audiostore.asset import record
-from audiostore.asset.commit import Assets
-from audiostore.asset.layout import THUMBNAIL, folder_prefix, part_of
+from audiostore.asset.commit import Commits
+from audiostore.asset.drafts import Draft, Outcome
+from audiostore.asset.layout import THUMBNAIL, part_of
+from audiostore.asset.reading import find_asset, objects_of
+from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -22,7 +23,7 @@ from audiostore.errors import (
 )
 from audiostore.notify import Notifier
 from audiostore.sources import LocalFile
-from audiostore.stores import BlobSpec, ObjectStore, get_checked, put_checked, spec_of
+from audiostore.stores import BlobSpec, ObjectStore, get_checked, spec_of
 from audiostore.values import BlobInfo, StorageResult
 
 # What these say is true of generations in the store that an object comes from.
@@ -33,7 +34,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
     """Copy an asset with all its metadata; return False if it was there already.
 
     Its bytes pass through a temporary directory. Holds and storage classes are not copied: the
-    target's own rules are for the copy.
+    target's own rules apply to the copy.
 
     Args:
         source: where it is.
@@ -49,57 +50,91 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
     audio = asset.audio
     if audio is None or (asset.thumbnail is None and "thumbnail_name" in audio.metadata):
         raise AssetNotFoundError(
-            f"asset {asset.audio_id} in {source.url} is not whole: 'audiostore check' tells what "
-            "is missing"
+            f"asset {asset.audio_id} in {source.url} is incomplete: its audio or artwork is "
+            "missing. Restore or replace it first",
+            audio_id=asset.audio_id,
         )
-    if _is_there(target, asset, audio):
-        return False
-    left_over = _left_over(target, asset.audio_id, audio)
-    with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
-        cover: BlobInfo | None = None
-        if asset.thumbnail is not None:
-            spec = spec_of(asset.thumbnail, asset.thumbnail.name)
-            metadata = {**_own(spec.metadata), "audio_crc32c": audio.crc32c}
-            spec = replace(spec, metadata=metadata)
-            over = left_over.pop(asset.thumbnail.name, None)
-            cover = _copy_blob(
-                source, target, asset.thumbnail, spec, folder=Path(folder), over=over
+
+    def compare(present: Asset) -> Outcome:
+        same_audio = present.audio.name == audio.name and _same(present.audio, audio)
+        if not (same_audio and _same(present.thumbnail, asset.thumbnail)):
+            raise AssetConflictError(
+                f"asset {asset.audio_id} exists in {target.url} with other "
+                f"{'artwork' if same_audio else 'audio'} than in {asset.audio_path}: it was not "
+                "touched",
+                audio_id=asset.audio_id,
             )
-        spec = spec_of(audio, audio.name)
-        reference = record.thumbnail_reference(cover)
-        spec = replace(spec, metadata={**spec.metadata, **reference})
-        _copy_blob(source, target, audio, spec, folder=Path(folder))
+        return Outcome(present, created=False)
+
+    present = find_asset(target, asset.audio_id)
+    if present is not None:
+        return compare(present).created
+    there = {blob.name: blob for blob in objects_of(target, asset.audio_id)}
+    left_over = {name: blob for name, blob in there.items() if _is_left_over(blob, audio)}
+    with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
+
+        def fetched(blob: BlobInfo) -> LocalFile:
+            path = Path(folder) / blob.name.rpartition("/")[2]
+            get_checked(source, blob, path)
+            return LocalFile.snapshot(path)
+
+        cover = asset.thumbnail
+        if cover is not None:
+            thumbnail = _thumbnail_draft(
+                cover, fetched(cover), audio, left_over.pop(cover.name, None)
+            )
+        derived = [
+            Draft(
+                spec_of(blob, blob.name),
+                fetched(blob),
+                is_ours=lambda _found, _spec: True,  # the same bytes are as good
+                if_generation_match=there[blob.name].generation if blob.name in there else 0,
+            )
+            for blob in asset.derived.values()
+        ]
+        try:
+            outcome = Commits(target, Notifier()).commit(
+                asset.audio_id,
+                Draft(spec_of(audio, audio.name), fetched(audio), _is_the_same),
+                thumbnail if cover is not None else None,
+                derived=derived,
+                compare=compare,
+                adopts=False,
+            )
+        except PreconditionFailedError as error:
+            raise AssetConflictError(
+                f"cannot copy asset {asset.audio_id} to {target.url}: another copy is under way; "
+                "try again",
+                audio_id=asset.audio_id,
+            ) from error
     for blob in left_over.values():
         with suppress(BlobNotFoundError, PreconditionFailedError):  # gone, or another by now
             target.delete(blob)
-    return True
+    return outcome.created
 
 
-def _left_over(target: ObjectStore, audio_id: str, audio: BlobInfo) -> dict[str, BlobInfo]:
-    """Return artwork, by name, that an earlier copy left which was killed before the audio."""
-    return {
-        blob.name: blob
-        for blob in target.list(folder_prefix(audio_id))
-        if part_of(blob.name) is THUMBNAIL and blob.metadata.get("audio_crc32c") == audio.crc32c
-    }
+def _thumbnail_draft(
+    cover: BlobInfo, file: LocalFile, audio: BlobInfo, over: BlobInfo | None
+) -> Draft:
+    """Return the draft of artwork, to be written over what an earlier copy left, if need be."""
+    spec = spec_of(cover, cover.name)
+    metadata = {**_own(spec.metadata), "audio_crc32c": audio.crc32c}
+    draft = Draft(replace(spec, metadata=metadata), file, _is_the_same)
+    if over is None or _same(over, cover):
+        return draft
+    # The source was given other artwork since. Should the earlier copy still be running, and commit
+    # its audio, that names what is written over here: this counts as its replacement.
+    marked = draft.adding({"replaces_generation": str(over.generation)})
+    return replace(marked, if_generation_match=over.generation)
 
 
-def _is_there(target: ObjectStore, asset: StorageResult, audio: BlobInfo) -> bool:
-    """Say whether the target has this asset.
+def _is_left_over(blob: BlobInfo, audio: BlobInfo) -> bool:
+    """Say whether this is artwork of an earlier copy that was killed before the audio."""
+    return part_of(blob.name) is THUMBNAIL and blob.metadata.get("audio_crc32c") == audio.crc32c
 
-    Raises:
-        AssetConflictError: it has another one under its id.
-    """
-    present = Assets(target, Notifier()).find(asset.audio_id)
-    if present is None:
-        return False
-    same_audio = present.audio.name == audio.name and _same(present.audio, audio)
-    if not (same_audio and _same(present.thumbnail, asset.thumbnail)):
-        raise AssetConflictError(
-            f"asset {asset.audio_id} exists in {target.url} with other "
-            f"{'artwork' if same_audio else 'audio'} than in {asset.audio_path}: it was not touched"
-        )
-    return True
+
+def _is_the_same(found: BlobInfo, spec: BlobSpec) -> bool:
+    return _own(found.metadata) == _own(spec.metadata)
 
 
 def _own(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -110,37 +145,3 @@ def _same(blob: BlobInfo | None, other: BlobInfo | None) -> bool:
     if blob is None or other is None:
         return blob is other
     return (blob.size_bytes, blob.crc32c) == (other.size_bytes, other.crc32c)
-
-
-def _copy_blob(
-    source: ObjectStore,
-    target: ObjectStore,
-    blob: BlobInfo,
-    spec: BlobSpec,
-    *,
-    folder: Path,
-    over: BlobInfo | None = None,
-) -> BlobInfo:
-    path = folder / blob.name.rpartition("/")[2]
-    get_checked(source, blob, path)
-    file = LocalFile.snapshot(path)
-    if_generation_match = 0
-    if over is not None and not _same(over, blob):
-        # The source was given other artwork since. Should the earlier copy be alive yet, and commit
-        # its audio, that names what is written over here: this counts as its replacement.
-        if_generation_match = over.generation
-        replaced = {"replaces_generation": str(over.generation)}
-        spec = replace(spec, metadata={**spec.metadata, **replaced})
-    try:
-        written = put_checked(
-            target,
-            spec,
-            file,
-            is_ours=lambda found: _own(found.metadata) == _own(spec.metadata),
-            if_generation_match=if_generation_match,
-        )
-    except PreconditionFailedError as error:
-        raise AssetConflictError(
-            f"cannot copy to {target.uri(spec.name)}: another copy is under way; try again"
-        ) from error
-    return written.blob

@@ -1,8 +1,58 @@
-"""What readers get: stored assets as public values."""
+"""Finding assets: what readers see of the objects in a store."""
 
+from collections.abc import Iterator
+from itertools import groupby
+
+from audiostore.asset import record
+from audiostore.asset.layout import (
+    FilenameGenerator,
+    FileOrganizer,
+    folder_prefix,
+    require_audio_id,
+)
 from audiostore.asset.record import Asset
+from audiostore.errors import AssetNotFoundError
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo, StorageResult
+
+
+def objects_of(store: ObjectStore, audio_id: str) -> list[BlobInfo]:
+    """Return all objects in the folder of an asset."""
+    return list(store.list(folder_prefix(audio_id)))
+
+
+def find_asset(store: ObjectStore, audio_id: str) -> Asset | None:
+    """Return the complete asset under an id, if there is one."""
+    asset = record.assemble(audio_id, objects_of(store, audio_id))
+    if asset is not None and asset.thumbnail_missing:
+        # The listing may have been read while the artwork was being replaced.
+        asset = record.assemble(audio_id, objects_of(store, audio_id))
+    return asset
+
+
+def require_asset(store: ObjectStore, audio_id: str) -> Asset:
+    """Return the complete asset under an id.
+
+    Raises:
+        InvalidAudioIdError: the id is malformed.
+        AssetNotFoundError: no complete asset is under it.
+    """
+    asset = find_asset(store, require_audio_id(audio_id))
+    if asset is None:
+        raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
+    return asset
+
+
+def all_assets(store: ObjectStore) -> Iterator[Asset]:
+    """Yield the complete assets in the order of their ids, in constant memory."""
+    root = f"{FileOrganizer.AUDIO_ROOT}/"
+    for folder, blobs in groupby(store.list(root), lambda b: b.name.split("/")[1]):
+        if FilenameGenerator.validate_uuid(folder):
+            asset = record.assemble(folder, blobs)
+            if asset is not None and asset.thumbnail_missing:
+                asset = find_asset(store, folder)  # perhaps replaced while the listing was read
+            if asset is not None:
+                yield asset
 
 
 def result_of(

@@ -1,8 +1,9 @@
-"""Deleted assets, and the way back.
+"""Deleting assets, and the way back.
 
-A store keeps what is deleted for a while (`StoreSettings.soft_delete_s`). An asset comes back as
-it was stored: the artwork first, the audio last, so that nobody sees half of it; then the audio
-object is told the new generation of its artwork. Killed in between, restoring again finishes it.
+The audio object goes first: from then on, no reader sees the asset. A store keeps what is deleted
+for a while (`StoreSettings.soft_delete_s`). An asset comes back in the order in which it was
+committed: the audio last, so that no reader sees half of it; then the audio object is made to name
+the new generation of its artwork. A call that was killed in between is finished by repeating it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,22 +13,26 @@ from datetime import datetime
 from itertools import groupby
 
 from audiostore.asset import record
-from audiostore.asset.commit import Assets
+from audiostore.asset.attach import reconciled
 from audiostore.asset.layout import (
+    AUDIO,
     FilenameGenerator,
     FileOrganizer,
     derived_parts,
     folder_prefix,
+    part_of,
     require_audio_id,
 )
+from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
     BlobNotFoundError,
+    HeldError,
     PreconditionFailedError,
 )
-from audiostore.stores import Store
+from audiostore.stores import ObjectStore, Store
 from audiostore.values import BlobInfo, DeletedBlob
 
 _RACES = 5
@@ -50,7 +55,7 @@ class TrashedAsset:
 
     @property
     def gone_at(self) -> datetime:
-        """When it is gone for good."""
+        """When it can no longer be restored."""
         parts = [self.audio, *([self.thumbnail] if self.thumbnail else [])]
         return min(part.gone_at for part in parts)
 
@@ -69,9 +74,8 @@ class TrashedAsset:
 class Trash:
     """The deleted assets of a store."""
 
-    def __init__(self, store: Store, assets: Assets) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._assets = assets
 
     def list(self) -> Iterator[TrashedAsset]:
         """Yield the assets that can be restored, in the order of their ids.
@@ -85,20 +89,22 @@ class Trash:
             if not FilenameGenerator.validate_uuid(folder):
                 continue
             trashed = _assemble(folder, blobs)
-            if trashed is not None and self._assets.find(folder) is None:
+            if trashed is not None and find_asset(self._store, folder) is None:
                 yield trashed
 
     def get(self, audio_id: str) -> TrashedAsset:
         """Return the deleted asset under an id.
 
         Raises:
-            AssetNotFoundError: there is none, or not any more.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: it was never there, or is gone for good.
         """
-        trashed = _assemble(audio_id, self._deleted(audio_id))
+        trashed = _assemble(audio_id, self._deleted(require_audio_id(audio_id)))
         if trashed is None:
             raise AssetNotFoundError(
                 f"no deleted asset {audio_id} in {self._store.url}: it was never there, is gone "
-                "for good, or the store keeps nothing that is deleted"
+                "for good, or the store keeps nothing that is deleted",
+                audio_id=audio_id,
             )
         return trashed
 
@@ -109,32 +115,34 @@ class Trash:
             AssetNotFoundError: it is not in the trash.
             AssetConflictError: its names have been used for something else since.
         """
-        present = self._assets.find(require_audio_id(audio_id))
+        present = find_asset(self._store, require_audio_id(audio_id))
         for _ in range(_RACES):
             if present is not None and not present.thumbnail_missing:
-                return self._assets.settled(present)
+                return reconciled(self._store, present)
             try:
                 self._restore_missing(audio_id, present)
             except BlobNotFoundError:
-                pass  # restored by another, or deleted again: the next look tells
+                pass  # restored by another, or deleted again: look once more
             except AssetNotFoundError:
-                found = self._assets.find(audio_id)
+                found = find_asset(self._store, audio_id)
                 if found == present:
                     raise
                 present = found  # another was quicker
                 continue
-            present = self._assets.find(audio_id)
+            present = find_asset(self._store, audio_id)
         raise AssetConflictError(
             f"asset {audio_id} in {self._store.url} is being changed by others again and again: "
-            "try later"
+            "try later",
+            audio_id=audio_id,
         )
 
     def purge(self, audio_id: str) -> int:
-        """Let everything deleted under an id go for good; return how many objects that were.
+        """Permanently delete what is in the trash under an id; return the number of objects.
 
         Raises:
+            InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: nothing deleted is under the id.
-            UnsupportedByStoreError: the store keeps it for its time.
+            UnsupportedByStoreError: the store keeps deleted objects for a set time.
         """
         count = 0
         for deleted in self._deleted(require_audio_id(audio_id)):
@@ -142,11 +150,13 @@ class Trash:
                 self._store.purge(deleted)
             count += 1
         if not count:
-            raise AssetNotFoundError(f"nothing deleted of {audio_id} is kept in {self._store.url}")
+            raise AssetNotFoundError(
+                f"nothing deleted of {audio_id} is kept in {self._store.url}", audio_id=audio_id
+            )
         return count
 
     def _restore_missing(self, audio_id: str, present: Asset | None) -> None:
-        if present is not None:  # an attempt that was killed may have come so far
+        if present is not None:  # an earlier attempt may have been killed here
             self._restore(self._missing_thumbnail(present))
             return
         trashed = self.get(audio_id)
@@ -164,7 +174,8 @@ class Trash:
         )
         if found is None:
             raise AssetNotFoundError(
-                f"the artwork of {asset.audio_id} is not in the trash of {self._store.url}"
+                f"the artwork of {asset.audio_id} is not in the trash of {self._store.url}",
+                audio_id=asset.audio_id,
             )
         return found
 
@@ -187,6 +198,48 @@ class Trash:
 
     def _deleted(self, audio_id: str) -> Iterator[DeletedBlob]:
         return self._store.list_deleted(folder_prefix(audio_id))
+
+
+def delete_asset(store: ObjectStore, audio_id: str) -> None:
+    """Delete an asset: the audio object first, then the rest of its folder.
+
+    Raises:
+        InvalidAudioIdError: the id is malformed.
+        AssetNotFoundError: nothing is under the id.
+        HeldError: it is under a hold; nothing was deleted, unless a note says so.
+        AssetConflictError: others keep writing to it.
+    """
+    is_begun = False
+    for _ in range(_RACES):
+        folder = objects_of(store, audio_id)
+        if not folder:
+            if not is_begun:
+                raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
+            return
+        held = next((blob for blob in folder if blob.temporary_hold), None)
+        if held is not None and not is_begun:
+            raise HeldError(
+                f"{store.uri(held.name)} is under a hold: nothing of {audio_id} was deleted. "
+                "Release it first",
+                audio_id=audio_id,
+            )
+        for blob in sorted(folder, key=lambda b: part_of(b.name) is not AUDIO):
+            is_removed = True
+            try:
+                store.delete(blob)
+            except (BlobNotFoundError, PreconditionFailedError):
+                is_removed = False
+            except HeldError as error:
+                if is_begun:
+                    error.add_note(f"{audio_id} is deleted but for this: delete it again later")
+                raise
+            is_begun = True
+            if not is_removed and part_of(blob.name) is AUDIO:
+                break  # moved to another class just now: while it is there, so is its artwork
+    raise AssetConflictError(
+        f"asset {audio_id} in {store.url} is being written to: delete it again later",
+        audio_id=audio_id,
+    )
 
 
 def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | None:

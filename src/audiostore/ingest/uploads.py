@@ -9,10 +9,14 @@ from typing import Protocol
 
 from audiostore.asset import (
     Asset,
-    Assets,
+    Attachments,
     Changes,
+    Commits,
     Outcome,
     PreparedFile,
+    delete_asset,
+    find_stored,
+    require_asset,
     require_audio_id,
     result_of,
     waiting_result,
@@ -80,10 +84,11 @@ class Upload:
 class Uploads:
     """Takes local files in, stores them as an asset, and cleans up behind."""
 
-    def __init__(self, store: ObjectStore, assets: Assets, notify: Notifier) -> None:
+    def __init__(self, store: ObjectStore, notify: Notifier) -> None:
         self._store = store
-        self._assets = assets
-        self._changes = Changes(store, assets)
+        self._commits = Commits(store, notify)
+        self._attachments = Attachments(store, notify)
+        self._changes = Changes(store)
         self._notify = notify
 
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
@@ -128,7 +133,7 @@ class Uploads:
                 def store() -> Outcome:
                     if gone is not None:
                         return self._stored_before(chosen.audio_id, audio, beside, gone)
-                    outcome = self._assets.create(
+                    outcome = self._commits.create(
                         chosen.audio_id,
                         audio,
                         thumbnail,
@@ -157,7 +162,7 @@ class Uploads:
 
         def store() -> Outcome:
             custom = dict(options.metadata or {})
-            return self._assets.attach(audio_id, thumbnail, custom, cache=options.cache)
+            return self._attachments.attach(audio_id, thumbnail, custom, cache=options.cache)
 
         result = self._store_items(audio_id, store, [thumbnail], options.cleanup)
         uri = result.thumbnail_path or ""
@@ -176,12 +181,12 @@ class Uploads:
             with suppress(AssetNotFoundError):
                 self._pass_on(old_id, new_id)
             with suppress(AssetNotFoundError):
-                self._assets.delete(old_id)
+                delete_asset(self._store, old_id)
         return told
 
     def _pass_on(self, old_id: str, new_id: str) -> None:
         """Have the asset that the old one had superseded name the new one: the old one goes."""
-        oldest_id = self._changes.require(old_id).audio.metadata.get("supersedes")
+        oldest_id = require_asset(self._store, old_id).audio.metadata.get("supersedes")
         if oldest_id is not None:
             with suppress(AssetNotFoundError, AssetConflictError):  # it is gone, or names another
                 self._changes.link_superseded(oldest_id, new_id, instead_of=old_id)
@@ -195,7 +200,7 @@ class Uploads:
     ) -> Outcome:
         """Return the asset if the same call was killed when it had deleted the local artwork."""
         name = Path(os.fspath(thumbnail_path or "")).name
-        stored = self._assets.find_stored(audio_id, audio, name)
+        stored = find_stored(self._store, audio_id, audio, name)
         if stored is None:
             raise gone
         return stored

@@ -1,0 +1,195 @@
+"""Artwork of an asset that exists, or that is still to come: attached, replaced, referred to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from audiostore.asset import record
+from audiostore.asset.drafts import Draft, Outcome, Writer, draft_of
+from audiostore.asset.layout import THUMBNAIL, part_of
+from audiostore.asset.prepared import PreparedFile
+from audiostore.asset.reading import find_asset, objects_of
+from audiostore.asset.record import Asset
+from audiostore.errors import (
+    AssetConflictError,
+    BlobNotFoundError,
+    HeldError,
+    PreconditionFailedError,
+)
+from audiostore.notify import Notifier
+from audiostore.stores import CacheScope, ObjectStore, Written, has_content
+from audiostore.values import BlobInfo
+
+_RACES = 5
+
+
+class Attachments:
+    """Stores artwork for the audio of a store."""
+
+    def __init__(self, store: ObjectStore, notify: Notifier) -> None:
+        self._store = store
+        self._writer = Writer(store, notify)
+
+    def attach(
+        self,
+        audio_id: str,
+        thumbnail: PreparedFile,
+        custom: Mapping[str, str],
+        *,
+        cache: CacheScope = "private",
+    ) -> Outcome:
+        """Store artwork: as part of the asset, or ahead of its audio while that is not there.
+
+        Raises:
+            AssetConflictError: other artwork waits already, or was stored at the same moment.
+            HeldError: the asset is under a hold.
+        """
+        draft = draft_of(
+            audio_id,
+            THUMBNAIL,
+            thumbnail,
+            custom,
+            cache=cache,
+            own={},
+            is_ours=lambda found, _: record.waits_for_audio(found),
+        )
+        folder = objects_of(self._store, audio_id)
+        asset = record.assemble(audio_id, folder)
+        if asset is not None:
+            return self._replace(asset, folder, draft)
+        written = self._writer.write(draft)
+        asset = find_asset(self._store, audio_id)
+        if asset is None:
+            return Outcome(written.blob, written.created)
+        # The audio came at the same moment and may have missed this artwork.
+        return Outcome(reference(self._store, asset, written.blob), written.created)
+
+    def _replace(self, asset: Asset, folder: Sequence[BlobInfo], draft: Draft) -> Outcome:
+        present = asset.thumbnail
+        if any(blob is not None and blob.temporary_hold for blob in (asset.audio, present)):
+            raise _held(self._store, asset)
+        # A writer that died may have left the audio object naming what it replaced.
+        asset = reconciled(self._store, asset)
+        if (
+            present is not None
+            and present.name == draft.spec.name
+            and has_content(present, draft.source)
+        ):
+            cover, created = present, False
+        else:
+            in_place = next((b for b in folder if b.name == draft.spec.name), None)
+            written = self._write_replacement(asset, in_place, draft)
+            cover, created = written.blob, written.created
+            try:
+                asset = reference(self._store, asset, cover)
+            except (AssetConflictError, HeldError):
+                if created:
+                    self._writer.remove(cover)
+                found = find_asset(self._store, asset.audio_id)
+                if found is None or found.thumbnail is None or found.thumbnail.name != cover.name:
+                    raise
+                if not has_content(found.thumbnail, draft.source):
+                    raise
+                asset, cover = found, found.thumbnail  # another writer stored the same
+        cover = self._expiring_with(asset.audio, cover)
+        asset = replace(asset, thumbnail=cover)
+        for blob in folder:
+            if part_of(blob.name) is THUMBNAIL and blob.name != cover.name:
+                self._writer.remove(blob)
+        return Outcome(asset, created)
+
+    def _write_replacement(self, asset: Asset, in_place: BlobInfo | None, draft: Draft) -> Written:
+        marks = record.replaces(asset, in_place)
+        marked = draft.adding(marks)
+        try:
+            return self._writer.write(
+                replace(
+                    marked,
+                    spec=replace(marked.spec, custom_time=asset.audio.custom_time),
+                    is_ours=lambda found, _: marks.items() <= found.metadata.items(),
+                    if_generation_match=in_place.generation if in_place else 0,
+                )
+            )
+        except PreconditionFailedError as error:
+            raise AssetConflictError(
+                f"cannot replace the artwork of {asset.audio_id} in {self._store.url}: it was "
+                "replaced or deleted at the same moment; try again",
+                audio_id=asset.audio_id,
+            ) from error
+
+    def _expiring_with(self, audio: BlobInfo, cover: BlobInfo) -> BlobInfo:
+        """Have artwork expire with its audio, should that have been set to expire meanwhile."""
+        due = audio.custom_time
+        if due is None or (cover.custom_time is not None and cover.custom_time >= due):
+            return cover
+        try:
+            return self._store.update(cover, {}, custom_time=due)
+        except (BlobNotFoundError, PreconditionFailedError):
+            return cover  # the writer that changed or deleted it looked at the audio, too
+
+
+def reconciled(store: ObjectStore, asset: Asset) -> Asset:
+    """Have the audio object name the very generation of the artwork that is there.
+
+    Raises:
+        AssetConflictError, HeldError: see `reference`.
+    """
+    return reference(store, asset, asset.thumbnail) if asset.thumbnail else asset
+
+
+def reference(store: ObjectStore, asset: Asset, thumbnail: BlobInfo) -> Asset:
+    """Have the audio object name this thumbnail.
+
+    Raises:
+        AssetConflictError: another writer had it name another meanwhile, and may have removed this
+            one; or the asset was deleted.
+        HeldError: it was put under a hold meanwhile.
+    """
+    audio = asset.audio
+    try:
+        for _ in range(_RACES):
+            if not record.names_thumbnail(audio, thumbnail):
+                if not _may_reference(store, asset, audio, thumbnail):
+                    break
+                try:
+                    audio = store.update(audio, record.thumbnail_reference(thumbnail))
+                except PreconditionFailedError:
+                    audio = store.stat(audio.name)
+                    continue
+            return replace(asset, audio=audio, thumbnail=thumbnail, thumbnail_missing=False)
+    except BlobNotFoundError as error:
+        raise AssetConflictError(
+            f"cannot attach {thumbnail.name}: {store.uri(audio.name)} was deleted at the same "
+            "moment",
+            audio_id=asset.audio_id,
+        ) from error
+    raise AssetConflictError(
+        f"cannot attach {thumbnail.name}: {store.uri(audio.name)} was given other artwork at the "
+        "same moment",
+        audio_id=asset.audio_id,
+    )
+
+
+def _may_reference(store: ObjectStore, asset: Asset, audio: BlobInfo, thumbnail: BlobInfo) -> bool:
+    """Say whether the audio, as it is by now, may still be made to name a thumbnail.
+
+    Raises:
+        BlobNotFoundError: the thumbnail is gone.
+        HeldError: the audio was put under a hold, and shows other artwork.
+    """
+    if audio is asset.audio:
+        return True
+    is_seen = record.is_thumbnail_of(audio, thumbnail)
+    if not (is_seen or record.names_the_same(audio, asset.audio)):
+        return False
+    if audio.temporary_hold and not is_seen:
+        raise _held(store, asset)
+    # Another writer may have replaced it, or deleted it with the asset, which is there again.
+    return store.stat(thumbnail.name).generation == thumbnail.generation
+
+
+def _held(store: ObjectStore, asset: Asset) -> HeldError:
+    return HeldError(
+        f"asset {asset.audio_id} in {store.url} is under a hold: its artwork was not replaced. "
+        "Release it first",
+        audio_id=asset.audio_id,
+    )

@@ -1,0 +1,131 @@
+"""Drafts: one object each, ready to be written, and how to know it again once it is stored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from audiostore.asset import record
+from audiostore.asset.layout import Part, blob_name
+from audiostore.asset.prepared import PreparedFile
+from audiostore.asset.record import Asset
+from audiostore.errors import BlobNotFoundError, PreconditionFailedError
+from audiostore.events import Progress
+from audiostore.notify import Notifier
+from audiostore.sources import Source
+from audiostore.stores import (
+    BlobSpec,
+    CacheScope,
+    ObjectStore,
+    TransferListener,
+    Transferred,
+    Written,
+    content_disposition,
+    put_checked,
+)
+from audiostore.values import BlobInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What storing something led to."""
+
+    stored: Asset | BlobInfo
+    """The asset; or artwork that waits for its audio."""
+    created: bool
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An object that is ready to be written."""
+
+    spec: BlobSpec
+    source: Source
+    is_ours: Callable[[BlobInfo, BlobSpec], bool]
+    """Whether an object found under the name, with the same content, is what this `spec` describes
+    (an earlier response was lost), rather than another writer's."""
+    if_generation_match: int = 0
+    """0 to create the object; else the generation to replace."""
+
+    def adding(self, metadata: Mapping[str, str]) -> "Draft":
+        """Return the draft with more metadata."""
+        merged = {**self.spec.metadata, **metadata}
+        return replace(self, spec=replace(self.spec, metadata=merged))
+
+
+def draft_of(
+    audio_id: str,
+    part: Part,
+    file: PreparedFile,
+    custom: Mapping[str, str],
+    *,
+    cache: CacheScope,
+    own: Mapping[str, str],
+    is_ours: Callable[[BlobInfo, BlobSpec], bool],
+) -> Draft:
+    """Return the draft of a part of an asset.
+
+    Args:
+        audio_id: the asset's id.
+        part: which part.
+        file: what to store.
+        custom: the caller's metadata.
+        cache: who may cache what is served.
+        own: further keys of ours.
+        is_ours: see `Draft`.
+
+    Raises:
+        InvalidMetadataError: the metadata is too large.
+        UnsupportedFormatError: the file's extension cannot be part of an object's name.
+    """
+    metadata = record.file_metadata(
+        audio_id, part.name, file.filename, file.source, custom, facts=file.facts
+    )
+    spec = BlobSpec(
+        name=blob_name(audio_id, part.name, file.extension),
+        content_type=file.content_type,
+        metadata={**metadata, **own},
+        cache_control=part.cache_control(cache),
+        content_disposition=content_disposition(file.served_as),
+    )
+    return Draft(spec, file.source, is_ours)
+
+
+class Writer:
+    """Writes drafts to a store, and removes what is not needed after all."""
+
+    def __init__(self, store: ObjectStore, notify: Notifier) -> None:
+        self._store = store
+        self._notify = notify
+
+    def write(self, draft: Draft) -> Written:
+        """Write an object, and compare what was stored with what was to be stored.
+
+        Raises:
+            AssetConflictError: another object has the name; it was not touched.
+            PreconditionFailedError: the generation to replace was replaced or deleted.
+            IntegrityError: the store kept wrong bytes; they were removed.
+        """
+        spec = draft.spec
+        return put_checked(
+            self._store,
+            spec,
+            draft.source,
+            is_ours=lambda found: draft.is_ours(found, spec),
+            if_generation_match=draft.if_generation_match,
+            on_transfer=self._progress(spec.name, draft.source.size_bytes),
+        )
+
+    def remove(self, blob: BlobInfo) -> bool:
+        """Delete a generation; return False if it is gone, or was replaced."""
+        try:
+            self._store.delete(blob)
+        except (BlobNotFoundError, PreconditionFailedError):
+            return False
+        return True
+
+    def _progress(self, name: str, total_bytes: int) -> TransferListener:
+        def report(transferred: Transferred) -> None:
+            if self._notify.is_heard:
+                self._notify(Progress(name, transferred.sent_bytes, total_bytes))
+
+        return report
