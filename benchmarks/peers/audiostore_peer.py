@@ -3,16 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from audiostore import AudioStorageManager
-from audiostore.bulk.downloads import download_many
-from audiostore.bulk.items import BulkItem
-from audiostore.bulk.uploads import upload_many
-from audiostore.values import StorageResult
+from audiostore import AudioStorageManager, BulkItem, StorageResult
 from benchmarks.peers.job import Job, run
 
 
 def upload(job: Job) -> None:
-    """Store all assets with `upload_many`, which generates ids and finds its own concurrency."""
+    """Store all assets with `bulk.upload`, which generates ids and finds its own concurrency."""
     _upload(job, [_item(audio) for audio in _audio_files(job)])
 
 
@@ -32,8 +28,8 @@ def _item(audio: Path) -> BulkItem:
 
 def _upload(job: Job, items: list[BulkItem]) -> None:
     with AudioStorageManager(job.bucket) as manager:
-        outcomes = upload_many(
-            manager, items, journal=Path(job.scratch) / "journal", concurrency=job.concurrency
+        outcomes = manager.bulk.upload(
+            items, journal=Path(job.scratch) / "journal", concurrency=job.concurrency
         )
         for outcome in outcomes:
             if outcome.error is not None:
@@ -41,11 +37,11 @@ def _upload(job: Job, items: list[BulkItem]) -> None:
 
 
 def download(job: Job) -> None:
-    """Fetch the audio of all assets with `download_many`, which verifies it."""
+    """Fetch the audio of all assets with `bulk.download`, which verifies it."""
     ids = [audio.parent.name for audio in _audio_files(job)]
     with AudioStorageManager(job.bucket) as manager:
-        fetched = download_many(
-            manager, ids, job.destination, names=_blob_name, concurrency=job.concurrency
+        fetched = manager.bulk.download(
+            ids, job.destination, names=_blob_name, concurrency=job.concurrency
         )
         for each in fetched:
             if each.error is not None:

@@ -32,28 +32,43 @@ if TYPE_CHECKING:
         TrashedAsset as TrashedAsset,
     )
     from audiostore.bulk import (
+        Bulk as Bulk,
+    )
+    from audiostore.bulk import (
         BulkItem as BulkItem,
     )
     from audiostore.bulk import (
-        Copied as Copied,
+        CopyOutcome as CopyOutcome,
     )
     from audiostore.bulk import (
-        Fetched as Fetched,
+        DownloadOutcome as DownloadOutcome,
+    )
+    from audiostore.bulk import (
+        FailedItem as FailedItem,
+    )
+    from audiostore.bulk import (
+        IgnoredPath as IgnoredPath,
     )
     from audiostore.bulk import (
         Journal as Journal,
     )
     from audiostore.bulk import (
-        Outcome as Outcome,
+        Manifest as Manifest,
     )
     from audiostore.bulk import (
-        copy_many as copy_many,
+        ManifestProblem as ManifestProblem,
     )
     from audiostore.bulk import (
-        download_many as download_many,
+        RunInfo as RunInfo,
     )
     from audiostore.bulk import (
-        upload_many as upload_many,
+        UploadOutcome as UploadOutcome,
+    )
+    from audiostore.bulk import (
+        check_manifest as check_manifest,
+    )
+    from audiostore.bulk import (
+        find_items as find_items,
     )
     from audiostore.catalog import (
         Catalog as Catalog,
@@ -308,14 +323,19 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "TrashedAsset",
         ),
         "bulk": (
+            "Bulk",
             "BulkItem",
-            "Copied",
-            "Fetched",
+            "CopyOutcome",
+            "DownloadOutcome",
+            "FailedItem",
+            "IgnoredPath",
             "Journal",
-            "Outcome",
-            "copy_many",
-            "download_many",
-            "upload_many",
+            "Manifest",
+            "ManifestProblem",
+            "RunInfo",
+            "UploadOutcome",
+            "check_manifest",
+            "find_items",
         ),
         "catalog": (
             "Catalog",

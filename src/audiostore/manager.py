@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from google.auth.credentials import Credentials
 
+    from audiostore.bulk import Bulk
     from audiostore.ingest import (
         Cleanup,
         ThumbnailKeywords,
@@ -151,6 +152,13 @@ class AudioStorageManager:
         from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
 
         return Uploads(self._store, self._notify)
+
+    @cached_property
+    def bulk(self) -> "Bulk":
+        """Uploads, downloads and copies of many assets."""
+        from audiostore.bulk import Bulk  # noqa: PLC0415  (not needed for one asset)
+
+        return Bulk(self)
 
     def upload_audio_file(
         self,

@@ -305,7 +305,7 @@ def test_a_manifest_with_errors_stores_nothing(
             "audiostore: error: music/list.jsonl, line 2: no file at 'music/gone.mp3'",
             "audiostore: error: music/list.jsonl, line 3: audio id 'x' is not a UUID such as "
             f"'{UNKNOWN}' (lower case, 8-4-4-4-12)",
-            "audiostore: warning: music/list.jsonl, line 3: the same audio file as in line 1",
+            "audiostore: warning: music/list.jsonl, line 3: same audio file as in line 1",
             "audiostore: error: music/list.jsonl has 2 errors: nothing was stored",
         ]
     assert not (tmp_path / "store").exists()
@@ -346,7 +346,7 @@ def test_checking_a_long_manifest_says_how_far_it_is(
         (["put", "--manifest", "list.csv", "--title", "x"], "a column for it"),
         (["put", "music", "--manifest", "list.csv"], "give no FILE with it"),
         (["put", "--manifest", "gone.csv"], "no file at 'gone.csv'"),
-        (["put", "music", "gone"], "no file or folder at 'gone'"),
+        (["put", "music", "gone"], "no file or directory at 'gone'"),
         (["put", "music", "--meta", "crc32c=x"], "audiostore writes itself"),
         (["put", "music", "--journal", "x", "--no-journal"], "not allowed with"),
         (["put", "music", "--journal", "list.csv"], "is not an audiostore journal"),
@@ -508,7 +508,7 @@ def test_the_store_is_not_stored_in_itself(call: Call, music: Path) -> None:
     code, _, err = call("put", music, "--bucket", url)
     assert code == 0
     assert "done: 3 stored by an earlier run" in err
-    assert "folders of the store itself (1)" in err
+    assert "directories of the store itself (1)" in err
 
 
 def test_all_assets_are_fetched_into_a_directory(call: Call, bucket: str, music: Path) -> None:

@@ -290,20 +290,19 @@ def _say(message: dict[str, Any]) -> None:
         data = data[os.write(1, data) :]
 
 
-def items(folder: Path, count: int, *, may_be_gone: bool) -> Iterator[Any]:
+def items(folder: Path, count: int, *, allow_missing: bool) -> Iterator[Any]:
     """Find the songs with their covers; those that were deleted meanwhile are named as well."""
     from audiostore.bulk.sources.folders import find_items  # noqa: PLC0415
 
     songs = [folder / f"{number % 20:02}" / f"{number:04}.mp3" for number in range(count)]
     return find_items(
-        sorted(songs) if may_be_gone else [folder], lambda _: None, may_be_gone=may_be_gone
+        sorted(songs) if allow_missing else [folder], lambda _: None, allow_missing=allow_missing
     )
 
 
 def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
     """Upload all, with the journal."""
     from audiostore import AudioStorageManager  # noqa: PLC0415
-    from audiostore.bulk.uploads import upload_many  # noqa: PLC0415
     from tests.faults.rig import QUICK, gcs  # noqa: PLC0415
 
     ids = {}
@@ -311,9 +310,8 @@ def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
     outcomes = 0
     with AudioStorageManager(store=gcs(call["url"]), retry_config=QUICK) as manager:
         manager.survives_fork = call["forks"]
-        for outcome in upload_many(
-            manager,
-            items(Path(call["folder"]), call["count"], may_be_gone=call["cleanup"]),
+        for outcome in manager.bulk.upload(
+            items(Path(call["folder"]), call["count"], allow_missing=call["cleanup"]),
             journal=call["journal"],
             cleanup=call["cleanup"],
             check="none",

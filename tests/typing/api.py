@@ -1,6 +1,6 @@
 """Typed uses of the whole public API. `mypy --strict` reads this; nothing runs it."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, assert_type
@@ -22,12 +22,12 @@ from audiostore import (
     CleanedUp,
     CleanupFailed,
     ConfigurationError,
-    Copied,
+    CopyOutcome,
     CredentialsError,
     Deleted,
     Downloaded,
+    DownloadOutcome,
     Event,
-    Fetched,
     FilenameGenerator,
     FileOrganizer,
     IntegrityError,
@@ -38,7 +38,6 @@ from audiostore import (
     LocalStore,
     MemoryStore,
     ObjectStore,
-    Outcome,
     PreconditionFailedError,
     Progress,
     Retried,
@@ -52,11 +51,9 @@ from audiostore import (
     UnsupportedFormatError,
     UploadKeywords,
     UploadOptions,
-    copy_many,
-    download_many,
+    UploadOutcome,
     retry_operation,
     store_audio_file,
-    upload_many,
     with_retry,
 )
 from audiostore.retry import Budget, Retry
@@ -159,16 +156,20 @@ def listen(event: Event) -> None:
 
 def many(manager: AudioStorageManager, path: Path) -> None:
     items = [BulkItem(path), BulkItem(path, path, metadata={"k": "v"}, keeps_thumbnail=True)]
-    assert_type(upload_many(manager, items), Iterator[Outcome])
+    assert_type(manager.bulk.upload(items), Generator[UploadOutcome, None, None])
     with Journal("run.journal") as journal:
-        upload_many(manager, iter(items), journal=journal, concurrency=8, cleanup=True)
-    for outcome in upload_many(manager, items, journal=path, skip_stored=True, in_order=True):
+        manager.bulk.upload(iter(items), journal=journal, concurrency=8, cleanup=True)
+    for outcome in manager.bulk.upload(items, journal=path, skip_stored=True, in_order=True):
         assert_type(outcome.audio_id, str | None)
         assert_type(outcome.result, StorageResult | None)
         assert_type(outcome.error, Exception | None)
-    assert_type(download_many(manager, ["x"], path, part="thumbnail"), Iterator[Fetched])
-    assert_type(copy_many(manager, manager, max_rate_bytes_s=1e6), Iterator[Copied])
-    upload_many(manager, [path])  # type: ignore[list-item]
+    assert_type(
+        manager.bulk.download(["x"], path, part="thumbnail"), Generator[DownloadOutcome, None, None]
+    )
+    assert_type(
+        manager.bulk.copy(manager, max_rate_bytes_s=1e6), Generator[CopyOutcome, None, None]
+    )
+    manager.bulk.upload([path])  # type: ignore[list-item]
 
 
 def names() -> None:

@@ -14,8 +14,7 @@ from audiostore import (
     MemoryStore,
     StorageResult,
 )
-from audiostore.bulk.downloads import download_many
-from audiostore.bulk.items import Fetched
+from audiostore.bulk.items import DownloadOutcome
 from audiostore.stores.protocol import BlobReader
 from tests.assets import JPG, mp3_bytes
 
@@ -62,8 +61,8 @@ def songs(manager: AudioStorageManager, tmp_path: Path) -> dict[str, bytes]:
     return made
 
 
-def fetch(manager: AudioStorageManager, *args: object, **options: object) -> list[Fetched]:
-    return list(download_many(manager, *args, in_order=True, **options))  # type: ignore[arg-type]
+def fetch(manager: AudioStorageManager, *args: object, **options: object) -> list[DownloadOutcome]:
+    return list(manager.bulk.download(*args, in_order=True, **options))  # type: ignore[arg-type]
 
 
 def test_every_asset_comes_whole(
@@ -84,6 +83,17 @@ def test_each_asset_is_looked_up_once(
     store.lists = 0
     fetch(manager, songs, tmp_path)
     assert store.lists == len(songs)
+
+
+def test_assets_that_were_listed_are_not_looked_up_again(
+    manager: AudioStorageManager, store: Watched, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    assets = list(manager.list())
+    store.lists = 0
+    outcomes = fetch(manager, assets, tmp_path)
+    assert store.lists == 0
+    assert [outcome.audio_id for outcome in outcomes] == [asset.audio_id for asset in assets]
+    assert not any(outcome.error for outcome in outcomes)
 
 
 def test_artwork_can_be_fetched_instead(
@@ -164,7 +174,7 @@ def test_a_directory_in_the_way_is_a_failure(
 
 def test_wrong_options_are_refused(manager: AudioStorageManager, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="part is 'both'"):
-        download_many(manager, [], tmp_path / "out", part="both")  # type: ignore[arg-type]
+        manager.bulk.download([], tmp_path / "out", part="both")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="concurrency is 0"):
-        download_many(manager, [], tmp_path / "out", concurrency=0)
+        manager.bulk.download([], tmp_path / "out", concurrency=0)
     assert not (tmp_path / "out").exists()

@@ -129,7 +129,7 @@ def test_the_input_is_read_only_as_far_as_needed(*, in_order: bool) -> None:
     for _ in range(20_000):
         next(outcomes)
     assert source.taken < 20_000 + 2_000
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
 
 
 def test_a_slow_first_item_does_not_let_outcomes_pile_up() -> None:
@@ -146,7 +146,7 @@ def test_a_slow_first_item_does_not_let_outcomes_pile_up() -> None:
     timer.start()
     assert next(outcomes).index == 0
     assert source.taken <= 1024
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     timer.join()
 
 
@@ -156,7 +156,7 @@ def test_closing_cancels_what_was_not_started_and_waits_for_what_was() -> None:
     outcomes = run(source, ThreadPool(tracked, concurrency=3))
     for _ in range(10):
         next(outcomes)
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     begun = len(tracked.begun)
     assert tracked.active == 0
     assert sorted(source.recorded) == sorted(tracked.begun)

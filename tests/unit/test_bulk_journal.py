@@ -12,7 +12,7 @@ import pytest
 
 from audiostore import ConfigurationError
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.journal import Claim, ItemResult, ItemSnapshot, Journal, Run
+from audiostore.bulk.journal import Claim, ItemResult, ItemSnapshot, Journal, Run, begin_run
 from tests.faults.child import ROOT
 
 URL = "gs://bucket"
@@ -41,19 +41,19 @@ def record(run: Run, made: Claim, error: str | None = None, *, skipped: bool = F
 
 
 def test_a_new_item_gets_an_id_that_nothing_was_stored_under(journal: Journal, song: Path) -> None:
-    made = claim(journal.begin(URL), song)
+    made = claim(begin_run(journal, URL), song)
     assert (made.status, made.is_new, made.is_resumed) == ("claimed", True, False)
 
 
 def test_a_claim_is_on_the_disk_before_it_is_returned(journal: Journal, song: Path) -> None:
-    made = claim(journal.begin(URL), song)
+    made = claim(begin_run(journal, URL), song)
     with sqlite3.connect(f"file:{journal.path}?mode=ro", uri=True) as other:
         assert other.execute("SELECT audio_id FROM items").fetchall() == [(made.audio_id,)]
     other.close()
 
 
 def test_claims_are_synced_and_results_are_not(journal: Journal, song: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     levels: list[int] = []
 
     def note() -> None:
@@ -73,9 +73,9 @@ def test_items_of_a_dead_run_are_resumed_at_once_under_their_ids(
     path = tmp_path / "journal"
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from audiostore.bulk.journal import Journal, ItemSnapshot\n"
+        "from audiostore.bulk.journal import ItemSnapshot, Journal, begin_run\n"
         "from audiostore.bulk.items import BulkItem\n"
-        f"run = Journal({str(path)!r}).begin({URL!r})\n"
+        f"run = begin_run(Journal({str(path)!r}), {URL!r})\n"
         f"item = BulkItem(Path({str(song)!r}))\n"
         "print(run.claim([ItemSnapshot.of(item)])[0].audio_id, flush=True)\n"
         "sys.stdin.read(); os._exit(9)\n"
@@ -89,7 +89,7 @@ def test_items_of_a_dead_run_are_resumed_at_once_under_their_ids(
     assert child.stdout is not None
     audio_id = child.stdout.readline().decode().strip()
     with Journal(path) as journal:
-        run = journal.begin(URL)
+        run = begin_run(journal, URL)
         while_it_lives = claim(run, song)
         assert [r.is_running for r in journal.runs()] == [True, True]
         child.communicate()
@@ -104,7 +104,7 @@ def test_items_of_a_dead_run_are_resumed_at_once_under_their_ids(
 def test_an_item_given_twice_is_busy_until_its_result_is_recorded(
     journal: Journal, song: Path
 ) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     first, second = run.claim([ItemSnapshot.of(BulkItem(song)), ItemSnapshot.of(BulkItem(song))])
     assert (first.status, second.status) == ("claimed", "busy")
     record(run, first)
@@ -113,16 +113,16 @@ def test_an_item_given_twice_is_busy_until_its_result_is_recorded(
 
 
 def test_stored_items_are_known_in_the_next_run(journal: Journal, song: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song)
     record(run, made)
     run.close()
-    again = claim(journal.begin(URL), song)
+    again = claim(begin_run(journal, URL), song)
     assert (again.status, again.audio_id) == ("stored", made.audio_id)
 
 
 def test_a_failed_item_is_tried_again_under_its_id(journal: Journal, song: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song)
     record(run, made, "OSError: the line is down")
     again = claim(run, song)
@@ -131,7 +131,7 @@ def test_a_failed_item_is_tried_again_under_its_id(journal: Journal, song: Path)
 
 @pytest.mark.parametrize("change", ["size", "time", "inode"])
 def test_a_changed_file_is_another_item(journal: Journal, song: Path, change: str) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song)
     record(run, made)
     before = song.stat()
@@ -156,8 +156,8 @@ def test_other_metadata_artwork_id_or_store_make_another_item(
     cover = tmp_path / "cover.jpg"
     cover.write_bytes(b"cover")
     given = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
-    run = journal.begin(URL)
-    other_store = journal.begin("gs://other")
+    run = begin_run(journal, URL)
+    other_store = begin_run(journal, "gs://other")
     claims = [
         claim(run, song),
         claim(run, song, metadata={"k": "v"}),
@@ -174,19 +174,19 @@ def test_other_metadata_artwork_id_or_store_make_another_item(
 
 def test_a_given_id_is_used_and_not_new(journal: Journal, song: Path) -> None:
     given = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
-    made = claim(journal.begin(URL), song, audio_id=given)
+    made = claim(begin_run(journal, URL), song, audio_id=given)
     assert (made.audio_id, made.is_new) == (given, False)
 
 
 def test_metadata_in_another_order_is_the_same(journal: Journal, song: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song, metadata={"a": "1", "b": "2"})
     record(run, made)
     assert claim(run, song, metadata={"b": "2", "a": "1"}).status == "stored"
 
 
 def test_a_file_cleaned_up_after_its_upload_is_stored(journal: Journal, song: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song)
     record(run, made)
     song.unlink()
@@ -197,17 +197,17 @@ def test_a_file_cleaned_up_after_its_upload_is_stored(journal: Journal, song: Pa
 def test_a_missing_file_without_a_result_is_looked_up_under_its_id(
     journal: Journal, song: Path
 ) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song)
     run.close()
     song.unlink()
-    again = claim(journal.begin(URL), song)
+    again = claim(begin_run(journal, URL), song)
     assert (again.status, again.audio_id, again.is_resumed) == ("claimed", made.audio_id, True)
     assert again.audio_state == made.audio_state
 
 
 def test_a_released_new_item_leaves_no_trace(journal: Journal, song: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song)
     run.release([made])
     again = claim(run, song)
@@ -216,7 +216,7 @@ def test_a_released_new_item_leaves_no_trace(journal: Journal, song: Path) -> No
 
 
 def test_a_released_resumed_item_keeps_its_id(journal: Journal, song: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     made = claim(run, song)
     record(run, made, "failed")
     run.release([claim(run, song)])
@@ -228,14 +228,14 @@ def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) ->
     songs = [tmp_path / f"{n}.mp3" for n in range(4)]
     for path in songs:
         path.write_bytes(path.name.encode())
-    first = journal.begin(URL)
+    first = begin_run(journal, URL)
     stored, failed, skipped, broken = (claim(first, path, origin=path.stem) for path in songs)
     record(first, stored)
     record(first, failed, "OSError: down")
     record(first, skipped, skipped=True)
     record(first, broken, "ValueError: no song")
     first.close()
-    second = journal.begin(URL)
+    second = begin_run(journal, URL)
     claim(second, songs[0])
     record(second, claim(second, songs[1]))
     second.close()
@@ -252,7 +252,7 @@ def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) ->
 
 
 def test_more_runs_and_failures_than_a_page_are_listed(journal: Journal, tmp_path: Path) -> None:
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     claims = run.claim([ItemSnapshot.of(BulkItem(tmp_path / f"{n}.mp3")) for n in range(1201)])
     run.record([ItemResult(made, made.audio_id, "gone", False) for made in claims])
     assert len(list(journal.failures(run.number))) == 1201
@@ -260,7 +260,7 @@ def test_more_runs_and_failures_than_a_page_are_listed(journal: Journal, tmp_pat
 
 def test_names_that_are_not_utf8_are_kept(journal: Journal, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff\xfe.mp3")
-    run = journal.begin(URL)
+    run = begin_run(journal, URL)
     record(run, claim(run, path), "gone")
     (failure,) = journal.failures(run.number)
     assert failure.audio == path
@@ -315,7 +315,7 @@ def test_many_processes_may_create_one_journal_at_once(tmp_path: Path, song: Pat
         ) -> None:
             barrier.wait()
             with Journal(path) as journal:
-                made.append(claim(journal.begin(URL), song))
+                made.append(claim(begin_run(journal, URL), song))
 
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
@@ -329,7 +329,7 @@ def test_many_processes_may_create_one_journal_at_once(tmp_path: Path, song: Pat
 
 def test_a_run_that_ends_leaves_no_file_behind(tmp_path: Path, song: Path) -> None:
     with Journal(tmp_path / "journal") as journal:
-        run = journal.begin(URL)
+        run = begin_run(journal, URL)
         assert len(list(tmp_path.glob("*.lock"))) == 1
         claim(run, song)
         run.close()
@@ -338,7 +338,7 @@ def test_a_run_that_ends_leaves_no_file_behind(tmp_path: Path, song: Path) -> No
 
 
 def test_the_lock_file_of_a_killed_run_is_removed(tmp_path: Path, journal: Journal) -> None:
-    killed = journal.begin(URL)
+    killed = begin_run(journal, URL)
     os.close(killed._lock_file)  # as the kernel does
-    journal.begin(URL)
+    begin_run(journal, URL)
     assert len(list(tmp_path.glob("*.lock"))) == 1

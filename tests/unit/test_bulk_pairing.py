@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.sources.folders import LeftOut, find_items, is_of_same_stem
+from audiostore.bulk.sources.folders import IgnoredPath, find_items, is_same_stem
 from audiostore.errors import SourceNotFoundError
 
 
@@ -21,15 +21,15 @@ def _make(folder: Path, *names: str) -> None:
 
 def _found(
     *paths: Path, store_folder: Path | None = None
-) -> tuple[list[tuple[str, str | None]], list[LeftOut]]:
-    left: list[LeftOut] = []
-    items = list(find_items(list(paths), left.append, store_folder=store_folder))
+) -> tuple[list[tuple[str, str | None]], list[IgnoredPath]]:
+    ignored: list[IgnoredPath] = []
+    items = list(find_items(list(paths), ignored.append, store_folder=store_folder))
     assert all(item.audio_id is None and not item.metadata for item in items)
-    return [(i.audio.name, i.thumbnail.name if i.thumbnail else None) for i in items], left
+    return [(i.audio.name, i.thumbnail.name if i.thumbnail else None) for i in items], ignored
 
 
-def _kinds(left: Iterable[LeftOut]) -> Counter[str]:
-    return Counter(each.kind for each in left)
+def _kinds(ignored: Iterable[IgnoredPath]) -> Counter[str]:
+    return Counter(each.reason for each in ignored)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ def test_a_cover_is_found_however_its_accents_are_encoded(tmp_path: Path) -> Non
 
 def test_a_cover_in_another_folder_is_another_folders(tmp_path: Path) -> None:
     _make(tmp_path, "cover.jpg", "a/song.mp3", "b/song.jpg")
-    items, left = _found(tmp_path)
+    items, ignored = _found(tmp_path)
     assert items == [("song.mp3", None)]
-    assert _kinds(left) == {"images that are no audio file's cover": 2}
+    assert _kinds(ignored) == {"images that belong to no audio file": 2}
 
 
-def test_the_folders_cover_is_left_out_where_every_file_has_its_own(tmp_path: Path) -> None:
+def test_the_folders_cover_is_ignored_out_where_every_file_has_its_own(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3", "a.jpg", "cover.jpg")
-    items, left = _found(tmp_path)
+    items, ignored = _found(tmp_path)
     assert items == [("a.mp3", "a.jpg")]
-    assert [each.path.name for each in left] == ["cover.jpg"]
+    assert [each.path.name for each in ignored] == ["cover.jpg"]
 
 
 def test_the_order_is_that_of_the_names_folder_by_folder(tmp_path: Path) -> None:
@@ -79,19 +79,19 @@ def test_the_order_is_that_of_the_names_folder_by_folder(tmp_path: Path) -> None
     assert names == ["y.opus", "z.mp3", "3.m4a", "1.ogg", "2.flac", "0.WAV"]
 
 
-def test_what_is_left_out_is_told_by_kind(tmp_path: Path) -> None:
+def test_what_is_ignored_out_is_told_by_kind(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3", "x.TXT", "y.txt", "README", "back.png", ".hidden.mp3", ".git/b.mp3")
     (tmp_path / "gone.mp3").symlink_to("nowhere")
     (tmp_path / "circle.mp3").symlink_to("circle.mp3")
     os.mkfifo(tmp_path / "pipe.mp3")
-    items, left = _found(tmp_path)
+    items, ignored = _found(tmp_path)
     assert items == [("a.mp3", None)]
-    assert _kinds(left) == {
+    assert _kinds(ignored) == {
         ".txt files": 2,
         "files without an extension": 1,
-        "images that are no audio file's cover": 1,
-        "hidden files and folders": 2,
-        "links to nowhere": 2,
+        "images that belong to no audio file": 1,
+        "hidden files and directories": 2,
+        "broken links": 2,
         "devices and pipes": 1,
     }
 
@@ -101,16 +101,16 @@ def test_a_link_to_a_file_is_followed_and_a_link_to_a_folder_is_not(tmp_path: Pa
     (tmp_path / "music/a/up").symlink_to("..")
     (tmp_path / "music/other").symlink_to(tmp_path / "other")
     (tmp_path / "music/two.mp3").symlink_to(tmp_path / "other/two.mp3")
-    items, left = _found(tmp_path / "music")
+    items, ignored = _found(tmp_path / "music")
     assert [name for name, _ in items] == ["two.mp3", "one.mp3"]
-    assert _kinds(left) == {"links to folders": 2}
+    assert _kinds(ignored) == {"links to directories": 2}
     assert [name for name, _ in _found(tmp_path / "music/other")[0]] == ["two.mp3"]
 
 
 def test_whatever_is_named_twice_comes_once(tmp_path: Path) -> None:
     _make(tmp_path, "m/a/one.mp3", "m/a/cover.jpg", "m/two.mp3", "m/a/b/three.mp3")
     (tmp_path / "link").symlink_to("m")
-    items, left = _found(
+    items, ignored = _found(
         tmp_path / "m/a/one.mp3",
         tmp_path / "m/a/../a/one.mp3",
         tmp_path / "link/a/one.mp3",
@@ -120,22 +120,22 @@ def test_whatever_is_named_twice_comes_once(tmp_path: Path) -> None:
         tmp_path / "m",
     )
     assert items == [("one.mp3", "cover.jpg"), ("two.mp3", None), ("three.mp3", None)]
-    assert left == []
+    assert ignored == []
 
 
 def test_named_files_are_taken_whatever_their_extensions(tmp_path: Path) -> None:
     _make(tmp_path, "take.bin", ".hidden.mp3", "notes.txt")
-    items, left = _found(*(tmp_path / n for n in ("take.bin", ".hidden.mp3", "notes.txt")))
+    items, ignored = _found(*(tmp_path / n for n in ("take.bin", ".hidden.mp3", "notes.txt")))
     assert items == [("take.bin", None), (".hidden.mp3", None), ("notes.txt", None)]
-    assert left == []
+    assert ignored == []
 
 
 def test_images_among_named_files_are_covers(tmp_path: Path) -> None:
     names = ("a.jpg", "a.mp3", "b.mp3", "b.png", "c.webp")
     _make(tmp_path, *names)
-    items, left = _found(*(tmp_path / name for name in names))
+    items, ignored = _found(*(tmp_path / name for name in names))
     assert items == [("a.mp3", "a.jpg"), ("b.mp3", "b.png")]
-    assert [each.path.name for each in left] == ["c.webp"]
+    assert [each.path.name for each in ignored] == ["c.webp"]
 
 
 def test_a_path_to_nothing_is_refused_before_anything_is_yielded(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_path_to_nothing_is_refused_before_anything_is_yielded(tmp_path: Path)
     items = find_items([tmp_path / "a.mp3", tmp_path / "gone"], lambda _: None)
     with pytest.raises(SourceNotFoundError, match="gone"):
         next(items)
-    gone = find_items([tmp_path / "gone.mp3"], lambda _: None, may_be_gone=True)
+    gone = find_items([tmp_path / "gone.mp3"], lambda _: None, allow_missing=True)
     assert [item.audio.name for item in gone] == ["gone.mp3"]
 
 
@@ -159,16 +159,16 @@ def test_a_folder_that_cannot_be_read_is_told_with_its_error(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    items, left = _found(tmp_path)
+    items, ignored = _found(tmp_path)
     assert [name for name, _ in items] == ["one.mp3", "three.mp3"]
-    assert [(each.path.name, type(each.error)) for each in left] == [("locked", PermissionError)]
+    assert [(each.path.name, type(each.error)) for each in ignored] == [("locked", PermissionError)]
 
 
 def test_the_store_is_never_stored_in_itself(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3", "store/audio/x/audio.mp3")
-    items, left = _found(tmp_path, store_folder=tmp_path / "store")
+    items, ignored = _found(tmp_path, store_folder=tmp_path / "store")
     assert items == [("a.mp3", None)]
-    assert _kinds(left) == {"folders of the store itself": 1}
+    assert _kinds(ignored) == {"directories of the store itself": 1}
 
 
 def test_a_tree_deeper_than_the_stack_is_walked(tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ def test_only_one_folder_is_read_at_a_time(tmp_path: Path) -> None:
 
 
 def test_whether_a_cover_is_a_files_own() -> None:
-    assert is_of_same_stem(Path("Ume\u0301.mp3"), Path("UM\u00c9.jpg"))
-    assert not is_of_same_stem(Path("a.mp3"), Path("cover.jpg"))
+    assert is_same_stem(Path("Ume\u0301.mp3"), Path("UM\u00c9.jpg"))
+    assert not is_same_stem(Path("a.mp3"), Path("cover.jpg"))
 
 
 @pytest.mark.parametrize(

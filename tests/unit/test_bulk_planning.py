@@ -1,13 +1,11 @@
-"""What a dry run finds is what an upload would do."""
+"""A dry run finds what an upload would do."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from audiostore.bulk.items import BulkItem
-from audiostore.bulk.planning import Planned, plan_items
-from audiostore.bulk.sources.folders import find_items
+from audiostore.bulk import BulkItem, Planned, find_items, plan_items
 from audiostore.errors import (
     InvalidAudioIdError,
     InvalidImageError,
@@ -48,7 +46,7 @@ def _tree(folder: Path) -> Path:
     return folder
 
 
-def test_the_origin_of_each_cover_is_told(tmp_path: Path) -> None:
+def test_the_origin_of_each_cover_is_reported(tmp_path: Path) -> None:
     embedded = Path(__file__).parents[2] / "examples" / "paper-lanterns.m4a"
     folder = _tree(tmp_path)
     found = find_items([folder / "own", folder / "shared", folder / "bare"], lambda _: None)
@@ -64,18 +62,18 @@ def test_the_origin_of_each_cover_is_told(tmp_path: Path) -> None:
     assert plans[2].duration_s == pytest.approx(2.0, abs=0.1)
 
 
-def test_a_cover_of_a_manifest_is_given(tmp_path: Path) -> None:
+def test_a_cover_named_in_a_manifest_is_given(tmp_path: Path) -> None:
     (plan,) = _plan(BulkItem(MP3, JPG), covers_are_given=True)
     assert (plan.cover, plan.error) == ("given", None)
 
 
-def test_embedded_artwork_counts_only_where_it_is_taken() -> None:
+def test_embedded_artwork_counts_only_if_it_is_used() -> None:
     item = BulkItem(Path(__file__).parents[2] / "examples" / "paper-lanterns.m4a")
     assert [p.cover for p in _plan(item, artwork="none")] == ["none"]
 
 
-def test_what_would_be_refused_is_told_among_what_would_not(tmp_path: Path) -> None:
-    found = list(find_items([_tree(tmp_path)], lambda _: None))
+def test_refused_items_are_reported_among_the_others(tmp_path: Path) -> None:
+    found = list(find_items([_tree(tmp_path)]))
     plans = _plan(*found)
     assert [p.item for p in plans] == found
     refused = {p.item.audio.name: type(p.error) for p in plans if p.error}
@@ -137,4 +135,4 @@ def test_items_are_read_a_few_at_a_time() -> None:
     for taken in range(1, 10):
         next(plans)
         assert read <= 16 + taken
-    plans.close()  # type: ignore[attr-defined]
+    plans.close()

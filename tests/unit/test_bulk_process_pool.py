@@ -20,12 +20,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from audiostore import AudioStorageManager
-from audiostore.bulk.downloads import download_many
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute, run
 from audiostore.bulk.executors.process_pool import ProcessPool
 from audiostore.bulk.executors.worker_process import worker_count
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.uploads import upload_many
 from audiostore.errors import ProcessDiedError, StoreConnectionError
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, Stored
 from audiostore.notify import Notifier
@@ -295,7 +293,7 @@ def test_closing_cancels_what_was_not_started_and_waits_for_what_was() -> None:
     source = Numbers(100_000)
     outcomes = run(source, pool(work, concurrency=3))
     pids = {next(outcomes).pid for _ in range(40)}
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     done = [number for number in range(100_000) if begun[number]]
     assert sorted(source.recorded) == done
     assert sorted(source.recorded + source.released) == list(range(source.taken))
@@ -495,7 +493,7 @@ def test_assets_are_uploaded_and_downloaded_by_several_processes() -> None:
         told: list[Event] = []
         with AudioStorageManager(f"file://{root}/store", on_event=told.append) as manager:
             outcomes = list(
-                upload_many(manager, items, journal=root / "journal", cleanup=True, in_order=True)
+                manager.bulk.upload(items, journal=root / "journal", cleanup=True, in_order=True)
             )
             assert [outcome.index for outcome in outcomes] == list(range(41))
             assert [o.index for o in outcomes if o.error] == [7]
@@ -505,7 +503,7 @@ def test_assets_are_uploaded_and_downloaded_by_several_processes() -> None:
             assert list((root / "in").iterdir()) == []
             assert told[0] == BulkBegun()
             assert {e.audio_id for e in told if isinstance(e, Stored)} == stored
-            fetched = list(download_many(manager, stored, root / "out"))
+            fetched = list(manager.bulk.download(stored, root / "out"))
             assert all(each.error is None for each in fetched)
         assert sorted(path.stem for path in (root / "out").iterdir()) == sorted(stored)
         assert threading.active_count() == 1  # the workers did all of it

@@ -23,10 +23,10 @@ from audiostore import (
     UnsupportedFormatError,
 )
 from audiostore.bulk.executors import InputReader
-from audiostore.bulk.items import BulkItem, Outcome
+from audiostore.bulk.items import BulkItem, UploadOutcome
 from audiostore.bulk.journal import Journal, UnjournaledRun
 from audiostore.bulk.sources.folders import find_items
-from audiostore.bulk.uploads import _ClaimedItems, upload_many
+from audiostore.bulk.uploads import _ClaimedItems
 from audiostore.sources import Source
 from audiostore.stores.protocol import BlobSpec, TransferListener
 from audiostore.values import BlobInfo
@@ -97,10 +97,10 @@ def songs(tmp_path: Path) -> list[Path]:
 
 def upload(
     manager: AudioStorageManager, items: Iterable[Path | BulkItem], **options: Any
-) -> list[Outcome]:
+) -> list[UploadOutcome]:
     """Store all and return the outcomes in the order of the items."""
     given = (item if isinstance(item, BulkItem) else BulkItem(item) for item in items)
-    outcomes = upload_many(manager, given, **{"check": "none", **options})
+    outcomes = manager.bulk.upload(given, **{"check": "none", **options})
     return sorted(outcomes, key=lambda outcome: outcome.index)
 
 
@@ -108,7 +108,7 @@ def audio_of(manager: AudioStorageManager) -> list[str]:
     return sorted(asset.audio.crc32c for asset in manager.list() if asset.audio)
 
 
-def ids_of(outcomes: Sequence[Outcome]) -> list[str | None]:
+def ids_of(outcomes: Sequence[UploadOutcome]) -> list[str | None]:
     return [outcome.audio_id for outcome in outcomes]
 
 
@@ -207,7 +207,7 @@ def test_what_was_stored_though_it_failed_is_found_under_its_id(
 def test_two_runs_with_one_journal_store_everything_once_between_them(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
-    outcomes: list[list[Outcome]] = [[], []]
+    outcomes: list[list[UploadOutcome]] = [[], []]
 
     def work(number: int) -> None:
         outcomes[number] = upload(
@@ -228,8 +228,7 @@ def test_a_file_that_changes_before_its_turn_is_not_stored(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     store.go.clear()
-    outcomes = upload_many(
-        manager,
+    outcomes = manager.bulk.upload(
         map(BulkItem, songs),
         journal=tmp_path / "journal",
         check="none",
@@ -261,9 +260,9 @@ def test_closing_waits_for_what_is_under_way_and_the_rest_can_go_on(
 ) -> None:
     journal = tmp_path / "journal" if journaled else None
     items = map(BulkItem, songs)
-    outcomes = upload_many(manager, items, journal=journal, check="none", concurrency=4)
+    outcomes = manager.bulk.upload(items, journal=journal, check="none", concurrency=4)
     next(outcomes)
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     begun = len(audio_of(manager))
     assert begun < 20
     if journaled:
@@ -350,7 +349,7 @@ def test_audio_whose_cover_was_cleaned_up_before_a_kill_is_not_stored_twice(
         assert again.item.thumbnail != cover
         assert (again.error, again.audio_id) == (None, first.audio_id)
         if cleanup or left != "another of its own":
-            found = find_items([song], print, may_be_gone=True)
+            found = find_items([song], print, allow_missing=True)
             (third,) = upload(manager, found, journal=journal)
             assert (third.done_before, third.audio_id) == (True, first.audio_id)
     assert len(audio_of(manager)) == 1
@@ -403,8 +402,8 @@ def test_a_named_file_that_was_cleaned_up_with_its_cover_is_success_in_the_next_
         song.with_suffix(".jpg").write_bytes(JPG.read_bytes())
     songs[0].with_name("folder.jpg").write_bytes(OTHER_JPG.read_bytes())
 
-    def put() -> list[Outcome]:
-        found = find_items(songs[:3], print, may_be_gone=True)
+    def put() -> list[UploadOutcome]:
+        found = find_items(songs[:3], print, allow_missing=True)
         return upload(manager, found, journal=tmp_path / "journal", cleanup=True)
 
     first, second = put(), put()
@@ -568,8 +567,29 @@ def test_wrong_options_are_refused_before_anything_happens(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path, options: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match="must be"):
-        upload_many(manager, map(BulkItem, songs), journal=tmp_path / "journal", **options)
+        manager.bulk.upload(map(BulkItem, songs), journal=tmp_path / "journal", **options)
     assert not (tmp_path / "journal").exists()
+
+
+def test_nothing_supersedes_in_bulk(manager: AudioStorageManager, songs: list[Path]) -> None:
+    with pytest.raises(ValueError, match="supersedes names one asset"):
+        manager.bulk.upload(map(BulkItem, songs), supersedes=ID)
+
+
+def test_common_metadata_is_part_of_what_the_journal_identifies(
+    manager: AudioStorageManager, songs: list[Path], tmp_path: Path
+) -> None:
+    item = BulkItem(songs[0], metadata={"mood": "calm"})
+    common = {"mood": "any", "label": "x"}
+    (first,) = upload(manager, [item], journal=tmp_path / "journal", metadata=common)
+    assert first.result is not None
+    assert first.result.audio is not None
+    assert first.result.audio.metadata["mood"] == "calm"
+    assert first.result.audio.metadata["label"] == "x"
+    (again,) = upload(manager, [item], journal=tmp_path / "journal", metadata=common)
+    assert again.done_before
+    (other,) = upload(manager, [item], journal=tmp_path / "journal")
+    assert not other.done_before
 
 
 # -- skipping ----------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from audiostore import (
 )
 from audiostore.asset.copy import copy_asset
 from audiostore.audit.checking import Checker
-from audiostore.bulk.copies import copy_many
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, STORES, mp3_bytes, opened
 
 ONCE = RetryConfig(max_attempts=1)
@@ -66,9 +65,9 @@ def test_an_asset_is_copied_whole(pair: Pair, tmp_path: Path) -> None:
 def test_many_are_copied_and_what_is_there_is_skipped(pair: Pair) -> None:
     source, target = pair
     ids = [source.upload_audio_file(path).audio_id for path in (MP3, OGG)]
-    first = list(copy_many(source, target, [source.get(ids[0])]))
+    first = list(source.bulk.copy(target, [source.get(ids[0])]))
     assert [(c.audio_id, c.error, c.skipped) for c in first] == [(ids[0], None, False)]
-    copied = {c.audio_id: c for c in copy_many(source, target)}
+    copied = {c.audio_id: c for c in source.bulk.copy(target)}
     assert {key: (c.error, c.skipped) for key, c in copied.items()} == {
         ids[0]: (None, True),
         ids[1]: (None, False),
@@ -83,7 +82,7 @@ def test_other_content_under_the_id_is_not_touched(pair: Pair, same_audio: bool)
     audio_id = source.upload_audio_with_thumbnail(MP3, JPG).audio_id
     target.upload_audio_with_thumbnail(MP3 if same_audio else OGG, OTHER_JPG, audio_id=audio_id)
     before = target.get(audio_id)
-    (copied,) = copy_many(source, target)
+    (copied,) = source.bulk.copy(target)
     assert isinstance(copied.error, AssetConflictError)
     assert ("artwork" if same_audio else "audio") in str(copied.error)
     assert target.get(audio_id) == before
@@ -111,7 +110,7 @@ def test_half_an_asset_is_not_copied(pair: Pair) -> None:
     asset = source.upload_audio_with_thumbnail(MP3, JPG)
     assert asset.thumbnail is not None
     source.store.delete(asset.thumbnail)
-    (copied,) = copy_many(source, target)
+    (copied,) = source.bulk.copy(target)
     assert isinstance(copied.error, AssetNotFoundError)
     assert list(target.store.list("")) == []
 
@@ -127,7 +126,7 @@ def test_bytes_that_rotted_are_not_copied(pair: Pair, tmp_path: Path) -> None:
     data[5000] ^= 255
     path.write_bytes(data)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    (copied,) = copy_many(source, target)
+    (copied,) = source.bulk.copy(target)
     assert "wrong bytes" in str(copied.error)
     assert list(target.store.list("")) == []
 
@@ -135,7 +134,7 @@ def test_bytes_that_rotted_are_not_copied(pair: Pair, tmp_path: Path) -> None:
 def test_two_stores_are_needed() -> None:
     manager = AudioStorageManager("file:///nowhere/at/all")
     with pytest.raises(ValueError, match="same store"):
-        copy_many(manager, manager)
+        manager.bulk.copy(manager)
 
 
 def test_copying_keeps_to_a_rate(tmp_path: Path) -> None:
@@ -150,6 +149,6 @@ def test_copying_keeps_to_a_rate(tmp_path: Path) -> None:
             sizes += path.stat().st_size
             source.upload_audio_file(path, check="none")
         began_s = time.monotonic()
-        copied = list(copy_many(source, target, max_rate_bytes_s=sizes / 0.3, concurrency=2))
+        copied = list(source.bulk.copy(target, max_rate_bytes_s=sizes / 0.3, concurrency=2))
         assert time.monotonic() - began_s > 0.15
         assert [c.error for c in copied] == [None] * 6

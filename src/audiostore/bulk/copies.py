@@ -1,73 +1,38 @@
 """Copying many assets from one store to another."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from audiostore.asset import copy_asset
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
+from audiostore.bulk.items import CopyOutcome
 from audiostore.events import Progress
-from audiostore.manager import AudioStorageManager
 from audiostore.notify import Notifier
 from audiostore.values import StorageResult
 
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """What became of one asset that was to be copied."""
-
-    index: int
-    """Position in the input, from 0."""
-    audio_id: str
-    error: Exception | None
-    skipped: bool
-    """It was there already."""
-    size_bytes: int
-    elapsed_s: float
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
 
 
-def copy_many(
-    source: AudioStorageManager,
-    target: AudioStorageManager,
-    assets: Iterable[StorageResult] | None = None,
-    *,
-    concurrency: int | None = None,
-    in_order: bool = False,
-    fail_fast: bool = False,
-    max_rate_bytes_s: float | None = None,
-) -> Iterator[Copied]:
-    """Copy whole assets between any two stores, verified; yield one outcome for each.
-
-    What is there already is skipped: after an interruption, call it again.
-
-    Args:
-        source: where they are.
-        target: where they are to be, under the same ids.
-        assets: which, as `source` describes them; None for all.
-        concurrency: how many at once at most; None: as many as is found best, up
-            to 64 in each process.
-        in_order: yield outcomes in the order of the input, instead of that of completion.
-        fail_fast: begin nothing more after the first failure.
-        max_rate_bytes_s: how many bytes a second may go at most, on average.
-
-    Raises:
-        ValueError: an option is wrong, or both stores are the same.
-        Exception: what `assets` raises, after the outcomes of all that it gave before.
-    """
+def copy_assets(
+    source: "AudioStorageManager",
+    target: "AudioStorageManager",
+    assets: Iterable[StorageResult] | None,
+    options: RunOptions,
+) -> Generator[CopyOutcome, None, None]:
+    """Copy complete assets from one store to another (see `Bulk.copy`)."""
     if source.url == target.url:
-        raise ValueError(f"source and target are the same store, {source.url}: name two")
-    notify = Notifier()
+        raise ValueError(f"source and target are the same store, {source.url}")
+    notifier = Notifier()
     job = Job(
-        _Copier(source, target, notify),
+        _Copier(source, target, notifier),
         _failed,
-        [source.notifier, target.notifier, notify],
+        [source.notifier, target.notifier, notifier],
         may_fork=source.survives_fork and target.survives_fork,
     )
-    return execute(
-        _Assets(InputReader(source.list() if assets is None else assets)),
-        job,
-        RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast),
-    )
+    return execute(_Assets(InputReader(source.list() if assets is None else assets)), job, options)
 
 
 def size_of(asset: StorageResult) -> int:
@@ -81,32 +46,32 @@ class _Assets:
 
     assets: InputReader[StorageResult]
 
-    def take(self, limit: int) -> Batch[tuple[int, StorageResult], Copied] | None:
+    def take(self, limit: int) -> Batch[tuple[int, StorageResult], CopyOutcome] | None:
         """Return the next assets."""
         found = self.assets.take(limit)
         return Batch([Task(each, size_of(each[1])) for each in found]) if found else None
 
-    def record(self, outcomes: Sequence[Copied]) -> None:
+    def record(self, outcomes: Sequence[CopyOutcome]) -> None:
         """Do nothing: the target store shows what was copied."""
 
     def release(self, tasks: Sequence[tuple[int, StorageResult]]) -> None:
         """Do nothing."""
 
 
-def _failed(wanted: tuple[int, StorageResult], error: Exception) -> Copied:
+def _failed(wanted: tuple[int, StorageResult], error: Exception) -> CopyOutcome:
     index, asset = wanted
-    return Copied(index, asset.audio_id, error, skipped=False, size_bytes=0, elapsed_s=0.0)
+    return CopyOutcome(index, asset.audio_id, error)
 
 
 @dataclass(frozen=True, slots=True)
 class _Copier:
     """Copies one asset."""
 
-    source: AudioStorageManager
-    target: AudioStorageManager
+    source: "AudioStorageManager"
+    target: "AudioStorageManager"
     notify: Notifier
 
-    def __call__(self, wanted: tuple[int, StorageResult]) -> Copied:
+    def __call__(self, wanted: tuple[int, StorageResult]) -> CopyOutcome:
         started = time.monotonic()
         index, asset = wanted
         error: Exception | None = None
@@ -117,7 +82,7 @@ class _Copier:
                 self._report_progress(asset)
         except Exception as failure:  # noqa: BLE001  (it is reported as this asset's outcome)
             error = failure
-        return Copied(
+        return CopyOutcome(
             index,
             asset.audio_id,
             error,

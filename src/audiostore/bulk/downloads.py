@@ -2,123 +2,107 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from audiostore.asset import PartName, require_part
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
-from audiostore.bulk.items import Fetched
+from audiostore.bulk.items import DownloadOutcome
 from audiostore.errors import AssetNotFoundError, shown
-from audiostore.manager import AudioStorageManager
 from audiostore.sources import LocalFile
 from audiostore.values import BlobInfo, StorageResult
 
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
+
 Naming = Callable[[StorageResult], str]
+_Wanted = tuple[int, str | StorageResult]
+"""An asset with its position in the input."""
 
 
-def named_by_id(asset: StorageResult, part: PartName = "audio") -> str:
+def name_by_id(asset: StorageResult, part: PartName = "audio") -> str:
     """Return a file name that is unique to the asset: ``{id}.mp3``."""
     blob = asset.parts.get(part)
     return f"{asset.audio_id}{PurePath(blob.name).suffix if blob is not None else ''}"
 
 
-def download_many(
-    manager: AudioStorageManager,
-    audio_ids: Iterable[str],
-    folder: str | os.PathLike[str],
+def download_assets(
+    manager: "AudioStorageManager",
+    assets: Iterable[str | StorageResult],
+    to: str | os.PathLike[str],
+    options: RunOptions,
     *,
-    part: PartName = "audio",
-    names: Naming | None = None,
-    concurrency: int | None = None,
-    in_order: bool = False,
-    fail_fast: bool = False,
-    max_rate_bytes_s: float | None = None,
-) -> Iterator[Fetched]:
-    """Fetch a part of many assets into a folder, and yield one outcome for each.
-
-    A file that is there already, with the right size and crc32c, is not fetched again: after an
-    interruption, call it again. A file with other content is replaced in one step.
-
-    Args:
-        manager: fetches them.
-        audio_ids: of the assets; read as they are needed.
-        folder: where the files go; it is made if need be.
-        part: "audio" or "thumbnail".
-        names: gives the file its name (folders within `folder` are made; nothing may lie outside
-            of it), by nothing but the asset: it may be called in several processes. It is for
-            the caller to give no two assets the same. None: ``{id}.mp3``.
-        concurrency: how many at once at most; None: as many as is found best, up
-            to 64 in each process.
-        in_order: yield outcomes in the order of the ids, instead of that of completion.
-        fail_fast: begin nothing more after the first failure.
-        max_rate_bytes_s: how many bytes a second may come at most, on average.
-
-    Raises:
-        ValueError: an option is wrong.
-        OSError: the folder cannot be made.
-        Exception: what `audio_ids` raises, after the outcomes of all that it gave before.
-    """
-    options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+    part: PartName,
+    names: Naming | None,
+) -> Generator[DownloadOutcome, None, None]:
+    """Download a part of many assets into a directory (see `Bulk.download`)."""
     require_part(part)
-    root = Path(folder).absolute()
+    root = Path(to).absolute()
     root.mkdir(parents=True, exist_ok=True)
     job = Job(
-        _Downloader(manager, root, part, names or (lambda asset: named_by_id(asset, part))),
+        _Downloader(manager, root, part, names or (lambda asset: name_by_id(asset, part))),
         _failed,
         [manager.notifier],
         may_fork=manager.survives_fork,
     )
-    return execute(_Ids(InputReader(audio_ids)), job, options)
+    return execute(_Assets(InputReader(assets)), job, options)
 
 
-class _Ids:
-    """The ids of assets to download."""
+class _Assets:
+    """The assets to download."""
 
-    def __init__(self, audio_ids: InputReader[str]) -> None:
-        self._audio_ids = audio_ids
+    def __init__(self, assets: InputReader[str | StorageResult]) -> None:
+        self._assets = assets
         self._typical_bytes = 0
         """A moving average: the size of an asset is not known before it is looked up."""
 
-    def take(self, limit: int) -> Batch[tuple[int, str], Fetched] | None:
-        """Return the next ids."""
-        ids = self._audio_ids.take(limit)
-        return Batch([Task(each, self._typical_bytes) for each in ids]) if ids else None
+    def take(self, limit: int) -> Batch[_Wanted, DownloadOutcome] | None:
+        """Return the next assets."""
+        assets = self._assets.take(limit)
+        return Batch([Task(each, self._typical_bytes) for each in assets]) if assets else None
 
-    def record(self, outcomes: Sequence[Fetched]) -> None:
+    def record(self, outcomes: Sequence[DownloadOutcome]) -> None:
         """Learn how large assets are. Nothing is recorded: the files show what was downloaded."""
         for outcome in outcomes:
             if outcome.size_bytes:
                 before = self._typical_bytes or outcome.size_bytes
                 self._typical_bytes = (7 * before + outcome.size_bytes) // 8
 
-    def release(self, tasks: Sequence[tuple[int, str]]) -> None:
+    def release(self, tasks: Sequence[_Wanted]) -> None:
         """Do nothing."""
 
 
-def _failed(wanted: tuple[int, str], error: Exception) -> Fetched:
-    index, audio_id = wanted
-    return Fetched(index, audio_id, None, error)
+def _failed(wanted: _Wanted, error: Exception) -> DownloadOutcome:
+    index, asset = wanted
+    return DownloadOutcome(index, _id_of(asset), None, error)
+
+
+def _id_of(asset: str | StorageResult) -> str:
+    return asset.audio_id if isinstance(asset, StorageResult) else asset
 
 
 @dataclass(frozen=True, slots=True)
 class _Downloader:
     """Downloads one asset."""
 
-    manager: AudioStorageManager
+    manager: "AudioStorageManager"
     root: Path
     part: PartName
     names: Naming
 
-    def __call__(self, wanted: tuple[int, str]) -> Fetched:
+    def __call__(self, wanted: _Wanted) -> DownloadOutcome:
         started = time.monotonic()
-        index, audio_id = wanted
+        index, asset = wanted
+        audio_id = _id_of(asset)
         path: Path | None = None
         error: Exception | None = None
         skipped = False
         size_bytes = 0
         try:
-            asset = self.manager.get(audio_id)
+            if not isinstance(asset, StorageResult):
+                asset = self.manager.get(asset)
             blob = self._blob(asset)
             size_bytes = blob.size_bytes
             target = self._target(asset)
@@ -127,7 +111,7 @@ class _Downloader:
         except Exception as failure:  # noqa: BLE001  (it is reported as this asset's outcome)
             error = failure
         elapsed_s = time.monotonic() - started
-        return Fetched(index, audio_id, path, error, skipped, size_bytes, elapsed_s)
+        return DownloadOutcome(index, audio_id, path, error, skipped, size_bytes, elapsed_s)
 
     def _blob(self, asset: StorageResult) -> BlobInfo:
         blob = asset.parts.get(self.part)

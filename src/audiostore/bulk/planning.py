@@ -1,30 +1,30 @@
-"""What would become of many files, found out without sending a byte."""
+"""Dry runs: what an upload of many files would do, found out without sending a byte."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Literal
 
 from audiostore.asset import PreparedFile, check_custom_metadata, file_metadata, require_audio_id
+from audiostore.bulk.executors import Batch, InputReader, Task, ThreadPool, run
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.sources.folders import is_of_same_stem
-from audiostore.errors import AudioStoreError
+from audiostore.bulk.sources import is_same_stem
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 
 CoverOrigin = Literal["given", "same stem", "folder image", "embedded", "none"]
 
-_WORKERS = 4
-"""FFmpeg looks into the files, in processes of its own."""
-_AHEAD = 16
+_CONCURRENCY = 4
+"""The files are inspected by FFmpeg, in processes of its own."""
+_WINDOW = 16
+"""This many items are read ahead."""
 _SOME_ID = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What would be stored of an item; or, with an error, that it would be refused."""
+    """What would be stored for an item; or, with an error, why it would be refused."""
 
+    index: int
+    """Position of the item in the input, from 0."""
     item: BulkItem
     error: Exception | None
     cover: CoverOrigin = "none"
@@ -55,64 +55,64 @@ class Planned:
 
 def plan_items(
     items: Iterable[BulkItem], options: UploadOptions, *, covers_are_given: bool
-) -> Iterator[Planned]:
-    """Look at each item as an upload would, some at a time; yield what was found, in their order.
+) -> Generator[Planned, None, None]:
+    """Inspect each item as an upload would; yield what was found, in the order of the items.
 
     Args:
-        items: what is to be stored; read a few at a time.
-        options: how files are looked at.
-        covers_are_given: somebody named the covers; else they were found beside the audio.
+        items: the assets to store; read a few at a time.
+        options: how to inspect and prepare the files.
+        covers_are_given: the thumbnails were named by the user, not found next to the audio.
     """
 
-    def look(item: BulkItem) -> Planned:
-        return _plan(item, options, covers_are_given=covers_are_given)
-
-    yield from _mapped(look, items)
-
-
-def _mapped(look: Callable[[BulkItem], Planned], items: Iterable[BulkItem]) -> Iterator[Planned]:
-    source = iter(items)
-    under_way: deque[Future[Planned]] = deque()
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="audiostore-plan") as workers:
+    def plan(numbered: tuple[int, BulkItem]) -> Planned:
+        index, item = numbered
         try:
-            under_way.extend(workers.submit(look, item) for item in islice(source, _AHEAD))
-            while under_way:
-                yield under_way.popleft().result()
-                under_way.extend(workers.submit(look, item) for item in islice(source, 1))
-        finally:
-            workers.shutdown(wait=False, cancel_futures=True)
+            return _plan(index, item, options, covers_are_given=covers_are_given)
+        except Exception as error:  # noqa: BLE001  (it is reported as this item's outcome)
+            return Planned(index, item, error)
+
+    pool = ThreadPool(plan, concurrency=_CONCURRENCY)
+    return run(_Items(InputReader(items)), pool, in_order=True, window=_WINDOW)
 
 
-def _plan(item: BulkItem, options: UploadOptions, *, covers_are_given: bool) -> Planned:
-    try:
-        if item.audio_id is not None:
-            require_audio_id(item.audio_id)
-        custom = check_custom_metadata(item.metadata)
-        # What is embedded counts only where nothing else is given, as in an upload.
-        inside = replace(options, artwork="none") if item.thumbnail else options
-        with prepare_audio(item.audio, inside) as audio:
-            thumbnail = prepare_image(item.thumbnail, options) if item.thumbnail else audio.artwork
-            file_metadata(
-                _SOME_ID, "audio", audio.filename, audio.source, custom, facts=audio.facts
-            )
-            return _planned(item, audio, thumbnail, covers_are_given=covers_are_given)
-    except (AudioStoreError, OSError) as error:
-        return Planned(item, error)
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """The items to plan."""
+
+    items: InputReader[BulkItem]
+
+    def take(self, limit: int) -> Batch[tuple[int, BulkItem], Planned] | None:
+        """Return the next items."""
+        items = self.items.take(limit)
+        return Batch([Task(each, 0) for each in items]) if items else None
+
+    def record(self, outcomes: Sequence[Planned]) -> None:
+        """Do nothing."""
+
+    def release(self, tasks: Sequence[tuple[int, BulkItem]]) -> None:
+        """Do nothing."""
 
 
-def _planned(
-    item: BulkItem, audio: PreparedFile, thumbnail: PreparedFile | None, *, covers_are_given: bool
-) -> Planned:
-    duration = audio.facts.get("duration_s")
-    return Planned(
-        item,
-        None,
-        _cover(item, thumbnail, covers_are_given=covers_are_given),
-        audio.content_type,
-        audio.source.size_bytes + (thumbnail.source.size_bytes if thumbnail else 0),
-        float(duration) if duration else None,
-        audio.warnings + (thumbnail.warnings if thumbnail else ()),
-    )
+def _plan(index: int, item: BulkItem, options: UploadOptions, *, covers_are_given: bool) -> Planned:
+    if item.audio_id is not None:
+        require_audio_id(item.audio_id)
+    custom = check_custom_metadata(item.metadata)
+    # As in an upload, embedded artwork counts only if no thumbnail is given.
+    inspected = replace(options, artwork="none") if item.thumbnail else options
+    with prepare_audio(item.audio, inspected) as audio:
+        thumbnail = prepare_image(item.thumbnail, options) if item.thumbnail else audio.artwork
+        file_metadata(_SOME_ID, "audio", audio.filename, audio.source, custom, facts=audio.facts)
+        duration = audio.facts.get("duration_s")
+        return Planned(
+            index,
+            item,
+            None,
+            _cover(item, thumbnail, covers_are_given=covers_are_given),
+            audio.content_type,
+            audio.source.size_bytes + (thumbnail.source.size_bytes if thumbnail else 0),
+            float(duration) if duration else None,
+            audio.warnings + (thumbnail.warnings if thumbnail else ()),
+        )
 
 
 def _cover(
@@ -124,4 +124,4 @@ def _cover(
         return "embedded"
     if covers_are_given:
         return "given"
-    return "same stem" if is_of_same_stem(item.audio, item.thumbnail) else "folder image"
+    return "same stem" if is_same_stem(item.audio, item.thumbnail) else "folder image"

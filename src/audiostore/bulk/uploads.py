@@ -2,15 +2,15 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING
 
 from audiostore.asset import require_audio_id
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
-from audiostore.bulk.items import BulkItem, Outcome
+from audiostore.bulk.items import BulkItem, UploadOutcome
 from audiostore.bulk.journal import (
     NO_FILE,
     Claim,
@@ -20,86 +20,39 @@ from audiostore.bulk.journal import (
     PathState,
     Run,
     UnjournaledRun,
+    begin_run,
 )
 from audiostore.bulk.skipping import StoredAudio
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
-from audiostore.ingest import ChosenId, Upload, UploadKeywords, UploadOptions
-from audiostore.manager import AudioStorageManager
+from audiostore.ingest import ChosenId, Upload, UploadOptions
 from audiostore.sources import LocalFile
 from audiostore.values import StorageResult
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
 
 _MAX_BUSY = 1024
 """At most this many items wait for other runs."""
 
 
-def upload_many(
-    manager: AudioStorageManager,
-    items: Iterable[BulkItem],
-    *,
-    journal: Journal | str | os.PathLike[str] | None = None,
-    concurrency: int | None = None,
-    in_order: bool = False,
-    skip_stored: bool = False,
-    fail_fast: bool = False,
-    max_rate_bytes_s: float | None = None,
-    options: UploadOptions | None = None,
-    **keywords: Unpack[UploadKeywords],
-) -> Iterator[Outcome]:
-    """Store many assets, and yield one outcome for each item; a failure never stops the others.
-
-    The items are read as they are needed, so there may be any number of them. Closing the
-    iterator cancels what was not begun, and waits for what is under way.
-
-    On Linux, several processes do the work, if this one has a single thread when the first outcome
-    is asked for, and the manager made its store itself; else threads do.
-
-    Args:
-        manager: stores them.
-        items: what is to be stored.
-        journal: a journal, or the path of its file. With it, ids outlive this process: run again
-            with the same items after whatever interruption, each is stored exactly once, and
-            what was stored before is reported with `done_before`. Several processes may work off
-            the same items with one journal.
-        concurrency: how many at once at most; None: as many as is found best, up
-            to 64 in each process.
-        in_order: yield outcomes in the order of the items, instead of that of completion.
-        skip_stored: list the store first, and do not store audio that it has (size, crc32c and,
-            where the store keeps it, md5): report the existing id with `skipped`. The local
-            files of such an item are kept, whatever `cleanup` says.
-        fail_fast: begin nothing more after the first failure.
-        max_rate_bytes_s: how many bytes a second may be sent at most, on average.
-        options: how to inspect, prepare and store the files. The metadata of an item is its own,
-            added to that of the options.
-        **keywords: fields of `UploadOptions`; each overrides `options`.
-
-    Raises:
-        ValueError: an option is wrong.
-        ConfigurationError: the journal is none (raised when the first outcome is asked for).
-        Exception: what `items` raises, after the outcomes of all that it gave before; or the
-            journal's disk is full.
-    """
-    run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
-    upload_options = UploadOptions.of(options, **keywords)
-    return _upload_many(
-        manager, items, journal, upload_options, run_options, skip_stored=skip_stored
-    )
-
-
-def _upload_many(
-    manager: AudioStorageManager,
+def upload_items(
+    manager: "AudioStorageManager",
     items: Iterable[BulkItem],
     journal: Journal | str | os.PathLike[str] | None,
     options: UploadOptions,
     run_options: RunOptions,
     *,
     skip_stored: bool,
-) -> Iterator[Outcome]:
+) -> Generator[UploadOutcome, None, None]:
+    """Store items, each exactly once (see `Bulk.upload`)."""
+    if options.metadata:
+        items = _with_metadata(items, options.metadata)
     with ExitStack() as stack:
         run: Run = UnjournaledRun()
         if journal is not None:
             if not isinstance(journal, Journal):
                 journal = stack.enter_context(Journal(journal))
-            run = stack.enter_context(closing(journal.begin(manager.url)))
+            run = stack.enter_context(closing(begin_run(journal, manager.url)))
         stored = stack.enter_context(StoredAudio(manager.list())) if skip_stored else None
         source = _ClaimedItems(InputReader(items), run)
         job = Job(
@@ -113,6 +66,14 @@ def _upload_many(
         yield from execute(source, job, run_options)
         if source.is_complete:
             run.complete()
+
+
+def _with_metadata(
+    items: Iterable[BulkItem], common: Mapping[str, str]
+) -> Generator[BulkItem, None, None]:
+    """Add metadata to items before they are claimed: the journal identifies them by it."""
+    for item in items:
+        yield replace(item, metadata={**common, **item.metadata})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +103,7 @@ class _ClaimedItems:
         """Whether all items were read, and all claimed ones were started."""
         return self._is_exhausted and not (self._has_released or self._busy)
 
-    def take(self, limit: int) -> Batch[_ClaimedItem, Outcome] | None:
+    def take(self, limit: int) -> Batch[_ClaimedItem, UploadOutcome] | None:
         """Claim the next items, and try those again that were busy."""
         fresh: list[tuple[int, BulkItem]] = []
         if limit and not self._is_exhausted:
@@ -152,7 +113,7 @@ class _ClaimedItems:
         if not wanted:
             return None if self._is_exhausted else Batch(())
         tasks: list[Task[_ClaimedItem]] = []
-        outcomes: list[Outcome] = []
+        outcomes: list[UploadOutcome] = []
         busy: list[tuple[int, BulkItem]] = []
         snapshots = [ItemSnapshot.of(item) for _, item in wanted]
         claims = self._run.claim(snapshots)
@@ -161,13 +122,15 @@ class _ClaimedItems:
                 self._claims[index] = claim
                 tasks.append(Task(_ClaimedItem(index, item, claim), snapshot.size_bytes))
             elif claim.status == "stored":
-                outcomes.append(Outcome(index, item, claim.audio_id, None, None, done_before=True))
+                outcomes.append(
+                    UploadOutcome(index, item, claim.audio_id, None, None, done_before=True)
+                )
             else:
                 busy.append((index, item))
         self._busy = busy
         return Batch(tasks, outcomes, busy=len(busy))
 
-    def record(self, outcomes: Sequence[Outcome]) -> None:
+    def record(self, outcomes: Sequence[UploadOutcome]) -> None:
         """Record the results of items."""
         results = []
         for outcome in outcomes:
@@ -191,19 +154,19 @@ def _preparation(options: UploadOptions) -> Callable[[int | None], None]:
     return start_workers
 
 
-def _failed(claimed: _ClaimedItem, error: Exception) -> Outcome:
-    return Outcome(claimed.index, claimed.item, claimed.claim.audio_id, None, error)
+def _failed(claimed: _ClaimedItem, error: Exception) -> UploadOutcome:
+    return UploadOutcome(claimed.index, claimed.item, claimed.claim.audio_id, None, error)
 
 
 @dataclass(frozen=True, slots=True)
 class _Uploader:
     """Uploads one item."""
 
-    manager: AudioStorageManager
+    manager: "AudioStorageManager"
     options: UploadOptions
     stored: StoredAudio | None
 
-    def __call__(self, claimed: _ClaimedItem) -> Outcome:
+    def __call__(self, claimed: _ClaimedItem) -> UploadOutcome:
         started = time.monotonic()
         index, item, claim = claimed.index, claimed.item, claimed.claim
         result: StorageResult | None = None
@@ -213,7 +176,7 @@ class _Uploader:
             result, audio_id = self._store(item, claim)
         except Exception as failure:  # noqa: BLE001  (it is reported as this item's outcome)
             error = failure
-        return Outcome(
+        return UploadOutcome(
             index,
             item,
             audio_id,
@@ -247,7 +210,7 @@ class _Uploader:
         upload = Upload(
             item.audio,
             thumbnail,
-            self._options_for(item),
+            replace(self.options, metadata=item.metadata),
             audio_state=claim.audio_state,
             thumbnail_state=claim.thumbnail_state,
             keeps_thumbnail=item.keeps_thumbnail,
@@ -259,12 +222,6 @@ class _Uploader:
             if stored is None:
                 raise
             return stored
-
-    def _options_for(self, item: BulkItem) -> UploadOptions:
-        if not item.metadata:
-            return self.options
-        metadata = {**(self.options.metadata or {}), **item.metadata}
-        return replace(self.options, metadata=metadata)
 
     def _find(self, claim: Claim) -> StorageResult | None:
         try:

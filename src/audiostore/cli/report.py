@@ -11,8 +11,14 @@ from audiostore.cli.output import counted, escape, human_size, human_time, say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from audiostore import BulkItem, Fetched, Outcome
-    from audiostore.bulk import LeftOut, Planned, Problem
+    from audiostore import (
+        BulkItem,
+        DownloadOutcome,
+        IgnoredPath,
+        ManifestProblem,
+        UploadOutcome,
+    )
+    from audiostore.bulk import Planned
 
 _KINDS_PRINTED = 6
 _ALIKE_PRINTED = 3
@@ -39,7 +45,7 @@ def place(item: BulkItem) -> str:
     return f"{item.origin}: {item.audio}" if item.origin else str(item.audio)
 
 
-def outcome_status(outcome: Outcome) -> str:
+def outcome_status(outcome: UploadOutcome) -> str:
     """Return the status of an item, as JSON has it."""
     if outcome.error is not None:
         return "failed"
@@ -48,7 +54,7 @@ def outcome_status(outcome: Outcome) -> str:
     return "skipped" if outcome.skipped else "stored"
 
 
-def outcome_fields(outcome: Outcome) -> Mapping[str, object]:
+def outcome_fields(outcome: UploadOutcome) -> Mapping[str, object]:
     """Return an outcome for JSON."""
     result, item = outcome.result, outcome.item
     return {
@@ -67,19 +73,19 @@ def outcome_fields(outcome: Outcome) -> Mapping[str, object]:
     }
 
 
-def fetched_status(fetched: Fetched) -> str:
+def fetched_status(fetched: DownloadOutcome) -> str:
     """Return the status of a download, as JSON has it."""
     if fetched.error is not None:
         return "failed"
     return "skipped" if fetched.skipped else "fetched"
 
 
-def fetched_bytes(fetched: Fetched) -> int:
+def fetched_bytes(fetched: DownloadOutcome) -> int:
     """Return how many bytes this run downloaded."""
     return fetched.size_bytes if fetched_status(fetched) == "fetched" else 0
 
 
-def fetched_fields(fetched: Fetched) -> Mapping[str, object]:
+def fetched_fields(fetched: DownloadOutcome) -> Mapping[str, object]:
     """Return a download for JSON."""
     return {
         "status": fetched_status(fetched),
@@ -109,7 +115,7 @@ def print_failure(where: str, error: Exception, *, debug: bool) -> None:
     say("error", f"{where}: {sentence(error)}")
 
 
-def print_problem(manifest: str, problem: Problem) -> None:
+def print_problem(manifest: str, problem: ManifestProblem) -> None:
     """Print a problem of a manifest."""
     kind = "warning" if problem.is_warning else "error"
     say(kind, f"{manifest}, line {problem.line}: {problem.message}")
@@ -178,13 +184,13 @@ class Count:
         self._by_status[status] += 1
         self._size_bytes += size_bytes
 
-    def leave_out(self, left: LeftOut) -> None:
+    def leave_out(self, ignored: IgnoredPath) -> None:
         """Count what is not an item; print the error if it is a folder that cannot be read."""
-        if left.error is not None:
+        if ignored.error is not None:
             self._unread += 1
-            say("error", sentence(left.error))
+            say("error", sentence(ignored.error))
         else:
-            self._left_out[left.kind] += 1
+            self._left_out[ignored.reason] += 1
 
     def summary(self, elapsed_s: float | None = None) -> str:
         """Return in one sentence how many of each, how much, and in what time."""

@@ -6,7 +6,7 @@ asks, and no thread outlives the iterator.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +20,7 @@ from audiostore.bulk.executors.worker_process import worker_count
 from audiostore.events import BulkBegun, Event, Progress
 from audiostore.notify import Notifier
 
-_MAX_OUT_OF_ORDER = 1024
-"""At most this many outcomes wait for earlier ones."""
+_WINDOW = 1024
 _POLL_S = 0.05
 
 
@@ -68,7 +67,9 @@ class Job(Generic[T, R]):
     """Called before the first task with the number of child processes that a process may have."""
 
 
-def execute(source: TaskSource[T, R], job: Job[T, R], options: RunOptions) -> Iterator[R]:
+def execute(
+    source: TaskSource[T, R], job: Job[T, R], options: RunOptions
+) -> Generator[R, None, None]:
     """Run the tasks of a source; yield an outcome for each.
 
     Worker processes run them where that is possible (see `worker_count`), else threads. A limit on
@@ -115,10 +116,11 @@ def run(
     *,
     in_order: bool = False,
     fail_fast: bool = False,
-) -> Iterator[R]:
+    window: int = _WINDOW,
+) -> Generator[R, None, None]:
     """Run the tasks of a source on an executor; yield an outcome for each.
 
-    Closing the iterator cancels what was not started and waits for what is running; an interrupt
+    Closing the generator cancels what was not started and waits for what is running; an interrupt
     (Ctrl-C) does not wait.
 
     Args:
@@ -126,11 +128,12 @@ def run(
         executor: runs the tasks; it is used for these alone.
         in_order: yield in the order of the input, not in the order of completion.
         fail_fast: start nothing more after the first failure.
+        window: with `in_order`, how many items may be taken ahead of the next outcome.
 
     Raises:
         Exception: what the source raised, after the outcomes of all that was started.
     """
-    state = _Run(source, executor, in_order=in_order, fail_fast=fail_fast)
+    state = _Run(source, executor, in_order=in_order, fail_fast=fail_fast, window=window)
     try:
         while not state.is_over:
             yield from state.step()
@@ -153,11 +156,13 @@ class _Run(Generic[T, R]):
         *,
         in_order: bool,
         fail_fast: bool,
+        window: int,
     ) -> None:
         self._source = source
         self._executor = executor
         self._in_order = in_order
         self._fail_fast = fail_fast
+        self._window = window
         self._early: dict[int, R] = {}
         """Outcomes that wait for earlier ones, by index."""
         self._next = 0
@@ -219,7 +224,7 @@ class _Run(Generic[T, R]):
         """How many items may be taken without too many outcomes waiting for their turn."""
         if not self._in_order:
             return MAX_LOOKAHEAD
-        return max(0, _MAX_OUT_OF_ORDER - (self._taken - self._next))
+        return max(0, self._window - (self._taken - self._next))
 
     def _end_input(self) -> None:
         self._is_exhausted, self._is_waiting, self._busy = True, False, 0

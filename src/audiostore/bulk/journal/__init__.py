@@ -8,7 +8,7 @@ from audiostore.bulk.journal.claims import (
     Run,
     UnjournaledRun,
 )
-from audiostore.bulk.journal.journal import FailedItem, Journal, RunInfo
+from audiostore.bulk.journal.journal import FailedItem, Journal, RunInfo, begin_run
 from audiostore.bulk.journal.rows import NO_FILE
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "Run",
     "RunInfo",
     "UnjournaledRun",
+    "begin_run",
 ]

@@ -94,10 +94,6 @@ class Journal:
         """Close the file."""
         self._database.close()
 
-    def begin(self, store_url: str) -> JournaledRun:
-        """Begin a run that stores items in a store."""
-        return JournaledRun(self._database, store_url, self._clock)
-
     def runs(self) -> Iterator[RunInfo]:
         """Yield all runs, the newest first."""
         for row in self._database.pages(
@@ -116,3 +112,8 @@ class Journal:
         )
         for _, path, origin, audio_id, error in self._database.pages(sql, -1, FAILED, run):
             yield FailedItem(Path(os.fsdecode(path)), origin, audio_id, error)
+
+
+def begin_run(journal: Journal, store_url: str) -> JournaledRun:
+    """Begin a run that stores items in a store."""
+    return JournaledRun(journal._database, store_url, journal._clock)

@@ -1,1 +1,14 @@
-"""Where the items of a bulk run come from: folders and manifests."""
+"""Where the items of a bulk upload come from: directories and manifests."""
+
+from audiostore.bulk.sources.folders import IgnoredPath, find_items, is_same_stem
+from audiostore.bulk.sources.manifest import Manifest, check_manifest
+from audiostore.bulk.sources.rows import ManifestProblem
+
+__all__ = [
+    "IgnoredPath",
+    "Manifest",
+    "ManifestProblem",
+    "check_manifest",
+    "find_items",
+    "is_same_stem",
+]

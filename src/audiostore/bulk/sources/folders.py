@@ -1,10 +1,10 @@
-"""Which audio files are below some paths, and which image beside each is its cover.
+"""The audio files below some paths, each with the image next to it that is its cover.
 
-A cover is an image of the same stem as the audio file, else one named ``cover``, ``folder`` or
-``front``, in the same folder. Without either, artwork inside the audio file is used.
+The cover of an audio file is an image with the same stem in the same directory, else one named
+``cover``, ``folder`` or ``front``. Without either, artwork embedded in the audio file is used.
 
-A cover that serves, or may serve, several files is kept when those are cleaned up: one of the
-folder, and one of the stem of two files.
+A cover that several files share, or may share, is kept when these are cleaned up: the directory's,
+and one with the stem of two files.
 """
 
 import os
@@ -22,74 +22,76 @@ from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS
 
 AUDIO_EXTENSIONS = frozenset(e for f in AUDIO_FORMATS for e in f.extensions)
 IMAGE_EXTENSIONS = tuple(e for f in IMAGE_FORMATS for e in f.extensions)
-"""The order is that in which they are preferred."""
+"""In order of preference."""
 FOLDER_COVERS = ("cover", "folder", "front")
-"""Likewise."""
+"""In order of preference."""
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Something below a folder that is not stored."""
+class IgnoredPath:
+    """Something found that is not uploaded."""
 
     path: Path
-    kind: str
-    """In words that can be counted: "images", ".txt files", "hidden files and folders"."""
+    reason: str
+    """A plural noun, to be counted: "images", ".txt files", "hidden files and directories"."""
     error: OSError | None = None
-    """It could not be read: there may have been audio in it."""
+    """Why the path could not be read; there may be audio in it."""
 
 
-Tell = Callable[[LeftOut], None]
+OnIgnored = Callable[[IgnoredPath], None]
 
 
 def find_items(
     paths: Sequence[Path],
-    tell: Tell,
+    on_ignored: OnIgnored = lambda _: None,
     *,
     store_folder: Path | None = None,
-    may_be_gone: bool = False,
+    allow_missing: bool = False,
 ) -> Iterator[BulkItem]:
-    """Yield an item for each audio file at or below the paths, in an order that stays the same.
+    """Yield an item for each audio file at or below the paths, in a stable order.
 
-    Files that are named are taken whatever their extensions; images among them are covers for the
-    others. Below folders, audio files are known by their extensions; hidden files, and links to
-    folders, are left out. However many times a file is named, it comes once. What is held in
-    memory are the names in one folder, and the paths given.
+    Files among the paths are taken whatever their extensions; images among them are covers for
+    the others. Below directories, audio files are known by their extensions, and hidden files and
+    links to directories are ignored. A file is yielded once, however often it is given. Memory
+    holds the names in one directory, and the paths.
 
     Args:
-        paths: files and folders.
-        tell: told of everything that is left out.
-        store_folder: the store's own folder, if it has one: what is in it is stored already.
-        may_be_gone: yield named files that are not there as well: an earlier run may have stored
+        paths: files and directories.
+        on_ignored: called with everything that is ignored.
+        store_folder: the directory of the store, if it has one; what is in it is ignored.
+        allow_missing: also yield given files that do not exist: an earlier run may have stored
             and deleted them.
 
     Raises:
-        SourceNotFoundError: there is nothing at one of the paths; before anything is yielded.
+        SourceNotFoundError: a path does not exist. Nothing was yielded.
     """
-    named, roots = _sorted_out(paths, may_be_gone=may_be_gone)
-    yield from _named_items(list(named.values()), tell)
-    leave = store_folder.resolve() if store_folder else None
+    named, roots = _split(paths, allow_missing=allow_missing)
+    yield from _named_items(list(named.values()), on_ignored)
+    excluded = store_folder.resolve() if store_folder else None
     for root in roots:
         if not any(parent in roots for parent in root.parents):
-            yield from _items_below(roots[root], root, frozenset(named), leave, tell)
+            yield from _items_below(roots[root], root, frozenset(named), excluded, on_ignored)
 
 
-def is_of_same_stem(audio: PurePath, image: PurePath) -> bool:
-    """Say whether an image is the cover of this file alone, rather than of its folder."""
+def is_same_stem(audio: PurePath, image: PurePath) -> bool:
+    """Return whether an image is the cover of this audio file only, not of its directory."""
     return _key(audio.stem) == _key(image.stem)
 
 
-def _sorted_out(
-    paths: Sequence[Path], *, may_be_gone: bool
+def _split(
+    paths: Sequence[Path], *, allow_missing: bool
 ) -> tuple[dict[Path, Path], dict[Path, Path]]:
-    """Return the files and the folders: as they are named, by their true paths, each once."""
+    """Return the given files and directories, each once, by their resolved paths."""
     named: dict[Path, Path] = {}
     roots: dict[Path, Path] = {}
     for path in paths:
         try:
             is_folder = stat.S_ISDIR(path.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
-            if not may_be_gone:
-                raise SourceNotFoundError(f"no file or folder at {str(path)!r}") from None
+            if not allow_missing:
+                raise SourceNotFoundError(
+                    f"no file or directory at {str(path)!r}", path=path
+                ) from None
             is_folder = False
         if is_folder:
             roots.setdefault(path.resolve(), path)
@@ -98,7 +100,7 @@ def _sorted_out(
     return named, roots
 
 
-def _named_items(files: Sequence[Path], tell: Tell) -> Iterator[BulkItem]:
+def _named_items(files: Sequence[Path], on_ignored: OnIgnored) -> Iterator[BulkItem]:
     images = {path for path in files if _extension(path.name) in IMAGE_EXTENSIONS}
     taken: dict[Path, set[str]] = {}
     for path in files:
@@ -117,31 +119,37 @@ def _named_items(files: Sequence[Path], tell: Tell) -> Iterator[BulkItem]:
         yield item
     for path in files:
         if path in images and path not in used:
-            tell(LeftOut(path, _IMAGES))
+            on_ignored(IgnoredPath(path, _IMAGES))
 
 
 def _items_below(
-    root: Path, true_root: Path, named: frozenset[Path], leave: Path | None, tell: Tell
+    root: Path,
+    true_root: Path,
+    named: frozenset[Path],
+    excluded: Path | None,
+    on_ignored: OnIgnored,
 ) -> Iterator[BulkItem]:
     waiting = [(root, true_root)]
     while waiting:
         folder, true_folder = waiting.pop()
-        if true_folder == leave:
-            tell(LeftOut(folder, "folders of the store itself"))
+        if true_folder == excluded:
+            on_ignored(IgnoredPath(folder, "directories of the store itself"))
             continue
         try:
-            names, folders = _read(folder, tell)
+            names, folders = _read(folder, on_ignored)
         except OSError as error:
-            tell(LeftOut(folder, "folders that cannot be read", error))
+            on_ignored(IgnoredPath(folder, "unreadable directories", error))
             continue
-        yield from _items_in(folder, names, {n for n in names if true_folder / n in named}, tell)
+        yield from _items_in(
+            folder, names, {n for n in names if true_folder / n in named}, on_ignored
+        )
         waiting += [(folder / name, true_folder / name) for name in reversed(folders)]
 
 
 def _items_in(
-    folder: Path, names: Sequence[str], taken: AbstractSet[str], tell: Tell
+    folder: Path, names: Sequence[str], taken: AbstractSet[str], on_ignored: OnIgnored
 ) -> Iterator[BulkItem]:
-    """Yield the items of one folder but for those that were taken before, by their names."""
+    """Yield the items of one directory, except those given as files, which were yielded before."""
     covers = _Covers(names, taken)
     used: set[Path | None] = set()
     others = []
@@ -155,17 +163,17 @@ def _items_in(
             yield item
     for name in others:
         if folder / name not in used and name not in taken:
-            tell(LeftOut(folder / name, _kind(name)))
+            on_ignored(IgnoredPath(folder / name, _kind(name)))
 
 
-def _read(folder: Path, tell: Tell) -> tuple[list[str], list[str]]:
-    """Return the names of the files and of the folders in a folder, sorted."""
+def _read(folder: Path, on_ignored: OnIgnored) -> tuple[list[str], list[str]]:
+    """Return the names of the files and of the directories in a directory, sorted."""
     names, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
             kind = _why_not(entry)
             if kind:
-                tell(LeftOut(folder / entry.name, kind))
+                on_ignored(IgnoredPath(folder / entry.name, kind))
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
             else:
@@ -175,17 +183,17 @@ def _read(folder: Path, tell: Tell) -> tuple[list[str], list[str]]:
 
 def _why_not(entry: "os.DirEntry[str]") -> str | None:
     if entry.name.startswith("."):
-        return "hidden files and folders"
+        return "hidden files and directories"
     if not entry.is_symlink():
         ordinary = entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
         return None if ordinary else "devices and pipes"
     try:
         mode = entry.stat().st_mode
-    except OSError:  # a link in a circle too
-        return "links to nowhere"
+    except OSError:  # a loop of links too
+        return "broken links"
     if stat.S_ISDIR(mode):
-        # Followed, it may lead up in a circle, or to files that are stored from their own place.
-        return "links to folders"
+        # Followed, it could lead to a loop, or to files that are found in their own place.
+        return "links to directories"
     return None if stat.S_ISREG(mode) else "devices and pipes"
 
 
@@ -194,18 +202,18 @@ def _names_in(folder: Path) -> list[str]:
         with os.scandir(folder) as entries:
             return sorted(e.name for e in entries if _why_not(e) is None and not e.is_dir())
     except OSError:
-        return []  # a file in it may be read nevertheless, by its name
+        return []  # a file in it may still be readable by its name
 
 
 class _Covers:
-    """The images of a folder."""
+    """The covers in a directory."""
 
     def __init__(self, names: Sequence[str], taken: AbstractSet[str]) -> None:
-        """Look at a folder.
+        """Find the covers.
 
         Args:
-            names: of its files, sorted.
-            taken: those that are named, which are stored whatever their extensions.
+            names: of the directory's files, sorted.
+            taken: the names of given files, which are audio unless they are images.
         """
         ranked = [
             (IMAGE_EXTENSIONS.index(extension), name)
@@ -223,7 +231,7 @@ class _Covers:
         self._uses = Counter(map(self._of, audio))
 
     def item(self, audio: Path) -> BulkItem:
-        """Return an audio file with its cover."""
+        """Return the item for an audio file: with its cover, if it has one."""
         cover = self._of(audio.name)
         if cover is None:
             return BulkItem(audio)
@@ -233,12 +241,12 @@ class _Covers:
     def _of(self, name: str) -> str | None:
         stem = PurePath(name).stem
         candidates = self._by_stem.get(_key(stem), ())
-        # Song.jpg belongs to Song.mp3 rather than to song.mp3, where both are.
+        # Song.jpg belongs to Song.mp3 rather than to song.mp3, if both exist.
         exact = next((c for c in candidates if PurePath(c).stem == stem), None)
         return exact or next(iter(candidates), self._of_folder)
 
 
-_IMAGES = "images that are no audio file's cover"
+_IMAGES = "images that belong to no audio file"
 
 
 def _kind(name: str) -> str:
@@ -249,7 +257,7 @@ def _kind(name: str) -> str:
 
 
 def _key(stem: str) -> str:
-    # Some file systems keep "é" as one character, others as two.
+    # Some file systems store "é" as one character, others as two.
     return unicodedata.normalize("NFC", stem).casefold()
 
 

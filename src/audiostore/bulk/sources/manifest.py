@@ -1,10 +1,10 @@
-"""A list of what to store, in a file: validated whole, then read once more.
+"""A manifest: a file that lists the assets to upload. It is checked completely, then read again.
 
-CSV with a header row, or JSON Lines. The column ``audio`` names a file; ``thumbnail`` and ``id``
-are known as well; every other column is metadata to be kept with it. Paths are relative to the
-manifest's folder.
+CSV with a header, or JSON Lines. The column ``audio`` names a file; ``thumbnail`` and ``id`` are
+optional; every other column is custom metadata. Paths are relative to the manifest's directory.
 
-A manifest of a million lines is never held in memory: 24 bytes a line tell what is there twice.
+A manifest of a million lines is never held in memory: 24 bytes per line are enough to find
+duplicates.
 """
 
 import os
@@ -16,133 +16,189 @@ from typing import NoReturn
 
 from audiostore.asset import check_custom_metadata, file_metadata, require_audio_id
 from audiostore.bulk.items import BulkItem
+from audiostore.bulk.sources.duplicates import Duplicates, LineSet
 from audiostore.bulk.sources.folders import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
-from audiostore.bulk.sources.repeats import Lines, Repeats
-from audiostore.bulk.sources.rows import AUDIO, ID, THUMBNAIL, Problem, Row, Tell, read_rows
+from audiostore.bulk.sources.rows import (
+    AUDIO,
+    ID,
+    THUMBNAIL,
+    ManifestProblem,
+    OnProblem,
+    Row,
+    read_rows,
+)
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
 from audiostore.sources import BytesSource, LocalFile
 
-__all__ = ["Manifest", "Problem", "check_manifest"]
-
-_ROWS_BETWEEN_LOOKS = 1_000
+_CHANGE_CHECK_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest as it was validated."""
+    """A checked manifest. `items` reads it again."""
 
-    file: LocalFile
     count: int
     """How many assets it lists."""
     size_bytes: int
-    """Of all the files that it names, covers as often as they are named."""
+    """Total size of the files that it names; a cover counts as often as it is named."""
     errors: int
     warnings: int
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What every asset gets, unless its line says otherwise."""
-    sharing: Lines = field(default_factory=Lines, hash=False)
-    """Those that name a thumbnail which others name too, where files are to be cleaned up."""
+    metadata: Mapping[str, str] = field(hash=False)
+    """Metadata for every asset, unless its row says otherwise."""
+    _file: LocalFile
+    _shared_thumbnails: LineSet = field(hash=False)
+    """With cleanup, the rows whose thumbnail other rows name, too."""
+
+    @property
+    def path(self) -> Path:
+        """The manifest file."""
+        return self._file.path
 
     def items(self) -> Iterator[BulkItem]:
-        """Yield what it lists, in its order.
+        """Yield its assets, in order.
 
         Raises:
-            SourceChangedError: the manifest is no longer what was validated.
+            SourceChangedError: the manifest has changed since it was checked.
             ValueError: it has errors.
         """
         if self.errors:
-            raise ValueError(f"{str(self.file.path)!r} has {self.errors} errors: nothing to store")
-        if LocalFile.snapshot(self.file.path) != self.file:
-            self._changed()
-        with self.file.path.open("rb") as stream:
-            rows = read_rows(self.file.path, stream, lambda _: self._changed())
+            raise ValueError(f"the manifest {str(self.path)!r} has {self.errors} errors")
+        if LocalFile.snapshot(self.path) != self._file:
+            raise _changed(self.path)
+        with self.path.open("rb") as stream:
+            rows = read_rows(self.path, stream, self._refuse)
             for number, row in enumerate(rows):
-                if number % _ROWS_BETWEEN_LOOKS == 0:
-                    self._look(stream.fileno())
-                item = _item(self.file.path, row, self.metadata)
-                yield replace(item, keeps_thumbnail=True) if row.line in self.sharing else item
-            self._look(stream.fileno())
+                if number % _CHANGE_CHECK_ROWS == 0:
+                    self._require_unchanged(stream.fileno())
+                item = _item(self.path, row, self.metadata)
+                is_shared = row.line in self._shared_thumbnails
+                yield replace(item, keeps_thumbnail=True) if is_shared else item
+            self._require_unchanged(stream.fileno())
 
-    def _look(self, descriptor: int) -> None:
-        if not self.file.is_same(os.fstat(descriptor)):
-            self._changed()
+    def _require_unchanged(self, descriptor: int) -> None:
+        if not self._file.is_same(os.fstat(descriptor)):
+            raise _changed(self.path)
 
-    def _changed(self) -> NoReturn:
-        raise SourceChangedError(
-            f"the manifest {str(self.file.path)!r} changed since it was checked: run the command "
-            "again when nothing writes to it any more"
-        )
+    def _refuse(self, _: ManifestProblem) -> NoReturn:
+        """Refuse a problem that was not there when the manifest was checked."""
+        raise _changed(self.path)
 
 
 def check_manifest(
     path: Path,
-    tell: Tell,
+    on_problem: OnProblem,
     *,
     metadata: Mapping[str, str] | None = None,
     fix_extension: bool = False,
     cleanup: bool = False,
     on_row: Callable[[int], None] = lambda _: None,
 ) -> Manifest:
-    """Read a manifest from its first line to its last, and look at every file that it names.
+    """Read a manifest from start to end, and look at every file that it names.
 
     Args:
         path: the manifest.
-        tell: told of every problem; what is there twice comes last.
-        metadata: what every asset gets, unless its line says otherwise.
-        fix_extension: file names may have any extension.
-        cleanup: files are deleted once they are stored: those that are missing are no error, as
-            an earlier run may have stored them; an audio file that several lines name is one.
-            A thumbnail that several name is kept.
-        on_row: told how many rows were looked at.
+        on_problem: called with every problem; duplicates come last.
+        metadata: metadata for every asset, unless its row says otherwise.
+        fix_extension: allow any file name extension.
+        cleanup: local files are deleted once they are stored. So a missing file is allowed, as an
+            earlier run may have stored it, but an audio file that several rows name is an error.
+            A thumbnail that several rows name is kept.
+        on_row: called with the number of each row, from 1, before it is checked.
 
     Raises:
-        InvalidMetadataError: `metadata` cannot be kept.
-        SourceChangedError: it changed meanwhile.
+        InvalidMetadataError: `metadata` is not valid.
+        SourceChangedError: the manifest changed meanwhile.
         SourceNotFoundError, InvalidSourceError, OSError: it cannot be read.
     """
     common = check_custom_metadata(metadata)
     file = LocalFile.snapshot(path)
-    counts = {False: 0, True: 0}
-
-    def told(problem: Problem) -> None:
-        counts[problem.is_warning] += 1
-        tell(problem)
-
-    ids, audios, thumbnails = Repeats(), Repeats(), Repeats()
-    count = size_bytes = 0
+    check = _Check(path, common, on_problem, fix_extension=fix_extension, cleanup=cleanup)
     with path.open("rb") as stream:
-        for row in read_rows(path, stream, told):
-            count += 1
-            on_row(count)
-            if ID in row.fields:
-                ids.add(row.fields[ID], row.line)
-            if AUDIO not in row.fields:
-                told(Problem(row.line, "no audio file is named"))
-                continue
-            item = _item(path, row, common)
-            audios.add(os.path.abspath(item.audio), row.line)  # noqa: PTH100  (resolves no links)
-            if cleanup and item.thumbnail is not None:
-                thumbnails.add(os.path.abspath(item.thumbnail), row.line)  # noqa: PTH100
-            look = _look_at(item, fix_extension=fix_extension, may_be_gone=cleanup)
-            size_bytes += look.size_bytes
-            for message in look.problems:
-                told(Problem(row.line, message))
-    for line, first in ids:
-        told(Problem(line, f"the same id as in line {first}"))
-    gone = ", which would be deleted when that is stored" if cleanup else ""
-    for line, first in audios:
-        same = f"the same audio file as in line {first}{gone}"
-        told(Problem(line, same, is_warning=not cleanup))
-    sharing = Lines()
-    for line, first in thumbnails.pairs():
-        sharing.add(line)
-        sharing.add(first)
+        for row in read_rows(path, stream, check.report):
+            on_row(check.count + 1)
+            check.add(row)
+    shared_thumbnails = check.finish()
     if LocalFile.snapshot(path) != file:
-        raise SourceChangedError(
-            f"the manifest {str(path)!r} changed while it was checked: try again when nothing "
-            "writes to it any more"
+        raise _changed(path)
+    return Manifest(
+        check.count,
+        check.size_bytes,
+        check.errors,
+        check.warnings,
+        common,
+        file,
+        shared_thumbnails,
+    )
+
+
+class _Check:
+    """The state of checking a manifest, row by row."""
+
+    def __init__(
+        self,
+        path: Path,
+        common: Mapping[str, str],
+        on_problem: OnProblem,
+        *,
+        fix_extension: bool,
+        cleanup: bool,
+    ) -> None:
+        self.count = self.size_bytes = self.errors = self.warnings = 0
+        self._path = path
+        self._common = common
+        self._on_problem = on_problem
+        self._fix_extension = fix_extension
+        self._cleanup = cleanup
+        self._ids, self._audios, self._thumbnails = Duplicates(), Duplicates(), Duplicates()
+
+    def report(self, problem: ManifestProblem) -> None:
+        """Count and report a problem."""
+        if problem.is_warning:
+            self.warnings += 1
+        else:
+            self.errors += 1
+        self._on_problem(problem)
+
+    def add(self, row: Row) -> None:
+        """Check a row."""
+        self.count += 1
+        if ID in row.fields:
+            self._ids.add(row.fields[ID], row.line)
+        if AUDIO not in row.fields:
+            self.report(ManifestProblem(row.line, "no audio file"))
+            return
+        item = _item(self._path, row, self._common)
+        self._audios.add(os.path.abspath(item.audio), row.line)  # noqa: PTH100  (keeps links)
+        if self._cleanup and item.thumbnail is not None:
+            self._thumbnails.add(os.path.abspath(item.thumbnail), row.line)  # noqa: PTH100
+        problems: list[str] = []
+        self.size_bytes += _check_item(
+            item, problems, fix_extension=self._fix_extension, allow_missing=self._cleanup
         )
-    return Manifest(file, count, size_bytes, counts[False], counts[True], common, sharing)
+        for message in problems:
+            self.report(ManifestProblem(row.line, message))
+
+    def finish(self) -> LineSet:
+        """Report duplicates; return the rows whose thumbnail other rows name, too."""
+        for line, first in self._ids:
+            self.report(ManifestProblem(line, f"same id as in line {first}"))
+        deleted = ", which would be deleted when that is stored" if self._cleanup else ""
+        for line, first in self._audios:
+            message = f"same audio file as in line {first}{deleted}"
+            self.report(ManifestProblem(line, message, is_warning=not self._cleanup))
+        shared = LineSet()
+        for line, first in self._thumbnails.pairs():
+            shared.add(line)
+            shared.add(first)
+        return shared
+
+
+def _changed(path: Path) -> SourceChangedError:
+    return SourceChangedError(
+        f"the manifest {str(path)!r} has changed since it was checked: try again when nothing "
+        "writes to it",
+        path=path,
+    )
 
 
 def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
@@ -157,16 +213,10 @@ def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What can be seen of an item without opening its files."""
-
-    problems: list[str]
-    size_bytes: int
-
-
-def _look_at(item: BulkItem, *, fix_extension: bool, may_be_gone: bool) -> _Look:
-    problems: list[str] = []
+def _check_item(
+    item: BulkItem, problems: list[str], *, fix_extension: bool, allow_missing: bool
+) -> int:
+    """Check what can be seen without opening files; add problems; return the files' size."""
     if item.audio_id is not None:
         try:
             require_audio_id(item.audio_id)
@@ -179,46 +229,47 @@ def _look_at(item: BulkItem, *, fix_extension: bool, may_be_gone: bool) -> _Look
             file_metadata(_SOME_ID, "audio", name, _SOME_BYTES, custom)
     except InvalidMetadataError as error:
         problems.append(str(error))
-    audio_bytes = _size_of(item.audio, problems, may_be_gone=may_be_gone)
-    if not fix_extension and item.audio.suffix.lower() not in AUDIO_EXTENSIONS:
-        problems.append(_wrong_extension("audio", item.audio, sorted(AUDIO_EXTENSIONS)))
-    thumbnail_bytes: int | None = 0
+    files: list[tuple[str, Path, Sequence[str]]] = [("audio", item.audio, _AUDIO_EXTENSIONS)]
     if item.thumbnail is not None:
-        thumbnail_bytes = _size_of(item.thumbnail, problems, may_be_gone=may_be_gone)
-        if not fix_extension and item.thumbnail.suffix.lower() not in IMAGE_EXTENSIONS:
-            problems.append(_wrong_extension("image", item.thumbnail, IMAGE_EXTENSIONS))
-    return _Look(problems, (audio_bytes or 0) + (thumbnail_bytes or 0))
+        files.append(("image", item.thumbnail, IMAGE_EXTENSIONS))
+    size_bytes = 0
+    for kind, path, extensions in files:
+        size_bytes += _check_file(path, problems, allow_missing=allow_missing)
+        if not fix_extension and path.suffix.lower() not in extensions:
+            problems.append(
+                f"{path.name!r}: unsupported {kind} extension (supported: {' '.join(extensions)})"
+            )
+    return size_bytes
 
 
-def _size_of(path: Path, problems: list[str], *, may_be_gone: bool) -> int | None:
-    """Return the size of a file; or add what is wrong with it, and return None."""
-    wrong: str
+def _check_file(path: Path, problems: list[str], *, allow_missing: bool) -> int:
+    """Return the size of a file; or add what is wrong with it, and return 0."""
+    problem: str
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        if may_be_gone:
+        if allow_missing:
             return 0
-        wrong = f"no file at {str(path)!r}"
-    except ValueError as error:  # a NUL, or what no file name can be encoded from
-        wrong = f"{str(path)!r} cannot be a path: {error}"
+        problem = f"no file at {str(path)!r}"
+    except ValueError as error:  # a NUL, or characters that no file name can have
+        problem = f"{str(path)!r} is not a valid path: {error}"
     except OSError as error:
-        wrong = f"{str(path)!r}: {error.strerror}"
+        problem = f"{str(path)!r}: {error.strerror}"
     else:
-        if stat.S_ISREG(status.st_mode):
-            if status.st_size and os.access(path, os.R_OK):
-                return status.st_size
-            wrong = f"{str(path)!r} {'may not be read' if status.st_size else 'is empty'}"
+        if not stat.S_ISREG(status.st_mode):
+            problem = f"{str(path)!r} is not a regular file"
+        elif not status.st_size:
+            problem = f"{str(path)!r} is empty"
+        elif not os.access(path, os.R_OK):
+            problem = f"{str(path)!r}: permission denied"
         else:
-            wrong = f"{str(path)!r} is no file"
-    problems.append(wrong)
-    return None
+            return status.st_size
+    problems.append(problem)
+    return 0
 
 
-def _wrong_extension(kind: str, path: Path, known: Sequence[str]) -> str:
-    return f"{path.name!r}: {kind} files we store end in {' '.join(known)}"
-
-
+_AUDIO_EXTENSIONS = sorted(AUDIO_EXTENSIONS)
 _SOME_ID = "00000000-0000-4000-8000-000000000000"
 _SOME_BYTES = BytesSource(b"")
 _SURELY_FITS = 1_000
-"""Characters, of 4 bytes at most: with all that we add, half of what an object's metadata holds."""
+"""Characters, of 4 bytes at most: with all that we add, half of what an object may have."""

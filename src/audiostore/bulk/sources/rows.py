@@ -1,4 +1,4 @@
-"""The rows of a manifest: CSV with a header, or JSON Lines; read as they come, told where wrong."""
+"""The rows of a manifest: CSV with a header, or JSON Lines; read one by one."""
 
 import codecs
 import csv
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from audiostore.asset import check_custom_metadata
-from audiostore.errors import InvalidMetadataError
+from audiostore.errors import InvalidMetadataError, shown
 
 AUDIO, THUMBNAIL, ID = "audio", "thumbnail", "id"
 _SUPERSEDES = "supersedes"
@@ -19,70 +19,70 @@ _KNOWN = (AUDIO, THUMBNAIL, ID, "title", "artist", "album")
 _MAX_LINE_BYTES = 1 << 20
 """A hundred times what an object's metadata may hold."""
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # the first begins UTF-32's too
-_QUOTES = {
-    "unexpected end of data": "a quote is opened and never closed",
-    "field larger than field limit": "a quote is opened and not closed for very long",
-    "expected after": 'text stands behind a closing quote: inside quotes, write " as ""',
-    "new-line character seen": "a carriage return stands alone: end lines with LF or CRLF",
+_CSV_ERRORS = {
+    "unexpected end of data": "a quoted field is not closed",
+    "field larger than field limit": "a quoted field is not closed for very long",
+    "expected after": 'text follows a closing quote: write " as "" within a quoted field',
+    "new-line character seen": "a carriage return without line feed: end lines with LF or CRLF",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something about a manifest."""
+class ManifestProblem:
+    """An error or a warning about a manifest."""
 
     line: int
-    """The first is 1; of a row of several lines, the one that it begins on."""
+    """From 1; for a row of several lines, the line that it begins on."""
     message: str
     is_warning: bool = False
-    """It keeps nothing from being stored."""
+    """It does not prevent the upload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one row says; columns that are left empty are not there."""
+    """One row; empty fields are left out."""
 
     line: int
     fields: Mapping[str, str]
 
 
-Tell = Callable[[Problem], None]
+OnProblem = Callable[[ManifestProblem], None]
 
 
-def read_rows(path: Path, stream: BinaryIO, tell: Tell) -> Iterator[Row]:
+def read_rows(path: Path, stream: BinaryIO, on_problem: OnProblem) -> Iterator[Row]:
     """Yield the rows that are well formed.
 
     Args:
-        path: its name says what it is: ``.jsonl`` or ``.ndjson``, ``.csv``; else its first
-            character does.
+        path: its extension gives the format: ``.jsonl``, ``.ndjson`` or ``.csv``; with another
+            extension, the first character does.
         stream: the manifest, at its beginning.
-        tell: told of the others, and of lines and columns that cannot be.
+        on_problem: called with each error in a row, a line or the header.
     """
-    lines = _Lines(stream, tell)
+    lines = _Lines(stream, on_problem)
     suffix = path.suffix.lower()
     starts_as_json = stream.read(16).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
     stream.seek(0)
     if suffix in (".jsonl", ".ndjson") or (suffix != ".csv" and starts_as_json):
-        return _read_json(lines, tell)
-    return _read_csv(lines, tell)
+        return _read_json(lines, on_problem)
+    return _read_csv(lines, on_problem)
 
 
 class _Lines:
     """The lines of a file as text."""
 
-    def __init__(self, stream: BinaryIO, tell: Tell) -> None:
+    def __init__(self, stream: BinaryIO, on_problem: OnProblem) -> None:
         self._stream = stream
-        self._tell = tell
+        self._on_problem = on_problem
         self.number = 0
-        """Of the line that came last."""
+        """Of the line read last."""
         self.bad = 0
-        """Of the last one that is no text; told already."""
+        """Of the last line that is not valid text; reported already."""
 
     def __iter__(self) -> Iterator[str]:
         while line := self._stream.readline(_MAX_LINE_BYTES + 1):
             self.number += 1
             if len(line) > _MAX_LINE_BYTES:
-                self._wrong(f"is longer than {_MAX_LINE_BYTES:,} bytes: this is no manifest")
+                self._wrong(f"is longer than {_MAX_LINE_BYTES:,} bytes: this is not a manifest")
                 return
             if self.number == 1:
                 if line.startswith(_WIDE):
@@ -100,10 +100,10 @@ class _Lines:
 
     def _wrong(self, what: str) -> None:
         self.bad = self.number
-        self._tell(Problem(self.number, f"the line {what}"))
+        self._on_problem(ManifestProblem(self.number, f"the line {what}"))
 
 
-def _read_csv(lines: _Lines, tell: Tell) -> Iterator[Row]:
+def _read_csv(lines: _Lines, on_problem: OnProblem) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
     columns: Sequence[str] | None = None
     while True:
@@ -113,25 +113,31 @@ def _read_csv(lines: _Lines, tell: Tell) -> Iterator[Row]:
         except StopIteration:
             break
         except csv.Error as error:
-            tell(Problem(start, _in_words(error)))
+            on_problem(ManifestProblem(start, _message_of(error)))
             if columns is None:
                 return
             continue
-        if lines.bad >= start or not any(cells):  # spreadsheets leave empty rows at the end
+        if lines.bad >= start or not any(cells):  # spreadsheets write empty rows at the end
             continue
         if columns is None:
             columns = _columns(cells)
             problems = _wrong_columns(columns)
             for problem in problems:
-                tell(Problem(start, problem))
+                on_problem(ManifestProblem(start, problem))
             if problems:
                 return
         elif len(cells) != len(columns):
-            tell(Problem(start, f"{len(cells)} fields, where the header has {len(columns)}"))
+            on_problem(
+                ManifestProblem(start, f"{len(cells)} fields, but the header has {len(columns)}")
+            )
         else:
             yield Row(start, {k: v for k, v in zip(columns, cells, strict=True) if v})
     if columns is None and not lines.bad:
-        tell(Problem(1, "the manifest is empty: its first line names the columns, 'audio' first"))
+        on_problem(
+            ManifestProblem(
+                1, "the manifest is empty: its first line must name the columns, such as 'audio'"
+            )
+        )
 
 
 def _columns(cells: Sequence[str]) -> Sequence[str]:
@@ -142,13 +148,13 @@ def _columns(cells: Sequence[str]) -> Sequence[str]:
 def _wrong_columns(columns: Sequence[str]) -> Sequence[str]:
     problems = []
     if AUDIO not in columns:
-        problem = f"the header has no column 'audio', only {', '.join(map(repr, columns))}"
+        problem = f"the header has no column 'audio', only {', '.join(map(shown, columns))}"
         if len(columns) == 1 and any(mark in columns[0] for mark in ";\t"):
-            return [f"{problem}: separate the columns by commas"]
+            return [f"{problem}: separate the columns with commas"]
         problems.append(problem)
     for column, times in Counter(columns).items():
         if times > 1 and column:
-            problems.append(f"the header has the column {column!r} {times} times")
+            problems.append(f"the header has the column {shown(column)} {times} times")
     for number, column in enumerate(columns, 1):
         if not column:
             problems.append(f"column {number} of the header has no name")
@@ -162,8 +168,8 @@ def _wrong_key(key: str) -> str | None:
         return None
     if key.lower() == _SUPERSEDES:
         return (
-            f"{key!r} cannot be in a manifest: what supersedes another asset is stored alone, by "
-            "'audiostore put FILE --supersedes ID'"
+            f"{key!r} is not supported in a manifest: upload an asset that supersedes another one "
+            "by itself"
         )
     try:
         check_custom_metadata({key: ""})
@@ -172,7 +178,7 @@ def _wrong_key(key: str) -> str | None:
     return None
 
 
-def _read_json(lines: _Lines, tell: Tell) -> Iterator[Row]:
+def _read_json(lines: _Lines, on_problem: OnProblem) -> Iterator[Row]:
     nothing = True
     for line in lines:
         if lines.bad == lines.number:
@@ -184,30 +190,42 @@ def _read_json(lines: _Lines, tell: Tell) -> Iterator[Row]:
         try:
             value = json.loads(line, object_pairs_hook=_Pairs)
         except RecursionError:
-            tell(Problem(lines.number, "JSON nested too deep: a line is one flat object"))
+            on_problem(
+                ManifestProblem(
+                    lines.number, "JSON nested too deeply: each line must be one flat object"
+                )
+            )
             continue
         except ValueError as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            tell(Problem(lines.number, f"not JSON: {reason}: a line is one object"))
+            on_problem(
+                ManifestProblem(
+                    lines.number, f"not valid JSON: {reason}: each line must be one object"
+                )
+            )
             continue
         problems = _wrong_values(value)
         for problem in problems:
-            tell(Problem(lines.number, problem))
+            on_problem(ManifestProblem(lines.number, problem))
         if not problems:
             yield Row(lines.number, {k: v for k, v in value if v})
     if nothing and not lines.bad:
-        tell(Problem(1, "the manifest is empty: each line is an object with the key 'audio'"))
+        on_problem(
+            ManifestProblem(
+                1, "the manifest is empty: each line must be an object with the key 'audio'"
+            )
+        )
 
 
 class _Pairs(list[tuple[str, object]]):
-    """An object, as its keys and values in order: a key that comes twice is still seen."""
+    """A JSON object as its pairs in order, so that a repeated key is noticed."""
 
 
 def _wrong_values(value: object) -> Sequence[str]:
     if not isinstance(value, _Pairs):
         return [f"{_type_name(value)} instead of an object"]
     problems = [
-        f"the key {key!r} is there {times} times"
+        f"the key {shown(key)} occurs {times} times"
         for key, times in Counter(key for key, _ in value).items()
         if times > 1
     ]
@@ -215,7 +233,7 @@ def _wrong_values(value: object) -> Sequence[str]:
         if problem := _wrong_key(key):
             problems.append(problem)
         elif not (each is None or isinstance(each, str)):
-            problems.append(f"{key!r} is {_type_name(each)}, not text: put it in quotes")
+            problems.append(f"{shown(key)} is {_type_name(each)}, not text: put it in quotes")
     return problems
 
 
@@ -235,6 +253,6 @@ def _type_name(value: object) -> str:
             return "text"
 
 
-def _in_words(error: csv.Error) -> str:
+def _message_of(error: csv.Error) -> str:
     text = str(error)
-    return next((words for part, words in _QUOTES.items() if part in text), text)
+    return next((message for part, message in _CSV_ERRORS.items() if part in text), text)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from audiostore import download_many
-from audiostore.bulk import named_by_id
+from audiostore.bulk import name_by_id
 from audiostore.cli.each import distinct_ids
 from audiostore.cli.failures import INTERRUPTED, PARTLY_FAILED
 from audiostore.cli.output import escape, note, print_json, say
@@ -25,7 +24,7 @@ from audiostore.cli.store import opened
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from audiostore import AudioStorageManager, Fetched, StorageResult
+    from audiostore import AudioStorageManager, DownloadOutcome, StorageResult
     from audiostore.asset import PartName
     from audiostore.cli.commands.get import Options
 
@@ -44,8 +43,7 @@ def get_many(options: Options, directory: str) -> int:
                 progress.expect((1, size_bytes) for _, size_bytes in _stored(manager, part))
             else:
                 progress.expect([(len(audio_ids), 0)])
-            outcomes = download_many(
-                manager,
+            outcomes = manager.bulk.download(
                 wanted,
                 directory,
                 part=part,
@@ -79,7 +77,7 @@ def get_many(options: Options, directory: str) -> int:
 def unique_name(asset: StorageResult, part: PartName) -> str:
     """Return a name that no other asset has: the original one with the id after its stem."""
     original = file_name(asset, part)
-    by_id = named_by_id(asset, part)
+    by_id = name_by_id(asset, part)
     extension = PurePosixPath(by_id).suffix
     stem = original[: len(original) - len(extension)]
     name = f"{stem}-{by_id}"
@@ -95,7 +93,7 @@ def _stored(manager: AudioStorageManager, part: PartName) -> Iterator[tuple[str,
             yield asset.audio_id, blob.size_bytes
 
 
-def _print(options: Options, fetched: Fetched) -> None:
+def _print(options: Options, fetched: DownloadOutcome) -> None:
     if options.json:
         print_json(fetched_fields(fetched))
     elif fetched.path is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiostore import BulkItem, upload_many
+from audiostore import BulkItem
 from audiostore.asset import check_custom_metadata, require_audio_id
 from audiostore.bulk import check_manifest, find_items, plan_items
 from audiostore.cli.failures import BAD_INPUT, INTERRUPTED, PARTLY_FAILED, UsageError
@@ -35,8 +35,7 @@ from audiostore.ingest import UploadOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from audiostore import Journal, Outcome
-    from audiostore.bulk import LeftOut, Manifest, Problem, Tell
+    from audiostore import IgnoredPath, Journal, Manifest, ManifestProblem, UploadOutcome
     from audiostore.cli.commands.put import Options
     from audiostore.config import Location
 
@@ -58,7 +57,7 @@ def put_many(options: Options) -> int:
 class _Work:
     """What is to be stored."""
 
-    items: Callable[[Tell], Iterator[BulkItem]]
+    items: Callable[[Callable[[IgnoredPath], None]], Iterator[BulkItem]]
     """Finds the items; each call starts over."""
     name: str
     covers_are_given: bool = False
@@ -92,8 +91,10 @@ def _work(options: Options, location: Location) -> _Work | None:
     _refuse_what_is_for_one(options, "several files")
     store_folder = location.path if isinstance(location, DirectoryLocation) else None
 
-    def items(tell: Tell) -> Iterator[BulkItem]:
-        found = find_items(paths, tell, store_folder=store_folder, may_be_gone=options.cleanup)
+    def items(on_ignored: Callable[[IgnoredPath], None]) -> Iterator[BulkItem]:
+        found = find_items(
+            paths, on_ignored, store_folder=store_folder, allow_missing=options.cleanup
+        )
         return (replace(item, metadata=metadata) for item in found)
 
     return _Work(items, str(paths[0]) if len(paths) == 1 else f"these {len(paths)} paths")
@@ -105,7 +106,7 @@ def _listed(options: Options, path: Path, metadata: Mapping[str, str]) -> _Work 
     _refuse_what_is_for_one(options, "a manifest (which can have a column for it)")
     with CountProgress(what="lines") as progress:
 
-        def report(problem: Problem) -> None:
+        def report(problem: ManifestProblem) -> None:
             progress.clear()
             print_problem(str(path), problem)
 
@@ -184,12 +185,11 @@ def _upload(options: Options, work: _Work, location: Location) -> int:
             stack.enter_context(progress)
             progress.expect(work.sizes())
 
-            def leave_out(left: LeftOut) -> None:
+            def leave_out(ignored: IgnoredPath) -> None:
                 with progress.aside():
-                    count.leave_out(left)
+                    count.leave_out(ignored)
 
-            outcomes = upload_many(
-                manager,
+            outcomes = manager.bulk.upload(
                 work.items(leave_out),
                 journal=journal,
                 concurrency=options.concurrency,
@@ -258,7 +258,7 @@ def _nothing(options: Options, work: _Work, count: Count) -> int:
     raise UsageError(f"no audio file in {work.name}")
 
 
-def _print(options: Options, outcome: Outcome, warnings: Warnings) -> None:
+def _print(options: Options, outcome: UploadOutcome, warnings: Warnings) -> None:
     if options.json:
         print_json(outcome_fields(outcome))
     elif outcome.error is None and not (outcome.done_before and is_terminal(sys.stdout)):

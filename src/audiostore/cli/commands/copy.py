@@ -20,7 +20,7 @@ from audiostore.errors import AssetNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from audiostore import AudioStorageManager, Copied, StorageResult
+    from audiostore import AudioStorageManager, CopyOutcome, StorageResult
     from audiostore.cli.progress.bulk import BulkProgress
     from audiostore.config import Location
 
@@ -118,7 +118,7 @@ def _copy(
     from audiostore.cli.progress.bulk import abandoning  # noqa: PLC0415
 
     copied = skipped = failed = size = 0
-    outcomes = audiostore.copy_many(source, target, assets, concurrency=options.concurrency)
+    outcomes = source.bulk.copy(target, assets, concurrency=options.concurrency)
     with progress, abandoning(outcomes):
         if options.audio_ids:
             progress.expect([(len(distinct_ids(options.audio_ids)), 0)])
@@ -149,7 +149,7 @@ def _copy(
     return 0
 
 
-def _print(options: Options, outcome: Copied) -> None:
+def _print(options: Options, outcome: CopyOutcome) -> None:
     error = sentence(outcome.error) if outcome.error else None
     if error is not None:
         say("error", f"{outcome.audio_id}: {error}")

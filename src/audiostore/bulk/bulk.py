@@ -1,0 +1,163 @@
+"""Uploading, downloading and copying many assets: what `AudioStorageManager.bulk` offers."""
+
+import os
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING
+
+from audiostore.asset import PartName
+from audiostore.bulk.copies import copy_assets
+from audiostore.bulk.downloads import Naming, download_assets
+from audiostore.bulk.executors import RunOptions
+from audiostore.bulk.items import BulkItem, CopyOutcome, DownloadOutcome, UploadOutcome
+from audiostore.values import StorageResult
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from audiostore.bulk.journal import Journal
+    from audiostore.ingest import UploadKeywords, UploadOptions
+    from audiostore.manager import AudioStorageManager
+
+
+class Bulk:
+    """Uploads, downloads and copies many assets; reached as `AudioStorageManager.bulk`.
+
+    Each method yields one outcome per item; a failing item never stops the others. The input is
+    read as it is needed, so it may have any length. Closing the generator starts nothing more and
+    waits for what is running; an exception thrown into it, such as KeyboardInterrupt, does not
+    wait.
+
+    On Linux, up to four forked processes do the work, if this process has a single thread when the
+    first outcome is asked for and the manager has opened its store itself; otherwise threads do.
+
+    These options are common to all methods:
+
+    - `concurrency`: most transfers at once; None: the best number found, up to 64 in each process.
+    - `max_rate_bytes_s`: most bytes per second on average, all transfers together.
+    - `in_order`: yield outcomes in the order of the input, not in the order of completion.
+    - `fail_fast`: start nothing more after the first failure.
+
+    Example::
+
+        with AudioStorageManager("my-bucket") as manager:
+            for outcome in manager.bulk.upload(items, journal="run.journal"):
+                print(outcome.item.audio, outcome.error or outcome.audio_id)
+    """
+
+    def __init__(self, manager: "AudioStorageManager") -> None:
+        self._manager = manager
+
+    def upload(
+        self,
+        items: Iterable[BulkItem],
+        *,
+        journal: "Journal | str | os.PathLike[str] | None" = None,
+        skip_stored: bool = False,
+        concurrency: int | None = None,
+        max_rate_bytes_s: float | None = None,
+        in_order: bool = False,
+        fail_fast: bool = False,
+        options: "UploadOptions | None" = None,
+        **keywords: "Unpack[UploadKeywords]",
+    ) -> Generator[UploadOutcome, None, None]:
+        """Store many assets, each exactly once.
+
+        Args:
+            items: the assets to store.
+            journal: an open journal, or the path of its file. With it, ids outlive this process:
+                after any interruption, run again with the same items, and each is stored exactly
+                once; those stored before are reported with `done_before`. Several processes may
+                share the items and the journal.
+            skip_stored: list the store first, and do not upload audio that it has (same size,
+                crc32c and, where the store keeps it, md5); its id is reported with `skipped`. The
+                local files of skipped items are kept, whatever `cleanup` says.
+            concurrency: most transfers at once.
+            max_rate_bytes_s: most bytes sent per second on average.
+            in_order: yield outcomes in the order of the items.
+            fail_fast: start nothing more after the first failure.
+            options: how to inspect, prepare and store the files. An item's own metadata is added
+                to that of the options, and wins.
+            **keywords: fields of `UploadOptions`; each overrides `options`.
+
+        Raises:
+            ValueError: an option is not valid, or `supersedes` is given, which is for one asset.
+            ConfigurationError: the journal cannot be used (raised with the first outcome).
+            Exception: what `items` raises, after the outcomes of all items before; or the journal
+                cannot be written.
+        """
+        from audiostore.bulk.uploads import upload_items  # noqa: PLC0415  (the inspection of files)
+        from audiostore.ingest import UploadOptions  # noqa: PLC0415
+
+        upload_options = UploadOptions.of(options, **keywords)
+        if upload_options.supersedes is not None:
+            raise ValueError("supersedes names one asset: upload what replaces it by itself")
+        run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+        return upload_items(
+            self._manager, items, journal, upload_options, run_options, skip_stored=skip_stored
+        )
+
+    def download(
+        self,
+        assets: Iterable[str | StorageResult],
+        to: str | os.PathLike[str],
+        *,
+        part: PartName = "audio",
+        names: Naming | None = None,
+        concurrency: int | None = None,
+        max_rate_bytes_s: float | None = None,
+        in_order: bool = False,
+        fail_fast: bool = False,
+    ) -> Generator[DownloadOutcome, None, None]:
+        """Download a part of many assets into a directory.
+
+        A file that is already there, with the right size and crc32c, is not downloaded again:
+        after an interruption, run it again. A file with other content is replaced in one step.
+
+        Args:
+            assets: ids; or what `get` or `list` returned, which saves looking each up again.
+            to: the directory; it is created if it does not exist.
+            part: "audio" or "thumbnail".
+            names: returns the file name for an asset, relative to the directory; subdirectories
+                are created, and nothing outside of it is written. It depends on the asset alone,
+                as it may be called in several processes, and must be unique. None: ``{id}.mp3``.
+            concurrency: most transfers at once.
+            max_rate_bytes_s: most bytes received per second on average.
+            in_order: yield outcomes in the order of the assets.
+            fail_fast: start nothing more after the first failure.
+
+        Raises:
+            ValueError: an option is not valid.
+            OSError: the directory cannot be created.
+            Exception: what `assets` raises, after the outcomes of all assets before.
+        """
+        run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+        return download_assets(self._manager, assets, to, run_options, part=part, names=names)
+
+    def copy(
+        self,
+        target: "AudioStorageManager",
+        assets: Iterable[StorageResult] | None = None,
+        *,
+        concurrency: int | None = None,
+        max_rate_bytes_s: float | None = None,
+        in_order: bool = False,
+        fail_fast: bool = False,
+    ) -> Generator[CopyOutcome, None, None]:
+        """Copy complete assets to another store, verified, under the same ids.
+
+        Assets that are already there are skipped: after an interruption, run it again.
+
+        Args:
+            target: the manager of the other store.
+            assets: what `get` or `list` of this store returned; None: all assets.
+            concurrency: most transfers at once.
+            max_rate_bytes_s: most bytes copied per second on average.
+            in_order: yield outcomes in the order of the assets.
+            fail_fast: start nothing more after the first failure.
+
+        Raises:
+            ValueError: an option is not valid, or both stores are the same.
+            Exception: what `assets` raises, after the outcomes of all assets before.
+        """
+        run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+        return copy_assets(self._manager, target, assets, run_options)
