@@ -1,13 +1,13 @@
-"""A strict, in-process stand-in for Google Cloud Storage: its JSON API, and what goes with it.
+"""A strict, in-process stand-in for Google Cloud Storage: its JSON API and related services.
 
-`StrictServer` serves and records; `faults` holds the matchers and the actions of `fault`. Beside
-objects and uploads it has: the settings of buckets (`bucket_settings=`, `AS_NEW`, `configure`,
+`StrictServer` serves and records; `faults` holds the matchers and the actions of `fault`. Besides
+objects and uploads it has the settings of buckets (`bucket_settings=`, `AS_NEW`, `configure`,
 `bucket`), soft delete and restore, noncurrent versions, holds and retention, a clock (`advance`,
-`now`), lifecycle rules when told to (`run_lifecycle`), permissions (`permissions=`), service
-accounts with signBlob (`service_account`), and GET and HEAD by V4 signed URLs, really verified.
+`now`), lifecycle rules on request (`run_lifecycle`), permissions (`permissions=`), service
+accounts with signBlob (`service_account`), and GET and HEAD by V4 signed URLs, which it verifies.
 
-What it does is what the documentation cited in its modules says. What that does not say is marked
-"unverified" there, with its source; nothing of it was ever compared with a real bucket.
+It does what the documentation cited in its modules says. Behaviour that is not documented is marked
+"unverified" there, with its source. None of it was compared with a real bucket.
 """
 
 from . import faults

@@ -12,7 +12,7 @@ from .server import StrictServer
 
 
 def main() -> None:
-    """Serve for a bounded time; the port is in the port file once the server answers."""
+    """Serve for a bounded time; the port file is written once the server is ready."""
     parser = argparse.ArgumentParser(prog="python -m tests.gcs_server", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--port-file", type=Path)

@@ -1,4 +1,4 @@
-"""Service accounts: their keys, and the signBlob of the IAM Service Account Credentials API."""
+"""Service accounts: their keys, and signBlob of the IAM Service Account Credentials API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .wire import Response
 
 @dataclass(frozen=True)
 class ServiceAccount:
-    """An account and its one RSA key: of its key file, and the one that signBlob signs with."""
+    """An account and its RSA key, which is in its key file and is used by signBlob."""
 
     email: str
     private_key: rsa.RSAPrivateKey = field(repr=False)
@@ -34,7 +34,7 @@ class ServiceAccount:
 
     @property
     def private_key_pem(self) -> str:
-        """The key, as a key file has it."""
+        """The private key as in a key file."""
         return self.private_key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -42,7 +42,7 @@ class ServiceAccount:
         ).decode()
 
     def key_file(self, token_uri: str) -> dict[str, str]:
-        """Give the JSON of a key file, as `google.oauth2.service_account` reads it."""
+        """Return the JSON of a key file, as `google.oauth2.service_account` reads it."""
         return {
             "type": "service_account",
             "project_id": "project",
@@ -58,7 +58,7 @@ class ServiceAccount:
         return self.private_key.sign(message, padding.PKCS1v15(), hashes.SHA256())
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether a signature is this account's, by its public key."""
+        """Return whether a signature was made with this account's key."""
         try:
             self.private_key.public_key().verify(
                 signature, message, padding.PKCS1v15(), hashes.SHA256()
@@ -69,14 +69,14 @@ class ServiceAccount:
 
 
 class Accounts:
-    """The accounts that there are."""
+    """All service accounts."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._known: dict[str, ServiceAccount] = {}
 
     def add(self, email: str, private_key_pem: str | None = None) -> ServiceAccount:
-        """Make an account, with the key given or a new one; an older one of this name is gone."""
+        """Create an account with the given key or a new one, replacing any account of this name."""
         if private_key_pem is None:
             key: object = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         else:
@@ -89,20 +89,20 @@ class Accounts:
         return account
 
     def remove(self, email: str) -> None:
-        """Delete an account: nothing it signed is valid from now on."""
+        """Delete an account: its signatures are no longer valid."""
         with self._lock:
             self._known.pop(email, None)
 
     def find(self, email: str) -> ServiceAccount | None:
-        """Give an account."""
+        """Return an account."""
         with self._lock:
             return self._known.get(email)
 
     def sign_blob(self, email: str, body: bytes) -> Response:
-        """Answer projects.serviceAccounts.signBlob.
+        """Handle projects.serviceAccounts.signBlob.
 
         https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob.
-        The answer for an unknown account is unverified.
+        The response for an unknown account is unverified.
         """
         try:
             value = json.loads(body)

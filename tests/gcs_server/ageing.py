@@ -1,4 +1,4 @@
-"""Carrying the lifecycle rules of a bucket out, once.
+"""Applies the lifecycle rules of a bucket, once.
 
 Called with the lock of the state held. https://cloud.google.com/storage/docs/lifecycle
 """
@@ -22,11 +22,11 @@ Done = tuple[StoredObject, Verdict]
 def carry_out(
     home: Bucket, now: datetime, check_free: Callable[[StoredObject], None]
 ) -> list[Done]:
-    """Do what the rules ask for at this moment, at most one action an object; give what was done.
+    """Apply the rules at this moment, at most one action per object; return what was done.
 
-    A held or retained object is not deleted; its class does change. SetStorageClass keeps the
-    generation and sets `updated` and timeStorageClassUpdated; that the metageneration grows is
-    unverified. Resumable sessions are no multipart uploads: none is aborted.
+    A held or retained object is not deleted, but its class does change. SetStorageClass keeps the
+    generation and sets `updated` and timeStorageClassUpdated. That it increases the metageneration
+    is unverified. Resumable sessions are not multipart uploads, so none is aborted.
     """
     rules = (home.settings.get("lifecycle") or {}).get("rule", [])
     done: list[Done] = []
@@ -49,7 +49,7 @@ def carry_out(
 
 
 def _candidates(home: Bucket) -> list[Candidate]:
-    """Give every object that the rules may act on; soft-deleted ones are out of their reach."""
+    """Return every object that the rules can act on, which excludes soft-deleted ones."""
     found = [Candidate(record, live=True, newer=0) for record in home.objects.values()]
     for name, kept in home.noncurrent.items():
         above = 1 if name in home.objects else 0

@@ -28,7 +28,7 @@ from .xml_api import XmlApi
 
 @dataclass
 class Settings:
-    """What may be changed about the service while it runs."""
+    """Settings of the service that can change while it runs."""
 
     page_size: int | None = None
     rewrite_step: int | None = None
@@ -36,7 +36,7 @@ class Settings:
 
 @dataclass
 class App:
-    """The service behind the wire."""
+    """The service without its transport."""
 
     state: State
     auth: Auth
@@ -47,7 +47,7 @@ class App:
     xml: XmlApi
 
     def handle(self, call: Call) -> Response:
-        """Answer one request; refusals come as `ApiError`."""
+        """Handle one request; errors are raised as `ApiError`."""
         route = call.route
         route.check()
         self.auth.check(route.operation, call.headers.get("authorization"))
@@ -121,7 +121,7 @@ class App:
         return self._object(call, record)
 
     def _prepare(self, call: Call, fields: Json) -> str:
-        """Complete the fields of an upload from its query and headers; give the name."""
+        """Complete the fields of an upload from its query and headers; return the name."""
         query = call.route.query
         name = check_name(query.get("name") or str(fields.get("name", "")))
         call.found_name(name)
@@ -267,7 +267,7 @@ class App:
         )
         return self._object(call, record)
 
-    # -- answers -------------------------------------------------------------------------------
+    # -- responses -----------------------------------------------------------------------------
 
     def _object(self, call: Call, record: StoredObject) -> Response:
         mask = mask_of(call, OBJECT_SCHEMA)
@@ -281,7 +281,7 @@ class App:
 
 
 def _token(page: Page) -> str:
-    """Write where a listing goes on: behind a name, or behind one generation of it."""
+    """Encode where a listing continues: after a name, or after one generation of it."""
     last = (page.last or "").encode()
     raw = b"\x12" + page.generation.to_bytes(8, "big") if page.generation else b"\x0a"
     return base64.urlsafe_b64encode(raw + last).decode()

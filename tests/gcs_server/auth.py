@@ -1,4 +1,4 @@
-"""Who may do what: bearer tokens, denied permissions, and the token endpoint."""
+"""Authorization: bearer tokens, denied permissions, and the token endpoint."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _SESSION = ("session_chunk", "session_status", "session_cancel")
 
 
 class Auth:
-    """The tokens in force (None: nobody is asked) and the permissions of the callers.
+    """The valid tokens (None: no token is required) and the permissions of the callers.
 
-    Callers have what `granted` says (None: everything), without what `denied` says.
+    Callers have the permissions in `granted` (None: all) that are not in `denied`.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Auth:
     def check(self, operation: str, header: str | None) -> None:
         """Refuse a caller without a token, with a wrong one, or without the permission.
 
-        A session URI is its own credential: no token is asked of it, but a wrong one is refused.
-        A read by the XML API is judged there.
+        A session URI is its own credential: it needs no token, but a wrong one is refused.
+        Reads by the XML API are authorized there.
         """
         if operation in ("token", "xml"):
             return
@@ -97,13 +97,13 @@ class Auth:
                 raise forbidden(permission)
 
     def may(self, permission: str) -> bool:
-        """Tell whether callers have a permission."""
+        """Return whether callers have a permission."""
         with self.lock:
             granted = self.granted is None or permission in self.granted
             return granted and permission not in self.denied
 
     def mint(self, form: bytes) -> Response:
-        """Answer a token request of a service account or a refresh token."""
+        """Handle a token request of a service account or a refresh token."""
         values = parse_qs(form.decode("utf-8", "replace"))
         grant = values.get("grant_type", [""])[0]
         proof = {_JWT: "assertion", "refresh_token": "refresh_token"}.get(grant)
@@ -113,7 +113,7 @@ class Auth:
             return _error("invalid_request", f"Missing required parameter: {proof}")
         with self.lock:
             if self.token_error is not None:
-                return _error(self.token_error, "The server was told to refuse.")
+                return _error(self.token_error, "The server was configured to refuse.")
             token = "ya29." + secrets.token_urlsafe(24)
             if self.tokens is not None:
                 self.tokens.add(token)

@@ -1,4 +1,4 @@
-"""Bytes at rest: written once in pieces, checksummed as they come, in memory only when small."""
+"""Stored bytes: written once in pieces, checksummed on the way, in memory only if small."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Blob:
     path: Path | None = None
 
     def open(self) -> BinaryIO | None:
-        """Open the bytes for reading; None when they were discarded."""
+        """Open the bytes for reading; None if they were discarded."""
         if self.data is not None:
             return io.BytesIO(self.data)
         return None if self.path is None else self.path.open("rb")
 
     def clone(self) -> Blob:
-        """Give the same bytes an owner of their own."""
+        """Return the same bytes under separate ownership."""
         if self.path is None:
             return self
         twin = self.path.with_name(uuid.uuid4().hex)
@@ -41,13 +41,13 @@ class Blob:
         return Blob(self.size, self.crc32c, self.md5_hash, None, twin)
 
     def remove(self) -> None:
-        """Let the bytes go; a reader that has them open keeps them."""
+        """Release the bytes; an open reader keeps them."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
 
 class BlobWriter:
-    """Takes bytes in order and turns them into a `Blob`; `abort` leaves nothing behind."""
+    """Takes bytes in order and turns them into a `Blob`; `abort` leaves nothing."""
 
     def __init__(self, directory: Path, *, discard: bool = False) -> None:
         self._directory = directory
@@ -90,7 +90,7 @@ class BlobWriter:
         return Blob(self.size, crc32c, md5_hash, None if self._discard else bytes(self._small))
 
     def abort(self) -> None:
-        """Forget everything written; what was finished belongs to its blob."""
+        """Discard everything written; a finished blob owns its bytes."""
         if self._finished:
             return
         if self._file is not None:

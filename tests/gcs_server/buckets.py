@@ -21,7 +21,7 @@ SOFT_DELETE_SECONDS = 604_800
 AS_NEW: Mapping[str, Any] = {
     "softDeletePolicy": {"retentionDurationSeconds": str(SOFT_DELETE_SECONDS)},
 }
-"""Soft delete for 7 days, which a new bucket of the service has if nothing else is said."""
+"""Soft delete for 7 days, the default of a new bucket."""
 
 _CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _MULTI_REGIONS = ("US", "EU", "ASIA")
@@ -49,7 +49,7 @@ _OUTPUT_ONLY = frozenset(
 
 @dataclass
 class Bucket:
-    """One bucket: its objects, their names in order, every generation it ever saw, its settings.
+    """One bucket: its objects, their names in order, every generation it ever had, its settings.
 
     `noncurrent` and `deleted` (soft-deleted) hold a name's generations, oldest first.
     """
@@ -67,12 +67,12 @@ class Bucket:
 
     @property
     def versioned(self) -> bool:
-        """Tell whether what is replaced or deleted becomes noncurrent."""
+        """Return whether replaced and deleted objects become noncurrent."""
         return bool((self.settings.get("versioning") or {}).get("enabled"))
 
     @property
     def soft_delete_seconds(self) -> int:
-        """For how long what is deleted is kept; 0 for not at all."""
+        """How long deleted objects are kept; 0: not at all."""
         policy = self.settings.get("softDeletePolicy") or {}
         return int(policy.get("retentionDurationSeconds", 0))
 
@@ -99,11 +99,11 @@ def bucket_json(bucket: Bucket, base: str) -> Json:
 
 
 def settled(changes: Mapping[str, Any], current: Mapping[str, Any] | None, now: datetime) -> Json:
-    """Give the settings of a bucket after `changes`; `current` None makes a new bucket.
+    """Return the settings of a bucket after `changes`; `current` None makes a new bucket.
 
-    The semantics of a patch (https://cloud.google.com/storage/docs/json_api#patch): what is left
-    out stays, an object merges field by field, a list replaces the list, null removes. That null
-    as softDeletePolicy brings its default back, and `{}` as retentionPolicy changes nothing, is
+    The semantics of a patch (https://cloud.google.com/storage/docs/json_api#patch): omitted
+    fields stay, an object merges field by field, a list replaces the list, null removes. That null
+    as softDeletePolicy restores its default, and `{}` as retentionPolicy changes nothing, is
     unverified (users' reports).
     """
     made: Json = dict(current or {})
@@ -139,7 +139,7 @@ def _merge(old: object, change: object) -> object:
     return merged
 
 
-# -- each setting: its value after the change, its value before, the moment -> what is stored ------
+# -- each setting: (new value, old value, time) -> stored value ------------------------------------
 
 
 def _soft_delete(value: object, old: object, now: datetime) -> object:
@@ -262,7 +262,7 @@ def _object(what: str, value: object, *known: str) -> Json:
 
 
 def _int64(what: str, value: object) -> int:
-    """Take a number, or the decimal string as which the JSON API writes an int64."""
+    """Accept a number, or the decimal string that the JSON API uses for int64."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit():
@@ -279,7 +279,7 @@ def _boolean(what: str, value: object) -> bool:
 def check_lock(bucket: Bucket, after: Mapping[str, Any]) -> None:
     """Refuse to remove or to shorten a locked retention policy.
 
-    https://cloud.google.com/storage/docs/bucket-lock. The answer is unverified (users' reports).
+    https://cloud.google.com/storage/docs/bucket-lock. The response is unverified (users' reports).
     """
     before = bucket.settings.get("retentionPolicy") or {}
     period = int((after.get("retentionPolicy") or {}).get("retentionPeriod", 0))
@@ -295,6 +295,6 @@ def check_lock(bucket: Bucket, after: Mapping[str, Any]) -> None:
 def no_soft_delete(doing: str) -> ApiError:
     """Refuse what only a bucket with soft delete has.
 
-    The sentence is unverified (users' reports).
+    The message is unverified (users' reports).
     """
     return ApiError(400, "invalid", f"Soft delete policy is required to {doing}")

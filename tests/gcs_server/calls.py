@@ -1,4 +1,4 @@
-"""One understood request, and what all operations do with one: masks, JSON in, JSON out."""
+"""One parsed request, and what all operations share: masks, JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ JSON_LIMIT = 1024 * 1024
 
 @dataclass(frozen=True)
 class Call:
-    """One request, understood, with its unread body and what is to go wrong with it.
+    """One parsed request, with its unread body and its faults.
 
-    `method` and `path` are as they were sent.
+    `method` and `path` are as sent.
     """
 
     route: Route
@@ -36,26 +36,26 @@ class Call:
 
 
 def mask_of(call: Call, schema: masks.Mask) -> masks.Mask | None:
-    """Give the mask that the request asks for."""
+    """Return the mask of the request."""
     text = call.route.query.get("fields")
     return None if text is None else masks.parse(text, schema or {"*": None})
 
 
 def demand_json(call: Call) -> None:
-    """Refuse a body that does not say it is JSON."""
+    """Refuse a body that is not declared as JSON."""
     media = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise invalid(f"Unsupported content with type: {media}", "badContent")
 
 
 def json_of(call: Call) -> Json:
-    """Read the JSON object that is the body."""
+    """Read the body, a JSON object."""
     demand_json(call)
     return parse_json(call.body.all(JSON_LIMIT))
 
 
 def answer_json(value: Json, mask: masks.Mask | None) -> Response:
-    """Answer with JSON."""
+    """Respond with JSON."""
     kept = value if mask is None else masks.apply(mask, value)
     headers = {
         "Content-Type": "application/json; charset=UTF-8",

@@ -1,4 +1,4 @@
-"""One client connection: requests one after the other, with faults, hooks and the record."""
+"""One client connection: requests one after the other, with faults, hooks and recording."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ from .xml_api import xml_error
 class Request:
     """One recorded request.
 
-    `status` is what was answered: None while it is under way, and for ever when the connection was
-    dropped instead. `body_bytes` counts what was taken from the wire. `path` is as it was sent.
+    `status` is the status of the response: None while the request is in progress, and for good if
+    the connection was dropped. `body_bytes` counts the bytes read from the connection. `path` is
+    as sent.
     """
 
     index: int
@@ -55,33 +56,33 @@ class Request:
 
 
 class Recorder:
-    """Every request, in the order of their arrival."""
+    """All requests, in order of arrival."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._requests: list[Request] = []
 
     def add(self, request: Callable[[int], Request]) -> Request:
-        """Take a new request in."""
+        """Add a new request."""
         with self._lock:
             made = request(len(self._requests))
             self._requests.append(made)
             return made
 
     def update(self, request: Request) -> None:
-        """Put the later state of a request in the place of the earlier one."""
+        """Replace the earlier state of a request with a later one."""
         with self._lock:
             self._requests[request.index] = request
 
     def all(self) -> list[Request]:
-        """Give a copy of the list."""
+        """Return a copy of the list."""
         with self._lock:
             return list(self._requests)
 
 
 @dataclass
 class Shared:
-    """What all connections of a server have in common."""
+    """State shared by all connections of a server."""
 
     app: App
     faults: Faults
@@ -92,7 +93,7 @@ class Shared:
 
 
 class DroppedError(Exception):
-    """The connection is to end without an answer."""
+    """The connection must end without a response."""
 
 
 class Connection:
@@ -190,7 +191,7 @@ class Connection:
         plain = head.operation == "download"
         try:
             if fault.status is not None:
-                response = _told(fault)
+                response = _configured_response(fault)
                 if not fault.read_body:
                     response.close = not body.ended
                     return response
@@ -327,7 +328,7 @@ def _completes(headers: Mapping[str, str]) -> bool:
     return False
 
 
-def _told(fault: Fault) -> Response:
+def _configured_response(fault: Fault) -> Response:
     status = fault.status or 500
     if fault.body is not None:
         kind, body = "text/plain; charset=utf-8", fault.body
@@ -335,7 +336,7 @@ def _told(fault: Fault) -> Response:
         reason = {429: "rateLimitExceeded", 401: "authError", 403: "forbidden"}.get(
             status, "backendError" if status >= 500 else "invalid"
         )
-        message = "The server was told to answer so."
+        message = "The server was configured to respond like this."
         kind, body = ApiError(status, reason, message).body()
     return Response(status, {"Content-Type": kind, **fault.headers}, body)
 

@@ -1,4 +1,4 @@
-"""The refusals of the service, as the JSON API words them."""
+"""The errors of the service, worded as in the JSON API."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """One refusal: its status, its reason, its sentence, and how its body is written.
+    """One error: its status, its reason, its message, and the format of its body.
 
-    `plain` bodies are the bare sentence as text/plain, which is how the service answers media
-    downloads and ill-placed chunks of a resumable upload. `details` are what the XML API adds.
-    `rpc` is the status of an API that words its errors as https://google.aip.dev/193 does.
+    `plain` bodies are only the message as text/plain, as in responses to media downloads and to
+    misplaced chunks of a resumable upload. `details` are what the XML API adds. `rpc` is the status
+    of an API with errors as in https://google.aip.dev/193.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class ApiError(Exception):
         self.rpc = rpc
 
     def body(self, *, plain: bool = False) -> tuple[str, bytes]:
-        """Give the content type and the body."""
+        """Return the content type and the body."""
         if self.status == 304 or not self.message:
             return "text/plain; charset=utf-8", b""
         if plain or self.plain:
             return "text/plain; charset=utf-8", self.message.encode()
         kind = "application/json; charset=UTF-8"
         if self.rpc is not None:
-            told = {"code": self.status, "message": self.message, "status": self.rpc}
-            return kind, json.dumps({"error": told}, indent=2).encode()
+            error = {"code": self.status, "message": self.message, "status": self.rpc}
+            return kind, json.dumps({"error": error}, indent=2).encode()
         entry: dict[str, Any] = {
             "message": self.message,
             "domain": "global",
@@ -64,12 +64,12 @@ def invalid(message: str, reason: str = "invalid") -> ApiError:
 
 
 def no_bucket() -> ApiError:
-    """Refuse a request on a bucket that is not there."""
+    """Refuse a request on a bucket that does not exist."""
     return ApiError(404, "notFound", "The specified bucket does not exist.")
 
 
 def no_object(bucket: str, name: str) -> ApiError:
-    """Refuse a request on an object, or a generation of it, that is not there."""
+    """Refuse a request on an object, or a generation of it, that does not exist."""
     return ApiError(404, "notFound", f"No such object: {bucket}/{name}")
 
 
@@ -84,7 +84,7 @@ def condition_not_met() -> ApiError:
 
 
 def not_modified() -> ApiError:
-    """Answer a read whose not-match precondition says that nothing changed."""
+    """Respond to a read whose not-match precondition shows that nothing changed."""
     return ApiError(304, "notModified", "")
 
 

@@ -1,7 +1,7 @@
-"""Telling the server to misbehave: which requests, and how.
+"""Deliberate faults of the server: for which requests, and which faults.
 
 A matcher is a predicate over the head of a request; matchers combine with `&`, `|` and `~`.
-A `Fault` says what goes wrong; its parts may be combined in one (`Fault(stall=0.1, lose="rst")`).
+A `Fault` describes what goes wrong; faults can be combined (`Fault(stall=0.1, lose="rst")`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Head:
     `operation` is one of upload, session_start, session_chunk, session_status, session_cancel,
     stat, download, list, patch, delete, rewrite, restore, bucket_get, bucket_create, bucket_lock,
     bucket_patch, permissions, token, sign_blob, xml (a read by a signed URL), other. `name` is the
-    object's name wherever it stands: path, query, JSON, or the session. `last` tells the chunk that
-    completes a session.
+    object's name, from the path, the query, the JSON or the session. `last` is true for the chunk
+    that completes a session.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class Head:
 
     @property
     def name(self) -> str:
-        """The object's name, "" when the request has none."""
+        """The object's name, "" if the request has none."""
         if self._name is None:
             self._name = self._find_name()
         return self._name
 
     def found_name(self, name: str) -> None:
-        """Learn the name, once the request was read far enough."""
+        """Set the name, once enough of the request was read."""
         self._name = name
 
     @property
     def known_name(self) -> str:
-        """The name as far as it is known without reading on."""
+        """The name if it is known without reading further."""
         return self._name or ""
 
 
@@ -110,25 +110,26 @@ token = operation("token")
 
 
 def upload_of(part: str) -> Matcher:
-    """Match what carries or starts an upload of an object whose name contains `part`."""
+    """Match requests that start or carry an upload of an object whose name contains `part`."""
     return any_upload & named(part)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request. Every field left alone leaves that part alone.
+    """The faults of one request. Fields that are not set have no effect.
 
-    - `status`, `headers`, `body`: answer so instead of handling; `read_body` says whether the
-      body is read first (if not, the connection closes after the answer).
-    - `reset_after`: RST once so many bytes of the body came; 0 is before any of it.
-    - `stall` seconds before handling, `stall_after` seconds between handling and answering.
+    - `status`, `headers`, `body`: send this response instead of handling; `read_body`: whether the
+      body is read first (if not, the connection closes after the response).
+    - `reset_after`: reset (RST) once this many bytes of the body were received; 0: before any.
+    - `stall` seconds before handling, `stall_after` seconds between handling and responding.
     - `lose`: handle, then send nothing: end with an RST ("rst") or a clean close ("close").
-    - `truncate`: send only so many bytes of the response's body, then close; `flip_response`:
+    - `truncate`: send only this many bytes of the response's body, then close; `flip_response`:
       flip a bit of that byte of it.
-    - `flip_request`: flip a bit of that byte of the request's body, as if on the wire.
-    - `accept`: of this chunk persist only so many bytes (a multiple of 256 KiB) and answer 308.
-    - `expire`: expire the session at that moment, answering 404 or 410.
-    - `rate`: read the request and send the response at so many bytes a second.
+    - `flip_request`: flip a bit of that byte of the request's body, as if in transit.
+    - `accept`: persist only this many bytes of the chunk (a multiple of 256 KiB), and
+      respond with 308.
+    - `expire`: expire the session at that moment, and respond with 404 or 410.
+    - `rate`: read the request and send the response at this many bytes per second.
     """
 
     status: int | None = None
@@ -160,7 +161,7 @@ def respond(
     *,
     read_body: bool = True,
 ) -> Fault:
-    """Answer so instead of handling; without `body`, an error in the service's JSON."""
+    """Send this response instead of handling; without `body`, an error in the service's JSON."""
     if isinstance(body, Mapping):
         body = json.dumps(body)
     raw = body.encode() if isinstance(body, str) else body
@@ -168,12 +169,12 @@ def respond(
 
 
 def reset(after: int = 0) -> Fault:
-    """RST after so many bytes of the body; 0 is before reading any."""
+    """Reset (RST) after this many bytes of the body; 0 is before reading any."""
     return Fault(reset_after=after)
 
 
 def lose_response(how: Literal["rst", "close"] = "rst") -> Fault:
-    """Handle fully, then answer nothing."""
+    """Handle the request, then send no response."""
     return Fault(lose=how)
 
 
@@ -183,7 +184,7 @@ def stall(seconds: float) -> Fault:
 
 
 def stall_after(seconds: float) -> Fault:
-    """Wait after handling, before answering."""
+    """Wait after handling, before responding."""
     return Fault(stall_after=seconds)
 
 
@@ -203,7 +204,7 @@ def flip_response(offset: int) -> Fault:
 
 
 def accept_only(size: int) -> Fault:
-    """Persist only so many bytes of a chunk."""
+    """Persist only this many bytes of a chunk."""
     return Fault(accept=size)
 
 
@@ -218,7 +219,7 @@ def throttle(bytes_per_second: float) -> Fault:
 
 
 class Rule:
-    """One rule in force: `matched` and `fired` count, `cancel` ends it."""
+    """One active rule: `matched` and `fired` count, `cancel` ends it."""
 
     def __init__(
         self, when: Callable[[Head], bool], fault: Fault, times: int | None, after: int
@@ -235,11 +236,11 @@ class Rule:
         self._times = self.fired
 
     def matches(self, head: Head) -> bool:
-        """Tell whether the rule is about this request; may read ahead for the object's name."""
+        """Return whether the rule is about this request; may read ahead for the object's name."""
         return self._when(head)
 
     def consider(self, *, free: bool) -> bool:
-        """Count a request that matches; tell whether the rule fires, only when `free`."""
+        """Count a request that matches; return whether the rule fires, only if `free`."""
         if self._times is not None and self.fired >= self._times:
             return False
         self.matched += 1
@@ -250,7 +251,7 @@ class Rule:
 
 
 class Faults:
-    """Every rule, oldest first; the first that is due decides about a request."""
+    """All rules, oldest first; the first that is due decides about a request."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
@@ -259,7 +260,7 @@ class Faults:
     def add(
         self, when: Callable[[Head], bool], fault: Fault, times: int | None, after: int
     ) -> Rule:
-        """Put a rule in force."""
+        """Add a rule."""
         rule = Rule(when, fault, times, after)
         with self._lock:
             self._rules.append(rule)
@@ -271,7 +272,7 @@ class Faults:
             self._rules.clear()
 
     def pick(self, head: Head) -> Fault:
-        """Give what goes wrong with this request; nothing, mostly."""
+        """Return the faults of this request, usually none."""
         with self._lock:
             rules = list(self._rules)
         matching = [rule for rule in rules if rule.matches(head)]

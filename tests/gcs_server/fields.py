@@ -24,7 +24,7 @@ def parse(text: str, schema: Mask) -> Mask:
 
 
 def apply(mask: Mask, value: Any) -> Any:
-    """Keep of `value` what the mask names."""
+    """Return the fields of `value` that the mask names."""
     if isinstance(value, list):
         return [apply(mask, item) for item in value]
     if not isinstance(value, dict) or "*" in mask:

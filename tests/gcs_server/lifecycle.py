@@ -1,4 +1,4 @@
-"""Lifecycle rules: whether they may be stored, and what they ask for one object at one moment.
+"""Lifecycle rules: whether they can be stored, and their action for one object at one moment.
 
 https://cloud.google.com/storage/docs/lifecycle and
 https://cloud.google.com/storage/docs/json_api/v1/buckets (lifecycle).
@@ -24,7 +24,7 @@ _ABORT_CONDITIONS = frozenset(["age", "matchesPrefix", "matchesSuffix"])
 
 @dataclass(frozen=True)
 class Candidate:
-    """One object to be judged: live or noncurrent, and how many newer versions it has."""
+    """One object to evaluate: live or noncurrent, and how many newer versions it has."""
 
     record: StoredObject
     live: bool
@@ -33,17 +33,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rules ask for: "Delete", or "SetStorageClass" and to which."""
+    """The action of the rules: "Delete", or "SetStorageClass" with the class."""
 
     action: str
     storage_class: str | None = None
 
 
 def verdict(rules: list[Json], candidate: Candidate, now: datetime) -> Verdict | None:
-    """Judge one object: Delete wins, then the class that is cheapest to keep; None for nothing.
+    """Evaluate one object: Delete wins, then the class that is cheapest to keep; else None.
 
-    A rule acts when all its conditions hold. A class changes only to a colder one, as the table of
-    supported transitions says.
+    A rule acts if all its conditions hold. A class changes only to a colder one, as in the table of
+    supported transitions.
     """
     found = [rule["action"] for rule in rules if _holds(rule["condition"], candidate, now)]
     if any(action["type"] == "Delete" for action in found):
@@ -56,7 +56,7 @@ def verdict(rules: list[Json], candidate: Candidate, now: datetime) -> Verdict |
 
 
 def check_lifecycle(value: object) -> Json:
-    """Refuse what cannot be stored as a bucket's lifecycle; give what is stored.
+    """Refuse an invalid lifecycle configuration; return what is stored.
 
     At most 100 rules (https://cloud.google.com/storage/quotas); at most 1,000 prefixes and
     suffixes in all; AbortIncompleteMultipartUpload takes age, matchesPrefix and matchesSuffix
@@ -148,12 +148,12 @@ def _classes(value: object) -> bool:
 
 
 def _days_since(text: str | None, days: int, now: datetime) -> bool | None:
-    """Tell whether so many days (of 24 hours) have passed."""
+    """Return whether this many days (of 24 hours) have passed."""
     return None if text is None else now >= moment_of(text) + timedelta(days=days)
 
 
 def _before(text: str | None, day: str) -> bool | None:
-    """Tell whether it was before that day's midnight, UTC."""
+    """Return whether it was before that day's midnight, UTC."""
     midnight = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
     return None if text is None else moment_of(text) < midnight
 

@@ -11,7 +11,7 @@ from .objects import StoredObject
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of a bucket is asked for, and after which entry: a name or a prefix, a generation."""
+    """The listing requested, and the entry to start after: a name or a prefix, a generation."""
 
     prefix: str = ""
     delimiter: str = ""
@@ -25,9 +25,9 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Page:
-    """One page; `last` is the entry to continue after, None when it is the end.
+    """One page; `last` is the entry to continue after, None at the end.
 
-    `generation` is 0, or the generation of the last item when `last` may have more of them.
+    `generation` is 0, or the generation of the last item if `last` may have more of them.
     """
 
     items: list[StoredObject]
@@ -43,9 +43,9 @@ def page(
     *,
     several: bool,
 ) -> Page:
-    """Give a page of `names` (sorted); `of` gives a name's objects by ascending generation.
+    """Return a page of `names` (sorted); `of` gives a name's objects by ascending generation.
 
-    `several` says that a name may have more than one. That they come oldest first is unverified:
+    `several`: a name may have more than one generation. That the oldest comes first is unverified:
     the documentation only says that results are in lexicographic order
     (https://cloud.google.com/storage/docs/json_api/v1/objects/list).
     """
@@ -56,8 +56,8 @@ def page(
     after = wanted.after
     at = bisect.bisect_left(names, max(wanted.prefix, wanted.start))
     if after is not None:
-        behind = bisect.bisect_left if wanted.after_generation else bisect.bisect_right
-        at = max(at, behind(names, after))
+        position = bisect.bisect_left if wanted.after_generation else bisect.bisect_right
+        at = max(at, position(names, after))
     while at < len(names) and names[at].startswith(wanted.prefix):
         name = names[at]
         if wanted.end and name >= wanted.end:

@@ -14,7 +14,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 def media(state: State, record: StoredObject, asked: Mapping[str, str]) -> Response:
-    """Send an object, or the range of it that the headers of the request ask for."""
+    """Send an object, or the range of it that the request asks for."""
     headers = {
         "Content-Type": record.content_type or "application/octet-stream",
         "ETag": record.etag,
@@ -43,7 +43,7 @@ def media(state: State, record: StoredObject, asked: Mapping[str, str]) -> Respo
 
 
 def _span(text: str, size: int) -> tuple[int, int] | None:
-    """Read a Range; None means the whole, as for anything that is not one byte range."""
+    """Parse a Range; None means the whole object, as for anything but a single byte range."""
     found = _RANGE.fullmatch(text.strip())
     if found is None or found[0] == "bytes=-":
         return None

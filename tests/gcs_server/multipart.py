@@ -1,4 +1,4 @@
-"""multipart/related, exactly as an upload needs it: JSON, then the bytes, and nothing else."""
+"""multipart/related, exactly as in an upload: JSON, then the bytes, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))\s*(?:;|$)
 
 
 def boundary_of(content_type: str) -> bytes:
-    """Give the boundary of a multipart/related content type."""
+    """Return the boundary of a multipart/related content type."""
     if content_type.partition(";")[0].strip().lower() != "multipart/related":
         raise _bad("the content type is not multipart/related")
     found = _BOUNDARY.search(content_type)
@@ -31,7 +31,7 @@ class Parts:
         self._window = b"\r\n"
 
     def json_part(self) -> bytes:
-        """Give the first part, which must be JSON."""
+        """Return the first part, which must be JSON."""
         self._until(len(self._mark) + 2)
         if self._window.startswith(b"\r\n\r\n"):
             self._window = self._window[2:]
@@ -55,14 +55,14 @@ class Parts:
         return text
 
     def media_headers(self) -> dict[str, str]:
-        """Give the headers of the second part."""
+        """Return the headers of the second part."""
         headers = self._headers()
         if headers.get("content-transfer-encoding", "binary").lower() != "binary":
             raise _bad("the second part is not binary")
         return headers
 
     def media(self) -> Iterator[bytes]:
-        """Give the second part in pieces; refuse anything but the end after it."""
+        """Return the second part in pieces; refuse anything but the end after it."""
         keep = len(self._mark)
         while (at := self._window.find(self._mark)) < 0:
             ready = len(self._window) - keep

@@ -24,7 +24,7 @@ class Preconditions:
     metageneration_not_match: int | None = None
 
     def check(self, current: StoredObject | None, *, reading: bool = False) -> None:
-        """Refuse with 412 (or 304, when reading what did not change) what does not hold."""
+        """Raise 412 if a precondition does not hold (304 for a read of what did not change)."""
         generation = 0 if current is None else current.generation
         if self.generation_match is not None and self.generation_match != generation:
             raise condition_not_met()
@@ -33,7 +33,7 @@ class Preconditions:
         self.check_meta(None if current is None else current.metageneration, reading=reading)
 
     def check_meta(self, metageneration: int | None, *, reading: bool = False) -> None:
-        """Judge the two that are about the metageneration, of an object or of a bucket."""
+        """Check the two preconditions on a metageneration, of an object or of a bucket."""
         if self.metageneration_match is not None and self.metageneration_match != metageneration:
             raise condition_not_met()
         if self.metageneration_not_match is not None and (
@@ -44,11 +44,11 @@ class Preconditions:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One generation of one object, as it stood at one moment.
+    """One generation of one object, at one moment.
 
     `fields` holds the writable fields under their JSON names, `metadata` among them.
-    `time_deleted` is set when it became noncurrent, `soft_delete_time` and `hard_delete_time` when
-    it was soft-deleted, `hold_released` when its event-based hold was.
+    `time_deleted` is set when it becomes noncurrent, `soft_delete_time` and `hard_delete_time` when
+    it is soft-deleted, `hold_released` when its event-based hold is released.
     """
 
     bucket: str
@@ -112,7 +112,7 @@ class StoredObject:
 
     @property
     def etag(self) -> str:
-        """A tag of this generation and metageneration."""
+        """An ETag for this generation and metageneration."""
         raw = b"\x08" + self.generation.to_bytes(8, "big") + bytes([self.metageneration & 255])
         return base64.b64encode(raw).decode()
 

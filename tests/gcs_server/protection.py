@@ -1,13 +1,13 @@
-"""What keeps an object: holds, the bucket's retention policy, the object's own retention.
+"""What protects an object: holds, the bucket's retention policy, the object's own retention.
 
 https://cloud.google.com/storage/docs/object-holds,
 https://cloud.google.com/storage/docs/bucket-lock and
-https://cloud.google.com/storage/docs/object-lock: what is held or retained can neither be deleted
-nor replaced; its metadata can be changed. The documentation of the errors
+https://cloud.google.com/storage/docs/object-lock: a held or retained object can neither be
+deleted nor replaced; its metadata can be changed. The documentation of the errors
 (https://cloud.google.com/storage/docs/json_api/v1/status-codes) names the reasons
 `objectUnderActiveHold` and `retentionPolicyNotMet`, both 403. Users' reports show the messages
-used here, and `forbidden` as the reason that a held object really gives: unverified, so a client
-must not rely on the one or the other, and a test may choose (`State.hold_reason`).
+used here, and `forbidden` as the actual reason for a held object: unverified, so a client must
+not rely on either, and a test can choose (`State.hold_reason`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ DOCUMENTED_HOLD_REASON = "objectUnderActiveHold"
 
 
 def retained_until(bucket: Bucket, record: StoredObject) -> datetime | None:
-    """Say until when an object is retained; None for never, and while an event-based hold lasts.
+    """Return until when an object is retained; None for never, and during an event-based hold.
 
-    Under a bucket's policy it counts from the creation, or from the release of the event-based
+    Under a bucket's policy the time starts at the creation, or at the release of the event-based
     hold.
     """
     if record.fields.get("eventBasedHold"):
@@ -40,7 +40,7 @@ def retained_until(bucket: Bucket, record: StoredObject) -> datetime | None:
 
 
 def check_free(bucket: Bucket, record: StoredObject, now: datetime, hold_reason: str) -> None:
-    """Refuse to delete or to replace what is held or retained."""
+    """Refuse to delete or replace an object that is held or retained."""
     what = f"Object '{record.bucket}/{record.name}'"
     for key, kind in (("temporaryHold", "Temporary"), ("eventBasedHold", "Event-Based")):
         if record.fields.get(key):
@@ -61,6 +61,6 @@ def check_free(bucket: Bucket, record: StoredObject, now: datetime, hold_reason:
 
 
 def protection_json(bucket: Bucket, record: StoredObject) -> dict[str, str]:
-    """Give the field of an object's resource that says so."""
+    """Return the retention field of an object's resource."""
     until = retained_until(bucket, record)
     return {} if until is None else {"retentionExpirationTime": written(until)}

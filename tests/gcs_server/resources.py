@@ -91,7 +91,7 @@ REWRITE_SCHEMA: masks.Mask = {
 
 
 def object_json(record: StoredObject, base: str, **more: str) -> Json:
-    """Write an object resource; `base` is scheme and host, `more` what else it says."""
+    """Write an object resource; `base` is scheme and host, `more` additional fields."""
     path = f"/b/{record.bucket}/o/{quote(record.name, safe='')}"
     return {
         "kind": "storage#object",
@@ -151,14 +151,14 @@ def inserted(value: Json) -> Json:
 
 
 def patched(value: Json) -> Json:
-    """Check the body of a patch and keep its writable fields, nulls among them."""
+    """Check the body of a patch and keep its writable fields, including nulls."""
     if "storageClass" in value:
         raise invalid("The storage class of an object changes by a rewrite only.")
     return _checked(value, _PATCHABLE)
 
 
 def hashes_of(headers: dict[str, str]) -> Json:
-    """Give the checksums that an upload states in its X-Goog-Hash header."""
+    """Return the checksums that an upload states in its X-Goog-Hash header."""
     found: Json = {}
     for part in headers.get("x-goog-hash", "").split(","):
         kind, _, value = part.strip().partition("=")
@@ -168,7 +168,7 @@ def hashes_of(headers: dict[str, str]) -> Json:
 
 
 def check_name(name: str) -> str:
-    """Refuse what cannot be an object's name."""
+    """Refuse an invalid object name."""
     if not name:
         raise ApiError(400, "required", "Required parameter: name")
     size = len(name.encode())

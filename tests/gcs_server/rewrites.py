@@ -24,7 +24,7 @@ _STAYS_BEHIND = ("eventBasedHold", "retention", "storageClass", "temporaryHold")
 
 @dataclass
 class Progress:
-    """One rewrite under way: of what, to where, with which metadata, how far."""
+    """A rewrite in progress: source, target, metadata and progress."""
 
     source: StoredObject
     target: tuple[str, str]
@@ -34,7 +34,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one call came to: a token to go on with, or the object that was made."""
+    """The result of one call: a token to continue with, or the new object."""
 
     progress: Progress
     token: str | None = None
@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass
 class Rewrites:
-    """Every rewrite of the service that is not finished."""
+    """All unfinished rewrites of the service."""
 
     state: State
     auth: Auth
@@ -53,9 +53,9 @@ class Rewrites:
     def go_on(self, call: Call, step: int | None) -> Outcome:
         """Copy all, or at most `step` bytes; the last call makes the new generation.
 
-        The body's metadata takes the place of the source's; without a body the source's is copied,
-        but its holds, its retention and its class, for which the bucket's default stands: that
-        these stay behind is unverified.
+        The body's metadata replaces the source's. Without a body, the source's metadata is copied
+        except holds, retention and class (the bucket's default applies). That these are not
+        copied is unverified.
         """
         route = call.route
         name = check_name(route.to_name)

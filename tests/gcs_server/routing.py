@@ -1,4 +1,4 @@
-"""Which operation a request asks for, on which bucket and object, with which parameters."""
+"""Maps a request to its operation, bucket, object and parameters."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 @dataclass(frozen=True)
 class Route:
-    """One request, understood. `query` keeps the last of a repeated parameter; `repeated` all."""
+    """One parsed request. `query` keeps the last of a repeated parameter; `repeated` all."""
 
     operation: str
     query: dict[str, str]
@@ -63,9 +63,9 @@ class Route:
     to_name: str = ""
 
     def check(self) -> None:
-        """Refuse parameters that the operation does not have, or that stand twice.
+        """Refuse parameters that the operation does not have, or that are repeated.
 
-        The XML API takes any parameter, so that it can be signed.
+        The XML API accepts any parameter, so it can be signed.
         """
         if self.operation == "xml":
             if any(len(values) > 1 for values in self.repeated.values()):
@@ -92,7 +92,7 @@ class Route:
                 raise invalid(f"Invalid value for: {key}", "invalidParameter")
 
     def number(self, key: str) -> int | None:
-        """Give an int64 parameter, None when it is absent."""
+        """Return an int64 parameter, None if it is absent."""
         text = self.query.get(key)
         if text is None:
             return None
@@ -101,7 +101,7 @@ class Route:
         return int(text)
 
     def conditions(self, prefix: str = "if") -> Preconditions:
-        """Give the preconditions, `prefix` being "if" or "ifSource"."""
+        """Return the preconditions, `prefix` being "if" or "ifSource"."""
         return Preconditions(
             self.number(f"{prefix}GenerationMatch"),
             self.number(f"{prefix}GenerationNotMatch"),
@@ -120,7 +120,7 @@ class ContentRange:
 
 
 def content_range(text: str) -> ContentRange:
-    """Read a Content-Range; refuse a malformed one."""
+    """Parse a Content-Range; refuse a malformed one."""
     found = _RANGE.fullmatch(text)
     if found is None:
         raise _bad_range(text)
@@ -138,7 +138,7 @@ def _bad_range(text: str) -> ApiError:
 
 
 def route(method: str, target: str, headers: dict[str, str]) -> Route:
-    """Understand a request line; 404 or 405 for what the service does not serve."""
+    """Parse a request line; 404 or 405 for what the service does not support."""
     path, _, raw_query = target.partition("?")
     repeated = _query(raw_query)
     query = {key: values[-1] for key, values in repeated.items()}

@@ -45,16 +45,16 @@ class Session:
 
     @property
     def persisted(self) -> int:
-        """How many bytes the session will not ask for again."""
+        """How many bytes the client need not send again."""
         return self._writer.size
 
     def settle(self) -> None:
-        """Wait a moment for a request under way, whose connection may just have died."""
+        """Wait briefly for a request in progress, whose connection may just have died."""
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, _PATIENCE)
 
     def begin(self) -> int:
-        """Become the one who appends; an earlier request still under way loses its place."""
+        """Become the appending request; an earlier one still in progress loses its turn."""
         deadline = time.monotonic() + _PATIENCE
         with self._changed:
             while self._busy and (left := deadline - time.monotonic()) > 0:
@@ -65,7 +65,7 @@ class Session:
             return self._epoch
 
     def append(self, epoch: int, piece: bytes) -> None:
-        """Take the next bytes."""
+        """Append the next bytes."""
         with self._changed:
             self._mine(epoch)
             self._pending.append(piece)
@@ -79,7 +79,7 @@ class Session:
                 self._held = len(rest)
 
     def finish(self, epoch: int, state: State, *, may_overwrite: bool) -> StoredObject:
-        """Persist the rest and make the object visible; a refusal here ends the session."""
+        """Persist the rest and make the object visible; an error here ends the session."""
         with self._changed:
             self._mine(epoch)
             if self._pending:
@@ -102,13 +102,13 @@ class Session:
             return self.result
 
     def complete(self, epoch: int, total: int) -> bool:
-        """Tell whether the bytes taken in are all of `total`."""
+        """Return whether all `total` bytes were received."""
         with self._changed:
             self._mine(epoch)
             return self.persisted + self._held == total
 
     def end(self, epoch: int) -> None:
-        """Stop appending; what was not a whole quantum is lost."""
+        """Stop appending; an incomplete quantum is lost."""
         with self._changed:
             if epoch == self._epoch:
                 self._busy = False
@@ -127,7 +127,7 @@ class Session:
                 self._changed.notify_all()
 
     def discard(self) -> None:
-        """Let go of what an unfinished session holds open."""
+        """Release the resources of an unfinished session."""
         with self._changed:
             self._writer.abort()
 
@@ -149,12 +149,12 @@ class Session:
 
 
 def gone(status: int) -> ApiError:
-    """Give the answer of a session that expired."""
+    """Return the error for an expired session."""
     if status == 404:
         return ApiError(404, "notFound", "Not Found", plain=True)
     return ApiError(status, "gone", "The upload session expired; start a new one.", plain=True)
 
 
 def cancelled() -> ApiError:
-    """Give the answer of a session that was deleted."""
+    """Return the error for a deleted session."""
     return ApiError(499, "clientClosedRequest", "")

@@ -17,7 +17,7 @@ from .objects import StoredObject
 
 
 def present(home: Bucket, name: str, generation: int | None) -> StoredObject:
-    """Give the live object, or the live or noncurrent one of a generation; 404 when it is gone."""
+    """Return the live object, or the live or noncurrent one of a generation; 404 if it is gone."""
     live = home.objects.get(name)
     if live is not None and generation in (None, live.generation):
         return live
@@ -35,13 +35,13 @@ def of_generation(records: Sequence[StoredObject], generation: int) -> StoredObj
 
 
 def versions(home: Bucket, name: str) -> list[StoredObject]:
-    """Give the noncurrent generations of a name, oldest first, and the live one."""
+    """Return the noncurrent generations of a name, oldest first, and the live one."""
     live = home.objects.get(name)
     return [*home.noncurrent.get(name, ()), *([] if live is None else [live])]
 
 
 def place(home: Bucket, made: StoredObject, now: datetime) -> None:
-    """Make a new generation the live one; what was live is retired."""
+    """Make a new generation live, and retire the previous one."""
     current = home.objects.get(made.name)
     home.objects[made.name] = made
     home.history.setdefault(made.name, []).append(made.generation)
@@ -52,7 +52,7 @@ def place(home: Bucket, made: StoredObject, now: datetime) -> None:
 
 
 def put_back(home: Bucket, old: StoredObject, new: StoredObject) -> None:
-    """Put the later state of a generation in the place of the earlier one."""
+    """Replace the earlier state of a generation with a later one."""
     if home.objects.get(old.name) is old:
         home.objects[old.name] = new
     else:
@@ -61,7 +61,7 @@ def put_back(home: Bucket, old: StoredObject, new: StoredObject) -> None:
 
 
 def remove(home: Bucket, record: StoredObject, now: datetime, *, becomes_noncurrent: bool) -> None:
-    """Take a generation out of the live or the noncurrent ones, and retire it."""
+    """Remove a generation from the live or noncurrent ones, and retire it."""
     if home.objects.get(record.name) is record:
         del home.objects[record.name]
         del home.names[bisect.bisect_left(home.names, record.name)]
@@ -72,7 +72,7 @@ def remove(home: Bucket, record: StoredObject, now: datetime, *, becomes_noncurr
 
 
 def retire(home: Bucket, record: StoredObject, now: datetime, *, becomes_noncurrent: bool) -> None:
-    """Keep what is no longer live as long as the bucket's settings say.
+    """Keep a generation that is no longer live, according to the bucket's settings.
 
     softDeleteTime and hardDeleteTime are set once
     (https://cloud.google.com/storage/docs/json_api/v1/objects).
@@ -90,7 +90,7 @@ def retire(home: Bucket, record: StoredObject, now: datetime, *, becomes_noncurr
 
 
 def forget(home: Bucket, now: datetime) -> None:
-    """Let go of what was soft-deleted for long enough."""
+    """Release what was soft-deleted long enough ago."""
     for name, kept in list(home.deleted.items()):
         gone = [r for r in kept if moment_of(r.hard_delete_time or "") <= now]
         for record in gone:

@@ -1,14 +1,14 @@
-"""V4 signed URLs: whether one holds for a request.
+"""V4 signed URLs: whether one is valid for a request.
 
 https://cloud.google.com/storage/docs/access-control/signed-urls,
 https://cloud.google.com/storage/docs/authentication/signatures and
 https://cloud.google.com/storage/docs/authentication/canonical-requests. The canonical request is
-built anew from the request as it came, and the signature checked with the account's public key.
-The header host counts as it came: here with its port.
+built again from the received request, and the signature checked with the account's public key.
+The header host counts as received: here with its port.
 
 The status and the code of a bad signature (403 SignatureDoesNotMatch) and of an expired URL (400
 ExpiredToken) are those of https://cloud.google.com/storage/docs/xml-api/reference-status; the
-sentences, and what each other malformation is answered with, are unverified (users' reports).
+messages, and the responses to all other malformations, are unverified (users' reports).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as far as it is signed; the path and the query are decoded."""
+    """The signed parts of a request; path and query are decoded."""
 
     method: str
     path: str
@@ -48,12 +48,12 @@ class Asked:
 
 
 def is_signed(query: Mapping[str, str]) -> bool:
-    """Tell whether a request claims to be signed by its query."""
+    """Return whether a request claims to be signed by its query."""
     return any(key.startswith("X-Goog-") for key in query)
 
 
 def verify(asked: Asked, accounts: Accounts, now: datetime) -> str:
-    """Give the e-mail of the account that signed; refuse what does not hold."""
+    """Return the e-mail of the account that signed; refuse an invalid signature."""
     query = asked.query
     for key in _REQUIRED:
         if not query.get(key):

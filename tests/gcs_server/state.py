@@ -1,6 +1,6 @@
 """What the service holds: buckets, and in them live, noncurrent and soft-deleted generations.
 
-Every change is made in one step under one lock, with the preconditions judged in that same step.
+Every change is one step under one lock, which includes checking the preconditions.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class State:
     # -- buckets -------------------------------------------------------------------------------
 
     def bucket(self, name: str) -> Bucket:
-        """Give a bucket or refuse with 404; what it kept for long enough is gone."""
+        """Return a bucket, or raise 404; removes deleted objects whose time is over."""
         with self.lock:
             found = self._buckets.get(name)
             if found is None:
@@ -63,12 +63,12 @@ class State:
             return found
 
     def bucket_names(self) -> list[str]:
-        """Give the names of the buckets."""
+        """Return the names of the buckets."""
         with self.lock:
             return list(self._buckets)
 
     def create_bucket(self, name: str, settings: Mapping[str, Any]) -> Bucket:
-        """Make a bucket; 409 when it is there."""
+        """Create a bucket; 409 if it exists."""
         with self.lock:
             if name in self._buckets:
                 raise ApiError(
@@ -117,7 +117,7 @@ class State:
     # -- reading -------------------------------------------------------------------------------
 
     def find(self, bucket: str, name: str) -> StoredObject | None:
-        """Give the live object, None when there is none."""
+        """Return the live object, or None."""
         with self.lock:
             return self.bucket(bucket).objects.get(name)
 
@@ -130,9 +130,9 @@ class State:
         *,
         reading: bool = True,
     ) -> StoredObject:
-        """Give the live object, or the generation asked for, if the preconditions hold.
+        """Return the live object, or the generation asked for, if the preconditions hold.
 
-        The preconditions are judged on what is given: unverified for a noncurrent generation.
+        The preconditions apply to the object returned: unverified for a noncurrent generation.
         """
         with self.lock:
             found = present(self.bucket(bucket), name, generation)
@@ -142,7 +142,7 @@ class State:
     def get_deleted(
         self, bucket: str, name: str, generation: int, conditions: Preconditions
     ) -> StoredObject:
-        """Give a soft-deleted generation.
+        """Return a soft-deleted generation.
 
         https://cloud.google.com/storage/docs/json_api/v1/objects/get (softDeleted)
         """
@@ -157,35 +157,35 @@ class State:
             return found
 
     def check(self, bucket: str, name: str, conditions: Preconditions) -> None:
-        """Judge the preconditions of a write without writing."""
+        """Check the preconditions of a write without writing."""
         with self.lock:
             conditions.check(self.find(bucket, name))
 
     def open(self, record: StoredObject) -> Any:
-        """Open the bytes of a generation; 404 when it was replaced in the meantime."""
+        """Open the bytes of a generation; 404 if it was replaced in the meantime."""
         try:
             stream = record.blob.open()
         except FileNotFoundError:
             raise no_object(record.bucket, record.name) from None
         if stream is None:
-            raise ApiError(501, "notImplemented", "This server was told to discard the bytes.")
+            raise ApiError(501, "notImplemented", "This server is configured to discard bytes.")
         return stream
 
     def page(self, bucket: str, wanted: Wanted) -> Page:
-        """Give one page of the live objects."""
+        """Return one page of the live objects."""
         with self.lock:
             home = self.bucket(bucket)
             return page(home.names, lambda name: [home.objects[name]], wanted, several=False)
 
     def page_of_versions(self, bucket: str, wanted: Wanted) -> Page:
-        """Give one page of the live and the noncurrent objects."""
+        """Return one page of the live and the noncurrent objects."""
         with self.lock:
             home = self.bucket(bucket)
             names = sorted(home.objects.keys() | home.noncurrent.keys())
             return page(names, lambda name: versions(home, name), wanted, several=True)
 
     def page_of_deleted(self, bucket: str, wanted: Wanted) -> Page:
-        """Give one page of the soft-deleted objects."""
+        """Return one page of the soft-deleted objects."""
         with self.lock:
             home = self.bucket(bucket)
             if not home.soft_delete_seconds:
@@ -193,13 +193,13 @@ class State:
             return page(sorted(home.deleted), home.deleted.__getitem__, wanted, several=True)
 
     def objects(self, bucket: str) -> list[StoredObject]:
-        """Give every live object of a bucket, in order of names."""
+        """Return every live object of a bucket, in order of names."""
         with self.lock:
             home = self.bucket(bucket)
             return [home.objects[name] for name in home.names]
 
     def generations(self, bucket: str, name: str) -> list[int]:
-        """Give every generation ever finalized under a name."""
+        """Return every generation ever finalized under a name."""
         with self.lock:
             return [*self.bucket(bucket).history.get(name, [])]
 
@@ -217,7 +217,8 @@ class State:
     ) -> StoredObject:
         """Make a new generation visible, bytes and metadata in one step.
 
-        What it replaces becomes noncurrent or soft-deleted, or is gone, by the bucket's settings.
+        The replaced object becomes noncurrent or soft-deleted, or is removed, depending on the
+        bucket's settings.
         """
         with self.lock:
             home = self.bucket(bucket)
@@ -257,9 +258,9 @@ class State:
     ) -> StoredObject:
         """Merge `changes` into the writable fields; one more metageneration.
 
-        customTime can be moved later only (https://cloud.google.com/storage/docs/metadata). The
+        customTime can only move later (https://cloud.google.com/storage/docs/metadata). The
         documentation names no status: that an earlier one is refused with 400, and that null
-        leaves it as it is, is unverified (users' reports).
+        leaves it unchanged, is unverified (users' reports).
         """
         with self.lock:
             home = self.bucket(bucket)
@@ -295,7 +296,7 @@ class State:
         """Remove the live object, or the generation named.
 
         Without a generation, the live object of a versioned bucket becomes noncurrent; a named one
-        is deleted. Either way the bucket's soft delete keeps what is deleted; a soft-deleted
+        is deleted. Either way the bucket's soft delete keeps the deleted object; a soft-deleted
         generation cannot be deleted: 404
         (https://cloud.google.com/storage/docs/json_api/v1/objects/delete).
         """
@@ -318,9 +319,9 @@ class State:
     ) -> StoredObject:
         """Make a live copy of a soft-deleted generation, as a new generation.
 
-        https://cloud.google.com/storage/docs/json_api/v1/objects/restore. The preconditions are
-        about the live object. The soft-deleted generation stays what it is until its
-        hardDeleteTime, since a copy is made: unverified. 412 for a generation that is not
+        https://cloud.google.com/storage/docs/json_api/v1/objects/restore. The preconditions
+        apply to the live object. The soft-deleted generation stays as it is until its
+        hardDeleteTime, because a copy is made: unverified. 412 for a generation that is not
         soft-deleted is what Google's storage-testbench does.
         """
         with self.lock:
@@ -342,7 +343,7 @@ class State:
                 raise
 
     def run_lifecycle(self, bucket: str) -> list[Done]:
-        """Carry the bucket's lifecycle rules out, once, at the clock's moment."""
+        """Apply the bucket's lifecycle rules once, at the time of the clock."""
         with self.lock:
             home = self.bucket(bucket)
             return carry_out(home, self.clock.now(), lambda record: self._check_free(home, record))
@@ -350,10 +351,10 @@ class State:
     # -- steps ---------------------------------------------------------------------------------
 
     def _check_free(self, home: Bucket, record: StoredObject) -> None:
-        """Refuse to lose what is held or retained, even to a noncurrent version.
+        """Refuse to delete or replace a held or retained object, even to a noncurrent version.
 
-        Of versioned buckets the documentation says nothing; the message says "archived", which is
-        the old word for it: unverified.
+        For versioned buckets this is not documented; the message says "archived", the old term for
+        noncurrent: unverified.
         """
         check_free(home, record, self.clock.now(), self.hold_reason)
 

@@ -1,4 +1,4 @@
-"""The resumable protocol: starting, continuing, asking, completing and ending sessions."""
+"""The resumable protocol: starting, continuing, querying, completing and ending sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Outcome = tuple[Response, StoredObject | None]
 
 
 class Uploads:
-    """Every session of the service."""
+    """All sessions of the service."""
 
     def __init__(self, state: State, may_overwrite: Callable[[], bool]) -> None:
         self._state = state
@@ -46,7 +46,7 @@ class Uploads:
         return session
 
     def find(self, upload_id: str) -> Session | None:
-        """Give a session; one that is not finished after a week is gone.
+        """Return a session; an unfinished one expires after a week.
 
         https://cloud.google.com/storage/docs/resumable-uploads
         """
@@ -58,12 +58,12 @@ class Uploads:
         return found
 
     def all(self) -> list[Session]:
-        """Give every session ever opened, in order."""
+        """Return every session ever opened, in order."""
         with self._lock:
             return list(self._sessions.values())
 
     def expire(self, status: int) -> None:
-        """Expire every session that is not finished."""
+        """Expire all unfinished sessions."""
         for session in self.all():
             session.kill(gone(status))
 
@@ -131,7 +131,7 @@ class Uploads:
     def _take(
         self, session: Session, epoch: int, first: int, body: Body, fault: Fault
     ) -> tuple[int, int | None]:
-        """Append what the session does not have yet; give how much came, and any limit."""
+        """Append what the session does not have yet; return how much came, and any limit."""
         skip = session.persisted - first
         limit = None if fault.accept is None else fault.accept + max(skip, 0)
         received = 0
@@ -152,7 +152,7 @@ class Uploads:
 
 
 def _checked(session: Session, wanted: ContentRange | None, body: Body) -> tuple[int, int | None]:
-    """Judge where a chunk stands before its bytes are read; give its start and the total."""
+    """Check the position of a chunk before its bytes are read; return its start and the total."""
     if wanted is None or wanted.first is None:
         return 0, None
     size = wanted.end - wanted.first

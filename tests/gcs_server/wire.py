@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket: request heads, bodies in pieces, responses, and rude endings."""
+"""HTTP/1.1 on a socket: request heads, bodies in pieces, responses, and abrupt endings."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class BodyCutError(Exception):
 
 
 class ResetError(Exception):
-    """The connection is to be reset now: a fault asked for it."""
+    """A fault requires that the connection is reset now."""
 
 
 class MalformedError(Exception):
-    """The request cannot be read; the connection ends after saying so."""
+    """The request cannot be parsed; the connection closes after the error response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class MalformedError(Exception):
 
 @dataclass
 class Response:
-    """What to send back: a body in memory, or `length` bytes of a stream, or (HEAD) only a head."""
+    """A response: a body in memory, or `length` bytes of a stream, or (HEAD) only a head."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -52,10 +52,10 @@ class Response:
 
 
 class Body:
-    """A request body, read in pieces; `received` counts what was taken from the wire.
+    """A request body, read in pieces; `received` counts the bytes read from the connection.
 
-    `flip_at` flips a byte as if on the wire; `reset_after` raises `ResetError` once that many
-    bytes came; `rate` slows the reading to so many bytes a second.
+    `flip_at` flips a byte as if in transit; `reset_after` raises `ResetError` once that many
+    bytes were received; `rate` limits reading to this many bytes per second.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Body:
 
     @property
     def awaited(self) -> bool:
-        """Tell whether the client still waits for `100 Continue`."""
+        """Return whether the client still waits for `100 Continue`."""
         return self._on_first_read is not None and not self.ended
 
     def read(self, most: int = PIECE) -> bytes:
-        """Give the next bytes, b"" at the end; raise `BodyCutError` when they stop too early."""
+        """Return the next bytes, b"" at the end; raise `BodyCutError` if they stop too early."""
         if self.reset_after is not None:
             if self.received >= self.reset_after or (self.ended and not self._ahead):
                 raise ResetError
@@ -108,12 +108,12 @@ class Body:
         return piece
 
     def peek(self) -> bytes:
-        """Look one read further ahead without consuming; the same again at the end."""
+        """Peek one read further ahead; at the end, return the same again."""
         self._ahead += self._take(16 * 1024)
         return self._ahead
 
     def all(self, limit: int) -> bytes | None:
-        """Give the whole body, None (after reading it away) when it is over `limit`."""
+        """Return the whole body, None (after discarding it) if it exceeds `limit`."""
         pieces = []
         total = 0
         while piece := self.read():
@@ -123,7 +123,7 @@ class Body:
         return b"".join(pieces) if total <= limit else None
 
     def drain(self) -> None:
-        """Read the rest away."""
+        """Read and discard the rest."""
         while self.read():
             pass
 
@@ -171,7 +171,7 @@ class Body:
 
 @dataclass(frozen=True)
 class RawHead:
-    """The head of one request, before it is understood."""
+    """The head of one request, before it is interpreted."""
 
     method: str
     target: str
@@ -180,7 +180,7 @@ class RawHead:
 
 
 def read_head(source: BufferedReader) -> RawHead | None:
-    """Read a request head; None when the client left."""
+    """Read a request head; None if the client disconnected."""
     line = source.readline(_MAX_HEAD)
     if not line.endswith(b"\n"):
         return None
@@ -249,7 +249,7 @@ def head_bytes(response: Response, length: int) -> bytes:
 
 
 def pieces_of(response: Response) -> Iterator[bytes]:
-    """Give the body of a response in pieces."""
+    """Return the body of a response in pieces."""
     if response.stream is None:
         if response.body:
             yield response.body
@@ -268,7 +268,7 @@ def reset(sock: socket.socket, source: BufferedReader) -> None:
 
 
 def close(sock: socket.socket, source: BufferedReader) -> None:
-    """Let the socket go."""
+    """Release the socket."""
     with contextlib.suppress(OSError):
         source.close()
     with contextlib.suppress(OSError):
@@ -276,7 +276,7 @@ def close(sock: socket.socket, source: BufferedReader) -> None:
 
 
 def close_gently(sock: socket.socket, source: BufferedReader) -> None:
-    """Finish sending, let the client read it, then close: unread input would reset the line."""
+    """Finish sending, let the client read it, then close: unread input would cause a reset."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(0.5)

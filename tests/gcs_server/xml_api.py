@@ -1,4 +1,4 @@
-"""What of the XML API a signed URL needs: GET and HEAD of an object, path-style.
+"""The part of the XML API that signed URLs need: GET and HEAD of an object, path-style.
 
 https://cloud.google.com/storage/docs/xml-api/get-object-download and
 https://cloud.google.com/storage/docs/xml-api/reference-headers (response-content-disposition,
@@ -45,14 +45,14 @@ _OVERRIDES = (
 
 @dataclass(frozen=True)
 class XmlApi:
-    """Reads of objects for who has a signed URL (or a token)."""
+    """Object reads with a signed URL (or a token)."""
 
     state: State
     auth: Auth
     accounts: Accounts
 
     def read(self, call: Call) -> Response:
-        """Send the object to whom may have it."""
+        """Send the object to an authorized caller."""
         route, query = call.route, call.route.query
         if is_signed(query):
             asked = Asked(call.method, f"/{route.bucket}/{route.name}", query, call.headers)
@@ -77,7 +77,7 @@ class XmlApi:
 
 
 def xml_error(error: ApiError) -> tuple[str, bytes]:
-    """Write a refusal as the XML API does.
+    """Format an error as the XML API does.
 
     https://cloud.google.com/storage/docs/xml-api/reference-status
     """
