@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn, Self
 from audiostore.asset import (
     Asset,
     Changes,
-    Links,
     PartName,
+    SignedUrls,
     Trash,
     all_assets,
     check_expires_s,
@@ -106,7 +106,7 @@ class AudioStorageManager:
             self._resume_folder = state_directory() / "ids"
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
         self._changes = Changes(self._store)
-        self._links = Links()
+        self._signed_urls = SignedUrls()
         self.trash = Trash(self._store)
         """What was deleted, and can be restored."""
 
@@ -273,10 +273,7 @@ class AudioStorageManager:
             raise TypeError(
                 f"upload_thumbnail_file() got an unexpected keyword argument {min(unknown)!r}"
             )
-        try:
-            return self.uploads.attach(path, audio_id, UploadOptions.of(options, **keywords))
-        finally:
-            self._links.forget(audio_id)
+        return self.uploads.attach(path, audio_id, UploadOptions.of(options, **keywords))
 
     def get(self, audio_id: str) -> StorageResult:
         """Return the asset under an id.
@@ -345,7 +342,9 @@ class AudioStorageManager:
     ) -> str:
         """Return a URL by which anybody can read a part of an asset for a while.
 
-        A URL is used again, without a request, until a tenth of its life is left.
+        It leads to the object that is stored now: the asset is looked up each time (one request).
+        Should the part be replaced or deleted later, the URL answers 404: ask for a new one. For
+        an object that has not changed, a URL is reused until a tenth of its life is left.
 
         Args:
             audio_id: the asset's id.
@@ -360,12 +359,12 @@ class AudioStorageManager:
             ValueError: `expires_s` is out of range.
         """
         check_expires_s(expires_s)
-        return self._links.get(
-            (audio_id, part, expires_s, download_as),
+        blob = self._part(audio_id, part)
+        return self._signed_urls.get(
+            blob,
             expires_s,
-            lambda: self._store.signed_url(
-                self._part(audio_id, part), expires_s=expires_s, download_as=download_as
-            ),
+            download_as,
+            lambda: self._store.signed_url(blob, expires_s=expires_s, download_as=download_as),
         )
 
     def update_metadata(
@@ -441,10 +440,7 @@ class AudioStorageManager:
             HeldError: it is under a hold.
             ValueError: there is no such class.
         """
-        try:
-            return self._found(self._changes.set_class(audio_id, storage_class))
-        finally:
-            self._links.forget(audio_id)
+        return self._found(self._changes.set_class(audio_id, storage_class))
 
     def delete(self, audio_id: str, *, permanent: bool = False) -> None:
         """Delete an asset: the audio object first, then the rest of its folder.
@@ -473,8 +469,6 @@ class AudioStorageManager:
             if permanent:
                 with suppress(UnsupportedByStoreError, AssetNotFoundError):  # see above
                     self.trash.purge(audio_id)
-        finally:
-            self._links.forget(audio_id)
         self._notify(Deleted(audio_id))
 
     def restore(self, audio_id: str) -> StorageResult:

@@ -1,10 +1,14 @@
-"""Reading a stored part as a file, and links that are used again."""
+"""Reading a stored part as a file, and signed URLs."""
 
 import io
 import random
+import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
+import google.oauth2.service_account
 import pytest
 
 from audiostore import (
@@ -15,12 +19,14 @@ from audiostore import (
     MemoryStore,
     RetryConfig,
 )
-from audiostore.asset.serving import MAX_EXPIRES_S, Links, check_expires_s, open_blob
+from audiostore.asset.serving import MAX_EXPIRES_S, SignedUrls, check_expires_s, open_blob
 from audiostore.errors import UnsupportedByStoreError
 from audiostore.sources import BytesSource
+from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobReader, BlobSpec
 from audiostore.values import BlobInfo
-from tests.assets import JPG, MP3, STORES, Store, mp3_bytes, opened
+from tests.assets import JPG, MP3, OTHER_JPG, PNG, STORES, Store, mp3_bytes, opened
+from tests.gcs_server import StrictServer
 
 ONCE = RetryConfig(max_attempts=1)
 
@@ -115,21 +121,87 @@ def test_damage_is_noticed_at_the_end_of_a_whole_reading() -> None:
         file.read()
 
 
-def test_a_link_is_used_again_until_a_tenth_of_its_life_is_left() -> None:
+def test_a_url_is_reused_for_the_same_generation_until_a_tenth_of_its_life_is_left() -> None:
     now = [1000.0]
-    links = Links(clock=lambda: now[0])
+    urls = SignedUrls(clock=lambda: now[0])
+    store = MemoryStore()
+    blob = store.put(BlobSpec("a/x", "audio/mpeg"), BytesSource(b"abc"))
     made: list[str] = []
 
-    def make() -> str:
+    def sign() -> str:
         made.append(f"url{len(made)}")
         return made[-1]
 
-    assert links.get(("k",), 100, make) == links.get(("k",), 100, make) == "url0"
+    assert urls.get(blob, 100, None, sign) == urls.get(blob, 100, None, sign) == "url0"
     now[0] += 89.9
-    assert links.get(("k",), 100, make) == "url0"
+    assert urls.get(blob, 100, None, sign) == "url0"
     now[0] += 0.2
-    assert links.get(("k",), 100, make) == "url1"
-    assert links.get(("other",), 100, make) == "url2"
+    assert urls.get(blob, 100, None, sign) == "url1"
+    assert urls.get(blob, 100, "x.mp3", sign) == "url2"
+    assert urls.get(blob, 200, None, sign) == "url3"
+    newer = replace(blob, generation=blob.generation + 1)
+    assert urls.get(newer, 100, None, sign) == "url4"
+
+
+@pytest.fixture
+def two_managers() -> Iterator[tuple[AudioStorageManager, AudioStorageManager]]:
+    """Two managers on one bucket, as two processes have them."""
+    with StrictServer("bucket") as server, ExitStack() as stack:
+        account = server.service_account("robot@project.iam.gserviceaccount.com")
+        credentials = google.oauth2.service_account.Credentials.from_service_account_info(
+            account.key_file(f"{server.url}/token")
+        )
+        managers = [
+            stack.enter_context(
+                AudioStorageManager(
+                    store=GcsStore(
+                        "bucket", emulator=server.url, credentials=credentials, now=server.now
+                    )
+                )
+            )
+            for _ in range(2)
+        ]
+        yield managers[0], managers[1]
+
+
+def _fetched(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        data: bytes = response.read()
+        return data
+
+
+def test_a_url_leads_to_artwork_that_another_manager_replaced(
+    two_managers: tuple[AudioStorageManager, AudioStorageManager],
+) -> None:
+    ours, other = two_managers
+    audio_id = ours.upload_audio_with_thumbnail(MP3, JPG).audio_id
+    first = ours.signed_url(audio_id, part="thumbnail")
+    assert _fetched(first) == JPG.read_bytes()
+    assert ours.signed_url(audio_id, part="thumbnail") == first
+    for cover in (OTHER_JPG, PNG):  # of the same name, then of another
+        other.upload_thumbnail_file(cover, audio_id)
+        assert _fetched(ours.signed_url(audio_id, part="thumbnail")) == cover.read_bytes()
+
+
+def test_a_url_leads_to_audio_that_another_manager_moved_to_another_class(
+    two_managers: tuple[AudioStorageManager, AudioStorageManager],
+) -> None:
+    ours, other = two_managers
+    audio_id = ours.upload_audio_file(MP3).audio_id
+    ours.signed_url(audio_id)
+    other.set_class(audio_id, "NEARLINE")
+    assert _fetched(ours.signed_url(audio_id)) == MP3.read_bytes()
+
+
+def test_no_url_is_returned_for_what_another_manager_deleted(
+    two_managers: tuple[AudioStorageManager, AudioStorageManager],
+) -> None:
+    ours, other = two_managers
+    audio_id = ours.upload_audio_with_thumbnail(MP3, JPG).audio_id
+    ours.signed_url(audio_id)
+    other.delete(audio_id)
+    with pytest.raises(AssetNotFoundError):
+        ours.signed_url(audio_id)
 
 
 @pytest.mark.parametrize("expires_s", [0, -1, MAX_EXPIRES_S + 1, 1.5, True, "60"])

@@ -36,7 +36,7 @@ from audiostore.asset.record import (
     facts_of,
     file_metadata,
 )
-from audiostore.asset.serving import Links, check_expires_s, open_blob
+from audiostore.asset.serving import SignedUrls, check_expires_s, open_blob
 from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
 
 __all__ = [
@@ -51,11 +51,11 @@ __all__ = [
     "Commits",
     "FileOrganizer",
     "FilenameGenerator",
-    "Links",
     "Outcome",
     "Part",
     "PartName",
     "PreparedFile",
+    "SignedUrls",
     "Trash",
     "TrashedAsset",
     "all_assets",
