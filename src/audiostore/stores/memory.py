@@ -15,6 +15,7 @@ import google_crc32c
 from audiostore.errors import (
     BlobNotFoundError,
     HeldError,
+    IntegrityError,
     PreconditionFailedError,
 )
 from audiostore.sources import Source, encode_crc32c
@@ -103,6 +104,12 @@ class MemoryStore:
                 data += piece
                 if on_transfer:
                     on_transfer(Transferred(len(data), 0))
+        crc32c = encode_crc32c(google_crc32c.value(bytes(data)))
+        if crc32c != source.crc32c:
+            raise IntegrityError(
+                f"{self.uri(spec.name)} was not stored: the bytes that were read have crc32c "
+                f"{crc32c}, not {source.crc32c}"
+            )
         return self._commit(spec, bytes(data), if_generation_match)
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:

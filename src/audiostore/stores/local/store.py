@@ -96,6 +96,11 @@ class LocalStore:
         self._names.require_free(spec.name, if_generation_match)
         with closing(source.open()) as reader, self._new_file(spec.name) as data:
             content = data.fill(reader.read, on_transfer)
+            if content.crc32c != source.crc32c:
+                raise IntegrityError(
+                    f"{self.uri(spec.name)} was not stored: the bytes that were read have crc32c "
+                    f"{content.crc32c}, not {source.crc32c}"
+                )
             return self._names.commit(spec, data, content, if_generation_match, "STANDARD")
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
