@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 
 from audiostore.errors import UnsupportedFormatError
-from audiostore.media.formats import AUDIO_FORMATS, IMAGE_FORMATS, format_named
+from audiostore.media.formats import AUDIO_FORMATS, FORMATS, IMAGE_FORMATS, format_named
 from audiostore.media.kinds import Recognised
 from audiostore.media.recognition import describe, identify, recognise, require_audio
 from tests.audio_samples import (
@@ -59,9 +59,22 @@ def test_each_kind_of_audio_is_recognised_by_its_content(name: str) -> None:
     data = sample(name)
     recognised = found(name)
     assert recognised.codec == codec
-    assert recognised.format.content_type == CONTENT_TYPES[extension]
+    assert extension in recognised.format.extensions
     for spelled in ("song" + extension, "SONG" + extension.upper()):
         assert recognise_audio(spelled, BytesIO(data)) == recognised.format
+
+
+@pytest.mark.parametrize("extension", CONTENT_TYPES)
+def test_each_extension_has_the_content_type_that_was_promised(extension: str) -> None:
+    [kind] = [each for each in FORMATS if extension in each.extensions]
+    assert kind.content_type == CONTENT_TYPES[extension]
+
+
+def test_no_two_formats_share_a_name_or_an_extension() -> None:
+    names = [each.name for each in FORMATS]
+    extensions = [extension for each in FORMATS for extension in each.extensions]
+    assert len(names) == len(set(names))
+    assert len(extensions) == len(set(extensions))
 
 
 @pytest.mark.parametrize("extension", IMAGES)
