@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from audiostore.cli.output import escape, is_terminal, print_json, say
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.cli.declare import ConsentOptions, JsonOptions
 

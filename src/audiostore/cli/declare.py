@@ -14,10 +14,11 @@ A field named ``min_size`` is written ``--min-size`` unless it names its flags.
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from audiostore.ingest import CheckLevel
 

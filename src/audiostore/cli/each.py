@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import audiostore
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, sentence
 from audiostore.cli.output import print_json, say
-from audiostore.errors import AssetConflictError, AssetNotFoundError, HeldError
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -43,11 +42,11 @@ def with_each(
     for audio_id in audio_ids:
         try:
             fields = act(audio_id)
-        except AssetNotFoundError as error:
+        except audiostore.AssetNotFoundError as error:
             say("error", sentence(error))
             unknown += 1
             continue
-        except (AssetConflictError, HeldError) as error:
+        except (audiostore.AssetConflictError, audiostore.HeldError) as error:
             say("error", sentence(error))
             refused += 1
             continue

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-from audiostore.errors import (
-    AssetNotFoundError,
-    AudioStoreError,
-    BlobNotFoundError,
-    HeldError,
-    SourceNotFoundError,
-)
+import audiostore
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from typing import Any
 
 FAILED, BAD_INPUT, NOT_FOUND, PARTLY_FAILED, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -29,11 +26,11 @@ class UsageError(Exception):
 def exit_code(error: Exception) -> int:
     """Return the exit code that tells a script what kind of failure it was."""
     match error:
-        case AssetNotFoundError() | BlobNotFoundError():
+        case audiostore.AssetNotFoundError() | audiostore.BlobNotFoundError():
             return NOT_FOUND
-        case UsageError() | SourceNotFoundError():
+        case UsageError() | audiostore.SourceNotFoundError():
             return BAD_INPUT
-        case AudioStoreError() if isinstance(error, ValueError):
+        case audiostore.AudioStoreError() if isinstance(error, ValueError):
             return BAD_INPUT
         case _:
             return FAILED
@@ -56,7 +53,7 @@ def sentence(error: Exception) -> str:
         note.startswith("while") for note in notes
     ):
         notes.append("try again later, or run 'audiostore doctor'")
-    if isinstance(error, HeldError) and error.audio_id is not None:
+    if isinstance(error, audiostore.HeldError) and error.audio_id is not None:
         notes.append(f"run 'audiostore release {error.audio_id}' first")
     return "; ".join([as_typed(_message(error)), *map(as_typed, notes)])
 
@@ -83,7 +80,9 @@ def _message(error: Exception) -> str:
 
 
 def _is_expected(error: Exception) -> bool:
-    return isinstance(error, AudioStoreError | OSError | UsageError) or is_api_error(error)
+    return isinstance(error, audiostore.AudioStoreError | OSError | UsageError) or is_api_error(
+        error
+    )
 
 
 def is_api_error(error: Exception) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import audiostore
 from audiostore.cli.declare import StoreOptions, either, flag, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.values import duration, key_and_value, moment, positive, size
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import audiostore
 from audiostore.cli.output import say
-from audiostore.errors import AssetNotFoundError
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def spot_check(journal: Journal, manager: AudioStorageManager, audio_ids: Sequen
     for audio_id in audio_ids:
         try:
             manager.get(audio_id)
-        except AssetNotFoundError:
+        except audiostore.AssetNotFoundError:
             missing += 1
     if missing:
         say(

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import audiostore
 from audiostore.cli.failures import as_typed, is_api_error, sentence
 from audiostore.cli.output import say
-from audiostore.config import (
-    BUCKET_VARIABLE,
-    BucketLocation,
-    DirectoryLocation,
-    Location,
-    configured_bucket,
-    parse_location,
-)
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from audiostore import AudioStorageManager, StorageResult, StoreSettings
+    from audiostore.config import Location
     from audiostore.events import EventListener
 
 
@@ -36,6 +28,8 @@ class Choice:
 
     def describe(self) -> str:
         """Return ``the bucket B`` or ``the directory D``."""
+        from audiostore.config import BucketLocation, DirectoryLocation  # noqa: PLC0415
+
         match self.location:
             case BucketLocation(bucket):
                 return f"the bucket {bucket}"
@@ -49,14 +43,21 @@ def choose_store(flag: str | None) -> Choice:
     Raises:
         ConfigurationError: what was given is not a store.
     """
+    from audiostore.config import (  # noqa: PLC0415  (not for --help)
+        BUCKET_VARIABLE,
+        DirectoryLocation,
+        configured_bucket,
+        parse_location,
+    )
+
     if flag is not None:
         return Choice(parse_location(flag), "given by --bucket")
     configured = configured_bucket()
     if configured is not None:
         return Choice(parse_location(configured), f"given by {BUCKET_VARIABLE}")
-    from platformdirs import user_data_dir  # noqa: PLC0415  (only without a bucket)
+    from platformdirs import user_data_path  # noqa: PLC0415  (only without a bucket)
 
-    directory = Path(user_data_dir("audiostore", appauthor=False)).absolute()
+    directory = user_data_path("audiostore", appauthor=False).absolute()
     origin = f"the default: neither --bucket nor {BUCKET_VARIABLE} is given"
     return Choice(DirectoryLocation(directory), origin, is_fallback=True)
 
@@ -73,7 +74,7 @@ def opened(
     if choice.is_fallback:
         say(
             "note",
-            f"no bucket given (--bucket or {BUCKET_VARIABLE}): using {choice.describe()}",
+            f"no bucket given (--bucket or GCS_BUCKET_NAME): using {choice.describe()}",
         )
     with audiostore.AudioStorageManager(choice.location.url, on_event=on_event) as manager:
         yield manager

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 PARTS_HELP = "audio or thumbnail"
 _LINK_LIMIT_S = 7 * 86400  # of a V4 signed URL
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)", re.ASCII)
-_CLOCK = re.compile(r"(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]+)?)", re.ASCII)
-_SPAN = re.compile(r"(?:([0-9]+(?:\.[0-9]+)?)s?|([0-9]+)([mhd]))", re.ASCII)
+_SIZE = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)"
+_CLOCK = r"(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]+)?)"
+_SPAN = r"(?:([0-9]+(?:\.[0-9]+)?)s?|([0-9]+)([mhd]))"
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
 _BYTES = {
     unit: factor
@@ -43,7 +43,7 @@ def key_and_value(text: str) -> tuple[str, str]:
 
 def size(text: str) -> int:
     """Return bytes: ``5000000``, ``5MB`` (10^6), ``5M`` and ``5MiB`` (2^20)."""
-    match = _SIZE.fullmatch(text.lower())
+    match = re.fullmatch(_SIZE, text.lower())
     if match is None or match[2] not in _BYTES:
         raise ArgumentTypeError(f"invalid size {text!r} (examples: 500K, 5M)")
     return round(float(match[1]) * _BYTES[match[2]])
@@ -62,10 +62,10 @@ def rate(text: str) -> float:
 
 def duration(text: str) -> float:
     """Return seconds: ``90``, ``90.5``, ``1:30``, ``1:02:03``, ``90s``, ``90m``, ``2h``, ``7d``."""
-    if clock := _CLOCK.fullmatch(text):
+    if clock := re.fullmatch(_CLOCK, text):
         hours, minutes, seconds = clock.groups()
         return 3600 * float(hours or 0) + 60 * float(minutes) + float(seconds)
-    span = _SPAN.fullmatch(text.lower())
+    span = re.fullmatch(_SPAN, text.lower())
     if span is None:
         raise ArgumentTypeError(f"invalid duration {text!r} (examples: 90, 1:30, 1:02:03, 2h)")
     seconds, number, unit = span.groups()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import counted, escape, print_json, say
 from audiostore.cli.store import opened
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.audit import Checked, Mended, Problem
 

@@ -6,7 +6,6 @@ Each is verified. Assets that are already there are compared and skipped, never 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import audiostore
 from audiostore.cli.consent import print_plan
@@ -15,8 +14,8 @@ from audiostore.cli.each import distinct_ids
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
 from audiostore.cli.values import positive
-from audiostore.errors import AssetNotFoundError
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -82,7 +81,7 @@ def _named(
     for audio_id in audio_ids:
         try:
             yield source.get(audio_id)
-        except AssetNotFoundError as error:
+        except audiostore.AssetNotFoundError as error:
             say("error", sentence(error))
             missing.append(audio_id)
 
@@ -97,7 +96,7 @@ def _plan(options: Options, target: AudioStorageManager, assets: Iterator[Storag
             progress(count)
             try:
                 target.get(asset.audio_id)
-            except AssetNotFoundError:
+            except audiostore.AssetNotFoundError:
                 progress.clear()
                 print_plan(options, f"copy {row(asset)}", asset.audio_id)
             else:

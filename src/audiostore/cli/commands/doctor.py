@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from audiostore.cli.declare import JsonOptions, StoreOptions
 from audiostore.cli.output import colored, escape, print_json
 from audiostore.cli.store import choose_store
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.stores import Finding
 

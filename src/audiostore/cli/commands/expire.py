@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from audiostore.cli.consent import has_consent, print_plan
 from audiostore.cli.declare import AssetOptions, ConsentOptions, option
@@ -17,6 +16,7 @@ from audiostore.cli.output import note, say
 from audiostore.cli.store import is_bucket, known_settings, opened, warn
 from audiostore.cli.values import moment
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore import AudioStorageManager, StorageResult
 

@@ -8,7 +8,6 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
 
 from audiostore.cli.declare import option
 from audiostore.cli.failures import UsageError
@@ -16,8 +15,10 @@ from audiostore.cli.filters import OrderedOptions, find_assets, query_of
 from audiostore.cli.output import counted, is_terminal, note
 from audiostore.cli.store import opened
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO
 
     from audiostore.catalog.export import ExportFormat
 

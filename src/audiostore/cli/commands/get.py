@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, option
 from audiostore.cli.failures import UsageError
@@ -13,6 +12,7 @@ from audiostore.cli.output import escape, is_terminal, print_json
 from audiostore.cli.store import opened, warn
 from audiostore.cli.values import PARTS_HELP, part_name, positive, rate
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable
 

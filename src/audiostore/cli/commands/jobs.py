@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from audiostore import errors
+import audiostore
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument, option
 from audiostore.cli.failures import NOT_FOUND, as_typed
 from audiostore.cli.journals import journal_path
@@ -14,6 +13,7 @@ from audiostore.cli.output import escape, human_time, note, print_json, say
 from audiostore.cli.store import choose_store
 from audiostore.cli.values import positive
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore import Journal
     from audiostore.bulk import RunInfo
@@ -43,7 +43,7 @@ def run(options: Options) -> int:
     path = journal_path(options.journal, choice.location)
     if not path.exists():
         if options.journal is not None:
-            raise errors.SourceNotFoundError(f"no journal at {str(path)!r}")
+            raise audiostore.SourceNotFoundError(f"no journal at {str(path)!r}")
         if options.number is None:
             note(f"no bulk upload to {choice.describe()} yet")
             return 0
@@ -98,6 +98,8 @@ def _summary(info: RunInfo, tried_since: int) -> str:
 
 def _reason(text: str) -> str:
     """Return an error as it was printed: on one line, without the name of its class if ours."""
+    from audiostore import errors  # noqa: PLC0415  (not for --help)
+
     name, colon, message = text.partition(": ")
     is_ours = bool(colon) and hasattr(errors, name)
     return as_typed(" ".join((message if is_ours else text).splitlines()))

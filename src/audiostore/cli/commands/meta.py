@@ -6,7 +6,6 @@ Its audio never changes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from audiostore.cli.consent import has_consent, print_plan
 from audiostore.cli.declare import AssetOptions, ConsentOptions, arguments, flag, option
@@ -15,6 +14,7 @@ from audiostore.cli.output import note
 from audiostore.cli.store import opened, warn
 from audiostore.cli.values import key_and_value
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

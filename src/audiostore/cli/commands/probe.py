@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import audiostore
 from audiostore.cli.declare import CheckOptions, JsonOptions, arguments
 from audiostore.cli.failures import as_typed, sentence
 from audiostore.cli.output import escape, human_size, print_json, say
-from audiostore.errors import AudioStoreError
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.asset import PreparedFile
     from audiostore.media import AudioInfo
@@ -31,7 +31,7 @@ def run(options: Options) -> int:
     for number, path in enumerate(options.files):
         try:
             item, info = _inspect(path, options)
-        except (AudioStoreError, OSError) as error:
+        except (audiostore.AudioStoreError, OSError) as error:
             code = 1
             reason = sentence(error)
             if options.json:
@@ -58,7 +58,7 @@ def _inspect(path: str, options: Options) -> tuple[PreparedFile, AudioInfo | Non
     """Inspect a file as `put` does, and describe its content unless --check is none.
 
     Raises:
-        AudioStoreError, OSError: it cannot be stored.
+        audiostore.AudioStoreError, OSError: it cannot be stored.
     """
     from audiostore.ingest import UploadOptions, prepare_audio  # noqa: PLC0415  (not for --help)
     from audiostore.media import probe_audio  # noqa: PLC0415

@@ -6,16 +6,16 @@ Only from a directory: a bucket deletes what is in its trash itself, at a set ti
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import audiostore
 from audiostore.cli.consent import has_consent, print_plan, will_ask
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, arguments, flag
 from audiostore.cli.each import distinct_ids, with_each
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note
 from audiostore.cli.store import is_bucket, opened
-from audiostore.errors import AssetNotFoundError
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -91,7 +91,7 @@ def _deleted(manager: AudioStorageManager, audio_id: str) -> str:
 
     try:
         return deleted_row(manager.trash.get(audio_id))
-    except AssetNotFoundError:
+    except audiostore.AssetNotFoundError:
         prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
         count = sum(1 for _ in manager.store.list_deleted(prefix))
         if not count:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import audiostore
 from audiostore.cli.declare import (
@@ -20,6 +19,7 @@ from audiostore.cli.output import note, print_json
 from audiostore.cli.store import opened, warn
 from audiostore.cli.values import key_and_value, positive, rate
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.ingest import ArtworkChoice
     from audiostore.stores import CacheScope

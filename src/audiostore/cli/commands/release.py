@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import AssetsOptions, DryRunOptions
@@ -11,6 +10,7 @@ from audiostore.cli.each import distinct_ids, with_each
 from audiostore.cli.output import note
 from audiostore.cli.store import opened, warn
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import audiostore
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import AssetsOptions, DryRunOptions
 from audiostore.cli.each import distinct_ids, with_each
 from audiostore.cli.output import note
 from audiostore.cli.store import opened, warn
-from audiostore.errors import AssetNotFoundError
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -56,5 +56,5 @@ def run(options: Options) -> int:
 def _is_complete(manager: AudioStorageManager, audio_id: str) -> bool:
     try:
         return not manager.get(audio_id).warnings
-    except AssetNotFoundError:
+    except audiostore.AssetNotFoundError:
         return False

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import audiostore
 from audiostore.cli.consent import has_consent, print_plan, will_ask
 from audiostore.cli.declare import AssetsOptions, ConsentOptions, flag
 from audiostore.cli.each import distinct_ids, with_each
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note
 from audiostore.cli.store import is_bucket, known_settings, opened
-from audiostore.errors import AssetNotFoundError, HeldError
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -98,19 +98,21 @@ def _present(manager: AudioStorageManager, audio_id: str) -> str:
 
     try:
         asset = manager.get(audio_id)
-    except AssetNotFoundError:
+    except audiostore.AssetNotFoundError:
         prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
         count = sum(1 for _ in manager.store.list(prefix))
         if not count:
             raise
         return f"{audio_id}  (incomplete asset, {count} objects)"
     if any(blob.temporary_hold for blob in (asset.audio, asset.thumbnail) if blob):
-        raise HeldError(f"{audio_id} is under a hold", audio_id=audio_id)
+        raise audiostore.HeldError(f"{audio_id} is under a hold", audio_id=audio_id)
     return row(asset)
 
 
 def _present_or_none(manager: AudioStorageManager, audio_id: str) -> str:
     try:
         return _present(manager, audio_id)
-    except (AssetNotFoundError, HeldError) as error:
-        return f"{audio_id}  ({'not found' if isinstance(error, AssetNotFoundError) else 'held'})"
+    except audiostore.AssetNotFoundError:
+        return f"{audio_id}  (not found)"
+    except audiostore.HeldError:
+        return f"{audio_id}  (held)"

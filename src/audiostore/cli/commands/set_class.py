@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from audiostore.cli.consent import has_consent, print_plan, will_ask
 from audiostore.cli.declare import AssetOptions, ConsentOptions, argument
@@ -12,6 +11,7 @@ from audiostore.cli.filters import STORAGE_CLASSES
 from audiostore.cli.output import note, say
 from audiostore.cli.store import is_bucket, known_settings, opened, warn
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore import AudioStorageManager, BlobInfo
     from audiostore.stores import StorageClass

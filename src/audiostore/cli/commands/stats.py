@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, option
@@ -16,6 +15,7 @@ from audiostore.cli.filters import FilterOptions, query_of
 from audiostore.cli.output import escape, human_size, note, print_json
 from audiostore.cli.store import is_bucket, opened
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

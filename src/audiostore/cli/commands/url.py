@@ -6,7 +6,6 @@ Anyone with the link can read this part of the asset until it expires.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from audiostore.cli.declare import AssetOptions, option
 from audiostore.cli.failures import UsageError
@@ -14,6 +13,7 @@ from audiostore.cli.output import print_json
 from audiostore.cli.store import opened
 from audiostore.cli.values import PARTS_HELP, link_lifetime, part_name
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.asset import PartName
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note, say
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import audiostore
 from audiostore.cli.commands.lifecycle._policy import (
@@ -17,6 +16,7 @@ from audiostore.cli.declare import option
 from audiostore.cli.output import counted, human_size, print_json
 from audiostore.cli.store import is_bucket, opened
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -6,7 +6,6 @@ A bucket does so itself, about once a day.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from audiostore.cli.consent import has_consent
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions
@@ -14,6 +13,7 @@ from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note, print_json
 from audiostore.cli.store import is_bucket, opened
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.lifecycle import Action
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from audiostore.cli.declare import JsonOptions, StoreOptions
 from audiostore.cli.output import escape, print_json
 from audiostore.cli.store import opened
 
+TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
