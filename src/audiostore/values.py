@@ -4,9 +4,34 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import isfinite
 
 PathLike = str | os.PathLike[str]
 """A path of a local file."""
+
+REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
+"""Custom metadata by which an audio object names its thumbnail."""
+FACT_KEYS = ("duration_s", "codec", "sample_rate_hz", "channels", "bitrate_bps")
+"""Custom metadata that says what was found inside an audio file."""
+TAG_KEYS = ("title", "artist", "album")
+"""Of the file's tags, what is kept as custom metadata, unless the caller gives the same key."""
+OWN_KEYS = frozenset(
+    {
+        "audio_id",
+        "original_filename",
+        "file_size",
+        "file_type",
+        "crc32c",
+        *REFERENCE_KEYS,
+        "audio_crc32c",
+        "audio_generation",
+        "replaces_generation",
+        "supersedes",
+        "superseded_by",
+        *FACT_KEYS,
+    }
+)
+"""Custom metadata that audiostore writes itself: never the caller's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +131,17 @@ def changed(
 class StorageResult:
     """One asset: what an upload stored, or what `get` and `list` found.
 
-    `audio` is None only for artwork that was uploaded ahead of its audio.
+    Its facts are those of its main object: the audio, or artwork that waits for its audio.
     """
 
     audio_id: str
     audio: BlobInfo | None
+    """None only for artwork that was uploaded ahead of its audio."""
     thumbnail: BlobInfo | None
     audio_path: str | None
     """URI of the audio object: ``gs://…`` or ``file://…``."""
     thumbnail_path: str | None
+    """URI of the thumbnail object."""
     created: bool = True
     """False when an earlier attempt, or an earlier upload, had stored the same content."""
     warnings: tuple[str, ...] = ()
@@ -128,11 +155,100 @@ class StorageResult:
         return {**{k: blob for k, blob in supplied.items() if blob is not None}, **self.derived}
 
     @property
+    def size_bytes(self) -> int:
+        """The size of the audio in bytes."""
+        return self._main.size_bytes
+
+    @property
+    def content_type(self) -> str:
+        """The media type that the audio is served as, such as ``audio/mpeg``."""
+        return self._main.content_type
+
+    @property
+    def created_at(self) -> datetime:
+        """When the audio was stored, with a time zone."""
+        return self._main.created_at
+
+    @property
+    def original_filename(self) -> str | None:
+        """The name of the local file; None if it is not known."""
+        return self._main.metadata.get("original_filename")
+
+    @property
+    def has_thumbnail(self) -> bool:
+        """Whether the asset has artwork."""
+        return self.thumbnail is not None
+
+    @property
+    def format(self) -> str:
+        """The extension of the audio object without its dot, such as ``mp3``."""
+        return self._main.name.rpartition(".")[2]
+
+    @property
+    def title(self) -> str | None:
+        """The title: the caller's, or that of the file's tags."""
+        return self._main.metadata.get("title")
+
+    @property
+    def artist(self) -> str | None:
+        """The artist: the caller's, or that of the file's tags."""
+        return self._main.metadata.get("artist")
+
+    @property
+    def album(self) -> str | None:
+        """The album: the caller's, or that of the file's tags."""
+        return self._main.metadata.get("album")
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the audio plays, in seconds; None if the file was not inspected."""
+        return self._number("duration_s")
+
+    @property
+    def codec(self) -> str | None:
+        """The codec, such as ``mp3``; None if the file was not inspected."""
+        return self._main.metadata.get("codec")
+
+    @property
+    def sample_rate_hz(self) -> int | None:
+        """The sample rate in Hz; None if the file was not inspected."""
+        return self._whole("sample_rate_hz")
+
+    @property
+    def channels(self) -> int | None:
+        """The number of channels; None if the file was not inspected."""
+        return self._whole("channels")
+
+    @property
+    def bitrate_bps(self) -> int | None:
+        """The bit rate in bit/s; None if it is not known."""
+        return self._whole("bitrate_bps")
+
+    @property
+    def supersedes(self) -> str | None:
+        """The id of the asset that this one replaces, if any."""
+        return self._main.metadata.get("supersedes")
+
+    @property
+    def superseded_by(self) -> str | None:
+        """The id of the asset that replaces this one, if any."""
+        return self._main.metadata.get("superseded_by")
+
+    @property
+    def custom(self) -> dict[str, str]:
+        """The caller's metadata, as `update_metadata` changes it.
+
+        Title, artist and album are among it, also where they come from the file's tags; the keys
+        that audiostore writes itself are not.
+        """
+        return {k: v for k, v in self._main.metadata.items() if k not in OWN_KEYS}
+
+    @property
     def metadata(self) -> Mapping[str, object]:
-        """The facts of the asset's main object: the audio, or artwork that waits for it.
+        """The facts as a mapping that is ready for JSON.
 
         Keys: size (bytes), content_type, md5_hash, crc32c, generation, storage_class,
-        created_at (ISO 8601), has_thumbnail, original_filename, custom (all custom metadata).
+        created_at (ISO 8601), has_thumbnail, original_filename, custom (the caller's metadata).
         """
         blob = self.audio or self.thumbnail
         if blob is None:
@@ -145,9 +261,9 @@ class StorageResult:
             "generation": blob.generation,
             "storage_class": blob.storage_class,
             "created_at": blob.created_at.isoformat(),
-            "has_thumbnail": self.thumbnail is not None,
-            "original_filename": blob.metadata.get("original_filename"),
-            "custom": dict(blob.metadata),
+            "has_thumbnail": self.has_thumbnail,
+            "original_filename": self.original_filename,
+            "custom": self.custom,
         }
 
     def to_dict(self) -> dict[str, object]:
@@ -163,3 +279,21 @@ class StorageResult:
             "created": self.created,
             "warnings": list(self.warnings),
         }
+
+    @property
+    def _main(self) -> BlobInfo:
+        blob = self.audio or self.thumbnail
+        if blob is None:
+            raise ValueError(f"the result of {self.audio_id} describes no object")
+        return blob
+
+    def _number(self, key: str) -> float | None:
+        try:
+            number = float(self._main.metadata[key])
+        except (KeyError, ValueError):
+            return None
+        return number if isfinite(number) else None
+
+    def _whole(self, key: str) -> int | None:
+        number = self._number(key)
+        return None if number is None else round(number)

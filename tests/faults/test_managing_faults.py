@@ -693,7 +693,7 @@ def test_a_copy_onto_itself_loses_no_metadata_that_is_written_meanwhile(
             monkeypatch.setattr(owner, name, interrupting(getattr(owner, name)))
         found = stage.manager.set_class(ID, "COLDLINE")
         assert not meanwhile
-        assert found.metadata["custom"]["mood"] == "calm"  # type: ignore[index]
+        assert found.custom["mood"] == "calm"
         assert found.metadata["storage_class"] == "COLDLINE"
 
 

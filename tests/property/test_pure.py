@@ -16,7 +16,6 @@ from audiostore.asset.layout import (
 )
 from audiostore.asset.record import (
     MAX_METADATA_BYTES,
-    OWN_KEYS,
     check_custom_metadata,
     file_metadata,
     thumbnail_reference,
@@ -32,6 +31,7 @@ from audiostore.media.recognition import describe
 from audiostore.retry import RetryConfig
 from audiostore.sources import BytesSource, LocalFile
 from audiostore.stores.local import LocalStore
+from audiostore.values import OWN_KEYS
 from tests.audio_samples import recognise_audio, recognise_image
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"

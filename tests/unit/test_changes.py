@@ -51,14 +51,14 @@ def test_metadata_is_merged_and_the_bytes_stay(manager: AudioStorageManager, aud
 
 
 def test_metadata_is_replaced_but_for_our_own(manager: AudioStorageManager, audio_id: str) -> None:
-    before = manager.get(audio_id).metadata["custom"]
+    before = manager.get(audio_id).audio
+    assert before is not None
     after = manager.update_metadata(audio_id, {"only": "this"}, replace=True)
     assert after.audio is not None
     assert after.audio.metadata["only"] == "this"
     assert "mood" not in after.audio.metadata
     assert "title" not in after.audio.metadata
-    assert isinstance(before, dict)
-    assert after.audio.metadata["thumbnail_name"] == before["thumbnail_name"]
+    assert after.audio.metadata["thumbnail_name"] == before.metadata["thumbnail_name"]
     assert manager.get(audio_id).thumbnail is not None
 
 
@@ -80,7 +80,7 @@ def test_a_change_meanwhile_is_refused_where_that_was_asked(
     manager.update_metadata(audio_id, {"a": "1"}, if_metageneration_match=seen.metageneration)
     with pytest.raises(AssetConflictError, match="changed meanwhile"):
         manager.update_metadata(audio_id, {"a": "2"}, if_metageneration_match=seen.metageneration)
-    assert manager.get(audio_id).metadata["custom"]["a"] == "1"  # type: ignore[index]
+    assert manager.get(audio_id).custom["a"] == "1"
 
 
 def test_a_held_asset_is_neither_deleted_nor_given_other_artwork(
@@ -161,9 +161,9 @@ def test_a_corrected_track_names_what_it_supersedes(
     manager: AudioStorageManager, audio_id: str
 ) -> None:
     new = manager.upload_audio_with_thumbnail(OGG, supersedes=audio_id)
-    assert new.metadata["custom"]["supersedes"] == audio_id  # type: ignore[index]
+    assert new.supersedes == audio_id
     old = manager.get(audio_id)
-    assert old.metadata["custom"]["superseded_by"] == new.audio_id  # type: ignore[index]
+    assert old.superseded_by == new.audio_id
     with pytest.raises(AssetConflictError, match="supersedes it already"):
         manager.upload_audio_with_thumbnail(PNG.with_name("small-rain.aac"), supersedes=audio_id)
     assert len(list(manager.list())) == 2
@@ -197,4 +197,4 @@ def test_what_the_superseded_asset_had_superseded_names_the_newest(
         PNG.with_name("small-rain.aac"), supersedes=second, trash_superseded=True
     ).audio_id
     assert sorted(asset.audio_id for asset in manager.list()) == sorted([audio_id, third])
-    assert manager.get(audio_id).metadata["custom"]["superseded_by"] == third  # type: ignore[index]
+    assert manager.get(audio_id).superseded_by == third

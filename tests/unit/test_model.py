@@ -61,7 +61,7 @@ def test_a_result_gives_the_facts_of_its_audio() -> None:
         "created_at": "2026-01-02T03:04:05+00:00",
         "has_thumbnail": True,
         "original_filename": "Süß.mp3",
-        "custom": {"original_filename": "Süß.mp3", "title": "x"},
+        "custom": {"title": "x"},
     }
     value = json.loads(json.dumps(result.to_dict()))
     assert value["metadata"] == result.metadata
@@ -74,3 +74,25 @@ def test_a_result_without_audio_gives_the_facts_of_its_artwork() -> None:
     assert result.metadata["content_type"] == "image/jpeg"
     assert json.loads(json.dumps(result.to_dict()))["audio"] is None
     assert StorageResult("x", None, None, None, None).metadata == {"has_thumbnail": False}
+
+
+def test_the_facts_of_a_result_are_typed() -> None:
+    facts = {"duration_s": "1.500", "codec": "mp3", "sample_rate_hz": "44100", "channels": "2"}
+    own = {"file_size": "3", "file_type": "audio", "audio_id": "x", "supersedes": "old"}
+    given = {"title": "x", "mood": "calm"}
+    blob = replace(BLOB, metadata={**facts, **own, **given, "original_filename": "Süß.mp3"})
+    result = StorageResult("x", blob, COVER, "gs://b/a", "gs://b/t")
+    assert (result.duration_s, result.codec) == (1.5, "mp3")
+    assert (result.sample_rate_hz, result.channels, result.bitrate_bps) == (44100, 2, None)
+    assert (result.title, result.artist, result.album) == ("x", None, None)
+    assert (result.size_bytes, result.content_type) == (3, "audio/mpeg")
+    assert result.created_at == BLOB.created_at
+    assert (result.original_filename, result.has_thumbnail) == ("Süß.mp3", True)
+    assert (result.supersedes, result.superseded_by) == ("old", None)
+    assert result.custom == given
+
+
+@pytest.mark.parametrize("duration_s", ["", "long", "nan", "inf"])
+def test_a_fact_that_is_no_number_is_none(duration_s: str) -> None:
+    blob = replace(BLOB, metadata={"duration_s": duration_s})
+    assert StorageResult("x", blob, None, "gs://b/a", None).duration_s is None

@@ -7,7 +7,6 @@ import pytest
 
 from audiostore.asset.record import (
     MAX_METADATA_BYTES,
-    OWN_KEYS,
     assemble,
     belongs_to_audio,
     came_with_audio,
@@ -22,7 +21,7 @@ from audiostore.asset.record import (
 )
 from audiostore.errors import InvalidMetadataError
 from audiostore.sources import BytesSource
-from audiostore.values import BlobInfo
+from audiostore.values import OWN_KEYS, BlobInfo
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 OTHER_ID = "00000000-0000-4000-8000-000000000000"

@@ -111,7 +111,7 @@ def test_the_whole_life_of_an_asset(kind: str, deep: bool, tmp_path: Path) -> No
         assert [t.audio_id for t in manager.trash.list()] == [audio_id]
         restored = manager.restore(audio_id)
         all_is_well()
-        assert restored.metadata["custom"]["mood"] == "calm"  # type: ignore[index]
+        assert restored.custom["mood"] == "calm"
         assert manager.download(audio_id, tmp_path / "copy").read_bytes() == MP3.read_bytes()
 
         # Expired: the store itself deletes it when its time has come.

@@ -28,8 +28,6 @@ from audiostore.asset.reading import (
     waiting_result,
 )
 from audiostore.asset.record import (
-    OWN_KEYS,
-    TAG_KEYS,
     Asset,
     changed_metadata,
     check_custom_metadata,
@@ -41,9 +39,7 @@ from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
 
 __all__ = [
     "AUDIO",
-    "OWN_KEYS",
     "PARTS",
-    "TAG_KEYS",
     "THUMBNAIL",
     "Asset",
     "Attachments",

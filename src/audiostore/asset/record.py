@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.errors import InvalidMetadataError
 from audiostore.sources import Source
-from audiostore.values import BlobInfo
+from audiostore.values import OWN_KEYS, REFERENCE_KEYS, TAG_KEYS, BlobInfo
 
 if TYPE_CHECKING:
     from audiostore.media import AudioInfo
@@ -29,34 +29,13 @@ if TYPE_CHECKING:
 MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
 
-_REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
-FACT_KEYS = ("duration_s", "codec", "sample_rate_hz", "channels", "bitrate_bps")
-"""What was found inside an audio file."""
-OWN_KEYS = frozenset(
-    {
-        "audio_id",
-        "original_filename",
-        "file_size",
-        "file_type",
-        "crc32c",
-        *_REFERENCE_KEYS,
-        "audio_crc32c",
-        "audio_generation",
-        "replaces_generation",
-        "supersedes",
-        "superseded_by",
-        *FACT_KEYS,
-    }
-)
-TAG_KEYS = ("title", "artist", "album")
-"""Of the file's tags, what is kept with it, unless the caller says otherwise."""
 _TAG_CHARACTERS = 256
 _ID_CHARACTERS = 36
 
 # A reference to artwork, or to what supersedes it, may be added to the audio object at any time:
 # their room is never the caller's.
 _REFERENCE_ROOM = (
-    sum(map(len, _REFERENCE_KEYS))
+    sum(map(len, REFERENCE_KEYS))
     + len(f"audio/{'-' * _ID_CHARACTERS}/thumbnail.")
     + (16 + 20 + 8)
     + len("superseded_by")
@@ -175,7 +154,7 @@ def changed_metadata(
     settled: dict[str, str | None] = {k: v for k, v in given.items() if present.get(k) != v}
     settled |= dict.fromkeys(gone)
     whole = {k: v for k, v in {**present, **settled}.items() if v is not None}
-    for key in (*_REFERENCE_KEYS, "superseded_by"):
+    for key in (*REFERENCE_KEYS, "superseded_by"):
         whole.pop(key, None)  # their room is always counted
     _require_fit(whole)
     return settled
@@ -217,7 +196,7 @@ def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
     if thumbnail is None:
         return {}
     values = (thumbnail.name, str(thumbnail.generation), thumbnail.crc32c)
-    return dict(zip(_REFERENCE_KEYS, values, strict=True))
+    return dict(zip(REFERENCE_KEYS, values, strict=True))
 
 
 def belongs_to_audio(source: Source) -> dict[str, str]:
@@ -251,7 +230,7 @@ def is_committed_audio(blob: BlobInfo) -> bool:
 
 def names_thumbnail(audio: BlobInfo, thumbnail: BlobInfo | None) -> bool:
     """Say whether the audio object's reference is this thumbnail (None: that it names none)."""
-    reference = {k: audio.metadata[k] for k in _REFERENCE_KEYS if k in audio.metadata}
+    reference = {k: audio.metadata[k] for k in REFERENCE_KEYS if k in audio.metadata}
     return reference == thumbnail_reference(thumbnail)
 
 
@@ -273,7 +252,7 @@ def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
     Its generation changes with its storage class.
     """
     audios = [
-        [b.size_bytes, b.crc32c, *map(b.metadata.get, _REFERENCE_KEYS)] for b in (audio, other)
+        [b.size_bytes, b.crc32c, *map(b.metadata.get, REFERENCE_KEYS)] for b in (audio, other)
     ]
     return audios[0] == audios[1]
 
@@ -303,7 +282,7 @@ def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
     if not committed:
         return None
     audio = min(committed, key=lambda blob: (blob.generation, blob.name))
-    names_one = _REFERENCE_KEYS[0] in audio.metadata
+    names_one = REFERENCE_KEYS[0] in audio.metadata
     thumbnail = next((b for b in folder if is_thumbnail_of(audio, b)), None) if names_one else None
     missing = names_one and thumbnail is None
     return Asset(audio_id, audio, thumbnail, missing, derived_parts(folder))

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from audiostore.asset import record
 from audiostore.audit.folders import Folder
 from audiostore.audit.problems import Problem, Update
 from audiostore.errors import (
@@ -16,7 +15,7 @@ from audiostore.errors import (
 )
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.stores import ObjectStore, get_checked
-from audiostore.values import BlobInfo
+from audiostore.values import FACT_KEYS, BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
 """Containers state a length in steps of up to that; a decoder counts samples."""
@@ -56,8 +55,8 @@ class DeepCheck:
                 "its bytes are those that were stored: store a good file, which supersedes it",
             )  # fmt: skip
             return
-        stored = {key: audio.metadata[key] for key in record.FACT_KEYS if key in audio.metadata}
-        wrong = {k: v for k, v in facts.items() if k in record.FACT_KEYS and stored.get(k) != v}
+        stored = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
+        wrong = {k: v for k, v in facts.items() if k in FACT_KEYS and stored.get(k) != v}
         if "duration_s" in wrong and (
             _is_close(stored.get("duration_s"), wrong["duration_s"])
             or _is_close(stored.get("duration_s"), _estimate(path))

@@ -19,7 +19,7 @@ from audiostore.media import (
     IMAGE_FORMATS,
     Format,
 )
-from audiostore.values import BlobInfo
+from audiostore.values import FACT_KEYS, BlobInfo
 
 _REFERENCE = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
 
@@ -153,7 +153,7 @@ def format_of(blob: BlobInfo) -> Format | None:
 
 def _has_sound_facts(audio: BlobInfo) -> bool:
     """Say whether the facts are numbers that can be true; no facts at all are none to doubt."""
-    facts = {key: audio.metadata[key] for key in record.FACT_KEYS if key in audio.metadata}
+    facts = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
     if not facts:
         return True
     try:

@@ -236,7 +236,7 @@ class _Uploader:
             return None
         found = self._find(claim)
         name = os.fsencode(Path(item.audio).name).decode("utf-8", "replace")
-        return found if found and found.metadata["original_filename"] == name else None
+        return found if found and found.original_filename == name else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
-from audiostore.asset import OWN_KEYS, TAG_KEYS
 from audiostore.catalog.query import artwork_is_missing, format_of, number_in
-from audiostore.values import StorageResult
+from audiostore.values import OWN_KEYS, TAG_KEYS, StorageResult
 
 Kind = Literal["text", "integer", "real", "truth", "time"]
 Value = str | int | float | bool | datetime | None

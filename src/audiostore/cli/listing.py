@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from audiostore.asset import OWN_KEYS
 from audiostore.cli.output import escape, human_size, print_json
+from audiostore.values import OWN_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
