@@ -118,12 +118,12 @@ class Accounts:
             raise ApiError(
                 404, "notFound", f"Not found; Gaia id not found for email {email}", rpc="NOT_FOUND"
             )
-        answer = {
+        response = {
             "keyId": account.key_id,
             "signedBlob": base64.b64encode(account.sign(payload)).decode(),
         }
         headers = {"Content-Type": "application/json; charset=UTF-8"}
-        return Response(200, headers, json.dumps(answer).encode())
+        return Response(200, headers, json.dumps(response).encode())
 
 
 def _bad(message: str) -> ApiError:

@@ -189,14 +189,14 @@ class App:
             "versions": self.state.page_of_versions,
         }
         page = pages.get(views[0] if views else "", self.state.page)(route.bucket, wanted)
-        answer: Json = {"kind": "storage#objects"}
+        response: Json = {"kind": "storage#objects"}
         if page.last is not None:
-            answer["nextPageToken"] = _token(page)
+            response["nextPageToken"] = _token(page)
         if page.prefixes:
-            answer["prefixes"] = page.prefixes
+            response["prefixes"] = page.prefixes
         if page.items:
-            answer["items"] = [self._resource(call, item) for item in page.items]
-        return answer_json(answer, mask)
+            response["items"] = [self._resource(call, item) for item in page.items]
+        return answer_json(response, mask)
 
     def _stat(self, call: Call) -> Response:
         return self._object(call, self._get(call))
@@ -235,17 +235,17 @@ class App:
         mask = mask_of(call, REWRITE_SCHEMA)
         outcome = self.rewrites.go_on(call, self.settings.rewrite_step)
         progress = outcome.progress
-        answer: Json = {
+        response: Json = {
             "kind": "storage#rewriteResponse",
             "totalBytesRewritten": str(progress.done),
             "objectSize": str(progress.source.size),
             "done": outcome.made is not None,
         }
         if outcome.token is not None:
-            answer["rewriteToken"] = outcome.token
+            response["rewriteToken"] = outcome.token
         if outcome.made is not None:
-            answer["resource"] = self._resource(call, outcome.made)
-        return answer_json(answer, mask)
+            response["resource"] = self._resource(call, outcome.made)
+        return answer_json(response, mask)
 
     def _restore(self, call: Call) -> Response:
         """https://cloud.google.com/storage/docs/json_api/v1/objects/restore."""

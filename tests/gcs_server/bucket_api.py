@@ -70,7 +70,7 @@ class BucketApi:
         for permission in asked:
             if not permission.startswith("storage.") or "*" in permission:
                 raise invalid(f"Invalid permission: {permission}")
-        answer: Json = {"kind": "storage#testIamPermissionsResponse"}
+        response: Json = {"kind": "storage#testIamPermissionsResponse"}
         if granted := [permission for permission in asked if self.auth.may(permission)]:
-            answer["permissions"] = granted
-        return answer_json(answer, mask_of(call, {"kind": None, "permissions": None}))
+            response["permissions"] = granted
+        return answer_json(response, mask_of(call, {"kind": None, "permissions": None}))

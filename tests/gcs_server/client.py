@@ -1,4 +1,4 @@
-"""A plain client for the tests of the server itself: one connection, no retries, no opinions."""
+"""A plain client for the tests of the server itself: one connection, no retries."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ class Client:
         if size is not None:
             headers["X-Upload-Content-Length"] = str(size)
         body = json.dumps({"name": name, **(meta or {})}).encode()
-        answer = self("POST", UPLOAD, body, headers, uploadType="resumable", **query)
-        assert answer.status == 200, answer
-        assert answer.headers["location"].startswith(self.server.url)
-        return answer.headers["location"].removeprefix(self.server.url)
+        response = self("POST", UPLOAD, body, headers, uploadType="resumable", **query)
+        assert response.status == 200, response
+        assert response.headers["location"].startswith(self.server.url)
+        return response.headers["location"].removeprefix(self.server.url)
 
     def chunk(
         self, session: str, data: bytes, first: int, total: int | None, **headers: str
@@ -100,7 +100,7 @@ class Client:
         return self("PUT", session, b"", {"Content-Range": span})
 
     def cut(self, path: str, headers: dict[str, str], part: bytes, *, method: str) -> None:
-        """Send the start of a body and hang up."""
+        """Send the start of a body and disconnect."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.server.host}"]
         lines += [f"{k}: {v}" for k, v in headers.items()]
         before = len(self.server.requests)

@@ -1,4 +1,4 @@
-"""The server's clock: the real time, and as far ahead of it as a test has moved it."""
+"""The server's clock: the real time plus the time by which a test has advanced it."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ class Clock:
         self._stopped_ns: int | None = None
 
     def advance(self, seconds: float) -> None:
-        """Let so much time have passed."""
+        """Advance the clock."""
         if seconds < 0:
             raise ValueError(f"the clock cannot go back by {-seconds} s")
         with self._lock:
             self._ahead_ns += round(seconds * 1e9)
 
     def stop(self) -> None:
-        """Let no more time pass, except by `advance`."""
+        """Stop the clock; only `advance` moves it from now on."""
         with self._lock:
             self._stopped_ns = time.time_ns()
 
     def time_ns(self) -> int:
-        """Give the nanoseconds since the epoch."""
+        """Return the nanoseconds since the epoch."""
         with self._lock:
             return (self._stopped_ns or time.time_ns()) + self._ahead_ns
 
     def now(self) -> datetime:
-        """Give the moment, in UTC."""
+        """Return the time, in UTC."""
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.time_ns() // 1000)
 
 
 def written(moment: datetime) -> str:
-    """Write a moment as the service does: UTC, milliseconds."""
+    """Format a time as the service does: UTC, milliseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def moment_of(text: str) -> datetime:
-    """Read what `written` wrote."""
+    """Parse the result of `written`."""
     return datetime.fromisoformat(text)
 
 
 def parse_rfc3339(field: str, text: object) -> str:
-    """Check a timestamp from a client and give it in UTC, to the microsecond.
+    """Check a timestamp from a client and return it in UTC, to the microsecond.
 
-    An offset is demanded (RFC 3339); fractions beyond microseconds are refused here, which the
-    service would keep.
+    An offset is required (RFC 3339). Fractions beyond microseconds are refused here; the service
+    would keep them.
     """
     if isinstance(text, str) and len(text) > 10 and text[10] in "Tt":
         try:

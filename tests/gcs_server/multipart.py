@@ -18,7 +18,7 @@ def boundary_of(content_type: str) -> bytes:
         raise _bad("the content type is not multipart/related")
     found = _BOUNDARY.search(content_type)
     if found is None:
-        raise _bad("there is no boundary")
+        raise _bad("no boundary found")
     return (found[1] or found[2]).encode("latin-1")
 
 
@@ -50,7 +50,7 @@ class Parts:
         text, self._window = self._window[:at], self._window[at + len(self._mark) :]
         self._until(2)
         if not self._window.startswith(b"\r\n"):
-            raise _bad("there is no second part")
+            raise _bad("no second part found")
         self._window = self._window[2:]
         return text
 

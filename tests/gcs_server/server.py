@@ -1,4 +1,4 @@
-"""The strict server: a listening socket, its threads, and what a test may ask and tell it."""
+"""The strict server: a listening socket, its threads, and the interface for tests."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Hook = Callable[[Request], object]
 
 
 class StrictServer:
-    """Serves the JSON API of Google Cloud Storage on 127.0.0.1, strictly, and records all.
+    """Serves the JSON API of Google Cloud Storage on 127.0.0.1, strictly, and records all requests.
 
-    Started by its constructor, ended by `close` or by leaving the `with` block. A body never
-    stands in memory as a whole: it is kept in a temporary directory, or with `discard` nowhere.
+    The constructor starts it; `close`, or leaving the `with` block, stops it. A body is never in
+    memory as a whole: it is kept in a temporary directory, or with `discard` not at all.
 
     `bucket_settings` are fields of the bucket resource that every bucket has from the start.
-    Without them there is no soft delete; `AS_NEW` has what a new bucket of the service has, 7 days
-    of it. `permissions` are those that callers have (None: all), without those that are `denied`.
+    Without them soft delete is off; `AS_NEW` has the defaults of the service for a new bucket: 7
+    days of soft delete. Callers have the `permissions` (None: all) that are not `denied`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class StrictServer:
         self._acceptor = Thread(target=self._accept, name="gcs-accept", daemon=True)
         self._acceptor.start()
 
-    # -- telling -------------------------------------------------------------------------------
+    # -- control -------------------------------------------------------------------------------
 
     def fault(
         self,
@@ -97,58 +97,58 @@ class StrictServer:
         times: int | None = 1,
         after: int = 0,
     ) -> Rule:
-        """Let `action` befall the requests that match, `after` so many matches, `times` times.
+        """Apply `action` to matching requests, `times` times, starting `after` this many matches.
 
-        The oldest rule that is due decides; the handle tells how often it `matched` and `fired`.
+        The oldest rule that is due decides; the rule counts how often it `matched` and `fired`.
         """
         return self._shared.faults.add(when, action, times, after)
 
     def clear_faults(self) -> None:
-        """End every fault."""
+        """Remove all faults."""
         self._shared.faults.clear()
 
     def expire_sessions(self, status: int = 410) -> None:
-        """Let every unfinished session answer 410 (or 404) from now on."""
+        """Make every unfinished session return 410 (or 404) from now on."""
         self._uploads.expire(status)
 
     def put(self, bucket: str, name: str, data: bytes, **fields: Any) -> StoredObject:
-        """Plant an object behind the client's back; `fields` under their JSON names."""
+        """Store an object without a request; `fields` by their JSON names."""
         checked = inserted({"contentType": "application/octet-stream", **fields})
         writer = self.state.writer()
         writer.write(data)
         return self.state.store(bucket, check_name(name), writer.finish(), checked, Preconditions())
 
     def remove(self, bucket: str, name: str) -> None:
-        """Delete an object behind the client's back."""
+        """Delete an object without a request."""
         self.state.delete(bucket, name, None, Preconditions())
 
     def configure(self, bucket: str, **settings: Any) -> None:
-        """Patch the settings of a bucket behind the client's back, under their JSON names."""
+        """Patch the settings of a bucket without a request, by their JSON names."""
         self.state.patch_bucket(bucket, settings, Preconditions())
 
     def stop_clock(self) -> None:
-        """Let no more time pass, except by `advance`."""
+        """Stop the clock; only `advance` moves it from now on."""
         self.state.clock.stop()
 
     def advance(self, seconds: float) -> None:
-        """Move the server's clock ahead; what was soft-deleted for long enough is gone."""
+        """Move the server's clock ahead; soft-deleted objects whose time is over are removed."""
         self.state.clock.advance(seconds)
 
     def run_lifecycle(self, bucket: str | None = None) -> list[tuple[StoredObject, Verdict]]:
-        """Carry the lifecycle rules of a bucket (of all) out once; give what was done to what.
+        """Apply the lifecycle rules of a bucket (or of all) once; return the objects and actions.
 
-        An object stands as it was when deleted, or as it is with its new class.
+        A deleted object is returned as it was, a reclassified one with its new class.
         """
         buckets = self.state.bucket_names() if bucket is None else [bucket]
         return [done for name in buckets for done in self.state.run_lifecycle(name)]
 
     def service_account(self, email: str, private_key_pem: str | None = None) -> ServiceAccount:
-        """Make a service account, with a new key or the one given; it may sign URLs at once."""
+        """Create a service account, with a new key or the given one; it can sign URLs at once."""
         return self.accounts.add(email, private_key_pem)
 
     @property
     def tokens(self) -> set[str] | None:
-        """The bearer tokens in force (None: no authentication); may be changed in place."""
+        """The valid bearer tokens (None: no authentication); can be changed in place."""
         return self.auth.tokens
 
     @tokens.setter
@@ -158,12 +158,12 @@ class StrictServer:
 
     @property
     def denied(self) -> set[str]:
-        """The permissions that nobody has; may be changed in place."""
+        """The permissions that no caller has; can be changed in place."""
         return self.auth.denied
 
     @property
     def permissions(self) -> set[str] | None:
-        """The permissions that callers have (None: all); may be changed in place."""
+        """The permissions that callers have (None: all); can be changed in place."""
         return self.auth.granted
 
     @permissions.setter
@@ -173,7 +173,7 @@ class StrictServer:
 
     @property
     def on_request(self) -> Hook | None:
-        """What to call when a request's head came, before anything happens."""
+        """A hook called when a request's head was received, before anything else."""
         return self._shared.on_request
 
     @on_request.setter
@@ -182,14 +182,14 @@ class StrictServer:
 
     @property
     def on_response(self) -> Hook | None:
-        """What to call just before an answer is sent (or lost), after the state changed."""
+        """A hook called just before a response is sent (or lost), after the state changed."""
         return self._shared.on_response
 
     @on_response.setter
     def on_response(self, hook: Hook | None) -> None:
         self._shared.on_response = hook
 
-    # -- asking --------------------------------------------------------------------------------
+    # -- inspection ----------------------------------------------------------------------------
 
     @property
     def requests(self) -> list[Request]:
@@ -197,31 +197,31 @@ class StrictServer:
         return self._shared.recorder.all()
 
     def object(self, bucket: str, name: str) -> StoredObject | None:
-        """Give the live object."""
+        """Return the live object."""
         return self.state.find(bucket, name)
 
     def objects(self, bucket: str) -> list[StoredObject]:
-        """Give the live objects in order of names."""
+        """Return the live objects in order of names."""
         return self.state.objects(bucket)
 
     def noncurrent(self, bucket: str, name: str) -> list[StoredObject]:
-        """Give the noncurrent generations of a name, oldest first."""
+        """Return the noncurrent generations of a name, oldest first."""
         return list(self.state.bucket(bucket).noncurrent.get(name, ()))
 
     def soft_deleted(self, bucket: str, name: str) -> list[StoredObject]:
-        """Give the soft-deleted generations of a name, oldest first."""
+        """Return the soft-deleted generations of a name, oldest first."""
         return list(self.state.bucket(bucket).deleted.get(name, ()))
 
     def bucket(self, name: str) -> dict[str, Any]:
-        """Give the resource of a bucket, as GET does."""
+        """Return the resource of a bucket, as GET does."""
         return bucket_json(self.state.bucket(name), self.url)
 
     def now(self) -> datetime:
-        """Give the moment by the server's clock."""
+        """Return the time of the server's clock."""
         return self.state.clock.now()
 
     def read(self, bucket: str, name: str) -> bytes:
-        """Give the bytes of the live object; KeyError when there is none."""
+        """Return the bytes of the live object; KeyError if it does not exist."""
         with self.state.lock:
             record = self.state.find(bucket, name)
             if record is None:
@@ -231,22 +231,22 @@ class StrictServer:
             return cast("bytes", stream.read())
 
     def generations(self, bucket: str, name: str) -> list[int]:
-        """Give every generation ever finalized (or planted) under this name."""
+        """Return every generation ever finalized (or put) under this name."""
         return self.state.generations(bucket, name)
 
     def sessions(self) -> list[Session]:
-        """Give every resumable session: upload_id, name, persisted, received, result, failure."""
+        """Return every resumable session: upload_id, name, persisted, received, result, failure."""
         return self._uploads.all()
 
     @property
     def bytes_received(self) -> dict[str, int]:
-        """How many bytes of body every session's chunks brought, by upload_id."""
+        """How many bytes the chunks of each session carried, by upload_id."""
         return {session.upload_id: session.received for session in self._uploads.all()}
 
     # -- running -------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Stop: connections end at once, stalls too, and the bytes are removed."""
+        """Stop: connections and stalls end at once, and the bytes are removed."""
         if self._shared.closing.is_set():
             return
         self._shared.closing.set()

@@ -130,7 +130,7 @@ class State:
         *,
         reading: bool = True,
     ) -> StoredObject:
-        """Return the live object, or the generation asked for, if the preconditions hold.
+        """Return the live object, or the requested generation, if the preconditions hold.
 
         The preconditions apply to the object returned: unverified for a noncurrent generation.
         """

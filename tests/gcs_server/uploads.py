@@ -204,10 +204,10 @@ def _wrong_size(session: Session, total: int) -> ApiError:
 
 
 def _incomplete(session: Session, headers: dict[str, str]) -> Response:
-    answer = {"X-GUploader-UploadID": session.upload_id}
+    progress = {"X-GUploader-UploadID": session.upload_id}
     if session.persisted:
-        answer["Range"] = f"bytes=0-{session.persisted - 1}"
+        progress["Range"] = f"bytes=0-{session.persisted - 1}"
     if headers.get("x-guploader-no-308", "").lower() == "yes":
-        answer["X-HTTP-Status-Code-Override"] = "308"
-        return Response(200, answer)
-    return Response(308, answer)
+        progress["X-HTTP-Status-Code-Override"] = "308"
+        return Response(200, progress)
+    return Response(308, progress)
