@@ -4,7 +4,6 @@ What a store says it stored is always compared with what was to be stored; what 
 what the store says it has.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from audiostore.errors import (
     IntegrityError,
     PreconditionFailedError,
 )
+from audiostore.files import NewFile, whole_file
 from audiostore.log import logger
 from audiostore.sources import Source, encode_crc32c
 from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener
 from audiostore.values import BlobInfo
 
 _PIECE_BYTES = 1 << 20
-_WRITE_BYTES = 256 << 10
-"""In larger writes the kernel's copying was measured to take far more CPU on a virtual machine."""
 _VANISHED_ROUNDS = 3
 
 IsOurs = Callable[[BlobInfo], bool]
@@ -156,36 +154,26 @@ def get_checked(
         ValueError: the destination is a directory, a device or a pipe.
         OSError: the file cannot be written; nothing was left.
     """
-    temporary = destination.with_name(f".{os.urandom(8).hex()}.audiostore-part")
     if destination.exists() and not destination.is_file():
-        raise ValueError(f"{str(destination)!r} is no regular file: name another destination")
-    logger.debug("fetching %s", store.uri(blob.name))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        raise ValueError(f"{str(destination)!r} is not a regular file: name another destination")
+    logger.debug("downloading %s", store.uri(blob.name))
     try:
-        descriptor = os.open(temporary, flags, 0o666)
-        try:
-            _fetch(store, blob, descriptor, on_received)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        temporary.replace(destination)
+        with whole_file(destination) as file:
+            _fetch(store, blob, file, on_received)
     except OSError as error:
         error.add_note(f"while downloading {store.uri(blob.name)} to {str(destination)!r}")
         raise
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def _fetch(
-    store: ObjectStore, blob: BlobInfo, descriptor: int, on_received: Callable[[int], None] | None
+    store: ObjectStore, blob: BlobInfo, file: NewFile, on_received: Callable[[int], None] | None
 ) -> None:
     size = crc = 0
     with closing(store.open(blob)) as reader:
         while piece := reader.read(_PIECE_BYTES):
             crc = google_crc32c.extend(crc, piece)
             size += len(piece)
-            _write_all(descriptor, memoryview(piece))
+            file.write(piece)
             del piece  # the next one gets its memory
             if on_received:
                 on_received(size)
@@ -195,8 +183,3 @@ def _fetch(
             f"{encode_crc32c(crc)}, not {blob.size_bytes} bytes, crc32c {blob.crc32c}): nothing "
             "was kept. Try again; if it stays so, the stored object is damaged"
         )
-
-
-def _write_all(descriptor: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(descriptor, data[:_WRITE_BYTES]) :]

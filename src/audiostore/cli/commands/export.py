@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from audiostore.cli.failures import UsageError
 from audiostore.cli.filters import OrderedOptions, find_assets, query_of
 from audiostore.cli.output import counted, is_terminal, note
 from audiostore.cli.store import opened
+from audiostore.files import whole_file
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -84,10 +84,5 @@ def _output(name: str) -> Iterator[IO[bytes]]:
         raise UsageError(f"{name!r} is a directory: name a file")
     if not path.parent.is_dir():
         raise UsageError(f"no directory {str(path.parent)!r}: create it first")
-    with tempfile.TemporaryDirectory(prefix=".audiostore-", dir=path.parent) as folder:
-        written = Path(folder) / "export"
-        with written.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        written.replace(path)
+    with whole_file(path) as file, os.fdopen(file.descriptor, "wb", closefd=False) as stream:
+        yield stream

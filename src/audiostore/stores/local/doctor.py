@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore.errors import ConfigurationError
+from audiostore.files import NewFile
 from audiostore.stores.capabilities import Finding
-from audiostore.stores.local.files import Temporary
+from audiostore.stores.local.files import set_generation
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import generation_for
 from audiostore.stores.local.trash import Trash
@@ -43,7 +44,7 @@ def granted(root: Path, permissions: Sequence[str]) -> frozenset[str]:
 def diagnose(
     root: Path,
     locked: Callable[[], AbstractContextManager[None]],
-    temporary: Callable[[], AbstractContextManager[Temporary]],
+    temporary: Callable[[], AbstractContextManager[NewFile]],
     settings: SettingsFile,
     trash: Trash,
 ) -> Iterator[Finding]:
@@ -51,7 +52,7 @@ def diagnose(
     yield Finding("store", ok=True, detail=f"the directory {root}")
     try:
         with locked(), temporary() as file:
-            file.set_generation(generation_for(datetime.now(UTC)))
+            set_generation(file, generation_for(datetime.now(UTC)))
             link = file.path.with_suffix(".link")
             os.link(file.path, link)
             link.unlink()

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError
+from audiostore.files import remove_if_empty, sync_folder
 from audiostore.stores.capabilities import ForeignFile
-from audiostore.stores.local.files import generation_at, is_text, remove_if_empty, sync_folder
+from audiostore.stores.local.files import generation_at, is_text
 from audiostore.stores.local.objects import folder_of, object_path, stat_object
 from audiostore.stores.local.sidecar import sidecar_path, sidecars
 

@@ -8,13 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
-from audiostore.stores.local.files import (
-    Content,
-    Temporary,
-    make_folder,
-    set_generation,
-    sync_folder,
-)
+from audiostore.files import NewFile, make_folder, sync_folder
+from audiostore.stores.local.files import Content, set_generation, set_generation_at
 from audiostore.stores.local.objects import object_path, stat_object
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import (
@@ -97,7 +92,7 @@ class Names:
     def commit(
         self,
         spec: BlobSpec,
-        data: Temporary,
+        data: NewFile,
         content: Content,
         if_generation_match: int,
         storage_class: str,
@@ -134,7 +129,7 @@ class Names:
                 content_disposition=spec.content_disposition,
                 custom_time=spec.custom_time,
             )
-            data.set_generation(generation)
+            set_generation(data, generation)
             data.sync()
             write_blob(metadata, info)
             path = object_path(self._root, spec.name)
@@ -176,7 +171,7 @@ class Names:
             with self._taking(name, present, restoring=slot):
                 make_folder(path.parent)
                 _put_beside(path, metadata, generation)
-                set_generation(slot.data, generation)
+                set_generation_at(slot.data, generation)
                 if present:
                     slot.data.rename(path)
                 else:
@@ -242,12 +237,12 @@ class Names:
         return generation
 
 
-def _put_beside(path: Path, metadata: Temporary, generation: int) -> None:
+def _put_beside(path: Path, metadata: NewFile, generation: int) -> None:
     metadata.path.rename(sidecar_path(path, generation))
     sync_folder(path.parent)
 
 
-def _publish(path: Path, data: Temporary, metadata: Temporary, generation: int) -> None:
+def _publish(path: Path, data: NewFile, metadata: NewFile, generation: int) -> None:
     """Make an object visible under a name that is free."""
     make_folder(path.parent)
     outdated = [file for file in sidecars(path) if file != sidecar_path(path, generation)]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiostore.errors import ConfigurationError
+from audiostore.files import NewFile, sync_folder
 from audiostore.stores.capabilities import StoreSettings
-from audiostore.stores.local.files import Temporary, sync_folder
 
 DEFAULT_SOFT_DELETE_S = 7 * 24 * 3600
 """As a bucket has it by default."""
@@ -50,7 +50,7 @@ class SettingsFile:
             ) from error
         return settings
 
-    def write(self, settings: StoreSettings, file: Temporary) -> None:
+    def write(self, settings: StoreSettings, file: NewFile) -> None:
         """Replace the settings in one step."""
         fields = {
             "metageneration": settings.metageneration,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from audiostore.files import NewFile
 from audiostore.log import logger
-from audiostore.stores.local.files import Temporary, generation_of
+from audiostore.stores.local.files import generation_of
 from audiostore.values import BlobInfo, DeletedBlob
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,12 +46,12 @@ def sidecars(path: Path) -> list[Path]:
         ]
 
 
-def write_blob(file: Temporary, blob: BlobInfo) -> None:
+def write_blob(file: NewFile, blob: BlobInfo) -> None:
     """Write what an object says of itself."""
     _write(file, _fields(blob))
 
 
-def write_deleted(file: Temporary, deleted: DeletedBlob) -> None:
+def write_deleted(file: NewFile, deleted: DeletedBlob) -> None:
     """Write what a deleted object said of itself, and until when it can be restored."""
     times = {
         "deleted_at": deleted.deleted_at.isoformat(),
@@ -84,7 +85,7 @@ def _fields(blob: BlobInfo) -> dict[str, object]:
     return fields
 
 
-def _write(file: Temporary, fields: dict[str, object]) -> None:
+def _write(file: NewFile, fields: dict[str, object]) -> None:
     file.write(json.dumps(fields, ensure_ascii=False, indent=1).encode())
     file.sync()
 

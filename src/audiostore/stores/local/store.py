@@ -14,11 +14,12 @@ from audiostore.errors import (
     IntegrityError,
     PreconditionFailedError,
 )
+from audiostore.files import NewFile
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, ForeignFile, StoreSettings
 from audiostore.stores.clock import utc_now
 from audiostore.stores.local import doctor, foreign
-from audiostore.stores.local.files import FileReader, Temporary
+from audiostore.stores.local.files import FileReader, fill
 from audiostore.stores.local.names import Names
 from audiostore.stores.local.objects import (
     folder_of,
@@ -95,7 +96,7 @@ class LocalStore:
         """Write an object (see `ObjectStore.put`)."""
         self._names.require_free(spec.name, if_generation_match)
         with closing(source.open()) as reader, self._new_file(spec.name) as data:
-            content = data.fill(reader.read, on_transfer)
+            content = fill(data, reader.read, on_transfer)
             if content.crc32c != source.crc32c:
                 raise IntegrityError(
                     f"{self.uri(spec.name)} was not stored: the bytes that were read have crc32c "
@@ -171,7 +172,7 @@ class LocalStore:
             if present.generation != source.generation:
                 raise self._no_generation(source)
             self._names.require_free(target, if_generation_match)
-            content = data.fill(reader.read, None)
+            content = fill(data, reader.read, None)
             if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
                 raise IntegrityError(f"{self.uri(source.name)} is damaged: it was not copied")
             return self._names.commit(
@@ -280,7 +281,7 @@ class LocalStore:
                 pass
 
     @contextmanager
-    def _new_file(self, name: str) -> Iterator[Temporary]:
+    def _new_file(self, name: str) -> Iterator[NewFile]:
         """Yield a file for the bytes of an object that is to be stored."""
         try:
             with self._workspace.temporary() as data:

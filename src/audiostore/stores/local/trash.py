@@ -10,17 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError
+from audiostore.files import NewFile, make_folder, remove_if_empty, sync_folder
 from audiostore.log import logger
-from audiostore.stores.local.files import (
-    Temporary,
-    generation_at,
-    generation_of,
-    is_text,
-    make_folder,
-    remove_if_empty,
-    set_generation,
-    sync_folder,
-)
+from audiostore.stores.local.files import generation_at, generation_of, is_text, set_generation_at
 from audiostore.stores.local.objects import folder_of, object_path
 from audiostore.stores.local.sidecar import read_deleted, write_deleted
 from audiostore.values import DeletedBlob
@@ -72,7 +64,7 @@ class Trash:
             raise ValueError(f"{day!r} is no day")
         return Slot(self._folder / day, name, generation)
 
-    def keep(self, deleted: DeletedBlob, file: Temporary) -> None:
+    def keep(self, deleted: DeletedBlob, file: NewFile) -> None:
         """Give the file of a live object its place; it counts once the object loses its name.
 
         Args:
@@ -98,7 +90,7 @@ class Trash:
                 slot.metadata.unlink()
             self._remove_empty(slot.data.parent)
         elif present != slot.generation:
-            set_generation(slot.data, slot.generation)  # it was to be restored
+            set_generation_at(slot.data, slot.generation)  # it was to be restored
 
     def find(self, deleted: DeletedBlob, now: datetime) -> tuple[Slot, DeletedBlob]:
         """Return the place of a generation that can still be restored, and what it holds.

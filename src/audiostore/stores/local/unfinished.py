@@ -5,14 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from audiostore.files import NewFile, make_folder, remove_if_empty, sync_folder
 from audiostore.log import logger
-from audiostore.stores.local.files import (
-    Temporary,
-    generation_at,
-    make_folder,
-    remove_if_empty,
-    sync_folder,
-)
+from audiostore.stores.local.files import generation_at
 from audiostore.stores.local.objects import object_path
 from audiostore.stores.local.sidecar import sidecar_path, sidecars
 from audiostore.stores.local.trash import Slot, Trash
@@ -26,7 +21,7 @@ class Unfinished:
         root: Path,
         folder: Path,
         trash: Trash,
-        temporary: Callable[[], AbstractContextManager[Temporary]],
+        temporary: Callable[[], AbstractContextManager[NewFile]],
     ) -> None:
         self._root = root
         self._folder = folder

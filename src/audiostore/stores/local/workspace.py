@@ -3,12 +3,12 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from audiostore.files import NewFile, make_folder, new_file
 from audiostore.log import logger
-from audiostore.stores.local.files import Temporary, make_folder
 
 _ABANDONED_AFTER_S = 3600.0
 
@@ -33,19 +33,14 @@ class Workspace:
             os.close(descriptor)
 
     @contextmanager
-    def temporary(self) -> Iterator[Temporary]:
+    def temporary(self) -> Iterator[NewFile]:
         """Yield a new file to write; it is deleted at the end, unless it was renamed."""
         folder = self.folder / "tmp"
         make_folder(folder)
         self._sweep(folder)
-        path = folder / os.urandom(16).hex()
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with ExitStack() as stack:
-            descriptor = os.open(path, flags, 0o666)
-            stack.callback(path.unlink, missing_ok=True)
-            stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_SH)  # a sign of life, see _sweep
-            yield Temporary(path, descriptor)
+        with new_file(folder / os.urandom(16).hex()) as file:
+            fcntl.flock(file.descriptor, fcntl.LOCK_SH)  # shows that the writer lives, see _sweep
+            yield file
 
     def _sweep(self, folder: Path) -> None:
         """Delete the temporary files of writers that were killed."""
