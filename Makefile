@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
 
-.PHONY: demo test faults bench check clean
+.PHONY: demo test quick faults bench check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -14,6 +14,9 @@ demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch 
 
 test: $(STAMP)  ## run every test
 	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2
+
+quick: $(STAMP)  ## the tests that take well under a second each, from every room
+	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2 -m "not (slow or faults or property or browser or benchmarks)"
 
 faults: $(STAMP)  ## every fault and every kill: print the table, write docs/reliability.md
 	NO_GCE_CHECK=true $(BIN)/python -m tests.faults

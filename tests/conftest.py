@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 os.environ["NO_GCE_CHECK"] = "true"  # before google.auth looks for a machine of Google's
 
@@ -13,6 +15,17 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("bounded"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "bounded")
+
+
+_MARKED_FOLDERS: Final = {"faults", "property", "browser", "benchmarks"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of some folders by the folder's name: `make quick` leaves them out."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in _MARKED_FOLDERS:
+            item.add_marker(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ def _run(folder: Path, use: str, *, loads: bool) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_reading_serving_and_deleting_import_no_inspection(tmp_path: Path) -> None:
     with AudioStorageManager(tmp_path.as_uri()) as manager:
         audio_id = manager.upload_audio_with_thumbnail(MP3, JPG).audio_id

@@ -609,6 +609,7 @@ def test_only_ctrl_c_waits_for_nothing(error: type[BaseException], seen: str) ->
     assert told == [seen]
 
 
+@pytest.mark.slow
 def test_progress_is_a_block_on_a_terminal(server: StrictServer) -> None:
     Path("many").mkdir()
     for number in range(6):
@@ -642,6 +643,7 @@ def test_no_line_of_the_block_is_wider_than_the_terminal(
     assert 58 <= len(slowest) + wide - shown.count("\u0301") <= 59
 
 
+@pytest.mark.slow
 def test_on_a_dumb_terminal_there_is_no_block(server: StrictServer, music: Path) -> None:
     code, shown = _on_terminal("put", music, "--max-rate", "200K", TERM="dumb")
     assert code == 0

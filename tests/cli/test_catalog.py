@@ -271,6 +271,7 @@ def _on_terminal(*args: str) -> str:
     return seen.decode()
 
 
+@pytest.mark.slow
 def test_list_says_on_a_terminal_that_nothing_matches(filled: LocalStore) -> None:
     del filled
     assert "note: no asset in file://" in _on_terminal("list", "--artist", "nobody")

@@ -61,6 +61,7 @@ def test_a_healthy_store_is_said_to_be(call: Call, patient: Patient) -> None:
     assert call("check", "--json") == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_problem_is_told_with_its_remedy(call: Call, patient: Patient) -> None:
     name = wrong_content_type(patient)
     code, out, err = call("check")
@@ -74,6 +75,7 @@ def test_a_problem_is_told_with_its_remedy(call: Call, patient: Patient) -> None
     assert json.loads(line)["kind"] == "wrong-content-type"
 
 
+@pytest.mark.slow
 def test_repair_prints_a_plan_and_changes_nothing(call: Call, patient: Patient) -> None:
     name = wrong_content_type(patient)
     before = patient.store.stat(name)
@@ -86,6 +88,7 @@ def test_repair_prints_a_plan_and_changes_nothing(call: Call, patient: Patient) 
     assert call("check", "--yes")[0] == 2
 
 
+@pytest.mark.slow
 def test_repair_leaves_what_is_young(call: Call, patient: Patient) -> None:
     name = wrong_content_type(patient)
     code, out, err = call("check", "--repair", "--yes")
@@ -133,6 +136,7 @@ def test_nothing_to_look_at_is_a_warning(call: Call, tmp_path: Path) -> None:
     assert not (tmp_path / "mistyped").exists()
 
 
+@pytest.mark.slow
 def test_a_long_check_shows_how_far_it_is(call: Call, server: StrictServer) -> None:
     _put(call, MP3)
     slow = Event()  # never set: each read of an object waits

@@ -10,10 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 
+import pytest
+
 from tests.cli.conftest import COMMAND, COVER, MP3, Run
 from tests.gcs_server import StrictServer, faults
 from tests.gcs_server.faults import Rule
 from tests.timing import PATIENCE_S, wait_until, within
+
+pytestmark = pytest.mark.slow
 
 
 def _on_terminal(*args: str | Path, typed: bytes = b"", **env: str) -> tuple[int, str]:
@@ -74,6 +78,7 @@ def test_a_retry_is_told_on_a_terminal_only(run: Run, server: StrictServer) -> N
     assert run("put", MP3).stderr == ""
 
 
+@pytest.mark.slow
 def test_colour_only_where_it_is_welcome(bucket: str) -> None:
     assert "\x1b[31merror\x1b[0m" in _on_terminal("show", "x")[1]
     assert "\x1b" not in _on_terminal("show", "x", NO_COLOR="1")[1]
@@ -137,6 +142,7 @@ def test_ctrl_c_ends_a_stalled_put_and_says_how_to_go_on(run: Run, server: Stric
     assert len(server.objects("bucket")) == 2  # that of the interrupted run, and no other
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_stalled_list(server: StrictServer) -> None:
     code, stderr = _interrupted(server.fault(faults.listing, faults.stall(60)), "list")
     assert (code, stderr.count("\n")) == (130, 1)

@@ -258,6 +258,7 @@ def test_set_class_moves_the_audio_and_leaves_the_artwork(call: Call, audio_id: 
     assert call("set-class", UNKNOWN, "ARCHIVE")[0] == 3
 
 
+@pytest.mark.slow
 def test_set_class_names_what_a_bucket_charges(call: Call, server: StrictServer) -> None:
     audio_id = call("put", MP3)[1].splitlines()[0]
     code, _, err = call("set-class", audio_id, "COLDLINE")
@@ -322,6 +323,7 @@ def test_without_keys_there_is_no_url_but_a_remedy(call: Call, audio_id: str, ki
     assert remedy[kind] in err
 
 
+@pytest.mark.slow
 def test_a_url_can_be_played_and_saved(
     call: Call, server: StrictServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["directory", "bucket"])
 def test_the_shell_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     url = (tmp_path / "store").as_uri() if kind == "directory" else "gs://my-bucket"
@@ -68,6 +69,7 @@ def test_the_shell_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert len(list((tmp_path / "fetched").iterdir())) == 6
 
 
+@pytest.mark.slow
 def test_the_python_example_runs(tmp_path: Path) -> None:
     (program,) = blocks("python")
     done = run(sys.executable, "-c", program)

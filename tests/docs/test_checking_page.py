@@ -79,6 +79,7 @@ def test_the_page_has_every_kind_and_no_other(rows: dict[str, Row]) -> None:
     assert rows.keys() == kinds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [*DAMAGES, PURGED, *STRAYS], ids=lambda d: d.make.__name__)
 def test_the_page_says_what_is_done(rows: dict[str, Row], patient: Patient, damage: Damage) -> None:
     name = damage.make(patient)
@@ -97,6 +98,7 @@ def test_the_page_says_what_is_done(rows: dict[str, Row], patient: Patient, dama
         assert row.young == "is not reported"
 
 
+@pytest.mark.slow
 def test_no_repair_on_the_page_is_an_invention(rows: dict[str, Row], patient: Patient) -> None:
     seen: dict[str, set[type]] = {kind: set() for kind in rows}
     for damage in (*DAMAGES, PURGED, *STRAYS):

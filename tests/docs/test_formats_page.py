@@ -19,6 +19,7 @@ def page() -> str:
     return formats_table.page()
 
 
+@pytest.mark.slow
 def test_the_page_is_what_its_generator_gives(page: str) -> None:
     there = formats_table.PAGE.read_text(encoding="utf-8")
     assert there == page, "run: python -m tests.formats_table"
@@ -44,6 +45,7 @@ def test_every_format_says_how_a_cut_is_found() -> None:
         assert each.cut_missed
 
 
+@pytest.mark.slow
 def test_every_sample_is_accepted_while_it_is_whole(tmp_path: Path) -> None:
     """Otherwise the page would say "quick" about samples that are refused anyway."""
     with SandboxPool(cpu_s=60) as pool:

@@ -18,6 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "managing.md"
 BLOCK = re.compile(r"<!-- tested: shell( on a directory)? -->\n```sh\n(.*?)```", re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["directory", "bucket"])
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     for original, name in (

@@ -65,6 +65,7 @@ def test_the_python_examples_run(server: StrictServer, tmp_path: Path) -> None:
     assert {o.name.split("/")[1] for o in server.objects("my-bucket")} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bucket", [None, "my-bucket"])
 def test_the_shell_examples_run(
     server: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: str | None

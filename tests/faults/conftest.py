@@ -13,10 +13,6 @@ from tests.gcs_server import StrictServer
 _LABELS = {row.label for row in ROWS}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "row(*labels): rows of the fault table that a case holds")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         labels = [str(label) for mark in item.iter_markers("row") for label in mark.args]

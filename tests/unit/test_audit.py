@@ -58,12 +58,14 @@ def healthy(patient: Patient) -> list[BlobInfo]:
     return list(patient.store.list(""))
 
 
+@pytest.mark.slow
 def test_a_healthy_store_has_no_problems(patient: Patient) -> None:
     healthy(patient)
     assert problems(patient) == []
     assert problems(patient, deep=True) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.make.__name__)
 def test_a_damage_is_named_and_its_repair_mends_it(patient: Patient, damage: Damage) -> None:
     name = damage.make(patient)
@@ -79,6 +81,7 @@ def test_a_damage_is_named_and_its_repair_mends_it(patient: Patient, damage: Dam
         assert repair(patient.manager, problem, now=LATER) == "by hand"
 
 
+@pytest.mark.slow
 def test_all_damages_at_once_are_named_and_nothing_else_is_touched(patient: Patient) -> None:
     before = healthy(patient)
     expected = sorted((damage.kind, damage.make(patient)) for damage in DAMAGES)
@@ -101,6 +104,7 @@ def test_all_damages_at_once_are_named_and_nothing_else_is_touched(patient: Pati
     assert len(changed) <= 2
 
 
+@pytest.mark.slow
 def test_what_is_young_is_neither_called_an_orphan_nor_touched(patient: Patient) -> None:
     healthy(patient)
     now = datetime.now(UTC)
@@ -176,6 +180,7 @@ def test_artwork_that_is_gone_for_good_is_forgotten(patient: Patient) -> None:
     assert problems(patient) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patient", ["local"], indirect=True)
 @pytest.mark.parametrize("damage", STRAYS, ids=lambda d: d.make.__name__)
 def test_files_that_are_no_objects_are_named(patient: Patient, damage: Damage) -> None:
@@ -201,6 +206,7 @@ def test_an_object_that_stands_for_a_folder_is_named(patient: Patient) -> None:
     assert problems(patient) == []
 
 
+@pytest.mark.slow
 def test_deep_finds_what_only_the_bytes_tell(patient: Patient) -> None:
     audio, _ = patient.asset(thumbnail=None)
     patient.store.update(audio, {"duration_s": "17.000", "channels": "1"})
@@ -229,6 +235,7 @@ def test_deep_finds_what_only_the_bytes_tell(patient: Patient) -> None:
     assert len(problems(patient, deep=True)) == 2
 
 
+@pytest.mark.slow
 def test_a_duration_that_was_estimated_is_no_problem(patient: Patient, tmp_path: Path) -> None:
     """What a quick look found is what was stored, even where decoding finds more."""
     path = tmp_path / "quiet-then-loud.aac"  # no header says how long it is

@@ -295,6 +295,7 @@ def test_no_more_tasks_than_allowed_run_at_once() -> None:
     assert 1 < tracked.most <= 5
 
 
+@pytest.mark.slow
 def test_few_large_tasks_run_at_once() -> None:
     def most_at_once(size_bytes: int) -> int:
         tracked = Tracked(takes_s=0.005)

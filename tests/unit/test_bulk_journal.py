@@ -67,6 +67,7 @@ def test_claims_are_synced_and_results_are_not(journal: Journal, song: Path) -> 
     assert journal._database._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+@pytest.mark.slow
 def test_items_of_a_dead_run_are_resumed_at_once_under_their_ids(
     tmp_path: Path, song: Path
 ) -> None:
@@ -251,6 +252,7 @@ def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) ->
     assert list(journal.failures(newest.run)) == []
 
 
+@pytest.mark.slow
 def test_more_runs_and_failures_than_a_page_are_listed(journal: Journal, tmp_path: Path) -> None:
     run = begin_run(journal, URL)
     claims = run.claim([ItemSnapshot.of(BulkItem(tmp_path / f"{n}.mp3")) for n in range(1201)])

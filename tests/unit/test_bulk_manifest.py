@@ -323,6 +323,7 @@ def _append(path: Path) -> None:
         file.write("b.mp3\n")
 
 
+@pytest.mark.slow
 def test_memory_grows_by_little_more_than_what_tells_repeats(files: Path) -> None:
     path = files / "long.csv"
 

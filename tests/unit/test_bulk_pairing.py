@@ -171,6 +171,7 @@ def test_the_store_is_never_stored_in_itself(tmp_path: Path) -> None:
     assert _kinds(ignored) == {"directories of the store itself": 1}
 
 
+@pytest.mark.slow
 def test_a_tree_deeper_than_the_stack_is_walked(tmp_path: Path) -> None:
     depth = 1_200
     where = Path.cwd()

@@ -36,6 +36,7 @@ T = Callable[[int], "Result"]
 def alone(scenario: Callable[[], None]) -> Callable[[], None]:
     """Run a test in a process with a single thread."""
 
+    @pytest.mark.slow
     @wraps(scenario)
     def test() -> None:
         done = subprocess.run(

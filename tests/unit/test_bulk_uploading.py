@@ -466,6 +466,7 @@ def test_what_could_not_be_stored_is_no_success_in_the_next_run_either(
 # -- what lies among the files -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_good_files_among_bad_ones_are_stored_and_each_bad_one_is_named(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()

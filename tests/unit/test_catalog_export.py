@@ -62,6 +62,7 @@ def hostile(title: str) -> list[StorageResult]:
     return [result(replace(audio, metadata={"title": title}), cover)]
 
 
+@pytest.mark.slow
 @given(many())
 @example(hostile("line\nline\r\nline\rline, \"quoted\" ; 'x'\t\0"))
 def test_json_lines_come_back_as_they_were(assets: list[StorageResult]) -> None:
@@ -70,6 +71,7 @@ def test_json_lines_come_back_as_they_were(assets: list[StorageResult]) -> None:
     assert [json.loads(line) for line in data.split(b"\n")[:-1]] == list(map(in_text, rows(assets)))
 
 
+@pytest.mark.slow
 @given(many())
 @example(hostile("line\nline\r\nline\rline, \"quoted\" ; 'x'\t\0"))
 @example(hostile("=HYPERLINK(1)"))
@@ -87,6 +89,7 @@ def test_csv_comes_back_as_it_was(assets: list[StorageResult]) -> None:
     assert text.splitlines()[0] == ",".join(COLUMNS)
 
 
+@pytest.mark.slow
 @given(many())
 @example(hostile("line\nline\r\nline\rline, \"quoted\" ; 'x'\t\0"))
 def test_parquet_comes_back_as_it_was(assets: list[StorageResult]) -> None:

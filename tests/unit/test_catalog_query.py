@@ -118,6 +118,7 @@ def brute_force(query: Query, asset: StorageResult) -> bool:
     return all(verdicts)
 
 
+@pytest.mark.slow
 @given(queries(), assets())
 def test_a_query_matches_what_each_of_its_criteria_matches(
     query: Query, asset: StorageResult
@@ -126,6 +127,7 @@ def test_a_query_matches_what_each_of_its_criteria_matches(
 
 
 # A query of many criteria matches next to nothing: each alone, so that both answers occur.
+@pytest.mark.slow
 @given(queries(), st.sampled_from([field.name for field in fields(Query)]), assets())
 def test_each_criterion_alone_matches_what_it_says(
     query: Query, name: str, asset: StorageResult

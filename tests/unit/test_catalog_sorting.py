@@ -58,6 +58,7 @@ def value(asset: StorageResult, key: SortKey) -> Any:
     return None if text is None else text.casefold()
 
 
+@pytest.mark.slow
 @given(
     many(),
     st.sampled_from(SORT_KEYS),
@@ -94,6 +95,7 @@ def synthetic(count: int) -> Iterator[StorageResult]:
         yield result(*made_up(number, audio_id))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, 100])
 def test_memory_does_not_grow_with_the_number_of_assets(limit: int | None) -> None:
     def peak(count: int) -> int:
@@ -109,6 +111,7 @@ def test_memory_does_not_grow_with_the_number_of_assets(limit: int | None) -> No
     assert peak(3000) < peak(1000) * 1.5
 
 
+@pytest.mark.slow
 def test_find_orders_a_whole_store() -> None:
     with AudioStorageManager(store=made_up_store(3000)) as manager:
         catalog = Catalog(manager, threads=4)

@@ -68,6 +68,7 @@ def full() -> Iterator[Listings]:
     await_threads()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
 def test_many_threads_find_what_one_stream_finds_in_order(kind: str, tmp_path: Path) -> None:
     stored = audio_ids(60)
@@ -266,6 +267,7 @@ def _peak(store: ObjectStore, threads: int) -> tuple[int, int]:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_store() -> None:
     # With small pages, few assets fill all of what it may read ahead: 40 pages.
     _, few = _peak(made_up_store(1500), 4)

@@ -53,6 +53,7 @@ def test_the_samples_cover_every_extension() -> None:
     assert set(IMAGES) == {e for f in IMAGE_FORMATS for e in f.extensions}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUDIO)
 def test_each_kind_of_audio_is_recognised_by_its_content(name: str) -> None:
     extension, codec, _ = AUDIO[name]

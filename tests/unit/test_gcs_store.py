@@ -269,6 +269,7 @@ def test_nobody_listening_is_a_connection_error() -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_a_slow_reader_does_not_break_a_download(server: StrictServer, store: GcsStore) -> None:
     blob = store.put(SPEC, BytesSource(bytes(range(256)) * (20 << 12)))
     connections = ConnectionOptions(stall_timeout_s=2)

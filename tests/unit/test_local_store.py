@@ -360,6 +360,7 @@ store.put(BlobSpec("a/b", "x/y", {"new": "yes"}), BytesSource(b"new"), if_genera
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replacing", [False, True])
 @pytest.mark.parametrize(
     ("call", "number"), [("link", 1), ("rename", 1), ("rename", 2), ("unlink", 1), ("fsync", 4)]

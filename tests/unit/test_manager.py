@@ -352,6 +352,7 @@ def test_sixteen_threads_on_one_manager(manager: AudioStorageManager) -> None:
     assert [r.audio_id for r in manager.list()] == sorted(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cover", [JPG, None], ids=["cover", "no cover"])
 @pytest.mark.parametrize("audios", [(MP3, MP3), (MP3, OGG)], ids=["one name", "two names"])
 def test_of_two_writers_with_one_id_one_wins(

@@ -244,6 +244,7 @@ def test_chapters_are_found_and_limited(tmp_path: Path) -> None:
 # -- tags --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tags_are_clean_text_of_limited_length_and_number() -> None:
     frames = [
         (b"TIT2", b"\3a\x07b\x1b[31m\nc\xe2\x80\xaed\xff"),
@@ -260,6 +261,7 @@ def test_tags_are_clean_text_of_limited_length_and_number() -> None:
         tags["title"] = "x"  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_ten_thousand_vorbis_comments_are_taken_in_time(tmp_path: Path) -> None:
     def flac(count: int) -> bytes:
         data = (EXAMPLES / "Lied für Ümläute.flac").read_bytes()
@@ -366,6 +368,7 @@ def resident_mib(pool: SandboxPool) -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("track", TRACKS, ids=lambda track: track.name)
 def test_a_sandboxed_probe_finds_the_same(track: Track) -> None:
     path, name = EXAMPLES / track.name, FORMATS[track.container]
@@ -381,6 +384,7 @@ def damaged(name: str, at: float, count: int) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "format_name"),
     [
@@ -488,6 +492,7 @@ def hours_of_sound(path: Path, size_bytes: int = 4_000_000_000) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_much_cpu_time_fails_and_the_next_does_not(
     tmp_path: Path,
 ) -> None:
@@ -525,6 +530,7 @@ def rarely_running(process: subprocess.Popen[bytes]) -> Iterator[None]:
         busy.join()
 
 
+@pytest.mark.slow
 def test_a_file_does_not_fail_because_its_worker_rarely_runs(tmp_path: Path) -> None:
     path = hours_of_sound(tmp_path / "long.wav", 100_000_000)
     cpu_s = 0.8
@@ -546,6 +552,7 @@ def test_a_worker_that_was_started_early_is_the_one_used() -> None:
         assert worker_of(pool) is worker
 
 
+@pytest.mark.slow
 def test_several_workers_run_at_once_and_no_more_than_the_limit(tmp_path: Path) -> None:
     path = hours_of_sound(tmp_path / "long.wav", 20_000_000)
     with SandboxPool(cpu_s=60, limit=2) as pool, ThreadPoolExecutor(6) as threads:
@@ -555,6 +562,7 @@ def test_several_workers_run_at_once_and_no_more_than_the_limit(tmp_path: Path) 
         assert all(worker._process.poll() is None for worker in pool._workers)
 
 
+@pytest.mark.slow
 def test_cpu_time_spent_on_one_file_does_not_count_for_the_next() -> None:
     song = EXAMPLES / "last-tram-home.opus"
     with SandboxPool(cpu_s=0.1) as pool:
@@ -669,6 +677,7 @@ def test_a_place_beyond_any_file_is_its_end() -> None:
         assert reader.read(4) == b"WAVE"
 
 
+@pytest.mark.slow
 def test_many_requests_leave_nothing_open() -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     with SandboxPool() as pool:
@@ -797,6 +806,7 @@ def test_ffmpeg_left_to_itself_does_open_other_files(
             assert opened()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*PLAYLISTS, "dref", "absolute dref"])
 @pytest.mark.parametrize("name", [each.name for each in AUDIO_FORMATS])
 def test_no_file_makes_us_open_another(

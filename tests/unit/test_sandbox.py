@@ -145,6 +145,7 @@ assert len(workers()) == 1
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("promise", SCRIPTS)
 def test_forks(promise: str) -> None:
     done = subprocess.run(

@@ -45,6 +45,7 @@ def test_an_asset_lives_its_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 manager.get(stored.audio_id)
 
 
+@pytest.mark.slow
 def test_the_command_stores_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("GCS_BUCKET_NAME", BUCKET)

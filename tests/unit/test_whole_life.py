@@ -48,6 +48,7 @@ def place(kind: str, directory: Path) -> Iterator[tuple[Store, Callable[[], None
     yield local, run_years
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
 @pytest.mark.parametrize("deep", [False, True], ids=["check", "deep check"])
 def test_the_whole_life_of_an_asset(kind: str, deep: bool, tmp_path: Path) -> None:
