@@ -200,7 +200,10 @@ def test_a_warning_that_many_files_deserve_is_told_a_few_times(call: Call, bucke
     for options in (("--dry-run",), ("--in-order",)):
         code, _, err = call("put", "many", *options)
         assert code == 0
-        words = "its index is at the end: players must fetch all of it first (--faststart mends it)"
+        words = (
+            "its index is at the end, so players must fetch all of it first: pass --faststart to "
+            "store it with the index in front"
+        )
         assert err.splitlines()[:-1] == [
             *(f"audiostore: warning: many/{number}.m4a: {words}" for number in range(3)),
             f"audiostore: warning: 3 more files: {words}",

@@ -389,7 +389,8 @@ def test_copying_from_a_damaged_asset_is_an_error(call: Call, patient: Patient) 
     there = (Path.cwd() / "there").as_uri()
     code, _, err = call("copy", "--from", patient.store.url, "--to", there)
     assert code == 1
-    assert "is not whole: 'audiostore check' tells what is missing" in err
+    assert "is incomplete: its audio or artwork is missing. Restore or replace it first" in err
+    assert f"'audiostore check --bucket {patient.store.url}' shows what is missing" in err
 
 
 # --- the help -------------------------------------------------------------------------------------

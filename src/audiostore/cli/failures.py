@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 FAILED, BAD_INPUT, NOT_FOUND, PARTLY_FAILED, INTERRUPTED = 1, 2, 3, 4, 130
 
-_FLAGS = {
+_ON_THE_COMMAND_LINE = {
     "fix_extension=True": "--fix-extension",
     "faststart=True": "--faststart",
     "permanent=True": "--permanent",
+    "with upload_thumbnail_file": "with 'audiostore cover'",
 }
 
 
@@ -59,9 +60,9 @@ def sentence(error: Exception) -> str:
 
 
 def as_typed(text: str) -> str:
-    """Return a message of the library with its parameters as the command line spells them."""
-    for parameter, flag in _FLAGS.items():
-        text = text.replace(parameter, flag)
+    """Return a message of the library in the terms of the command line."""
+    for ours, typed in _ON_THE_COMMAND_LINE.items():
+        text = text.replace(ours, typed)
     return text
 
 

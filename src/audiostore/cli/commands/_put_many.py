@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostore import BulkItem
-from audiostore.asset import check_custom_metadata, require_audio_id
+from audiostore.asset import require_audio_id
 from audiostore.bulk import check_manifest, find_items, plan_items
 from audiostore.cli.failures import BAD_INPUT, INTERRUPTED, PARTLY_FAILED, UsageError
 from audiostore.cli.journals import jobs_command, open_journal, spot_check
@@ -30,12 +30,18 @@ from audiostore.cli.report import (
 )
 from audiostore.cli.store import choose_store, opened
 from audiostore.config import DirectoryLocation
-from audiostore.ingest import UploadOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from audiostore import IgnoredPath, Journal, Manifest, ManifestProblem, UploadOutcome
+    from audiostore import (
+        IgnoredPath,
+        Journal,
+        Manifest,
+        ManifestProblem,
+        UploadOptions,
+        UploadOutcome,
+    )
     from audiostore.cli.commands.put import Options
     from audiostore.config import Location
 
@@ -44,13 +50,16 @@ _SAMPLES = 8
 
 def put_many(options: Options) -> int:
     """Store what the options name, or with --dry-run print what would be stored."""
+    if options.trash_superseded:
+        raise UsageError("--trash-superseded is for one FILE, with --supersedes ID")
+    upload = options.upload_options()
     location = choose_store(options.bucket).location
-    work = _work(options, location)
+    work = _work(options, location, upload)
     if work is None:
         return BAD_INPUT
     if options.dry_run:
-        return _plan(options, work)
-    return _upload(options, work, location)
+        return _plan(options, work, upload)
+    return _upload(options, work, location, upload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +81,31 @@ class _Work:
             yield 1, _size_of(item)
 
 
-def _work(options: Options, location: Location) -> _Work | None:
+def _work(options: Options, location: Location, upload: UploadOptions) -> _Work | None:
     """Return what the options name; None if the manifest has errors, which are printed."""
-    if options.trash_superseded:
-        raise UsageError("--trash-superseded is for one FILE, with --supersedes ID")
-    metadata = check_custom_metadata(options.custom_metadata())
     paths = [Path(path) for path in options.files]
     if options.manifest is not None:
-        return _listed(options, Path(options.manifest), metadata)
+        return _listed(options, Path(options.manifest), upload)
     if len(paths) == 1 and not paths[0].is_dir():
         if options.supersedes is not None:
             raise UsageError("--supersedes cannot be combined with options for many files")
         if options.audio_id is not None:
             require_audio_id(options.audio_id)
         thumbnail = Path(options.thumbnail) if options.thumbnail else None
-        only = BulkItem(paths[0], thumbnail, options.audio_id, metadata)
+        only = BulkItem(paths[0], thumbnail, options.audio_id)
         return _Work(lambda _: iter([only]), str(paths[0]), covers_are_given=True)
     _refuse_what_is_for_one(options, "several files")
     store_folder = location.path if isinstance(location, DirectoryLocation) else None
 
     def items(on_ignored: Callable[[IgnoredPath], None]) -> Iterator[BulkItem]:
-        found = find_items(
+        return find_items(
             paths, on_ignored, store_folder=store_folder, allow_missing=options.cleanup
         )
-        return (replace(item, metadata=metadata) for item in found)
 
     return _Work(items, str(paths[0]) if len(paths) == 1 else f"these {len(paths)} paths")
 
 
-def _listed(options: Options, path: Path, metadata: Mapping[str, str]) -> _Work | None:
+def _listed(options: Options, path: Path, upload: UploadOptions) -> _Work | None:
     if options.files:
         raise UsageError("--manifest lists what to store: give no FILE with it")
     _refuse_what_is_for_one(options, "a manifest (which can have a column for it)")
@@ -113,7 +118,7 @@ def _listed(options: Options, path: Path, metadata: Mapping[str, str]) -> _Work 
         manifest = check_manifest(
             path,
             report,
-            metadata=metadata,
+            metadata=upload.metadata or {},
             fix_extension=options.fix_extension,
             cleanup=options.cleanup,
             on_row=progress,
@@ -145,14 +150,7 @@ def _size_of(item: BulkItem) -> int:
     return size_bytes
 
 
-def _plan(options: Options, work: _Work) -> int:
-    upload = UploadOptions(
-        check=options.check,
-        artwork=options.artwork,
-        thumbnail_max_px=options.thumbnail_max_px,
-        fix_extension=options.fix_extension,
-        faststart=options.faststart,
-    )
+def _plan(options: Options, work: _Work, upload: UploadOptions) -> int:
     count, warnings = Count(PLANNED), Warnings()
     items = work.items(count.leave_out)
     for plan in plan_items(items, upload, covers_are_given=work.covers_are_given):
@@ -170,7 +168,7 @@ def _plan(options: Options, work: _Work) -> int:
     return PARTLY_FAILED if count.failed else 0
 
 
-def _upload(options: Options, work: _Work, location: Location) -> int:
+def _upload(options: Options, work: _Work, location: Location, upload: UploadOptions) -> int:
     count, warnings = Count(UPLOADED), Warnings()
     progress = BulkProgress()
     number: int | None = None
@@ -197,13 +195,7 @@ def _upload(options: Options, work: _Work, location: Location) -> int:
                 skip_stored=options.skip_stored,
                 fail_fast=options.fail_fast,
                 max_rate_bytes_s=options.max_rate,
-                cleanup=options.cleanup,
-                check=options.check,
-                artwork=options.artwork,
-                thumbnail_max_px=options.thumbnail_max_px,
-                fix_extension=options.fix_extension,
-                faststart=options.faststart,
-                cache=options.cache,
+                options=upload,
             )
             with abandoning(outcomes):
                 for outcome in outcomes:

@@ -150,6 +150,8 @@ def _copy(
 
 def _print(options: Options, outcome: CopyOutcome) -> None:
     error = sentence(outcome.error) if outcome.error else None
+    if isinstance(outcome.error, audiostore.AssetNotFoundError):
+        error = f"{error}; 'audiostore check --bucket {options.source}' shows what is missing"
     if error is not None:
         say("error", f"{outcome.audio_id}: {error}")
     if options.json:

@@ -21,8 +21,7 @@ from audiostore.cli.values import key_and_value, positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore.ingest import ArtworkChoice
-    from audiostore.stores import CacheScope
+    from audiostore import UploadOptions
 
 EXAMPLE = """\
 audiostore put song.mp3 --thumbnail cover.jpg --meta artist='Nina Simone'
@@ -118,16 +117,6 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
         excludes="journal",
     )
 
-    @property
-    def artwork(self) -> ArtworkChoice:
-        """What to do with embedded artwork."""
-        return "none" if self.no_artwork else "embedded"
-
-    @property
-    def cache(self) -> CacheScope:
-        """Who may keep what is served."""
-        return "public" if self.public else "private"
-
     def are_for_many(self) -> bool:
         """Say whether an option is given that needs the bulk upload."""
         return bool(
@@ -142,7 +131,27 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
             or self.max_rate
         )
 
-    def custom_metadata(self) -> dict[str, str]:
+    def upload_options(self) -> UploadOptions:
+        """Return how to upload.
+
+        Raises:
+            UsageError: a key of the metadata is given twice.
+            AudioStoreError, ValueError: an option is not valid.
+        """
+        return audiostore.UploadOptions(
+            metadata=self._metadata(),
+            cleanup=self.cleanup,
+            check=self.check,
+            artwork="none" if self.no_artwork else "embedded",
+            thumbnail_max_px=self.thumbnail_max_px,
+            fix_extension=self.fix_extension,
+            faststart=self.faststart,
+            cache="public" if self.public else "private",
+            supersedes=self.supersedes,
+            trash_superseded=self.trash_superseded,
+        )
+
+    def _metadata(self) -> dict[str, str]:
         """Return the metadata to store.
 
         Raises:
@@ -174,26 +183,14 @@ def run(options: Options) -> int:
 def _put_one(options: Options) -> int:
     from audiostore.cli.progress.asset import AssetProgress  # noqa: PLC0415  (not for --help)
 
-    metadata = options.custom_metadata()
     if options.trash_superseded and options.supersedes is None:
         raise UsageError("--trash-superseded needs --supersedes ID")
+    upload = options.upload_options()
     progress = AssetProgress()
     try:
         with opened(options.bucket, progress) as manager, progress:
             result = manager.upload_audio_with_thumbnail(
-                options.files[0],
-                options.thumbnail,
-                audio_id=options.audio_id,
-                metadata=metadata,
-                cleanup=options.cleanup,
-                check=options.check,
-                artwork=options.artwork,
-                thumbnail_max_px=options.thumbnail_max_px,
-                fix_extension=options.fix_extension,
-                faststart=options.faststart,
-                cache=options.cache,
-                supersedes=options.supersedes,
-                trash_superseded=options.trash_superseded,
+                options.files[0], options.thumbnail, audio_id=options.audio_id, options=upload
             )
     except Exception as error:
         if audiostore.CONSERVATIVE_CONFIG.is_retryable(error):
