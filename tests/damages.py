@@ -72,7 +72,7 @@ def missing_thumbnail_in_trash(p: Patient) -> str:
     return audio.name
 
 
-def other_thumbnail(p: Patient) -> str:
+def mismatched_thumbnail(p: Patient) -> str:
     audio, cover = p.asset()
     p.replant(cover, OTHER_JPG.read_bytes())
     p.store.update(
@@ -82,13 +82,13 @@ def other_thumbnail(p: Patient) -> str:
     return audio.name
 
 
-def other_generation(p: Patient) -> str:
+def stale_generation(p: Patient) -> str:
     audio, cover = p.asset()
     p.replant(cover, JPG.read_bytes())
     return audio.name
 
 
-def untold_replacement(p: Patient) -> str:
+def unrecorded_replacement(p: Patient) -> str:
     audio, cover = p.asset()
     data = OTHER_JPG.read_bytes()
     source = BytesSource(data)
@@ -116,7 +116,7 @@ def broken_reference(p: Patient) -> str:
     return audio.name
 
 
-def left_over_thumbnail(p: Patient) -> str:
+def leftover_thumbnail(p: Patient) -> str:
     _, cover = p.asset()
     data = PNG.read_bytes()
     name = cover.name.replace(".jpg", ".png")
@@ -174,7 +174,7 @@ def wrong_id(p: Patient) -> str:
     return p.store.copy(audio, f"audio/{p.new_id()}/audio.mp3").name
 
 
-def not_by_us(p: Patient) -> str:
+def unmanaged_object(p: Patient) -> str:
     return p.put(f"audio/{p.new_id()}/audio.mp3", MP3.read_bytes(), "audio/mpeg").name
 
 
@@ -252,7 +252,7 @@ def unlinked_superseded(p: Patient) -> str:
     return p.store.update(new, {"supersedes": old.metadata["audio_id"]}).name
 
 
-def superseded_by_none(p: Patient) -> str:
+def missing_successor(p: Patient) -> str:
     audio, _ = p.asset(thumbnail=None)
     gone = FilenameGenerator.generate_audio_id()
     return p.store.update(audio, {"superseded_by": gone}).name
@@ -260,47 +260,47 @@ def superseded_by_none(p: Patient) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A damage, the kind of problem that it is, and whether `repair` mends it."""
+    """A damage, the kind of problem that it is, and whether `repair` repairs it."""
 
     make: Callable[[Patient], str]
     kind: str
-    is_mended: bool
+    is_repaired: bool
 
 
 DAMAGES = (
-    Damage(orphan_thumbnail, "orphan-thumbnail", is_mended=True),
-    Damage(missing_thumbnail_in_trash, "missing-thumbnail", is_mended=True),
-    Damage(other_thumbnail, "other-thumbnail", is_mended=False),
-    Damage(other_generation, "other-generation", is_mended=True),
-    Damage(untold_replacement, "untold-replacement", is_mended=True),
-    Damage(broken_reference, "broken-reference", is_mended=True),
-    Damage(left_over_thumbnail, "left-over-thumbnail", is_mended=True),
-    Damage(unattached_thumbnail, "unattached-thumbnail", is_mended=True),
-    Damage(second_audio, "second-audio", is_mended=True),
-    Damage(wrong_bytes, "wrong-bytes", is_mended=False),
-    Damage(empty_object, "empty-object", is_mended=False),
-    Damage(wrong_id, "wrong-id", is_mended=False),
-    Damage(not_by_us, "not-by-us", is_mended=False),
-    Damage(foreign_in_folder, "foreign-object", is_mended=False),
-    Damage(foreign_beside, "foreign-object", is_mended=False),
-    Damage(folder_that_is_no_id, "foreign-object", is_mended=False),
-    Damage(wrong_content_type, "wrong-content-type", is_mended=True),
-    Damage(wrong_image_type, "wrong-content-type", is_mended=True),
-    Damage(wrong_file_type, "wrong-file-type", is_mended=True),
-    Damage(wrong_facts, "wrong-facts", is_mended=False),
-    Damage(unknown_extension, "unknown-extension", is_mended=False),
-    Damage(unfinished_deletion, "unfinished-deletion", is_mended=True),
-    Damage(unfinished_restoration, "unfinished-restoration", is_mended=True),
-    Damage(half_held, "half-held", is_mended=False),
-    Damage(half_expiring, "half-expiring", is_mended=True),
-    Damage(unlinked_superseded, "unlinked-superseded", is_mended=True),
-    Damage(superseded_by_none, "superseded-by-none", is_mended=True),
+    Damage(orphan_thumbnail, "orphan-thumbnail", is_repaired=True),
+    Damage(missing_thumbnail_in_trash, "missing-thumbnail", is_repaired=True),
+    Damage(mismatched_thumbnail, "mismatched-thumbnail", is_repaired=False),
+    Damage(stale_generation, "stale-generation", is_repaired=True),
+    Damage(unrecorded_replacement, "unrecorded-replacement", is_repaired=True),
+    Damage(broken_reference, "broken-reference", is_repaired=True),
+    Damage(leftover_thumbnail, "leftover-thumbnail", is_repaired=True),
+    Damage(unattached_thumbnail, "unattached-thumbnail", is_repaired=True),
+    Damage(second_audio, "second-audio", is_repaired=True),
+    Damage(wrong_bytes, "wrong-bytes", is_repaired=False),
+    Damage(empty_object, "empty-object", is_repaired=False),
+    Damage(wrong_id, "wrong-id", is_repaired=False),
+    Damage(unmanaged_object, "unmanaged-object", is_repaired=False),
+    Damage(foreign_in_folder, "foreign-object", is_repaired=False),
+    Damage(foreign_beside, "foreign-object", is_repaired=False),
+    Damage(folder_that_is_no_id, "foreign-object", is_repaired=False),
+    Damage(wrong_content_type, "wrong-content-type", is_repaired=True),
+    Damage(wrong_image_type, "wrong-content-type", is_repaired=True),
+    Damage(wrong_file_type, "wrong-file-type", is_repaired=True),
+    Damage(wrong_facts, "wrong-facts", is_repaired=False),
+    Damage(unknown_extension, "unknown-extension", is_repaired=False),
+    Damage(unfinished_deletion, "unfinished-deletion", is_repaired=True),
+    Damage(unfinished_restoration, "unfinished-restoration", is_repaired=True),
+    Damage(half_held, "half-held", is_repaired=False),
+    Damage(half_expiring, "half-expiring", is_repaired=True),
+    Damage(unlinked_superseded, "unlinked-superseded", is_repaired=True),
+    Damage(missing_successor, "missing-successor", is_repaired=True),
 )
-PURGED = Damage(missing_thumbnail, "missing-thumbnail", is_mended=True)
-"""Only where a store lets things go for good."""
+PURGED = Damage(missing_thumbnail, "missing-thumbnail", is_repaired=True)
+"""Only where a store deletes permanently."""
 
 
-def stray_file(p: Patient) -> str:
+def loose_file(p: Patient) -> str:
     (p.directory / "audio" / "loose.mp3").write_bytes(b"x")
     return "audio/loose.mp3"
 
@@ -327,10 +327,10 @@ def bytes_without_metadata(p: Patient) -> str:
     return audio.name
 
 
-STRAYS = (
-    Damage(stray_file, "stray-file", is_mended=False),
-    Damage(empty_folder, "stray-file", is_mended=True),
-    Damage(metadata_of_nothing, "stray-file", is_mended=True),
-    Damage(bytes_without_metadata, "stray-file", is_mended=False),
+FOREIGN_FILES = (
+    Damage(loose_file, "foreign-file", is_repaired=False),
+    Damage(empty_folder, "foreign-file", is_repaired=True),
+    Damage(metadata_of_nothing, "foreign-file", is_repaired=True),
+    Damage(bytes_without_metadata, "foreign-file", is_repaired=False),
 )
 """Only a directory has files that are no objects."""

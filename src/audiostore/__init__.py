@@ -31,6 +31,33 @@ if TYPE_CHECKING:
     from audiostore.asset import (
         TrashedAsset as TrashedAsset,
     )
+    from audiostore.audit import (
+        Audit as Audit,
+    )
+    from audiostore.audit import (
+        Checked as Checked,
+    )
+    from audiostore.audit import (
+        DeleteObject as DeleteObject,
+    )
+    from audiostore.audit import (
+        Problem as Problem,
+    )
+    from audiostore.audit import (
+        RemoveForeignFile as RemoveForeignFile,
+    )
+    from audiostore.audit import (
+        Repair as Repair,
+    )
+    from audiostore.audit import (
+        Repaired as Repaired,
+    )
+    from audiostore.audit import (
+        RestoreAsset as RestoreAsset,
+    )
+    from audiostore.audit import (
+        UpdateObject as UpdateObject,
+    )
     from audiostore.bulk import (
         Bulk as Bulk,
     )
@@ -74,7 +101,25 @@ if TYPE_CHECKING:
         Catalog as Catalog,
     )
     from audiostore.catalog import (
+        Cost as Cost,
+    )
+    from audiostore.catalog import (
+        ExportFormat as ExportFormat,
+    )
+    from audiostore.catalog import (
         Query as Query,
+    )
+    from audiostore.catalog import (
+        Rates as Rates,
+    )
+    from audiostore.catalog import (
+        SortKey as SortKey,
+    )
+    from audiostore.catalog import (
+        Statistics as Statistics,
+    )
+    from audiostore.catalog import (
+        Tally as Tally,
     )
     from audiostore.errors import (
         AssetConflictError as AssetConflictError,
@@ -189,6 +234,27 @@ if TYPE_CHECKING:
     )
     from audiostore.ingest import (
         UploadOptions as UploadOptions,
+    )
+    from audiostore.lifecycle import (
+        Action as Action,
+    )
+    from audiostore.lifecycle import (
+        Effect as Effect,
+    )
+    from audiostore.lifecycle import (
+        Lifecycle as Lifecycle,
+    )
+    from audiostore.lifecycle import (
+        LifecycleRule as LifecycleRule,
+    )
+    from audiostore.lifecycle import (
+        Plan as Plan,
+    )
+    from audiostore.lifecycle import (
+        PlanStep as PlanStep,
+    )
+    from audiostore.lifecycle import (
+        Policy as Policy,
     )
     from audiostore.manager import (
         AudioStorageManager as AudioStorageManager,
@@ -322,6 +388,17 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "Trash",
             "TrashedAsset",
         ),
+        "audit": (
+            "Audit",
+            "Checked",
+            "DeleteObject",
+            "Problem",
+            "RemoveForeignFile",
+            "Repair",
+            "Repaired",
+            "RestoreAsset",
+            "UpdateObject",
+        ),
         "bulk": (
             "Bulk",
             "BulkItem",
@@ -339,7 +416,13 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         ),
         "catalog": (
             "Catalog",
+            "Cost",
+            "ExportFormat",
             "Query",
+            "Rates",
+            "SortKey",
+            "Statistics",
+            "Tally",
         ),
         "errors": (
             "AssetConflictError",
@@ -384,6 +467,15 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "ThumbnailKeywords",
             "UploadKeywords",
             "UploadOptions",
+        ),
+        "lifecycle": (
+            "Action",
+            "Effect",
+            "Lifecycle",
+            "LifecycleRule",
+            "Plan",
+            "PlanStep",
+            "Policy",
         ),
         "manager": (
             "AudioStorageManager",

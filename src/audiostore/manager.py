@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 
     from google.auth.credentials import Credentials
 
+    from audiostore.audit import Audit
     from audiostore.bulk import Bulk
+    from audiostore.catalog import Catalog
     from audiostore.ingest import (
         Cleanup,
         ThumbnailKeywords,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         UploadOptions,
         Uploads,
     )
+    from audiostore.lifecycle import Lifecycle
 
 
 class AudioStorageManager:
@@ -145,6 +148,27 @@ class AudioStorageManager:
     def admin(self) -> StoreAdmin:
         """The settings of the store."""
         return self._store
+
+    @cached_property
+    def catalog(self) -> "Catalog":
+        """The assets of the store: find, count and export them."""
+        from audiostore.catalog import Catalog  # noqa: PLC0415  (not every program needs it)
+
+        return Catalog(self)
+
+    @cached_property
+    def lifecycle(self) -> "Lifecycle":
+        """What the store does with assets as they age."""
+        from audiostore.lifecycle import Lifecycle  # noqa: PLC0415  (not every program needs it)
+
+        return Lifecycle(self)
+
+    @cached_property
+    def audit(self) -> "Audit":
+        """Finds and repairs what is wrong with the store."""
+        from audiostore.audit import Audit  # noqa: PLC0415  (not every program needs it)
+
+        return Audit(self)
 
     @cached_property
     def uploads(self) -> "Uploads":

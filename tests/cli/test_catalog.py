@@ -90,12 +90,12 @@ def test_list_filters_and_sorts(
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
-        (["--type", "mp33"], "no format is called 'mp33'"),
+        (["--type", "mp33"], "unknown format 'mp33'"),
         (["--min-size", "5 parsecs"], "invalid size '5 parsecs' (examples: 500K, 5M)"),
         (["--min-duration", "1:2"], "invalid duration '1:2' (examples: 90, 1:30, 1:02:03, 2h)"),
         (["--since", "yesterday"], "invalid date 'yesterday' (examples: 2026-01-31"),
-        (["--since", "2026-02-01", "--before", "2026-01-01"], "nothing is created from"),
-        (["--min-size", "2", "--max-size", "1"], "no size is at least 2"),
+        (["--since", "2026-02-01", "--before", "2026-01-01"], "is not earlier than"),
+        (["--min-size", "2", "--max-size", "1"], "minimum size 2 exceeds the maximum 1"),
         (["--meta", "a=1", "--meta", "a=2"], "--meta: 'a' is given twice"),
         (["--artist", "x", "--contains", "artist=y"], "--contains: 'artist' is given twice"),
         (["--held", "--not-held"], "not allowed with"),
@@ -181,7 +181,7 @@ def test_stats_take_prices_of_ones_own(call: Call, filled: LocalStore, tmp_path:
     assert cost["total"] > 6
     code, out, err = call(*args, "--location", "there")
     assert (code, out) == (2, "")
-    assert "no prices for 'there': it knows here" in err
+    assert "no prices for 'there', only for here" in err
     assert call("stats", "--location", "here", "--prices", str(tmp_path / "none"))[0] == 1
 
 

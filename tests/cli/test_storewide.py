@@ -13,7 +13,6 @@ import pytest
 
 from audiostore import AudioStorageManager, LocalStore
 from audiostore.cli.registry import find_commands
-from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import OGG, Store
 from tests.cli.conftest import COVER, MP3, Call, Run
@@ -206,7 +205,7 @@ def _store_long_ago(tmp_path: Path) -> str:
     [
         (None, "create one with 'audiostore lifecycle example > lifecycle.toml'"),
         ("nearline_after_day = 3", "did you mean nearline_after_days?"),
-        ("x = [", "is no TOML file"),
+        ("x = [", "not valid TOML"),
         ("nearline_after_days = 0", "must be a number of days"),
         ("nearline_after_days = 9\ncoldline_after_days = 9", "is not later than"),
     ],
@@ -232,7 +231,7 @@ def test_rules_that_are_not_ours_stay(call: Call, server: StrictServer) -> None:
     Path("lifecycle.toml").write_text("")
     assert call("lifecycle", "apply")[0] == 0
     assert json.loads(call("lifecycle", "show", "--json")[1])["rules"] == [
-        {"ours": False, "rule": foreign}
+        {"ours": False, "current": False, "rule": foreign}
     ]
 
 
@@ -309,7 +308,7 @@ def test_a_run_of_the_rules_is_told_how_far_it_is(call: Call, bucket: str, tmp_p
     call("lifecycle", "apply")
     counts: list[int] = []
     with AudioStorageManager(bucket) as manager:
-        assert list(run_lifecycle(manager, on_progress=counts.append)) == []
+        assert list(manager.lifecycle.run(on_progress=counts.append)) == []
     assert counts == [1, 2]
 
 

@@ -11,17 +11,24 @@ import pytest
 
 from audiostore import AudioStorageManager, LocalStore, RetryConfig
 from audiostore.audit.checking import Checker
-from audiostore.audit.problems import GRACE, Delete, Problem, RemoveStray, Restore, Update
-from tests.damages import DAMAGES, PURGED, STRAYS, Damage, Patient
+from audiostore.audit.problems import (
+    GRACE,
+    DeleteObject,
+    Problem,
+    RemoveForeignFile,
+    RestoreAsset,
+    UpdateObject,
+)
+from tests.damages import DAMAGES, FOREIGN_FILES, PURGED, Damage, Patient
 
 ROOT = Path(__file__).parents[2]
 AUDIT = ROOT / "src" / "audiostore" / "audit"
 KIND = re.compile(r"[a-z]+(?:-[a-z]+)+")
 REPAIRS = {
-    "deletes": Delete,
-    "updates": Update,
-    "restores": Restore,
-    "removes": RemoveStray,
+    "deletes": DeleteObject,
+    "updates": UpdateObject,
+    "restores": RestoreAsset,
+    "removes": RemoveForeignFile,
     "nothing": type(None),
 }
 DAY = timedelta(days=1)
@@ -41,8 +48,8 @@ def rows() -> dict[str, Row]:
     for line in (ROOT / "docs" / "checking.md").read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) == 6 and cells[1].startswith("`"):
-            kind, _, mended, young = cells[1:5]
-            words = re.findall(r"(?:^|; |, |else )(\w+)", mended.partition(":")[0])
+            kind, _, repaired, young = cells[1:5]
+            words = re.findall(r"(?:^|; |, |else )(\w+)", repaired.partition(":")[0])
             repairs = frozenset(REPAIRS[word] for word in words if word in REPAIRS)
             assert kind.strip("`") not in found
             found[kind.strip("`")] = Row(repairs, young)
@@ -80,20 +87,22 @@ def test_the_page_has_every_kind_and_no_other(rows: dict[str, Row]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [*DAMAGES, PURGED, *STRAYS], ids=lambda d: d.make.__name__)
+@pytest.mark.parametrize(
+    "damage", [*DAMAGES, PURGED, *FOREIGN_FILES], ids=lambda d: d.make.__name__
+)
 def test_the_page_says_what_is_done(rows: dict[str, Row], patient: Patient, damage: Damage) -> None:
     name = damage.make(patient)
     row = rows[damage.kind]
     (problem,) = _problems(patient, datetime.now(UTC) + GRACE + DAY)
     assert (problem.kind, problem.name) == (damage.kind, name)
     assert type(problem.repair) in row.repairs
-    is_mended = problem.repair is not None
+    is_repaired = problem.repair is not None
     young = _problems(patient, problem.changed_at or datetime.now(UTC))
-    if damage.kind == "stray-file":
+    if damage.kind == "foreign-file":
         assert row.young == "is not reported, if it could be removed"
-        assert [p.kind for p in young] == ([] if is_mended else [damage.kind])
+        assert [p.kind for p in young] == ([] if is_repaired else [damage.kind])
     elif young:
-        assert row.young == ("is reported, left alone" if is_mended else "is reported")
+        assert row.young == ("is reported, left alone" if is_repaired else "is reported")
     else:
         assert row.young == "is not reported"
 
@@ -101,7 +110,7 @@ def test_the_page_says_what_is_done(rows: dict[str, Row], patient: Patient, dama
 @pytest.mark.slow
 def test_no_repair_on_the_page_is_an_invention(rows: dict[str, Row], patient: Patient) -> None:
     seen: dict[str, set[type]] = {kind: set() for kind in rows}
-    for damage in (*DAMAGES, PURGED, *STRAYS):
+    for damage in (*DAMAGES, PURGED, *FOREIGN_FILES):
         damage.make(patient)
     for problem in _problems(patient, datetime.now(UTC) + GRACE + DAY):
         seen[problem.kind].add(type(problem.repair))
@@ -114,9 +123,9 @@ def test_no_repair_on_the_page_is_an_invention(rows: dict[str, Row], patient: Pa
 def test_the_page_says_what_is_done_about_what_only_the_bytes_tell(rows: dict[str, Row]) -> None:
     deep = _deep_kinds()
     assert len(deep) == 5
-    for kind, is_mended in deep.items():
-        assert rows[kind].repairs == {Update if is_mended else type(None)}
-        assert rows[kind].young == ("is reported, left alone" if is_mended else "is reported")
+    for kind, is_repaired in deep.items():
+        assert rows[kind].repairs == {UpdateObject if is_repaired else type(None)}
+        assert rows[kind].young == ("is reported, left alone" if is_repaired else "is reported")
 
 
 def _deep_kinds() -> dict[str, bool]:
@@ -125,7 +134,7 @@ def _deep_kinds() -> dict[str, bool]:
     return {
         argument.value: any(keyword.arg == "repair" for keyword in node.keywords)
         for node in ast.walk(module)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "_problem"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "problem_of"
         for argument in node.args
         if isinstance(argument, ast.Constant)
         and isinstance(argument.value, str)

@@ -22,7 +22,6 @@ from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy
 from audiostore.lifecycle.recognition import recognise
 from audiostore.lifecycle.rules import rules_of
-from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, Store
 from tests.faults.reader import BucketReader, DirectoryReader, Shown, Thing, Truth, agree, check
@@ -391,7 +390,7 @@ def _expired(stage: Stage) -> None:
 
 
 def _run_lifecycle(manager: AudioStorageManager, _stage: Stage) -> None:
-    for action in run_lifecycle(manager, now=datetime.now(UTC) + 2 * DAY):
+    for action in manager.lifecycle.run(now=datetime.now(UTC) + 2 * DAY):
         assert action.outcome in ("done", "gone")
 
 

@@ -23,7 +23,6 @@ from audiostore.audit.problems import Problem
 from audiostore.audit.repairing import repair
 from audiostore.errors import BlobNotFoundError, HeldError
 from audiostore.lifecycle.rules import rules_of
-from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.local.names import Names
 from audiostore.values import BlobInfo, StorageResult
@@ -747,7 +746,7 @@ def test_what_was_told_to_expire_later_is_not_deleted_by_a_run_that_is_under_way
         for audio_id in (OTHER_ID, ID):
             stage.upload(audio_id)
             stage.manager.expire(audio_id, datetime.now(UTC) - DAY)
-        run = run_lifecycle(stage.manager)
+        run = stage.manager.lifecycle.run()
         assert next(run).audio_id == OTHER_ID
         stage.manager.expire(ID, EXPIRY)
         assert list(run) == []

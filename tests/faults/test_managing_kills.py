@@ -85,7 +85,7 @@ def repaired_and_run_again(stage: Stage, work: Work) -> None:
     """A check finds what the kill left, its repair mends it and touches nothing that is live."""
     before = shown(stage, work)
     for problem in stage.problems():
-        assert problem.remedy
+        assert problem.hint
         mended = repair(stage.manager, problem, now=datetime.now(UTC) + LATER)
         assert mended == ("by hand" if problem.kind == "half-held" else "done"), problem
     assert {problem.kind for problem in stage.problems()} <= {"half-held"}

@@ -1,4 +1,4 @@
-"""A check names every damage, its repair mends it, and nothing else is touched."""
+"""A check names every damage, its repair undoes it, and nothing else is touched."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ import pytest
 
 from audiostore import AudioStorageManager, MemoryStore, RetryConfig
 from audiostore.audit.checking import Checker
-from audiostore.audit.problems import GRACE, Problem, Restore
+from audiostore.audit.problems import GRACE, Problem, RestoreAsset
 from audiostore.audit.repairing import repair
 from audiostore.media.sandbox.pool import decode_audio
 from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
 from tests.audio_samples import encode
-from tests.damages import DAMAGES, PURGED, STRAYS, Damage, Patient
+from tests.damages import DAMAGES, FOREIGN_FILES, PURGED, Damage, Patient
 
 ONCE = RetryConfig(max_attempts=1)
 LATER = datetime.now(UTC) + 2 * GRACE
@@ -67,14 +67,15 @@ def test_a_healthy_store_has_no_problems(patient: Patient) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.make.__name__)
-def test_a_damage_is_named_and_its_repair_mends_it(patient: Patient, damage: Damage) -> None:
+def test_a_damage_is_named_and_its_repair_undoes_it(patient: Patient, damage: Damage) -> None:
     name = damage.make(patient)
     (problem,) = problems(patient)
     assert (problem.kind, problem.name) == (damage.kind, name)
-    assert problem.words
-    assert problem.remedy
-    assert (problem.repair is not None) == damage.is_mended
-    if damage.is_mended:
+    assert problem.message
+    assert problem.hint
+    assert "audiostore " not in problem.hint  # the command line names its commands
+    assert (problem.repair is not None) == damage.is_repaired
+    if damage.is_repaired:
         assert repair(patient.manager, problem, now=LATER) == "done"
         assert problems(patient) == []
     else:
@@ -100,12 +101,12 @@ def test_all_damages_at_once_are_named_and_nothing_else_is_touched(patient: Pati
     for blob in before:
         assert after[blob.name] == blob
     changed = [b.name for b in untouched if after.get(b.name) != b]
-    # What it supersedes is told so: that is another object than the one that was reported.
+    # The asset that is superseded is updated: another object than the one that was reported.
     assert len(changed) <= 2
 
 
 @pytest.mark.slow
-def test_what_is_young_is_neither_called_an_orphan_nor_touched(patient: Patient) -> None:
+def test_a_young_object_is_neither_reported_as_an_orphan_nor_touched(patient: Patient) -> None:
     healthy(patient)
     now = datetime.now(UTC)
     for damage in DAMAGES:
@@ -115,7 +116,7 @@ def test_what_is_young_is_neither_called_an_orphan_nor_touched(patient: Patient)
     assert not {p.kind for p in found} & {
         "orphan-thumbnail",
         "second-audio",
-        "left-over-thumbnail",
+        "leftover-thumbnail",
         "unfinished-deletion",
         "unfinished-restoration",
     }
@@ -123,8 +124,8 @@ def test_what_is_young_is_neither_called_an_orphan_nor_touched(patient: Patient)
     assert list(patient.store.list("")) == before
 
 
-@pytest.mark.parametrize("damage", [d for d in DAMAGES if d.is_mended], ids=lambda d: d.kind)
-def test_what_has_changed_since_is_left_alone(patient: Patient, damage: Damage) -> None:
+@pytest.mark.parametrize("damage", [d for d in DAMAGES if d.is_repaired], ids=lambda d: d.kind)
+def test_an_object_that_has_changed_is_left_alone(patient: Patient, damage: Damage) -> None:
     damage.make(patient)
     (problem,) = problems(patient)
     for blob in list(patient.store.list("")):
@@ -133,15 +134,15 @@ def test_what_has_changed_since_is_left_alone(patient: Patient, damage: Damage) 
         if not patient.store.url.startswith("gs://"):
             patient.store.purge(deleted)
     before = list(patient.store.list(""))
-    mended = repair(patient.manager, problem, now=LATER)
-    if isinstance(problem.repair, Restore) and patient.store.url.startswith("gs://"):
-        assert mended == "done"  # what is in the bucket's trash still is what is wanted
+    outcome = repair(patient.manager, problem, now=LATER)
+    if isinstance(problem.repair, RestoreAsset) and patient.store.url.startswith("gs://"):
+        assert outcome == "done"  # what is in the bucket's trash still is what is wanted
     else:
-        assert mended == "changed"
+        assert outcome == "changed"
         assert list(patient.store.list("")) == before
 
 
-def test_problems_are_told_before_a_long_walk_ends() -> None:
+def test_problems_are_reported_before_a_long_walk_ends() -> None:
     class Counting(MemoryStore):
         walked = 0
 
@@ -164,7 +165,7 @@ def test_problems_are_told_before_a_long_walk_ends() -> None:
 
 
 def test_a_hold_is_respected(patient: Patient) -> None:
-    name = next(d for d in DAMAGES if d.kind == "left-over-thumbnail").make(patient)
+    name = next(d for d in DAMAGES if d.kind == "leftover-thumbnail").make(patient)
     patient.store.update(patient.store.stat(name), {}, temporary_hold=True)
     (problem,) = problems(patient)
     assert repair(patient.manager, problem, now=LATER) == "held"
@@ -172,7 +173,7 @@ def test_a_hold_is_respected(patient: Patient) -> None:
 
 
 @pytest.mark.parametrize("patient", ["memory", "local"], indirect=True)
-def test_artwork_that_is_gone_for_good_is_forgotten(patient: Patient) -> None:
+def test_a_reference_to_permanently_deleted_artwork_is_removed(patient: Patient) -> None:
     name = PURGED.make(patient)
     (problem,) = problems(patient)
     assert (problem.kind, problem.name) == ("missing-thumbnail", name)
@@ -182,16 +183,16 @@ def test_artwork_that_is_gone_for_good_is_forgotten(patient: Patient) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("patient", ["local"], indirect=True)
-@pytest.mark.parametrize("damage", STRAYS, ids=lambda d: d.make.__name__)
-def test_files_that_are_no_objects_are_named(patient: Patient, damage: Damage) -> None:
+@pytest.mark.parametrize("damage", FOREIGN_FILES, ids=lambda d: d.make.__name__)
+def test_files_that_are_not_objects_are_named(patient: Patient, damage: Damage) -> None:
     before = healthy(patient)
     name = damage.make(patient)
     (problem,) = problems(patient)
     assert (problem.kind, problem.name) == (damage.kind, name)
     assert repair(patient.manager, problem, now=LATER) == (
-        "done" if damage.is_mended else "by hand"
+        "done" if damage.is_repaired else "by hand"
     )
-    assert len(problems(patient)) == (0 if damage.is_mended else 1)
+    assert len(problems(patient)) == (0 if damage.is_repaired else 1)
     after = {blob.name: blob for blob in patient.store.list("")}
     assert all(after[blob.name] == blob for blob in before)
 
@@ -225,19 +226,19 @@ def test_deep_finds_what_only_the_bytes_tell(patient: Patient) -> None:
     assert problems(patient) == []
     found = problems(patient, deep=True)
     assert {(p.kind, p.name) for p in found} == {
-        ("other-facts", audio.name),
+        ("mismatched-facts", audio.name),
         ("unreadable-image", cover.name),
         ("unplayable-audio", broken.audio.name),
     }
-    (facts,) = (p for p in found if p.kind == "other-facts")
+    (facts,) = (p for p in found if p.kind == "mismatched-facts")
     assert repair(patient.manager, facts, now=LATER) == "done"
     assert patient.store.stat(audio.name).metadata["channels"] == audio.metadata["channels"]
     assert len(problems(patient, deep=True)) == 2
 
 
 @pytest.mark.slow
-def test_a_duration_that_was_estimated_is_no_problem(patient: Patient, tmp_path: Path) -> None:
-    """What a quick look found is what was stored, even where decoding finds more."""
+def test_an_estimated_duration_is_not_a_problem(patient: Patient, tmp_path: Path) -> None:
+    """The duration that a quick inspection found was stored, even where decoding finds more."""
     path = tmp_path / "quiet-then-loud.aac"  # no header says how long it is
     path.write_bytes(
         b"".join(encode("adts", "aac", bit_rate=rate, seconds=10) for rate in (24_000, 256_000))
@@ -270,7 +271,7 @@ def test_deep_finds_bytes_that_rotted(patient: Patient) -> None:
     assert (problem.kind, problem.name) == ("damaged-bytes", audio.name)
 
 
-def test_beside_live_uploads_nothing_is_called_wrong(patient: Patient, tmp_path: Path) -> None:
+def test_nothing_is_reported_while_uploads_run(patient: Patient, tmp_path: Path) -> None:
     """Uploads, replacements, deletions and restorations go on while checks run, with no grace."""
     stop = Event()
     failures: list[Exception] = []
@@ -286,7 +287,7 @@ def test_beside_live_uploads_nothing_is_called_wrong(patient: Patient, tmp_path:
                 patient.manager.upload_thumbnail_file(OTHER_JPG, result.audio_id)
                 if number % 3 == 0:
                     patient.manager.delete(result.audio_id)
-        except Exception as error:  # noqa: BLE001  (told by the test)
+        except Exception as error:  # noqa: BLE001  (raised by the test)
             failures.append(error)
 
     thread = Thread(target=live)

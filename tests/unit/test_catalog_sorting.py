@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiostore import AudioStorageManager, MemoryStore, StorageResult
-from audiostore.catalog.finding import Catalog
+from audiostore.catalog.catalog import Catalog
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from tests.catalog_samples import START, audio_ids, made_up, made_up_store, put_asset, result
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiostore import ConfigurationError
-from audiostore.catalog.prices import monthly_cost, read_rates
+from audiostore.catalog.prices import Rates
 from audiostore.catalog.statistics import Statistics, Tally, summarise
 from tests.catalog_samples import audio_ids, made_up, result
 
@@ -71,7 +71,7 @@ def test_nothing_is_nothing() -> None:
     empty = summarise([])
     assert empty.total == Tally()
     assert empty.by_format == {}
-    assert monthly_cost(empty, read_rates("region")).total == 0
+    assert Rates.read("region").monthly_cost(empty).total == 0
 
 
 def test_it_is_json(statistics: Statistics) -> None:
@@ -82,7 +82,7 @@ def test_it_is_json(statistics: Statistics) -> None:
 
 
 def test_the_cost_is_that_of_each_storage_class(statistics: Statistics) -> None:
-    cost = monthly_cost(statistics, read_rates("us-central1"))
+    cost = Rates.read("us-central1").monthly_cost(statistics)
     assert cost.by_storage_class == pytest.approx({"STANDARD": 0.06, "COLDLINE": 0.016})
     assert cost.total == pytest.approx(0.076)
     assert cost.unpriced_bytes == 0
@@ -100,7 +100,7 @@ def test_the_cost_is_that_of_each_storage_class(statistics: Statistics) -> None:
     ],
 )
 def test_the_list_prices_go_by_where_a_bucket_is(location: str, kind: str, standard: float) -> None:
-    rates = read_rates(location)
+    rates = Rates.read(location)
     assert (rates.location, rates.currency) == (kind, "USD")
     assert rates.prices["STANDARD"] == standard
     assert rates.source == "https://cloud.google.com/storage/pricing"
@@ -125,26 +125,26 @@ def test_a_table_of_ones_own_takes_the_place_of_the_list_prices(
 ) -> None:
     table = tmp_path / "ours.toml"
     table.write_text(OWN)
-    frankfurt = read_rates("EUROPE-WEST3", table)
+    frankfurt = Rates.read("EUROPE-WEST3", table)
     assert (frankfurt.title, frankfurt.currency, frankfurt.source) == (
         "Frankfurt",
         "EUR",
         str(table),
     )
     assert frankfurt.read_on == date(2026, 2, 1)
-    cost = monthly_cost(statistics, read_rates("us-west1", table))
+    cost = Rates.read("us-west1", table).monthly_cost(statistics)
     assert cost.by_storage_class == {"STANDARD": 3.0}
     assert cost.unpriced_bytes == 4 * GIB
-    with pytest.raises(ConfigurationError, match=r"no prices for 'EU': it knows europe-west3, reg"):
-        read_rates("EU", table)
+    with pytest.raises(ConfigurationError, match=r"no prices for 'EU', only for europe-west3, reg"):
+        Rates.read("EU", table)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("currency", "is no TOML"),
-        ("currency = 'EUR'", r"has no \[locations"),
-        ("locations = 3", r"has no \[locations"),
+        ("currency", "not valid TOML"),
+        ("currency = 'EUR'", r"no \[locations"),
+        ("locations = 3", r"no \[locations"),
         ("[locations.region]\nread_on = 2026-02-01", "needs prices"),
         ("[locations.region]\nprices = { STANDARD = -1 }", "needs prices"),
         ("[locations.region]\nprices = { STANDARD = true }", "needs prices"),
@@ -157,11 +157,11 @@ def test_what_is_no_table_of_prices_is_refused(tmp_path: Path, text: str, reason
     table = tmp_path / "ours.toml"
     table.write_text(text)
     with pytest.raises(ConfigurationError, match=reason):
-        read_rates("region", table)
+        Rates.read("region", table)
 
 
 def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "ours.toml"
     table.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigurationError, match="no text"):
-        read_rates("region", table)
+    with pytest.raises(ConfigurationError, match="not valid TOML"):
+        Rates.read("region", table)

@@ -13,15 +13,15 @@ from audiostore import (
     ConfigurationError,
     MemoryStore,
     PreconditionFailedError,
+    Rates,
     RetryConfig,
+    UnsupportedByStoreError,
 )
 from audiostore.audit.checking import Checker
-from audiostore.audit.repairing import repair
-from audiostore.lifecycle.planning import apply_plan, effects_of, make_plan
-from audiostore.lifecycle.policy import EXAMPLE, Policy, read_policy
+from audiostore.lifecycle.planning import apply_plan, make_plan
+from audiostore.lifecycle.policy import EXAMPLE, Policy
 from audiostore.lifecycle.recognition import deletes_on_custom_time
 from audiostore.lifecycle.rules import own_rules, rules_of
-from audiostore.lifecycle.running import run_lifecycle
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.values import BlobInfo
@@ -56,8 +56,8 @@ def file(tmp_path: Path, text: str) -> Path:
 
 
 def test_a_policy_is_read(tmp_path: Path) -> None:
-    assert read_policy(file(tmp_path, "")) == Policy()
-    assert read_policy(file(tmp_path, EXAMPLE)) == Policy(
+    assert Policy.read(file(tmp_path, "")) == Policy()
+    assert Policy.read(file(tmp_path, EXAMPLE)) == Policy(
         nearline_after_days=30,
         coldline_after_days=90,
         archive_after_days=365,
@@ -71,7 +71,7 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("nearline_after_day = 3", "did you mean nearline_after_days"),
-        ("zzz = 3", "known are"),
+        ("zzz = 3", "known: "),
         ("nearline_after_days = 0", "number of days"),
         ("nearline_after_days = true", "number of days"),
         ("nearline_after_days = 1.5", "number of days"),
@@ -79,12 +79,12 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
         ("nearline_after_days = 90\ncoldline_after_days = 90", "not later than"),
         ("archive_after_days = 90\nexpire_after_days = 30", "not later than"),
         ("keep_days = 90\nexpire_after_days = 30", "cannot be deleted"),
-        ("nearline_after_days =", "no TOML"),
+        ("nearline_after_days =", "not valid TOML"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says) as caught:
-        read_policy(file(tmp_path, text))
+        Policy.read(file(tmp_path, text))
     assert "lifecycle.toml" in str(caught.value)
 
 
@@ -100,7 +100,7 @@ def test_the_rules_are_those_that_a_bucket_takes_and_say_what_they_do(store: Sto
         "move audio to ARCHIVE, 365 days after it was stored",
         "delete audio 3650 days after it was stored",
         "delete assets when their expiry date has come",
-        "delete their artwork a day later",
+        "delete their artwork and other parts a day later",
         "delete old generations 14 days after they were replaced or deleted",
         "abort unfinished multipart uploads after 7 days",
     ]
@@ -171,7 +171,7 @@ def test_a_plan_says_what_changes_and_applying_it_leaves_foreign_rules_alone(
         ("remove", "move audio to NEARLINE, 10 days after it was stored"),
         ("add", "move audio to NEARLINE, 30 days after it was stored"),
         ("add", "delete assets when their expiry date has come"),
-        ("add", "delete their artwork a day later"),
+        ("add", "delete their artwork and other parts a day later"),
     ]
     assert plan.foreign_rules == 1
     assert not plan.changes_nothing
@@ -223,8 +223,8 @@ def test_a_plan_says_what_it_would_touch_and_save() -> None:
     clock[0] = NOW
     manager.upload_audio_file(OGG, artwork="none")
     plan = make_plan(Policy(nearline_after_days=30, expire_after_days=40), store)
-    prices = {"STANDARD": 0.02, "NEARLINE": 0.01}
-    move, delete = effects_of(plan, manager.list(), prices.__getitem__, now=NOW)
+    rates = Rates("region", "", {"STANDARD": 0.02, "NEARLINE": 0.01}, "USD", "", NOW.date())
+    move, delete = manager.lifecycle.effects(plan, rates, now=NOW)
     size = MP3.stat().st_size
     assert (move.assets, move.size_bytes) == (1, size)
     assert move.saved_a_month == pytest.approx(0.01 * size / 2**30)
@@ -251,7 +251,7 @@ def test_the_rules_are_carried_out_on_a_store_that_does_not_do_so_itself(
     manager.expire(expired.audio_id, stored_at + 40 * DAY)
 
     def run(days: int, *, dry_run: bool = False) -> list[tuple[str, str, str]]:
-        done = run_lifecycle(manager, dry_run=dry_run, now=stored_at + days * DAY + DAY / 2)
+        done = manager.lifecycle.run(dry_run=dry_run, now=stored_at + days * DAY + DAY / 2)
         return [(a.audio_id, a.storage_class or a.kind, a.outcome) for a in done]
 
     assert run(29) == []
@@ -277,7 +277,15 @@ def test_the_rules_are_carried_out_on_a_store_that_does_not_do_so_itself(
 def test_a_store_without_rules_is_left_alone() -> None:
     manager = AudioStorageManager(store=MemoryStore())
     manager.upload_audio_file(MP3)
-    assert list(run_lifecycle(manager, now=NOW + 9999 * DAY)) == []
+    assert list(manager.lifecycle.run(now=NOW + 9999 * DAY)) == []
+
+
+def test_a_bucket_carries_out_its_rules_itself() -> None:
+    with StrictServer("b") as server:
+        manager = AudioStorageManager(store=GcsStore("b", emulator=server.url))
+        with pytest.raises(UnsupportedByStoreError, match="does so itself"):
+            manager.lifecycle.run(now=NOW)
+        manager.close()
 
 
 def test_a_bucket_that_deletes_by_age_never_leaves_half_an_asset() -> None:
@@ -299,6 +307,6 @@ def test_a_bucket_that_deletes_by_age_never_leaves_half_an_asset() -> None:
                 seen.append(names)
         assert seen == [["audio.mp3", "thumbnail.jpg"], ["thumbnail.jpg"]]
         (problem,) = Checker(manager, now=server.now, sleep=lambda _: None).run()
-        assert repair(manager, problem, now=server.now()) == "done"
+        assert manager.audit.repair(problem, now=server.now()) == "done"
         assert list(store.list("")) == []
         store.close()

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from audiostore import MemoryStore
-from audiostore.lifecycle import planning, rules
+from audiostore import AudioStorageManager, MemoryStore
+from audiostore.lifecycle import rules
 from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy
 from audiostore.lifecycle.rules import rules_of
 from audiostore.media import AUDIO_FORMATS
+from tests.assets import MP3, OGG
 
 POLICY = Policy(
     nearline_after_days=30,
@@ -265,9 +266,6 @@ def test_a_rule_of_a_person_that_looks_similar_is_not_ours(number: int, change: 
 
 
 def test_what_an_updated_rule_touches_is_what_the_old_one_did_not() -> None:
-    from audiostore import AudioStorageManager  # noqa: PLC0415
-    from tests.assets import MP3, OGG  # noqa: PLC0415
-
     store = MemoryStore()
     manager = AudioStorageManager(store=store)
     manager.upload_audio_file(MP3)
@@ -277,7 +275,5 @@ def test_what_an_updated_rule_touches_is_what_the_old_one_did_not() -> None:
     change_suffixes(lambda suffixes: [s for s in suffixes if s != "/audio.ogg"])(stored[0])
     store.change_settings(store.settings(), lifecycle_rules=tuple(stored))
     plan = make_plan(Policy(expire_after_days=90), store)
-    (effect,) = planning.effects_of(
-        plan, manager.list(), lambda _: 0.0, now=ogg.created_at.replace(year=2100)
-    )
+    (effect,) = manager.lifecycle.effects(plan, now=ogg.created_at.replace(year=2100))
     assert (effect.assets, effect.size_bytes) == (1, ogg.size_bytes)

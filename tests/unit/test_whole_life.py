@@ -10,12 +10,11 @@ import pytest
 
 from audiostore import AssetNotFoundError, AudioStorageManager, RetryConfig
 from audiostore.audit.checking import Checker
-from audiostore.catalog.finding import Catalog
+from audiostore.catalog.catalog import Catalog
 from audiostore.catalog.query import Query
 from audiostore.errors import HeldError, UnsupportedByStoreError
 from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import Policy
-from audiostore.lifecycle.running import run_lifecycle
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
@@ -43,7 +42,7 @@ def place(kind: str, directory: Path) -> Iterator[tuple[Store, Callable[[], None
 
     def run_years() -> None:
         manager = AudioStorageManager(store=local)
-        list(run_lifecycle(manager, now=datetime.now(UTC) + YEARS))
+        list(manager.lifecycle.run(now=datetime.now(UTC) + YEARS))
 
     yield local, run_years
 

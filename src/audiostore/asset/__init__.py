@@ -29,10 +29,16 @@ from audiostore.asset.reading import (
 )
 from audiostore.asset.record import (
     Asset,
+    assemble,
     changed_metadata,
     check_custom_metadata,
     facts_of,
     file_metadata,
+    is_committed_audio,
+    names_content_of,
+    names_thumbnail,
+    thumbnail_reference,
+    waits_for_audio,
 )
 from audiostore.asset.serving import SignedUrls, check_expires_s, open_blob
 from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
@@ -55,6 +61,7 @@ __all__ = [
     "Trash",
     "TrashedAsset",
     "all_assets",
+    "assemble",
     "changed_metadata",
     "check_custom_metadata",
     "check_expires_s",
@@ -66,11 +73,16 @@ __all__ = [
     "find_asset",
     "find_stored",
     "folder_prefix",
+    "is_committed_audio",
+    "names_content_of",
+    "names_thumbnail",
     "open_blob",
     "part_of",
     "require_asset",
     "require_audio_id",
     "require_part",
     "result_of",
+    "thumbnail_reference",
     "waiting_result",
+    "waits_for_audio",
 ]

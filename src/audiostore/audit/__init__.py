@@ -1,7 +1,27 @@
-"""Whether a store holds what it should, and only that: problems, their remedies, repairs."""
+"""Whether a store holds what it should, and only that. See `manager.audit`."""
 
-from audiostore.audit.checking import Checked, check
-from audiostore.audit.problems import GRACE, Problem
-from audiostore.audit.repairing import Mended, repair
+from audiostore.audit.audit import Audit
+from audiostore.audit.checking import Checked
+from audiostore.audit.problems import (
+    GRACE,
+    DeleteObject,
+    Problem,
+    RemoveForeignFile,
+    Repair,
+    RestoreAsset,
+    UpdateObject,
+)
+from audiostore.audit.repairing import Repaired
 
-__all__ = ["GRACE", "Checked", "Mended", "Problem", "check", "repair"]
+__all__ = [
+    "GRACE",
+    "Audit",
+    "Checked",
+    "DeleteObject",
+    "Problem",
+    "RemoveForeignFile",
+    "Repair",
+    "Repaired",
+    "RestoreAsset",
+    "UpdateObject",
+]

@@ -1,11 +1,11 @@
-"""Whether the bytes of an asset are right, and are what its metadata say: all of them are read."""
+"""Whether the bytes of an asset are right, and match its metadata: all of them are read."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from audiostore.audit.folders import Folder
-from audiostore.audit.problems import Problem, Update
+from audiostore.audit.problems import Problem, UpdateObject, problem_of
 from audiostore.errors import (
     AudioStoreError,
     BlobNotFoundError,
@@ -18,7 +18,7 @@ from audiostore.stores import ObjectStore, get_checked
 from audiostore.values import FACT_KEYS, BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
-"""Containers state a length in steps of up to that; a decoder counts samples."""
+"""Containers state a duration in steps of up to that; a decoder counts samples."""
 
 
 class DeepCheck:
@@ -46,33 +46,35 @@ class DeepCheck:
         if not path.exists():
             return  # deleted meanwhile
         try:
-            with prepare_audio(path, UploadOptions(check="full", artwork="none")) as item:
-                facts = dict(item.facts)
-                kind_of_type = item.content_type
+            with prepare_audio(path, UploadOptions(check="full", artwork="none")) as prepared:
+                found = {k: v for k, v in prepared.facts.items() if k in FACT_KEYS}
+                content_type = prepared.content_type
         except (UnplayableAudioError, UnsupportedFormatError) as error:
-            yield _problem(
+            yield problem_of(
                 audio_id, audio, "unplayable-audio", f"it does not play: {error}",
-                "its bytes are those that were stored: store a good file, which supersedes it",
+                "it is stored as it was uploaded: upload a good file that supersedes it",
             )  # fmt: skip
             return
         stored = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
-        wrong = {k: v for k, v in facts.items() if k in FACT_KEYS and stored.get(k) != v}
+        wrong = {k: v for k, v in found.items() if stored.get(k) != v}
         if "duration_s" in wrong and (
             _is_close(stored.get("duration_s"), wrong["duration_s"])
-            or _is_close(stored.get("duration_s"), _estimate(path))
+            or _is_close(stored.get("duration_s"), _estimated_duration(path))
         ):
             del wrong["duration_s"]
         if stored and wrong:
-            told = ", ".join(f"{k} {stored.get(k)} (it is {v})" for k, v in sorted(wrong.items()))
-            yield _problem(
-                audio_id, audio, "other-facts", f"its metadata say {told}", "correct them",
-                repair=Update(audio, "correct what it says of its sound", wrong),
+            facts = ", ".join(f"{k} {stored.get(k)} (it is {v})" for k, v in sorted(wrong.items()))
+            yield problem_of(
+                audio_id, audio, "mismatched-facts", f"its metadata says {facts}", "correct it",
+                repair=UpdateObject(audio, "correct the facts about its sound", wrong),
             )  # fmt: skip
-        if audio.content_type not in (kind_of_type, kind_of_type.split(";")[0]):
-            yield _problem(
-                audio_id, audio, "other-content-type",
-                f"it is served as {audio.content_type!r}, but is {kind_of_type!r}", "correct it",
-                repair=Update(audio, f"serve it as {kind_of_type}", content_type=kind_of_type),
+        if audio.content_type not in (content_type, content_type.split(";")[0]):
+            yield problem_of(
+                audio_id, audio, "mismatched-content-type",
+                f"it is served as {audio.content_type!r}, but is {content_type!r}", "correct it",
+                repair=UpdateObject(
+                    audio, f"serve it as {content_type}", content_type=content_type
+                ),
             )  # fmt: skip
 
     def _thumbnail(self, audio_id: str, thumbnail: BlobInfo, directory: Path) -> Iterator[Problem]:
@@ -86,29 +88,29 @@ class DeepCheck:
         try:
             prepare_image(path, UploadOptions(check="full"))
         except (AudioStoreError, ValueError) as error:
-            yield _problem(
+            yield problem_of(
                 audio_id, thumbnail, "unreadable-image", f"it cannot be shown: {error}",
-                f"give it other artwork with 'audiostore cover {audio_id} FILE'",
+                "attach other artwork",
             )  # fmt: skip
 
     def _fetch(self, audio_id: str, blob: BlobInfo, path: Path) -> Problem | None:
         try:
             get_checked(self._store, blob, path)
         except IntegrityError as error:
-            return _problem(
+            return problem_of(
                 audio_id, blob, "damaged-bytes",
-                f"its bytes are not those that were stored: {error}",
-                f"restore it from a copy, or delete {audio_id} and store it anew",
+                f"its bytes are not those that were uploaded: {error}",
+                "restore it from a copy, or delete the asset and upload it again",
             )  # fmt: skip
         except BlobNotFoundError:
             return None
         return None
 
 
-def _estimate(path: Path) -> str:
-    """Return the duration that a quick check finds: some formats state none."""
-    with prepare_audio(path, UploadOptions(artwork="none")) as item:
-        return item.facts["duration_s"]
+def _estimated_duration(path: Path) -> str:
+    """Return the duration that a quick inspection finds: some formats do not state one."""
+    with prepare_audio(path, UploadOptions(artwork="none")) as prepared:
+        return prepared.facts["duration_s"]
 
 
 def _is_close(stored: str | None, found: str) -> bool:
@@ -116,15 +118,3 @@ def _is_close(stored: str | None, found: str) -> bool:
         return abs(float(stored or "nan") - float(found)) <= _DURATION_TOLERANCE_S
     except ValueError:
         return False
-
-
-def _problem(
-    audio_id: str,
-    blob: BlobInfo,
-    kind: str,
-    words: str,
-    remedy: str,
-    *,
-    repair: Update | None = None,
-) -> Problem:
-    return Problem(kind, audio_id, blob.name, words, remedy, repair, blob.created_at)

@@ -1,4 +1,4 @@
-"""What can be wrong with what is stored, and what mends it: frozen values."""
+"""What can be wrong with a store, and how it is repaired: frozen values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,87 +8,88 @@ from audiostore.stores import ForeignFile
 from audiostore.values import BlobInfo
 
 GRACE = timedelta(hours=24)
-"""What is younger may be part of an upload that is under way: it is never touched."""
+"""What is younger may be part of an unfinished upload, and is never touched."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
-    """Delete an object, by its generation."""
+class DeleteObject:
+    """Delete a generation of an object."""
 
     blob: BlobInfo
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What is done."""
         return f"delete {self.blob.name} (generation {self.blob.generation})"
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """Change what an object says of itself, by its generation and metageneration."""
+class UpdateObject:
+    """Change the metadata of an object, if it still has this generation and metageneration."""
 
     blob: BlobInfo
-    why: str
+    purpose: str
     metadata: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    """Keys to set; None removes one."""
     content_type: str | None = None
     custom_time: datetime | None = None
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What is done."""
-        return f"{self.why} ({self.blob.name})"
+        return f"{self.purpose} ({self.blob.name})"
 
 
 @dataclass(frozen=True, slots=True)
-class Restore:
-    """Bring an asset, or the part of it that is missing, back from the trash."""
+class RestoreAsset:
+    """Restore an asset, or the part of it that is missing, from the trash."""
 
     audio_id: str
     blob: BlobInfo
-    """What is to come back, as it was."""
+    """The deleted object that is missing."""
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What is done."""
         return f"restore {self.blob.name} from the trash"
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveStray:
-    """Remove a file or a folder that is no object."""
+class RemoveForeignFile:
+    """Remove a file or a folder that is not an object and holds no data."""
 
-    stray: ForeignFile
+    file: ForeignFile
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What is done."""
-        return f"remove {self.stray.path}"
+        return f"remove {self.file.path}"
 
 
-Repair = Delete | Update | Restore | RemoveStray
+Repair = DeleteObject | UpdateObject | RestoreAsset | RemoveForeignFile
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be."""
+    """Something that is wrong with a store."""
 
     kind: str
-    """One word for programs, such as ``orphan-thumbnail``; see docs/checking.md."""
+    """A fixed name such as ``orphan-thumbnail``; docs/checking.md lists them all."""
     audio_id: str | None
     """None for what belongs to no asset."""
     name: str
-    """Of the object."""
-    words: str
+    """Of the object, or the path of a file that is not one."""
+    message: str
     """What is wrong."""
-    remedy: str
-    """What to do."""
+    hint: str
+    """What to do about it."""
     repair: Repair | None = None
-    """What `repair` would do; None where only a person can decide."""
+    """What `Audit.repair` would do; None where only a person can decide."""
     changed_at: datetime | None = None
-    """When the object came to be; a repair waits until that is long enough ago."""
+    """When the object was created; a repair waits until that is long enough ago."""
 
     def is_too_young(self, now: datetime, grace: timedelta = GRACE) -> bool:
-        """Say whether it may be part of something that is under way."""
+        """Say whether it may be part of an unfinished upload or deletion."""
         return self.changed_at is not None and now - self.changed_at < grace
 
     def to_dict(self) -> dict[str, object]:
@@ -97,7 +98,32 @@ class Problem:
             "kind": self.kind,
             "audio_id": self.audio_id,
             "name": self.name,
-            "problem": self.words,
-            "remedy": self.remedy,
-            "repair": self.repair.words if self.repair else None,
+            "message": self.message,
+            "hint": self.hint,
+            "repair": self.repair.description if self.repair else None,
         }
+
+
+def problem_of(
+    audio_id: str | None,
+    blob: BlobInfo,
+    kind: str,
+    message: str,
+    hint: str,
+    *,
+    repair: Repair | None = None,
+    young: BlobInfo | None = None,
+) -> Problem:
+    """Return a problem of an object.
+
+    Args:
+        audio_id: its asset.
+        blob: the object.
+        kind: see docs/checking.md.
+        message: what is wrong.
+        hint: what to do about it.
+        repair: how a program repairs it.
+        young: another object that may be part of an unfinished upload, too.
+    """
+    changed_at = max(blob.created_at, (young or blob).created_at)
+    return Problem(kind, audio_id, blob.name, message, hint, repair, changed_at)

@@ -1,11 +1,19 @@
-"""Mending one problem, by the generation that was seen; what has changed since is left alone."""
+"""Repairing one problem, by the generation that was checked; what has changed is left alone."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from audiostore.asset import record
+from audiostore.asset import names_thumbnail
 from audiostore.audit.folders import folder_of
-from audiostore.audit.problems import GRACE, Delete, Problem, RemoveStray, Repair, Restore, Update
+from audiostore.audit.problems import (
+    GRACE,
+    DeleteObject,
+    Problem,
+    RemoveForeignFile,
+    Repair,
+    RestoreAsset,
+    UpdateObject,
+)
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -13,29 +21,24 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.manager import AudioStorageManager
 from audiostore.values import BlobInfo
 
-Mended = Literal["done", "too young", "changed", "held", "by hand"]
-"""What became of a repair: it was carried out; the object may belong to something under way; it is
-not what it was any more; a hold forbids it; only a person can decide."""
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
+
+Repaired = Literal["done", "too young", "changed", "held", "by hand"]
+"""The outcome of a repair: it was done; the object may be part of an unfinished upload; it has
+changed since it was checked; a hold forbids it; only a person can decide."""
 
 
 def repair(
-    manager: AudioStorageManager,
+    manager: "AudioStorageManager",
     problem: Problem,
     *,
     grace: timedelta = GRACE,
     now: datetime | None = None,
-) -> Mended:
-    """Carry the repair of a problem out.
-
-    Args:
-        manager: the store.
-        problem: as `check` found it.
-        grace: what is younger is never touched.
-        now: the moment that this counts from; None for the clock's.
-    """
+) -> Repaired:
+    """Carry out the repair of a problem (see `Audit.repair`)."""
     if problem.repair is None:
         return "by hand"
     if problem.is_too_young(now or datetime.now(UTC), grace):
@@ -54,39 +57,41 @@ def repair(
     return "done"
 
 
-def _carry_out(manager: AudioStorageManager, step: Repair) -> None:
+def _carry_out(manager: "AudioStorageManager", step: Repair) -> None:
     match step:
-        case Delete(blob):
+        case DeleteObject(blob):
             _delete(manager, blob)
-        case Update(blob):
-            _require_that_thumbnail_is_there(manager, step)
+        case UpdateObject(blob):
+            _require_present_thumbnail(manager, step)
             manager.store.update(
                 blob,
                 step.metadata,
                 content_type=step.content_type,
                 custom_time=step.custom_time,
             )
-        case Restore(audio_id):
+        case RestoreAsset(audio_id):
             manager.restore(audio_id)
-        case RemoveStray(stray):
-            manager.admin.remove_foreign_file(stray)
+        case RemoveForeignFile(file):
+            manager.admin.remove_foreign_file(file)
 
 
-def _delete(manager: AudioStorageManager, blob: BlobInfo) -> None:
-    """Delete what no asset needs, not even one that was stored since it was looked at.
+def _delete(manager: "AudioStorageManager", blob: BlobInfo) -> None:
+    """Delete an object that no asset needs, not even one that was stored since the check.
 
     Raises:
         PreconditionFailedError: an asset needs it.
     """
     audio_id = folder_of(blob.name)
     if audio_id is not None and _is_needed(manager, audio_id, blob):
-        raise PreconditionFailedError(f"{blob.name} belongs to an asset by now")
+        raise PreconditionFailedError(
+            f"cannot delete {blob.name}: it belongs to an asset by now", audio_id=audio_id
+        )
     manager.store.delete(blob)
     if audio_id is not None and _is_missing(manager, audio_id, blob):
-        manager.restore(audio_id)  # it was taken into an asset at this very moment
+        manager.restore(audio_id)  # it became part of an asset at this very moment
 
 
-def _is_needed(manager: AudioStorageManager, audio_id: str, blob: BlobInfo) -> bool:
+def _is_needed(manager: "AudioStorageManager", audio_id: str, blob: BlobInfo) -> bool:
     try:
         asset = manager.get(audio_id)
     except AssetNotFoundError:
@@ -95,17 +100,17 @@ def _is_needed(manager: AudioStorageManager, audio_id: str, blob: BlobInfo) -> b
     return (blob.name, blob.generation) in parts
 
 
-def _is_missing(manager: AudioStorageManager, audio_id: str, blob: BlobInfo) -> bool:
+def _is_missing(manager: "AudioStorageManager", audio_id: str, blob: BlobInfo) -> bool:
     try:
         asset = manager.get(audio_id)
     except AssetNotFoundError:
         return False
-    names_it = asset.audio is not None and record.names_thumbnail(asset.audio, blob)
+    names_it = asset.audio is not None and names_thumbnail(asset.audio, blob)
     return names_it and asset.thumbnail is None
 
 
-def _require_that_thumbnail_is_there(manager: AudioStorageManager, step: Update) -> None:
-    """See that artwork which an audio object is to name has not been replaced since.
+def _require_present_thumbnail(manager: "AudioStorageManager", step: UpdateObject) -> None:
+    """Check that the artwork an audio object is to refer to has not been replaced since.
 
     Raises:
         BlobNotFoundError, PreconditionFailedError: it has.
@@ -115,4 +120,7 @@ def _require_that_thumbnail_is_there(manager: AudioStorageManager, step: Update)
         return
     present = manager.store.stat(name)
     if str(present.generation) != step.metadata.get("thumbnail_generation"):
-        raise PreconditionFailedError(f"{name} was replaced since it was looked at")
+        raise PreconditionFailedError(
+            f"cannot refer to {name}: it was replaced since it was checked",
+            audio_id=folder_of(name),
+        )

@@ -1,22 +1,22 @@
-"""Finding assets among many: filters, order, statistics, export."""
+"""The assets of a store: find, order, count, price and export them. See `manager.catalog`."""
 
-from audiostore.catalog.export import format_for, require_writer, write
-from audiostore.catalog.finding import Catalog
-from audiostore.catalog.prices import Cost, Rates, monthly_cost, read_rates
+from audiostore.catalog.catalog import Catalog, ProgressListener
+from audiostore.catalog.export import ExportFormat, format_for, require_writer
+from audiostore.catalog.prices import Cost, Rates
 from audiostore.catalog.query import Query
-from audiostore.catalog.statistics import Statistics, Tally, summarise
+from audiostore.catalog.sorting import SortKey
+from audiostore.catalog.statistics import Statistics, Tally
 
 __all__ = [
     "Catalog",
     "Cost",
+    "ExportFormat",
+    "ProgressListener",
     "Query",
     "Rates",
+    "SortKey",
     "Statistics",
     "Tally",
     "format_for",
-    "monthly_cost",
-    "read_rates",
     "require_writer",
-    "summarise",
-    "write",
 ]

@@ -1,6 +1,6 @@
-"""What storing costs a month, by a table of prices: Google's list prices, or the user's own.
+"""What storage costs a month by a price table: Google's list prices, or the user's own.
 
-The table is a TOML file; `prices.toml`, beside this module, explains itself.
+The table is a TOML file; `prices.toml` in this package documents its format.
 """
 
 import tomllib
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib import resources
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from audiostore.catalog.statistics import Statistics
 from audiostore.errors import ConfigurationError
+from audiostore.values import PathLike
 
 _GIB = 1 << 30
 # cloud.google.com/storage/docs/locations: multi-regions, and the dual-regions that have a name.
@@ -22,10 +23,16 @@ _DUAL_REGIONS = ("asia1", "eur4", "eur5", "eur7", "eur8", "nam4")
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a GiB costs a month in one kind of place."""
+    """What a GiB costs a month in one kind of location.
+
+    Example::
+
+        cost = Rates.read("EUROPE-WEST3").monthly_cost(manager.catalog.statistics())
+        print(f"{cost.total:.2f} {cost.rates.currency}")
+    """
 
     location: str
-    """The table's name for it: "region", "dual-region", "multi-region", "europe-west3" …"""
+    """As the price table names it: "region", "dual-region", "multi-region", "europe-west3" …"""
     title: str
     prices: Mapping[str, float] = field(hash=False)
     """By storage class."""
@@ -33,15 +40,63 @@ class Rates:
     source: str
     read_on: date
 
+    @classmethod
+    def read(cls, location: str, table: PathLike | None = None) -> "Rates":
+        """Return the rates for a bucket's location, such as "US", "NAM4" or "europe-west3".
+
+        Args:
+            location: as the bucket's settings name it, or as the table does.
+            table: a TOML file with prices; None for Google's list prices.
+
+        Raises:
+            ConfigurationError: the file is not a valid price table, or lacks the location.
+            OSError: it cannot be read.
+        """
+        name = "the price table" if table is None else str(table)
+        values = _read_table(table, name)
+        locations = values.get("locations")
+        if not isinstance(locations, dict):
+            raise _invalid(table, "no [locations.…] tables")
+        key = location.lower()
+        if key not in locations:
+            key = _kind(key)
+        if key not in locations:
+            known = ", ".join(sorted(locations))
+            raise _invalid(table, f"no prices for {location!r}, only for {known}")
+        row = locations[key]
+        prices = row.get("prices") if isinstance(row, dict) else None
+        if not _are_prices(prices):
+            raise _invalid(table, f"[locations.{key}] needs prices = {{ STANDARD = 0.02, … }}")
+        read_on = row.get("read_on")
+        if not isinstance(read_on, date):
+            raise _invalid(table, f"[locations.{key}] needs read_on = 2026-01-31")
+        return cls(
+            key,
+            str(row.get("title", key)),
+            {storage_class.upper(): float(price) for storage_class, price in prices.items()},
+            str(values.get("currency", "USD")),
+            str(values.get("source", name)),
+            read_on,
+        )
+
+    def monthly_cost(self, statistics: Statistics) -> "Cost":
+        """Return what assets cost a month at rest, if they stay as they are."""
+        sizes = {key: tally.size_bytes for key, tally in statistics.by_storage_class.items()}
+        return Cost(
+            self,
+            {k: size / _GIB * self.prices[k] for k, size in sizes.items() if k in self.prices},
+            sum(size for k, size in sizes.items() if k not in self.prices),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What assets cost a month, at rest."""
+    """What assets cost a month at rest. Requests, retrieval and traffic are not included."""
 
     rates: Rates
     by_storage_class: Mapping[str, float] = field(hash=False)
     unpriced_bytes: int
-    """Of storage classes that the table does not know."""
+    """In storage classes that the price table lacks."""
 
     @property
     def total(self) -> float:
@@ -61,66 +116,20 @@ class Cost:
         }
 
 
-def read_rates(location: str, table: Path | None = None) -> Rates:
-    """Return the rates for a bucket's location, such as "US", "NAM4" or "europe-west3".
-
-    Args:
-        location: as the bucket says it; or a name that the table has.
-        table: the file of prices; None for Google's list prices.
-
-    Raises:
-        ConfigurationError: the file is no table of prices, or has none for the location.
-        OSError: it cannot be read.
-    """
-    name = str(table or "the price table")
-    if table is None:
-        text = resources.files(__package__).joinpath("prices.toml").read_text("utf-8")
-    else:
-        try:
-            text = table.read_text("utf-8")
-        except UnicodeDecodeError as error:
-            raise ConfigurationError(f"{name} is no text in UTF-8") from error
+def _read_table(table: PathLike | None, name: str) -> dict[str, Any]:
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{name} is no TOML: {error}") from error
-    locations = values.get("locations")
-    if not isinstance(locations, dict):
-        raise ConfigurationError(f"{name} has no [locations.…]: see 'audiostore stats --help'")
-    key = location.lower()
-    if key not in locations:
-        key = _kind(key)
-    if key not in locations:
-        raise ConfigurationError(
-            f"{name} has no prices for {location!r}: it knows {', '.join(sorted(locations))}"
-        )
-    row = locations[key]
-    prices = row.get("prices") if isinstance(row, dict) else None
-    if not _are_prices(prices):
-        raise ConfigurationError(
-            f"{name}: [locations.{key}] needs prices = {{ STANDARD = 0.02, … }}"
-        )
-    read_on = row.get("read_on")
-    if not isinstance(read_on, date):
-        raise ConfigurationError(f"{name}: [locations.{key}] needs read_on = 2026-01-31")
-    return Rates(
-        key,
-        str(row.get("title", key)),
-        {storage_class.upper(): float(price) for storage_class, price in prices.items()},
-        str(values.get("currency", "USD")),
-        str(values.get("source", name)),
-        read_on,
-    )
+        if table is None:
+            text = resources.files(__package__).joinpath("prices.toml").read_text("utf-8")
+        else:
+            text = Path(table).read_text("utf-8")
+        return tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _invalid(table, f"not valid TOML: {error}") from error
 
 
-def monthly_cost(statistics: Statistics, rates: Rates) -> Cost:
-    """Return what the assets cost a month, if they stay as they are."""
-    sizes = {key: tally.size_bytes for key, tally in statistics.by_storage_class.items()}
-    return Cost(
-        rates,
-        {k: size / _GIB * rates.prices[k] for k, size in sizes.items() if k in rates.prices},
-        sum(size for k, size in sizes.items() if k not in rates.prices),
-    )
+def _invalid(table: PathLike | None, why: str) -> ConfigurationError:
+    name = "the price table" if table is None else f"price table {str(table)!r}"
+    return ConfigurationError(f"{name}: {why}", path=table)
 
 
 def _kind(location: str) -> str:

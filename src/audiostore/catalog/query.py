@@ -1,4 +1,4 @@
-"""Which assets are meant: what a question about them can ask."""
+"""Queries: which assets are meant."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from audiostore.values import BlobInfo, StorageResult
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What an asset must be like; all that is given must hold, and nothing given means any.
+    """What an asset must be like. All given conditions must hold; without any, all assets match.
 
     Example::
 
@@ -18,50 +18,50 @@ class Query:
     """
 
     formats: frozenset[str] = frozenset()
-    """Any of these, as the object's name ends: "mp3", "flac", "ogg" …"""
+    """Any of these file name extensions: "mp3", "flac", "ogg" …"""
     equal: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Metadata keys (title, artist, album, codec, your own …) and their exact values."""
+    """Metadata keys (title, artist, album, codec, custom ones …) and their exact values."""
     containing: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Metadata keys, and text that occurs in their values; upper and lower case are one."""
+    """Metadata keys, and text that occurs in their values, ignoring case."""
     min_duration_s: float | None = None
-    """Seconds; an asset whose duration is not known is neither longer nor shorter."""
+    """Seconds; an asset of unknown duration does not match."""
     max_duration_s: float | None = None
     min_size_bytes: int | None = None
     """Of the audio."""
     max_size_bytes: int | None = None
     created_from: datetime | None = None
-    """At this moment or later; with a time zone."""
+    """At this time or later; with a time zone."""
     created_before: datetime | None = None
     storage_classes: frozenset[str] = frozenset()
     """Any of these; of the audio."""
     has_thumbnail: bool | None = None
     artwork_is_missing: bool | None = None
-    """Whether it names artwork that is not there."""
+    """Whether its artwork should be there, but is not."""
     superseded: bool | None = None
-    """Whether another asset has taken its place."""
+    """Whether another asset supersedes it."""
     held: bool | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what can hold for no asset.
+        """Refuse what no asset can match.
 
         Raises:
-            ValueError: an unknown format, a time without a zone, an empty range.
+            ValueError: an unknown format, a time without a time zone, an empty range.
         """
         if self.formats:
-            _check_formats(self.formats)
+            _require_formats(self.formats)
         for moment in (self.created_from, self.created_before):
             if moment is not None and moment.tzinfo is None:
-                raise ValueError(f"the time {moment.isoformat()} has no time zone: give it one")
+                raise ValueError(f"the time {moment.isoformat()} has no time zone: add one")
         _require_range("duration", self.min_duration_s, self.max_duration_s)
         _require_range("size", self.min_size_bytes, self.max_size_bytes)
         if self.created_from and self.created_before and self.created_from >= self.created_before:
             raise ValueError(
-                f"nothing is created from {self.created_from.isoformat()} on and before "
-                f"{self.created_before.isoformat()}"
+                f"created_from {self.created_from.isoformat()} is not earlier than "
+                f"created_before {self.created_before.isoformat()}"
             )
 
     def matches(self, asset: StorageResult) -> bool:
-        """Say whether an asset is among those that are meant."""
+        """Say whether an asset meets all conditions."""
         audio = asset.audio
         return (
             audio is not None
@@ -94,28 +94,18 @@ class Query:
         )
 
 
-def _check_formats(names: frozenset[str]) -> None:
-    # Loads all formats: a query that names none must stay cheap.
-    from audiostore.media import AUDIO_FORMATS  # noqa: PLC0415  (file inspection)
-
-    known = [extension[1:] for each in AUDIO_FORMATS for extension in each.extensions]
-    for name in sorted(names):
-        if name not in known:
-            raise ValueError(f"no format is called {name!r}: there are {', '.join(known)}")
-
-
 def format_of(audio: BlobInfo) -> str:
-    """Return what the name of an audio object ends in, such as "mp3"."""
+    """Return the extension of an audio object's name, such as "mp3"."""
     return audio.name.rpartition(".")[2]
 
 
 def duration_of(metadata: Mapping[str, str]) -> float | None:
-    """Return how long an audio object plays, in seconds; None if it does not say."""
+    """Return the duration of an audio object in seconds; None if it is unknown."""
     return number_in(metadata, "duration_s")
 
 
 def number_in(metadata: Mapping[str, str], key: str) -> float | None:
-    """Return a number that metadata hold; None for none, and for what is no finite number."""
+    """Return a number from metadata; None if it is missing or not a finite number."""
     try:
         number = float(metadata[key])
     except (KeyError, ValueError):
@@ -124,7 +114,7 @@ def number_in(metadata: Mapping[str, str], key: str) -> float | None:
 
 
 def artwork_is_missing(asset: StorageResult) -> bool:
-    """Say whether an asset names artwork that is not there."""
+    """Say whether the artwork of an asset should be there, but is not."""
     return (
         asset.thumbnail is None
         and asset.audio is not None
@@ -133,8 +123,17 @@ def artwork_is_missing(asset: StorageResult) -> bool:
 
 
 def folded(text: str) -> str:
-    """Return text such that what reads the same, but for upper and lower case, is the same."""
+    """Return text in a form in which texts that differ only in case or encoding are equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _require_formats(names: frozenset[str]) -> None:
+    from audiostore.media import AUDIO_FORMATS  # noqa: PLC0415  (imports every format)
+
+    known = [extension[1:] for each in AUDIO_FORMATS for extension in each.extensions]
+    for name in sorted(names):
+        if name not in known:
+            raise ValueError(f"unknown format {name!r}: known are {', '.join(known)}")
 
 
 def _agree(wanted: bool | None, found: bool) -> bool:
@@ -147,4 +146,4 @@ def _is_within(value: float, least: float | None, most: float | None) -> bool:
 
 def _require_range(what: str, least: float | None, most: float | None) -> None:
     if least is not None and most is not None and least > most:
-        raise ValueError(f"no {what} is at least {least} and at most {most}")
+        raise ValueError(f"the minimum {what} {least} exceeds the maximum {most}")

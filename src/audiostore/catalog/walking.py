@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
-from audiostore.asset import Asset, FilenameGenerator, FileOrganizer, record
+from audiostore.asset import Asset, FilenameGenerator, FileOrganizer, assemble
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo
 
@@ -49,7 +49,7 @@ def walk(
 def _assembled(blobs: Iterator[BlobInfo]) -> Iterator[Asset]:
     for folder, group in groupby(blobs, _folder):
         if len(folder) == _ID_LENGTH:  # what is no id has no asset, but may have much in it
-            asset = record.assemble(folder, group)
+            asset = assemble(folder, group)
             if asset is not None:
                 yield asset
 

@@ -146,7 +146,7 @@ def find_assets(
     on_progress: Callable[[int], None],
 ) -> Iterator[StorageResult]:
     """Yield the assets that match, in order."""
-    return audiostore.Catalog(manager).find(
+    return manager.catalog.find(
         query,
         order_by=options.sort,
         descending=options.reverse,

@@ -1,23 +1,21 @@
-"""What a store does with assets as they age: policy, rules, plan, and carrying it out."""
+"""What a store does with assets as they age: policy, rules, plans. See `manager.lifecycle`."""
 
-from audiostore.lifecycle.planning import Effect, Plan, age_note, apply_plan, effects_of, make_plan
-from audiostore.lifecycle.policy import EXAMPLE, MINIMUM_DAYS, Policy, read_policy
-from audiostore.lifecycle.recognition import deletes_on_custom_time, recognise
-from audiostore.lifecycle.running import Action, run_lifecycle
+from audiostore.lifecycle.lifecycle import Lifecycle, LifecycleRule, describe_rules
+from audiostore.lifecycle.planning import Effect, Plan, PlanStep
+from audiostore.lifecycle.policy import EXAMPLE, MINIMUM_DAYS, Policy
+from audiostore.lifecycle.recognition import deletes_on_custom_time
+from audiostore.lifecycle.running import Action
 
 __all__ = [
     "EXAMPLE",
     "MINIMUM_DAYS",
     "Action",
     "Effect",
+    "Lifecycle",
+    "LifecycleRule",
     "Plan",
+    "PlanStep",
     "Policy",
-    "age_note",
-    "apply_plan",
     "deletes_on_custom_time",
-    "effects_of",
-    "make_plan",
-    "read_policy",
-    "recognise",
-    "run_lifecycle",
+    "describe_rules",
 ]

@@ -19,7 +19,7 @@ PricePerGib = Callable[[str], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One change of what a store does by itself."""
 
     kind: Literal["add", "update", "remove", "keep"]
@@ -49,7 +49,7 @@ class Plan:
 
     settings: StoreSettings
     """As they were found; applying the plan requires that they have not changed."""
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     foreign_rules: int
     """How many rules are not ours; they stay as they are."""
     keep_s: int
@@ -77,7 +77,7 @@ def make_plan(policy: Policy, admin: SupportsSettings) -> Plan:
     settings = admin.settings()
     recognised = [(rule, recognise(rule)) for rule in settings.lifecycle_rules]
     present = [(rule, own) for rule, own in recognised if own is not None]
-    steps: list[Step] = []
+    steps: list[PlanStep] = []
     for own in own_rules(policy):
         same = [pair for pair in present if _is_same(own, pair[1])]
         # Of several, one of this release is kept.
@@ -85,14 +85,14 @@ def make_plan(policy: Policy, admin: SupportsSettings) -> Plan:
         steps.append(_step(own, kept))
         if kept is not None:
             present = [pair for pair in present if pair is not kept]
-    steps = [Step("remove", old.description, rule, rule) for rule, old in present] + steps
+    steps = [PlanStep("remove", old.description, rule, rule) for rule, old in present] + steps
     keep_s = (policy.keep_days or 0) * _DAY_S
     if settings.retention_s and settings.retention_s != keep_s:
         days = settings.retention_s / _DAY_S
-        steps.append(Step("remove", f"keep everything for at least {days:g} days"))
+        steps.append(PlanStep("remove", f"keep everything for at least {days:g} days"))
     if keep_s:
         kind: Literal["keep", "add"] = "keep" if settings.retention_s == keep_s else "add"
-        steps.append(Step(kind, f"keep everything for at least {policy.keep_days} days"))
+        steps.append(PlanStep(kind, f"keep everything for at least {policy.keep_days} days"))
     foreign = sum(own is None for _, own in recognised)
     return Plan(settings, tuple(steps), foreign, keep_s, tuple(_warnings(policy, settings)))
 
@@ -102,13 +102,13 @@ def _is_same(one: OwnRule, other: OwnRule) -> bool:
     return replace(one, suffixes=other.suffixes) == other
 
 
-def _step(wanted: OwnRule, found: tuple[Rule, OwnRule] | None) -> Step:
+def _step(wanted: OwnRule, found: tuple[Rule, OwnRule] | None) -> PlanStep:
     if found is None:
-        return Step("add", wanted.description, wanted.to_json())
+        return PlanStep("add", wanted.description, wanted.to_json())
     rule, own = found
     if own == wanted:
-        return Step("keep", wanted.description, rule, rule)
-    return Step("update", f"{own.description} ({age_note(own)})", wanted.to_json(), rule)
+        return PlanStep("keep", wanted.description, rule, rule)
+    return PlanStep("update", f"{own.description} ({age_note(own)})", wanted.to_json(), rule)
 
 
 def age_note(rule: OwnRule) -> str:
@@ -165,25 +165,23 @@ def effects_of(
         for number, (new, old) in enumerate(rules):
             is_due = new.applies_to(audio, moment)
             if is_due and not (old and old.applies_to(audio, moment)):
-                totals[number] = _with(totals[number], new, audio, asset.thumbnail, price)
+                touched = [audio] if new.storage_class else list(asset.parts.values())
+                totals[number] = _with(totals[number], new, touched, price)
     return tuple(totals)
 
 
 _COUNTED = ("move audio", "delete audio", "delete expired audio")
 
 
-def _rules_of_step(step: Step) -> tuple[OwnRule | None, OwnRule | None]:
+def _rules_of_step(step: PlanStep) -> tuple[OwnRule | None, OwnRule | None]:
     return (
         recognise(step.rule) if step.rule else None,
         recognise(step.present) if step.present else None,
     )
 
 
-def _with(
-    total: Effect, rule: OwnRule, audio: BlobInfo, thumbnail: BlobInfo | None, price: PricePerGib
-) -> Effect:
+def _with(total: Effect, rule: OwnRule, blobs: list[BlobInfo], price: PricePerGib) -> Effect:
     """Return the effect with one more asset."""
-    blobs = [audio, thumbnail] if thumbnail and not rule.storage_class else [audio]
     price_then = price(rule.storage_class) if rule.storage_class else 0.0
     saved = sum((price(b.storage_class) - price_then) * b.size_bytes / 2**30 for b in blobs)
     return replace(

@@ -6,10 +6,13 @@ from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 
-from audiostore.errors import ConfigurationError
+from audiostore.errors import ConfigurationError, shown
+from audiostore.values import PathLike
 
 MINIMUM_DAYS = {"STANDARD": 0, "NEARLINE": 30, "COLDLINE": 90, "ARCHIVE": 365}
 """For how long an object is paid for in a class, at least (cloud.google.com/storage/pricing)."""
+
+MAX_DAYS = 36_500
 
 EXAMPLE = """\
 # What the store does with audio as it ages: days since it was stored. Leave out what is not wanted.
@@ -60,6 +63,31 @@ class Policy:
                 f"{self.expire_after_days}: what is kept cannot be deleted"
             )
 
+    @classmethod
+    def read(cls, path: PathLike) -> "Policy":
+        """Return the policy in a TOML file.
+
+        Raises:
+            ConfigurationError: it is not valid TOML, or a key or a value is not valid.
+            OSError: it cannot be read.
+        """
+        file = Path(path)
+        try:
+            values = tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise _invalid(file, f"not valid TOML: {error}") from error
+        known = {field.name for field in fields(cls)}
+        for key, value in values.items():
+            if key not in known:
+                near = get_close_matches(key, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+                raise _invalid(file, f"unknown key {key!r}: {hint}")
+            _require_value(file, key, value)
+        try:
+            return cls(**values)
+        except ConfigurationError as error:
+            raise _invalid(file, str(error)) from error
+
     @property
     def class_days(self) -> dict[str, int]:
         """Days after which audio moves to each class, for those that are used."""
@@ -74,38 +102,13 @@ class Policy:
 _STEPS = ("nearline_after_days", "coldline_after_days", "archive_after_days", "expire_after_days")
 
 
-def read_policy(path: Path) -> Policy:
-    """Return the policy in a TOML file.
-
-    Raises:
-        ConfigurationError: it is no TOML, or has a key or a value that means nothing.
-        OSError: it cannot be read.
-    """
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{str(path)!r} is no TOML file: {error}") from error
-    known = {field.name for field in fields(Policy)}
-    for key, value in values.items():
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-            raise ConfigurationError(f"{str(path)!r}: there is no {key!r}; {hint}")
-        _require_value(path, key, value)
-    try:
-        return Policy(**values)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{str(path)!r}: {error}") from error
-
-
 def _require_value(path: Path, key: str, value: object) -> None:
     if key == "expire_on_custom_time":
         if not isinstance(value, bool):
-            raise ConfigurationError(f"{str(path)!r}: {key} = {value!r} must be true or false")
+            raise _invalid(path, f"{key} = {shown(value)} must be true or false")
     elif not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_DAYS:
-        raise ConfigurationError(
-            f"{str(path)!r}: {key} = {value!r} must be a number of days, 1 to {MAX_DAYS}"
-        )
+        raise _invalid(path, f"{key} = {shown(value)} must be a number of days, 1 to {MAX_DAYS}")
 
 
-MAX_DAYS = 36_500
+def _invalid(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(f"policy {str(path)!r}: {why}", path=path)

@@ -10,16 +10,11 @@ byte by byte, as a bucket compares them. All other rules are someone else's.
 import re
 from collections.abc import Iterable, Mapping
 
-from audiostore.asset import FileOrganizer
+from audiostore.asset import AUDIO, PARTS
 from audiostore.lifecycle.policy import MAX_DAYS
 from audiostore.lifecycle.rules import COLDEST_FIRST, FIXED_DAYS, PURPOSES, OwnRule, Rule, Subject
 
 _SUFFIX = re.compile(r"/([a-z]+)\.[a-z0-9]{1,16}")
-_SUBJECTS: Mapping[frozenset[str], Subject] = {
-    frozenset(): "all",
-    frozenset({FileOrganizer.AUDIO_FILENAME}): "audio",
-    frozenset({FileOrganizer.THUMBNAIL_FILENAME}): "artwork",
-}
 _NAME_CONDITIONS = ("matchesPrefix", "matchesSuffix")
 """Conditions on names: compared as they are. In all others, whitespace around a text is nothing."""
 
@@ -66,9 +61,14 @@ def deletes_on_custom_time(rules: Iterable[Rule], blob_name: str) -> bool:
 
 def _subject(suffixes: frozenset[str]) -> Subject | None:
     """Return what a list of suffixes is about; None if no release of ours writes such a list."""
-    matches = [_SUFFIX.fullmatch(suffix) for suffix in suffixes]
-    stems = frozenset(match[1] if match else "" for match in matches)
-    return None if len(suffixes) == 1 else _SUBJECTS.get(stems)
+    if not suffixes:
+        return "all"
+    stems = {match[1] if (match := _SUFFIX.fullmatch(suffix)) else "" for suffix in suffixes}
+    if len(suffixes) == 1 or not stems <= PARTS.keys():
+        return None
+    if AUDIO.name not in stems:
+        return "other parts"
+    return "audio" if stems == {AUDIO.name} else None
 
 
 def _names(condition: Mapping[str, object], key: str) -> tuple[str, ...]:

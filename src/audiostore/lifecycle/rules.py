@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from audiostore.asset import FileOrganizer
+from audiostore.asset import AUDIO, PARTS, FileOrganizer, Part
 from audiostore.lifecycle.policy import Policy
-from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS, Format
+from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS
 from audiostore.values import BlobInfo
 
 Rule = Mapping[str, object]
@@ -19,11 +19,12 @@ Purpose = Literal[
     "move audio",
     "delete audio",
     "delete expired audio",
-    "delete expired artwork",
+    "delete other expired parts",
     "delete old generations",
     "abort uploads",
 ]
-Subject = Literal["audio", "artwork", "all"]
+Subject = Literal["audio", "other parts", "all"]
+"""Which objects of our assets a rule is about."""
 
 COLDEST_FIRST = ("ARCHIVE", "COLDLINE", "NEARLINE", "STANDARD")
 PREFIXES = [f"{FileOrganizer.AUDIO_ROOT}/"]
@@ -33,15 +34,15 @@ PURPOSES: Mapping[tuple[str, str, Subject], Purpose] = {
     # By its own age alone, artwork could go before audio that was moved by hand, and is younger
     # therefore. Artwork whose audio is gone is removed when the store is checked and repaired.
     ("Delete", "age", "audio"): "delete audio",
-    # A bucket looks at each object by itself, in any order: the artwork goes a day after the audio,
+    # A bucket looks at each object by itself, in any order: other parts go a day after the audio,
     # so that no reader sees half an asset.
     ("Delete", "daysSinceCustomTime", "audio"): "delete expired audio",
-    ("Delete", "daysSinceCustomTime", "artwork"): "delete expired artwork",
+    ("Delete", "daysSinceCustomTime", "other parts"): "delete other expired parts",
     ("Delete", "daysSinceNoncurrentTime", "all"): "delete old generations",
     ("AbortIncompleteMultipartUpload", "age", "all"): "abort uploads",
 }
 _KINDS = {purpose: kind for kind, purpose in PURPOSES.items()}
-FIXED_DAYS: Mapping[Purpose, int] = {"delete expired audio": 0, "delete expired artwork": 1}
+FIXED_DAYS: Mapping[Purpose, int] = {"delete expired audio": 0, "delete other expired parts": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class OwnRule:
                 return f"delete audio {self.days} days after it was stored"
             case "delete expired audio":
                 return "delete assets when their expiry date has come"
-            case "delete expired artwork":
-                return "delete their artwork a day later"
+            case "delete other expired parts":
+                return "delete their artwork and other parts a day later"
             case "delete old generations":
                 return (
                     f"delete old generations {self.days} days after they were replaced or deleted"
@@ -135,16 +136,22 @@ def rules_of(policy: Policy) -> tuple[Rule, ...]:
 def _own_rule(purpose: Purpose, days: int, storage_class: str = "") -> OwnRule:
     match _KINDS[purpose][2]:
         case "audio":
-            suffixes = _suffixes(FileOrganizer.AUDIO_FILENAME, AUDIO_FORMATS)
-        case "artwork":
-            suffixes = _suffixes(FileOrganizer.THUMBNAIL_FILENAME, IMAGE_FORMATS)
+            suffixes = _suffixes([AUDIO])
+        case "other parts":
+            suffixes = _suffixes(part for part in PARTS.values() if part is not AUDIO)
         case "all":
             suffixes = frozenset()
     return OwnRule(purpose, days, suffixes, storage_class)
 
 
-def _suffixes(stem: str, formats: Iterable[Format]) -> frozenset[str]:
-    return frozenset(f"/{stem}{extension}" for each in formats for extension in each.extensions)
+def _suffixes(parts: Iterable[Part]) -> frozenset[str]:
+    formats = {"audio": AUDIO_FORMATS, "image": IMAGE_FORMATS, "data": ()}
+    return frozenset(
+        f"/{part.name}{extension}"
+        for part in parts
+        for extension in part.extensions
+        or (extension for each in formats[part.holds] for extension in each.extensions)
+    )
 
 
 def _warmer_than(storage_class: str) -> tuple[str, ...]:

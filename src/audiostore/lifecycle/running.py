@@ -1,12 +1,19 @@
-"""Carrying the rules out on a store that does not do so by itself: a directory."""
+"""Carrying out the rules of a store that does not do so by itself: a directory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from audiostore.asset import FilenameGenerator, FileOrganizer, record
+from audiostore.asset import (
+    FilenameGenerator,
+    FileOrganizer,
+    assemble,
+    folder_prefix,
+    is_committed_audio,
+    names_thumbnail,
+)
 from audiostore.errors import (
     AssetNotFoundError,
     BlobNotFoundError,
@@ -15,46 +22,35 @@ from audiostore.errors import (
 )
 from audiostore.lifecycle.recognition import recognise
 from audiostore.lifecycle.rules import COLDEST_FIRST, OwnRule
-from audiostore.manager import AudioStorageManager
 from audiostore.stores import StorageClass
 from audiostore.values import BlobInfo
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that a rule asks for now, or that was done."""
+    """What a rule asks to be done to an asset now."""
 
     audio_id: str
     kind: Literal["delete", "move"]
     storage_class: str
     """Where it moves; "" for a deletion."""
-    words: str
-    """The rule."""
+    rule: str
+    """What the rule does, as a sentence."""
     outcome: Literal["planned", "done", "held", "gone"] = "planned"
+    """"held": a hold forbids it; "gone": the asset was changed or deleted meanwhile."""
 
 
 def run_lifecycle(
-    manager: AudioStorageManager,
+    manager: "AudioStorageManager",
     *,
     dry_run: bool = False,
     now: datetime | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[Action]:
-    """Do what our rules in the store's settings ask for, asset by asset; yield what was done.
-
-    As in a bucket, a deletion comes before a change of class, and of two classes the colder counts.
-    An asset goes whole, by the age of its audio. Killed, it is finished by running it again.
-
-    Args:
-        manager: the store.
-        dry_run: yield what would be done, and do nothing.
-        now: the moment that ages count to; None for the clock's.
-        on_progress: told how many assets were looked at.
-
-    Raises:
-        UnsupportedByStoreError: the store carries its rules out itself (a bucket does, about once
-            a day).
-    """
+    """Carry out our rules, asset by asset; yield each action (see `Lifecycle.run`)."""
     moment = now or datetime.now(UTC)
     rules = [own for rule in manager.admin.settings().lifecycle_rules if (own := recognise(rule))]
     if not rules:
@@ -69,7 +65,7 @@ def run_lifecycle(
         audio = _subject(manager, audio_id, list(blobs))
         if audio is None or _due(audio_id, audio, rules, moment) is None:
             continue
-        # It may have been told to expire later since the listing was read.
+        # Its expiry date may have been moved since the listing was read.
         audio = _subject(manager, audio_id, None)
         action = _due(audio_id, audio, rules, moment) if audio else None
         if action is not None and audio is not None:
@@ -77,26 +73,26 @@ def run_lifecycle(
 
 
 def _subject(
-    manager: AudioStorageManager, audio_id: str, blobs: list[BlobInfo] | None
+    manager: "AudioStorageManager", audio_id: str, blobs: list[BlobInfo] | None
 ) -> BlobInfo | None:
-    """Return the audio by which an asset is judged; that in the trash if its artwork was left.
+    """Return the audio whose age decides; if only the artwork is left, the audio in the trash.
 
     Args:
-        manager: the store.
+        manager: of the store.
         audio_id: the asset's id.
-        blobs: the objects in its folder; None to look.
+        blobs: the objects in its folder; None to list them.
     """
-    prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
+    prefix = folder_prefix(audio_id)
     folder = list(manager.store.list(prefix)) if blobs is None else blobs
-    asset = record.assemble(audio_id, folder)
+    asset = assemble(audio_id, folder)
     if asset is not None:
         return asset.audio
-    # A run that was killed, or a deletion by hand: the artwork alone is there.
+    # After a killed run, or a deletion by hand, only the artwork is left.
     named = [
         deleted.blob
         for deleted in (manager.store.list_deleted(prefix) if folder else ())
-        if record.is_committed_audio(deleted.blob)
-        and any(record.names_thumbnail(deleted.blob, blob) for blob in folder)
+        if is_committed_audio(deleted.blob)
+        and any(names_thumbnail(deleted.blob, blob) for blob in folder)
     ]
     return max(named, key=lambda blob: blob.generation, default=None)
 
@@ -112,7 +108,7 @@ def _due(audio_id: str, audio: BlobInfo, rules: list[OwnRule], moment: datetime)
     return None
 
 
-def _done(manager: AudioStorageManager, action: Action, audio: BlobInfo) -> Action:
+def _done(manager: "AudioStorageManager", action: Action, audio: BlobInfo) -> Action:
     outcome: Literal["done", "held", "gone"] = "done"
     try:
         if action.kind == "delete":
@@ -122,5 +118,5 @@ def _done(manager: AudioStorageManager, action: Action, audio: BlobInfo) -> Acti
     except HeldError:
         outcome = "held"
     except (AssetNotFoundError, BlobNotFoundError, PreconditionFailedError):
-        outcome = "gone"  # or changed just now: the next run looks again
-    return Action(action.audio_id, action.kind, action.storage_class, action.words, outcome)
+        outcome = "gone"  # or changed just now: the next run decides again
+    return Action(action.audio_id, action.kind, action.storage_class, action.rule, outcome)

@@ -12,9 +12,24 @@ from audiostore.cli.store import opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore.audit import Checked, Mended, Problem
+    from audiostore import Checked, Problem, Repaired
 
 EXAMPLE = "audiostore check --repair"
+_COMMANDS = {
+    "damaged-bytes": "audiostore rm {audio_id}",
+    "empty-object": "audiostore rm {audio_id}",
+    "half-held": "audiostore hold {audio_id}",
+    "mismatched-thumbnail": "audiostore cover {audio_id} FILE",
+    "missing-thumbnail": "audiostore cover {audio_id} FILE",
+    "orphan-thumbnail": "audiostore put FILE --id {audio_id}",
+    "unfinished-deletion": "audiostore rm {audio_id}",
+    "unmanaged-object": "audiostore put FILE",
+    "unplayable-audio": "audiostore put FILE --supersedes {audio_id}",
+    "unreadable-image": "audiostore cover {audio_id} FILE",
+    "wrong-bytes": "audiostore rm {audio_id}",
+    "wrong-facts": "audiostore check --deep --repair",
+}
+"""By kind of problem: the command that does what the hint says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +42,7 @@ class Options(StoreOptions, JsonOptions, ConsentOptions):
 
 def run(options: Options) -> int:
     """Print every problem; 0 if there is none, or none remains."""
-    from audiostore.audit import Checked, check, repair  # noqa: PLC0415  (not for --help)
+    from audiostore.audit import Checked  # noqa: PLC0415  (not for --help)
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
 
     if options.yes and not options.repair:
@@ -42,10 +57,10 @@ def run(options: Options) -> int:
             seen = checked
             progress(checked.assets)
 
-        for problem in check(manager, deep=options.deep, on_progress=on_progress):
+        for problem in manager.audit.check(deep=options.deep, on_progress=on_progress):
             progress.clear()
             found += 1
-            outcome = repair(manager, problem) if repairs else None
+            outcome = manager.audit.repair(problem) if repairs else None
             remaining += outcome != "done"
             _print(options, problem, outcome)
         url = manager.url
@@ -70,26 +85,40 @@ def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int
         say("error", f"{what}: {problems}; run with --repair to see how to repair each")
 
 
-def _print(options: Options, problem: Problem, outcome: Mended | None) -> None:
+def _command(problem: Problem) -> str | None:
+    from audiostore.audit import RestoreAsset  # noqa: PLC0415  (not for --help)
+
+    command = _COMMANDS.get(problem.kind)
+    if isinstance(problem.repair, RestoreAsset):
+        command = "audiostore restore {audio_id}"
+    return command.format(audio_id=problem.audio_id) if command else None
+
+
+def _hint(problem: Problem) -> str:
+    command = _command(problem)
+    return escape(f"{problem.hint} ('{command}')" if command else problem.hint)
+
+
+def _print(options: Options, problem: Problem, outcome: Repaired | None) -> None:
     """Print a problem, and the outcome of its repair if that was tried."""
     from audiostore.audit import GRACE  # noqa: PLC0415  (not for --help)
 
     if options.json:
-        fields = problem.to_dict()
+        fields = {**problem.to_dict(), "command": _command(problem)}
         if outcome is not None:
             fields["outcome"] = outcome
         print_json(fields)
         return
     hours = GRACE.total_seconds() / 3600
-    print(f"{problem.kind}: {escape(problem.name)}: {escape(problem.words)}")
+    print(f"{problem.kind}: {escape(problem.name)}: {escape(problem.message)}")
     if not options.repair:
-        print(f"  -> {escape(problem.remedy)}", flush=True)
+        print(f"  -> {_hint(problem)}", flush=True)
     elif problem.repair is None:
-        print(f"  -> by hand: {escape(problem.remedy)}", flush=True)
+        print(f"  -> by hand: {_hint(problem)}", flush=True)
     elif outcome is None:
         young = problem.is_too_young(datetime.now(UTC))
         wait = f", once it is {hours:g} hours old" if young else ""
-        print(f"  -> would {escape(problem.repair.words)}{wait}", flush=True)
+        print(f"  -> would {escape(problem.repair.description)}{wait}", flush=True)
     else:
         result = {
             "done": "repaired",
@@ -98,4 +127,4 @@ def _print(options: Options, problem: Problem, outcome: Mended | None) -> None:
             "held": "skipped: it is under a hold",
             "by hand": "skipped: repair it by hand",
         }[outcome]
-        print(f"  -> {escape(problem.repair.words)}: {result}", flush=True)
+        print(f"  -> {escape(problem.repair.description)}: {result}", flush=True)

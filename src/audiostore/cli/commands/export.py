@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audiostore.cli.declare import option
 from audiostore.cli.failures import UsageError
-from audiostore.cli.filters import OrderedOptions, find_assets, query_of
+from audiostore.cli.filters import OrderedOptions, query_of
 from audiostore.cli.output import counted, is_terminal, note
 from audiostore.cli.store import opened
 from audiostore.files import whole_file
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from audiostore.catalog.export import ExportFormat
+    from audiostore import ExportFormat
 
 EXAMPLE = "audiostore export -o assets.parquet"
 
@@ -47,7 +47,7 @@ class Options(OrderedOptions):
 
 def run(options: Options) -> int:
     """Write the assets that match."""
-    from audiostore.catalog import format_for, require_writer, write  # noqa: PLC0415  (not for --help)
+    from audiostore.catalog import format_for, require_writer  # noqa: PLC0415  (not for --help)
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
 
     query = query_of(options)
@@ -58,7 +58,15 @@ def run(options: Options) -> int:
     require_writer(export_format)
     with opened(options.bucket) as manager, CountProgress() as progress:
         with _output(options.output) as stream:
-            count = write(find_assets(manager, options, query, progress), stream, export_format)
+            count = manager.catalog.export(
+                stream,
+                export_format,
+                query,
+                order_by=options.sort,
+                descending=options.reverse,
+                limit=options.limit,
+                on_progress=progress,
+            )
         progress.clear()
         if not to_stdout:
             note(f"wrote {counted(count, 'asset')} to {options.output}")

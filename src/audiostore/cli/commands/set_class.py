@@ -92,12 +92,12 @@ def _costs_of_moving(
 
 
 def _price(manager: AudioStorageManager, audio: BlobInfo, days: int) -> str:
-    from audiostore.catalog import read_rates  # noqa: PLC0415  (not for --help)
+    from audiostore.catalog import Rates  # noqa: PLC0415  (not for --help)
 
     settings = known_settings(manager)
     if isinstance(settings, str):
         return ""
-    rates = read_rates(settings.location)
+    rates = Rates.read(settings.location)
     monthly = rates.prices.get(audio.storage_class)
     if monthly is None:
         return ""

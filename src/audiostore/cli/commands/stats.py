@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, option
@@ -43,16 +42,14 @@ class Options(FilterOptions, JsonOptions):
 
 def run(options: Options) -> int:
     """Print the statistics."""
-    from audiostore.catalog import monthly_cost, read_rates, summarise  # noqa: PLC0415  (not for --help)
-    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
 
     query = query_of(options)
-    table = None if options.prices is None else Path(options.prices)
     with opened(options.bucket) as manager, CountProgress() as progress:
         location = options.location or _location(manager)
-        rates = None if location is None else read_rates(location, table)
-        statistics = summarise(audiostore.Catalog(manager).find(query, on_progress=progress))
-        cost = None if rates is None else monthly_cost(statistics, rates)
+        rates = None if location is None else audiostore.Rates.read(location, options.prices)
+        statistics = manager.catalog.statistics(query, on_progress=progress)
+        cost = None if rates is None else rates.monthly_cost(statistics)
         progress.clear()
         if options.json:
             print_json({"url": manager.url, **statistics.to_dict(), "cost": cost})

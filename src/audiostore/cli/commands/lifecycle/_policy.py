@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument
 from audiostore.cli.failures import UsageError
@@ -35,10 +34,10 @@ def read_policy_file(options: PolicyOptions) -> Policy:
         UsageError: no such file.
         ConfigurationError: it is not a policy.
     """
-    from audiostore.lifecycle import read_policy  # noqa: PLC0415  (not for --help)
+    from audiostore.lifecycle import Policy  # noqa: PLC0415  (not for --help)
 
     try:
-        return read_policy(Path(options.policy))
+        return Policy.read(options.policy)
     except FileNotFoundError:
         raise UsageError(
             f"no policy {options.policy!r}: create one with 'audiostore lifecycle example > "

@@ -28,11 +28,9 @@ class Options(PolicyOptions, ConsentOptions):
 
 def run(options: Options) -> int:
     """Apply the policy, after asking."""
-    from audiostore.lifecycle import apply_plan, make_plan  # noqa: PLC0415  (not for --help)
-
     policy = read_policy_file(options)
     with opened(options.bucket) as manager:
-        plan = make_plan(policy, manager.admin)
+        plan = manager.lifecycle.plan(policy)
         applies = not (options.dry_run or plan.changes_nothing)
         if not options.json:
             print_steps(plan)
@@ -42,7 +40,7 @@ def run(options: Options) -> int:
         if applies and not has_consent(options, question):
             return 1
         if applies:
-            apply_plan(plan, manager.admin)
+            manager.lifecycle.apply(plan)
             then = (
                 "the bucket may take a day to start"
                 if is_bucket(manager)

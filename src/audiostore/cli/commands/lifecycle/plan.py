@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import audiostore
 from audiostore.cli.commands.lifecycle._policy import (
@@ -38,23 +37,19 @@ class Options(PolicyOptions):
 
 def run(options: Options) -> int:
     """Print the plan."""
-    from audiostore.catalog import read_rates  # noqa: PLC0415  (not for --help)
-    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
-    from audiostore.lifecycle import effects_of, make_plan  # noqa: PLC0415
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
 
     policy = read_policy_file(options)
-    table = None if options.prices is None else Path(options.prices)
     with opened(options.bucket) as manager, CountProgress() as progress:
-        plan = make_plan(policy, manager.admin)
+        plan = manager.lifecycle.plan(policy)
         # A directory costs nothing.
-        rates = read_rates(plan.settings.location, table) if is_bucket(manager) else None
+        location = plan.settings.location
+        rates = audiostore.Rates.read(location, options.prices) if is_bucket(manager) else None
         if not options.json:
             print_steps(plan)  # at once: the effects may take long to find
         effects: tuple[Effect, ...] = ()
         if plan.new_rules:
-            assets = audiostore.Catalog(manager).find(audiostore.Query(), on_progress=progress)
-            prices = rates.prices if rates else {}
-            effects = effects_of(plan, assets, lambda name: prices.get(name, 0.0))
+            effects = manager.lifecycle.effects(plan, rates, on_progress=progress)
     if options.json:
         print_json(plan_fields(plan, effects, rates))
     elif plan.new_rules:

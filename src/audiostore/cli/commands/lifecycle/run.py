@@ -34,7 +34,6 @@ class Options(StoreOptions, JsonOptions, ConsentOptions):
 def run(options: Options) -> int:
     """Apply the rules, after asking."""
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
-    from audiostore.lifecycle import recognise, run_lifecycle  # noqa: PLC0415
 
     counts = dict.fromkeys(_OUTCOMES, 0)
     with opened(options.bucket) as manager, CountProgress() as progress:
@@ -43,13 +42,13 @@ def run(options: Options) -> int:
                 "a bucket applies its rules itself, about once a day: 'audiostore lifecycle show' "
                 "prints them"
             )
-        if not any(map(recognise, manager.admin.settings().lifecycle_rules)):
+        if not any(rule.is_ours for rule in manager.lifecycle.rules()):
             note(f"{manager.url} has no rules: set some with 'audiostore lifecycle apply FILE'")
             return 0
         question = f"Apply the rules of {manager.url}? '--dry-run' prints what that would do"
         if not options.dry_run and not has_consent(options, question):
             return 1
-        for action in run_lifecycle(manager, dry_run=options.dry_run, on_progress=progress):
+        for action in manager.lifecycle.run(dry_run=options.dry_run, on_progress=progress):
             progress.clear()
             counts[action.outcome] += 1
             _print(options, action)
@@ -60,7 +59,7 @@ def run(options: Options) -> int:
 
 def _print(options: Options, action: Action) -> None:
     if options.json:
-        fields = {"audio_id": action.audio_id, "kind": action.kind, "rule": action.words}
+        fields = {"audio_id": action.audio_id, "kind": action.kind, "rule": action.rule}
         more = {"storage_class": action.storage_class or None, "outcome": action.outcome}
         print_json({**fields, **more})
         return

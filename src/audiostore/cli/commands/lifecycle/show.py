@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from audiostore.cli.declare import JsonOptions, StoreOptions
@@ -13,7 +12,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from audiostore import StoreSettings
+    from audiostore import LifecycleRule, StoreSettings
 
 EXAMPLE = "audiostore lifecycle show"
 _DAY_S = 24 * 3600
@@ -26,38 +25,34 @@ class Options(StoreOptions, JsonOptions):
 
 def run(options: Options) -> int:
     """Print the settings and the rules."""
-    from audiostore.lifecycle import recognise  # noqa: PLC0415  (not for --help)
+    from audiostore.lifecycle import describe_rules  # noqa: PLC0415  (not for --help)
 
     with opened(options.bucket) as manager:
         settings = manager.admin.settings()
+    rules = describe_rules(settings.lifecycle_rules)
     if options.json:
-        rules = [
-            {"ours": recognise(rule) is not None, "rule": rule} for rule in settings.lifecycle_rules
-        ]
         print_json(
             {
                 "soft_delete_s": settings.soft_delete_s,
                 "retention_s": settings.retention_s,
                 "versioning": settings.versioning,
-                "rules": rules,
+                "rules": [
+                    {"ours": each.is_ours, "current": each.is_current, "rule": each.rule}
+                    for each in rules
+                ],
             }
         )
         return 0
-    for line in _lines(settings):
+    for line in _lines(settings, rules):
         print(line)
     return 0
 
 
-def _lines(settings: StoreSettings) -> Sequence[str]:
-    from audiostore.lifecycle import age_note, recognise  # noqa: PLC0415  (not for --help)
-
+def _lines(settings: StoreSettings, rules: Sequence[LifecycleRule]) -> Sequence[str]:
     kept = settings.soft_delete_s / _DAY_S
     lines = [f"keep what is deleted for {kept:g} days" if kept else "keep nothing that is deleted"]
     if settings.retention_s:
         lines.append(f"keep everything for at least {settings.retention_s / _DAY_S:g} days")
-    for own in filter(None, map(recognise, settings.lifecycle_rules)):
-        note = age_note(own)
-        lines.append(f"{own.description} ({note})" if note else own.description)
-    foreign = [rule for rule in settings.lifecycle_rules if recognise(rule) is None]
-    lines += [f"not audiostore's: {escape(json.dumps(rule))}" for rule in foreign]
+    lines += [rule.description for rule in rules if rule.is_ours]
+    lines += [f"not audiostore's: {escape(r.description)}" for r in rules if not r.is_ours]
     return lines

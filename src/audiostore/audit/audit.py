@@ -1,0 +1,62 @@
+"""Whether a store holds what it should, and only that: `manager.audit`."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from audiostore.audit.checking import Checked, Checker
+from audiostore.audit.problems import GRACE, Problem
+from audiostore.audit.repairing import Repaired, repair
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
+
+
+class Audit:
+    """Finds and repairs what is wrong with a store.
+
+    Example::
+
+        for problem in manager.audit.check():
+            print(problem.kind, problem.name, problem.message)
+            manager.audit.repair(problem)
+    """
+
+    def __init__(self, manager: "AudioStorageManager") -> None:
+        self._manager = manager
+
+    def check(
+        self,
+        *,
+        deep: bool = False,
+        grace: timedelta = GRACE,
+        on_progress: Callable[[Checked], None] | None = None,
+    ) -> Iterator[Problem]:
+        """Walk a whole store and yield what is wrong, in constant memory; change nothing.
+
+        Uploads and deletions may run at the same time; they are not reported.
+
+        Args:
+            deep: also read and verify every byte, decode all audio, and compare the facts.
+            grace: what may be part of an unfinished upload or deletion, such as artwork without
+                audio, is not a problem before it is this old.
+            on_progress: called from time to time with how much was checked.
+        """
+        return Checker(self._manager, deep=deep, grace=grace, on_progress=on_progress).run()
+
+    def repair(
+        self, problem: Problem, *, grace: timedelta = GRACE, now: datetime | None = None
+    ) -> Repaired:
+        """Carry out the repair of a problem, unless the object has changed since it was checked.
+
+        Args:
+            problem: from `check`.
+            grace: what is younger is never touched.
+            now: the time that this is counted to; None for the clock's.
+
+        Returns:
+            "done"; or why nothing was changed: "too young" (it may be part of an upload), "changed"
+            (since it was checked), "held" (a hold forbids it), "by hand" (only a person can
+            decide).
+        """
+        return repair(self._manager, problem, grace=grace, now=now)

@@ -1,0 +1,180 @@
+"""The catalog of a store: `manager.catalog`."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
+from itertools import islice
+from typing import IO, TYPE_CHECKING
+
+from audiostore.asset import result_of
+from audiostore.catalog.export import ExportFormat, write
+from audiostore.catalog.query import Query
+from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
+from audiostore.catalog.statistics import Statistics, summarise
+from audiostore.catalog.walking import PAGE_OBJECTS, walk
+from audiostore.errors import AssetNotFoundError
+from audiostore.values import StorageResult
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
+
+_THREADS = 16
+_REPORT_EVERY = 100
+
+ProgressListener = Callable[[int], None]
+"""Called from time to time with the number of assets read so far."""
+
+
+class Catalog:
+    """The assets of a store: find, count and export them. Safe to use from many threads.
+
+    Example::
+
+        with AudioStorageManager("my-bucket") as manager:
+            for asset in manager.catalog.find(Query(superseded=True), order_by="created"):
+                print(asset.audio_id, asset.audio_path)
+    """
+
+    def __init__(
+        self,
+        manager: "AudioStorageManager",
+        *,
+        threads: int | None = None,
+        page_objects: int = PAGE_OBJECTS,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            manager: of the store.
+            threads: how many pages of the listing to request at once; None: 16 for a bucket, and 1
+                for a directory, where more only cost time.
+            page_objects: how many objects to request with each.
+
+        Raises:
+            ValueError: less than one thread or object.
+        """
+        if threads is None:
+            threads = _THREADS if manager.url.startswith("gs://") else 1
+        if threads < 1 or page_objects < 1:
+            raise ValueError("threads and page_objects must be at least 1")
+        self._manager = manager
+        self._threads = threads
+        self._page_objects = page_objects
+
+    def find(
+        self,
+        query: Query = Query(),  # noqa: B008  (frozen)
+        *,
+        order_by: SortKey = "id",
+        descending: bool = False,
+        limit: int | None = None,
+        on_progress: ProgressListener | None = None,
+    ) -> Iterator[StorageResult]:
+        """Yield the assets that match a query, in constant memory.
+
+        Ordered by id, assets are yielded while the store is listed. Any other order reads the whole
+        store first, and keeps what exceeds 8,192 assets in a temporary file of about 2 kB an asset.
+        Closing the iterator, or dropping the last reference to it, stops the listing.
+
+        Args:
+            query: which assets; all of them by default.
+            order_by: "id", "created", "size", "duration", "title", "artist" or "name" (of the
+                original file). Assets without the value come last, in both directions.
+            descending: reverse the order.
+            limit: the maximum number of assets.
+            on_progress: called from time to time with the number of assets read.
+
+        Raises:
+            ValueError: `order_by` is not valid, or `limit` is negative.
+            OSError: the temporary file cannot be written.
+        """
+        if order_by not in SORT_KEYS:
+            raise ValueError(f"order_by is {order_by!r}: it must be one of {', '.join(SORT_KEYS)}")
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit is {limit}: it cannot be negative")
+        found = self._found(query, on_progress)
+        if order_by == "id" and not descending:
+            return _and_close(found, islice(found, limit))
+        return _and_close(found, in_order(found, order_by, descending=descending, limit=limit))
+
+    def statistics(
+        self,
+        query: Query = Query(),  # noqa: B008  (frozen)
+        *,
+        on_progress: ProgressListener | None = None,
+    ) -> Statistics:
+        """Count the assets that match a query, their bytes and their hours, in constant memory.
+
+        Args:
+            query: which assets; all of them by default.
+            on_progress: called from time to time with the number of assets read.
+        """
+        return summarise(self.find(query, on_progress=on_progress))
+
+    def export(
+        self,
+        stream: IO[bytes],
+        export_format: ExportFormat,
+        query: Query = Query(),  # noqa: B008  (frozen)
+        *,
+        order_by: SortKey = "id",
+        descending: bool = False,
+        limit: int | None = None,
+        on_progress: ProgressListener | None = None,
+    ) -> int:
+        """Write the assets that match a query to a binary stream, a row each; return how many.
+
+        The columns are those of `audiostore.catalog.columns` in every format. "jsonl": one JSON
+        object a line, in ASCII. "csv": RFC 4180 in UTF-8, with a header. "parquet": compressed, in
+        groups of 10,000 rows. Memory use is constant.
+
+        Args:
+            stream: where to write; it is not closed.
+            export_format: "jsonl", "csv" or "parquet".
+            query: which assets; all of them by default.
+            order_by: the order of the rows (see `find`).
+            descending: reverse the order.
+            limit: the maximum number of rows.
+            on_progress: called from time to time with the number of assets read.
+
+        Raises:
+            ConfigurationError: the format is "parquet", and pyarrow is not installed.
+            ValueError: `order_by` is not valid, or `limit` is negative.
+            OSError: the stream, or a temporary file, cannot be written.
+        """
+        found = self.find(
+            query, order_by=order_by, descending=descending, limit=limit, on_progress=on_progress
+        )
+        return write(found, stream, export_format)
+
+    def _found(
+        self, query: Query, on_progress: ProgressListener | None
+    ) -> Generator[StorageResult, None, None]:
+        count = 0
+        is_any = query == Query()
+        with closing(self._all()) as assets:
+            for asset in assets:
+                count += 1
+                if on_progress and count % _REPORT_EVERY == 0:
+                    on_progress(count)
+                if is_any or query.matches(asset):
+                    yield asset
+        if on_progress:
+            on_progress(count)
+
+    def _all(self) -> Generator[StorageResult, None, None]:
+        store = self._manager.store
+        with closing(walk(store, threads=self._threads, page_objects=self._page_objects)) as assets:
+            for asset in assets:
+                if not asset.thumbnail_missing:
+                    yield result_of(store, asset)
+                    continue
+                with suppress(AssetNotFoundError):  # deleted, since the listing was read
+                    yield self._manager.get(asset.audio_id)  # or its artwork replaced
+
+
+def _and_close(
+    found: Generator[StorageResult, None, None], chosen: Iterator[StorageResult]
+) -> Iterator[StorageResult]:
+    """Yield what was chosen, then stop the listing."""
+    with closing(found):
+        yield from chosen
