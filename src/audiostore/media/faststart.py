@@ -1,8 +1,8 @@
-"""MP4 whose index stands behind the sound, rewritten without loss so that it stands in front.
+"""Moves the index of an MP4 file to the front, without loss.
 
-A player needs the ``moov`` box before it can play the ``mdat`` boxes; in a file with moov last it
-must fetch the end first. Moving moov to the front moves the sound back, so the chunk offsets in
-every track grow by as much (ISO/IEC 14496-12, 8.7.5). Nothing else changes, not a byte.
+A player needs the ``moov`` box before it can play the ``mdat`` boxes; if moov is last, it must
+fetch the end of the file first. Moving moov to the front moves the sound back, so the chunk offsets
+of every track grow by as much (ISO/IEC 14496-12, 8.7.5). Nothing else changes, not a byte.
 """
 
 import os
@@ -20,7 +20,7 @@ _MAX_BOXES = 100_000
 _MAX_DEPTH = 16
 _PIECE_BYTES = 1 << 20
 _OFFSET_32_MAX = 0xFFFF_FFFF
-_WAY_TO_OFFSETS = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
+_PATH_TO_OFFSETS = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class _Box:
 
 
 def needs_faststart(stream: BinaryIO) -> bool:
-    """Say whether an MP4 file has its index (moov) behind its sound (mdat).
+    """Say whether an MP4 file has its index (moov) after its sound (mdat).
 
-    False for fragmented files: they carry an index with every piece.
+    False for fragmented files: each fragment has an index of its own.
 
     Raises:
         UnplayableAudioError: the boxes are broken, or there is no moov.
@@ -51,42 +51,42 @@ def needs_faststart(stream: BinaryIO) -> bool:
 def write_faststart(source: BinaryIO, target: BinaryIO) -> None:
     """Copy an MP4 file with its index before its sound; the sound, tags and pictures stay as is.
 
-    A file that has it so already is copied byte by byte. Needs memory for the index alone.
+    A file that has its index in front already is copied as is. Holds only the index in memory.
 
     Args:
         source: the file; seekable.
-        target: where the copy goes, from its position on.
+        target: where to write the copy, from its position on.
 
     Raises:
         UnsupportedFormatError: fragmented, with a compressed index, with one over
-            `MAX_MOOV_BYTES`, or with positions that we do not know how to adjust.
+            `MAX_MOOV_BYTES`, or with positions that cannot be adjusted.
         UnplayableAudioError: the boxes are broken.
     """
     if not needs_faststart(source):
         boxes = _top_boxes(source)
         if any(box.kind == b"moof" for box in boxes):
-            raise UnsupportedFormatError("the MP4 file is fragmented: it needs no faststart")
+            raise UnsupportedFormatError("the MP4 file is fragmented: it needs no index in front")
         _copy(source, target, 0, boxes[-1].end)
         return
     boxes = _top_boxes(source)
     moovs = [box for box in boxes if box.kind == b"moov"]
     if len(moovs) > 1:
-        raise UnplayableAudioError(f"it has {len(moovs)} indexes (moov boxes): one is right")
+        raise UnplayableAudioError(f"it has {len(moovs)} indexes (moov boxes) instead of one")
     moov = moovs[0]
     if any(box.kind == b"meta" for box in boxes):
         raise UnsupportedFormatError(
-            "the MP4 file has items beside its tracks (meta box): its positions cannot be adjusted"
+            "the MP4 file has items besides its tracks (meta box), which cannot be adjusted"
         )
     first_mdat = next(box for box in boxes if box.kind == b"mdat")
     source.seek(moov.start + moov.header_bytes)
     size = moov.end - moov.start - moov.header_bytes
     if size > MAX_MOOV_BYTES:
         raise UnsupportedFormatError(
-            f"the MP4 file's index has {size:,} bytes: we move up to {MAX_MOOV_BYTES:,}"
+            f"the MP4 file's index has {size:,} bytes: the limit is {MAX_MOOV_BYTES:,}"
         )
     body = source.read(size)
     if len(body) != size:
-        raise UnplayableAudioError("it became shorter while it was read")
+        raise UnplayableAudioError("it was shortened while it was read")
     index = _moved_index(body, first_mdat.start, moov, boxes[-1].end)
     _copy(source, target, 0, first_mdat.start)
     target.write(index)
@@ -96,7 +96,7 @@ def write_faststart(source: BinaryIO, target: BinaryIO) -> None:
 
 def _moved_index(body: bytes, first_mdat: int, moov: _Box, file_end: int) -> bytes:
     for wide in (False, True):
-        # The size is known before the offsets are: rewriting once without moving tells it.
+        # The new size is needed to compute the offsets: rewrite once without moving to find it.
         size = 8 + len(_rewritten(body, lambda offset: offset, wide=wide))
 
         def moved(offset: int, size: int = size) -> int:
@@ -118,20 +118,20 @@ def _moved_index(body: bytes, first_mdat: int, moov: _Box, file_end: int) -> byt
 def _rewritten(
     body: bytes, moved: Callable[[int], int], *, wide: bool, kind: bytes = b"moov", depth: int = 0
 ) -> bytes:
-    # Along the way to the offsets boxes are put together anew, all others are copied.
+    # Boxes on the path to the offsets are rebuilt, all others are copied.
     if depth > _MAX_DEPTH:
         raise UnplayableAudioError("its boxes are nested too deeply")
     out = bytearray()
-    behind = 0
+    rest_at = 0
     for box in _boxes(body, 0):
         content = memoryview(body)[box.start + box.header_bytes : box.end]
-        behind = box.end
+        rest_at = box.end
         if box.kind in (b"cmov", b"mvex", b"saio", b"iloc"):
             what = {b"cmov": "a compressed index", b"mvex": "fragments"}.get(
                 box.kind, f"positions in a {box.kind.decode()} box"
             )
-            raise UnsupportedFormatError(f"the MP4 file has {what}: we do not rewrite it")
-        if box.kind in _WAY_TO_OFFSETS:
+            raise UnsupportedFormatError(f"the MP4 file has {what}, which cannot be adjusted")
+        if box.kind in _PATH_TO_OFFSETS:
             out += _box(
                 box.kind,
                 _rewritten(bytes(content), moved, wide=wide, kind=box.kind, depth=depth + 1),
@@ -142,12 +142,12 @@ def _rewritten(
             if box.kind == b"meta" and _has_items(bytes(content)):
                 raise UnsupportedFormatError("the MP4 file has positions in an iloc box")
             out += memoryview(body)[box.start : box.end]
-    out += body[behind:]  # QuickTime ends some lists of boxes with four zero bytes
+    out += body[rest_at:]  # QuickTime ends some lists of boxes with four zero bytes
     return bytes(out)
 
 
 def _has_items(meta: bytes) -> bool:
-    # QuickTime's meta box has no version and flags in front of its boxes.
+    # QuickTime's meta box has no version and flags before its boxes.
     return any(box.kind == b"iloc" for box in _boxes(meta, 0 if meta[4:8] == b"hdlr" else 4))
 
 
@@ -189,7 +189,7 @@ def _top_boxes(stream: BinaryIO) -> list[_Box]:
         stream.seek(start)
         head = stream.read(16)
         if len(head) < 8:
-            boxes.append(_Box(b"", start, 0, end))  # a few stray bytes at the end are kept
+            boxes.append(_Box(b"", start, 0, end))  # not a box: keep these bytes
         else:
             boxes.append(_box_at(head, start, end))
         start = boxes[-1].end
@@ -219,6 +219,6 @@ def _copy(source: BinaryIO, target: BinaryIO, start: int, end: int) -> None:
     while start < end:
         piece = source.read(min(_PIECE_BYTES, end - start))
         if not piece:
-            raise UnplayableAudioError("it became shorter while it was read")
+            raise UnplayableAudioError("it was shortened while it was read")
         target.write(piece)
         start += len(piece)

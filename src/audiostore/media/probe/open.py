@@ -28,8 +28,7 @@ from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, start_after_large_i
 _MAX_ID3_BYTES = 32 << 20
 """A longer ID3v2 tag is skipped unread: it would fill memory."""
 _PROBED = {"probesize": "131072"}
-"""How many bytes of sound FFmpeg reads to recognise it: a few packets, the header tells the
-rest."""
+"""How many bytes of sound FFmpeg reads to identify it: a few packets are enough."""
 
 
 @dataclass(slots=True)
