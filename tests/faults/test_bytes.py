@@ -36,7 +36,7 @@ def carries(part: str) -> faults.Matcher:
 @pytest.mark.row(13)
 @WAYS
 @PARTS
-def test_a_flipped_byte_that_the_server_notices_is_sent_again_or_told(
+def test_a_flipped_byte_that_the_server_notices_is_sent_again_or_an_error(
     server: StrictServer, files: Files, way: str, part: str
 ) -> None:
     server.fault(carries(part), faults.flip_request(10_000))
@@ -98,9 +98,7 @@ def assert_no_audio(server: StrictServer) -> None:
 @pytest.mark.row(14)
 @WAYS
 @PARTS
-def test_a_flipped_byte_that_nobody_notices_but_us_is_removed(
-    files: Files, way: str, part: str
-) -> None:
+def test_a_flipped_byte_that_only_we_notice_is_removed(files: Files, way: str, part: str) -> None:
     with StrictServer(BUCKET, validate_checksums=False) as server:
         server.fault(carries(part), faults.flip_request(10_000))
 
@@ -121,7 +119,7 @@ def test_a_flipped_byte_that_nobody_notices_but_us_is_removed(
 
 @pytest.mark.row(14)
 @WAYS
-def test_the_bad_object_is_removed_even_if_its_answer_was_lost(files: Files, way: str) -> None:
+def test_the_bad_object_is_removed_even_if_its_response_was_lost(files: Files, way: str) -> None:
     with StrictServer(BUCKET, validate_checksums=False) as server:
         last = (faults.simple_upload | faults.last_chunk) & faults.named("audio.")
         server.fault(last, faults.Fault(flip_request=10_000, lose="rst"))
@@ -169,7 +167,7 @@ def test_a_damaged_object_that_could_not_be_removed_does_not_block_the_next_call
 
 
 @pytest.mark.row(14)
-def test_the_removal_of_a_damaged_object_that_fails_is_told_as_an_integrity_error(
+def test_a_failed_removal_of_a_damaged_object_is_an_integrity_error(
     files: Files,
 ) -> None:
     with StrictServer(BUCKET, validate_checksums=False) as server:
@@ -185,7 +183,7 @@ def test_the_removal_of_a_damaged_object_that_fails_is_told_as_an_integrity_erro
 @pytest.mark.row(13, 14)
 @pytest.mark.parametrize("validates", [True, False])
 @pytest.mark.parametrize("after", [100, 300, 800, 1500, 5_000, 100_000, 700_000])
-def test_a_wire_that_flips_any_byte_never_leaves_a_wrong_asset(
+def test_a_byte_flipped_anywhere_never_leaves_a_wrong_asset(
     files: Files, after: int, validates: bool
 ) -> None:
     with (

@@ -56,7 +56,7 @@ def assert_progress_is_honest(events: list[Event]) -> None:
 @pytest.mark.row(5)
 @WAYS
 @pytest.mark.parametrize("part", ["thumbnail", "audio."])
-def test_a_reset_before_the_body_is_got_over(
+def test_a_reset_before_the_body_is_survived(
     server: StrictServer, files: Files, part: str, way: str, seen: list[Event]
 ) -> None:
     rule = server.fault(faults.upload_of(part), faults.reset(0), times=2)
@@ -74,7 +74,7 @@ def test_a_reset_before_the_body_is_got_over(
 @pytest.mark.row(6)
 @WAYS
 @pytest.mark.parametrize("after", [1, 5_000, 200_000])
-def test_a_reset_in_the_middle_of_the_body_is_got_over(
+def test_a_reset_in_the_middle_of_the_body_is_survived(
     server: StrictServer, files: Files, after: int, way: str, seen: list[Event]
 ) -> None:
     carries = faults.operation("upload", "session_chunk") & faults.named("audio.")
@@ -94,7 +94,7 @@ def test_a_reset_in_the_middle_of_the_body_is_got_over(
 @pytest.mark.parametrize("direction", ["up", "down"])
 @pytest.mark.parametrize("kind", ["rst", "cut"])
 @pytest.mark.parametrize("after", [0, 40, 700, 60_000, 400_000])
-def test_a_wire_that_breaks_anywhere_costs_nothing(
+def test_a_connection_that_breaks_anywhere_loses_nothing(
     server: StrictServer,
     files: Files,
     after: int,
@@ -115,7 +115,7 @@ def test_a_wire_that_breaks_anywhere_costs_nothing(
 
 
 @pytest.mark.row(6)
-def test_a_true_sized_session_goes_on_from_what_the_server_has(
+def test_a_full_size_session_continues_from_what_the_server_has(
     server: StrictServer, tmp_path: Path, seen: list[Event]
 ) -> None:
     files = make_files(tmp_path / "large", audio_bytes=(9 << 20) + 17)
@@ -132,7 +132,7 @@ def test_a_true_sized_session_goes_on_from_what_the_server_has(
 
 @pytest.mark.row(7)
 @HOW
-def test_a_lost_answer_to_the_thumbnail_is_understood(
+def test_a_lost_response_to_the_thumbnail_is_recognised(
     server: StrictServer, files: Files, how: str, seen: list[Event]
 ) -> None:
     server.fault(faults.upload_of("thumbnail"), faults.lose_response(how))  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def test_a_lost_answer_to_the_thumbnail_is_understood(
 
 @pytest.mark.row(8)
 @HOW
-def test_a_lost_answer_to_the_audio_is_understood_and_told(
+def test_a_lost_response_to_the_audio_is_recognised_and_reported(
     server: StrictServer, files: Files, how: str, seen: list[Event]
 ) -> None:
     server.fault(faults.upload_of("audio."), faults.lose_response(how))  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ def test_a_lost_answer_to_the_audio_is_understood_and_told(
 
 @pytest.mark.row(9)
 @HOW
-def test_a_lost_answer_to_the_last_chunk_is_understood(
+def test_a_lost_response_to_the_last_chunk_is_recognised(
     server: StrictServer,
     files: Files,
     how: str,
@@ -187,7 +187,7 @@ def test_a_lost_answer_to_the_last_chunk_is_understood(
 @pytest.mark.row(7, 8, 9)
 @WAYS
 @pytest.mark.parametrize("nth", range(6))
-def test_any_one_answer_may_be_lost(
+def test_any_single_response_may_be_lost(
     server: StrictServer, files: Files, nth: int, way: str, seen: list[Event]
 ) -> None:
     server.fault(faults.any_request, faults.lose_response(), after=nth)
@@ -227,7 +227,7 @@ def test_a_stall_times_out_and_the_upload_succeeds(
 
 @pytest.mark.row(10, 11)
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_a_wire_that_falls_silent_times_out(
+def test_a_connection_that_stalls_times_out(
     server: StrictServer, files: Files, direction: str, seen: list[Event]
 ) -> None:
     with Proxy(server.port, Trouble("stall", 100, direction)) as proxy:  # type: ignore[arg-type]
@@ -252,7 +252,7 @@ def test_a_wire_that_falls_silent_times_out(
     ],
     ids=["upload", "session start", "last chunk", "listing"],
 )
-def test_an_answer_cut_short_is_not_believed(
+def test_a_truncated_response_is_not_trusted(
     server: StrictServer,
     files: Files,
     when: faults.Matcher,
@@ -269,7 +269,7 @@ def test_an_answer_cut_short_is_not_believed(
 
 
 @pytest.mark.row("time-outs")
-def test_a_slow_link_is_no_stall(
+def test_a_slow_link_is_not_a_stall(
     server: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_sessions(monkeypatch)

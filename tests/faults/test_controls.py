@@ -93,7 +93,7 @@ def test_no_comparison_is_noticed_by_a_flipped_byte(
             check(reader_of(server).things(), files.truth, files.originals)
 
 
-def test_a_write_without_a_precondition_is_noticed_by_a_lost_answer(
+def test_a_write_without_a_precondition_is_detected_by_a_lost_response(
     server: StrictServer, files: Files
 ) -> None:
     store_twice(server, files)

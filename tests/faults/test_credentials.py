@@ -143,7 +143,7 @@ def test_a_renewed_token_does_not_turn_progress_back_silently(
 @pytest.mark.row(18)
 @WAYS
 @pytest.mark.parametrize("nth", [0, 2, 3])
-def test_a_refresh_that_is_refused_is_a_clear_error(
+def test_a_refused_token_refresh_is_a_clear_error(
     guarded: StrictServer, files: Files, way: str, nth: int
 ) -> None:
     count = [0]

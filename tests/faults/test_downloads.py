@@ -58,7 +58,7 @@ def test_a_corrupted_download_leaves_no_file(
 
 @pytest.mark.row(31)
 @pytest.mark.parametrize("after", [0, 1, 100_000, 700_000])
-def test_a_download_cut_short_goes_on_by_range(
+def test_a_download_cut_short_continues_by_range(
     server: StrictServer, stored: Files, folder: Path, after: int
 ) -> None:
     server.fault(faults.download, faults.truncate_response(after), times=3)
@@ -78,7 +78,7 @@ def test_a_download_cut_short_goes_on_by_range(
 @pytest.mark.row(31)
 @pytest.mark.parametrize("kind", ["rst", "cut"])
 @pytest.mark.parametrize("after", [500, 2_000, 300_000])
-def test_a_download_whose_connection_breaks_goes_on_by_range(
+def test_a_download_whose_connection_breaks_continues_by_range(
     server: StrictServer, stored: Files, folder: Path, kind: str, after: int
 ) -> None:
     trouble = Trouble(kind, after, "down")  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def test_a_download_whose_connection_breaks_goes_on_by_range(
 
 
 @pytest.mark.row(31)
-def test_a_download_that_stalls_goes_on_by_range(
+def test_a_download_that_stalls_continues_by_range(
     server: StrictServer, stored: Files, folder: Path
 ) -> None:
     seen: list[Event] = []
@@ -127,7 +127,7 @@ def test_artwork_replaced_while_it_downloads_comes_whole(
 
 
 @pytest.mark.row(31)
-def test_artwork_replaced_behind_our_back_never_comes_mixed(
+def test_artwork_replaced_during_a_download_is_never_mixed(
     server: StrictServer, stored: Files, folder: Path
 ) -> None:
     def replace(request: object) -> None:
@@ -162,7 +162,7 @@ def test_an_asset_deleted_while_it_downloads_leaves_no_file(
 
 
 @pytest.mark.row(31)
-def test_a_server_that_ignores_the_range_is_not_believed(
+def test_a_server_that_ignores_the_range_is_not_trusted(
     server: StrictServer, stored: Files, folder: Path
 ) -> None:
     server.fault(faults.download, faults.truncate_response(100_000))
@@ -230,7 +230,7 @@ def test_a_disk_that_is_full_while_downloading_leaves_no_file(
 @pytest.mark.row(30)
 @pytest.mark.parametrize("nth", range(2))
 @pytest.mark.parametrize("how", ["rst", "close"])
-def test_a_delete_whose_answer_is_lost_succeeds(
+def test_a_delete_whose_response_is_lost_succeeds(
     server: StrictServer, stored: Files, nth: int, how: str
 ) -> None:
     server.fault(faults.delete, faults.lose_response(how), after=nth)  # type: ignore[arg-type]
@@ -245,7 +245,7 @@ def test_a_delete_whose_answer_is_lost_succeeds(
 @pytest.mark.row(30)
 @pytest.mark.parametrize("nth", range(2))
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_delete_that_is_refused_for_a_moment_succeeds(
+def test_a_delete_that_fails_temporarily_succeeds(
     server: StrictServer, stored: Files, nth: int, status: int
 ) -> None:
     server.fault(faults.delete, faults.respond(status), after=nth, times=3)
@@ -277,7 +277,7 @@ def test_a_delete_that_fails_half_way_shows_no_asset_and_a_re_run_finishes(
 
 
 @pytest.mark.row(30)
-def test_an_asset_stored_anew_while_it_is_deleted_is_not_harmed(
+def test_an_asset_stored_again_while_it_is_deleted_is_not_harmed(
     server: StrictServer, stored: Files, tmp_path: Path
 ) -> None:
     again = make_files(tmp_path / "again")

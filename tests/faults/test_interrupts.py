@@ -109,7 +109,7 @@ def _is_whole(server: StrictServer, files: Files) -> None:
     assert len(things) == 2
 
 
-def test_a_put_without_an_id_goes_on_after_ctrl_c(server: StrictServer, tmp_path: Path) -> None:
+def test_a_put_without_an_id_resumes_after_ctrl_c(server: StrictServer, tmp_path: Path) -> None:
     files = make_files(tmp_path / "local", audio_bytes=12 * MIB)
     server.fault(faults.session_chunk, faults.reset(8 * MIB))
     rule = server.fault(faults.status_query, faults.stall(30), times=None)

@@ -390,7 +390,7 @@ def nothing_left(place: Place, scenario: Scenario, files: Files, answer: dict[st
 
 
 @pytest.mark.row(30, 32)
-def test_delete_in_a_directory_killed_leaves_no_metadata_behind(
+def test_a_killed_delete_in_a_directory_leaves_no_metadata(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     run = at_file_operation(nursery, "before")

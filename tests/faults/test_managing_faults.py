@@ -103,7 +103,7 @@ def test_with_every_request_disturbed_at_first_it_ends_right(
 
 @pytest.mark.row("managing")
 @pytest.mark.parametrize("name", ON_A_BUCKET)
-def test_whichever_answer_is_lost_it_ends_right(
+def test_whichever_response_is_lost_the_outcome_is_right(
     fresh_buckets: Buckets, name: str, count_points: Callable[[int], None]
 ) -> None:
     work = BY_NAME[name]
@@ -608,7 +608,7 @@ def one_more(m: AudioStorageManager, audio_id: str) -> None:
 
 @pytest.mark.row("managing", "threads")
 @pytest.mark.parametrize("kind", ["memory", "local"])
-def test_checks_and_repairs_beside_what_is_live_find_nothing(tmp_path: Path, kind: str) -> None:
+def test_checks_and_repairs_next_to_live_changes_find_nothing(tmp_path: Path, kind: str) -> None:
     ids = [f"{number:08d}{ID[8:]}" for number in range(4)]
     doings = [there_and_back, cold_and_warm, png_and_jpg, one_more]
     failures: list[BaseException] = []
@@ -737,9 +737,7 @@ def test_a_link_is_not_used_again_when_what_it_leads_to_has_moved() -> None:
 
 @pytest.mark.row("managing")
 @pytest.mark.parametrize("kind", ["memory", "local"])
-def test_what_was_told_to_expire_later_is_not_deleted_by_a_run_that_is_under_way(
-    tmp_path: Path, kind: str
-) -> None:
+def test_an_expiry_moved_later_is_respected_by_a_run_in_progress(tmp_path: Path, kind: str) -> None:
     with stages(kind, tmp_path, 1) as fresh:
         stage = next(fresh)
         stage.store.change_settings(stage.store.settings(), lifecycle_rules=rules_of(POLICY))
@@ -754,7 +752,7 @@ def test_what_was_told_to_expire_later_is_not_deleted_by_a_run_that_is_under_way
 
 
 @pytest.mark.row("managing")
-def test_a_condition_on_the_metageneration_is_not_tripped_by_ones_own_lost_answer(
+def test_a_metageneration_precondition_survives_its_own_lost_response(
     fresh_buckets: Buckets,
 ) -> None:
     server, fresh = fresh_buckets

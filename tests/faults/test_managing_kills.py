@@ -111,7 +111,7 @@ def test_killed_at_every_step_it_is_finished_by_running_it_again(
 
 @pytest.mark.row("managing")
 @pytest.mark.parametrize("name", works("memory"))
-def test_killed_at_every_step_a_check_finds_the_rest_and_mends_it(
+def test_killed_at_every_step_a_check_finds_the_rest_and_repairs_it(
     tmp_path: Path, name: str, count_points: Callable[[int], None]
 ) -> None:
     count_points(killed_everywhere("memory", tmp_path, BY_NAME[name], repaired_and_run_again))
@@ -119,7 +119,7 @@ def test_killed_at_every_step_a_check_finds_the_rest_and_mends_it(
 
 @pytest.mark.row("managing")
 @pytest.mark.parametrize("name", [name for name in works("memory") if name != "check and repair"])
-def test_what_is_under_way_with_assets_of_old_is_no_false_alarm(
+def test_work_in_progress_on_old_assets_is_not_a_false_alarm(
     name: str, count_points: Callable[[int], None]
 ) -> None:
     """The second look of a check may meet what is slow at the same step as the first."""

@@ -317,7 +317,7 @@ def _small_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("store", sorted(EXAMPLES))
-def test_the_promise_holds_whatever_happens(store: str) -> None:
+def test_the_promise_holds_in_any_sequence(store: str) -> None:
     machine = type(f"Promise_{store}", (Promise,), {"kind": store})
     run_state_machine_as_test(
         machine,

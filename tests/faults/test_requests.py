@@ -72,7 +72,7 @@ def test_each_chunk_of_a_session_outlasts_503_three_times(
 @pytest.mark.row(2)
 @WAYS
 @pytest.mark.parametrize("part", ["audio.", "thumbnail"])
-def test_503_for_ever_ends_in_an_error_and_keeps_the_files(
+def test_503_forever_ends_in_an_error_and_keeps_the_files(
     server: StrictServer, files: Files, part: str, way: str
 ) -> None:
     rule = server.fault(faults.upload_of(part), faults.respond(503), times=None)
@@ -86,7 +86,7 @@ def test_503_for_ever_ends_in_an_error_and_keeps_the_files(
 
 
 @pytest.mark.row(2)
-def test_attempts_do_not_multiply_when_chunks_fail_for_ever(
+def test_attempts_do_not_multiply_when_chunks_fail_forever(
     server: StrictServer, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_sessions(monkeypatch)
@@ -133,7 +133,7 @@ def test_retry_after_is_waited_for(
 @pytest.mark.row(4)
 @WAYS
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 504])
-def test_an_answer_that_may_pass_is_retried(
+def test_a_transient_status_is_retried(
     server: StrictServer, files: Files, status: int, way: str
 ) -> None:
     seen: list[Retried] = []
@@ -150,7 +150,9 @@ def test_an_answer_that_may_pass_is_retried(
 
 @pytest.mark.row(19)
 @WAYS
-def test_403_is_told_at_once_with_what_to_do(server: StrictServer, files: Files, way: str) -> None:
+def test_403_is_raised_at_once_with_what_to_do(
+    server: StrictServer, files: Files, way: str
+) -> None:
     server.denied.add("storage.objects.create")
 
     with managing(server) as manager, pytest.raises(exceptions.Forbidden) as raised:
@@ -163,7 +165,7 @@ def test_403_is_told_at_once_with_what_to_do(server: StrictServer, files: Files,
 
 
 @pytest.mark.row(19)
-def test_403_in_the_middle_of_a_session_is_told_at_once(
+def test_403_in_the_middle_of_a_session_is_raised_at_once(
     server: StrictServer, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_sessions(monkeypatch)
@@ -179,7 +181,7 @@ def test_403_in_the_middle_of_a_session_is_told_at_once(
 
 @pytest.mark.row(20)
 @pytest.mark.parametrize("explicit", [True, False], ids=["explicit id", "new id"])
-def test_a_bucket_that_does_not_exist_is_told_at_once(
+def test_a_bucket_that_does_not_exist_is_an_error_at_once(
     server: StrictServer, files: Files, explicit: bool
 ) -> None:
     store = GcsStore("nowhere", emulator=server.url)

@@ -99,7 +99,7 @@ def state_files(state: Path) -> list[Path]:
 
 
 @IDS
-def test_an_upload_killed_half_way_goes_on_from_the_last_byte(
+def test_an_upload_killed_half_way_resumes_at_the_last_byte(
     server: StrictServer, nursery: Nursery, tmp_path: Path, state: Path, audio_id: str | None
 ) -> None:
     files = make_files(tmp_path / "large", audio_bytes=12 * MIB)
@@ -221,7 +221,7 @@ def test_a_session_that_took_bytes_of_a_changed_file_is_dropped(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_session_that_the_server_forgot_is_started_anew(
+def test_a_session_that_the_server_lost_is_started_again(
     server: StrictServer, nursery: Nursery, tmp_path: Path, state: Path, status: int
 ) -> None:
     files = make_files(tmp_path / "large", audio_bytes=12 * MIB)
@@ -466,7 +466,7 @@ def test_upload_without_an_id_killed_at_every_file_operation_makes_one_asset(
 # -- a session that had finished ---------------------------------------------------------------
 
 
-def test_a_finished_session_is_not_believed_once_its_object_is_deleted(
+def test_a_finished_session_is_not_trusted_once_its_object_is_deleted(
     server: StrictServer, nursery: Nursery, tmp_path: Path, state: Path
 ) -> None:
     """The object was stored, its writer died before it heard so, and then it was deleted."""
@@ -498,7 +498,7 @@ def test_a_finished_session_is_not_believed_once_its_object_is_deleted(
     check(reader_of(server).things(), {ID: truth}, {files.audio: files.audio_bytes})
 
 
-def test_a_finished_session_in_memory_is_not_believed_once_its_object_is_deleted(
+def test_a_finished_session_in_memory_is_not_trusted_once_its_object_is_deleted(
     server: StrictServer, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_sessions(monkeypatch)

@@ -32,7 +32,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_no_secret_is_told_whatever_fails(
+def test_no_secret_is_shown_when_something_fails(
     server: StrictServer,
     tmp_path: Path,
     fault: str,

@@ -34,7 +34,7 @@ def ranges(server: StrictServer) -> list[str]:
 
 
 @pytest.mark.row(15)
-def test_a_chunk_taken_in_part_goes_on_from_the_accepted_byte(
+def test_a_partly_accepted_chunk_continues_from_the_accepted_byte(
     server: StrictServer, files: Files
 ) -> None:
     server.fault(faults.session_chunk, faults.accept_only(CHUNK))
@@ -50,7 +50,7 @@ def test_a_chunk_taken_in_part_goes_on_from_the_accepted_byte(
 
 
 @pytest.mark.row(15, 29)
-def test_a_chunk_taken_in_part_does_not_turn_progress_back_silently(
+def test_a_partly_accepted_chunk_does_not_move_progress_back_silently(
     server: StrictServer, files: Files
 ) -> None:
     seen: list[Event] = []
@@ -64,7 +64,7 @@ def test_a_chunk_taken_in_part_does_not_turn_progress_back_silently(
 
 @pytest.mark.row(15)
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_chunk_of_which_nothing_is_taken_is_sent_again(
+def test_a_chunk_that_was_not_accepted_is_sent_again(
     server: StrictServer, files: Files, which: int, seen: list[Event]
 ) -> None:
     server.fault(faults.session_chunk, faults.accept_only(0), times=3, after=which)

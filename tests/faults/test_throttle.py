@@ -74,7 +74,7 @@ def test_the_throttle_opens_when_the_bucket_has_recovered(server: StrictServer) 
                 list(manager.list())
 
 
-def test_another_host_is_not_held_back(server: StrictServer) -> None:
+def test_another_host_is_not_throttled(server: StrictServer) -> None:
     server.fault(faults.any_request, faults.respond(503), times=None)
     with StrictServer(BUCKET) as healthy, managing(server, retry=PATIENT) as sick:
         ended = threading.Thread(target=_list_quietly, args=(sick,), daemon=True)

@@ -242,7 +242,7 @@ def test_a_failing_disk_leaves_an_object_live_or_in_the_trash_and_never_half(
 
 @pytest.mark.row(30, 32)
 @WHEN
-def test_expiry_that_was_killed_goes_on(
+def test_a_killed_expiry_resumes(
     tmp_path: Path, nursery: Nursery, when: str, count_points: Callable[[int], None]
 ) -> None:
     for number in range(1, MOST_POINTS):
