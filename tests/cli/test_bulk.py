@@ -115,7 +115,7 @@ def test_the_display_has_no_thread_until_work_has_begun() -> None:
         assert threading.active_count() == before + 2
 
 
-def test_a_terminal_that_stands_still_holds_up_no_transfer() -> None:
+def test_a_paused_terminal_blocks_no_transfer() -> None:
     progress = BulkProgress()
     with progress.aside():  # somebody writes, for as long as it may take
         told = threading.Thread(target=progress, args=(Progress("x", 1, 2),))
@@ -124,7 +124,9 @@ def test_a_terminal_that_stands_still_holds_up_no_transfer() -> None:
         assert not told.is_alive()
 
 
-def test_named_files_go_with_the_covers_beside_them(call: Call, bucket: str, music: Path) -> None:
+def test_named_files_are_stored_with_covers_next_to_them(
+    call: Call, bucket: str, music: Path
+) -> None:
     code, out, _ = call("put", *sorted((music / "a").iterdir()))
     assert (code, len(out.splitlines())) == (0, 2)
     assert _stored(call) == {"one.mp3": ".jpg", "two.ogg": ""}
@@ -142,7 +144,7 @@ def test_a_second_run_stores_nothing_twice(call: Call, bucket: str, music: Path)
     assert len(_stored(call)) == 4
 
 
-def test_a_journal_is_not_believed_blindly(
+def test_a_journal_is_spot_checked_against_the_store(
     call: Call, bucket: str, music: Path, tmp_path: Path
 ) -> None:
     ids = list(map(_id_of, call("put", music)[1].splitlines()))
@@ -193,7 +195,7 @@ def test_the_hint_at_what_failed_can_be_typed(call: Call, music: Path, tmp_path:
         assert "cut.mp3" in call(*hint[1].split())[1]
 
 
-def test_a_warning_that_many_files_deserve_is_told_a_few_times(call: Call, bucket: str) -> None:
+def test_a_warning_on_many_files_is_printed_a_few_times(call: Call, bucket: str) -> None:
     Path("many").mkdir()
     for number in range(6):
         shutil.copyfile(EXAMPLES / "paper-lanterns.m4a", f"many/{number}.m4a")
@@ -371,7 +373,7 @@ def test_checking_a_long_manifest_says_how_far_it_is(
         (["get", "x", "--to", "y"], "'x' is not a UUID"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything(
+def test_wrong_usage_is_rejected_before_anything_is_done(
     call: Call, bucket: str, music: Path, tmp_path: Path, args: list[str], words: str | None
 ) -> None:
     Path("empty").mkdir()
@@ -411,7 +413,7 @@ def test_a_cover_of_several_files_is_never_deleted_with_them(
     assert sorted(path.name for path in music.rglob("*.*")) == ["Cover.jpg", "notes.txt"]
 
 
-def test_what_is_cleaned_up_is_not_missed_later(call: Call, bucket: str, music: Path) -> None:
+def test_cleaned_up_files_are_not_missing_later(call: Call, bucket: str, music: Path) -> None:
     Path("list.csv").write_text("audio,thumbnail\nmusic/a/one.mp3,music/a/one.jpg\n")
     assert call("put", "--manifest", "list.csv", "--cleanup")[0] == 0
     assert not (music / "a/one.jpg").exists()
@@ -440,7 +442,7 @@ def test_without_a_journal_only_the_store_knows(call: Call, bucket: str, music: 
     assert "3 stored" in call("put", music, "--no-journal")[2]
 
 
-def test_a_killed_run_is_told_and_gone_on_with(run: Run, server: StrictServer, music: Path) -> None:
+def test_a_killed_run_is_listed_and_resumed(run: Run, server: StrictServer, music: Path) -> None:
     stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
     process = subprocess.Popen([*COMMAND, "put", "music"], stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -536,7 +538,7 @@ def test_all_assets_are_fetched_into_a_directory(call: Call, bucket: str, music:
     assert one.read_bytes() == MP3.read_bytes()
 
 
-def test_some_assets_are_fetched_and_an_unknown_one_is_told(
+def test_some_assets_are_downloaded_and_an_unknown_one_is_reported(
     call: Call, bucket: str, music: Path
 ) -> None:
     ids = list(map(_id_of, call("put", music)[1].splitlines()))
@@ -561,7 +563,7 @@ def test_an_empty_store_has_nothing_to_fetch(call: Call, bucket: str) -> None:
     assert call("get", "--all", "--to", "out") == (0, "", "")
 
 
-def test_ctrl_c_says_how_to_go_on_and_the_next_run_does(
+def test_ctrl_c_says_how_to_resume_and_the_next_run_does(
     run: Run, server: StrictServer, music: Path
 ) -> None:
     stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
@@ -580,7 +582,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_next_run_does(
     assert len([o for o in server.objects("bucket") if "/audio." in o.name]) == 3
 
 
-def test_ctrl_c_without_a_journal_says_how_to_go_on(server: StrictServer, music: Path) -> None:
+def test_ctrl_c_without_a_journal_says_how_to_resume(server: StrictServer, music: Path) -> None:
     stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
     code, stderr = _interrupted(stalled, "put", music, "--no-journal")
     assert code == 130
@@ -660,7 +662,7 @@ class _Clock:
         return self.now_s
 
 
-def test_progress_is_told_in_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_printed_in_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     clock = _Clock()
     progress = BulkProgress(clock=clock)
     a, b = (f"audio/{digit * 8}-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3" for digit in "ab")
@@ -684,7 +686,7 @@ def test_progress_is_told_in_lines_elsewhere(capsys: pytest.CaptureFixture[str])
     ]
 
 
-def test_what_was_stored_before_is_no_speed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_stored_before_does_not_count_as_speed(capsys: pytest.CaptureFixture[str]) -> None:
     clock = _Clock()
     progress = BulkProgress(clock=clock)
     progress.count([(4, 4 << 30)])
@@ -706,7 +708,7 @@ def test_a_count_that_fails_is_left_alone(capfd: pytest.CaptureFixture[str]) -> 
     assert "0 assets (1 found so far)" in capfd.readouterr().err
 
 
-def test_before_all_are_found_nothing_is_foretold(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_forecast_before_all_are_found(capsys: pytest.CaptureFixture[str]) -> None:
     clock = _Clock()
     progress = BulkProgress(clock=clock)
     progress.finished(None, 3 << 20, failed=False)
@@ -727,7 +729,7 @@ def test_before_all_are_found_nothing_is_foretold(capsys: pytest.CaptureFixture[
         (360_000, "4 days 4 h"),
     ],
 )
-def test_durations_are_told_in_units_that_suit(seconds: float, text: str) -> None:
+def test_durations_are_printed_in_suitable_units(seconds: float, text: str) -> None:
     assert human_time(seconds) == text
 
 
@@ -746,7 +748,7 @@ def test_rates_are_read_as_sizes_are_printed(text: str, bytes_s: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "M", "0", "-1", "1e3", "1.2.3", "inf", "5P", "5 bananas"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_an_invalid_rate_is_rejected(text: str) -> None:
     with pytest.raises(UsageError, match="invalid rate"):
         build_parser().parse_args(["put", "x", f"--max-rate={text}"])
 

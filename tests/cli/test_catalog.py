@@ -104,7 +104,7 @@ def test_list_filters_and_sorts(
     ],
 )
 @pytest.mark.parametrize("command", ["list", "export"])
-def test_what_makes_no_sense_is_refused(
+def test_wrong_filters_are_rejected(
     call: Call, bucket: str, command: str, args: list[str], reason: str
 ) -> None:
     del bucket
@@ -169,7 +169,7 @@ def test_stats_show_bars(call: Call, filled: LocalStore) -> None:
     assert next(x for x in lines if x.startswith("STANDARD")).endswith("0.00 USD a month")
 
 
-def test_stats_take_prices_of_ones_own(call: Call, filled: LocalStore, tmp_path: Path) -> None:
+def test_stats_can_use_another_price_table(call: Call, filled: LocalStore, tmp_path: Path) -> None:
     del filled
     table = tmp_path / "ours.toml"
     table.write_text(
@@ -233,7 +233,7 @@ def test_parquet_goes_into_a_pipe(filled: LocalStore) -> None:
     assert parquet.read_table(io.BytesIO(ran.stdout)).num_rows == 4
 
 
-def test_an_export_to_nowhere_says_what_to_name(
+def test_an_export_to_no_file_says_what_to_do(
     call: Call, filled: LocalStore, tmp_path: Path
 ) -> None:
     for output, says in (
@@ -272,14 +272,14 @@ def _on_terminal(*args: str) -> str:
 
 
 @pytest.mark.slow
-def test_list_says_on_a_terminal_that_nothing_matches(filled: LocalStore) -> None:
+def test_list_notes_on_a_terminal_that_nothing_matches(filled: LocalStore) -> None:
     del filled
     assert "note: no asset in file://" in _on_terminal("list", "--artist", "nobody")
     assert "Parquet is binary, not for a terminal" in _on_terminal("export", "--format", "parquet")
     assert _on_terminal("list", "--limit", "1").startswith("ID ")
 
 
-def test_progress_is_told_after_two_seconds_and_goes_away(
+def test_progress_is_drawn_after_two_seconds_and_removed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("audiostore.cli.progress.display.is_terminal", lambda stream: True)

@@ -93,7 +93,7 @@ def test_a_traceback_is_shown_only_with_debug(call: Call, bucket: str) -> None:
         assert err.splitlines()[-1].startswith("audiostore: error: no asset")
 
 
-def test_a_bug_is_told_in_one_line(
+def test_a_bug_is_reported_in_one_line(
     call: Call, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -106,7 +106,7 @@ def test_a_bug_is_told_in_one_line(
     assert "--debug" in err
 
 
-def test_options_count_before_and_behind_the_command(call: Call, tmp_path: Path) -> None:
+def test_common_options_work_before_and_after_the_command(call: Call, tmp_path: Path) -> None:
     url = (tmp_path / "elsewhere").as_uri()
     audio_id = _put(call, MP3, "--bucket", url)
     for args in (
@@ -125,7 +125,7 @@ def test_the_flag_beats_the_environment(call: Call, bucket: str, tmp_path: Path)
     assert "given by --bucket" in call("doctor", "--bucket", (tmp_path / "x").as_uri())[1]
 
 
-def test_whatever_is_printed_can_be_json(call: Call, bucket: str) -> None:
+def test_all_output_can_be_json(call: Call, bucket: str) -> None:
     code, out, _ = call("put", MP3, "--thumbnail", COVER, "--json")
     assert code == 0
     stored = json.loads(out)
@@ -144,7 +144,7 @@ def test_doctor_works_without_a_bucket(call: Call) -> None:
     assert "the default: neither --bucket nor GCS_BUCKET_NAME is given" in out
 
 
-def test_rm_deletes_the_known_ones_and_tells_of_the_others(call: Call, bucket: str) -> None:
+def test_rm_deletes_the_known_ones_and_reports_the_others(call: Call, bucket: str) -> None:
     first, second = _put(call, MP3), _put(call, FLAC)
     code, _, err = call("rm", first, UNKNOWN, second)
     assert (code, err.count("\n")) == (3, 1)
@@ -158,7 +158,7 @@ def test_cleanup_deletes_the_local_files(call: Call, bucket: str) -> None:
     assert list(Path().iterdir()) == []
 
 
-def test_a_warning_is_told_off_a_terminal_too(call: Call, bucket: str) -> None:
+def test_a_warning_is_printed_without_a_terminal_too(call: Call, bucket: str) -> None:
     audio_id = _put(call, MP3)
     code, _, err = call("put", MP3, "--id", audio_id, "--meta", "a=b")
     assert code == 0
@@ -197,7 +197,7 @@ def test_get_writes_into_a_pipe_instead_of_replacing_it(call: Call, bucket: str)
     assert Path("pipe").is_fifo()
 
 
-def test_get_wants_the_directory_that_it_is_given(call: Call, bucket: str) -> None:
+def test_get_needs_the_directory_to_exist(call: Call, bucket: str) -> None:
     audio_id = _put(call, MP3)
     code, _, err = call("get", audio_id, "-o", "missing/")
     assert code == 2

@@ -26,7 +26,7 @@ def _put(call: Call, *args: str | Path) -> str:
     return out.splitlines()[0]
 
 
-def test_what_is_deleted_can_be_had_back(call: Call, kind: str) -> None:
+def test_a_deleted_asset_can_be_restored(call: Call, kind: str) -> None:
     audio_id = _put(call, MP3, "--thumbnail", COVER)
     before = json.loads(call("show", audio_id, "--json")[1])
     assert call("rm", audio_id) == (0, "", "")
@@ -46,7 +46,7 @@ def test_what_is_deleted_can_be_had_back(call: Call, kind: str) -> None:
     assert call("restore", audio_id)[0] == 0  # it is there
 
 
-def test_rm_says_first_what_it_would_delete(call: Call, kind: str) -> None:
+def test_rm_can_print_what_it_would_delete(call: Call, kind: str) -> None:
     first, second = _put(call, MP3), _put(call, OGG)
     code, out, err = call("rm", first, second, UNKNOWN, first, "-n")
     assert code == 3
@@ -101,7 +101,7 @@ def test_rm_asks_about_what_it_shows(run: Run, bucket: str) -> None:
     assert f"note: deleted {audio_id} permanently" in shown
 
 
-def test_without_soft_delete_rm_must_be_told_permanent(call: Call, server: StrictServer) -> None:
+def test_without_soft_delete_rm_needs_permanent(call: Call, server: StrictServer) -> None:
     audio_id = _put(call, MP3)
     server.configure("bucket", softDeletePolicy={"retentionDurationSeconds": "0"})
     for more in ([], ["--dry-run"], ["--yes"]):
@@ -119,7 +119,7 @@ def test_without_soft_delete_rm_must_be_told_permanent(call: Call, server: Stric
     assert call("restore", audio_id)[0] == 3
 
 
-def test_where_the_settings_cannot_be_seen_rm_must_be_told_permanent(
+def test_where_the_settings_cannot_be_read_rm_needs_permanent(
     call: Call, server: StrictServer
 ) -> None:
     audio_id = _put(call, MP3)
@@ -133,7 +133,7 @@ def test_where_the_settings_cannot_be_seen_rm_must_be_told_permanent(
     assert call("show", audio_id)[0] == 3
 
 
-def test_a_bucket_keeps_even_what_is_deleted_for_good(call: Call, server: StrictServer) -> None:
+def test_a_bucket_keeps_even_what_is_deleted_permanently(call: Call, server: StrictServer) -> None:
     audio_id = _put(call, MP3)
     would = call("rm", audio_id, "--permanent", "-n")[1]
     assert "permanently (the bucket's soft delete still keeps and bills it for 7 days)" in would
@@ -146,7 +146,7 @@ def test_a_bucket_keeps_even_what_is_deleted_for_good(call: Call, server: Strict
     assert call("restore", audio_id)[0] == 0
 
 
-def test_restore_says_first_what_it_would_restore(call: Call, kind: str) -> None:
+def test_restore_can_print_what_it_would_restore(call: Call, kind: str) -> None:
     gone, present = _put(call, MP3), _put(call, OGG)
     call("rm", gone)
     code, out, err = call("restore", gone, present, UNKNOWN, "-n")
@@ -171,7 +171,7 @@ def test_restore_never_replaces_what_took_the_place(call: Call, kind: str) -> No
     assert json.loads(call("show", audio_id, "--json")[1])["audio"]["size_bytes"] == 352608
 
 
-def test_purge_lets_go_for_good(call: Call, bucket: str) -> None:
+def test_purge_deletes_permanently(call: Call, bucket: str) -> None:
     first, second, kept = _put(call, MP3), _put(call, OGG), _put(call, MP3, "--meta", "a=b")
     for audio_id in (first, second):
         call("rm", audio_id)

@@ -43,11 +43,11 @@ def _walk_through(run: Run, root: str) -> None:
     assert run("show", audio_id).returncode == 3
 
 
-def test_the_way_of_an_asset_in_a_directory(run: Run, bucket: str) -> None:
+def test_the_life_of_an_asset_in_a_directory(run: Run, bucket: str) -> None:
     _walk_through(run, bucket)
 
 
-def test_the_way_of_an_asset_in_a_bucket(run: Run, server: StrictServer) -> None:
+def test_the_life_of_an_asset_in_a_bucket(run: Run, server: StrictServer) -> None:
     _walk_through(run, "gs://bucket")
     assert server.objects("bucket") == []
 
@@ -122,7 +122,7 @@ def test_a_locale_without_unicode_prints_any_name(run: Run, bucket: str) -> None
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_says_what_to_do(run: Run, server: StrictServer, status: int) -> None:
+def test_a_denied_request_says_what_to_do(run: Run, server: StrictServer, status: int) -> None:
     server.fault(faults.any_request, faults.respond(status), times=None)
     refused = run("put", MP3)
     assert refused.returncode == 1

@@ -55,7 +55,7 @@ def _file(name: str, data: bytes) -> Path:
 # -- probe -------------------------------------------------------------------------------------
 
 
-def test_probe_says_what_is_inside(call: Call) -> None:
+def test_probe_shows_what_a_file_contains(call: Call) -> None:
     code, out, err = call("probe", MP3)
     assert (code, err) == (0, "")
     assert [line.split(maxsplit=1) for line in out.splitlines()[1:]] == [
@@ -100,12 +100,12 @@ def test_every_example_is_storable_and_blocks_are_apart(call: Call) -> None:
     assert [block.splitlines()[0] for block in blocks] == [str(path) for path in audio]
 
 
-def test_an_estimate_is_called_one(call: Call) -> None:
+def test_an_estimated_duration_is_marked(call: Call) -> None:
     path = _file("a.mp3", sample("mp3 without a count"))
     assert "duration  about 0:0" in call("probe", path)[1]
 
 
-def test_one_bad_file_makes_the_exit_code_1_and_the_others_are_told(call: Call) -> None:
+def test_one_bad_file_makes_the_exit_code_1_and_the_others_are_shown(call: Call) -> None:
     cut = _file("cut.mp3", MP3.read_bytes()[:50_000])
     code, out, err = call("probe", cut, "missing.mp3", COVER, MP3)
     assert code == 1
@@ -143,7 +143,7 @@ def test_full_finds_what_quick_does_not(call: Call) -> None:
     assert err.count("\n") == 1
 
 
-def test_probe_goes_by_the_content_if_asked(call: Call) -> None:
+def test_probe_can_go_by_the_content(call: Call) -> None:
     path = _file("song.wav", MP3.read_bytes())
     code, _, err = call("probe", path)
     assert code == 1
@@ -196,13 +196,13 @@ def test_probe_takes_no_bucket(call: Call) -> None:
     assert call("probe", "--check", "some", MP3)[0] == 2
 
 
-def test_without_a_check_probe_says_what_put_would_do(call: Call, bucket: str) -> None:
+def test_without_a_check_probe_agrees_with_put(call: Call, bucket: str) -> None:
     path = _file("cut.m4a", M4A.read_bytes()[:50_000])
     assert call("put", "--check", "none", path)[0] == 0
     assert call("probe", "--check", "none", path)[0] == 0
 
 
-def test_probe_tells_the_warnings_that_put_would(call: Call, bucket: str) -> None:
+def test_probe_prints_the_warnings_of_put(call: Call, bucket: str) -> None:
     assert "its index is at the end" in call("put", M4A)[2]
     assert "its index is at the end" in "".join(call("probe", M4A)[1:])
 
@@ -265,14 +265,14 @@ def test_put_puts_the_index_in_front(call: Call, bucket: str) -> None:
     assert "pass --faststart" in err
 
 
-def test_put_goes_by_the_content_if_asked(call: Call, bucket: str) -> None:
+def test_put_can_go_by_the_content(call: Call, bucket: str) -> None:
     path = _file("song.wav", MP3.read_bytes())
     assert call("put", path)[0] == 2
     assert call("put", path, "--fix-extension")[0] == 0
     assert "audio.mp3" in _stored(bucket)
 
 
-def test_put_makes_audio_public_if_asked(call: Call, bucket: str) -> None:
+def test_put_can_make_audio_public(call: Call, bucket: str) -> None:
     audio_id = call("put", MP3)[1].splitlines()[0]
     assert str(_stored(bucket)["audio.mp3"].cache_control).startswith("private, ")
     call("rm", audio_id)
@@ -281,7 +281,7 @@ def test_put_makes_audio_public_if_asked(call: Call, bucket: str) -> None:
         assert str(blob.cache_control).startswith("public, ")
 
 
-def test_put_checks_as_told(call: Call, bucket: str) -> None:
+def test_put_checks_at_the_given_level(call: Call, bucket: str) -> None:
     cut = _file("cut.mp3", MP3.read_bytes()[:50_000])
     for level in ("quick", "full"):
         code, out, err = call("put", cut, "--check", level)

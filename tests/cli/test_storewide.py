@@ -51,7 +51,7 @@ def _put(call: Call, *args: str | Path) -> str:
 # --- check ----------------------------------------------------------------------------------------
 
 
-def test_a_healthy_store_is_said_to_be(call: Call, patient: Patient) -> None:
+def test_a_healthy_store_has_no_problems(call: Call, patient: Patient) -> None:
     patient.asset()
     patient.asset(OGG, None)
     for args in ([], ["--deep"], ["--repair"], ["--repair", "--yes"]):
@@ -61,7 +61,7 @@ def test_a_healthy_store_is_said_to_be(call: Call, patient: Patient) -> None:
 
 
 @pytest.mark.slow
-def test_a_problem_is_told_with_its_remedy(call: Call, patient: Patient) -> None:
+def test_a_problem_is_printed_with_its_remedy(call: Call, patient: Patient) -> None:
     name = wrong_content_type(patient)
     code, out, err = call("check")
     assert code == 1
@@ -173,7 +173,7 @@ def test_a_policy_is_planned_applied_and_shown(call: Call, kind: str) -> None:
     assert "now:" not in call("lifecycle", "plan")[1]
 
 
-def test_a_plan_says_what_it_would_touch_and_save(call: Call, server: StrictServer) -> None:
+def test_a_plan_shows_what_it_would_affect_and_save(call: Call, server: StrictServer) -> None:
     audio_id = _put(call, MP3)
     Path("p.toml").write_text("expire_on_custom_time = true")
     call("expire", audio_id, "--on", (datetime.now(UTC)).strftime("%Y-12-31"))
@@ -210,9 +210,7 @@ def _store_long_ago(tmp_path: Path) -> str:
         ("nearline_after_days = 9\ncoldline_after_days = 9", "is not later than"),
     ],
 )
-def test_a_policy_that_is_none_is_refused(
-    call: Call, kind: str, text: str | None, words: str
-) -> None:
+def test_an_invalid_policy_is_rejected(call: Call, kind: str, text: str | None, words: str) -> None:
     if text is not None:
         Path("lifecycle.toml").write_text(text)
     for command in ("plan", "apply"):
@@ -301,7 +299,7 @@ def test_run_carries_the_rules_out_on_a_directory(call: Call, bucket: str, tmp_p
     assert call("show", new)[0] == 0
 
 
-def test_a_run_of_the_rules_is_told_how_far_it_is(call: Call, bucket: str, tmp_path: Path) -> None:
+def test_a_run_of_the_rules_reports_its_progress(call: Call, bucket: str, tmp_path: Path) -> None:
     for file in (MP3, OGG):
         _put(call, file)
     Path("lifecycle.toml").write_text("expire_after_days = 90")
@@ -483,7 +481,7 @@ def test_the_help_of_a_command_imports_nothing_heavy() -> None:
         ("storage.objects.get", ["copy", "--from", "gs://bucket", "--to", "{there}"]),
     ],
 )
-def test_what_is_forbidden_is_told_in_one_line(
+def test_a_forbidden_request_is_reported_in_one_line(
     call: Call, server: StrictServer, tmp_path: Path, denied: str, args: list[str]
 ) -> None:
     audio_id = _put(call, MP3)

@@ -68,7 +68,7 @@ def test_progress_is_drawn_on_a_terminal_only(run: Run, server: StrictServer) ->
     assert run("put", _long_mp3()).stderr == ""
 
 
-def test_a_retry_is_told_on_a_terminal_only(run: Run, server: StrictServer) -> None:
+def test_a_retry_is_noted_on_a_terminal_only(run: Run, server: StrictServer) -> None:
     server.fault(faults.any_upload, faults.respond(503))
     code, shown = _on_terminal("put", MP3)
     assert code == 0
@@ -96,7 +96,7 @@ def test_rm_asks_on_a_terminal(run: Run, bucket: str) -> None:
     assert run("show", audio_id).returncode == 3
 
 
-def test_rm_does_not_ask_when_told_so(run: Run, bucket: str) -> None:
+def test_rm_does_not_ask_with_yes(run: Run, bucket: str) -> None:
     audio_id = run("put", MP3).stdout.splitlines()[0]
     code, shown = _on_terminal("rm", audio_id, "--yes", typed=b"n\n")
     assert code == 0
@@ -130,7 +130,7 @@ def _interrupted(stalled: Rule, *args: str | Path, limit_s: float = 2) -> tuple[
         process.wait()
 
 
-def test_ctrl_c_ends_a_stalled_put_and_says_how_to_go_on(run: Run, server: StrictServer) -> None:
+def test_ctrl_c_ends_a_stalled_put_and_says_how_to_resume(run: Run, server: StrictServer) -> None:
     stalled = server.fault(faults.upload_of("audio.mp3"), faults.stall_after(60))
     code, stderr = _interrupted(stalled, "put", MP3, "--thumbnail", COVER)
     assert code == 130

@@ -60,7 +60,7 @@ def test_meta_sets_and_removes(call: Call, audio_id: str) -> None:
     assert _own(call, audio_id) == {"key": "1"}
 
 
-def test_meta_says_first_what_it_would_change(call: Call, audio_id: str) -> None:
+def test_meta_can_print_what_it_would_change(call: Call, audio_id: str) -> None:
     before = _shown(call, audio_id)
     args = ("meta", audio_id, "title=X\x1b[2J", "--remove", "mood", "--remove", "none", "-n")
     assert call(*args) == (0, "would remove mood\nwould set title=X\\x1b[2J\n", "")
@@ -121,7 +121,7 @@ def test_cover_replaces_the_artwork(call: Call, audio_id: str) -> None:
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
-def test_cover_refuses_what_is_no_image(call: Call, audio_id: str, more: list[str]) -> None:
+def test_cover_rejects_what_is_not_an_image(call: Call, audio_id: str, more: list[str]) -> None:
     Path("text.jpg").write_text("no image")
     for file in ("missing.jpg", "text.jpg", str(MP3), "."):
         code, out, err = call("cover", audio_id, file, *more)
@@ -198,7 +198,7 @@ def test_a_date_in_the_past_is_refused(call: Call, audio_id: str) -> None:
 @pytest.mark.parametrize(
     "text", ["tomorrow", "", "2031-13-01", "0001-01-01T00:00+01:00", "9999-12-31T23:59-05:00"]
 )
-def test_what_is_no_date_is_refused(call: Call, bucket: str, text: str) -> None:
+def test_an_invalid_date_is_rejected(call: Call, bucket: str, text: str) -> None:
     code, out, err = call("expire", UNKNOWN, "--on", text)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "(examples: 2026-01-31, 2026-01-31T18:00+01:00)" in err
@@ -209,7 +209,7 @@ def test_a_date_without_a_zone_is_utc() -> None:
     assert moment("2031-12-31T18:00:00+01:00") == datetime(2031, 12, 31, 17, tzinfo=UTC)
 
 
-def test_expire_says_what_keeps_it_from_happening(call: Call, audio_id: str) -> None:
+def test_expire_warns_about_what_prevents_it(call: Call, audio_id: str) -> None:
     code, _, err = call("expire", audio_id, "--on", "2041-05-06")
     assert code == 0
     assert "has no rule that deletes by it: put 'expire_on_custom_time = true'" in err
@@ -286,9 +286,7 @@ def test_a_directory_charges_nothing(call: Call, run: Run, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("args", [["meta", "a=1"], ["hold"], ["release"], ["url"]])
-def test_an_id_that_is_none_or_unknown_has_its_exit_code(
-    call: Call, kind: str, args: list[str]
-) -> None:
+def test_an_invalid_or_unknown_id_has_its_exit_code(call: Call, kind: str, args: list[str]) -> None:
     command, *more = args
     for audio_id, expected in (("x", 2), (UNKNOWN, 3), (UNKNOWN.upper(), 2)):
         code, out, err = call(command, audio_id, *more)
@@ -298,12 +296,12 @@ def test_an_id_that_is_none_or_unknown_has_its_exit_code(
 @pytest.mark.parametrize(
     ("text", "expected"), [("1", 1), ("90s", 90), ("2h", 7200), ("7D", 604800), ("604800", 604800)]
 )
-def test_a_life_is_read(text: str, expected: int) -> None:
+def test_a_lifetime_is_read(text: str, expected: int) -> None:
     assert link_lifetime(text) == expected
 
 
 @pytest.mark.parametrize("text", ["0", "8d", "604801", "x", "", "-1h", "1.5h", "9" * 5000])
-def test_a_life_that_no_link_can_have_is_refused(call: Call, kind: str, text: str) -> None:
+def test_an_invalid_lifetime_is_rejected(call: Call, kind: str, text: str) -> None:
     code, out, err = call("url", UNKNOWN, f"--expires={text}")
     assert (code, out) == (2, "")
     assert "--expires" in err

@@ -165,7 +165,9 @@ def _add_arguments(parser: Parser, options: type[CommonOptions]) -> None:
     """Declare the fields of a command's options: its own before what it shares with others."""
     shared = {name for base in options.__bases__ for name in _fields_of(base)}
     containers: dict[tuple[str, str], _ActionsContainer] = {("", ""): parser}
-    for field in sorted(_fields_of(options).values(), key=lambda each: _rank(each, shared)):
+    fields = sorted(_fields_of(options).values(), key=lambda each: _rank(each, shared))
+    common = [each for each in fields if each.metadata["argument"].is_common]
+    for field in fields[: len(fields) - len(common)] + common[::-1]:  # --debug comes last
         argument: Argument = field.metadata["argument"]
         place = argument.group, argument.excludes
         if place not in containers:

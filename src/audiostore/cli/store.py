@@ -68,7 +68,7 @@ def opened(
 ) -> Iterator[AudioStorageManager]:
     """Yield a manager of the store that --bucket names, or of the default one.
 
-    A directory that is used where a bucket may have been meant is named on stderr.
+    The default directory is named on stderr: the user may have forgotten to name a bucket.
     """
     choice = choose_store(bucket)
     if choice.is_fallback:

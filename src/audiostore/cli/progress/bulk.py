@@ -168,7 +168,7 @@ class BulkProgress:
         threading.Thread(target=target, args=args, name="audiostore-watch", daemon=True).start()
 
     def _summary(self, between: str) -> str:
-        """Return how far it is, how fast, and how long it will take."""
+        """Return what is done, at which rate, and the time left."""
         moved = self._done_bytes + sum(sum(f.done_bytes.values()) for f in self._transfers.values())
         rate = self._rate(moved - self._unmoved_bytes)
         finished = self.done + self.failed
