@@ -1,4 +1,4 @@
-"""Fetching many: verified files, nothing twice, nothing outside of the folder."""
+"""Bulk downloads: verified files, nothing twice, nothing outside the folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ MISSING = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
 class Watched(MemoryStore):
-    """Counts what is read."""
+    """Counts requests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,14 +61,17 @@ def songs(manager: AudioStorageManager, tmp_path: Path) -> dict[str, bytes]:
     return made
 
 
-def fetch(manager: AudioStorageManager, *args: object, **options: object) -> list[DownloadOutcome]:
-    return list(manager.bulk.download(*args, in_order=True, **options))  # type: ignore[arg-type]
+def download(
+    manager: AudioStorageManager, *args: object, **options: object
+) -> list[DownloadOutcome]:
+    outcomes = manager.bulk.download(*args, in_order=True, **options)  # type: ignore[arg-type]
+    return list(outcomes)
 
 
-def test_every_asset_comes_whole(
+def test_every_asset_is_downloaded_completely(
     manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
-    outcomes = fetch(manager, songs, tmp_path / "new" / "folder")
+    outcomes = download(manager, songs, tmp_path / "new" / "folder")
     assert [outcome.audio_id for outcome in outcomes] == list(songs)
     for outcome in outcomes:
         assert outcome.path == tmp_path / "new" / "folder" / f"{outcome.audio_id}.mp3"
@@ -81,7 +84,7 @@ def test_each_asset_is_looked_up_once(
     manager: AudioStorageManager, store: Watched, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
     store.lists = 0
-    fetch(manager, songs, tmp_path)
+    download(manager, songs, tmp_path)
     assert store.lists == len(songs)
 
 
@@ -90,31 +93,31 @@ def test_assets_that_were_listed_are_not_looked_up_again(
 ) -> None:
     assets = list(manager.list())
     store.lists = 0
-    outcomes = fetch(manager, assets, tmp_path)
+    outcomes = download(manager, assets, tmp_path)
     assert store.lists == 0
     assert [outcome.audio_id for outcome in outcomes] == [asset.audio_id for asset in assets]
     assert not any(outcome.error for outcome in outcomes)
 
 
-def test_artwork_can_be_fetched_instead(
+def test_artwork_can_be_downloaded_instead(
     manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
-    outcomes = fetch(manager, songs, tmp_path / "covers", part="thumbnail")
+    outcomes = download(manager, songs, tmp_path / "covers", part="thumbnail")
     assert {o.path.read_bytes() for o in outcomes if o.path} == {JPG.read_bytes()}
     assert {o.path.suffix for o in outcomes if o.path} == {".jpg"}
 
 
-def test_what_is_there_and_right_is_not_fetched_again(
+def test_a_correct_file_is_not_downloaded_again(
     manager: AudioStorageManager, store: Watched, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
-    first = fetch(manager, songs, tmp_path / "out")
+    first = download(manager, songs, tmp_path / "out")
     wrong, short = (outcome.path for outcome in first[:2])
     assert wrong is not None
     assert short is not None
     wrong.write_bytes(b"x" + wrong.read_bytes()[1:])
     short.write_bytes(short.read_bytes()[:-1])
     store.opened.clear()
-    second = fetch(manager, songs, tmp_path / "out")
+    second = download(manager, songs, tmp_path / "out")
     assert [outcome.skipped for outcome in second] == [False] * 2 + [True] * 10
     assert len(store.opened) == 2
     for outcome in second:
@@ -122,10 +125,10 @@ def test_what_is_there_and_right_is_not_fetched_again(
         assert outcome.path.read_bytes() == songs[outcome.audio_id]
 
 
-def test_an_id_that_is_missing_or_none_is_one_failure(
+def test_a_missing_or_invalid_id_is_one_failure(
     manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
-    outcomes = fetch(manager, [MISSING, *songs, "no id"], tmp_path / "out")
+    outcomes = download(manager, [MISSING, *songs, "no id"], tmp_path / "out")
     assert isinstance(outcomes[0].error, AssetNotFoundError)
     assert isinstance(outcomes[-1].error, InvalidAudioIdError)
     assert outcomes[0].path is None
@@ -137,42 +140,42 @@ def test_wrong_bytes_leave_no_file(
 ) -> None:
     (name,) = [n for n in store._blobs if n.startswith(f"audio/{next(iter(songs))}/audio")]
     object.__setattr__(store._blobs[name], "data", b"damaged")
-    outcomes = fetch(manager, songs, tmp_path / "out")
+    outcomes = download(manager, songs, tmp_path / "out")
     assert isinstance(outcomes[0].error, IntegrityError)
     assert len(list((tmp_path / "out").iterdir())) == len(songs) - 1
 
 
-def test_names_are_the_callers_if_they_want(
+def test_the_caller_may_choose_the_names(
     manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
     def name(asset: StorageResult) -> str:
         return f"{asset.audio_id[:2]}/{asset.audio_id}.song"
 
-    for outcome in fetch(manager, songs, tmp_path / "out", names=name):
+    for outcome in download(manager, songs, tmp_path / "out", names=name):
         assert outcome.path == tmp_path / "out" / outcome.audio_id[:2] / f"{outcome.audio_id}.song"
         assert outcome.path.exists()
 
 
 @pytest.mark.parametrize("name", ["../outside.mp3", "/tmp/outside.mp3", ".", "a/../../b"])
-def test_no_name_leads_out_of_the_folder(
+def test_no_file_is_written_outside_the_folder(
     manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path, name: str
 ) -> None:
-    outcomes = fetch(manager, songs, tmp_path / "out", names=lambda _: name)
+    outcomes = download(manager, songs, tmp_path / "out", names=lambda _: name)
     assert all("lies outside" in str(outcome.error) for outcome in outcomes)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_directory_in_the_way_is_a_failure(
+def test_a_directory_of_the_same_name_is_a_failure(
     manager: AudioStorageManager, songs: dict[str, bytes], tmp_path: Path
 ) -> None:
     first = next(iter(songs))
     (tmp_path / "out" / f"{first}.mp3").mkdir(parents=True)
-    outcomes = fetch(manager, songs, tmp_path / "out")
+    outcomes = download(manager, songs, tmp_path / "out")
     assert "is a directory" in str(outcomes[0].error)
     assert not any(outcome.error for outcome in outcomes[1:])
 
 
-def test_wrong_options_are_refused(manager: AudioStorageManager, tmp_path: Path) -> None:
+def test_invalid_options_are_refused(manager: AudioStorageManager, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="part is 'both'"):
         manager.bulk.download([], tmp_path / "out", part="both")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="concurrency is 0"):

@@ -503,7 +503,7 @@ def test_many_small_transfers_at_once_are_delayed_one_by_one() -> None:
     assert len(slept) == 6
 
 
-def test_the_begin_of_work_is_reported() -> None:
+def test_the_start_of_work_is_reported() -> None:
     told: list[Event] = []
     list(execute(Numbers(range(2)), Job(Result, _failed, [Notifier(told.append)]), RunOptions()))
     assert told == [BulkBegun()]

@@ -1,7 +1,8 @@
-"""A manifest is validated whole, told by line number, and read a second time unchanged."""
+"""A manifest is checked completely, with errors by line number, and then read again unchanged."""
 
 import json
 import os
+import pickle
 import tracemalloc
 from collections.abc import Mapping
 from itertools import islice
@@ -52,7 +53,7 @@ def _errors(path: Path, **options: object) -> list[tuple[int, str]]:
     return errors
 
 
-def test_csv_and_json_say_the_same(files: Path) -> None:
+def test_csv_and_json_are_equivalent(files: Path) -> None:
     rows: list[Mapping[str, object]] = [
         {"audio": "a.mp3", "thumbnail": "a.jpg", "id": ONE, "title": "A, B", "mood": "glad"},
         {"audio": "Lied für Ümläute.flac", "thumbnail": None, "artist": 'The "Ü"', "mood": ""},
@@ -154,7 +155,7 @@ def test_a_field_may_have_several_lines(files: Path) -> None:
         ),
     ],
 )
-def test_every_error_is_told_by_its_line(
+def test_every_error_is_reported_with_its_line(
     files: Path, content: bytes, errors: list[tuple[int, str]] | None
 ) -> None:
     (files / "empty.mp3").touch()
@@ -194,7 +195,7 @@ def test_every_error_is_told_by_its_line(
         ('{"audio": "a.mp3", "x": ' + "9" * 10_000 + "}", [(1, "not valid JSON")]),
     ],
 )  # fmt: skip
-def test_every_error_in_json_is_told_by_its_line(
+def test_every_error_in_json_is_reported_with_its_line(
     files: Path, content: str, errors: list[tuple[int, str]]
 ) -> None:
     told = _errors(_write(files, content, "list.jsonl"))
@@ -218,13 +219,13 @@ def test_the_same_id_twice_is_an_error_and_the_same_file_a_warning(files: Path) 
     assert (manifest.errors, manifest.warnings) == (2, 2)
 
 
-def test_a_warning_stops_nothing(files: Path) -> None:
+def test_a_warning_does_not_prevent_the_upload(files: Path) -> None:
     manifest, problems = _check(_write(files, "audio\na.mp3\na.mp3\n"))
     assert [p.is_warning for p in problems] == [True]
     assert len(list(manifest.items())) == 2
 
 
-def test_what_all_get_gives_way_to_the_line(files: Path) -> None:
+def test_a_row_overrides_common_metadata(files: Path) -> None:
     path = _write(files, "audio,mood\na.mp3,glad\nb.mp3,\n")
     manifest, _ = _check(path, metadata={"mood": "blue", "label": "X"})
     assert [dict(item.metadata) for item in manifest.items()] == [
@@ -236,20 +237,20 @@ def test_what_all_get_gives_way_to_the_line(files: Path) -> None:
     assert "metadata takes" in _errors(path, metadata={"x": "y" * 9000})[0][1]
 
 
-def test_extensions_do_not_matter_where_contents_do(files: Path) -> None:
+def test_any_extension_is_allowed_with_fix_extension(files: Path) -> None:
     (files / "take.bin").write_bytes(b"x")
     path = _write(files, "audio,thumbnail\ntake.bin,take.bin\n")
     assert len(_errors(path)) == 2
     assert _errors(path, fix_extension=True) == []
 
 
-def test_files_that_were_stored_and_deleted_are_not_missed(files: Path) -> None:
+def test_missing_files_are_allowed_with_cleanup(files: Path) -> None:
     path = _write(files, "audio,thumbnail\ngone.mp3,gone.jpg\nb.mp3,no.jpg\n./,\n")
     assert [line for line, _ in _errors(path)] == [2, 2, 3, 4, 4]
     assert [line for line, _ in _errors(path, cleanup=True)] == [4, 4]
 
 
-def test_audio_that_is_to_be_deleted_is_named_once(files: Path) -> None:
+def test_with_cleanup_an_audio_file_named_twice_is_an_error(files: Path) -> None:
     path = _write(files, "audio,thumbnail\na.mp3,a.jpg\nb.mp3,./a.jpg\na.mp3,\n")
     assert _errors(path) == []
     assert _errors(path, cleanup=True) == [
@@ -257,7 +258,7 @@ def test_audio_that_is_to_be_deleted_is_named_once(files: Path) -> None:
     ]
 
 
-def test_a_thumbnail_that_several_lines_name_is_kept(files: Path) -> None:
+def test_a_thumbnail_named_by_several_rows_is_kept(files: Path) -> None:
     (files / "b.jpg").write_bytes(b"x")
     path = _write(files, "audio,thumbnail\na.mp3,a.jpg\nb.mp3,b.jpg\n\n\nc.mp3,./a.jpg\n")
     manifest, problems = _check(path, cleanup=True)
@@ -265,7 +266,7 @@ def test_a_thumbnail_that_several_lines_name_is_kept(files: Path) -> None:
     assert [item.keeps_thumbnail for item in manifest.items()] == [True, False, True]
 
 
-def test_what_supersedes_another_is_not_in_a_manifest(files: Path) -> None:
+def test_a_manifest_cannot_supersede_assets(files: Path) -> None:
     for content, name in (
         (f"audio,Supersedes\na.mp3,{ONE}\n", "x.csv"),
         (f'{{"audio": "a.mp3", "supersedes": "{ONE}"}}\n', "x.jsonl"),
@@ -275,7 +276,7 @@ def test_what_supersedes_another_is_not_in_a_manifest(files: Path) -> None:
         assert "--" not in message
 
 
-def test_every_row_is_counted_as_it_is_looked_at(files: Path) -> None:
+def test_every_row_is_counted_as_it_is_checked(files: Path) -> None:
     counts: list[int] = []
     _check(_write(files, "audio\na.mp3\nno.mp3\nb.mp3\n"), on_row=counts.append)
     assert counts == [1, 2, 3]
@@ -291,29 +292,29 @@ def test_a_manifest_that_cannot_be_read_is_refused(files: Path) -> None:
         _check(files / "pipe.csv")
 
 
-def test_a_manifest_that_changed_since_is_refused(files: Path) -> None:
+def test_a_manifest_changed_since_the_check_is_refused(files: Path) -> None:
     path = _write(files, "audio\na.mp3\n")
     manifest, _ = _check(path)
     status = path.stat()
     path.write_text("audio\nb.mp3\n")
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # only its bytes tell
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # only its bytes differ
     with pytest.raises(SourceChangedError, match="changed since it was checked"):
         next(manifest.items())
 
 
-def test_a_manifest_that_changes_while_it_is_checked_is_refused(files: Path) -> None:
+def test_a_manifest_changed_during_the_check_is_refused(files: Path) -> None:
     path = _write(files, "audio\nno.mp3\n")
     with pytest.raises(SourceChangedError, match="changed since it was checked"):
         check_manifest(path, lambda _: _append(path))
 
 
-def test_a_manifest_that_changes_while_it_is_read_is_noticed(files: Path) -> None:
+def test_a_manifest_changed_while_it_is_read_is_refused(files: Path) -> None:
     path = _write(files, "audio\n" + "a.mp3\n" * 5_000)
     manifest, _ = _check(path)
     items = manifest.items()
     next(items)
     _append(path)
-    assert len(list(islice(items, 900))) == 900  # it is looked at now and then
+    assert len(list(islice(items, 900))) == 900  # it is checked now and then
     with pytest.raises(SourceChangedError):
         list(islice(items, 200))
 
@@ -324,7 +325,7 @@ def _append(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_memory_grows_by_little_more_than_what_tells_repeats(files: Path) -> None:
+def test_memory_grows_only_by_what_finds_duplicates(files: Path) -> None:
     path = files / "long.csv"
 
     def peak_bytes(lines: int) -> int:
@@ -342,6 +343,13 @@ def test_memory_grows_by_little_more_than_what_tells_repeats(files: Path) -> Non
         finally:
             tracemalloc.stop()
 
-    peak_bytes(1)  # what is allocated once
-    # For each line: two tables of 24 bytes, the repeats, and what these take while they grow.
+    peak_bytes(1)  # one-time allocations
+    # For each line: two tables of 24 bytes, the duplicates, and room to grow.
     assert peak_bytes(3000) - peak_bytes(500) < 150 * 2500
+
+
+def test_a_manifest_can_be_pickled(files: Path) -> None:
+    manifest, _ = _check(_write(files, "audio\na.mp3\nb.mp3\n"), metadata={"mood": "calm"})
+    copy = pickle.loads(pickle.dumps(manifest))
+    assert copy == manifest
+    assert list(copy.items()) == list(manifest.items())

@@ -1,4 +1,4 @@
-"""Files and folders in, audio files with their covers out."""
+"""Finding audio files and their covers below paths."""
 
 import os
 from collections import Counter
@@ -46,7 +46,7 @@ def _kinds(ignored: Iterable[IgnoredPath]) -> Counter[str]:
         ([], None),
     ],
 )
-def test_a_cover_is_of_the_same_stem_or_of_the_folder(
+def test_a_cover_has_the_same_stem_or_is_the_folders(
     tmp_path: Path, images: list[str], cover: str | None
 ) -> None:
     _make(tmp_path, "song.mp3", *images)
@@ -59,27 +59,27 @@ def test_a_cover_is_found_however_its_accents_are_encoded(tmp_path: Path) -> Non
     assert _found(tmp_path)[0] == [("Ume\u0301.mp3", "Um\u00e9.jpg")]
 
 
-def test_a_cover_in_another_folder_is_another_folders(tmp_path: Path) -> None:
+def test_a_cover_in_another_folder_is_not_used(tmp_path: Path) -> None:
     _make(tmp_path, "cover.jpg", "a/song.mp3", "b/song.jpg")
     items, ignored = _found(tmp_path)
     assert items == [("song.mp3", None)]
     assert _kinds(ignored) == {"images that belong to no audio file": 2}
 
 
-def test_the_folders_cover_is_ignored_out_where_every_file_has_its_own(tmp_path: Path) -> None:
+def test_the_folders_cover_is_ignored_if_every_file_has_its_own(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3", "a.jpg", "cover.jpg")
     items, ignored = _found(tmp_path)
     assert items == [("a.mp3", "a.jpg")]
     assert [each.path.name for each in ignored] == ["cover.jpg"]
 
 
-def test_the_order_is_that_of_the_names_folder_by_folder(tmp_path: Path) -> None:
+def test_items_are_ordered_by_name_within_each_folder(tmp_path: Path) -> None:
     _make(tmp_path, "z.mp3", "b/2.flac", "b/1.ogg", "b/c/0.WAV", "a/3.m4a", "y.opus")
     names = [name for name, _ in _found(tmp_path)[0]]
     assert names == ["y.opus", "z.mp3", "3.m4a", "1.ogg", "2.flac", "0.WAV"]
 
 
-def test_what_is_ignored_out_is_told_by_kind(tmp_path: Path) -> None:
+def test_ignored_paths_are_reported_with_a_reason(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3", "x.TXT", "y.txt", "README", "back.png", ".hidden.mp3", ".git/b.mp3")
     (tmp_path / "gone.mp3").symlink_to("nowhere")
     (tmp_path / "circle.mp3").symlink_to("circle.mp3")
@@ -107,7 +107,7 @@ def test_a_link_to_a_file_is_followed_and_a_link_to_a_folder_is_not(tmp_path: Pa
     assert [name for name, _ in _found(tmp_path / "music/other")[0]] == ["two.mp3"]
 
 
-def test_whatever_is_named_twice_comes_once(tmp_path: Path) -> None:
+def test_a_path_given_twice_is_yielded_once(tmp_path: Path) -> None:
     _make(tmp_path, "m/a/one.mp3", "m/a/cover.jpg", "m/two.mp3", "m/a/b/three.mp3")
     (tmp_path / "link").symlink_to("m")
     items, ignored = _found(
@@ -123,14 +123,14 @@ def test_whatever_is_named_twice_comes_once(tmp_path: Path) -> None:
     assert ignored == []
 
 
-def test_named_files_are_taken_whatever_their_extensions(tmp_path: Path) -> None:
+def test_given_files_are_taken_whatever_their_extensions(tmp_path: Path) -> None:
     _make(tmp_path, "take.bin", ".hidden.mp3", "notes.txt")
     items, ignored = _found(*(tmp_path / n for n in ("take.bin", ".hidden.mp3", "notes.txt")))
     assert items == [("take.bin", None), (".hidden.mp3", None), ("notes.txt", None)]
     assert ignored == []
 
 
-def test_images_among_named_files_are_covers(tmp_path: Path) -> None:
+def test_images_among_given_files_are_covers(tmp_path: Path) -> None:
     names = ("a.jpg", "a.mp3", "b.mp3", "b.png", "c.webp")
     _make(tmp_path, *names)
     items, ignored = _found(*(tmp_path / name for name in names))
@@ -138,7 +138,7 @@ def test_images_among_named_files_are_covers(tmp_path: Path) -> None:
     assert [each.path.name for each in ignored] == ["c.webp"]
 
 
-def test_a_path_to_nothing_is_refused_before_anything_is_yielded(tmp_path: Path) -> None:
+def test_a_missing_path_is_refused_before_anything_is_yielded(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3")
     items = find_items([tmp_path / "a.mp3", tmp_path / "gone"], lambda _: None)
     with pytest.raises(SourceNotFoundError, match="gone"):
@@ -147,11 +147,11 @@ def test_a_path_to_nothing_is_refused_before_anything_is_yielded(tmp_path: Path)
     assert [item.audio.name for item in gone] == ["gone.mp3"]
 
 
-def test_a_folder_that_cannot_be_read_is_told_with_its_error(
+def test_an_unreadable_folder_is_reported_with_its_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _make(tmp_path, "a/one.mp3", "locked/two.mp3", "z/three.mp3")
-    scandir = os.scandir  # the superuser, whom tests may run as, reads every folder
+    scandir = os.scandir  # tests may run as root, who can read every folder
 
     def guarded(path: Path) -> object:
         if path.name == "locked":
@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_read_is_told_with_its_error(
     assert [(each.path.name, type(each.error)) for each in ignored] == [("locked", PermissionError)]
 
 
-def test_the_store_is_never_stored_in_itself(tmp_path: Path) -> None:
+def test_the_folder_of_the_store_is_ignored(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3", "store/audio/x/audio.mp3")
     items, ignored = _found(tmp_path, store_folder=tmp_path / "store")
     assert items == [("a.mp3", None)]
@@ -183,7 +183,7 @@ def test_a_tree_deeper_than_the_stack_is_walked(tmp_path: Path) -> None:
         _make(Path(), "song.mp3")
         assert _found(tmp_path) == ([("song.mp3", None)], [])
         Path("song.mp3").unlink()
-        for _ in range(depth):  # what comes to tidy up may well recurse
+        for _ in range(depth):  # the cleanup of tmp_path recurses
             os.chdir("..")
             Path("d").rmdir()
     finally:
@@ -215,7 +215,7 @@ def test_whether_a_cover_is_a_files_own() -> None:
         (["one.mp3", "One.mp3", "one.jpg"], {"one.mp3": True, "One.mp3": True}),
     ],
 )
-def test_a_cover_that_may_serve_several_files_is_kept(
+def test_a_cover_that_several_files_may_share_is_kept(
     tmp_path: Path, names: list[str], kept: dict[str, bool]
 ) -> None:
     _make(tmp_path, *names)
@@ -225,7 +225,7 @@ def test_a_cover_that_may_serve_several_files_is_kept(
         assert found == kept
 
 
-def test_a_file_that_is_named_needs_its_cover_whatever_its_extension(tmp_path: Path) -> None:
+def test_a_given_file_shares_its_cover_whatever_its_extension(tmp_path: Path) -> None:
     _make(tmp_path, "one.mp3", "one.bin", "one.jpg")
     for paths in ([tmp_path / "one.bin", tmp_path], [tmp_path / "one.bin", tmp_path / "one.mp3"]):
         items = list(find_items(paths, lambda _: None))

@@ -1,4 +1,4 @@
-"""Storing many: one outcome each, nothing twice, nothing lost, whatever lies among the files."""
+"""Bulk uploads: one outcome each, nothing twice, nothing lost, whatever the files are."""
 
 import os
 import threading
@@ -38,7 +38,7 @@ ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
 class Watched(MemoryStore):
-    """Counts requests, and can be told to fail, or to wait."""
+    """Counts requests, and can be made to fail or to wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def songs(tmp_path: Path) -> list[Path]:
 def upload(
     manager: AudioStorageManager, items: Iterable[Path | BulkItem], **options: Any
 ) -> list[UploadOutcome]:
-    """Store all and return the outcomes in the order of the items."""
+    """Upload all items and return the outcomes in the order of the items."""
     given = (item if isinstance(item, BulkItem) else BulkItem(item) for item in items)
     outcomes = manager.bulk.upload(given, **{"check": "none", **options})
     return sorted(outcomes, key=lambda outcome: outcome.index)
@@ -112,7 +112,7 @@ def ids_of(outcomes: Sequence[UploadOutcome]) -> list[str | None]:
     return [outcome.audio_id for outcome in outcomes]
 
 
-def test_each_item_has_one_outcome_with_what_was_stored(
+def test_each_item_has_one_outcome_with_the_stored_asset(
     manager: AudioStorageManager, songs: list[Path]
 ) -> None:
     items = [BulkItem(song, JPG, metadata={"n": song.stem}) for song in songs]
@@ -130,7 +130,7 @@ def test_each_item_has_one_outcome_with_what_was_stored(
     assert len(set(ids_of(outcomes))) == len(songs)
 
 
-def test_a_new_id_costs_no_look_into_the_store(
+def test_a_new_id_is_not_looked_up_in_the_store(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     upload(manager, songs)
@@ -138,14 +138,14 @@ def test_a_new_id_costs_no_look_into_the_store(
     assert store.lists == 0
 
 
-def test_without_a_journal_nothing_is_remembered(
+def test_without_a_journal_nothing_is_recorded(
     manager: AudioStorageManager, songs: list[Path]
 ) -> None:
     first, second = upload(manager, songs), upload(manager, songs)
     assert not set(ids_of(first)) & set(ids_of(second))
 
 
-def test_a_second_run_stores_nothing_again_and_tells_the_ids(
+def test_a_second_run_stores_nothing_and_reports_the_ids(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     first = upload(manager, songs, journal=tmp_path / "journal")
@@ -156,7 +156,7 @@ def test_a_second_run_stores_nothing_again_and_tells_the_ids(
     assert len(store.puts) == puts
 
 
-def test_an_item_that_is_given_twice_is_stored_once(
+def test_an_item_given_twice_is_stored_once(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     outcomes = upload(manager, songs * 3, journal=tmp_path / "journal")
@@ -177,7 +177,7 @@ def test_a_changed_file_is_stored_as_another_asset(
     assert len(audio_of(manager)) == 21
 
 
-def test_what_failed_is_tried_again_and_named_until_then(
+def test_failed_items_are_listed_until_they_are_stored(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     store.error = ValueError("the store says no")
@@ -193,7 +193,7 @@ def test_what_failed_is_tried_again_and_named_until_then(
     assert ids_of(first) == ids_of(second)
 
 
-def test_what_was_stored_though_it_failed_is_found_under_its_id(
+def test_an_asset_stored_despite_an_error_is_found_under_its_id(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     store.error, store.fail_after = ValueError("killed behind the last byte"), True
@@ -204,7 +204,7 @@ def test_what_was_stored_though_it_failed_is_found_under_its_id(
     assert len(audio_of(manager)) == 1
 
 
-def test_two_runs_with_one_journal_store_everything_once_between_them(
+def test_two_runs_sharing_a_journal_store_each_item_once(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     outcomes: list[list[UploadOutcome]] = [[], []]
@@ -255,7 +255,7 @@ def _change_when_begun(store: Watched, song: Path) -> None:
 
 
 @pytest.mark.parametrize("journaled", [False, True])
-def test_closing_waits_for_what_is_under_way_and_the_rest_can_go_on(
+def test_closing_waits_for_running_uploads_and_another_run_continues(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path, *, journaled: bool
 ) -> None:
     journal = tmp_path / "journal" if journaled else None
@@ -283,7 +283,7 @@ def test_fail_fast_leaves_the_rest_for_the_next_run(
     assert len(audio_of(manager)) == 20
 
 
-def test_a_run_that_leaves_something_is_not_complete(songs: list[Path]) -> None:
+def test_a_run_that_released_items_is_not_complete(songs: list[Path]) -> None:
     items = _ClaimedItems(InputReader([BulkItem(song) for song in songs[:3]]), UnjournaledRun())
     taken = items.take(5)
     assert taken is not None
@@ -300,7 +300,7 @@ def test_a_run_that_leaves_something_is_not_complete(songs: list[Path]) -> None:
 # -- cleaning up -------------------------------------------------------------------------------
 
 
-def test_files_that_were_cleaned_up_are_success_in_the_next_run(
+def test_cleaned_up_files_succeed_in_the_next_run(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     first = upload(manager, songs, journal=tmp_path / "journal", cleanup=True)
@@ -310,7 +310,7 @@ def test_files_that_were_cleaned_up_are_success_in_the_next_run(
     assert all(outcome.done_before for outcome in second)
 
 
-def test_a_run_killed_behind_the_cleaning_up_is_success_too(
+def test_a_run_killed_after_cleaning_up_succeeds_too(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     with Journal(tmp_path / "journal") as journal:
@@ -323,7 +323,7 @@ def test_a_run_killed_behind_the_cleaning_up_is_success_too(
 
 
 def _kill_between_the_deletions(journal: Journal, cover: Path) -> None:
-    """Leave things as a run that is killed when it has deleted the cover, and not the audio."""
+    """Leave the state of a run killed after it deleted the cover and before the audio."""
     cover.unlink()
     with journal._database.transaction(is_synced=False) as connection:
         connection.execute("UPDATE items SET status = 1")
@@ -359,7 +359,7 @@ def test_audio_whose_cover_was_cleaned_up_before_a_kill_is_not_stored_twice(
     assert song.exists() != cleanup
 
 
-def test_audio_that_was_not_stored_before_its_cover_went_is_stored_as_it_is_now(
+def test_audio_not_stored_before_its_cover_disappeared_is_stored_as_it_is_now(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     song, cover = songs[0], songs[0].with_suffix(".jpg")
@@ -381,7 +381,7 @@ def test_audio_that_was_not_stored_before_its_cover_went_is_stored_as_it_is_now(
     assert other.exists()
 
 
-def test_other_artwork_that_is_named_for_stored_audio_makes_another_asset(
+def test_other_artwork_given_for_stored_audio_makes_another_asset(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     cover = tmp_path / "first.jpg"
@@ -395,7 +395,7 @@ def test_other_artwork_that_is_named_for_stored_audio_makes_another_asset(
     assert other.audio_id != first.audio_id
 
 
-def test_a_named_file_that_was_cleaned_up_with_its_cover_is_success_in_the_next_run(
+def test_a_given_file_cleaned_up_with_its_cover_succeeds_in_the_next_run(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     for song in songs[:2]:
@@ -412,7 +412,7 @@ def test_a_named_file_that_was_cleaned_up_with_its_cover_is_success_in_the_next_
     assert len(audio_of(manager)) == 3
 
 
-def test_a_cover_of_several_files_is_kept_whatever_is_cleaned_up(
+def test_a_shared_cover_is_kept_whatever_is_cleaned_up(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     folder = songs[0].parent
@@ -425,7 +425,7 @@ def test_a_cover_of_several_files_is_kept_whatever_is_cleaned_up(
     assert sorted(sizes).count(JPG.stat().st_size) == 19
 
 
-def test_a_cover_of_several_files_is_kept_when_storing_fails(
+def test_a_shared_cover_is_kept_when_storing_fails(
     manager: AudioStorageManager, store: Watched, songs: list[Path]
 ) -> None:
     cover = songs[0].with_name("cover.jpg")
@@ -438,7 +438,7 @@ def test_a_cover_of_several_files_is_kept_when_storing_fails(
     assert cover.exists()
 
 
-def test_a_file_that_never_was_is_no_success(
+def test_a_file_that_never_existed_fails(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     manager.upload_audio_file(songs[0], audio_id=ID, check="none")
@@ -450,7 +450,7 @@ def test_a_file_that_never_was_is_no_success(
 
 
 @pytest.mark.parametrize("missing", ["audio", "thumbnail"])
-def test_what_could_not_be_stored_is_no_success_in_the_next_run_either(
+def test_an_item_that_failed_fails_in_the_next_run_too(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path, missing: str
 ) -> None:
     manager.upload_audio_file(songs[0], audio_id=ID, check="none")  # of the same name, by chance
@@ -463,11 +463,11 @@ def test_what_could_not_be_stored_is_no_success_in_the_next_run_either(
         assert isinstance(outcome.error, SourceNotFoundError)
 
 
-# -- what lies among the files -----------------------------------------------------------------
+# -- bad files ---------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_good_files_among_bad_ones_are_stored_and_each_bad_one_is_named(tmp_path: Path) -> None:
+def test_good_files_are_stored_and_each_bad_one_is_reported(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     bad: dict[Path, tuple[type[Exception], str]] = {}
@@ -500,7 +500,7 @@ def test_good_files_among_bad_ones_are_stored_and_each_bad_one_is_named(tmp_path
     locked = add("locked.mp3", PermissionError, "denied")
     locked.write_bytes(sample("mp3"))
     locked.chmod(0)
-    if os.geteuid() == 0:  # nothing is locked to root
+    if os.geteuid() == 0:  # root can read it
         del bad[locked]
         good.append(locked)
     everything = [*good, *bad]
@@ -537,7 +537,7 @@ def test_good_files_among_bad_ones_are_stored_and_each_bad_one_is_named(tmp_path
     ],
 )
 @pytest.mark.parametrize("journaled", [False, True])
-def test_an_item_that_is_wrong_is_one_failure(
+def test_an_invalid_item_is_one_failure(
     manager: AudioStorageManager,
     songs: list[Path],
     tmp_path: Path,
@@ -564,7 +564,7 @@ def test_an_item_that_is_wrong_is_one_failure(
         {"cache": "everybody"},
     ],
 )
-def test_wrong_options_are_refused_before_anything_happens(
+def test_invalid_options_are_refused_before_anything_happens(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path, options: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match="must be"):
@@ -572,12 +572,12 @@ def test_wrong_options_are_refused_before_anything_happens(
     assert not (tmp_path / "journal").exists()
 
 
-def test_nothing_supersedes_in_bulk(manager: AudioStorageManager, songs: list[Path]) -> None:
+def test_supersedes_is_refused_in_bulk(manager: AudioStorageManager, songs: list[Path]) -> None:
     with pytest.raises(ValueError, match="supersedes names one asset"):
         manager.bulk.upload(map(BulkItem, songs), supersedes=ID)
 
 
-def test_common_metadata_is_part_of_what_the_journal_identifies(
+def test_the_journal_identifies_items_by_common_metadata_too(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     item = BulkItem(songs[0], metadata={"mood": "calm"})
@@ -596,7 +596,7 @@ def test_common_metadata_is_part_of_what_the_journal_identifies(
 # -- skipping ----------------------------------------------------------------------------------
 
 
-def test_audio_that_the_store_has_is_not_stored_again(
+def test_audio_already_in_the_store_is_skipped(
     manager: AudioStorageManager, store: Watched, songs: list[Path], tmp_path: Path
 ) -> None:
     stored = upload(manager, songs[:10])
@@ -621,7 +621,7 @@ def test_the_same_audio_twice_in_one_run_is_stored_once(
     for copy in copies:
         copy.write_bytes(songs[0].read_bytes())
     store.go.clear()
-    timer = threading.Timer(0.1, store.go.set)  # until then others could begin
+    timer = threading.Timer(0.1, store.go.set)  # until then others could start
     timer.start()
     outcomes = upload(manager, copies, skip_stored=True)
     timer.join()
@@ -644,7 +644,7 @@ def test_another_md5_means_other_audio(
     assert same.skipped
 
 
-def test_what_an_interrupted_run_had_stored_is_taken_up_rather_than_skipped(
+def test_an_asset_of_an_interrupted_run_is_resumed_not_skipped(
     manager: AudioStorageManager, songs: list[Path], tmp_path: Path
 ) -> None:
     with Journal(tmp_path / "journal") as journal:
@@ -656,7 +656,7 @@ def test_what_an_interrupted_run_had_stored_is_taken_up_rather_than_skipped(
     assert not songs[0].exists()
 
 
-def test_files_that_cannot_be_read_fail_with_skipping_as_without(
+def test_unreadable_files_fail_with_skip_stored_too(
     manager: AudioStorageManager, tmp_path: Path
 ) -> None:
     (outcome,) = upload(manager, [tmp_path / "missing.mp3"], skip_stored=True)

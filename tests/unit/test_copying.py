@@ -1,4 +1,4 @@
-"""Whole assets from any store to any other."""
+"""Complete assets from any store to any other."""
 
 import os
 import time
@@ -35,11 +35,11 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
 
 @pytest.fixture(autouse=True)
 def different_urls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two stores of one kind may have one URL here: one is on another server."""
+    """Give each store its own URL: two of one kind, on different servers, would share one."""
     monkeypatch.setattr(AudioStorageManager, "url", property(lambda self: f"x://{id(self)}"))
 
 
-def test_an_asset_is_copied_whole(pair: Pair, tmp_path: Path) -> None:
+def test_an_asset_is_copied_completely(pair: Pair, tmp_path: Path) -> None:
     source, target = pair
     audio_id = source.upload_audio_with_thumbnail(MP3, JPG, metadata={"mood": "né"}).audio_id
     source.upload_thumbnail_file(OTHER_JPG, audio_id)
@@ -58,11 +58,11 @@ def test_an_asset_is_copied_whole(pair: Pair, tmp_path: Path) -> None:
     cover = target.download(audio_id, tmp_path / "c", part="thumbnail")
     assert cover.read_bytes() == OTHER_JPG.read_bytes()
     assert list(Checker(target, sleep=lambda _: None).run()) == []
-    assert not copy_asset(source.store, target.store, asset)  # again: it is there
+    assert not copy_asset(source.store, target.store, asset)  # it is already there
     assert target.get(audio_id) == copy
 
 
-def test_many_are_copied_and_what_is_there_is_skipped(pair: Pair) -> None:
+def test_existing_assets_are_skipped(pair: Pair) -> None:
     source, target = pair
     ids = [source.upload_audio_file(path).audio_id for path in (MP3, OGG)]
     first = list(source.bulk.copy(target, [source.get(ids[0])]))
@@ -89,7 +89,7 @@ def test_other_content_under_the_id_is_not_touched(pair: Pair, same_audio: bool)
 
 
 @pytest.mark.parametrize("pair", ["local-gcs", "gcs-memory", "memory-local"], indirect=True)
-def test_a_copy_that_was_killed_is_finished_by_doing_it_again(pair: Pair) -> None:
+def test_a_killed_copy_is_finished_by_another_copy(pair: Pair) -> None:
     source, target = pair
     audio_id = source.upload_audio_with_thumbnail(MP3, JPG).audio_id
     asset = source.get(audio_id)
@@ -105,7 +105,7 @@ def test_a_copy_that_was_killed_is_finished_by_doing_it_again(pair: Pair) -> Non
 
 
 @pytest.mark.parametrize("pair", ["memory-memory"], indirect=True)
-def test_half_an_asset_is_not_copied(pair: Pair) -> None:
+def test_an_incomplete_asset_is_not_copied(pair: Pair) -> None:
     source, target = pair
     asset = source.upload_audio_with_thumbnail(MP3, JPG)
     assert asset.thumbnail is not None
@@ -116,7 +116,7 @@ def test_half_an_asset_is_not_copied(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("pair", ["local-memory"], indirect=True)
-def test_bytes_that_rotted_are_not_copied(pair: Pair, tmp_path: Path) -> None:
+def test_damaged_bytes_are_not_copied(pair: Pair, tmp_path: Path) -> None:
     source, target = pair
     result = source.upload_audio_file(MP3, artwork="none")
     assert result.audio is not None
@@ -131,7 +131,7 @@ def test_bytes_that_rotted_are_not_copied(pair: Pair, tmp_path: Path) -> None:
     assert list(target.store.list("")) == []
 
 
-def test_two_stores_are_needed() -> None:
+def test_source_and_target_must_differ() -> None:
     manager = AudioStorageManager("file:///nowhere/at/all")
     with pytest.raises(ValueError, match="same store"):
         manager.bulk.copy(manager)

@@ -46,7 +46,7 @@ class Manifest:
     metadata: Mapping[str, str] = field(hash=False)
     """Metadata for every asset, unless its row says otherwise."""
     _file: LocalFile
-    _shared_thumbnails: LineSet = field(hash=False)
+    _shared_thumbnails: LineSet = field(compare=False)
     """With cleanup, the rows whose thumbnail other rows name, too."""
 
     @property
