@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from audiostore.media.probe.open import FileView
 from audiostore.media.probe.tags import MAX_TAG_CHARS, MAX_TAGS
 from audiostore.media.sandbox.pool import SandboxPool, decode_audio, probe_audio
 from audiostore.media.sandbox.worker import REQUEST
+from tests.timing import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.append(str(EXAMPLES))  # the script is no package; it imports its neighbour
@@ -509,38 +509,32 @@ def test_a_file_that_takes_too_much_cpu_time_fails_and_the_next_does_not(
         assert pool.probe(song, "Ogg").codec == "opus"
 
 
-@contextmanager
-def rarely_running(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Give a process a turn only now and then, as a busy machine does."""
-    done = threading.Event()
-
-    def share() -> None:
-        while not done.is_set():
-            process.send_signal(signal.SIGSTOP)
-            done.wait(0.05)
-            process.send_signal(signal.SIGCONT)
-            done.wait(0.005)
-
-    busy = threading.Thread(target=share)
-    busy.start()
-    try:
-        yield
-    finally:
-        done.set()
-        busy.join()
-
-
 @pytest.mark.slow
 def test_a_file_does_not_fail_because_its_worker_rarely_runs(tmp_path: Path) -> None:
     path = hours_of_sound(tmp_path / "long.wav", 100_000_000)
-    cpu_s = 0.8
-    with SandboxPool(cpu_s=cpu_s) as pool:
+    with SandboxPool(cpu_s=60) as pool:
+        pool.probe(path, "WAV")
+        before_s = computed_s(worker_of(pool).pid)
+        pool.decode(path, "WAV")
+        needs_s = computed_s(worker_of(pool).pid) - before_s
+    cpu_s = max(1.0, 4 * needs_s)
+    with SandboxPool(cpu_s=cpu_s) as pool, ThreadPoolExecutor(1) as threads:
         pool.probe(path, "WAV")
         worker = worker_of(pool)
-        started = time.monotonic()
-        with rarely_running(worker):
-            assert pool.decode(path, "WAV").duration_s > 500
-        assert time.monotonic() - started > cpu_s, "it had its turn: make the file longer"
+
+        def decode_and_stop_in_the_middle() -> bool:
+            before_s = computed_s(worker.pid)
+            decoding = threads.submit(pool.decode, path, "WAV")
+            wait_until(lambda: computed_s(worker.pid) > before_s or decoding.done())
+            worker.send_signal(signal.SIGSTOP)
+            time.sleep(cpu_s + 0.2)  # longer than it may compute
+            was_in_the_middle = not decoding.done()
+            worker.send_signal(signal.SIGCONT)
+            assert decoding.result().duration_s > 500
+            return was_in_the_middle
+
+        # On a busy machine, the signal may come when it has just finished.
+        assert any(decode_and_stop_in_the_middle() for _ in range(20))
         assert worker_of(pool) is worker
 
 
@@ -576,8 +570,9 @@ def test_cpu_time_spent_on_one_file_does_not_count_for_the_next() -> None:
 
 def test_a_worker_that_hangs_times_out_and_the_file_is_not_blamed() -> None:
     song = EXAMPLES / "last-tram-home.opus"
-    with SandboxPool(timeout_s=0.2) as pool:
+    with SandboxPool() as pool:
         pool.probe(song, "Ogg")
+        pool._timeout_s = 0.2
         worker_of(pool).send_signal(signal.SIGSTOP)
         with pytest.raises(TimeoutError, match=r"no response for 0\.2 s.*last-tram-home"):
             pool.probe(song, "Ogg")

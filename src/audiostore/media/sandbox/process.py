@@ -15,6 +15,8 @@ from audiostore.errors import UnplayableAudioError
 from audiostore.media.sandbox.worker import READY, RESPONSE_PREFIX
 
 _START_TIMEOUT_S: Final = 60.0
+_EXIT_TIMEOUT_S: Final = 10.0
+"""A worker whose socket is closed ends at once; on a busy machine, it may take seconds."""
 _MAX_JSON_BYTES = 64 << 20
 _MAX_ARTWORK_BYTES = 32 << 20
 _RECEIVED_AT_ONCE_BYTES = 64 << 10
@@ -114,7 +116,7 @@ class WorkerProcess:
 
     def _exit_reason(self, cpu_s: float) -> str:
         try:
-            status = self._process.wait(1.0)
+            status = self._process.wait(_EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             return "FFmpeg gives invalid results for it"
         if status == -signal.SIGPROF:
