@@ -24,6 +24,7 @@ from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobReader, BlobSpec
 from benchmarks.server import Server, running
+from tests.timing import wait_until
 
 MULTIPART = "/upload/storage/v1/b/b/o?uploadType=multipart"
 
@@ -207,10 +208,7 @@ def test_the_server_exits_with_its_parent_process(tmp_path: Path) -> None:
         assert server.exists()
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        deadline = time.monotonic() + 10
-        while _is_running(server) and time.monotonic() < deadline:
-            pass
-    assert not _is_running(server)
+        wait_until(lambda: not _is_running(server))
 
 
 def _is_running(process: Path) -> bool:

@@ -22,6 +22,7 @@ from audiostore.media.faststart import needs_faststart, write_faststart
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.images import identify_image
 from audiostore.media.sandbox.pool import SandboxPool
+from tests.timing import PATIENCE_S
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SUFFIXES = {".mp3": "MP3", ".flac": "FLAC", ".wav": "WAV", ".ogg": "Ogg"}
@@ -118,9 +119,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def test_mutated_examples_are_answered_or_refused(watched: Watched) -> None:
     rng = random.Random(4)
     end = time.monotonic() + FUZZ_S
-    while time.monotonic() < end:
+    patience_ends = end + PATIENCE_S
+    while (now := time.monotonic()) < patience_ends:
         data, name = rng.choice(SONGS)
         watched.look(mutated(rng, data), name)
+        if now > end and watched.answers > 50 and watched.refusals > 20:
+            break  # a busy machine takes longer to get there
     assert watched.answers > 50
     assert watched.refusals > 20
 

@@ -20,7 +20,7 @@ from audiostore.values import BlobInfo
 from tests.assets import STORES, opened
 from tests.catalog_samples import audio_ids, made_up_store, put_asset
 from tests.gcs_server import StrictServer
-from tests.timing import PATIENCE_S
+from tests.timing import PATIENCE_S, wait_until
 
 
 class Listings:
@@ -235,8 +235,9 @@ def test_requests_under_way_end_their_threads_after_it_was_closed(full: Listings
 def test_it_reads_only_so_far_ahead(full: Listings) -> None:
     assets = walk(full.store, threads=16, page_objects=2)
     next(assets)
+    wait_until(lambda: len(full.prefixes) > 16)
     for thread in reading_threads():
-        thread.join(timeout=0.02)  # whoever could read on would have
+        thread.join(timeout=0.02)  # a thread that could read on would have
     assert 16 < len(full.prefixes) <= 1 + 40 + 1
     assets.close()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from audiostore.media.sandbox import pool
 from audiostore.media.sandbox.pool import start_workers, probe_audio
 song = Path(sys.argv[1])
-signal.alarm(30)
+signal.alarm(120)
 
 def look():
     assert probe_audio(song, "Ogg").codec == "opus"
@@ -46,7 +46,7 @@ look()
 before = workers()
 pid = os.fork()
 if pid == 0:
-    signal.alarm(20)
+    signal.alarm(120)
     look()
     assert workers() and not set(workers()) & set(before), (workers(), before)
     sys.exit(0)  # runs what its parent registered to run at exit
@@ -59,7 +59,7 @@ look()
 pool._shared()._lock.acquire()
 pid = os.fork()
 if pid == 0:
-    signal.alarm(5)
+    signal.alarm(120)
     look()
     sys.exit(0)
 pool._shared()._lock.release()
@@ -72,7 +72,7 @@ with ThreadPoolExecutor(4) as threads:
     for _ in range(3):
         pid = os.fork()
         if pid == 0:
-            signal.alarm(20)
+            signal.alarm(120)
             look()
             os._exit(0)
         pids.append(pid)
@@ -88,7 +88,7 @@ forks = []
 for _ in range(2):
     pid = os.fork()
     if pid == 0:
-        signal.alarm(20)
+        signal.alarm(120)
         start_workers(1)
         look()
         os.write(writing, workers()[0].to_bytes(4, "big"))
@@ -122,7 +122,7 @@ if pid == 0:
     owned = workers()
     fork = os.fork()  # it inherits this end of the workers' sockets
     if fork == 0:
-        signal.alarm(20)
+        signal.alarm(120)
         os.read(go[0], 1)
         look()
         os.write(response[1], b"done")
