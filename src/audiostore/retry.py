@@ -1,4 +1,4 @@
-"""When to try again: the one place that knows which failures pass, and how long to wait.
+"""When to try again: the one place that decides which failures are transient, and how long to wait.
 
 Built on tenacity.
 """
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 RETRYABLE_STATUS_CODES = frozenset({408, 429, 500, 502, 503, 504})
-"""HTTP answers that may be different next time (cloud.google.com/storage/docs/retry-strategy)."""
+"""HTTP statuses of transient failures (cloud.google.com/storage/docs/retry-strategy)."""
 
 OVERLOAD_STATUS_CODES = frozenset({429, 503})
 """HTTP statuses by which a server asks for fewer requests."""
@@ -102,7 +102,7 @@ class RetryConfig:
         return delay * (0.5 + random.random()) if self.jitter else delay  # noqa: S311
 
     def is_retryable(self, error: BaseException) -> bool:
-        """Say whether the error may pass by itself."""
+        """Say whether the error is transient."""
         return isinstance(error, Exception) and isinstance(error, self.retryable_exceptions)
 
 
@@ -129,14 +129,14 @@ class Retry:
 
 
 class Budget:
-    """The attempts that one operation has left; progress gives it all of them back."""
+    """The attempts that one operation has left; progress restores all of them."""
 
     def __init__(self, config: RetryConfig) -> None:
         self._config = config
         self._failed = 0
 
     def renew(self) -> None:
-        """Start anew: the operation came further than before."""
+        """Restore all attempts: the operation made progress."""
         self._failed = 0
 
     def spend(self) -> int:
@@ -156,9 +156,9 @@ class Budget:
 
 
 def retry_after_s(error: BaseException) -> float:
-    """Return the seconds that the answer behind an error asked to wait (RFC 9110, 10.2.3); or 0.
+    """Return the seconds to wait that the response of an error asks for (RFC 9110, 10.2.3); or 0.
 
-    No more than a day is believed.
+    At most a day.
     """
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     value = headers.get("Retry-After") or headers.get("retry-after")
@@ -182,22 +182,22 @@ def retry_operation(
     on_retry: Callable[[Retry], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call `operation` until it succeeds, fails for good, or no attempt is left.
+    """Call `operation` until it succeeds, fails permanently, or no attempt is left.
 
     Args:
         operation: called without arguments.
         config: `CONSERVATIVE_CONFIG` if None.
         operation_name: for the log.
         budget: renewed by the operation itself when it makes progress.
-        on_retry: told of each repetition.
+        on_retry: called before each repetition.
         sleep: waits that many seconds.
 
     Raises:
-        The last exception itself, with a note that says how many attempts were made.
+        The last exception itself, with a note of how many attempts were made.
     """
     failure: Exception | None = None
     try:
-        return operation()  # of many thousands of requests, nearly all end here
+        return operation()  # of many thousands of requests, nearly all return here
     except Exception as error:  # noqa: BLE001  (judged below, as the first attempt)
         failure = error
 
@@ -264,7 +264,7 @@ def _retried_coroutine(
 
 
 class _Policy:
-    """A RetryConfig in the form that tenacity asks for."""
+    """A RetryConfig in the form that tenacity needs."""
 
     def __init__(
         self,
@@ -278,7 +278,7 @@ class _Policy:
         self._budget = budget or Budget(config)
         self._on_retry = on_retry
 
-    # tenacity asks in this order after each failed attempt: retryable, wait, stop, before_sleep.
+    # tenacity calls these after each failed attempt, in this order.
 
     def retryable(self, error: BaseException) -> bool:
         failed = self._budget.spend()
@@ -320,5 +320,5 @@ def _error(state: RetryCallState) -> Exception:
     outcome = state.outcome
     error = outcome.exception() if outcome else None
     if not isinstance(error, Exception):
-        raise TypeError("tenacity asked about an attempt that did not fail")
+        raise TypeError("tenacity reported an attempt that did not fail")
     return error

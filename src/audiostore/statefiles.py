@@ -1,9 +1,9 @@
-"""Small private files that outlive the process: one for each thing that is under way.
+"""Small private files that outlive the process: one per operation in progress.
 
-They stand below the user's state directory, readable by the user alone (0600), none older than a
-week, which is as long as Google Cloud Storage keeps an upload session. A file is named after a hash
-of what it stands for, and locked by whoever uses it. Losing them loses nothing but the chance to go
-on with what was interrupted: what goes wrong with them is told in the log and fails nothing.
+They are in the user's state directory, readable by the user alone (0600), and expire after a week,
+as long as Google Cloud Storage keeps an upload session. A file is named by a hash of what it stands
+for, and locked by the process that uses it. Losing one only loses the chance to resume: failures
+are logged, and fail nothing.
 """
 
 import fcntl
@@ -22,32 +22,32 @@ _LIFETIME_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class StateFile:
-    """A file that nobody else uses now."""
+    """A file that is locked by this process."""
 
     path: Path
     descriptor: int
 
     def read(self) -> str:
-        """Return the text in it; "" if there is none, or it is outdated."""
+        """Return its text; "" if it is empty or expired."""
         status = os.fstat(self.descriptor)
-        if _is_outdated(status):
+        if _is_expired(status):
             return ""
         return os.pread(self.descriptor, status.st_size, 0).decode("ascii", "replace")
 
     def write(self, text: str) -> None:
-        """Replace the text in it, which is ASCII."""
+        """Replace its text, which is ASCII."""
         try:
             os.ftruncate(self.descriptor, 0)
             os.pwrite(self.descriptor, text.encode("ascii"), 0)
         except OSError as error:
-            _tell(error)
+            _log(error)
 
     def remove(self) -> None:
         """Delete the file; the descriptor stays locked until it is closed."""
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:
-            _tell(error)
+            _log(error)
 
 
 def claim(folder: Path, identity: object, stack: ExitStack) -> StateFile | None:
@@ -59,7 +59,7 @@ def claim(folder: Path, identity: object, stack: ExitStack) -> StateFile | None:
         stack: closes, and so unlocks, the file.
 
     Returns:
-        None if somebody else uses it, or it cannot be had.
+        None if another process uses it, or it cannot be opened.
     """
     path = folder / hash_of(identity)
     try:
@@ -70,11 +70,11 @@ def claim(folder: Path, identity: object, stack: ExitStack) -> StateFile | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(descriptor).st_nlink:
                 return StateFile(path, descriptor)
-            # Its last owner finished and removed it between the two calls.
+            # Its last owner removed it between the two calls.
     except BlockingIOError:
         return None
     except OSError as error:
-        _tell(error)
+        _log(error)
         return None
 
 
@@ -84,17 +84,17 @@ def hash_of(value: object) -> str:
 
 
 def _prepare(folder: Path) -> None:
-    """Make a folder for the user alone, and rid it of what is outdated."""
+    """Create a folder for the user alone, and remove expired files from it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
-            if _is_outdated(path.stat()):
+            if _is_expired(path.stat()):
                 path.unlink()
 
 
-def _is_outdated(status: os.stat_result) -> bool:
+def _is_expired(status: os.stat_result) -> bool:
     return time.time() - status.st_mtime > _LIFETIME_S
 
 
-def _tell(error: OSError) -> None:
-    logger.info("should this upload be interrupted, the next starts anew: %s", error)
+def _log(error: OSError) -> None:
+    logger.info("if this upload is interrupted, it cannot be resumed: %s", error)

@@ -317,8 +317,8 @@ def test_a_link_is_saved_under_a_name_that_can_be_one(call: Call, bucket: str, n
 def test_without_keys_there_is_no_url_but_a_remedy(call: Call, audio_id: str, kind: str) -> None:
     code, out, err = call("url", audio_id)
     assert (code, out, err.count("\n")) == (1, "", 1)
-    remedy = {"directory": "copy the asset to a bucket", "bucket": "GOOGLE_APPLICATION_CREDENTIALS"}
-    assert remedy[kind] in err
+    hint = {"directory": "copy the asset to a bucket", "bucket": "GOOGLE_APPLICATION_CREDENTIALS"}
+    assert hint[kind] in err
 
 
 @pytest.mark.slow

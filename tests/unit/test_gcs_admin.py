@@ -67,7 +67,7 @@ def test_a_bucket_that_says_little_keeps_nothing() -> None:
 
 def test_what_is_no_bucket_is_a_broken_connection(server: StrictServer, store: GcsStore) -> None:
     server.fault(faults.operation("bucket_get"), faults.respond(200, body=b"{}"))
-    with pytest.raises(StoreConnectionError, match="no bucket resource"):
+    with pytest.raises(StoreConnectionError, match="not a bucket resource"):
         store.settings()
 
 
@@ -203,8 +203,8 @@ def test_the_doctor_stops_at_what_is_needed_first_and_names_all_that_is_missing(
         last = list(store.diagnose())[-1]
         store.close()
     assert (last.subject, last.ok) == (failing, False)
-    assert last.remedy.startswith("grant the account roles/storage.objectUser")
-    assert all(permission in last.remedy for permission in missing)
+    assert last.hint.startswith("grant the account roles/storage.objectUser")
+    assert all(permission in last.hint for permission in missing)
 
 
 def test_the_doctor_says_what_a_missing_permission_is_needed_for(
@@ -214,10 +214,8 @@ def test_the_doctor_says_what_a_missing_permission_is_needed_for(
     findings = [f for f in store.diagnose() if f.subject == "permissions"]
     assert [f.ok for f in findings] == [True, False, True]
     assert "delete and replace: storage.objects.delete" in findings[1].detail
-    assert findings[1].remedy.startswith(
-        "gcloud storage buckets add-iam-policy-binding gs://bucket"
-    )
-    assert findings[1].remedy.endswith("--role=roles/storage.objectUser")
+    assert findings[1].hint.startswith("gcloud storage buckets add-iam-policy-binding gs://bucket")
+    assert findings[1].hint.endswith("--role=roles/storage.objectUser")
     assert "change settings: storage.buckets.update" in findings[2].detail
 
 
@@ -226,7 +224,7 @@ def test_settings_that_cannot_be_seen_are_a_finding(server: StrictServer, store:
     found = by_subject(list(store.diagnose()))
     assert found["settings"].ok
     assert "storage.buckets.get" in found["settings"].detail
-    assert found["settings"].remedy.endswith("--role=roles/storage.legacyBucketReader")
+    assert found["settings"].hint.endswith("--role=roles/storage.legacyBucketReader")
     assert "soft delete" not in found
     assert "links" in found
 
@@ -276,7 +274,7 @@ RESOURCE: dict[str, Any] = {
 
 def test_a_bucket_that_is_as_it_should_be_needs_no_advice() -> None:
     findings = list(advice.settings("gs://b", RESOURCE))
-    assert [f.remedy for f in findings] == [""] * len(findings)
+    assert [f.hint for f in findings] == [""] * len(findings)
     found = by_subject(findings)
     assert found["location"].detail == "EUROPE-WEST3 (region), new objects are STANDARD"
     assert "7 days" in found["soft delete"].detail
@@ -304,14 +302,14 @@ def test_a_bucket_that_is_as_it_should_be_needs_no_advice() -> None:
 def test_advice_says_what_to_type(subject: str, change: dict[str, Any], command: str) -> None:
     finding = by_subject(list(advice.settings("gs://b", {**RESOURCE, **change})))[subject]
     assert finding.ok
-    assert f"gcloud storage buckets update gs://b {command}" in finding.remedy
+    assert f"gcloud storage buckets update gs://b {command}" in finding.hint
 
 
 def test_the_doctor_says_how_urls_are_signed(server: StrictServer, store: GcsStore) -> None:
     alone = list(store.diagnose())[-1]
     assert alone.ok
     assert alone.detail == "URLs cannot be signed"
-    assert "--impersonate-service-account" in alone.remedy
+    assert "--impersonate-service-account" in alone.hint
 
 
 def test_the_doctor_names_the_key_that_signs(server: StrictServer) -> None:
@@ -324,4 +322,4 @@ def test_the_doctor_names_the_key_that_signs(server: StrictServer) -> None:
     last = list(store.diagnose())[-1]
     store.close()
     assert last.detail == f"URLs are signed with the key of {account.email}, on this machine"
-    assert last.remedy == ""
+    assert last.hint == ""

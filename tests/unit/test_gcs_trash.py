@@ -97,7 +97,7 @@ def test_an_entry_without_its_times_is_a_broken_answer(
         b' "metageneration": "1", "timeCreated": "2026-01-02T03:04:05Z"}]}'
     )
     server.fault(faults.listing, faults.respond(200, body=body))
-    with pytest.raises(StoreConnectionError, match="no deleted object"):
+    with pytest.raises(StoreConnectionError, match="not a deleted object"):
         list(store.list_deleted(""))
 
 

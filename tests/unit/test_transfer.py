@@ -254,7 +254,7 @@ def test_an_old_file_is_replaced_in_one_step(folder: Path) -> None:
 )
 def test_other_bytes_leave_nothing_at_the_destination(folder: Path, served: bytes) -> None:
     store = Reading(served)
-    with pytest.raises(IntegrityError, match="came with wrong bytes"):
+    with pytest.raises(IntegrityError, match="received with wrong bytes"):
         get_checked(store, plain(store), folder / "out")
     assert list(folder.iterdir()) == []
     assert store.closed == 1

@@ -21,7 +21,7 @@ class Finding:
     subject: str
     ok: bool
     detail: str
-    remedy: str = ""
+    hint: str = ""
     """What to do about it, if anything."""
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 CacheScope = Literal["private", "public"]
 
 _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["\\%/]')
-_ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187, section 3.2.1, beside letters and digits
+_ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187, section 3.2.1, besides letters and digits
 
 
 def cache_control(scope: CacheScope, *, max_age_s: int, is_immutable: bool) -> str:
@@ -24,10 +24,10 @@ def cache_control(scope: CacheScope, *, max_age_s: int, is_immutable: bool) -> s
 
 
 def check_cache_scope(scope: object) -> None:
-    """Refuse what is neither "private" nor "public".
+    """Refuse any scope but "private" and "public".
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is another.
     """
     if scope not in ("private", "public"):
         raise ValueError(f"cache is {scope!r}: it must be 'private' or 'public'")

@@ -1,4 +1,4 @@
-"""A store in memory, for tests: ours, and those of programs that use audiostore."""
+"""A store in memory, for tests: our own, and those of programs that use audiostore."""
 
 import base64
 import hashlib
@@ -139,7 +139,7 @@ class MemoryStore:
         temporary_hold: bool | None = None,
         custom_time: datetime | None = None,
     ) -> BlobInfo:
-        """Change what an object says of itself (see `ObjectStore.update`)."""
+        """Change an object's metadata (see `ObjectStore.update`)."""
         with self._lock:
             found = self._get(blob.name)
             present = found.info
@@ -147,7 +147,7 @@ class MemoryStore:
                 blob.generation,
                 blob.metageneration,
             ):
-                raise PreconditionFailedError(f"{self.uri(blob.name)} was changed meanwhile")
+                raise PreconditionFailedError(f"{self.uri(blob.name)} has changed")
             info = changed(
                 present,
                 metadata,
@@ -184,14 +184,14 @@ class MemoryStore:
             self._remove(blob.name)
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
-        """Yield what can be restored (see `ObjectStore.list_deleted`)."""
+        """Yield what can be restored (see `SupportsSoftDelete.list_deleted`)."""
         with self._lock:
             self._expire()
             found = [t.info for t in self._trash if t.info.blob.name.startswith(prefix)]
         yield from sorted(found, key=lambda d: (d.blob.name.encode(), d.blob.generation))
 
     def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
-        """Make a deleted generation live again (see `ObjectStore.restore`)."""
+        """Make a deleted generation live again (see `SupportsSoftDelete.restore`)."""
         with self._lock:
             trashed = self._trashed(deleted)
             blob = trashed.info.blob
@@ -202,13 +202,13 @@ class MemoryStore:
         return info
 
     def purge(self, deleted: DeletedBlob) -> None:
-        """Let a deleted generation go for good (see `ObjectStore.purge`)."""
+        """Permanently remove a deleted generation (see `SupportsSoftDelete.purge`)."""
         with self._lock:
             trashed = self._trashed(deleted)
             self._trash.remove(trashed)
 
     def settings(self) -> StoreSettings:
-        """Return what the store does of itself."""
+        """Return the settings of the store."""
         return self._settings
 
     def change_settings(
@@ -219,13 +219,15 @@ class MemoryStore:
         soft_delete_s: int | None = None,
         retention_s: int | None = None,
     ) -> StoreSettings:
-        """Change settings of the store (see `StoreAdmin.change_settings`)."""
+        """Change settings of the store (see `SupportsSettings.change_settings`)."""
         for name, value in (("soft_delete_s", soft_delete_s), ("retention_s", retention_s)):
             if value is not None and value < 0:
                 raise ValueError(f"{name} is {value!r}: give whole seconds, from 0")
         with self._lock:
             if present.metageneration != self._settings.metageneration:
-                raise PreconditionFailedError(f"the settings of {self.url} were changed meanwhile")
+                raise PreconditionFailedError(
+                    f"the settings of {self.url} have changed: read them again"
+                )
             now = self._settings
             self._settings = replace(
                 now,
@@ -237,7 +239,7 @@ class MemoryStore:
             return self._settings
 
     def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
-        """Change an object's storage class in place (see `StoreAdmin.reclass`)."""
+        """Change an object's storage class in place (see `SupportsReclass.reclass`)."""
         with self._lock:
             info = replace(
                 self.update(blob, {}), storage_class=storage_class, class_changed_at=self._now()
@@ -283,7 +285,7 @@ class MemoryStore:
         return info
 
     def _remove(self, name: str) -> None:
-        """Move an object to the trash, if there is one; for the lock's holder."""
+        """Move an object to the trash, if there is one; the caller holds the lock."""
         blob = self._blobs[name]
         now = self._now()
         kept_until = blob.info.created_at + timedelta(seconds=self._settings.retention_s)

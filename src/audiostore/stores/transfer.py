@@ -1,7 +1,7 @@
-"""Writing and reading one object so that its bytes are proven right.
+"""Checked transfers of one object: its bytes are verified.
 
-What a store says it stored is always compared with what was to be stored; what is downloaded, with
-what the store says it has.
+After a write, the size and checksum that the store reports are compared with those of the source;
+after a download, those of the bytes received with what the store reports.
 """
 
 from collections.abc import Callable
@@ -32,11 +32,11 @@ IsOurs = Callable[[BlobInfo], bool]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An object that is stored with the right bytes."""
+    """A stored object whose bytes were verified."""
 
     blob: BlobInfo
     created: bool
-    """False if it was there already: an earlier attempt had written it, or another writer."""
+    """False if it existed already: written by an earlier attempt, or by another writer."""
 
 
 def has_content(blob: BlobInfo, source: Source) -> bool:
@@ -53,20 +53,20 @@ def put_checked(
     if_generation_match: int = 0,
     on_transfer: TransferListener | None = None,
 ) -> Written:
-    """Write an object that nobody else may have written, and compare what was stored.
+    """Write an object, and verify what was stored.
 
     Args:
-        store: where to.
+        store: the target.
         spec: name, content type, metadata.
         source: the bytes.
-        is_ours: whether an object found under the name, with the same content, is the one that
-            was to be written (its answer was lost), rather than somebody else's.
+        is_ours: says whether an object found under the name, with the same content, is the one
+            that was to be written (its response was lost), and not another writer's.
         if_generation_match: 0 to create; else the generation to replace.
         on_transfer: see `ObjectStore.put`.
 
     Raises:
         AssetConflictError: another object has the name; it was left untouched.
-        IntegrityError: other bytes were stored; that very generation was removed again.
+        IntegrityError: other bytes were stored; that generation was removed again.
     """
     for _ in range(_VANISHED_ROUNDS):
         logger.debug("sending %d bytes to %s", source.size_bytes, store.uri(spec.name))
@@ -75,15 +75,15 @@ def put_checked(
                 spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer
             )
         except PreconditionFailedError as error:
-            refusal = error
+            conflict = error
             try:
                 found = store.stat(spec.name)
             except BlobNotFoundError:
                 if if_generation_match:
                     raise error from None
-                continue  # whatever stood in the way is gone
+                continue  # the object in the way is gone
             if has_content(found, source) and is_ours(found):
-                logger.debug("%s is there already, as it should be", store.uri(spec.name))
+                logger.debug("%s is stored already, with the same content", store.uri(spec.name))
                 return Written(found, created=False)
             if _is_damaged(found, spec) and not if_generation_match:
                 _discard(store, found)
@@ -96,15 +96,15 @@ def put_checked(
             ) from error
         if not has_content(blob, source):
             _remove_damaged(store, blob, source)
-        logger.debug("%s is stored and compared (%s)", store.uri(spec.name), blob.crc32c)
+        logger.debug("%s is stored and verified (%s)", store.uri(spec.name), blob.crc32c)
         return Written(blob, created=True)
-    raise refusal
+    raise conflict
 
 
 def _is_damaged(found: BlobInfo, spec: BlobSpec) -> bool:
-    """Say whether an object was to have the content that is written now, and has not.
+    """Say whether an object was meant to have the content that is written now, and has not.
 
-    Wrong bytes were stored, and whoever noticed could not remove them.
+    Wrong bytes were stored, and the writer that noticed could not remove them.
     """
     meant = spec.metadata.get("crc32c")
     return meant is not None and found.metadata.get("crc32c") == meant != found.crc32c
@@ -140,17 +140,17 @@ def get_checked(
     *,
     on_received: Callable[[int], None] | None = None,
 ) -> None:
-    """Fetch one generation of an object into a file, which appears only whole and right.
+    """Download one generation of an object to a file, which appears only whole and verified.
 
     Args:
         store: where from.
-        blob: what, as the store described it.
+        blob: the object, as the store described it.
         destination: path of the file; an existing one is replaced in one step.
-        on_received: told how many bytes have come.
+        on_received: called with the number of bytes received.
 
     Raises:
         BlobNotFoundError: this generation is gone.
-        IntegrityError: other bytes came; nothing was left at the destination.
+        IntegrityError: other bytes were received; nothing was left at the destination.
         ValueError: the destination is a directory, a device or a pipe.
         OSError: the file cannot be written; nothing was left.
     """
@@ -174,12 +174,12 @@ def _fetch(
             crc = google_crc32c.extend(crc, piece)
             size += len(piece)
             file.write(piece)
-            del piece  # the next one gets its memory
+            del piece  # frees its memory for the next one
             if on_received:
                 on_received(size)
     if size != blob.size_bytes or encode_crc32c(crc) != blob.crc32c:
         raise IntegrityError(
-            f"{store.uri(blob.name)} came with wrong bytes ({size} bytes, crc32c "
+            f"{store.uri(blob.name)} was received with wrong bytes ({size} bytes, crc32c "
             f"{encode_crc32c(crc)}, not {blob.size_bytes} bytes, crc32c {blob.crc32c}): nothing "
-            "was kept. Try again; if it stays so, the stored object is damaged"
+            "was kept. Try again; if that repeats, the stored object is damaged"
         )

@@ -41,7 +41,7 @@ def _print(options: Options, finding: Finding) -> None:
         print_json(finding)
         return
     word = "ok" if finding.ok else "FAIL"
-    remedy = f" -> {finding.remedy}" if finding.remedy else ""
+    hint = f" -> {finding.hint}" if finding.hint else ""
     padding = " " * (5 - len(word))
-    line = escape(f"{finding.subject}: {finding.detail}{remedy}")
+    line = escape(f"{finding.subject}: {finding.detail}{hint}")
     print(f"{colored(word, sys.stdout)}{padding}{line}", flush=True)

@@ -1,6 +1,6 @@
-"""What the doctor makes of a bucket's permissions and settings. Pure functions.
+"""Findings on a bucket's permissions and settings. Pure functions.
 
-What a store cannot work without is not ok; what is only unwise is ok, with a remedy. Commands:
+A missing necessity is not ok; what is only unwise is ok, with a hint. Commands:
 cloud.google.com/sdk/gcloud/reference/storage/buckets/update and …/add-iam-policy-binding.
 """
 
@@ -14,7 +14,7 @@ _USER = "roles/storage.objectUser"
 _ADMIN = "roles/storage.admin"
 _DAY_S = 24 * 3600
 
-# What for, which, the role that gives it, and whether storing and serving need it.
+# Purpose, permissions, the role that grants them, whether storing and serving need them.
 _NEEDS = (
     ("list", ("storage.objects.list",), _USER, True),
     ("read", ("storage.objects.get",), _USER, True),
@@ -26,11 +26,11 @@ _NEEDS = (
     ("change settings", ("storage.buckets.update",), _ADMIN, False),
 )
 PERMISSIONS = tuple(permission for _, needed, _, _ in _NEEDS for permission in needed)
-"""All that any part of audiostore uses on a bucket."""
+"""All that audiostore uses on a bucket."""
 
 
 def grant(url: str, role: str) -> str:
-    """Return the command that gives the account a role on the bucket."""
+    """Return the command that grants the account a role on the bucket."""
     return (
         f"gcloud storage buckets add-iam-policy-binding {url} --member=serviceAccount:ACCOUNT "
         f"--role={role}"
@@ -38,12 +38,12 @@ def grant(url: str, role: str) -> str:
 
 
 def missing(granted: frozenset[str]) -> list[str]:
-    """Return which permissions storing and serving lack, in order."""
+    """Return the permissions that storing and serving need and do not have, in order."""
     return [p for _, needed, _, is_vital in _NEEDS if is_vital for p in needed if p not in granted]
 
 
 def permissions(url: str, granted: frozenset[str]) -> Iterator[Finding]:
-    """Say what the account may do; what it may not, by what that is needed for."""
+    """Report what the account may do, and what it may not."""
     allowed = [purpose for purpose, needed, _, _ in _NEEDS if granted.issuperset(needed)]
     if allowed:
         yield Finding("permissions", ok=True, detail=f"the account may {', '.join(allowed)}")
@@ -54,12 +54,12 @@ def permissions(url: str, granted: frozenset[str]) -> Iterator[Finding]:
                 "permissions",
                 ok=not is_vital,
                 detail=f"the account may not {purpose}: {', '.join(lacking)} is missing",
-                remedy=grant(url, role),
+                hint=grant(url, role),
             )
 
 
 def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
-    """Say what the bucket does of itself, and what would be wiser.
+    """Report the settings of the bucket, and better ones.
 
     Args:
         url: of the bucket.
@@ -76,7 +76,7 @@ def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
             ok=True,
             detail=f"new objects are {present.storage_class}: reading costs, and so does deleting "
             "them early",
-            remedy=f"{update} --default-storage-class=STANDARD",
+            hint=f"{update} --default-storage-class=STANDARD",
         )
     yield _soft_delete(present.soft_delete_s, update)
     yield Finding(
@@ -86,7 +86,7 @@ def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
         "until a lifecycle rule deletes it"
         if present.versioning
         else "off",
-        remedy=f"{update} --no-versioning" if present.versioning else "",
+        hint=f"{update} --no-versioning" if present.versioning else "",
     )
     yield Finding(
         "access",
@@ -94,7 +94,7 @@ def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
         detail="granted on the bucket alone (uniform)"
         if present.uniform_access
         else "granted object by object as well",
-        remedy="" if present.uniform_access else f"{update} --uniform-bucket-level-access",
+        hint="" if present.uniform_access else f"{update} --uniform-bucket-level-access",
     )
     yield _public_access(bucket, update)
     if present.retention_s:
@@ -103,7 +103,7 @@ def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
             "retention",
             ok=True,
             detail=f"no object can be deleted or replaced for {_days(present.retention_s)}{lock}",
-            remedy="" if lock else f"{update} --clear-retention-period",
+            hint="" if lock else f"{update} --clear-retention-period",
         )
     yield _cors(present.cors, update)
 
@@ -115,8 +115,8 @@ def _soft_delete(soft_delete_s: int, update: str) -> Finding:
     return Finding(
         "soft delete",
         ok=True,
-        detail="off: what is deleted is gone, so that deleting needs --permanent",
-        remedy=f"{update} --soft-delete-duration=7d",
+        detail="off: what is deleted is gone for good",
+        hint=f"{update} --soft-delete-duration=7d",
     )
 
 
@@ -128,15 +128,15 @@ def _public_access(bucket: Mapping[str, Any], update: str) -> Finding:
         "public access",
         ok=True,
         detail="not prevented by the bucket itself: a grant to allUsers would make it public",
-        remedy=f"{update} --public-access-prevention",
+        hint=f"{update} --public-access-prevention",
     )
 
 
 def _cors(cors: tuple[Mapping[str, object], ...], update: str) -> Finding:
-    """Say which pages may read audio with scripts; media elements alone need nothing of it.
+    """Report which pages may read audio with scripts; media elements need no CORS.
 
-    A page that asks for ranges must be allowed GET, HEAD and the header Range, and sees of the
-    answer what is in responseHeader (cloud.google.com/storage/docs/cross-origin).
+    A page that requests ranges must be allowed GET, HEAD and the header Range, and sees the
+    response headers that are listed in responseHeader (cloud.google.com/storage/docs/cross-origin).
     """
     origins = sorted(
         {
@@ -154,7 +154,7 @@ def _cors(cors: tuple[Mapping[str, object], ...], update: str) -> Finding:
         "cors",
         ok=True,
         detail="no page's scripts may read ranges (plain <audio> elements can)",
-        remedy="write "
+        hint="write "
         '\'[{"origin": ["https://PAGE"], "method": ["GET", "HEAD"], "responseHeader": '
         '["Range", "Content-Range", "Content-Length", "Accept-Ranges", "ETag"], '
         f'"maxAgeSeconds": 3600}}]\' to cors.json; {update} --cors-file=cors.json',

@@ -1,4 +1,4 @@
-"""Who is asking: credentials by google-auth, their tokens fetched over our own transport."""
+"""Authentication: credentials of google-auth, their tokens fetched over our own transport."""
 
 import threading
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ _SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 
 
 class Authenticator(Protocol):
-    """Adds to a request what proves who sends it."""
+    """Authenticates requests."""
 
     def headers(self, method: str, url: str) -> dict[str, str]:
         """Return the headers for a request.
 
         Raises:
-            CredentialsError: there are no valid credentials to be had.
+            CredentialsError: no valid credentials could be obtained.
         """
         ...
 
@@ -31,19 +31,19 @@ class Authenticator(Protocol):
         """Replace a token that was refused in a request with these headers.
 
         Returns:
-            False if there is nothing newer to be had.
+            False if no newer token can be obtained.
         """
         ...
 
     def describe(self) -> str:
-        """Say whose credentials these are, without any secret."""
+        """Describe the credentials, without any secret."""
         ...
 
     def signer(self) -> Signer:
-        """Return who signs URLs.
+        """Return the signer of URLs.
 
         Raises:
-            CredentialsError: nobody can; it says what to do.
+            CredentialsError: these credentials cannot sign; the message says what to do.
         """
         ...
 
@@ -57,7 +57,7 @@ class NoAuthentication:
         return {}
 
     def renew(self, headers: Mapping[str, str]) -> bool:
-        """There is nothing to renew."""
+        """Do nothing: there is no token."""
         del headers
         return False
 
@@ -66,7 +66,7 @@ class NoAuthentication:
         return "none: requests to an emulator go out unsigned"
 
     def signer(self) -> Signer:
-        """Refuse: nobody signs."""
+        """Refuse: there is no key to sign with."""
         raise CredentialsError(CANNOT_SIGN)
 
 
@@ -89,12 +89,12 @@ class GoogleAuthentication:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Make new locks: another thread may have held the old ones."""
+        """Create new locks: another thread may have held the old ones."""
         self._lock = threading.Lock()
         self._signer = None
 
     def headers(self, method: str, url: str) -> dict[str, str]:
-        """Return the headers for a request; a token about to expire is refreshed first."""
+        """Return the headers for a request, after refreshing a token that is about to expire."""
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
 
         headers: dict[str, str] = {}
@@ -106,7 +106,7 @@ class GoogleAuthentication:
         return headers
 
     def renew(self, headers: Mapping[str, str]) -> bool:
-        """Refresh the token, unless another thread has done it already."""
+        """Refresh the token, unless another thread has already done so."""
         from google.auth.exceptions import GoogleAuthError, InvalidOperation  # noqa: PLC0415
 
         with self._lock:
@@ -116,7 +116,7 @@ class GoogleAuthentication:
             try:
                 credentials.refresh(self._fetch)
             except InvalidOperation:
-                return False  # a bare token, which nothing can renew
+                return False  # a bare token, which cannot be renewed
             except GoogleAuthError as error:
                 raise credentials_error(error) from error
         return True
@@ -130,7 +130,7 @@ class GoogleAuthentication:
         return f"{kind} ({account})"
 
     def signer(self) -> Signer:
-        """Return who signs URLs with these credentials."""
+        """Return the signer for these credentials."""
         with self._lock:
             if self._signer is None:
                 self._signer = signer_of(self._require(), self._transport, self._iam_endpoint)
@@ -155,7 +155,7 @@ def require_signing(credentials: "Credentials | None") -> None:
     if isinstance(credentials, AnonymousCredentials):
         raise ConfigurationError(
             "anonymous credentials cannot store anything: only requests to an emulator "
-            "(STORAGE_EMULATOR_HOST) go out unsigned"
+            "(STORAGE_EMULATOR_HOST) are sent unsigned"
         )
 
 

@@ -27,7 +27,7 @@ class BytesBody:
 
 
 class SourceBody:
-    """`size_bytes` of a source from where its reader stands, between two short texts."""
+    """`size_bytes` of a source from its reader's position, between two short texts."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class SourceBody:
         self._on_read = on_read
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes; `on_read` is told how many of the source's have gone."""
+        """Return the next bytes; call `on_read` with how many of them are the source's."""
         if self._head:
             piece, self._head = self._head[:size], self._head[size:]
             return piece

@@ -1,4 +1,4 @@
-"""What the bucket does of itself, and who may do what in it.
+"""The settings of the bucket, and the permissions on it.
 
 Reference: cloud.google.com/storage/docs/json_api/v1/buckets (the resource, get, patch,
 testIamPermissions).
@@ -24,12 +24,12 @@ _LONGEST_RETENTION_S = 3_155_760_000
 
 
 def read(client: Client) -> StoreSettings:
-    """Return what the bucket does of itself (see `StoreAdmin.settings`)."""
+    """Return the settings of the bucket (see `SupportsSettings.settings`)."""
     return settings_of(resource(client))
 
 
 def resource(client: Client) -> dict[str, Any]:
-    """Return the bucket's resource, as far as anything here looks at it."""
+    """Return the bucket's resource, with the fields that are used here."""
     response = client.call("GET", client.url_of(client.bucket_path(), fields=_FIELDS))
     if response.status != 200:
         raise error_of(response, f"the settings of {client.url}", permission="storage.buckets.get")
@@ -40,7 +40,7 @@ def settings_of(bucket: Mapping[str, Any]) -> StoreSettings:
     """Return a bucket resource as a value.
 
     Raises:
-        StoreConnectionError: what came is no bucket resource.
+        StoreConnectionError: the response is not a bucket resource.
     """
     try:
         access = bucket.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {})
@@ -59,7 +59,7 @@ def settings_of(bucket: Mapping[str, Any]) -> StoreSettings:
             lifecycle_rules=tuple(bucket.get("lifecycle", {}).get("rule", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreConnectionError(f"the answer is no bucket resource: {error!r}") from error
+        raise StoreConnectionError(f"the response is not a bucket resource: {error!r}") from error
 
 
 def change(
@@ -70,11 +70,11 @@ def change(
     soft_delete_s: int | None,
     retention_s: int | None,
 ) -> StoreSettings:
-    """Change settings of the bucket (see `StoreAdmin.change_settings`).
+    """Change settings of the bucket (see `SupportsSettings.change_settings`).
 
     A PATCH replaces a list whole, and null removes a field. Soft delete is switched off by 0: null
-    would bring the default of seven days back (as others have measured; only a real bucket can
-    show it).
+    would restore the default of seven days (measured by others; to be confirmed on a real
+    bucket).
     """
     changes: dict[str, object] = {}
     if lifecycle_rules is not None:
@@ -102,7 +102,8 @@ def change(
 def granted(client: Client, permissions: Sequence[str]) -> frozenset[str]:
     """Return which of these permissions the caller has on the bucket.
 
-    None is needed to ask. It knows nothing of permissions on projects (storage.buckets.create).
+    The request needs no permission. Permissions on projects (storage.buckets.create) are unknown
+    to it.
     """
     if not permissions:
         return frozenset()

@@ -1,4 +1,4 @@
-"""Signed requests to one bucket: what all that is done with it is made of."""
+"""The API client: signed requests to one bucket."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -66,10 +66,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Body] | None = None,
     ) -> Response:
-        """Send a signed request and return the answer, whatever its status.
+        """Send a signed request and return the response, whatever its status.
 
-        A token that is refused (401) is renewed once; the request is then sent again, its body
-        made anew.
+        A token that is refused (401) is renewed once; the request is then sent again, with a new
+        body.
         """
         transfer = self._start(method, url, headers or {}, body=body)
         response = transfer.result()
@@ -88,14 +88,14 @@ class Client:
         )
 
     def stream(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:
-        """Send a signed GET; return when the answer's head, and some of its body, is there."""
+        """Send a signed GET; return when the head and some of the body have arrived."""
         transfer, pipe = self._stream(url, headers)
         if transfer.response.status == 401 and self._renew(transfer):
             transfer, pipe = self._stream(url, headers)
         return transfer, pipe
 
     def is_own(self, url: str) -> bool:
-        """Say whether a URL leads to the bucket's own server."""
+        """Say whether a URL is on the bucket's own server."""
         if url.startswith(f"{self.endpoint}/"):
             return True
         return urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
@@ -103,7 +103,7 @@ class Client:
     def url_of(self, path: str, **query: object) -> str:
         """Return the URL of an API path.
 
-        Of the parameters, a list stands for several of one name, None for none at all.
+        A list stands for several parameters of one name; None leaves a parameter out.
         """
         query["userProject"] = self.user_project
         given = "&".join(
@@ -127,9 +127,9 @@ class Client:
         return self.url_of(self.object_path(name), **query)
 
     def upload_url(self, upload_type: str, name: str, if_generation_match: int) -> str:
-        """Return the URL at which writing an object begins.
+        """Return the URL that starts writing an object.
 
-        As `url_of` would make it, which takes a while, and there are many of them.
+        The same as from `url_of`, which is slower; every upload needs one.
         """
         project = self.user_project
         payer = "" if project is None else f"&userProject={quote(project)}"
@@ -139,7 +139,7 @@ class Client:
         )
 
     def close(self) -> None:
-        """Close all connections; what is under way fails."""
+        """Close all connections; transfers in flight fail."""
         self._transport.close()
 
     def _start(
@@ -152,7 +152,7 @@ class Client:
         sink: Sink | None = None,
     ) -> Transfer:
         signed = dict(headers)
-        # The URL of an upload session comes from the server: no other host gets to see a token.
+        # The URL of an upload session comes from the server: no other host may see a token.
         if self.is_own(url):
             signed |= self.authentication.headers(method, url)
         return self._transport.start(Request(method, url, signed, body() if body else None, sink))
@@ -166,7 +166,7 @@ class Client:
             transfer.cancel()
             raise
         if transfer.response.status == 0:
-            transfer.result()  # raises why there was no answer
+            transfer.result()  # raises why there was no response
         return transfer, pipe
 
     def _renew(self, transfer: Transfer) -> bool:

@@ -1,4 +1,4 @@
-"""The doctor: whether all that storing needs is there, and what to type to mend it."""
+"""Checks whether everything that storing needs is in place, and says how to fix what is not."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -19,15 +19,15 @@ from audiostore.stores.gcs.objects import list_objects
 from audiostore.stores.gcs.responses import error_of
 
 _PROBE = "audio/.doctor"
-# Of a bucket that has just been listed: an emulator does not know the call.
+# From a bucket that has just been listed: an emulator that does not implement the call.
 _UNKNOWN = (MethodNotImplemented, NotFound)
 
 
 def diagnose(client: Client) -> Iterator[Finding]:
-    """Say what the store talks to, as whom, and whether it may list and write; then the rest.
+    """Check the endpoint, the credentials, listing and writing; then the rest.
 
-    Nothing more is looked at when one of these fails. Writing is tried by opening an upload
-    session and cancelling it: no object is ever made.
+    When one of these fails, nothing more is checked. Writing is tested by opening an upload session
+    and cancelling it: no object is created.
     """
     yield Finding("store", ok=True, detail=f"the bucket {client.url} at {client.endpoint}")
     for subject, attempt in (
@@ -61,7 +61,7 @@ def _write(client: Client) -> str:
     response = client.call("POST", url, body=lambda: BytesBody(b""))
     if response.status not in (200, 201):
         raise error_of(response, f"{client.url}: objects cannot be written")
-    client.call("DELETE", response.headers.get("location", ""))  # any answer ends the session
+    client.call("DELETE", response.headers.get("location", ""))  # any response ends the session
     return "objects can be written"
 
 
@@ -82,7 +82,7 @@ def _settings(client: Client) -> Iterator[Finding]:
             "settings",
             ok=True,
             detail="the bucket's settings cannot be seen (storage.buckets.get is missing)",
-            remedy=advice.grant(client.url, "roles/storage.legacyBucketReader"),
+            hint=advice.grant(client.url, "roles/storage.legacyBucketReader"),
         )
         return
     except _UNKNOWN:
@@ -100,20 +100,20 @@ def _links(client: Client) -> Finding:
         signer.sign(b"audiostore doctor")
         return Finding("links", ok=True, detail=f"URLs are signed {signer.describe()}")
     except AudioStoreError as error:
-        return Finding("links", ok=True, detail="URLs cannot be signed", remedy=str(error))
+        return Finding("links", ok=True, detail="URLs cannot be signed", hint=str(error))
 
 
 def _failed(client: Client, subject: str, error: Exception) -> Finding:
-    remedies = [*getattr(error, "__notes__", [])]
+    hints = [*getattr(error, "__notes__", [])]
     if isinstance(error, Forbidden):
-        remedies += _missing(client)
-    return Finding(subject, ok=False, detail=str(error), remedy="; ".join(remedies))
+        hints += _missing(client)
+    return Finding(subject, ok=False, detail=str(error), hint="; ".join(hints))
 
 
 def _missing(client: Client) -> list[str]:
-    """Say which permissions are missing beside the one that was noticed."""
+    """Name all missing permissions, not only the one that failed."""
     try:
         missing = advice.missing(granted(client, advice.PERMISSIONS))
     except AudioStoreError:
-        return []  # there is an error to tell already
+        return []  # the error that led here is reported anyway
     return [f"missing in all: {', '.join(missing)}"] if missing else []

@@ -16,10 +16,10 @@ class Pipe:
     """Bytes on their way from the I/O thread to a reader; bounded.
 
     It is the sink of a transfer. At the high-water mark it asks the transfer to wait; a reader
-    that has drained it below the low-water mark has it go on.
+    that has drained it below the low-water mark lets it continue.
 
-    libcurl hands bytes over by 16 KiB. Waking the reader for each of them costs more than all that
-    is done with them, so it is woken for many; what comes slowly does not wait for long.
+    libcurl delivers 16 KiB at a time. Waking the reader for each costs more than everything done
+    with the bytes, so it is woken for many; bytes that arrive slowly do not wait for long.
     """
 
     def __init__(self) -> None:
@@ -28,12 +28,12 @@ class Pipe:
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
         self._wanted_bytes = 0
-        """A reader waits for so many; 0: none does."""
+        """How many a reader waits for; 0: none waits."""
         self._paused = False
         self._ended = False
 
     def write(self, data: bytes) -> bool:
-        """Take some bytes, or ask to be offered them again."""
+        """Accept some bytes, or have them offered again."""
         with self._lock:
             if self._held_bytes >= _HIGH_WATER_BYTES:
                 self._paused = True
@@ -46,18 +46,18 @@ class Pipe:
         return True
 
     def end(self, _: object = None) -> None:
-        """No more bytes come."""
+        """No more bytes will come."""
         with self._lock:
             self._ended = True
             self._condition.notify()
 
     def wait(self) -> None:
-        """Wait until there are bytes, or no more come."""
+        """Wait until there are bytes, or no more will come."""
         with self._lock:
             self._wait_for(1)
 
     def take(self, size: int) -> tuple[bytes, bool]:
-        """Return up to `size` bytes, b"" at the end, and whether the transfer is to go on."""
+        """Return up to `size` bytes, b"" at the end, and whether to resume the transfer."""
         with self._lock:
             worth_bytes = min(size, _WORTH_WAKING_BYTES)
             self._wait_for(worth_bytes, _LINGER_S)
@@ -91,9 +91,9 @@ class Pipe:
 
 
 class Download:
-    """The reader's end of a transfer that has been answered with success.
+    """The reading end of a successful transfer.
 
-    Read to its end it leaves its connection behind for the next request.
+    Once it is read to its end, its connection serves the next request.
     """
 
     def __init__(self, transfer: Transfer, pipe: Pipe, size_bytes: int) -> None:
@@ -105,7 +105,7 @@ class Download:
         """Return up to `size` bytes, b"" at the end.
 
         Raises:
-            StoreConnectionError, StoreTimeoutError: the connection broke, or the answer was short.
+            StoreConnectionError, StoreTimeoutError: the connection broke, or bytes are missing.
         """
         if self._left == 0:
             return b""
@@ -114,19 +114,19 @@ class Download:
             self._transfer.resume()
         if not piece:
             self._transfer.result()  # raises what ended it early
-            raise StoreConnectionError(f"the answer was short of {self._left} bytes")
+            raise StoreConnectionError(f"the response was short by {self._left} bytes")
         if len(piece) > self._left:
-            raise StoreConnectionError("the answer was longer than the object")
+            raise StoreConnectionError("the response was longer than the object")
         self._left -= len(piece)
         return piece
 
     def close(self) -> None:
-        """Stop reading; a transfer under way is given up."""
+        """Stop reading; a transfer in flight is aborted."""
         if self._left == 0 and self._has_all:
-            self._transfer.future.exception()  # it is ending: nothing is left to come
+            self._transfer.future.exception()  # it is ending: no bytes are left
         self._transfer.cancel()
 
     @property
     def _has_all(self) -> bool:
-        """Whether what was to be read is all that the answer has, by its own word."""
+        """Whether the response announced exactly the bytes to be read."""
         return self._transfer.response.headers.get("content-length") == str(self._size_bytes)

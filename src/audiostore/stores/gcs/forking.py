@@ -1,4 +1,4 @@
-"""What a child process makes anew after `os.fork`: threads are gone, locks may be held."""
+"""What a child process renews after `os.fork`: threads are gone, locks may be held."""
 
 import os
 import weakref
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Forked(Protocol):
-    """Something that a child process inherits in a state that it cannot use."""
+    """Something that a child process inherits in an unusable state."""
 
     def after_fork(self) -> None:
-        """Begin anew, in the child."""
+        """Start afresh, in the child."""
         ...
 
 
@@ -21,10 +21,10 @@ class _Registry:
     def add(self, member: Forked) -> None:
         if not self._is_hooked:
             self._is_hooked = True
-            os.register_at_fork(after_in_child=self._tell)
+            os.register_at_fork(after_in_child=self._renew_all)
         self._members.add(member)
 
-    def _tell(self) -> None:
+    def _renew_all(self) -> None:
         for member in list(self._members):
             member.after_fork()
 
@@ -33,5 +33,5 @@ _registry = _Registry()
 
 
 def renew_after_fork(member: Forked) -> None:
-    """Have `member.after_fork` called in every child process, while the member lives."""
+    """Call `member.after_fork` in every child process, as long as the member lives."""
     _registry.add(member)

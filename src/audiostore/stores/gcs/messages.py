@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Body(Protocol):
-    """The body of a request: bytes of known number, read once, front to back."""
+    """The body of a request: a known number of bytes, read once, front to back."""
 
     @property
     def size_bytes(self) -> int:

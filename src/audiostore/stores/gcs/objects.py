@@ -1,4 +1,4 @@
-"""Objects of a bucket as they live: described, listed, changed, copied, deleted.
+"""The live objects of a bucket: stat, list, update, copy, delete.
 
 Reference: cloud.google.com/storage/docs/json_api/v1/objects.
 """
@@ -19,8 +19,8 @@ FIELDS = (
     "name,size,contentType,crc32c,md5Hash,generation,metageneration,storageClass,timeCreated,"
     "metadata,cacheControl,contentDisposition,temporaryHold,customTime,timeStorageClassUpdated"
 )
-# What a copy takes from its source, beside the bytes. With any body in the request, a rewrite
-# takes nothing from the source by itself.
+# What a copy takes from its source besides the bytes. If the request has a body, a rewrite copies
+# none of these by itself.
 _COPIED = (
     "contentType",
     "contentEncoding",
@@ -93,7 +93,7 @@ def update(
     temporary_hold: bool | None,
     custom_time: datetime | None,
 ) -> BlobInfo:
-    """Change what an object says of itself (see `ObjectStore.update`).
+    """Change an object's metadata (see `ObjectStore.update`).
 
     A null in a PATCH removes a key of the metadata
     (cloud.google.com/storage/docs/json_api/v1/objects/patch). That `customTime` would move earlier
@@ -122,7 +122,7 @@ def update(
     response = client.call_json("PATCH", url, body)
     if response.status != 200:
         raise error_of(response, client.uri(blob.name), of_object=True)
-    # Both preconditions held, so this is what it says now (fake-gcs-server's answer does not).
+    # Both preconditions held, so this is its metadata now (fake-gcs-server's response is not).
     return after
 
 
@@ -168,10 +168,10 @@ def copy(
         if response.status != 200:
             what = f"{client.uri(source.name)} to {client.uri(target)}"
             raise error_of(response, what, of_object=True)
-        answer = json_body(response)
-        if answer.get("done"):
-            return blob_info(answer["resource"])
-        token = answer["rewriteToken"]
+        progress = json_body(response)
+        if progress.get("done"):
+            return blob_info(progress["resource"])
+        token = progress["rewriteToken"]
 
 
 def delete(client: Client, blob: BlobInfo) -> None:

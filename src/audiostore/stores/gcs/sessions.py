@@ -1,6 +1,6 @@
-"""The URLs of resumable uploads, kept so that an upload that was interrupted goes on.
+"""The URLs of resumable upload sessions, recorded so that an interrupted upload can resume.
 
-A URL is a secret: whoever has it can write the object. It is never logged.
+A URL is a secret: anyone who has it can write the object. It is never logged.
 """
 
 import threading
@@ -13,35 +13,35 @@ from audiostore.statefiles import StateFile, claim
 
 
 class SessionNote(Protocol):
-    """Where the URL of one upload's session is kept while the upload has it to itself."""
+    """Holds the URL of one upload's session, which no other upload can use meanwhile."""
 
     def get(self) -> str | None:
         """Return the URL, None if there is none."""
         ...
 
     def remember(self, url: str) -> None:
-        """Keep the URL."""
+        """Record the URL."""
         ...
 
     def forget(self) -> None:
-        """Drop a session that is finished or gone."""
+        """Forget a session that is finished or gone."""
         ...
 
 
 class Sessions(Protocol):
-    """The resumable sessions that are open, by what they write."""
+    """The open resumable sessions, by what they write."""
 
     def claim(self, key: str) -> AbstractContextManager[SessionNote]:
-        """Yield the note for this write; if another upload has it, one that nobody else sees.
+        """Yield the note for this write; if another upload holds it, a private one.
 
-        Two uploads of the same bytes to the same name in one session would both be told that they
-        created the object.
+        Two uploads of the same bytes to the same name in one session would both get the response
+        that they created the object.
         """
         ...
 
 
 class NoteInMemory:
-    """The URL of a session that nobody else is told of."""
+    """The URL of a session that only one upload knows."""
 
     def __init__(self) -> None:
         self._url: str | None = None
@@ -51,11 +51,11 @@ class NoteInMemory:
         return self._url
 
     def remember(self, url: str) -> None:
-        """Keep the URL."""
+        """Record the URL."""
         self._url = url
 
     def forget(self) -> None:
-        """Drop it."""
+        """Forget it."""
         self._url = None
 
 

@@ -1,6 +1,6 @@
-"""Links to objects: URLs that whoever holds them can read by, for a while.
+"""Signed URLs of objects: anyone who holds one can read the object for a while.
 
-They lead to the XML API, path-style (cloud.google.com/storage/docs/request-endpoints); its
+They use the XML API, path-style (cloud.google.com/storage/docs/request-endpoints); its
 parameters are in cloud.google.com/storage/docs/xml-api/reference-headers.
 """
 
@@ -24,7 +24,7 @@ def signed_url(
 ) -> str:
     """Return a signed URL of one generation of an object (see `StoreAdmin.signed_url`).
 
-    It is good for what the account that signs may do when it is used: nothing is checked now.
+    It grants what the signing account may do at the time of use; nothing is checked now.
     """
     check_expiry(expires_s)
     query = {"generation": str(blob.generation)}

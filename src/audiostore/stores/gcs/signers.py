@@ -1,7 +1,7 @@
-"""Who signs URLs: a key on this machine, or IAM for a service account whose key nobody holds.
+"""Signers of URLs: a key on this machine, or IAM for a service account without a key at hand.
 
 signBlob: cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob.
-It is asked over our own transport, once: google-auth would repeat it by a rule of its own, through
+It is called once, over our own transport: google-auth would retry by a rule of its own, through
 another HTTP client.
 """
 
@@ -27,21 +27,21 @@ _IAM_SCOPES = ("https://www.googleapis.com/auth/iam",)
 _TOKEN_CREATOR = "roles/iam.serviceAccountTokenCreator"  # noqa: S105  (a role)
 CANNOT_SIGN = (
     "these credentials cannot sign URLs: name a service account's key file in "
-    "GOOGLE_APPLICATION_CREDENTIALS; or have yourself granted "
+    "GOOGLE_APPLICATION_CREDENTIALS; or get "
     f"{_TOKEN_CREATOR} on a service account that may read the bucket, and run 'gcloud auth "
     "application-default login --impersonate-service-account=ACCOUNT'"
 )
 
 
 class Signer(Protocol):
-    """Signs for one service account, by RSA and SHA-256."""
+    """Signs for one service account, with RSA and SHA-256."""
 
     @property
     def email(self) -> str:
         """The service account's e-mail address.
 
         Raises:
-            CredentialsError: it cannot be found out.
+            CredentialsError: it could not be determined.
         """
         ...
 
@@ -49,17 +49,17 @@ class Signer(Protocol):
         """Return the signature.
 
         Raises:
-            CredentialsError: the credentials do not let us.
+            CredentialsError: the credentials do not permit it.
         """
         ...
 
     def describe(self) -> str:
-        """Say how it signs, without any secret."""
+        """Describe how it signs, without any secret."""
         ...
 
 
 class KeySigner:
-    """Signs with the private key in credentials, without asking anybody."""
+    """Signs with the private key in the credentials, without a request."""
 
     def __init__(self, credentials: "Signing") -> None:
         self._credentials = credentials
@@ -79,7 +79,7 @@ class KeySigner:
 
 
 class IamSigner:
-    """Has IAM sign with the key that Google keeps of a service account."""
+    """Signs through IAM, with the key that Google keeps for a service account."""
 
     def __init__(
         self,
@@ -89,13 +89,13 @@ class IamSigner:
         transport: Transport,
         endpoint: str,
     ) -> None:
-        """Ask for nothing yet.
+        """Send no request yet.
 
         Args:
-            caller: who asks IAM.
+            caller: the credentials that call IAM.
             account: the service account; None for the caller's own.
             delegates: accounts that lead from the caller to `account`, if any.
-            transport: over which IAM is asked.
+            transport: for requests to IAM.
             endpoint: of the IAM Service Account Credentials API.
         """
         self._caller = caller
@@ -131,13 +131,13 @@ class IamSigner:
             reason = getattr(error, "message", str(error))  # of an API error, without its status
             raise CredentialsError(
                 f"{reason}: enable iamcredentials.googleapis.com in its project, and grant "
-                f"{_TOKEN_CREATOR} on {account} to who asks (on itself, for a machine's own "
+                f"{_TOKEN_CREATOR} on {account} to the caller (on itself, for a machine's own "
                 "account)"
             )
         try:
             return base64.b64decode(json_body(response)["signedBlob"], validate=True)
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreConnectionError(f"the answer is no signature: {error!r}") from error
+            raise StoreConnectionError(f"the response is not a signature: {error!r}") from error
 
     def describe(self) -> str:
         """Name the account."""
@@ -156,17 +156,17 @@ class IamSigner:
 
 
 def signer_of(credentials: "Credentials", transport: Transport, iam_endpoint: str) -> Signer:
-    """Return who can sign with these credentials.
+    """Return the signer for these credentials.
 
     Raises:
-        CredentialsError: nobody; it says what to do.
+        CredentialsError: they cannot sign; the message says what to do.
     """
     from google.auth import iam, impersonated_credentials  # noqa: PLC0415
     from google.auth.credentials import Signing  # noqa: PLC0415
 
     if isinstance(credentials, impersonated_credentials.Credentials):
-        # google-auth has no public name for who impersonates, and its own `sign_bytes` would need
-        # `requests`.
+        # google-auth has no public name for the impersonating credentials; its own `sign_bytes`
+        # needs `requests`.
         return IamSigner(
             credentials._source_credentials,
             credentials.service_account_email,

@@ -1,4 +1,4 @@
-"""V4 signed URLs. Pure functions; who signs is in `signers`.
+"""V4 signed URLs. Pure functions; the signers are in `signers`.
 
 The algorithm: cloud.google.com/storage/docs/authentication/signatures (string to sign, credential
 scope) and …/docs/authentication/canonical-requests; checked in tests against the published vectors
@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 ALGORITHM = "GOOG4-RSA-SHA256"
 LONGEST_S = 7 * 24 * 3600
 """Seven days; see cloud.google.com/storage/docs/access-control/signed-urls."""
-_UNRESERVED = "~"  # beside what `quote` never touches: letters, digits, "_", ".", "-"
+_UNRESERVED = "~"  # besides what `quote` never encodes: letters, digits, "_", ".", "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class UrlRequest:
 
     @property
     def canonical_request(self) -> str:
-        """What the server makes of the request that comes in, and hashes.
+        """The canonical form of the request, which the server builds and hashes as well.
 
-        Only an emulator is on a port of its own. It is signed as the header Host has it; the
-        published vectors leave it out.
+        Only an emulator has an explicit port. It is signed as in the header Host; the published
+        vectors leave it out.
         """
         host = urlsplit(self.endpoint).netloc
         return "\n".join(
@@ -74,7 +74,7 @@ class UrlRequest:
 
     @property
     def string_to_sign(self) -> str:
-        """What the signature is of."""
+        """The text that is signed."""
         digest = hashlib.sha256(self.canonical_request.encode()).hexdigest()
         return "\n".join((ALGORITHM, self.timestamp, self.scope, digest))
 
@@ -95,7 +95,7 @@ class UrlRequest:
 
 
 def check_expiry(expires_s: int) -> None:
-    """Refuse what no signed URL can last for.
+    """Refuse a lifetime that no signed URL can have.
 
     Raises:
         ValueError: it is not 1 to 604,800.

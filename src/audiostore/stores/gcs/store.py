@@ -115,7 +115,7 @@ class GcsStore:
 
     @property
     def authentication(self) -> Authenticator:
-        """Who is asking."""
+        """How requests are authenticated."""
         return self._client.authentication
 
     def uri(self, name: str) -> str:
@@ -132,7 +132,7 @@ class GcsStore:
     ) -> BlobInfo:
         """Write an object (see `ObjectStore.put`)."""
         upload = Upload(
-            wire=self._client,
+            client=self._client,
             sessions=self._sessions,
             bucket=self.bucket,
             spec=spec,
@@ -152,7 +152,7 @@ class GcsStore:
         if start >= end:
             return self._open_nothing(blob)
         url = self._client.object_url(blob.name, alt="media", generation=blob.generation)
-        # As it is stored: GCS would unpack an object that somebody stored gzipped.
+        # The bytes as stored: GCS would decompress an object that was stored gzipped.
         headers = {"Accept-Encoding": "gzip"}
         is_part = (start, end) != (0, blob.size_bytes)
         if is_part:
@@ -182,7 +182,7 @@ class GcsStore:
         temporary_hold: bool | None = None,
         custom_time: datetime | None = None,
     ) -> BlobInfo:
-        """Change what an object says of itself (see `ObjectStore.update`)."""
+        """Change an object's metadata (see `ObjectStore.update`)."""
         return objects.update(
             self._client,
             blob,
@@ -214,22 +214,22 @@ class GcsStore:
         objects.delete(self._client, blob)
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
-        """Yield what can be restored (see `ObjectStore.list_deleted`).
+        """Yield what can be restored (see `SupportsSoftDelete.list_deleted`).
 
-        What was restored is among it still, until its time is over.
+        A restored generation is still among them until it expires.
         """
         return trash.list_deleted(self._client, prefix)
 
     def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
-        """Make a deleted generation live again (see `ObjectStore.restore`)."""
+        """Make a deleted generation live again (see `SupportsSoftDelete.restore`)."""
         return trash.restore(self._client, deleted, if_generation_match=if_generation_match)
 
     def purge(self, deleted: DeletedBlob) -> None:
-        """Refuse, and say when it is gone (see `ObjectStore.purge`)."""
+        """Refuse, and say when it expires (see `SupportsSoftDelete.purge`)."""
         trash.purge(self._client, deleted)
 
     def settings(self) -> StoreSettings:
-        """Return what the bucket does of itself."""
+        """Return the settings of the bucket."""
         return settings_of_bucket.read(self._client)
 
     def change_settings(
@@ -240,7 +240,7 @@ class GcsStore:
         soft_delete_s: int | None = None,
         retention_s: int | None = None,
     ) -> StoreSettings:
-        """Change settings of the bucket (see `StoreAdmin.change_settings`)."""
+        """Change settings of the bucket (see `SupportsSettings.change_settings`)."""
         return settings_of_bucket.change(
             self._client,
             present,
@@ -261,7 +261,7 @@ class GcsStore:
         download_as: str | None = None,
         method: Literal["GET", "HEAD"] = "GET",
     ) -> str:
-        """Return a URL by which anybody can read an object (see `StoreAdmin.signed_url`)."""
+        """Return a URL by which anyone can read an object (see `SupportsSignedUrls.signed_url`)."""
         return signed_urls.signed_url(
             self._client,
             blob,
@@ -272,17 +272,17 @@ class GcsStore:
         )
 
     def diagnose(self) -> Iterator[Finding]:
-        """Try what storing needs (see `StoreAdmin.diagnose`)."""
+        """Check what storing needs (see `SupportsDiagnosis.diagnose`)."""
         from audiostore.stores.gcs.diagnosis import diagnose  # noqa: PLC0415  (google.api_core)
 
         return diagnose(self._client)
 
     def close(self) -> None:
-        """Close all connections; what is under way fails."""
+        """Close all connections; transfers in flight fail."""
         self._client.close()
 
     def _open_nothing(self, blob: BlobInfo) -> BlobReader:
-        """Read what has no bytes; a range there would be refused (416)."""
+        """Read an empty range, for which the server would respond 416."""
         url = self._client.object_url(blob.name, generation=blob.generation, fields="generation")
         response = self._client.call("GET", url)
         if response.status != 200:

@@ -22,8 +22,8 @@ def credentials_error(error: Exception) -> AudioStoreError:
     return CredentialsError(f"the credentials cannot be refreshed ({error}): {LOGIN_REMEDY}")
 
 
-class _TokenAnswer:
-    """The answer to a token request, in the shape of `google.auth.transport.Response`."""
+class _TokenResponse:
+    """The response to a token request, in the shape of `google.auth.transport.Response`."""
 
     def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
         self.status = status
@@ -34,7 +34,7 @@ class _TokenAnswer:
 class TokenRequest:
     """Our transport in the shape of `google.auth.transport.Request`.
 
-    What may pass is raised as our own error, through google-auth, to the one layer that retries.
+    Transient failures are raised as our own errors, through google-auth, to the retry layer.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -47,14 +47,14 @@ class TokenRequest:
         body: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
         **_: Any,
-    ) -> _TokenAnswer:
-        """Send a request for a token and return the answer."""
+    ) -> _TokenResponse:
+        """Send a request for a token and return the response."""
         data = body.encode() if isinstance(body, str) else body
         request = Request(
             method, url, dict(headers or {}), BytesBody(data) if data is not None else None
         )
         response = self._transport.send(request)
         if response.status in RETRYABLE_STATUS_CODES:
-            # Not handed to google-auth, which would repeat the request by a rule of its own.
+            # Not returned to google-auth, which would retry the request by a rule of its own.
             raise StoreConnectionError(f"the token could not be fetched: HTTP {response.status}")
-        return _TokenAnswer(response.status, response.headers, response.body)
+        return _TokenResponse(response.status, response.headers, response.body)

@@ -86,12 +86,12 @@ class Transfer:
 
         Raises:
             StoreConnectionError, StoreTimeoutError: there was none.
-            Exception: whatever reading the body or the sink raised.
+            Exception: what reading the body, or the sink, raised.
         """
         try:
             return self.future.result()
         except BaseException:
-            self.cancel()  # the caller was interrupted: nobody waits for it now
+            self.cancel()  # the caller was interrupted and no longer waits
             raise
 
     def resume(self) -> None:
@@ -192,7 +192,7 @@ def _unsent_bytes(descriptor: int) -> int:
     if descriptor < 0:
         return 0
     try:
-        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+        unsent = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
     except OSError:
         return 0
-    return int.from_bytes(answer, sys.byteorder)
+    return int.from_bytes(unsent, sys.byteorder)

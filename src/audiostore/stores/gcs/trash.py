@@ -1,9 +1,9 @@
-"""What the bucket keeps of deleted and overwritten objects: its soft delete.
+"""The deleted and overwritten objects of a bucket: its soft delete.
 
 Reference: cloud.google.com/storage/docs/soft-delete, …/docs/json_api/v1/objects/list (softDeleted)
-and …/objects/restore. Others' measurements on real buckets, which only a real bucket can confirm:
-a bucket without soft delete answers both with 400 "Soft delete policy is required …"; a restored
-generation stays in the trash as well, until its time is over.
+and …/objects/restore. Measured by others, to be confirmed on a real bucket: without soft delete, a
+bucket responds to both with 400 "Soft delete policy is required …"; a restored generation stays in
+the trash as well, until it expires.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _NO_SOFT_DELETE = "soft delete policy is required"
 
 
 def list_deleted(client: Client, prefix: str) -> Iterator[DeletedBlob]:
-    """Yield what can be restored (see `ObjectStore.list_deleted`).
+    """Yield what can be restored (see `SupportsSoftDelete.list_deleted`).
 
     The API lists in the order of names; the order of one name's generations is not documented.
     """
@@ -31,7 +31,7 @@ def list_deleted(client: Client, prefix: str) -> Iterator[DeletedBlob]:
 
 
 def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -> BlobInfo:
-    """Make a deleted generation live again (see `ObjectStore.restore`)."""
+    """Make a deleted generation live again (see `SupportsSoftDelete.restore`)."""
     blob = deleted.blob
     url = client.url_of(
         f"{client.object_path(blob.name)}/restore",
@@ -52,7 +52,7 @@ def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -
 
 
 def purge(client: Client, deleted: DeletedBlob) -> None:
-    """Refuse: Google Cloud Storage lets nobody delete what is soft-deleted before its time.
+    """Refuse: in Google Cloud Storage, a soft-deleted object cannot be deleted early.
 
     "The only operations supported on soft-deleted objects are to list or restore them", and a
     change of the bucket's policy "only applies to objects that you delete after" it
@@ -88,7 +88,7 @@ def _deleted(resource: dict[str, Any]) -> DeletedBlob:
             gone_at=datetime.fromisoformat(resource["hardDeleteTime"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise StoreConnectionError(f"the answer is no deleted object: {error!r}") from error
+        raise StoreConnectionError(f"the response is not a deleted object: {error!r}") from error
 
 
 def _says_no_soft_delete(error: Exception) -> bool:

@@ -3,8 +3,8 @@
 Protocol: cloud.google.com/storage/docs/uploading-objects (multipart) and
 cloud.google.com/storage/docs/performing-resumable-uploads.
 
-A session is remembered while it lasts (`sessions`): writing the same source under the same name
-again goes on from the last byte that the server has.
+A session is recorded while it lasts (`sessions`): writing the same source under the same name
+again resumes after the last byte that the server has.
 """
 
 import json
@@ -29,12 +29,12 @@ from audiostore.values import BlobInfo
 ONE_REQUEST_BYTES = 8 << 20
 """Up to this size an object is sent in one request."""
 IN_MEMORY_BYTES = 256 << 10
-"""Up to this size it is read by whoever stores it, and not piece by piece as it is sent."""
+"""Up to this size it is read at once by the caller's thread, not piece by piece as it is sent."""
 CHUNK_UNIT_BYTES = 256 << 10
 """All chunks but the last are multiples of this."""
 CHUNK_BYTES = 128 << 20
-"""Each chunk costs a round trip, in which nothing is sent. None is held in memory, and what the
-server has of one that broke off it tells: see docs/decisions/0013."""
+"""Each chunk costs a round trip in which nothing is sent. Chunks are not held in memory, and the
+server reports how much it has of one that broke off: see docs/decisions/0013."""
 
 _RESUME_INCOMPLETE = 308
 _SESSION_GONE = (404, 410)
@@ -42,8 +42,8 @@ _PASSING = (401, 408, 429)
 _RANGE = re.compile(r"bytes=0-(\d+)")
 
 
-class Wire(Protocol):
-    """Sends signed requests; see `GcsStore`."""
+class ApiClient(Protocol):
+    """Sends signed requests; see `Client`."""
 
     def call(
         self,
@@ -53,15 +53,15 @@ class Wire(Protocol):
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Body] | None = None,
     ) -> Response:
-        """Send a request and return the answer, whatever its status."""
+        """Send a request and return the response, whatever its status."""
         ...
 
     def is_own(self, url: str) -> bool:
-        """Say whether a URL leads to the bucket's own server."""
+        """Say whether a URL is on the bucket's own server."""
         ...
 
     def upload_url(self, upload_type: str, name: str, if_generation_match: int) -> str:
-        """Return the URL at which writing an object begins."""
+        """Return the URL that starts writing an object."""
         ...
 
     def object_url(self, name: str, **query: object) -> str:
@@ -70,13 +70,13 @@ class Wire(Protocol):
 
 
 class Furthest:
-    """How far one attempt has come."""
+    """The furthest progress of one attempt."""
 
     def __init__(self) -> None:
         self._sent = self._accepted = -1
 
     def passes(self, sent: int, accepted: int) -> bool:
-        """Say whether this is further than before."""
+        """Record progress; say whether it is further than before."""
         if sent < self._sent or (sent, accepted) == (self._sent, self._accepted):
             return False
         self._sent, self._accepted = sent, max(accepted, self._accepted)
@@ -87,7 +87,7 @@ class Furthest:
 class Upload:
     """One attempt to write one object."""
 
-    wire: Wire
+    client: ApiClient
     sessions: Sessions
     bucket: str
     spec: BlobSpec
@@ -98,7 +98,7 @@ class Upload:
     furthest: Furthest = field(default_factory=Furthest)
 
     def run(self) -> BlobInfo:
-        """Write the object and return it as the server describes it."""
+        """Write the object and return the server's description of it."""
         if self.source.size_bytes <= ONE_REQUEST_BYTES:
             return self._in_one_request()
         return self._in_session()
@@ -112,7 +112,7 @@ class Upload:
         head += f"--{boundary}\r\nContent-Type: {self.spec.content_type}\r\n\r\n".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
         send = partial(
-            self.wire.call,
+            self.client.call,
             "POST",
             self._start_url("multipart"),
             headers={"Content-Type": f"multipart/related; boundary={boundary}"},
@@ -144,8 +144,8 @@ class Upload:
 
     def _resume_or_start(self, note: SessionNote) -> BlobInfo:
         session, accepted = note.get(), 0
-        if session is not None and not self.wire.is_own(session):
-            session = None  # a damaged note
+        if session is not None and not self.client.is_own(session):
+            session = None  # the note is damaged
         if session is not None:
             span = f"bytes */{self.source.size_bytes}"
             response = self._chunk(session, span, lambda: BytesBody(b""))
@@ -161,7 +161,7 @@ class Upload:
                 session = None
         if session is None:
             session = self._start_session()
-            if self.wire.is_own(session):
+            if self.client.is_own(session):
                 note.remember(session)
         try:
             response = self._send_chunks(session, accepted)
@@ -177,21 +177,22 @@ class Upload:
         return self._finished(response, note)
 
     def _is_stored(self, response: Response) -> bool:
-        """Say whether what a finished session made still stands; errors pass for now.
+        """Say whether the object that a finished session created still exists; True for an error.
 
-        A session tells what it made for as long as it is remembered, also if that was deleted.
+        The server reports what a session created for as long as it knows the session, even if the
+        object was deleted since.
         """
         if response.status not in (200, 201):
             return True
         made = blob_info(json_body(response))
-        url = self.wire.object_url(made.name, generation=made.generation, fields="generation")
-        answer = self.wire.call("GET", url)
+        url = self.client.object_url(made.name, generation=made.generation, fields="generation")
+        answer = self.client.call("GET", url)
         if answer.status not in (200, 404):
             raise error_of(answer, self._what)
         return answer.status == 200
 
     def _send_chunks(self, session: str, accepted: int) -> Response:
-        """Send what is left and return the last answer, which is any but 'go on'."""
+        """Send the rest and return the final response: anything but 308, "resume incomplete"."""
         total = self.source.size_bytes
         self._report(accepted, accepted)
         with closing(self.source.open()) as reader:
@@ -204,7 +205,7 @@ class Upload:
                 kept = _accepted_bytes(response)
                 if kept <= accepted:
                     raise StoreConnectionError(
-                        f"the server took nothing of {self._what} behind byte {accepted}"
+                        f"the server accepted nothing of {self._what} after byte {accepted}"
                     )
                 accepted = kept
                 self._report(accepted, accepted)
@@ -218,7 +219,7 @@ class Upload:
 
     def _start_session(self) -> str:
         body = json_bytes(self._resource())
-        response = self.wire.call(
+        response = self.client.call(
             "POST",
             self._start_url("resumable"),
             headers={
@@ -232,11 +233,11 @@ class Upload:
             raise error_of(response, self._what)
         location = response.headers.get("location")
         if not location:
-            raise StoreConnectionError(f"no session came back for {self._what}")
+            raise StoreConnectionError(f"the response has no session for {self._what}")
         return location
 
     def _chunk(self, session: str, span: str, body: Callable[[], Body]) -> Response:
-        return self.wire.call("PUT", session, headers={"Content-Range": span}, body=body)
+        return self.client.call("PUT", session, headers={"Content-Range": span}, body=body)
 
     def _finished(self, response: Response, note: SessionNote | None = None) -> BlobInfo:
         if response.status in (200, 201):
@@ -245,7 +246,7 @@ class Upload:
             if note is not None:
                 note.forget()
             return blob
-        # After these the session may still be good.
+        # After these statuses the session may still be valid.
         if note is not None and response.status < 500 and response.status not in _PASSING:
             note.forget()
         raise error_of(response, self._what)
@@ -261,8 +262,8 @@ class Upload:
         return count
 
     def _report(self, sent: int, accepted: int) -> None:
-        # What is sent again within one attempt (a refused token, a chunk taken in part) is no
-        # news until it is further than before.
+        # Bytes that are sent again within one attempt (a refused token, a chunk accepted in part)
+        # are reported once they are further than before.
         if self.on_transfer and self.furthest.passes(sent, accepted):
             self.on_transfer(Transferred(sent, accepted))
 
@@ -279,7 +280,7 @@ class Upload:
         return {field: value for field, value in resource.items() if value is not None}
 
     def _start_url(self, upload_type: str) -> str:
-        return self.wire.upload_url(upload_type, self.spec.name, self.if_generation_match)
+        return self.client.upload_url(upload_type, self.spec.name, self.if_generation_match)
 
     @property
     def _key(self) -> str:

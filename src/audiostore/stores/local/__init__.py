@@ -1,36 +1,36 @@
 """A store in a directory: the same names, the same guarantees, no account.
 
-Each object is a file under its own name; beside it, hidden, stands one small JSON file with its
-metadata. The two are paired by the object's generation, which is at once the file's modification
-time (in microseconds) and part of the JSON file's name::
+Each object is a file under its own name; next to it, hidden, is a small JSON file with its
+metadata. The two are paired by the object's generation, which is both the file's modification
+time (in microseconds) and a part of the JSON file's name::
 
     audio/{id}/audio.mp3                          modified at 1764000000.123456
     audio/{id}/.audio.mp3.1764000000123456.json
 
 The metadata is in place before the file is linked or renamed to its name, so that single step
-publishes both. A kill before it leaves nothing that a reader sees; a kill after it leaves at most
-metadata of a generation that is gone. Copies that keep times (``cp -a``, ``rsync -a``) are stores
-as well. Writers of all processes take turns by a lock on one file; readers need none.
+publishes both. A kill before it leaves nothing visible to readers; a kill after it leaves at most
+metadata of a generation that is gone. Copies that preserve times (``cp -a``, ``rsync -a``) are
+stores as well. Writers of all processes share a lock on one file; readers need none.
 
-What is deleted or overwritten stays in the trash, unless the settings say otherwise, in a folder
-of the day (UTC) on which it may go::
+A deleted or overwritten object moves to the trash, unless the settings say otherwise, into a
+folder of the day (UTC) on which it expires::
 
     .audiostore/trash/2026-07-08/audio/{id}/.audio.mp3.1764000000123456.data
     .audiostore/trash/2026-07-08/audio/{id}/.audio.mp3.1764000000123456.json
 
 The ``.data`` file is a second link to the object's file, made before that loses its name; the
-JSON file holds the metadata and the times at which it was deleted and is gone. As long as the
+JSON file holds the metadata and the times of deletion and expiry. As long as the
 modification time of the ``.data`` file is that of the live object of this name, it *is* the live
-object, and not in the trash: so the single step that takes a name from a file puts it into the
-trash, and the one that gives it a name again takes it out, bytes untouched. A folder whose day has
+object, and not in the trash: so the single step that removes the name of a file puts it into the
+trash, and the one that restores the name takes it out, bytes untouched. A folder whose day has
 passed is removed by the next writers.
 
 The rest of the hidden folder::
 
-    .audiostore/lock            held by the one that writes
-    .audiostore/settings.json   of the store; none: as `settings.DEFAULT_SOFT_DELETE_S` says
-    .audiostore/deleting/       notes on objects that are losing, or being given, a name: whoever
-                                takes the lock next clears up what a kill left
+    .audiostore/lock            held by the process that writes
+    .audiostore/settings.json   of the store; without it, `settings.DEFAULT_SOFT_DELETE_S` applies
+    .audiostore/deleting/       notes on objects that lose, or get, a name: the next process that
+                                takes the lock cleans up after a kill
     .audiostore/tmp/            files that are being written
 """
 

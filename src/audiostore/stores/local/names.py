@@ -1,4 +1,4 @@
-"""All that gives a name to an object, or takes it: under the lock, in one step, or not at all."""
+"""Every operation that gives an object its name or removes it: under the lock, in one step."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedEr
 from audiostore.files import NewFile, make_folder, sync_folder
 from audiostore.stores.local.files import Content, set_generation, set_generation_at
 from audiostore.stores.local.objects import object_path, stat_object
+from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import (
     generation_for,
@@ -20,7 +21,6 @@ from audiostore.stores.local.sidecar import (
     write_blob,
 )
 from audiostore.stores.local.trash import Slot, Trash
-from audiostore.stores.local.unfinished import Unfinished
 from audiostore.stores.local.workspace import Workspace
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, DeletedBlob
@@ -36,29 +36,29 @@ class Names:
         workspace: Workspace,
         settings: SettingsFile,
         trash: Trash,
-        unfinished: Unfinished,
+        recovery: Recovery,
         now: Callable[[], datetime],
     ) -> None:
         self._root = root
         self._workspace = workspace
         self._settings = settings
         self._trash = trash
-        self._unfinished = unfinished
+        self._recovery = recovery
         self._now = now
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only writer, with all finished that others left unfinished."""
+        """Be the only writer, after cleaning up what killed processes left."""
         with self._workspace.locked():
-            self._unfinished.finish()
+            self._recovery.finish()
             yield
 
     def require_free(self, name: str, generation: int) -> BlobInfo | None:
-        """See that a name may be taken from this generation (0: of nothing); return its object.
+        """Require that a name is free (0), or its object replaceable at this generation; return it.
 
         Raises:
-            PreconditionFailedError: it is of another generation, or of no object of ours.
-            HeldError: it may not be taken.
+            PreconditionFailedError: it has another generation, or is a foreign file.
+            HeldError: a hold, or the retention period, forbids it.
         """
         path = object_path(self._root, name)
         try:
@@ -73,19 +73,19 @@ class Names:
         if present is None:
             if os.path.lexists(path):
                 raise PreconditionFailedError(
-                    f"{path} exists, but is no object of this store: move it away"
+                    f"{path} exists, but is not an object of this store: move it away"
                 )
             return None
         if present.temporary_hold:
             raise HeldError(
-                f"{path.as_uri()} is under a hold, and was left as it is: release it first"
+                f"{path.as_uri()} is under a hold and was not changed: release it first"
             )
         retention_s = self._settings.read().retention_s
         until = present.created_at + timedelta(seconds=retention_s)
         if retention_s and self._now() < until:
             raise HeldError(
-                f"{path.as_uri()} was left as it is: this store keeps everything for at least "
-                f"{retention_s} seconds, so this until {until:%Y-%m-%d %H:%M:%S %Z}"
+                f"{path.as_uri()} was not changed: this store keeps every object for at least "
+                f"{retention_s} seconds, this one until {until:%Y-%m-%d %H:%M:%S %Z}"
             )
         return present
 
@@ -99,20 +99,19 @@ class Names:
         *,
         copy_of: BlobInfo | None = None,
     ) -> BlobInfo:
-        """Make a file, which was written to its end, the object of a name.
+        """Publish a completely written file as the object of a name.
 
         Raises:
-            PreconditionFailedError: the name is taken; or what it is a copy of says something else
-                of itself by now.
+            PreconditionFailedError: the name is taken; or the source of the copy has changed.
         """
         data.sync()
         with self.locked(), self._workspace.temporary() as metadata:
             if copy_of is not None and stat_object(self._root, copy_of.name) != copy_of:
                 raise PreconditionFailedError(
-                    f"{object_path(self._root, copy_of.name).as_uri()} was changed meanwhile"
+                    f"{object_path(self._root, copy_of.name).as_uri()} has changed"
                 )
             present = self.require_free(spec.name, if_generation_match)
-            # Taken under the lock, generations grow in the order of publication.
+            # Assigned under the lock, generations grow in the order of publication.
             generation = self._next_generation(spec.name, present)
             info = BlobInfo(
                 name=spec.name,
@@ -135,7 +134,7 @@ class Names:
             path = object_path(self._root, spec.name)
             if present:
                 with self._taking(spec.name, present):
-                    _put_beside(path, metadata, generation)
+                    _put_next_to(path, metadata, generation)
                     data.path.rename(path)
                     sync_folder(path.parent)
             else:
@@ -143,7 +142,7 @@ class Names:
         return info
 
     def delete(self, blob: BlobInfo) -> None:
-        """Take an object's name (see `ObjectStore.delete`)."""
+        """Remove an object's name (see `ObjectStore.delete`)."""
         path = object_path(self._root, blob.name)
         with self.locked():
             present = stat_object(self._root, blob.name)
@@ -153,7 +152,7 @@ class Names:
                 sync_folder(path.parent)
 
     def restore(self, deleted: DeletedBlob, if_generation_match: int) -> BlobInfo:
-        """Give a name back (see `ObjectStore.restore`)."""
+        """Restore a name (see `SupportsSoftDelete.restore`)."""
         name = deleted.blob.name
         path = object_path(self._root, name)
         with self.locked(), self._workspace.temporary() as metadata:
@@ -170,7 +169,7 @@ class Names:
             write_blob(metadata, info)
             with self._taking(name, present, restoring=slot):
                 make_folder(path.parent)
-                _put_beside(path, metadata, generation)
+                _put_next_to(path, metadata, generation)
                 set_generation_at(slot.data, generation)
                 if present:
                     slot.data.rename(path)
@@ -180,14 +179,14 @@ class Names:
         return info
 
     def purge(self, deleted: DeletedBlob) -> None:
-        """Empty a place in the trash (see `ObjectStore.purge`)."""
+        """Empty a slot of the trash (see `SupportsSoftDelete.purge`)."""
         with self.locked():
             slot, _ = self._trash.find(deleted, self._now())
-            with self._unfinished.noted(slot.name, [slot]):
+            with self._recovery.noted(slot.name, [slot]):
                 slot.data.unlink()
 
     def redescribe(self, blob: BlobInfo, change: Callable[[BlobInfo], BlobInfo]) -> BlobInfo:
-        """Change what an object says of itself (see `ObjectStore.update`)."""
+        """Change an object's metadata (see `ObjectStore.update`)."""
         path = object_path(self._root, blob.name)
         with self.locked():
             present = stat_object(self._root, blob.name)
@@ -195,23 +194,23 @@ class Names:
                 blob.generation,
                 blob.metageneration,
             ):
-                raise PreconditionFailedError(f"{path.as_uri()} was changed meanwhile")
+                raise PreconditionFailedError(f"{path.as_uri()} has changed")
             info = change(present)
             with self._workspace.temporary() as metadata:
                 write_blob(metadata, info)
-                _put_beside(path, metadata, info.generation)
+                _put_next_to(path, metadata, info.generation)
         return info
 
     @contextmanager
     def _taking(
         self, name: str, present: BlobInfo | None, *, restoring: Slot | None = None
     ) -> Iterator[None]:
-        """Let a step take a name: what has it goes to the trash, if the store keeps one.
+        """Run a step that takes a name: its present object moves to the trash, if there is one.
 
         Args:
             name: the name.
             present: the live object, if there is one.
-            restoring: the place in the trash of what is to have the name.
+            restoring: the slot in the trash of the object that gets the name.
         """
         now = self._now()
         keep_s = self._settings.read().soft_delete_s
@@ -220,7 +219,7 @@ class Names:
         if present and keep_s:
             kept = DeletedBlob(present, now, now + timedelta(seconds=keep_s))
             slots.append(self._trash.slot(kept))
-        with self._unfinished.noted(name, slots):
+        with self._recovery.noted(name, slots):
             if kept:
                 with self._workspace.temporary() as file:
                     self._trash.keep(kept, file)
@@ -228,7 +227,7 @@ class Names:
         self._trash.expire(now)
 
     def _next_generation(self, name: str, present: BlobInfo | None) -> int:
-        """Return a generation that is new, in the trash as well, whatever the clock says."""
+        """Return a generation that no object has, live or deleted, even if the clock is wrong."""
         generation = generation_for(self._now())
         if present:
             generation = max(generation, present.generation + 1)
@@ -237,7 +236,7 @@ class Names:
         return generation
 
 
-def _put_beside(path: Path, metadata: NewFile, generation: int) -> None:
+def _put_next_to(path: Path, metadata: NewFile, generation: int) -> None:
     metadata.path.rename(sidecar_path(path, generation))
     sync_folder(path.parent)
 
@@ -246,7 +245,7 @@ def _publish(path: Path, data: NewFile, metadata: NewFile, generation: int) -> N
     """Make an object visible under a name that is free."""
     make_folder(path.parent)
     outdated = [file for file in sidecars(path) if file != sidecar_path(path, generation)]
-    _put_beside(path, metadata, generation)
+    _put_next_to(path, metadata, generation)
     os.link(data.path, path)
     sync_folder(path.parent)
     for file in outdated:

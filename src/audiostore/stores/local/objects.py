@@ -1,4 +1,4 @@
-"""The live objects below a root: their paths, their order, and how one is opened."""
+"""The live objects below a root: their paths, their order, and opening one."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from audiostore.stores.local.sidecar import read_blob
 from audiostore.values import BlobInfo
 
 _READ_RACES = 100
-# Nothing there, a file where a folder should be, a socket, links in a circle.
+# Nothing there, a file in place of a folder, a socket, a cycle of links.
 _NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.ELOOP)
 
 
@@ -20,7 +20,7 @@ def object_path(root: Path, name: str) -> Path:
     """Return the file that holds an object.
 
     Raises:
-        ValueError: there can be none of this name.
+        ValueError: no object can have this name.
     """
     parts = name.split("/")
     if any(not part or part.startswith(".") or "\0" in part for part in parts):
@@ -29,7 +29,7 @@ def object_path(root: Path, name: str) -> Path:
 
 
 def folder_of(prefix: str) -> str | None:
-    """Return the folder that all names with a prefix are in; None if there are no such names."""
+    """Return the folder of all names with a prefix; None if no object can have such a name."""
     folder = prefix.rpartition("/")[0]
     if any(not part or part.startswith(".") for part in folder.split("/") if folder):
         return None
@@ -62,8 +62,8 @@ def open_object(root: Path, name: str) -> tuple[int, BlobInfo]:
         os.close(descriptor)
         if unpaired == (status.st_ino, status.st_mtime_ns):
             break
-        unpaired = (status.st_ino, status.st_mtime_ns)  # perhaps replaced just now: look again
-    raise BlobNotFoundError(f"{path} is no object of this store (no metadata beside it)")
+        unpaired = (status.st_ino, status.st_mtime_ns)  # perhaps just replaced: look again
+    raise BlobNotFoundError(f"{path} is not an object of this store (it has no metadata file)")
 
 
 def stat_object(root: Path, name: str) -> BlobInfo:
@@ -78,7 +78,7 @@ def stat_object(root: Path, name: str) -> BlobInfo:
 
 
 def walk(root: Path, folder: str, prefix: str, start_after: str) -> Iterator[str]:
-    """Yield what may be objects, in the order of their names' bytes."""
+    """Yield the names of possible objects, in the order of their bytes."""
     after = start_after.encode()
     try:
         with os.scandir(root / folder) as entries:

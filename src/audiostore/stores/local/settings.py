@@ -1,4 +1,4 @@
-"""What a directory does of itself with what it keeps: a file beside the lock."""
+"""The settings of a directory store: a file next to the lock."""
 
 import json
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from audiostore.files import NewFile, sync_folder
 from audiostore.stores.capabilities import StoreSettings
 
 DEFAULT_SOFT_DELETE_S = 7 * 24 * 3600
-"""As a bucket has it by default."""
+"""The default of buckets."""
 _LONGEST_S = 100 * 365 * 24 * 3600
 
 
 class SettingsFile:
-    """``.audiostore/settings.json``; whoever writes it holds the store's lock."""
+    """``.audiostore/settings.json``; the writer holds the store's lock."""
 
     def __init__(self, path: Path, location: str) -> None:
         self._path = path
@@ -45,8 +45,8 @@ class SettingsFile:
             return self._defaults
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
-                f"the settings in {self._path} are damaged ({error}): mend the file, or move it "
-                "away for the defaults"
+                f"the settings in {self._path} are damaged ({error}): repair the file, or move it "
+                "away to get the defaults"
             ) from error
         return settings
 
@@ -71,10 +71,10 @@ def with_changes(
     soft_delete_s: int | None,
     retention_s: int | None,
 ) -> StoreSettings:
-    """Return settings after a change, counted by their metageneration.
+    """Return settings after a change, with the next metageneration.
 
     Raises:
-        ValueError: one of them cannot be kept.
+        ValueError: one of them is not valid.
     """
     return replace(
         settings,
@@ -94,7 +94,7 @@ def with_changes(
 
 
 def kept_rules(rules: object) -> tuple[Mapping[str, object], ...]:
-    """Return lifecycle rules as JSON gives them back.
+    """Return lifecycle rules as they come back from JSON.
 
     Raises:
         ValueError: they are not JSON objects.

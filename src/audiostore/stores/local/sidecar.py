@@ -1,4 +1,4 @@
-"""The JSON files that hold what is known of objects, live and deleted."""
+"""The JSON files with the metadata of objects, live and deleted."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def time_of(generation: int) -> datetime:
 
 
 def generation_for(moment: datetime) -> int:
-    """Return the generation of what is stored now."""
+    """Return the generation for an object that is stored at a time."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -47,12 +47,12 @@ def sidecars(path: Path) -> list[Path]:
 
 
 def write_blob(file: NewFile, blob: BlobInfo) -> None:
-    """Write what an object says of itself."""
+    """Write the metadata of an object."""
     _write(file, _fields(blob))
 
 
 def write_deleted(file: NewFile, deleted: DeletedBlob) -> None:
-    """Write what a deleted object said of itself, and until when it can be restored."""
+    """Write the metadata of a deleted object, and until when it can be restored."""
     times = {
         "deleted_at": deleted.deleted_at.isoformat(),
         "gone_at": deleted.gone_at.isoformat(),
@@ -61,14 +61,14 @@ def write_deleted(file: NewFile, deleted: DeletedBlob) -> None:
 
 
 def read_blob(path: Path, name: str, status: os.stat_result) -> BlobInfo | None:
-    """Return what is known of the object at a path; None if that is no object."""
+    """Return the description of the object at a path; None if it is not an object."""
     generation = generation_of(status)
     fields = _read(sidecar_path(path, generation))
     return _blob(fields, name, generation, status.st_size) if fields is not None else None
 
 
 def read_deleted(path: Path, name: str, generation: int, size_bytes: int) -> DeletedBlob | None:
-    """Return what a metadata file in the trash says; None if it is missing or damaged."""
+    """Return the description in a metadata file of the trash; None if missing or damaged."""
     fields = _read(path)
     if fields is None:
         return None
@@ -81,7 +81,7 @@ def read_deleted(path: Path, name: str, generation: int, size_bytes: int) -> Del
 
 def _fields(blob: BlobInfo) -> dict[str, object]:
     fields = blob.to_dict()
-    del fields["created_at"]  # the generation says it
+    del fields["created_at"]  # it is in the generation
     return fields
 
 
@@ -120,7 +120,7 @@ def _is_metadata(fields: object) -> bool:
 
 
 def _moment(text: object) -> datetime | None:
-    """Return a point in time; None for what is none."""
+    """Return a point in time; None if it is not one."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

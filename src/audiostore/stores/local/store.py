@@ -1,4 +1,4 @@
-"""The directory store itself, put together from its parts."""
+"""The store in a directory, put together from its parts."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from audiostore.files import NewFile
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, ForeignFile, StoreSettings
 from audiostore.stores.clock import utc_now
-from audiostore.stores.local import doctor, foreign
+from audiostore.stores.local import diagnosis, foreign
 from audiostore.stores.local.files import FileReader, fill
 from audiostore.stores.local.names import Names
 from audiostore.stores.local.objects import (
@@ -28,9 +28,9 @@ from audiostore.stores.local.objects import (
     stat_object,
     walk,
 )
+from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile, with_changes
 from audiostore.stores.local.trash import Trash
-from audiostore.stores.local.unfinished import Unfinished
 from audiostore.stores.local.workspace import Workspace
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener, spec_of
 from audiostore.values import BlobInfo, DeletedBlob, changed
@@ -39,7 +39,7 @@ _MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class LocalStore:
-    """Objects as files below `root`, which is made when the first one is stored.
+    """Objects as files below `root`, which is created with the first one.
 
     Safe to use from many threads and processes. Needs a file system with hard links, advisory
     locks and modification times in microseconds. Pickling sends the path: the copy is a store in
@@ -61,7 +61,7 @@ class LocalStore:
         folder = self._workspace.folder
         self._settings = SettingsFile(folder / "settings.json", str(self._root))
         self._trash = Trash(self._root, folder / "trash")
-        self._unfinished = Unfinished(
+        self._recovery = Recovery(
             self._root, folder / "deleting", self._trash, self._workspace.temporary
         )
         self._names = Names(
@@ -69,7 +69,7 @@ class LocalStore:
             workspace=self._workspace,
             settings=self._settings,
             trash=self._trash,
-            unfinished=self._unfinished,
+            recovery=self._recovery,
             now=now,
         )
 
@@ -105,7 +105,7 @@ class LocalStore:
             return self._names.commit(spec, data, content, if_generation_match, "STANDARD")
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
-        """Read an object (see `ObjectStore.open`), even should it be deleted meanwhile."""
+        """Read an object (see `ObjectStore.open`), even if it is deleted meanwhile."""
         descriptor, info = open_object(self._root, blob.name)
         if info.generation != blob.generation:
             os.close(descriptor)
@@ -120,7 +120,7 @@ class LocalStore:
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         """Yield the objects under a prefix in the order of their names' bytes.
 
-        Memory: the names in the folders on the way, not the objects.
+        Memory: the names in the folders on the path that is being walked.
         """
         self._finish()
         folder = folder_of(prefix)
@@ -139,7 +139,7 @@ class LocalStore:
         temporary_hold: bool | None = None,
         custom_time: datetime | None = None,
     ) -> BlobInfo:
-        """Change what an object says of itself (see `ObjectStore.update`)."""
+        """Change an object's metadata (see `ObjectStore.update`)."""
         return self._names.redescribe(
             blob,
             lambda present: changed(
@@ -174,7 +174,7 @@ class LocalStore:
             self._names.require_free(target, if_generation_match)
             content = fill(data, reader.read, None)
             if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
-                raise IntegrityError(f"{self.uri(source.name)} is damaged: it was not copied")
+                raise IntegrityError(f"{self.uri(source.name)} is damaged and was not copied")
             return self._names.commit(
                 spec_of(present, target),
                 data,
@@ -189,12 +189,12 @@ class LocalStore:
         self._names.delete(blob)
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
-        """Yield what can be restored (see `ObjectStore.list_deleted`).
+        """Yield what can be restored (see `SupportsSoftDelete.list_deleted`).
 
-        Memory: the names in the folders on the way, not the objects.
+        Memory: the names in the folders on the path that is being walked.
         """
         now = self._now()
-        if self._unfinished.is_any() or self._trash.has_expired(now):
+        if self._recovery.is_any() or self._trash.has_expired(now):
             with _unless_read_only():
                 more = True
                 while more:
@@ -203,15 +203,15 @@ class LocalStore:
         yield from self._trash.entries(prefix, now)
 
     def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
-        """Make a deleted generation live again (see `ObjectStore.restore`)."""
+        """Make a deleted generation live again (see `SupportsSoftDelete.restore`)."""
         return self._names.restore(deleted, if_generation_match)
 
     def purge(self, deleted: DeletedBlob) -> None:
-        """Let a deleted generation go for good (see `ObjectStore.purge`)."""
+        """Permanently remove a deleted generation (see `SupportsSoftDelete.purge`)."""
         self._names.purge(deleted)
 
     def settings(self) -> StoreSettings:
-        """Return what the store does of itself.
+        """Return the settings of the store.
 
         Raises:
             ConfigurationError: their file is damaged.
@@ -226,12 +226,12 @@ class LocalStore:
         soft_delete_s: int | None = None,
         retention_s: int | None = None,
     ) -> StoreSettings:
-        """Change settings of the store (see `StoreAdmin.change_settings`)."""
+        """Change settings of the store (see `SupportsSettings.change_settings`)."""
         with self._names.locked(), self._workspace.temporary() as file:
             found = self._settings.read()
             if found.metageneration != present.metageneration:
                 raise PreconditionFailedError(
-                    f"the settings of {self.url} were changed meanwhile: look at them again"
+                    f"the settings of {self.url} have changed: read them again"
                 )
             settings = with_changes(
                 found,
@@ -243,7 +243,7 @@ class LocalStore:
         return settings
 
     def reclass(self, blob: BlobInfo, storage_class: StorageClass) -> BlobInfo:
-        """Note another storage class (see `StoreAdmin.reclass`)."""
+        """Record another storage class (see `SupportsReclass.reclass`)."""
         return self._names.redescribe(
             blob,
             lambda present: replace(
@@ -252,37 +252,37 @@ class LocalStore:
         )
 
     def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
-        """Yield what is no object (see `StoreAdmin.strays`)."""
+        """Yield what is not an object (see `SupportsForeignFiles.foreign_files`)."""
         self._finish()
         yield from foreign.foreign_files(self._root, prefix, self._workspace.folder.name)
 
     def remove_foreign_file(self, file: ForeignFile) -> None:
-        """Remove a leftover (see `StoreAdmin.remove_foreign_file`)."""
+        """Remove a leftover (see `SupportsForeignFiles.remove_foreign_file`)."""
         with self._names.locked():
             foreign.remove(self._root, file)
 
     def granted(self, permissions: Sequence[str]) -> frozenset[str]:
-        """Return which permissions the directory gives (see `doctor.granted`)."""
-        return doctor.granted(self._root, permissions)
+        """Return which permissions the directory grants (see `diagnosis.granted`)."""
+        return diagnosis.granted(self._root, permissions)
 
     def diagnose(self) -> Iterator[Finding]:
-        """Try what storing needs (see `doctor.diagnose`)."""
-        return doctor.diagnose(
+        """Check what storing needs (see `diagnosis.diagnose`)."""
+        return diagnosis.diagnose(
             self._root, self._names.locked, self._workspace.temporary, self._settings, self._trash
         )
 
     def close(self) -> None:
-        """Nothing is held open between calls."""
+        """Do nothing: nothing is held open between calls."""
 
     def _finish(self) -> None:
-        """Finish what was killed, as whoever comes next does."""
-        if self._unfinished.is_any():
+        """Clean up after processes that were killed."""
+        if self._recovery.is_any():
             with _unless_read_only(), self._names.locked():
                 pass
 
     @contextmanager
     def _new_file(self, name: str) -> Iterator[NewFile]:
-        """Yield a file for the bytes of an object that is to be stored."""
+        """Yield a file for the bytes of an object."""
         try:
             with self._workspace.temporary() as data:
                 yield data
@@ -296,7 +296,7 @@ class LocalStore:
 
 @contextmanager
 def _unless_read_only() -> Iterator[None]:
-    """Do without, where this reader may not write."""
+    """Ignore that a reader may not write here."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What was deleted or overwritten, and can be had back for a while."""
+"""The trash: deleted and overwritten objects, which can be restored for a while."""
 
 import heapq
 import os
@@ -24,10 +24,10 @@ _REMOVED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of one deleted generation in the trash."""
+    """The slot of one deleted generation in the trash."""
 
     day: Path
-    """Folder of all that may go on one day."""
+    """Folder of all that expires on one day."""
     name: str
     generation: int
 
@@ -38,7 +38,7 @@ class Slot:
 
     @property
     def metadata(self) -> Path:
-        """What is known of it."""
+        """Its metadata."""
         return self._path("json")
 
     def _path(self, kind: str) -> Path:
@@ -47,28 +47,28 @@ class Slot:
 
 
 class Trash:
-    """``.audiostore/trash``; whoever changes it holds the store's lock."""
+    """``.audiostore/trash``; writers hold the store's lock."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._root = root
         self._folder = folder
 
     def slot(self, deleted: DeletedBlob) -> Slot:
-        """Return the place of a deleted generation, be it there or not."""
+        """Return the slot of a deleted generation, which may be empty."""
         day = deleted.gone_at.astimezone(UTC).date().isoformat()
         return Slot(self._folder / day, deleted.blob.name, deleted.blob.generation)
 
     def slot_at(self, day: str, name: str, generation: int) -> Slot:
-        """Return the place of a generation that may go on a day."""
+        """Return the slot of a generation that expires on a day."""
         if not _DAY.fullmatch(day):
-            raise ValueError(f"{day!r} is no day")
+            raise ValueError(f"{day!r} is not a date")
         return Slot(self._folder / day, name, generation)
 
     def keep(self, deleted: DeletedBlob, file: NewFile) -> None:
-        """Give the file of a live object its place; it counts once the object loses its name.
+        """Link the file of a live object into its slot; it counts once the object loses its name.
 
         Args:
-            deleted: what it is going to be.
+            deleted: its description in the trash.
             file: to write its metadata to.
         """
         slot = self.slot(deleted)
@@ -79,8 +79,8 @@ class Trash:
         os.link(object_path(self._root, slot.name), slot.data)
         sync_folder(slot.data.parent)
 
-    def settle(self, slot: Slot) -> None:
-        """Make a place whole or empty, whatever was under way when a process was killed."""
+    def repair(self, slot: Slot) -> None:
+        """Make a slot whole or empty, at whatever step a process was killed."""
         present = generation_at(slot.data)
         if present is not None and present == self._live(slot.name):
             slot.data.unlink()
@@ -90,10 +90,10 @@ class Trash:
                 slot.metadata.unlink()
             self._remove_empty(slot.data.parent)
         elif present != slot.generation:
-            set_generation_at(slot.data, slot.generation)  # it was to be restored
+            set_generation_at(slot.data, slot.generation)  # it was being restored
 
     def find(self, deleted: DeletedBlob, now: datetime) -> tuple[Slot, DeletedBlob]:
-        """Return the place of a generation that can still be restored, and what it holds.
+        """Return the slot of a generation that can still be restored, and its description.
 
         Raises:
             BlobNotFoundError: it is gone.
@@ -108,7 +108,7 @@ class Trash:
         return slot, found
 
     def holds(self, name: str, generation: int) -> bool:
-        """Say whether there is such a generation, whenever it may go."""
+        """Say whether the trash has such a generation, whenever it expires."""
         return any(Slot(day, name, generation).data.exists() for day in self._days())
 
     def entries(self, prefix: str, now: datetime) -> Iterator[DeletedBlob]:
@@ -126,7 +126,7 @@ class Trash:
                 yield deleted
 
     def size(self) -> tuple[int, int]:
-        """Return how many files of objects there are, and their bytes."""
+        """Return the number of objects, and their bytes."""
         count = size_bytes = 0
         for day in self._days():
             for slot in _walk(day, "", ""):
@@ -140,7 +140,7 @@ class Trash:
         return any(_has_passed(day, now) for day in self._days())
 
     def expire(self, now: datetime) -> bool:
-        """Remove files whose day has passed, as many as keep nobody waiting for long.
+        """Remove expired files, no more at once than takes a moment.
 
         Returns:
             Whether there may be more.
@@ -150,8 +150,8 @@ class Trash:
             if _has_passed(day, now):
                 try:
                     budget = _remove_tree(day, budget)
-                except OSError as error:  # what was asked for is done: this is only tidying
-                    logger.warning("%s is to be removed, but cannot be: %s", day, error)
+                except OSError as error:  # the operation itself is done: this is only cleanup
+                    logger.warning("cannot remove %s: %s", day, error)
         return budget == 0
 
     def _days(self) -> list[Path]:
@@ -164,7 +164,7 @@ class Trash:
         return generation_at(object_path(self._root, name))
 
     def _read(self, slot: Slot) -> DeletedBlob | None:
-        """Return what is in a place; None if nothing is, or what has its name still, or again."""
+        """Return what is in a slot; None if it is empty, or its object has its name (again)."""
         try:
             status = slot.data.stat()
         except (FileNotFoundError, NotADirectoryError):

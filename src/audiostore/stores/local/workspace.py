@@ -1,4 +1,4 @@
-"""The hidden folder of a store: the lock that writers hold, the files that they are writing."""
+"""The hidden folder of a store: the lock of the writers, and the files being written."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ _ABANDONED_AFTER_S = 3600.0
 
 
 class Workspace:
-    """``.audiostore`` below the root; made when it is first needed."""
+    """``.audiostore`` below the root; created when it is first needed."""
 
     def __init__(self, root: Path, now: Callable[[], datetime]) -> None:
         self.folder = root / ".audiostore"
@@ -23,7 +23,7 @@ class Workspace:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock that keeps all other writers, of any process, waiting."""
+        """Hold the lock of the writers of all processes."""
         make_folder(self.folder)
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -34,7 +34,7 @@ class Workspace:
 
     @contextmanager
     def temporary(self) -> Iterator[NewFile]:
-        """Yield a new file to write; it is deleted at the end, unless it was renamed."""
+        """Yield a new file to write, which is deleted at the end unless it was renamed."""
         folder = self.folder / "tmp"
         make_folder(folder)
         self._sweep(folder)

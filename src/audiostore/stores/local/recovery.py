@@ -1,4 +1,4 @@
-"""Notes on objects that are losing, or being given, a name: what a kill leaves is cleared up."""
+"""Recovery after a kill: notes on objects that lose, or get, a name, and the cleanup by them."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +13,8 @@ from audiostore.stores.local.sidecar import sidecar_path, sidecars
 from audiostore.stores.local.trash import Slot, Trash
 
 
-class Unfinished:
-    """``.audiostore/deleting``; whoever changes it holds the store's lock."""
+class Recovery:
+    """``.audiostore/deleting``; writers hold the store's lock."""
 
     def __init__(
         self,
@@ -30,11 +30,11 @@ class Unfinished:
 
     @contextmanager
     def noted(self, name: str, slots: Sequence[Slot]) -> Iterator[None]:
-        """Keep a note while an object loses, or is given, its name; then clear up behind it.
+        """Keep a note while an object loses, or gets, its name; then clean up.
 
         Args:
             name: of the object.
-            slots: of the trash, which generations of it enter or leave.
+            slots: of the trash, which its generations enter or leave.
         """
         with self._temporary() as file:
             places = [(slot.day.name, slot.generation) for slot in slots]
@@ -45,32 +45,32 @@ class Unfinished:
             file.path.rename(note)
             sync_folder(self._folder)
         yield
-        self._clear_up(name, slots)
+        self._clean_up(name, slots)
         note.unlink()
 
     def is_any(self) -> bool:
-        """Say whether there is a note, of a writer that was killed or is at work."""
+        """Say whether there is a note, of a writer that was killed or is running."""
         try:
             return any(self._folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return False
 
     def finish(self) -> None:
-        """Clear up behind processes that were killed."""
+        """Clean up after processes that were killed."""
         if not self.is_any():
             return
         for note in list(self._folder.iterdir()):
             try:
                 name, slots = self._read(note)
-            except (ValueError, KeyError, TypeError) as error:  # as a crashed disk may leave it
+            except (ValueError, KeyError, TypeError) as error:  # as after a power failure
                 logger.warning("the note %s is damaged: %s", note, error)
             else:
-                self._clear_up(name, slots)
+                self._clean_up(name, slots)
             note.unlink()
 
     def _read(self, note: Path) -> tuple[str, list[Slot]]:
         text = note.read_text("utf-8")
-        if note.suffix != ".json":  # an earlier version wrote the name alone
+        if note.suffix != ".json":  # an earlier version wrote only the name
             object_path(self._root, text)
             return text, []
         fields = json.loads(text)
@@ -78,19 +78,19 @@ class Unfinished:
         object_path(self._root, name)
         return name, [self._trash.slot_at(day, name, int(gen)) for day, gen in fields["trash"]]
 
-    def _clear_up(self, name: str, slots: Sequence[Slot]) -> None:
-        """Remove what is left beside a name and in the trash; doing it twice does no harm."""
+    def _clean_up(self, name: str, slots: Sequence[Slot]) -> None:
+        """Remove the remains next to a name and in the trash; safe to repeat."""
         for slot in slots:
-            self._trash.settle(slot)
+            self._trash.repair(slot)
         path = object_path(self._root, name)
         if not path.parent.is_dir():
             return
         live = generation_at(path)
-        beside = sidecar_path(path, live) if live is not None else None
-        if beside and not beside.exists():
-            return  # no object of ours: nothing of it is to be judged by its time
+        current = sidecar_path(path, live) if live is not None else None
+        if current and not current.exists():
+            return  # a foreign file: its time says nothing
         for file in sidecars(path):
-            if file != beside:
+            if file != current:
                 file.unlink()
         if live is None:
             remove_if_empty(path.parent)

@@ -1,4 +1,4 @@
-"""Whether a directory can be a store, and what it allows."""
+"""Whether a directory can hold a store, and what it permits."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ _NEEDS = {
 def granted(root: Path, permissions: Sequence[str]) -> frozenset[str]:
     """Return which of a bucket's permissions this process has, in effect, on a directory.
 
-    A directory that is not there yet is judged by the one that it would be made in.
+    A directory that does not exist yet is judged by the one that it would be created in.
     """
     folder = next(folder for folder in (root, *root.parents) if os.access(folder, os.F_OK))
     if not folder.is_dir():
@@ -48,7 +48,7 @@ def diagnose(
     settings: SettingsFile,
     trash: Trash,
 ) -> Iterator[Finding]:
-    """Try what storing needs (a folder, a lock, a link, exact times); look at room and trash."""
+    """Check what storing needs (a folder, a lock, a link, exact times), free space and trash."""
     yield Finding("store", ok=True, detail=f"the directory {root}")
     try:
         with locked(), temporary() as file:
@@ -57,8 +57,8 @@ def diagnose(
             os.link(file.path, link)
             link.unlink()
     except (OSError, ConfigurationError) as error:
-        remedy = "choose another directory with --bucket file:///DIR, or mend its permissions"
-        yield Finding("write", ok=False, detail=str(error), remedy=remedy)
+        hint = "choose another directory (file:///DIR), or correct its permissions"
+        yield Finding("write", ok=False, detail=str(error), hint=hint)
         return
     yield Finding("write", ok=True, detail="files can be written, locked and linked")
     space = os.statvfs(root)
@@ -67,14 +67,14 @@ def diagnose(
         "space",
         ok=free_gib >= 1,
         detail=f"{free_gib:.1f} GiB free",
-        remedy="" if free_gib >= 1 else "free some space on this file system",
+        hint="" if free_gib >= 1 else "free some space on this file system",
     )
     try:
         keep_s = settings.read().soft_delete_s
     except ConfigurationError as error:
-        yield Finding("settings", ok=False, detail=str(error), remedy="mend or remove that file")
+        yield Finding("settings", ok=False, detail=str(error), hint="repair or remove that file")
     else:
         kept = f"is kept for {keep_s / 86400:g} days" if keep_s else "is gone at once"
-        yield Finding("soft delete", ok=True, detail=f"what is deleted or overwritten {kept}")
+        yield Finding("soft delete", ok=True, detail=f"a deleted or overwritten object {kept}")
     count, size_bytes = trash.size()
     yield Finding("trash", ok=True, detail=f"{count} objects, {size_bytes / 2**20:.1f} MiB")
