@@ -1,8 +1,7 @@
-"""Assets as a table for other programs: JSON Lines, CSV, Parquet.
+"""Exporting assets as a table: JSON Lines, CSV, Parquet.
 
-Columns: see `columns`. Nothing is changed on its way: a title that begins with ``=`` stays as it is
-in CSV too, where a spreadsheet that *opens* the file may take it for a formula; have it import the
-column as text.
+Columns: see `columns`. Values are written as they are stored. A spreadsheet that *opens* a CSV file
+may take a title that begins with ``=`` for a formula: import the column as text.
 """
 
 import csv
@@ -30,13 +29,13 @@ _EXTENSIONS: dict[str, ExportFormat] = {
 
 
 def format_for(file_name: str) -> ExportFormat | None:
-    """Return the format that a file's name asks for; None if it names none that we write."""
+    """Return the export format of a file name; None if its extension is not one of them."""
     lower = file_name.lower()
     return next((f for extension, f in _EXTENSIONS.items() if lower.endswith(extension)), None)
 
 
 def require_writer(export_format: ExportFormat) -> None:
-    """See that a format can be written here.
+    """Check that a format can be written on this machine.
 
     Raises:
         ConfigurationError: pyarrow is not installed.
@@ -51,9 +50,9 @@ def require_writer(export_format: ExportFormat) -> None:
 
 
 def write(assets: Iterable[StorageResult], stream: IO[bytes], export_format: ExportFormat) -> int:
-    """Write assets to a binary stream, a row each, in constant memory; return how many.
+    """Write assets to a binary stream, one row each, in constant memory; return how many.
 
-    JSON Lines: an object a line, in ASCII. CSV: RFC 4180 in UTF-8, with a heading. Parquet: in
+    JSON Lines: an object a line, in ASCII. CSV: RFC 4180 in UTF-8, with a header. Parquet: in
     groups of 10,000 rows, compressed.
 
     Raises:
@@ -81,7 +80,7 @@ def _write_jsonl(rows: Iterator[Row], stream: IO[bytes]) -> int:
 
 def _write_csv(rows: Iterator[Row], stream: IO[bytes]) -> int:
     count = 0
-    # Both characters of the line's end make the writer quote a value that has one of them.
+    # With both characters in the line terminator, the writer quotes values that hold either.
     text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=False)
     try:
         writer = csv.writer(text, lineterminator="\r\n")
@@ -111,7 +110,7 @@ def _write_parquet(rows: Iterator[Row], stream: IO[bytes]) -> int:
         while group := list(islice(rows, _ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema))
             count += len(group)
-            group.clear()  # else two of them are in memory
+            group.clear()  # keep only one group in memory
     return count
 
 

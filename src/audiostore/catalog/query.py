@@ -65,22 +65,24 @@ class Query:
         audio = asset.audio
         return (
             audio is not None
-            and (not self.formats or format_of(audio) in self.formats)
+            and (not self.formats or asset.format in self.formats)
             and (not self.storage_classes or audio.storage_class in self.storage_classes)
             and _is_within(audio.size_bytes, self.min_size_bytes, self.max_size_bytes)
             and (self.created_from is None or audio.created_at >= self.created_from)
             and (self.created_before is None or audio.created_at < self.created_before)
+            and self._matches_duration(asset.duration_s)
             and self._matches_metadata(audio.metadata)
             and self._matches_state(asset, audio)
         )
 
+    def _matches_duration(self, duration_s: float | None) -> bool:
+        if self.min_duration_s is None and self.max_duration_s is None:
+            return True
+        return duration_s is not None and _is_within(
+            duration_s, self.min_duration_s, self.max_duration_s
+        )
+
     def _matches_metadata(self, metadata: Mapping[str, str]) -> bool:
-        if self.min_duration_s is not None or self.max_duration_s is not None:
-            duration_s = duration_of(metadata)
-            if duration_s is None or not _is_within(
-                duration_s, self.min_duration_s, self.max_duration_s
-            ):
-                return False
         return all(metadata.get(k) == v for k, v in self.equal.items()) and all(
             k in metadata and folded(v) in folded(metadata[k]) for k, v in self.containing.items()
         )
@@ -92,25 +94,6 @@ class Query:
             and _agree(self.superseded, "superseded_by" in audio.metadata)
             and _agree(self.held, audio.temporary_hold)
         )
-
-
-def format_of(audio: BlobInfo) -> str:
-    """Return the extension of an audio object's name, such as "mp3"."""
-    return audio.name.rpartition(".")[2]
-
-
-def duration_of(metadata: Mapping[str, str]) -> float | None:
-    """Return the duration of an audio object in seconds; None if it is unknown."""
-    return number_in(metadata, "duration_s")
-
-
-def number_in(metadata: Mapping[str, str], key: str) -> float | None:
-    """Return a number from metadata; None if it is missing or not a finite number."""
-    try:
-        number = float(metadata[key])
-    except (KeyError, ValueError):
-        return None
-    return number if abs(number) < float("inf") else None
 
 
 def artwork_is_missing(asset: StorageResult) -> bool:

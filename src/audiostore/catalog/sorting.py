@@ -1,4 +1,4 @@
-"""Bringing any number of assets into an order, in constant memory."""
+"""Sorting any number of assets in constant memory."""
 
 import heapq
 import pickle
@@ -8,22 +8,22 @@ from itertools import islice
 from operator import itemgetter
 from typing import IO, Literal, get_args
 
-from audiostore.catalog.query import duration_of, folded
+from audiostore.catalog.query import folded
 from audiostore.values import StorageResult
 
 SortKey = Literal["id", "created", "size", "duration", "title", "artist", "name"]
-"""What assets can be ordered by; "name" is that of the original file."""
+"""What assets can be sorted by; "name" is the name of the original file."""
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 
 Key = tuple[bool, float, str]
 Keyed = tuple[Key, StorageResult]
 
 _RUN_ASSETS = 8192
-"""How many are sorted in memory at once: some 4 kB each."""
+"""How many are sorted in memory at once: about 4 kB each."""
 _BATCH_ASSETS = 16
 """How many of each run are in memory while the runs are merged."""
 _HEAP_ASSETS = 10_000
-"""Up to so many are picked out without a file."""
+"""Up to this limit, no file is needed."""
 
 
 def in_order(
@@ -34,11 +34,11 @@ def in_order(
     limit: int | None = None,
     run_assets: int = _RUN_ASSETS,
 ) -> Iterator[StorageResult]:
-    """Yield assets in an order; those that are equal in it stay as they come.
+    """Yield assets in order; the sort is stable.
 
-    Assets without the value (no duration, no title) come last, whichever the direction. Text is
-    compared without regard to upper and lower case. More than `run_assets` go through a temporary
-    file, which needs some 2 kB an asset; the environment variable TMPDIR says where.
+    Assets without the value (no duration, no title) come last, in both directions. Text is compared
+    without regard to case. More than `run_assets` go through a temporary file of about 2 kB an
+    asset, in the directory that the environment variable TMPDIR names.
 
     Raises:
         OSError: the temporary file cannot be written.
@@ -54,11 +54,11 @@ def in_order(
 
 def _key(asset: StorageResult, order_by: SortKey, *, descending: bool) -> Key:
     value = _value(asset, order_by)
-    # What has no value sorts behind what has one; in reverse, it must sort before it.
-    is_back = (value is None) != descending
+    # Assets without a value come last; in reverse order, their keys must come first for that.
+    is_last = (value is None) != descending
     if isinstance(value, str):
-        return is_back, 0.0, value
-    return is_back, value or 0.0, ""
+        return is_last, 0.0, value
+    return is_last, value or 0.0, ""
 
 
 def _value(asset: StorageResult, order_by: SortKey) -> float | str | None:
@@ -71,7 +71,7 @@ def _value(asset: StorageResult, order_by: SortKey) -> float | str | None:
         case "size":
             return float(audio.size_bytes)
         case "duration":
-            return duration_of(audio.metadata)
+            return asset.duration_s
         case "name":
             text = audio.metadata.get("original_filename")
         case _:
@@ -107,7 +107,7 @@ def _write(file: IO[bytes], run: list[Keyed]) -> None:
 def _read(file: IO[bytes], offset: int, count: int) -> Iterator[Keyed]:
     while count:
         file.seek(offset)  # all runs share the file
-        # Nobody else can write to it: it has no name.
+        # No other process can write to it: it has no name.
         batch: list[Keyed] = pickle.load(file)  # noqa: S301
         offset = file.tell()
         count -= len(batch)

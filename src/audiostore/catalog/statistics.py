@@ -1,9 +1,8 @@
-"""What a store holds, in numbers."""
+"""How much a store holds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from audiostore.catalog.query import duration_of, format_of
 from audiostore.values import StorageResult
 
 
@@ -35,16 +34,16 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a number of assets amount to; the keys are in order."""
+    """The totals of a number of assets; the keys are sorted."""
 
     total: Tally
     unknown_durations: int
-    """Assets that do not say how long they play."""
+    """Assets of unknown duration."""
     by_format: Mapping[str, Tally] = field(hash=False)
     by_month: Mapping[str, Tally] = field(hash=False)
-    """In which they were stored (UTC): "2026-01"."""
+    """By the month in which they were stored (UTC): "2026-01"."""
     by_storage_class: Mapping[str, Tally] = field(hash=False)
-    """Artwork counts where it is itself; an asset, where its audio is."""
+    """An asset counts in the class of its audio, the bytes of its artwork in their own class."""
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types."""
@@ -58,7 +57,7 @@ class Statistics:
 
 
 def summarise(assets: Iterable[StorageResult]) -> Statistics:
-    """Count assets, in memory that does not depend on how many there are."""
+    """Count assets in constant memory."""
     total = _Sum()
     unknown_durations = 0
     by_format: dict[str, _Sum] = {}
@@ -68,14 +67,14 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
         audio, thumbnail = asset.audio, asset.thumbnail
         if audio is None:
             continue
-        duration_s = duration_of(audio.metadata)
+        duration_s = asset.duration_s
         if duration_s is None:
             unknown_durations += 1
         created = audio.created_at
         of_class = by_class.setdefault(audio.storage_class, _Sum())
         sums = (
             total,
-            by_format.setdefault(format_of(audio), _Sum()),
+            by_format.setdefault(asset.format, _Sum()),
             by_month.setdefault(f"{created.year}-{created.month:02}", _Sum()),
         )
         for each in (*sums, of_class):

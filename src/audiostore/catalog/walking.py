@@ -1,10 +1,10 @@
-"""Reading the whole listing of a store, in the order of ids: many requests at once, few in memory.
+"""Reading the whole listing of a store in order of ids: many requests at once, few pages in memory.
 
-A bucket lists a prefix page by page, and each page must be waited for. So the prefix ``audio/`` is
-split by the first character of the id into sixteen, each of those by the next character, and so on,
-as long as more than a few pages are expected in it; threads read ahead in all of these, and the
-pages are handed over in order. The page that shows how much there is counts: a store that fits on
-one page costs one request and no thread.
+A bucket lists a prefix page by page, one request after the other. So the prefix ``audio/`` is split
+into sixteen by the first character of the id, each of those by the next character, and so on, as
+long as more than a few pages are expected in it. Threads read ahead in all of these, and the pages
+are yielded in order. The first page tells how much to expect: a store that fits on one page costs
+one request and no thread.
 """
 
 import threading
@@ -19,25 +19,25 @@ from audiostore.values import BlobInfo
 
 ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
 PAGE_OBJECTS = 999
-"""One request each: a bucket's page has 1000, one of which may be the name to start behind."""
+"""One request each: a bucket's page has 1000 names, one of which may be the one to start after."""
 _PAGES_AHEAD = 40
-"""How many pages are in memory or under way, at most: some 1.5 MB each."""
+"""The maximum number of pages in memory or requested: about 1.5 MB each."""
 _PAGES_IN_A_ROW = 4
-"""What is expected to take no more pages is read one after the other."""
+"""A span that is expected to have no more pages is not split."""
 _ID_LENGTH = 36
 
 
 def walk(
     store: ObjectStore, *, threads: int, page_objects: int = PAGE_OBJECTS
 ) -> Generator[Asset, None, None]:
-    """Yield the complete assets in the order of their ids, in constant memory.
+    """Yield the complete assets in order of their ids, in constant memory.
 
-    What was stored before the walk begins and is not deleted before it ends is yielded once.
+    An asset that exists during the whole walk is yielded exactly once.
 
     Args:
-        store: what to walk through.
-        threads: how many requests may be under way; 1 for a store that needs not be waited for.
-        page_objects: how many objects are asked for at once.
+        store: the store to list.
+        threads: how many requests to make at once; 1 for a store on the same machine.
+        page_objects: how many objects to request with each.
     """
     if threads == 1:
         yield from _assembled(store.list(ROOT))
@@ -48,7 +48,7 @@ def walk(
 
 def _assembled(blobs: Iterator[BlobInfo]) -> Iterator[Asset]:
     for folder, group in groupby(blobs, _folder):
-        if len(folder) == _ID_LENGTH:  # what is no id has no asset, but may have much in it
+        if len(folder) == _ID_LENGTH:  # any other folder has no asset, but may be large
             asset = assemble(folder, group)
             if asset is not None:
                 yield asset
@@ -60,13 +60,13 @@ def _folder(blob: BlobInfo) -> str:
 
 @dataclass(slots=True, eq=False)
 class _Span:
-    """A stretch of the listing: the names that begin with `prefix` and sort behind `after`."""
+    """A part of the listing: the names that begin with `prefix` and sort after `after`."""
 
     prefix: str
     after: str = ""
     is_begun: bool = False
     blobs: list[BlobInfo] | None = field(default=None, repr=False)
-    """Its first page, once that is there; what follows that page is spans of its own."""
+    """Its first page, once it is read; what comes after that page becomes spans of its own."""
     error: Exception | None = None
 
 
@@ -101,16 +101,16 @@ class _Reading:
         self._page_objects = page_objects
         self._changed = threading.Condition()
         self._pages = 0
-        """Under way, or there and not taken."""
+        """Requested, or read and not yet taken."""
         self._is_stopped = False
 
     def start(self, threads: int) -> None:
         for _ in range(threads):
-            # A request that stalls must not keep the program alive after an interrupt.
+            # A stalled request must not keep the program alive after an interrupt.
             threading.Thread(target=self._run, name="audiostore-list", daemon=True).start()
 
     def stop(self) -> None:
-        """Have the threads end, each with the request that it is at; nobody waits for them."""
+        """Let each thread end after its present request; do not wait for them."""
         with self._changed:
             self._is_stopped = True
             self._spans.clear()
@@ -133,7 +133,7 @@ class _Reading:
             try:
                 page = _page(self._store, span, self._page_objects)
                 rest = _rest(span, page, self._page_objects)
-            except Exception as error:  # noqa: BLE001  (raised where its turn comes, in `take`)
+            except Exception as error:  # noqa: BLE001  (raised when its turn comes, by `take`)
                 page, rest = [], []
                 span.error = error
             with self._changed:
@@ -145,11 +145,11 @@ class _Reading:
                 self._changed.notify_all()
 
     def _begin(self) -> _Span | None:
-        """Wait for something to read; None when there is nothing, or nothing any more."""
+        """Wait for a span to read; None when none is left."""
         with self._changed:
             while self._spans and not self._is_stopped:
                 span = next((s for s in self._spans if not s.is_begun), None)
-                # Whatever else fills the memory, the page that comes next is always read.
+                # However full the memory is, the page that comes next is always read.
                 if span is not None and (self._pages < _PAGES_AHEAD or span is self._spans[0]):
                     span.is_begun = True
                     self._pages += 1
@@ -163,13 +163,13 @@ def _page(store: ObjectStore, span: _Span, page_objects: int) -> list[BlobInfo]:
 
 
 def _rest(span: _Span, page: list[BlobInfo], page_objects: int) -> list[_Span]:
-    """Return what of a span lies behind its first page."""
+    """Return the spans that come after the first page of a span."""
     if len(page) < page_objects:
         return []
     last = page[-1].name
     if _expected_objects(span.prefix, page) <= _PAGES_IN_A_ROW * page_objects:
         return [_Span(span.prefix, last)]
-    # Only what can be an id counts. Every id has its hyphens at the same places.
+    # Only ids matter, and every id has its hyphens at the same places.
     is_hyphen = len(span.prefix) - len(ROOT) in (8, 13, 18, 23)
     children = [f"{span.prefix}{c}" for c in ("-" if is_hyphen else "0123456789abcdef")]
     return [
@@ -180,13 +180,13 @@ def _rest(span: _Span, page: list[BlobInfo], page_objects: int) -> list[_Span]:
 
 
 def _expected_objects(prefix: str, page: list[BlobInfo]) -> float:
-    """Return how many objects are to be expected behind a page, if ids are spread evenly."""
+    """Return how many objects to expect after a page if ids are spread evenly."""
     first, last = _folder(page[0]), _folder(page[-1])
     if not (FilenameGenerator.validate_uuid(first) and FilenameGenerator.validate_uuid(last)):
-        return float("inf")  # foreign objects: splitting leaves them behind
+        return float("inf")  # foreign objects: splitting skips them
     passed = _number(last) - _number(first)
     if passed == 0:
-        return 0.0  # a folder with very much in it
+        return 0.0  # one large folder
     end = prefix[len(ROOT) :].replace("-", "").ljust(32, "f")
     return (_number(end) - _number(last)) / passed * len(page)
 
