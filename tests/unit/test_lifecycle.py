@@ -212,7 +212,7 @@ def test_a_policy_that_costs_more_than_it_saves_is_warned_of() -> None:
     ).warnings
     assert len(warnings) == 2
     assert "in NEARLINE for 10 days only" in warnings[0]
-    assert "deleted 20 days after it came to COLDLINE" in warnings[1]
+    assert "deleted 20 days after it moved to COLDLINE" in warnings[1]
 
 
 def test_a_plan_says_what_it_would_touch_and_save() -> None:

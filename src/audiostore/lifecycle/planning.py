@@ -1,4 +1,4 @@
-"""The difference between a policy and what a store does, and making it so."""
+"""Plans: how a policy differs from what a store does, and applying the difference."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -15,12 +15,12 @@ from audiostore.values import BlobInfo, StorageResult
 
 _DAY_S = 24 * 3600
 PricePerGib = Callable[[str], float]
-"""Storage class -> what a GiB costs a month."""
+"""Returns what a GiB in a storage class costs a month."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One change of what a store does by itself."""
+    """One rule of a policy, or of the store, and what becomes of it."""
 
     kind: Literal["add", "update", "remove", "keep"]
     """"update": the rule is ours, but another release wrote it, for other formats."""
@@ -33,7 +33,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a new or updated rule would do to what is stored now."""
+    """What a new or updated rule would do to the assets that are stored now."""
 
     description: str
     """Of the rule."""
@@ -124,26 +124,26 @@ def _warnings(policy: Policy, settings: StoreSettings) -> Iterable[str]:
     for (name, days), (colder, more_days) in pairwise(classes):
         if more_days - days < MINIMUM_DAYS[name]:
             yield (
-                f"audio would be in {name} for {more_days - days} days only, of which "
-                f"{MINIMUM_DAYS[name]} are paid for if it is deleted or replaced: leave {name} "
-                f"out, or move to {colder} later"
+                f"audio would be in {name} for {more_days - days} days only, but is billed for "
+                f"{MINIMUM_DAYS[name]} if it is deleted or replaced there: leave {name} out, or "
+                f"move to {colder} later"
             )
     if policy.expire_after_days is not None and classes:
         name, days = classes[-1]
         if policy.expire_after_days - days < MINIMUM_DAYS[name]:
             yield (
-                f"audio would be deleted {policy.expire_after_days - days} days after it came to "
-                f"{name}, of which {MINIMUM_DAYS[name]} are paid for"
+                f"audio would be deleted {policy.expire_after_days - days} days after it moved to "
+                f"{name}, but is billed for {MINIMUM_DAYS[name]}"
             )
     if policy.keep_days is not None:
         yield (
-            f"for {policy.keep_days} days after they were stored, assets cannot be deleted, nor "
-            "their artwork replaced, nor their class set by hand"
+            f"for {policy.keep_days} days after they are stored, assets cannot be deleted, their "
+            "artwork cannot be replaced, and their storage class cannot be set by hand"
         )
     if settings.retention_is_locked and (policy.keep_days or 0) * _DAY_S < settings.retention_s:
-        yield "the bucket's retention is locked: it can be made longer, but never shorter"
+        yield "the bucket's retention period is locked: it can be extended, but not shortened"
     if policy.delete_old_generations_after_days is not None and not settings.versioning:
-        yield "the store keeps no old generations (no versioning): that rule has nothing to do"
+        yield "the store has no versioning: the rule on old generations has no effect"
 
 
 def effects_of(
@@ -193,10 +193,10 @@ def _with(total: Effect, rule: OwnRule, blobs: list[BlobInfo], price: PricePerGi
 
 
 def apply_plan(plan: Plan, admin: SupportsSettings) -> StoreSettings:
-    """Make the store follow the policy; rules that are not ours stay as and where they are.
+    """Make the store follow the policy; rules that are not ours stay as they are.
 
     Raises:
-        PreconditionFailedError: the settings were changed since the plan was made.
+        PreconditionFailedError: the settings have changed since the plan was made.
     """
     if plan.changes_nothing:
         return plan.settings
@@ -210,5 +210,5 @@ def apply_plan(plan: Plan, admin: SupportsSettings) -> StoreSettings:
     except PreconditionFailedError:
         present = admin.settings()
         if (present.lifecycle_rules, present.retention_s) == (wanted, plan.keep_s):
-            return present  # it was done, and the response lost
+            return present  # it was applied, and the response was lost
         raise

@@ -1,4 +1,4 @@
-"""The policy: what somebody wants done with assets as they age, read from a TOML file."""
+"""The policy: what is to happen to assets as they age, read from a TOML file."""
 
 import tomllib
 from dataclasses import dataclass, fields
@@ -10,44 +10,48 @@ from audiostore.errors import ConfigurationError, shown
 from audiostore.values import PathLike
 
 MINIMUM_DAYS = {"STANDARD": 0, "NEARLINE": 30, "COLDLINE": 90, "ARCHIVE": 365}
-"""For how long an object is paid for in a class, at least (cloud.google.com/storage/pricing)."""
+"""By storage class: the days that an object is billed for at least.
 
+Source: cloud.google.com/storage/pricing.
+"""
 MAX_DAYS = 36_500
 
 EXAMPLE = """\
-# What the store does with audio as it ages: days since it was stored. Leave out what is not wanted.
-nearline_after_days = 30        # read less than once a month
+# What the store does with audio as it ages, in days since it was stored. All lines are optional.
+nearline_after_days = 30        # for audio that is read less than once a month
 coldline_after_days = 90
 archive_after_days = 365
-# expire_after_days = 3650      # delete assets that are so old
-expire_on_custom_time = true    # delete assets on the date that 'expire' has set
+# expire_after_days = 3650      # delete assets of this age
+expire_on_custom_time = true    # delete assets on their expiry date
 delete_old_generations_after_days = 30
-abort_uploads_after_days = 7    # multipart uploads that nobody finished
-# keep_days = 30                # nothing can be deleted or overwritten before
+abort_uploads_after_days = 7    # unfinished multipart uploads
+# keep_days = 30                # nothing can be deleted or overwritten earlier
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is wanted. Days count from when an object was stored; None: not wanted.
+    """What a store is to do with assets as they age.
+
+    Days count from when an object was stored; None: never.
 
     Raises:
-        ConfigurationError: the parts contradict each other.
+        ConfigurationError: the values contradict each other.
     """
 
     nearline_after_days: int | None = None
     coldline_after_days: int | None = None
     archive_after_days: int | None = None
     expire_after_days: int | None = None
-    """Assets so old are deleted."""
+    """Assets of this age are deleted."""
     expire_on_custom_time: bool = False
-    """Assets are deleted when the custom time has come that `expire` sets."""
+    """Assets are deleted on their expiry date (see `AudioStorageManager.expire`)."""
     delete_old_generations_after_days: int | None = None
-    """In a bucket with versioning: days since they were replaced or deleted."""
+    """In a bucket with versioning: days since a generation was replaced or deleted."""
     abort_uploads_after_days: int | None = None
-    """XML API multipart uploads; our own uploads leave none."""
+    """Unfinished multipart uploads of the XML API; audiostore itself leaves none."""
     keep_days: int | None = None
-    """The bucket's retention period: until then nothing is deleted, nor artwork replaced."""
+    """The retention period of the store: nothing is deleted or replaced earlier."""
 
     def __post_init__(self) -> None:
         steps = [(name, days) for name in _STEPS if (days := getattr(self, name)) is not None]
@@ -90,7 +94,7 @@ class Policy:
 
     @property
     def class_days(self) -> dict[str, int]:
-        """Days after which audio moves to each class, for those that are used."""
+        """By storage class: the days after which audio moves there."""
         named = {
             "NEARLINE": self.nearline_after_days,
             "COLDLINE": self.coldline_after_days,

@@ -16,7 +16,7 @@ from audiostore.lifecycle.rules import COLDEST_FIRST, FIXED_DAYS, PURPOSES, OwnR
 
 _SUFFIX = re.compile(r"/([a-z]+)\.[a-z0-9]{1,16}")
 _NAME_CONDITIONS = ("matchesPrefix", "matchesSuffix")
-"""Conditions on names: compared as they are. In all others, whitespace around a text is nothing."""
+"""Conditions on names: compared as they are. In all others, whitespace around text is ignored."""
 
 
 def recognise(rule: Rule) -> OwnRule | None:
