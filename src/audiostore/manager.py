@@ -1,5 +1,6 @@
 """The library's front door: what can be done with one asset."""
 
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from audiostore.asset import (
     Asset,
@@ -65,7 +66,10 @@ if TYPE_CHECKING:
 
 
 class AudioStorageManager:
-    """Stores audio files with their artwork, complete and verified. Safe to use from many threads.
+    """Stores audio files with their artwork, complete and verified.
+
+    It may be used from many threads, in a child process that is forked, and, pickled, in any other
+    process: there it opens its store again.
 
     Example::
 
@@ -100,13 +104,22 @@ class AudioStorageManager:
         """
         self.notifier = self._notify = Notifier(on_event)
         """Tells of what happens."""
+        self._arguments: dict[str, object] = {
+            "project": project,
+            "credentials": credentials,
+            "retry_config": retry_config,
+            "on_event": on_event,
+        }
         self.survives_fork = store is None
         """Whether the store is known to work on in a process that is forked from this one."""
         self._resume_folder: Path | None = None
         if store is None:
             url = bucket_name or require_configured_bucket()
+            self._arguments["bucket_name"] = url
             store = open_store(url, credentials=credentials, project=project)
             self._resume_folder = state_directory() / "ids"
+        else:
+            self._arguments["store"] = store
         self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
         self._changes = Changes(self._store)
         self._signed_urls = SignedUrls()
@@ -124,11 +137,21 @@ class AudioStorageManager:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "an AudioStorageManager holds connections and cannot be sent to another process: "
-            "make one there (one that exists before os.fork works on in the child)"
-        )
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as the arguments: the other process opens the store again.
+
+        Raises:
+            TypeError: an argument (`store`, `credentials`, `on_event` …) cannot be pickled.
+        """
+        for name, value in self._arguments.items():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                raise TypeError(
+                    f"cannot pickle this AudioStorageManager: its {name} ({type(value).__name__}) "
+                    f"cannot be pickled: {error}"
+                ) from error
+        return _opened_again, (self._arguments,)
 
     def close(self) -> None:
         """Close all connections; the manager is not used after this."""
@@ -533,6 +556,10 @@ class AudioStorageManager:
 
     def _tell_retry(self, retry: Retry) -> None:
         self._notify(Retried(retry.operation, retry.attempt, retry.delay_s, retry.error))
+
+
+def _opened_again(arguments: dict[str, Any]) -> AudioStorageManager:
+    return AudioStorageManager(**arguments)
 
 
 def store_audio_file(

@@ -57,7 +57,7 @@ def test_the_python_examples_run(server: StrictServer, tmp_path: Path) -> None:
     first, listed, found, stored = done.stdout.splitlines()
     audio_id, uri = first.split()
     assert uri == f"gs://my-bucket/audio/{audio_id}/audio.mp3"
-    assert listed == f"{audio_id} {MP3.stat().st_size} song.mp3"
+    assert listed == f"{audio_id} Morning, in C 10.431 {MP3.stat().st_size}"
     assert not (tmp_path / "song.mp3").exists()
     assert (tmp_path / "copy.mp3").read_bytes() == MP3.read_bytes()
     assert stored.endswith(" None")
