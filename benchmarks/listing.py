@@ -77,10 +77,9 @@ def contestants(server: Server, assets: int) -> list[Contestant]:
 def find(*, sort: bool) -> int:
     """Return how many assets `Catalog.find` yields."""
     from audiostore import AudioStorageManager  # noqa: PLC0415
-    from audiostore.catalog import Catalog  # noqa: PLC0415
 
     with AudioStorageManager(BUCKET) as manager:
-        found = Catalog(manager).find(order_by="title" if sort else "id")
+        found = manager.catalog.find(order_by="title" if sort else "id")
         return sum(1 for _ in found)
 
 
