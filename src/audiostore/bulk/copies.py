@@ -1,12 +1,12 @@
 """Copying many assets from one store to another."""
 
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiostore.asset import copy_asset
-from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
+from audiostore.bulk.executors import Job, RunOptions, UnrecordedTasks, execute
 from audiostore.bulk.items import CopyOutcome
 from audiostore.events import Progress
 from audiostore.notify import Notifier
@@ -32,30 +32,15 @@ def copy_assets(
         [source.notifier, target.notifier, notifier],
         may_fork=source.survives_fork and target.survives_fork,
     )
-    return execute(_Assets(InputReader(source.list() if assets is None else assets)), job, options)
+    tasks: UnrecordedTasks[StorageResult, CopyOutcome] = UnrecordedTasks(
+        source.list() if assets is None else assets, size_of
+    )
+    return execute(tasks, job, options)
 
 
 def size_of(asset: StorageResult) -> int:
     """Return the size of an asset in bytes, all parts included."""
     return sum(blob.size_bytes for blob in asset.parts.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Assets:
-    """The assets to copy."""
-
-    assets: InputReader[StorageResult]
-
-    def take(self, limit: int) -> Batch[tuple[int, StorageResult], CopyOutcome] | None:
-        """Return the next assets."""
-        found = self.assets.take(limit)
-        return Batch([Task(each, size_of(each[1])) for each in found]) if found else None
-
-    def record(self, outcomes: Sequence[CopyOutcome]) -> None:
-        """Do nothing: the target store shows what was copied."""
-
-    def release(self, tasks: Sequence[tuple[int, StorageResult]]) -> None:
-        """Do nothing."""
 
 
 def _failed(wanted: tuple[int, StorageResult], error: Exception) -> CopyOutcome:

@@ -1,11 +1,11 @@
 """Dry runs: what an upload of many files would do, found out without sending a byte."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from audiostore.asset import PreparedFile, check_custom_metadata, file_metadata, require_audio_id
-from audiostore.bulk.executors import Batch, InputReader, Task, ThreadPool, run
+from audiostore.bulk.executors import ThreadPool, UnrecordedTasks, run
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.sources import is_same_stem
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
@@ -72,25 +72,8 @@ def plan_items(
             return Planned(index, item, error)
 
     pool = ThreadPool(plan, concurrency=_CONCURRENCY)
-    return run(_Items(InputReader(items)), pool, in_order=True, window=_WINDOW)
-
-
-@dataclass(frozen=True, slots=True)
-class _Items:
-    """The items to plan."""
-
-    items: InputReader[BulkItem]
-
-    def take(self, limit: int) -> Batch[tuple[int, BulkItem], Planned] | None:
-        """Return the next items."""
-        items = self.items.take(limit)
-        return Batch([Task(each, 0) for each in items]) if items else None
-
-    def record(self, outcomes: Sequence[Planned]) -> None:
-        """Do nothing."""
-
-    def release(self, tasks: Sequence[tuple[int, BulkItem]]) -> None:
-        """Do nothing."""
+    tasks: UnrecordedTasks[BulkItem, Planned] = UnrecordedTasks(items)
+    return run(tasks, pool, in_order=True, window=_WINDOW)
 
 
 def _plan(index: int, item: BulkItem, options: UploadOptions, *, covers_are_given: bool) -> Planned:

@@ -1,7 +1,17 @@
 """Running many tasks at once: processes, threads, and how many of them."""
 
 from audiostore.bulk.executors.engine import Job, RunOptions, execute, run
-from audiostore.bulk.executors.tasks import Batch, InputReader, Task
+from audiostore.bulk.executors.tasks import Batch, InputReader, Task, UnrecordedTasks
 from audiostore.bulk.executors.thread_pool import ThreadPool
 
-__all__ = ["Batch", "InputReader", "Job", "RunOptions", "Task", "ThreadPool", "execute", "run"]
+__all__ = [
+    "Batch",
+    "InputReader",
+    "Job",
+    "RunOptions",
+    "Task",
+    "ThreadPool",
+    "UnrecordedTasks",
+    "execute",
+    "run",
+]

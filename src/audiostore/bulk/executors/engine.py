@@ -17,6 +17,7 @@ from audiostore.bulk.executors.process_pool import ProcessPool
 from audiostore.bulk.executors.tasks import Executor, R, T, TaskSource
 from audiostore.bulk.executors.thread_pool import ThreadPool
 from audiostore.bulk.executors.worker_process import worker_count
+from audiostore.errors import shown
 from audiostore.events import BulkBegun, Event, Progress
 from audiostore.notify import Notifier
 
@@ -43,10 +44,12 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.concurrency is not None and self.concurrency < 1:
-            raise ValueError(f"concurrency is {self.concurrency!r}: it must be at least 1, or None")
+            raise ValueError(
+                f"concurrency is {shown(self.concurrency)}: it must be at least 1, or None"
+            )
         if self.max_rate_bytes_s is not None and not self.max_rate_bytes_s > 0:
             raise ValueError(
-                f"max_rate_bytes_s is {self.max_rate_bytes_s!r}: it must be above 0, or None"
+                f"max_rate_bytes_s is {shown(self.max_rate_bytes_s)}: it must be above 0, or None"
             )
 
 

@@ -1,6 +1,6 @@
 """What the engine works with: tasks, where they come from, and what runs them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
@@ -131,3 +131,24 @@ class InputReader(Generic[T]):
                 raise
             self._failure = error
         return taken
+
+
+class UnrecordedTasks(Generic[T, R]):
+    """A source with a task for each item; the payload is the item and its position."""
+
+    def __init__(self, items: Iterable[T], size_of: Callable[[T], int] = lambda _: 0) -> None:
+        self._reader = InputReader(items)
+        self._size_of = size_of
+
+    def take(self, limit: int) -> Batch[tuple[int, T], R] | None:
+        """Return the next tasks; None at the end."""
+        numbered = self._reader.take(limit)
+        return (
+            Batch([Task(each, self._size_of(each[1])) for each in numbered]) if numbered else None
+        )
+
+    def record(self, outcomes: Sequence[R]) -> None:
+        """Do nothing: the results show by themselves."""
+
+    def release(self, tasks: Sequence[tuple[int, T]]) -> None:
+        """Do nothing."""
