@@ -104,7 +104,7 @@ def id3(size: int = 300, *, footer: bool = False) -> bytes:
 
 
 def ape(size: int = 200, *, in_front: bool = False) -> bytes:
-    """Return an APEv2 tag, with a footer or as it stands in front of a file."""
+    """Return an APEv2 tag, with a footer, or with a header at the start of a file."""
     body = b"a" * size
 
     def edge(flags: int) -> bytes:

@@ -189,7 +189,7 @@ ADVERSARIES = {
     "adts of seven bytes": b"\xff\xf1\x50\x80\x00\xff\xfc" * (MIB // 7),
     "pairs of frames": (b"\xff\xf1\x50\x80\x00\xff\xfc" * 2 + b"\0") * (MIB // 15),
     "lyrics": sample("mp3") + b"LYRICSBEGIN" * 2000 + b"LYRICSEND",
-    "ape behind": sample("mp3") + (b"APETAGEX" + bytes(24)) * 20_000,
+    "ape at the end": sample("mp3") + (b"APETAGEX" + bytes(24)) * 20_000,
     "riff of riffs": riff(PCM_FMT, (b"LIST", riff(PCM_FMT) * 20_000)),
 }  # fmt: skip
 

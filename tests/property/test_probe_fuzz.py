@@ -47,7 +47,7 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
     for _ in range(rng.choice((1, 1, 2, 4, 16, 64))):
         reach = 4096 if rng.random() < 0.7 else len(found)
         at = rng.randrange(min(len(found), reach))
-        if data[4:8] == b"ftyp" and rng.random() < 0.4:  # the index stands at the end
+        if data[4:8] == b"ftyp" and rng.random() < 0.4:  # the index is at the end
             at = rng.randrange(max(0, len(found) - 20_000), len(found))
         match rng.randrange(7):
             case 0:
@@ -139,7 +139,7 @@ def test_every_file_looked_at_as_every_other_format_is_answered_or_refused(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=2000), st.sampled_from(NAMES), st.sampled_from(SONGS))
-def test_any_bytes_alone_or_behind_a_header_are_answered_or_refused(
+def test_any_bytes_alone_or_after_a_header_give_facts_or_an_error(
     watched: Watched, data: bytes, name: str, song: tuple[bytes, str]
 ) -> None:
     watched.look(data, name)

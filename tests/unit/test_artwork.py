@@ -131,9 +131,9 @@ def test_exif_that_cannot_be_read_turns_nothing(exif: bytes) -> None:
     assert identify_image(with_exif(picture("JPEG", (40, 20)), exif)).width == 40
 
 
-def changed(data: bytes, behind: bytes, at: int, to: bytes) -> bytes:
+def changed(data: bytes, anchor: bytes, at: int, to: bytes) -> bytes:
     """The same with other bytes at a distance from the first of these."""
-    start = data.index(behind) + at
+    start = data.index(anchor) + at
     return data[:start] + to + data[start + len(to) :]
 
 
@@ -160,12 +160,12 @@ def test_an_image_whose_header_shows_nothing_is_refused(data: bytes, words: str)
             look(data)
 
 
-def test_exif_behind_the_pixels_of_a_png_turns_it() -> None:
+def test_exif_after_the_pixels_of_a_png_turns_it() -> None:
     data = picture("PNG", (40, 20), exif=exif(6))
     at = data.index(b"eXIf") - 4
     end = at + 12 + int.from_bytes(data[at : at + 4])
-    behind = data[:at] + data[end:-12] + data[at:end] + data[-12:]
-    for whole in (data, behind):
+    moved = data[:at] + data[end:-12] + data[at:end] + data[-12:]
+    for whole in (data, moved):
         info = identify_image(whole)
         assert (info.width, info.height) == (20, 40)
 

@@ -90,19 +90,19 @@ def test_it_agrees_with_ffmpegs_own(tmp_path: Path) -> None:
 def test_boxes_of_64_bit_sizes_are_understood() -> None:
     at = LANTERNS.index(b"mdat") - 4
     size = int.from_bytes(LANTERNS[at : at + 4], "big")
-    # The muxer leaves room for a 64-bit header: an 8-byte free box stands before mdat.
+    # The muxer leaves room for a 64-bit header: an 8-byte free box before mdat.
     assert LANTERNS[at - 8 : at] == struct.pack(">I4s", 8, b"free")
     wide = LANTERNS[: at - 8] + struct.pack(">I4sQ", 1, b"mdat", size + 8) + LANTERNS[at + 8 :]
     assert np.array_equal(samples(faststart(wide)), samples(LANTERNS))
 
 
-def test_boxes_between_and_behind_stay_in_order() -> None:
+def test_boxes_between_and_after_stay_in_order() -> None:
     extra = box(b"free", b"between")
     at = LANTERNS.rindex(b"moov") - 4
-    data = LANTERNS[:at] + extra + LANTERNS[at:] + box(b"uuid", b"behind" * 4)
+    data = LANTERNS[:at] + extra + LANTERNS[at:] + box(b"uuid", b"trailing" * 3)
     moved = faststart(data)
     assert np.array_equal(samples(moved), samples(LANTERNS))
-    assert moved.endswith(extra + box(b"uuid", b"behind" * 4))
+    assert moved.endswith(extra + box(b"uuid", b"trailing" * 3))
 
 
 def test_offsets_that_no_longer_fit_into_32_bits_grow() -> None:

@@ -98,7 +98,7 @@ def test_tags_in_front_are_looked_past(name: str, size: int, footer: bool) -> No
 
 @pytest.mark.parametrize("name", ["mp3", "mp2", "aac"])
 @pytest.mark.parametrize("junk", [bytes(2000), b"\xff\xfb\x90", b"rest of a frame" * 50])
-def test_frames_are_found_behind_padding_or_the_rest_of_a_frame(name: str, junk: bytes) -> None:
+def test_frames_are_found_after_padding_or_the_rest_of_a_frame(name: str, junk: bytes) -> None:
     bare = sample(name)[found(name).offset :]
     recognised = recognise(BytesIO(id3() + junk + bare))
     assert recognised is not None
@@ -144,7 +144,7 @@ def test_an_impostor_is_called_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["web page", "pdf", "zip", "json", "gcs error"])
-def test_an_impostor_behind_a_tag_is_called_by_its_name(name: str) -> None:
+def test_an_impostor_after_a_tag_is_called_by_its_name(name: str) -> None:
     with pytest.raises(UnsupportedFormatError, match=IMPOSTORS[name][1]):
         recognise_audio("song.mp3", BytesIO(id3() + sample(name)))
 
@@ -248,7 +248,7 @@ def test_a_sound_track_is_found_whatever_the_brand() -> None:
         assert (recognised is not None) == (brand != b"mif1")
 
 
-def test_an_mp4_without_an_index_is_told_by_its_type() -> None:
+def test_an_mp4_without_an_index_is_recognised_by_its_type() -> None:
     data = box(b"ftyp", b"M4A ", bytes(4)) + box(b"mdat", bytes(100))
     assert recognise_audio("a.m4a", BytesIO(data)).name == "MP4"
 

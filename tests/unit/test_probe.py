@@ -1,4 +1,4 @@
-"""What is inside audio files of every kind, and that no file makes us open another."""
+"""What is inside audio files of every kind, and that no file makes FFmpeg open another."""
 
 import ctypes
 import io
@@ -208,8 +208,8 @@ def test_a_long_aac_is_extrapolated_from_its_frames_and_says_so() -> None:
     info = read(once * 12, "AAC")
     assert not info.duration_is_exact
     assert info.duration_s == pytest.approx(12 * read(once, "AAC").duration_s, rel=0.01)
-    behind = read(id3((b"TIT2", b"\0" + b"x" * 600_000)) + once, "AAC")
-    assert (behind.duration_s, behind.duration_is_exact) == (read(once, "AAC").duration_s, True)
+    tagged = read(id3((b"TIT2", b"\0" + b"x" * 600_000)) + once, "AAC")
+    assert (tagged.duration_s, tagged.duration_is_exact) == (read(once, "AAC").duration_s, True)
 
 
 def test_a_flac_of_unknown_length_is_measured() -> None:
@@ -436,7 +436,7 @@ def ape(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "behind",
+    "trailer",
     [
         b"TAG" + b"x" * 125,
         ape(300) + b"TAG" + b"x" * 125,
@@ -450,15 +450,15 @@ def ape(size: int) -> bytes:
     ("name", "format_name"),
     [("morning-in-c.mp3", "MP3"), ("small-rain.aac", "AAC"), ("Lied für Ümläute.flac", "FLAC")],
 )
-def test_tags_and_padding_behind_the_sound_are_no_damage(
-    behind: bytes, name: str, format_name: str
+def test_tags_and_padding_after_the_sound_are_not_damage(
+    trailer: bytes, name: str, format_name: str
 ) -> None:
     data = (EXAMPLES / name).read_bytes()
     expected = read(data, format_name).duration_s
-    info = read(data + behind, format_name)
+    info = read(data + trailer, format_name)
     assert info.duration_is_exact
     assert info.duration_s == pytest.approx(expected, abs=0.03)
-    decoded = decode_frames(io.BytesIO(data + behind), format_name)
+    decoded = decode_frames(io.BytesIO(data + trailer), format_name)
     assert decoded.duration_s == pytest.approx(expected, abs=0.03)
 
 

@@ -115,7 +115,7 @@ def test_a_cut_between_two_fragments_does_not_show() -> None:
 def test_a_cut_between_two_blocks_of_a_browsers_recording_does_not_show() -> None:
     data = sample("webm from a browser")
     block = data.index(b"\xa3", len(data) // 2)
-    while data[block + 3 : block + 4] != b"\x81":  # its track, behind a size of two bytes
+    while data[block + 3 : block + 4] != b"\x81":  # its track, after a size of two bytes
         block = data.index(b"\xa3", block + 1)
     check(data[:block])
     refused(data[: block + 1], "last block of sound")
@@ -130,7 +130,7 @@ def test_a_cut_between_two_ogg_pages_shows_by_the_missing_mark() -> None:
 # -- words ---------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_told_in_words() -> None:
+def test_errors_say_what_is_missing() -> None:
     wav = riff(PCM_FMT, (b"data", bytes(264_600)))
     refused(
         wav[: 44 + 120_000],
@@ -171,11 +171,11 @@ def aiff_with_sound_first() -> bytes:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(riff(PCM_FMT, DATA, INFO), id="LIST behind the sound"),
+        pytest.param(riff(PCM_FMT, DATA, INFO), id="LIST after the sound"),
         pytest.param(riff(PCM_FMT, DATA, (b"id3 ", id3())), id="ID3 at the end of a WAV"),
         pytest.param(riff((b"JUNK", b"odd"), PCM_FMT, (b"data", bytes(999))), id="odd sizes"),
         pytest.param(riff(PCM_FMT, (b"data", bytes(999)))[:-1], id="padding byte forgotten"),
-        pytest.param(riff(PCM_FMT, DATA) + bytes(3000), id="bytes behind a WAV"),
+        pytest.param(riff(PCM_FMT, DATA) + bytes(3000), id="bytes after a WAV"),
         pytest.param(
             riff(PCM_FMT, DATA).replace(struct.pack("<I", 1036), bytes(4)).replace(
                 b"data" + struct.pack("<I", 1000), b"data" + bytes(4)
@@ -186,7 +186,7 @@ def aiff_with_sound_first() -> bytes:
             riff(PCM_FMT, DATA).replace(struct.pack("<I", 1000), b"\0\xf0\xff\x7f"),
             id="a WAV of SoX into a pipe",
         ),
-        pytest.param(aiff_with_sound_first(), id="AIFF with its description behind the sound"),
+        pytest.param(aiff_with_sound_first(), id="AIFF with its description after the sound"),
     ],
 )  # fmt: skip
 def test_an_odd_file_made_by_hand_passes(data: bytes) -> None:
@@ -194,7 +194,7 @@ def test_an_odd_file_made_by_hand_passes(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "behind"),
+    ("name", "trailer"),
     [
         ("mp3", b"x" * 4000),
         ("mp3", bytes(4000)),
@@ -216,8 +216,8 @@ def test_an_odd_file_made_by_hand_passes(data: bytes) -> None:
         ("webm", bytes(1000)),
     ],
 )
-def test_what_stands_behind_the_sound_does_no_harm(name: str, behind: bytes) -> None:
-    check(sample(name) + behind)
+def test_what_follows_the_sound_does_no_harm(name: str, trailer: bytes) -> None:
+    check(sample(name) + trailer)
 
 
 def test_flac_that_does_not_count_its_samples_passes() -> None:

@@ -12,7 +12,7 @@ SAMPLES: Mapping[str, Sample] = {
 
 
 def adif() -> bytes:
-    """Return the sample "aac" without its frames' headers, behind one header for all of it."""
+    """Return the sample "aac" without its frames' headers, after one header for all of it."""
     # ISO/IEC 14496-3, 1.A.2 and 4.4.1.1: each field's value, and how many bits it has.
     header = [(0, 3), (1, 1), (96_000, 23), (0, 4)]  # of variable rate; one programme
     programme = [(0, 4), (1, 2), (3, 4), (1, 4), (0, 4), (0, 4), (0, 2), (0, 3), (0, 4)]
