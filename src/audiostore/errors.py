@@ -24,9 +24,9 @@
     ├── StoreConnectionError      (ConnectionError)  the connection failed or broke
     └── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
 
-What Google Cloud Storage answers is raised as the ``google.api_core.exceptions`` class of its
-status; NotFound for an object and PreconditionFailed are BlobNotFoundError and
-PreconditionFailedError as well, and Forbidden for an object under a hold is a HeldError.
+An error response of Google Cloud Storage is raised as the ``google.api_core.exceptions`` class of
+its status, which is an AudioStoreError as well: 401 a CredentialsError, 404 for an object a
+BlobNotFoundError, 412 a PreconditionFailedError, 403 for an object under a hold a HeldError.
 """
 
 import os

@@ -20,7 +20,7 @@ _PIECE_BYTES = 1 << 17  # each thread's allocator keeps room for one; larger one
 class SourceReader(Protocol):
     """The bytes of a source, front to back, checked on the way."""
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes, b"" at the end.
 
         The last bytes are handed out only if all of them, taken together, are the source's.

@@ -80,7 +80,7 @@ def test_a_chunk_that_was_not_accepted_is_sent_again(
 def test_a_server_that_never_takes_anything_is_given_up(server: StrictServer, files: Files) -> None:
     rule = server.fault(faults.session_chunk, faults.accept_only(0), times=None)
 
-    with managing(server) as manager, pytest.raises(StoreConnectionError, match="took nothing"):
+    with managing(server) as manager, pytest.raises(StoreConnectionError, match="accepted nothing"):
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
 
     assert rule.fired == 5
