@@ -1,6 +1,7 @@
 """A check names every damage, its repair undoes it, and nothing else is touched."""
 
 import os
+import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +64,16 @@ def test_a_healthy_store_has_no_problems(patient: Patient) -> None:
     healthy(patient)
     assert problems(patient) == []
     assert problems(patient, deep=True) == []
+
+
+def test_a_problem_can_be_pickled_and_repaired_elsewhere(patient: Patient) -> None:
+    next(d for d in DAMAGES if d.kind == "wrong-content-type").make(patient)
+    (problem,) = patient.manager.audit.check()
+    copied = pickle.loads(pickle.dumps(problem))
+    assert copied == problem
+    assert patient.manager.audit.repair(problem) == "too young"
+    assert patient.manager.audit.repair(copied, now=LATER) == "done"
+    assert list(patient.manager.audit.check()) == []
 
 
 @pytest.mark.slow

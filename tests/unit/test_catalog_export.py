@@ -122,7 +122,7 @@ def test_the_row_says_what_is_known() -> None:
     assert list(row) == list(COLUMNS)
 
 
-def test_artwork_that_is_missing_is_told() -> None:
+def test_missing_artwork_is_reported() -> None:
     audio, _ = made_up(3, audio_ids(1)[0])
     row = row_of(result(audio, None))
     assert row is not None

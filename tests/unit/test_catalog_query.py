@@ -252,9 +252,9 @@ def test_find_tells_of_artwork_that_is_missing(manager: AudioStorageManager) -> 
 
 
 def test_find_tells_how_many_were_looked_at(manager: AudioStorageManager) -> None:
-    told: list[int] = []
-    list(Catalog(manager).find(Query(min_duration_s=249), on_progress=told.append))
-    assert told == [100, 200, 250]
+    counts: list[int] = []
+    list(Catalog(manager).find(Query(min_duration_s=249), on_progress=counts.append))
+    assert counts == [100, 200, 250]
 
 
 @pytest.mark.parametrize("options", [{}, {"order_by": "size"}, {"order_by": "size", "limit": 3}])

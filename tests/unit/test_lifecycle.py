@@ -1,6 +1,7 @@
 """A policy, its rules, the plan, and carrying it out."""
 
 import json
+import pickle
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,7 +187,7 @@ def test_a_plan_says_what_changes_and_applying_it_leaves_foreign_rules_alone(
 
 
 def test_a_plan_made_before_somebody_else_changed_the_settings_is_refused(store: Store) -> None:
-    plan = make_plan(POLICY, store)
+    plan = pickle.loads(pickle.dumps(make_plan(POLICY, store)))
     store.change_settings(store.settings(), lifecycle_rules=(FOREIGN,))
     with pytest.raises(PreconditionFailedError):
         apply_plan(plan, store)
