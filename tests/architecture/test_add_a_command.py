@@ -85,6 +85,7 @@ def test_a_command_is_one_file(hello: Hello) -> None:
     assert "argument --times: '0' is not a number of at least 1" in refused.stderr
 
 
+@pytest.mark.slow
 def test_it_is_in_the_help_and_in_the_completion(hello: Hello) -> None:
     assert "  hello         Greet a store\n" in hello("--help").stdout
     own = hello("hello", "--help").stdout

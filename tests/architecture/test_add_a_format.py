@@ -10,6 +10,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 FORMAT = '''
@@ -120,6 +122,7 @@ assert "| au | quick | quick | quick | quick |" in page
 """
 
 
+@pytest.mark.slow
 def test_one_module_adds_a_format_and_its_samples_put_it_on_the_page(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     without_caches = shutil.ignore_patterns("__pycache__")

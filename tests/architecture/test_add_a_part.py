@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import audiostore
 
 PACKAGE = Path(audiostore.__file__).parent
@@ -42,6 +44,7 @@ def _use(package: Path, data: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_row_is_all_that_a_derived_part_needs(tmp_path: Path) -> None:
     _copy_with_the_row(tmp_path / "src")
     done = _use(tmp_path / "src", tmp_path / "data")
@@ -49,6 +52,7 @@ def test_a_row_is_all_that_a_derived_part_needs(tmp_path: Path) -> None:
     assert str(tmp_path / "src") in done.stdout  # the copy was used, not the package
 
 
+@pytest.mark.slow
 def test_without_the_row_it_is_a_foreign_object(tmp_path: Path) -> None:
     done = _use(PACKAGE.parent, tmp_path / "data")
     assert done.returncode != 0

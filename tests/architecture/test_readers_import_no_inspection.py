@@ -49,10 +49,12 @@ def test_reading_serving_and_deleting_import_no_inspection(tmp_path: Path) -> No
     _run(tmp_path, use, loads=False)
 
 
+@pytest.mark.slow
 def test_an_upload_imports_it(tmp_path: Path) -> None:
     _run(tmp_path, f"manager.upload_audio_file({str(MP3)!r})", loads=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "loads"),
     [

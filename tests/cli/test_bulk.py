@@ -753,6 +753,7 @@ def test_an_invalid_rate_is_rejected(text: str) -> None:
         build_parser().parse_args(["put", "x", f"--max-rate={text}"])
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_run_quietly(bucket: str, music: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)

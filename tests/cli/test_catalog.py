@@ -226,6 +226,7 @@ def test_export_goes_to_standard_output(call: Call, filled: LocalStore) -> None:
     assert [list(json.loads(line)) for line in out.splitlines()] == [list(COLUMNS)] * 4
 
 
+@pytest.mark.slow
 def test_parquet_goes_into_a_pipe(filled: LocalStore) -> None:
     del filled
     command = [sys.executable, "-m", "audiostore", "export", "--format", "parquet"]

@@ -99,6 +99,7 @@ def test_repair_leaves_what_is_young(call: Call, patient: Patient) -> None:
     assert patient.store.stat(name).content_type == "application/octet-stream"
 
 
+@pytest.mark.slow
 def test_repair_repairs_what_is_old_enough(
     call: Call, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +332,7 @@ def test_a_bucket_carries_its_rules_out_itself(call: Call, server: StrictServer)
 # --- copy -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["to the bucket", "to the directory"])
 def test_assets_are_copied_whole_and_once(
     call: Call, server: StrictServer, tmp_path: Path, way: str
@@ -422,6 +424,7 @@ def test_options_may_stand_before_the_command(call: Call, bucket: str) -> None:
     assert (code, "write options before or after all arguments" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_only_what_is_asked_for_is_declared() -> None:
     program = (
         "import sys; from audiostore.cli import main; main(sys.argv[1:]); "
@@ -445,6 +448,7 @@ def test_only_what_is_asked_for_is_declared() -> None:
         assert set(done.stderr.split()) == set(modules.split())
 
 
+@pytest.mark.slow
 def test_the_help_of_a_command_imports_nothing_heavy() -> None:
     heavy = ("manager", "asset", "bulk", "catalog", "ingest", "lifecycle", "audit", "stores")
     program = (

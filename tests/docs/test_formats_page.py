@@ -25,6 +25,7 @@ def test_the_page_is_what_its_generator_gives(page: str) -> None:
     assert there == page, "run: python -m tests.formats_table"
 
 
+@pytest.mark.slow
 def test_the_page_agrees_with_the_tests_of_structure(page: str) -> None:
     rows = {
         cells[1]: cells[2:-1]

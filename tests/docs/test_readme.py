@@ -42,6 +42,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictSe
         yield server
 
 
+@pytest.mark.slow
 def test_the_python_examples_run(server: StrictServer, tmp_path: Path) -> None:
     program = "\n".join(blocks("python"))
 

@@ -140,6 +140,7 @@ def test_the_file_name_says_the_format() -> None:
     assert [format_for(n) for n in names] == ["jsonl", "jsonl", "csv", "parquet", None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("export_format", get_args(ExportFormat))
 def test_memory_does_not_grow_with_the_number_of_assets(
     export_format: ExportFormat, monkeypatch: pytest.MonkeyPatch
@@ -169,6 +170,7 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.Monkey
     assert stream.getvalue() == b""
 
 
+@pytest.mark.slow
 def test_pyarrow_is_imported_for_parquet_alone() -> None:
     program = (
         "import io, sys; from audiostore.catalog.export import write; "

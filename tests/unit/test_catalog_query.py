@@ -164,6 +164,7 @@ def test_what_is_no_duration_is_in_no_range(text: str) -> None:
     assert not Query(max_duration_s=60).matches(asset)
 
 
+@pytest.mark.slow
 @given(assets())
 def test_a_query_that_asks_nothing_matches_all(asset: StorageResult) -> None:
     assert Query().matches(asset)

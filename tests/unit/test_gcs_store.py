@@ -733,6 +733,7 @@ def test_everything_in_a_bucket_is_an_object(server: StrictServer, store: GcsSto
 # --- the whole program ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_unclosed_manager_keeps_no_finished_program_alive(server: StrictServer) -> None:
     program = (
         "import audiostore, sys\n"

@@ -566,6 +566,7 @@ print(*won)
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_create_one_name_one_wins(store: LocalStore, root: Path) -> None:
     def start(me: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(

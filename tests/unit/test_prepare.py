@@ -112,6 +112,7 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
         item.source.open()
 
 
+@pytest.mark.slow
 def test_neither_pillow_nor_ffmpeg_is_loaded_to_look_quickly() -> None:
     script = (
         "import sys\n"
