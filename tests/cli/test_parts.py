@@ -2,11 +2,14 @@
 
 import errno
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from audiostore import BlobInfo, StorageResult
 from audiostore.cli import saving
+from audiostore.cli.listing import facts_block
 from audiostore.cli.output import escape, human_size
 from audiostore.cli.progress import display
 from audiostore.cli.progress.asset import AssetProgress
@@ -55,6 +58,20 @@ def test_progress_is_drawn_at_most_ten_times_a_second(
     assert "200.0 KiB of 200.0 KiB  100%" in err
     assert "100.0 KiB/s" in err
     assert err.endswith(" \r")
+
+
+def test_show_lists_derived_parts_too() -> None:
+    def blob(name: str) -> BlobInfo:
+        return BlobInfo(
+            name, 5, "x/y", "AAAAAA==", 1, 1, "STANDARD", datetime(2026, 1, 1, tzinfo=UTC)
+        )
+
+    derived = {"waveform": blob("audio/x/waveform.json")}
+    asset = StorageResult("x", blob(NAME), None, "gs://b/a", None, derived=derived)
+    lines = [line.split() for line in facts_block(asset).splitlines()]
+    assert ["thumbnail", "none"] in lines
+    assert ["waveform", "audio/x/waveform.json"] in lines
+    assert lines.count(["size", "5", "B", "(5", "bytes)"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def facts_block(asset: StorageResult) -> str:
     for title, uri, blob in (
         ("audio", asset.audio_path, asset.audio),
         ("thumbnail", asset.thumbnail_path, asset.thumbnail),
+        *((name, blob.name, blob) for name, blob in asset.derived.items()),
     ):
         lines.append(f"{title:<16}  {escape(uri or 'none')}")
         if blob is not None:
