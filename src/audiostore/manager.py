@@ -97,13 +97,13 @@ class AudioStorageManager:
             project: Google Cloud project billed for the requests (requester-pays buckets).
             credentials: of google-auth; Application Default Credentials if None.
             retry_config: how often and how patiently to try again.
-            on_event: told what happens (see `audiostore.events`).
+            on_event: called with each event (see `audiostore.events`).
 
         Raises:
             ConfigurationError: nothing is configured, or it names no store.
         """
         self.notifier = self._notify = Notifier(on_event)
-        """Tells of what happens."""
+        """Reports events to the log and to `on_event`."""
         self._arguments: dict[str, object] = {
             "project": project,
             "credentials": credentials,
@@ -327,7 +327,7 @@ class AudioStorageManager:
 
         Raises:
             InvalidAudioIdError: the id is malformed.
-            AssetNotFoundError: there is no complete asset under it.
+            AssetNotFoundError: no complete asset is under it.
         """
         return self._found(require_asset(self._store, audio_id))
 
@@ -350,7 +350,8 @@ class AudioStorageManager:
             The path of the file.
 
         Raises:
-            AssetNotFoundError: there is no such asset, or it has no such part.
+            AssetNotFoundError: the asset does not exist, or does not have this part.
+            ValueError: `part` is not the name of a part.
             IntegrityError: wrong bytes came; no file was left.
             OSError: the file cannot be written.
         """
@@ -375,7 +376,8 @@ class AudioStorageManager:
         first byte to its last, it is compared with its checksum.
 
         Raises:
-            AssetNotFoundError: there is no such asset, or it has no such part.
+            AssetNotFoundError: the asset does not exist, or does not have this part.
+            ValueError: `part` is not the name of a part.
         """
         return open_blob(self._store, self._part(audio_id, part))
 
@@ -400,7 +402,8 @@ class AudioStorageManager:
             download_as: the file name that browsers save it under; None: they play or show it.
 
         Raises:
-            AssetNotFoundError: there is no such asset, or it has no such part.
+            AssetNotFoundError: the asset does not exist, or does not have this part.
+            ValueError: `part` is not the name of a part.
             CredentialsError: these credentials cannot sign; it says what to do.
             UnsupportedByStoreError: a directory has no URLs.
             ValueError: `expires_s` is out of range.
@@ -432,7 +435,8 @@ class AudioStorageManager:
                 metageneration.
 
         Raises:
-            AssetNotFoundError: there is no such asset.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist.
             InvalidMetadataError: not text, too large, or a key of our own. Nothing was changed.
             AssetConflictError: it was changed meanwhile.
         """
@@ -449,15 +453,17 @@ class AudioStorageManager:
         """Protect an asset: until `release`, it cannot be deleted, nor its artwork replaced.
 
         Raises:
-            AssetNotFoundError: there is no such asset.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist.
         """
         return self._found(self._changes.hold(audio_id))
 
     def release(self, audio_id: str) -> StorageResult:
-        """Undo `hold`.
+        """Release an asset from its hold: it can be deleted, and its artwork replaced, again.
 
         Raises:
-            AssetNotFoundError: there is no such asset.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist.
         """
         return self._found(self._changes.release(audio_id))
 
@@ -472,7 +478,8 @@ class AudioStorageManager:
             on: when, with a time zone.
 
         Raises:
-            AssetNotFoundError: there is no such asset.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist.
             ValueError: no time zone, or earlier than the time set before.
         """
         return self._found(self._changes.expire(audio_id, on))
@@ -483,9 +490,10 @@ class AudioStorageManager:
         The audio object gets a new generation, and its time in the new class begins now.
 
         Raises:
-            AssetNotFoundError: there is no such asset.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist.
             HeldError: it is under a hold.
-            ValueError: there is no such class.
+            ValueError: it is not a storage class.
         """
         return self._found(self._changes.set_class(audio_id, storage_class))
 
@@ -531,7 +539,7 @@ class AudioStorageManager:
             return result
         warning = (
             f"it was to expire at {expires_at:%Y-%m-%d %H:%M} UTC: a store that deletes by it "
-            "deletes it again, unless 'audiostore expire' sets a later one"
+            "deletes it again, unless expire() sets a later time"
         )
         return replace(result, warnings=(*result.warnings, warning))
 

@@ -1,4 +1,4 @@
-"""Tells the log, and whoever listens, what happened."""
+"""Reports events to the log and to listeners."""
 
 import threading
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Notifier:
         self._relay: EventListener | None = None
 
     def __call__(self, event: Event) -> None:
-        """Tell of one event."""
+        """Report one event."""
         if self._relay is not None:
             self._relay(event)
             return
@@ -40,19 +40,19 @@ class Notifier:
 
     @property
     def is_heard(self) -> bool:
-        """Whether anybody listens: else, what is too frequent for a log need not be told."""
+        """Whether a listener is registered: without one, frequent events need not be reported."""
         return bool(self._listeners)
 
     def relay(self, listener: EventListener) -> None:
-        """From now on, hand all events to this one: in a process that works for another.
+        """From now on, send all events to this listener: in a process that works for another.
 
-        Log and listeners are that other's, whose own notifier is told there.
+        The log and the other listeners are in that other process, which reports to them.
         """
         self._relay = listener
 
     @contextmanager
     def listening(self, listener: EventListener) -> Iterator[None]:
-        """Have one more listener told while the block lasts: before the others, to hold them up."""
+        """Call one more listener while the block lasts: first, so that it can delay the others."""
         with self._lock:
             self._listeners = (listener, *self._listeners)
         try:

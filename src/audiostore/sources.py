@@ -132,7 +132,7 @@ class LocalFile:
         A symbolic link is followed.
 
         Raises:
-            SourceNotFoundError: there is no file.
+            SourceNotFoundError: no file is at the path.
             InvalidSourceError: it is empty, or no regular file.
             SourceChangedError: it changed while it was read.
             OSError: it cannot be read.
@@ -142,7 +142,7 @@ class LocalFile:
 
     @classmethod
     def of_open(cls, path: Path, descriptor: int) -> Self:
-        """As `snapshot`, of a file that is open already; its position stays.
+        """Take a snapshot of a file that is open already; its position stays.
 
         Raises:
             SourceChangedError: it changed while it was read.
@@ -302,17 +302,21 @@ def open_regular(path: Path) -> Iterator[int]:
         # O_NONBLOCK: opening a FIFO must not wait for a writer; it says nothing to regular files.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFoundError(f"no file at {str(path)!r}") from error
+        raise SourceNotFoundError(f"no file at {str(path)!r}", path=path) from error
     except ValueError as error:  # a NUL, or what no file name can be encoded from
-        raise InvalidSourceError(f"{str(path)!r} cannot be a path: {error}") from error
+        raise InvalidSourceError(f"{str(path)!r} cannot be a path: {error}", path=path) from error
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
-            raise InvalidSourceError(f"{str(path)!r} is a directory: name a file")
+            raise InvalidSourceError(f"{str(path)!r} is a directory: name a file", path=path)
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidSourceError(f"{str(path)!r} is no regular file (a pipe, a device?)")
+            raise InvalidSourceError(
+                f"{str(path)!r} is not a regular file (a pipe, a device?)", path=path
+            )
         if status.st_size == 0:
-            raise InvalidSourceError(f"{str(path)!r} is empty: there is nothing to store")
+            raise InvalidSourceError(
+                f"{str(path)!r} is empty: there is nothing to store", path=path
+            )
         yield descriptor
     finally:
         os.close(descriptor)
@@ -326,7 +330,7 @@ def restore(path: Path) -> bool:
     """Put a file back that a `remove` which was killed had moved aside.
 
     Returns:
-        False if there is none.
+        False if nothing is there.
 
     Raises:
         OSError: it cannot be moved.
@@ -349,6 +353,6 @@ def _put_back(aside: Path, path: Path) -> None:
     try:
         os.link(aside, path, follow_symlinks=False)
     except OSError as error:
-        error.add_note(f"the file that was examined is kept at {str(aside)!r}")
+        error.add_note(f"the file that was inspected is kept at {str(aside)!r}")
         raise
     aside.unlink()

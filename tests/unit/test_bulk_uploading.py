@@ -486,7 +486,7 @@ def test_good_files_are_stored_and_each_bad_one_is_reported(tmp_path: Path) -> N
         path.write_bytes(sample(name))
     add("empty.mp3", InvalidSourceError, "is empty").touch()
     add("folder.mp3", InvalidSourceError, "is a directory").mkdir()
-    os.mkfifo(add("pipe.mp3", InvalidSourceError, "no regular file"))
+    os.mkfifo(add("pipe.mp3", InvalidSourceError, "not a regular file"))
     add("loop.mp3", OSError, "symbolic links").symlink_to(tree / "loop.mp3")
     add("dangling.mp3", SourceNotFoundError, "no file at").symlink_to(tree / "nothing.mp3")
     add("vanished.mp3", SourceNotFoundError, "no file at")

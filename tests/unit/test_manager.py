@@ -597,7 +597,7 @@ def make_bad(kind: str, folder: Path) -> Path:
         ("dangling link", SourceNotFoundError, "no file at"),
         ("directory", InvalidSourceError, "is a directory"),
         ("empty", InvalidSourceError, "is empty"),
-        ("fifo", InvalidSourceError, "no regular file"),
+        ("fifo", InvalidSourceError, "not a regular file"),
         ("html", UnsupportedFormatError, "web page"),
         ("image", UnsupportedFormatError, "JPEG"),
         ("no extension", UnsupportedFormatError, "no extension"),

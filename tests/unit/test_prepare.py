@@ -80,8 +80,8 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [None, 3, b"a.mp3", ["a.mp3"], object()])
-def test_what_is_no_path_is_refused(given: object) -> None:
-    with pytest.raises(InvalidSourceError, match="no path"):
+def test_what_is_not_a_path_is_refused(given: object) -> None:
+    with pytest.raises(InvalidSourceError, match="not a path"):
         _audio(given)
 
 

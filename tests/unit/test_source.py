@@ -180,9 +180,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path, path: Path) -> None:
     with pytest.raises(InvalidSourceError, match="is a directory"):
         LocalFile.snapshot(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InvalidSourceError, match="no regular file"):
+    with pytest.raises(InvalidSourceError, match="not a regular file"):
         LocalFile.snapshot(tmp_path / "pipe")
-    with pytest.raises(InvalidSourceError, match="no regular file"):
+    with pytest.raises(InvalidSourceError, match="not a regular file"):
         LocalFile.snapshot(Path("/dev/null"))
     (tmp_path / "empty").touch()
     with pytest.raises(InvalidSourceError, match="is empty"):

@@ -1,7 +1,7 @@
 """What may change of a stored asset: what it says of itself, its class, how long it is kept.
 
-Of the two objects of an asset the audio is changed first: whoever replaces its artwork has it name
-the new one, and so learns of the change. Each of these, killed in the middle, is finished by doing
+Of the two objects of an asset the audio is changed first: a writer that replaces its artwork has it
+name the new one, and so sees the change. Each of these, killed in the middle, is finished by doing
 it again.
 """
 
@@ -19,6 +19,7 @@ from audiostore.errors import (
     BlobNotFoundError,
     HeldError,
     PreconditionFailedError,
+    shown,
 )
 from audiostore.stores import ObjectStore, StorageClass
 from audiostore.values import BlobInfo, changed
@@ -63,7 +64,7 @@ class Changes:
         """Refuse what cannot be superseded by this asset.
 
         Raises:
-            AssetNotFoundError: there is no such asset.
+            AssetNotFoundError: the asset does not exist.
             AssetConflictError: another one has taken its place, or it is this very one.
         """
         new = find_asset(self._store, new_id)
@@ -151,12 +152,12 @@ class Changes:
         """Move the audio of an asset to another storage class; its artwork stays where it is.
 
         Raises:
-            ValueError: there is no such class.
+            ValueError: it is not a storage class.
             HeldError: the asset is under a hold.
         """
         if storage_class not in STORAGE_CLASSES:
             known = ", ".join(STORAGE_CLASSES)
-            raise ValueError(f"storage class is {storage_class!r}: it must be one of {known}")
+            raise ValueError(f"storage class is {shown(storage_class)}: it must be one of {known}")
         asset = reconciled(self._store, require_asset(self._store, audio_id))
         for _ in range(_RACES):
             audio = asset.audio

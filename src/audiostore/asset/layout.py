@@ -34,7 +34,7 @@ class Part:
     is_mutable: bool
     """Whether other content may take its place."""
     max_age_s: int
-    """How long whoever it is served to may cache it, in seconds."""
+    """How long a client may cache it, in seconds."""
     extensions: tuple[str, ...] = ()
     """What its object's name may end in, such as ``.json``; (): what its formats say."""
     is_derived: bool = False
@@ -204,7 +204,7 @@ def blob_name(audio_id: str, part: str, extension: str) -> str:
     suffix = extension.lower()
     if not _EXTENSION.fullmatch(suffix):
         raise UnsupportedFormatError(
-            f"file name extension {extension!r} cannot be part of an object's name: "
+            f"file name extension {shown(extension)} cannot be part of an object's name: "
             "give the file one such as .mp3 or .jpg"
         )
     return f"{FileOrganizer.AUDIO_ROOT}/{audio_id}/{part}{suffix}"

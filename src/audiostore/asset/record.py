@@ -19,7 +19,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
-from audiostore.errors import InvalidMetadataError
+from audiostore.errors import InvalidMetadataError, shown
 from audiostore.sources import Source
 from audiostore.values import OWN_KEYS, REFERENCE_KEYS, TAG_KEYS, BlobInfo
 
@@ -171,10 +171,13 @@ def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
         _require_text("key", key, key)
         _require_text("value", key, value)
         if not key.strip() or any(ord(c) < 32 or ord(c) == 127 for c in key):
-            raise InvalidMetadataError(f"metadata key {key!r} is empty or has control characters")
+            raise InvalidMetadataError(
+                f"metadata key {shown(key)} is empty or has control characters"
+            )
         if key.lower() in OWN_KEYS:
             raise InvalidMetadataError(
-                f"metadata key {key!r} is one that audiostore writes itself: choose another name"
+                f"metadata key {shown(key)} is one that audiostore writes itself: choose "
+                "another name"
             )
         checked[key] = value
     return checked
@@ -183,12 +186,14 @@ def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
 def _require_text(what: str, key: object, value: object) -> None:
     if not isinstance(value, str):
         raise InvalidMetadataError(
-            f"metadata {what} of {key!r} is {type(value).__name__}, not text: give a str"
+            f"metadata {what} of {shown(key)} is {type(value).__name__}, not text: give a str"
         )
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InvalidMetadataError(f"metadata {what} of {key!r} is no valid Unicode") from error
+        raise InvalidMetadataError(
+            f"metadata {what} of {shown(key)} is not valid Unicode"
+        ) from error
 
 
 def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
@@ -238,7 +243,7 @@ def names_content_of(audio: BlobInfo, thumbnail: BlobInfo) -> bool:
     """Say whether the audio object's reference is this thumbnail, or one with the same bytes.
 
     Artwork that was restored from the trash has a generation of its own, which the audio object is
-    told a moment later; until then the same bytes under the same name are as good.
+    made to name a moment later; until then the same bytes under the same name are as good.
     """
     return (
         audio.metadata.get("thumbnail_name") == thumbnail.name

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 import google_crc32c
 
-from audiostore.errors import BlobNotFoundError, IntegrityError
+from audiostore.errors import BlobNotFoundError, IntegrityError, shown
 from audiostore.sources import encode_crc32c
 from audiostore.stores import BlobReader, ObjectStore
 from audiostore.values import BlobInfo
@@ -68,7 +68,7 @@ class _RawBlob(io.RawIOBase):
             io.SEEK_END: self._blob.size_bytes,
         }
         if whence not in origins:
-            raise ValueError(f"whence is {whence!r}: it must be 0, 1 or 2")
+            raise ValueError(f"whence is {shown(whence)}: it must be 0, 1 or 2")
         position = origins[whence] + offset
         if position < 0:
             raise ValueError(f"cannot seek to {position}, before the beginning of {self.name}")
@@ -191,12 +191,13 @@ def check_expires_s(expires_s: object) -> int:
     """Return the life of a URL in seconds.
 
     Raises:
-        ValueError: it is no whole number of seconds from one to seven days'.
+        ValueError: it is not a whole number of seconds from 1 second to 7 days.
     """
     is_number = isinstance(expires_s, int) and not isinstance(expires_s, bool)
     if not (isinstance(expires_s, int) and is_number and 1 <= expires_s <= MAX_EXPIRES_S):
         raise ValueError(
-            f"expires_s is {expires_s!r}: a signed URL lives from 1 to {MAX_EXPIRES_S} seconds "
+            f"expires_s is {shown(expires_s)}: a signed URL lives from 1 to {MAX_EXPIRES_S} "
+            "seconds "
             "(seven days)"
         )
     return expires_s

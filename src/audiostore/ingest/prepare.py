@@ -10,7 +10,12 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from audiostore.asset import PreparedFile, facts_of
-from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
+from audiostore.errors import (
+    InvalidSourceError,
+    SourceChangedError,
+    SourceNotFoundError,
+    shown,
+)
 from audiostore.ingest.options import UploadOptions
 from audiostore.media import (
     InspectedImage,
@@ -163,7 +168,7 @@ def _warned(item: PreparedFile, warning: str) -> PreparedFile:
 
 def _take(path: PathLike, prepare: Callable[[_Opened], T]) -> T:
     if not isinstance(path, str | os.PathLike):
-        raise InvalidSourceError(f"{path!r} is no path of a file")
+        raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")
     local = path if isinstance(path, Path) else Path(path)
     local = local.absolute()  # a caller may change its working directory
     try:

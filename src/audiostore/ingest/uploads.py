@@ -82,7 +82,7 @@ class Upload:
 
 
 class Uploads:
-    """Takes local files in, stores them as an asset, and cleans up behind."""
+    """Prepares local files, stores them as an asset, and cleans up."""
 
     def __init__(self, store: ObjectStore, notify: Notifier) -> None:
         self._store = store
@@ -143,10 +143,10 @@ class Uploads:
                         supersedes=options.supersedes,
                     )
                     if options.supersedes is not None:
-                        told = self._supersede(
+                        warnings = self._supersede(
                             options.supersedes, chosen.audio_id, trash=options.trash_superseded
                         )
-                        outcome = replace(outcome, warnings=outcome.warnings + told)
+                        outcome = replace(outcome, warnings=outcome.warnings + warnings)
                     return outcome
 
                 items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
@@ -170,19 +170,19 @@ class Uploads:
         return result
 
     def _supersede(self, old_id: str, new_id: str, *, trash: bool) -> tuple[str, ...]:
-        told: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = ()
         try:
             self._changes.link_superseded(old_id, new_id)
         except AssetNotFoundError:
             if not trash:
-                told = (f"asset {old_id}, which it supersedes, was deleted meanwhile",)
+                warnings = (f"asset {old_id}, which it supersedes, was deleted meanwhile",)
         if trash:
             # An attempt that was killed may have come so far, or half of it.
             with suppress(AssetNotFoundError):
                 self._pass_on(old_id, new_id)
             with suppress(AssetNotFoundError):
                 delete_asset(self._store, old_id)
-        return told
+        return warnings
 
     def _pass_on(self, old_id: str, new_id: str) -> None:
         """Have the asset that the old one had superseded name the new one: the old one goes."""
@@ -234,6 +234,7 @@ class Uploads:
 def _require_state(item: PreparedFile, state: FileState | None) -> None:
     if state is not None and item.file is not None and item.file.state != state:
         raise SourceChangedError(
-            f"{str(item.file.path)!r} was changed or replaced before it was its turn: nothing of "
-            "it was stored; try again when nothing writes to it any more"
+            f"{str(item.file.path)!r} was changed or replaced before its upload began: nothing of "
+            "it was stored. Try again when nothing writes to it any more",
+            path=item.file.path,
         )

@@ -4,6 +4,8 @@ import re
 from typing import Literal
 from urllib.parse import quote
 
+from audiostore.errors import shown
+
 CacheScope = Literal["private", "public"]
 
 _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["\\%/]')
@@ -30,7 +32,7 @@ def check_cache_scope(scope: object) -> None:
         ValueError: it is another.
     """
     if scope not in ("private", "public"):
-        raise ValueError(f"cache is {scope!r}: it must be 'private' or 'public'")
+        raise ValueError(f"cache is {shown(scope)}: it must be 'private' or 'public'")
 
 
 def content_disposition(filename: str, *, kind: Literal["inline", "attachment"] = "inline") -> str:
