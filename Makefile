@@ -13,10 +13,10 @@ demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch 
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## run every test
-	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2
 
 quick: $(STAMP)  ## the tests that take well under a second each, from every room
-	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not (slow or faults or property or browser or benchmarks)"
+	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2 -m "not (slow or faults or property or browser or benchmarks)"
 
 faults: $(STAMP)  ## every fault and every kill: print the table, write docs/reliability.md
 	NO_GCE_CHECK=true $(BIN)/python -m tests.faults
@@ -28,6 +28,7 @@ check: $(STAMP)  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pyright
 	$(BIN)/lint-imports
 
 clean:

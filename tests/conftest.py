@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -29,18 +28,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(folder)
 
 
-@pytest.fixture(scope="session")
-def state_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Yield directories that do not exist yet."""
-    folder = tmp_path_factory.mktemp("state")
-    return (folder / str(number) for number in count())
-
-
 @pytest.fixture(autouse=True)
-def own_state_home(state_homes: Iterator[Path]) -> Iterator[None]:
-    """Give each test a state directory of its own: what it leaves, no other test resumes."""
+def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test leaves unfinished is not taken up by another."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(next(state_homes)))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

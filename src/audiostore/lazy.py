@@ -4,19 +4,19 @@ import sys
 
 TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 
 def lazy_names(
-    package: str, homes: "Mapping[str, Sequence[str]]"
+    package: str, homes: "Mapping[str, str]"
 ) -> "tuple[Callable[[str], object], Callable[[], list[str]]]":
     """Return `__getattr__` and `__dir__` (PEP 562) of a package.
 
     Args:
         package: its name.
-        homes: by module below it, the names that it has of that module.
+        homes: by module below it, the names that it has of that module, separated by spaces.
     """
-    home_of = {name: module for module, names in homes.items() for name in names}
+    home_of = {name: module for module, names in homes.items() for name in names.split()}
 
     def get(name: str) -> object:
         try:

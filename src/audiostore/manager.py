@@ -102,7 +102,7 @@ class AudioStorageManager:
         Raises:
             ConfigurationError: nothing is configured, or it names no store.
         """
-        self.notifier = self._notify = Notifier(on_event)
+        self._notify = Notifier(on_event)
         """Reports events to the log and to `on_event`."""
         self._arguments: dict[str, object] = {
             "project": project,
@@ -110,7 +110,7 @@ class AudioStorageManager:
             "retry_config": retry_config,
             "on_event": on_event,
         }
-        self.survives_fork = store is None
+        self._survives_fork = store is None
         """Whether the store is known to work on in a process that is forked from this one."""
         self._resume_folder: Path | None = None
         if store is None:
@@ -194,7 +194,7 @@ class AudioStorageManager:
         return Audit(self)
 
     @cached_property
-    def uploads(self) -> "Uploads":
+    def _uploads(self) -> "Uploads":
         """What `audiostore.bulk` stores many assets through."""
         from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
 
@@ -275,8 +275,8 @@ class AudioStorageManager:
 
         upload = Upload(audio_path, thumbnail_path, UploadOptions.of(options, **keywords))
         if audio_id is None:
-            return self.uploads.run(upload, ResumableIds(self._resume_folder))
-        return self.uploads.run(upload, GivenId(require_audio_id(audio_id)))
+            return self._uploads.run(upload, ResumableIds(self._resume_folder))
+        return self._uploads.run(upload, GivenId(require_audio_id(audio_id)))
 
     def upload_thumbnail_file(
         self,
@@ -320,7 +320,7 @@ class AudioStorageManager:
             raise TypeError(
                 f"upload_thumbnail_file() got an unexpected keyword argument {min(unknown)!r}"
             )
-        return self.uploads.attach(path, audio_id, UploadOptions.of(options, **keywords))
+        return self._uploads.attach(path, audio_id, UploadOptions.of(options, **keywords))
 
     def get(self, audio_id: str) -> StorageResult:
         """Return the asset under an id.

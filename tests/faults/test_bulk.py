@@ -309,7 +309,7 @@ def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
     failed: dict[str, str] = {}
     outcomes = 0
     with AudioStorageManager(store=gcs(call["url"]), retry_config=QUICK) as manager:
-        manager.survives_fork = call["forks"]
+        manager._survives_fork = call["forks"]
         for outcome in manager.bulk.upload(
             items(Path(call["folder"]), call["count"], allow_missing=call["cleanup"]),
             journal=call["journal"],

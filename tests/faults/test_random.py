@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from google.api_core import exceptions
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from audiostore import (

@@ -65,8 +65,8 @@ def test_no_secret_is_shown_when_something_fails(
         except Exception as error:  # noqa: BLE001
             told += traceback.format_exception(error)
             told += [repr(error), str(error), *getattr(error, "__notes__", ())]
-        told += [repr(manager), repr(store), str(manager), str(store.authentication)]
-        told += [repr(vars(manager)), repr(vars(store)), store.authentication.describe()]
+        told += [repr(manager), repr(store), str(manager), str(store._client.authentication)]
+        told += [repr(vars(manager)), repr(vars(store)), store._client.authentication.describe()]
     told += [repr(event) for event in events]
     told += [record.getMessage() for record in caplog.records]
     told += [caplog.text]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from .blobs import Blob
-from .errors import condition_not_met, invalid
-from .errors import not_modified as not_modified_error
+from .errors import condition_not_met, invalid, not_modified as not_modified_error
 
 Json = dict[str, Any]
 

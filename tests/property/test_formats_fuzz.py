@@ -4,8 +4,7 @@ import time
 from io import BytesIO
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 from audiostore.media.formats import AUDIO_FORMATS

@@ -13,8 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from audiostore.errors import InvalidImageError, UnplayableAudioError, UnsupportedFormatError
 from audiostore.media.artwork import check_image, scale_image

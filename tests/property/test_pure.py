@@ -5,8 +5,7 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from audiostore.asset.layout import (
     PARTS,

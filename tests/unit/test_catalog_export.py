@@ -12,8 +12,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from pyarrow import parquet
 
 from audiostore import ConfigurationError, StorageResult

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from audiostore import AudioStorageManager, MemoryStore, StorageResult
 from audiostore.catalog.catalog import Catalog

@@ -14,8 +14,8 @@ SOURCE = Path(audiostore.__file__)
 
 
 PUBLIC: list[str] = vars(audiostore)["__all__"]
-HOMES: dict[str, tuple[str, ...]] = vars(audiostore)["_HOMES"]
-HOME_OF = {name: home for home, names in HOMES.items() for name in names}
+HOMES: dict[str, str] = vars(audiostore)["_HOMES"]
+HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}
 
 
 def type_checking_imports() -> dict[str, str]:

@@ -41,8 +41,7 @@ from audiostore.stores.gcs.transport import Transport
 from audiostore.stores.gcs.upload import IN_MEMORY_BYTES
 from audiostore.stores.protocol import BlobSpec, Transferred
 from tests.assets import JPG, MP3
-from tests.gcs_server import Request as Served
-from tests.gcs_server import StrictServer, faults
+from tests.gcs_server import Request as Served, StrictServer, faults
 from tests.timing import PATIENCE_S
 
 SPEC = BlobSpec("audio/x/audio.mp3", "audio/mpeg", {"key": "Wert ☀"})
@@ -781,5 +780,5 @@ def test_a_pickled_store_opens_the_same_bucket_with_the_same_credentials(
         assert server.requests[-1].query["userProject"] == "payer"
     with closing(GcsStore("bucket", credentials=credentials, emulator=server.url)) as made:
         copy = pickle.loads(pickle.dumps(made))
-        assert "google.oauth2.credentials" in copy.authentication.describe()
+        assert "google.oauth2.credentials" in copy._client.authentication.describe()
         copy.close()

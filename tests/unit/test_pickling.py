@@ -66,7 +66,7 @@ def test_a_manager_keeps_its_options(tmp_path: Path) -> None:
     copy = pickle.loads(pickle.dumps(manager))
     assert copy.url == manager.url
     assert copy._arguments == manager._arguments
-    assert copy.survives_fork
+    assert copy._survives_fork
 
 
 def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:

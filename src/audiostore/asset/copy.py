@@ -78,7 +78,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
             get_checked(source, blob, path)
             return LocalFile.snapshot(path)
 
-        cover = asset.thumbnail
+        cover, thumbnail = asset.thumbnail, None
         if cover is not None:
             thumbnail = _thumbnail_draft(
                 cover, fetched(cover), audio, left_over.pop(cover.name, None)
@@ -96,7 +96,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
             outcome = Commits(target, Notifier()).commit(
                 asset.audio_id,
                 Draft(spec_of(audio, audio.name), fetched(audio), _is_the_same),
-                thumbnail if cover is not None else None,
+                thumbnail,
                 derived=derived,
                 compare=compare,
                 adopts=False,

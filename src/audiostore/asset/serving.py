@@ -32,7 +32,8 @@ def open_blob(store: ObjectStore, blob: BlobInfo) -> BinaryIO:
     file that is read so from its first byte to its last is compared with its checksum; at its end,
     IntegrityError is raised if it differs.
     """
-    return cast(BinaryIO, io.BufferedReader(_RawBlob(store, blob), _BUFFER_BYTES))
+    raw = cast(io.RawIOBase, _RawBlob(store, blob))
+    return cast(BinaryIO, io.BufferedReader(raw, _BUFFER_BYTES))
 
 
 class _RawBlob(io.RawIOBase):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from audiostore.asset import PartName
 from audiostore.bulk.copies import copy_assets
-from audiostore.bulk.downloads import Naming, download_assets
+from audiostore.bulk.downloads import FileNaming, download_assets
 from audiostore.bulk.executors import RunOptions
 from audiostore.bulk.items import BulkItem, CopyOutcome, DownloadOutcome, UploadOutcome
 from audiostore.values import StorageResult
@@ -102,7 +102,7 @@ class Bulk:
         to: str | os.PathLike[str],
         *,
         part: PartName = "audio",
-        names: Naming | None = None,
+        names: FileNaming | None = None,
         concurrency: int | None = None,
         max_rate_bytes_s: float | None = None,
         in_order: bool = False,

@@ -29,8 +29,8 @@ def copy_assets(
     job = Job(
         _Copier(source, target, notifier),
         _failed,
-        [source.notifier, target.notifier, notifier],
-        may_fork=source.survives_fork and target.survives_fork,
+        [source._notify, target._notify, notifier],
+        may_fork=source._survives_fork and target._survives_fork,
     )
     tasks: UnrecordedTasks[StorageResult, CopyOutcome] = UnrecordedTasks(
         source.list() if assets is None else assets, size_of

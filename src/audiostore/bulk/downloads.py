@@ -17,7 +17,7 @@ from audiostore.values import BlobInfo, StorageResult
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
-Naming = Callable[[StorageResult], str]
+FileNaming = Callable[[StorageResult], str]
 _Wanted = tuple[int, str | StorageResult]
 """An asset with its position in the input."""
 
@@ -35,7 +35,7 @@ def download_assets(
     options: RunOptions,
     *,
     part: PartName,
-    names: Naming | None,
+    names: FileNaming | None,
 ) -> Generator[DownloadOutcome, None, None]:
     """Download a part of many assets into a directory (see `Bulk.download`)."""
     require_part(part)
@@ -44,8 +44,8 @@ def download_assets(
     job = Job(
         _Downloader(manager, root, part, names or (lambda asset: name_by_id(asset, part))),
         _failed,
-        [manager.notifier],
-        may_fork=manager.survives_fork,
+        [manager._notify],
+        may_fork=manager._survives_fork,
     )
     return execute(_Assets(InputReader(assets)), job, options)
 
@@ -90,7 +90,7 @@ class _Downloader:
     manager: "AudioStorageManager"
     root: Path
     part: PartName
-    names: Naming
+    names: FileNaming
 
     def __call__(self, wanted: _Wanted) -> DownloadOutcome:
         started = time.monotonic()

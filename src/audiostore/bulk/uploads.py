@@ -58,9 +58,9 @@ def upload_items(
         job = Job(
             _Uploader(manager, options, stored),
             _failed,
-            [manager.notifier],
+            [manager._notify],
             # What this run has stored so far, `stored` knows in one process only.
-            may_fork=manager.survives_fork and stored is None,
+            may_fork=manager._survives_fork and stored is None,
             prepare=_preparation(options),
         )
         yield from execute(source, job, run_options)
@@ -216,7 +216,7 @@ class _Uploader:
             keeps_thumbnail=item.keeps_thumbnail,
         )
         try:
-            return self.manager.uploads.run(upload, _ClaimedId(claim))
+            return self.manager._uploads.run(upload, _ClaimedId(claim))
         except SourceNotFoundError:
             stored = self._cleaned_up(item, claim)
             if stored is None:

@@ -119,7 +119,7 @@ class Cost:
 def _read_table(table: PathLike | None, name: str) -> dict[str, Any]:
     try:
         if table is None:
-            text = resources.files(__package__).joinpath("prices.toml").read_text("utf-8")
+            text = resources.files("audiostore.catalog").joinpath("prices.toml").read_text("utf-8")
         else:
             text = Path(table).read_text("utf-8")
         return tomllib.loads(text)

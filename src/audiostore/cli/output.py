@@ -96,8 +96,9 @@ def _plain(value: object) -> object:
     from dataclasses import fields, is_dataclass  # noqa: PLC0415  (not for --help)
     from datetime import datetime  # noqa: PLC0415
 
-    if hasattr(value, "to_dict"):
-        return value.to_dict()
+    to_dict = getattr(value, "to_dict", None)
+    if to_dict is not None:
+        return to_dict()
     if is_dataclass(value):
         return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, datetime):

@@ -7,33 +7,29 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from audiostore.ingest.options import ArtworkChoice as ArtworkChoice
-    from audiostore.ingest.options import CheckLevel as CheckLevel
-    from audiostore.ingest.options import Cleanup as Cleanup
-    from audiostore.ingest.options import ThumbnailKeywords as ThumbnailKeywords
-    from audiostore.ingest.options import UploadKeywords as UploadKeywords
-    from audiostore.ingest.options import UploadOptions as UploadOptions
-    from audiostore.ingest.prepare import prepare_audio as prepare_audio
-    from audiostore.ingest.prepare import prepare_image as prepare_image
-    from audiostore.ingest.resume import ChosenId as ChosenId
-    from audiostore.ingest.resume import ResumableIds as ResumableIds
-    from audiostore.ingest.uploads import GivenId as GivenId
-    from audiostore.ingest.uploads import Upload as Upload
-    from audiostore.ingest.uploads import Uploads as Uploads
+    from audiostore.ingest.options import (
+        ArtworkChoice as ArtworkChoice,
+        CheckLevel as CheckLevel,
+        Cleanup as Cleanup,
+        ThumbnailKeywords as ThumbnailKeywords,
+        UploadKeywords as UploadKeywords,
+        UploadOptions as UploadOptions,
+    )
+    from audiostore.ingest.prepare import (
+        prepare_audio as prepare_audio,
+        prepare_image as prepare_image,
+    )
+    from audiostore.ingest.resume import ChosenId as ChosenId, ResumableIds as ResumableIds
+    from audiostore.ingest.uploads import GivenId as GivenId, Upload as Upload, Uploads as Uploads
 else:  # imported when first used: options and ids do not need the inspection of files
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "options": (
-                "ArtworkChoice",
-                "CheckLevel",
-                "Cleanup",
-                "ThumbnailKeywords",
-                "UploadKeywords",
-                "UploadOptions",
+                "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions"
             ),
-            "prepare": ("prepare_audio", "prepare_image"),
-            "resume": ("ChosenId", "ResumableIds"),
-            "uploads": ("GivenId", "Upload", "Uploads"),
+            "prepare": "prepare_audio prepare_image",
+            "resume": "ChosenId ResumableIds",
+            "uploads": "GivenId Upload Uploads",
         },
     )

@@ -4,6 +4,7 @@ from audiostore.lifecycle.lifecycle import Lifecycle, LifecycleRule, describe_ru
 from audiostore.lifecycle.planning import Effect, Plan, PlanStep
 from audiostore.lifecycle.policy import EXAMPLE, MINIMUM_DAYS, Policy
 from audiostore.lifecycle.recognition import deletes_on_custom_time
+from audiostore.lifecycle.rules import RuleResource
 from audiostore.lifecycle.running import Action
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Plan",
     "PlanStep",
     "Policy",
+    "RuleResource",
     "deletes_on_custom_time",
     "describe_rules",
 ]

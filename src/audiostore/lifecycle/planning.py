@@ -9,7 +9,7 @@ from typing import Literal
 from audiostore.errors import PreconditionFailedError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
 from audiostore.lifecycle.recognition import recognise
-from audiostore.lifecycle.rules import OwnRule, Rule, own_rules
+from audiostore.lifecycle.rules import OwnRule, RuleResource, own_rules
 from audiostore.stores import StoreSettings, SupportsSettings
 from audiostore.values import BlobInfo, StorageResult
 
@@ -25,9 +25,9 @@ class PlanStep:
     kind: Literal["add", "update", "remove", "keep"]
     """"update": the rule is ours, but another release wrote it, for other formats."""
     description: str
-    rule: Rule | None = field(default=None, hash=False)
+    rule: RuleResource | None = field(default=None, hash=False)
     """As it is to be, or was before it is removed; None for the retention period."""
-    present: Rule | None = field(default=None, hash=False)
+    present: RuleResource | None = field(default=None, hash=False)
     """As the store has it; None for a rule that is new, and for the retention period."""
 
 
@@ -62,7 +62,7 @@ class Plan:
         return all(step.kind == "keep" for step in self.steps)
 
     @property
-    def new_rules(self) -> tuple[Rule, ...]:
+    def new_rules(self) -> tuple[RuleResource, ...]:
         """The rules that the plan adds or updates."""
         steps = (step for step in self.steps if step.kind in ("add", "update"))
         return tuple(step.rule for step in steps if step.rule)
@@ -102,7 +102,7 @@ def _is_same(one: OwnRule, other: OwnRule) -> bool:
     return replace(one, suffixes=other.suffixes) == other
 
 
-def _step(wanted: OwnRule, found: tuple[Rule, OwnRule] | None) -> PlanStep:
+def _step(wanted: OwnRule, found: tuple[RuleResource, OwnRule] | None) -> PlanStep:
     if found is None:
         return PlanStep("add", wanted.description, wanted.to_json())
     rule, own = found

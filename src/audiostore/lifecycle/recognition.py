@@ -12,14 +12,21 @@ from collections.abc import Iterable, Mapping
 
 from audiostore.asset import AUDIO, PARTS
 from audiostore.lifecycle.policy import MAX_DAYS
-from audiostore.lifecycle.rules import COLDEST_FIRST, FIXED_DAYS, PURPOSES, OwnRule, Rule, Subject
+from audiostore.lifecycle.rules import (
+    COLDEST_FIRST,
+    FIXED_DAYS,
+    PURPOSES,
+    OwnRule,
+    RuleResource,
+    Subject,
+)
 
 _SUFFIX = re.compile(r"/([a-z]+)\.[a-z0-9]{1,16}")
 _NAME_CONDITIONS = ("matchesPrefix", "matchesSuffix")
 """Conditions on names: compared as they are. In all others, whitespace around text is ignored."""
 
 
-def recognise(rule: Rule) -> OwnRule | None:
+def recognise(rule: RuleResource) -> OwnRule | None:
     """Return what a stored rule does if it is ours, whichever release wrote it; None if it is not.
 
     The order of lists, repeated or empty entries, and numbers written as text make no difference.
@@ -43,7 +50,7 @@ def recognise(rule: Rule) -> OwnRule | None:
     return None
 
 
-def deletes_on_custom_time(rules: Iterable[Rule], blob_name: str) -> bool:
+def deletes_on_custom_time(rules: Iterable[RuleResource], blob_name: str) -> bool:
     """Say whether rules delete an object when its custom time has come, whoever wrote them."""
     for parts in map(_normal, rules):
         action, condition = parts.get("action", {}), parts.get("condition", {})
@@ -76,7 +83,7 @@ def _names(condition: Mapping[str, object], key: str) -> tuple[str, ...]:
     return tuple(map(str, names)) if isinstance(names, frozenset) else ()
 
 
-def _normal(rule: Rule) -> dict[str, dict[str, object]]:
+def _normal(rule: RuleResource) -> dict[str, dict[str, object]]:
     """Return a rule in a form in which rules that mean the same are equal."""
     parts = {k: v if isinstance(v, Mapping) else {"": v} for k, v in rule.items()}
     return {

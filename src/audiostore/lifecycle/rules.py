@@ -13,7 +13,7 @@ from audiostore.lifecycle.policy import Policy
 from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS
 from audiostore.values import BlobInfo
 
-Rule = Mapping[str, object]
+RuleResource = Mapping[str, object]
 """As the JSON API writes it: ``{"action": {…}, "condition": {…}}``."""
 Purpose = Literal[
     "move audio",
@@ -95,7 +95,7 @@ class OwnRule:
             and now - since >= timedelta(days=self.days)
         )
 
-    def to_json(self) -> Rule:
+    def to_json(self) -> RuleResource:
         """Return the rule as the JSON API writes it."""
         action, clock, _ = _KINDS[self.purpose]
         moves = self.purpose == "move audio"
@@ -128,7 +128,7 @@ def own_rules(policy: Policy) -> tuple[OwnRule, ...]:
     return tuple(rules)
 
 
-def rules_of(policy: Policy) -> tuple[Rule, ...]:
+def rules_of(policy: Policy) -> tuple[RuleResource, ...]:
     """Return the rules by which a store follows a policy, as the JSON API writes them."""
     return tuple(rule.to_json() for rule in own_rules(policy))
 

@@ -9,29 +9,37 @@ from audiostore.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from audiostore.media.faststart import write_faststart as write_faststart
-    from audiostore.media.formats import AUDIO_FORMATS as AUDIO_FORMATS
-    from audiostore.media.formats import IMAGE_FORMATS as IMAGE_FORMATS
-    from audiostore.media.info import Artwork as Artwork
-    from audiostore.media.info import AudioInfo as AudioInfo
-    from audiostore.media.info import Chapter as Chapter
-    from audiostore.media.info import DecodedInfo as DecodedInfo
-    from audiostore.media.info import ImageInfo as ImageInfo
-    from audiostore.media.inspection import InspectedAudio as InspectedAudio
-    from audiostore.media.inspection import InspectedImage as InspectedImage
-    from audiostore.media.inspection import inspect_audio as inspect_audio
-    from audiostore.media.inspection import inspect_image as inspect_image
+    from audiostore.media.formats import (
+        AUDIO_FORMATS as AUDIO_FORMATS,
+        IMAGE_FORMATS as IMAGE_FORMATS,
+    )
+    from audiostore.media.info import (
+        Artwork as Artwork,
+        AudioInfo as AudioInfo,
+        Chapter as Chapter,
+        DecodedInfo as DecodedInfo,
+        ImageInfo as ImageInfo,
+    )
+    from audiostore.media.inspection import (
+        InspectedAudio as InspectedAudio,
+        InspectedImage as InspectedImage,
+        inspect_audio as inspect_audio,
+        inspect_image as inspect_image,
+    )
     from audiostore.media.kinds import Format as Format
-    from audiostore.media.sandbox.pool import probe_audio as probe_audio
-    from audiostore.media.sandbox.pool import start_workers as start_workers
+    from audiostore.media.sandbox.pool import (
+        probe_audio as probe_audio,
+        start_workers as start_workers,
+    )
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "faststart": ("write_faststart",),
-            "formats": ("AUDIO_FORMATS", "IMAGE_FORMATS"),
-            "info": ("Artwork", "AudioInfo", "Chapter", "DecodedInfo", "ImageInfo"),
-            "inspection": ("InspectedAudio", "InspectedImage", "inspect_audio", "inspect_image"),
-            "kinds": ("Format",),
-            "sandbox.pool": ("probe_audio", "start_workers"),
+            "faststart": "write_faststart",
+            "formats": "AUDIO_FORMATS IMAGE_FORMATS",
+            "info": "Artwork AudioInfo Chapter DecodedInfo ImageInfo",
+            "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
+            "kinds": "Format",
+            "sandbox.pool": "probe_audio start_workers",
         },
     )

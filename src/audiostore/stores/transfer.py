@@ -68,6 +68,7 @@ def put_checked(
         AssetConflictError: another object has the name; it was left untouched.
         IntegrityError: other bytes were stored; that generation was removed again.
     """
+    conflict = PreconditionFailedError()
     for _ in range(_VANISHED_ROUNDS):
         logger.debug("sending %d bytes to %s", source.size_bytes, store.uri(spec.name))
         try:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Generic
+from typing import Any, Generic
 
 from audiostore.bulk.executors.channel import Channel
 from audiostore.bulk.executors.limits import MAX_CONCURRENCY
@@ -67,7 +67,7 @@ class WorkerProcess(Generic[T]):
         return f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
 
 
-def spawn(serve: Callable[[Channel], object]) -> WorkerProcess[T]:
+def spawn(serve: Callable[[Channel], object]) -> "WorkerProcess[Any]":
     """Fork a worker, which calls `serve` and then exits."""
     parents_end, workers_end = socket.socketpair()
     # A signal between the fork and the worker's own handlers must not be handled as in the parent.

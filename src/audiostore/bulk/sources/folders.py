@@ -11,8 +11,7 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -38,12 +37,12 @@ class IgnoredPath:
     """Why the path could not be read; there may be audio in it."""
 
 
-OnIgnored = Callable[[IgnoredPath], None]
+IgnoredPathListener = Callable[[IgnoredPath], None]
 
 
 def find_items(
     paths: Sequence[Path],
-    on_ignored: OnIgnored = lambda _: None,
+    on_ignored: IgnoredPathListener = lambda _: None,
     *,
     store_folder: Path | None = None,
     allow_missing: bool = False,
@@ -100,7 +99,7 @@ def _split(
     return named, roots
 
 
-def _named_items(files: Sequence[Path], on_ignored: OnIgnored) -> Iterator[BulkItem]:
+def _named_items(files: Sequence[Path], on_ignored: IgnoredPathListener) -> Iterator[BulkItem]:
     images = {path for path in files if _extension(path.name) in IMAGE_EXTENSIONS}
     taken: dict[Path, set[str]] = {}
     for path in files:
@@ -127,7 +126,7 @@ def _items_below(
     true_root: Path,
     named: frozenset[Path],
     excluded: Path | None,
-    on_ignored: OnIgnored,
+    on_ignored: IgnoredPathListener,
 ) -> Iterator[BulkItem]:
     waiting = [(root, true_root)]
     while waiting:
@@ -147,7 +146,7 @@ def _items_below(
 
 
 def _items_in(
-    folder: Path, names: Sequence[str], taken: AbstractSet[str], on_ignored: OnIgnored
+    folder: Path, names: Sequence[str], taken: AbstractSet[str], on_ignored: IgnoredPathListener
 ) -> Iterator[BulkItem]:
     """Yield the items of one directory, except those given as files, which were yielded before."""
     covers = _Covers(names, taken)
@@ -166,7 +165,7 @@ def _items_in(
             on_ignored(IgnoredPath(folder / name, _kind(name)))
 
 
-def _read(folder: Path, on_ignored: OnIgnored) -> tuple[list[str], list[str]]:
+def _read(folder: Path, on_ignored: IgnoredPathListener) -> tuple[list[str], list[str]]:
     """Return the names of the files and of the directories in a directory, sorted."""
     names, folders = [], []
     with os.scandir(folder) as entries:

@@ -23,7 +23,7 @@ from audiostore.bulk.sources.rows import (
     ID,
     THUMBNAIL,
     ManifestProblem,
-    OnProblem,
+    ManifestProblemListener,
     Row,
     read_rows,
 )
@@ -86,7 +86,7 @@ class Manifest:
 
 def check_manifest(
     path: Path,
-    on_problem: OnProblem,
+    on_problem: ManifestProblemListener,
     *,
     metadata: Mapping[str, str] | None = None,
     fix_extension: bool = False,
@@ -138,7 +138,7 @@ class _Check:
         self,
         path: Path,
         common: Mapping[str, str],
-        on_problem: OnProblem,
+        on_problem: ManifestProblemListener,
         *,
         fix_extension: bool,
         cleanup: bool,

@@ -46,10 +46,10 @@ class Row:
     fields: Mapping[str, str]
 
 
-OnProblem = Callable[[ManifestProblem], None]
+ManifestProblemListener = Callable[[ManifestProblem], None]
 
 
-def read_rows(path: Path, stream: BinaryIO, on_problem: OnProblem) -> Iterator[Row]:
+def read_rows(path: Path, stream: BinaryIO, on_problem: ManifestProblemListener) -> Iterator[Row]:
     """Yield the rows that are well formed.
 
     Args:
@@ -70,7 +70,7 @@ def read_rows(path: Path, stream: BinaryIO, on_problem: OnProblem) -> Iterator[R
 class _Lines:
     """The lines of a file as text."""
 
-    def __init__(self, stream: BinaryIO, on_problem: OnProblem) -> None:
+    def __init__(self, stream: BinaryIO, on_problem: ManifestProblemListener) -> None:
         self._stream = stream
         self._on_problem = on_problem
         self.number = 0
@@ -103,7 +103,7 @@ class _Lines:
         self._on_problem(ManifestProblem(self.number, f"the line {what}"))
 
 
-def _read_csv(lines: _Lines, on_problem: OnProblem) -> Iterator[Row]:
+def _read_csv(lines: _Lines, on_problem: ManifestProblemListener) -> Iterator[Row]:
     reader = csv.reader(lines, strict=True)
     columns: Sequence[str] | None = None
     while True:
@@ -178,7 +178,7 @@ def _wrong_key(key: str) -> str | None:
     return None
 
 
-def _read_json(lines: _Lines, on_problem: OnProblem) -> Iterator[Row]:
+def _read_json(lines: _Lines, on_problem: ManifestProblemListener) -> Iterator[Row]:
     nothing = True
     for line in lines:
         if lines.bad == lines.number:

@@ -173,7 +173,7 @@ def run(options: Options) -> int:
             "nothing to store: name a FILE, several, a directory, or --manifest LIST; "
             "see 'audiostore put --help'"
         )
-    if options.are_for_many() or len(options.files) > 1 or Path(options.files[0]).is_dir():
+    if options.are_for_many() or len(options.files) != 1 or Path(options.files[0]).is_dir():
         from audiostore.cli.commands._put_many import put_many  # noqa: PLC0415  (for many only)
 
         return put_many(options)

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import BinaryIO
 
-import av
+import av.error
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named

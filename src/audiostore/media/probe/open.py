@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import BinaryIO, NoReturn
 
-import av
+import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition

@@ -11,9 +11,7 @@ from audiostore.errors import StoreConnectionError
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, StoreSettings
 from audiostore.stores.clock import utc_now
-from audiostore.stores.gcs import bucket as settings_of_bucket
-from audiostore.stores.gcs import objects, signed_urls, trash
-from audiostore.stores.gcs.auth import Authenticator
+from audiostore.stores.gcs import bucket as settings_of_bucket, objects, signed_urls, trash
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Download
@@ -112,11 +110,6 @@ class GcsStore:
     def url(self) -> str:
         """``gs://bucket``."""
         return self._client.url
-
-    @property
-    def authentication(self) -> Authenticator:
-        """How requests are authenticated."""
-        return self._client.authentication
 
     def uri(self, name: str) -> str:
         """Return ``gs://bucket/object``."""
