@@ -1,7 +1,7 @@
-"""What happened, as typed values: one callable, `on_event`, listens to all of them.
+"""Events: typed values that the manager's `on_event` callable receives.
 
-Events come from whichever thread did the work, a transfer's `Progress` from the thread that moves
-the bytes: a listener returns quickly. What it raises is logged and changes nothing.
+They are reported by the thread that did the work, the `Progress` of a transfer by the thread that
+moves the bytes, so a listener must return quickly. Exceptions of a listener are logged and ignored.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Bytes of one object are on their way.
+    """Bytes of an object were sent or received.
 
-    `done_bytes` falls only after a `Retried`: the attempt that follows goes on from what the
-    store had kept.
+    `done_bytes` decreases only after a `Retried`: the next attempt continues with the bytes that
+    the store has kept.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """An operation failed and is tried again after `delay_s` seconds."""
+    """An operation failed and will be tried again after `delay_s` seconds."""
 
     operation: str
     attempt: int
@@ -34,12 +34,12 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class BulkBegun:
-    """Work on many assets has begun."""
+    """A bulk operation has begun."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A local audio file, found fit to be stored, is now being stored under an id."""
+    """A local audio file passed inspection and is now being stored under an id."""
 
     audio_id: str
     path: Path
@@ -56,7 +56,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """Artwork is stored: part of its asset or, with `waiting`, ahead of its audio."""
+    """Artwork is stored: as part of its asset or, if `waiting`, ahead of its audio."""
 
     audio_id: str
     uri: str
@@ -65,7 +65,7 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """A part of an asset stands at its destination, verified."""
+    """A part of an asset is complete and verified at its destination."""
 
     audio_id: str
     destination: Path
@@ -73,21 +73,21 @@ class Downloaded:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """Nothing of the asset is left in the store."""
+    """An asset was deleted: no live object of it is left in the store."""
 
     audio_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedUp:
-    """A local file was deleted, being safely stored (or its caller wanting it gone)."""
+    """A local file was deleted after it was safely stored (or as `cleanup="always"` demands)."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupFailed:
-    """A local file could not, or must not, be deleted."""
+    """A local file was kept: it could not be deleted, or has changed."""
 
     path: Path
     reason: str

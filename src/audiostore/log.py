@@ -1,4 +1,4 @@
-"""The one logger of audiostore; where it writes, if anywhere, is the program's business."""
+"""The logger of audiostore. The program decides where it writes, if anywhere."""
 
 import logging
 

@@ -19,7 +19,7 @@ from audiostore.log import logger
 
 
 class Notifier:
-    """Calls the listeners, whose own failures are logged and change nothing."""
+    """Calls the listeners; their exceptions are logged and ignored."""
 
     def __init__(self, listener: EventListener | None = None) -> None:
         self._listeners: tuple[EventListener, ...] = () if listener is None else (listener,)
@@ -35,7 +35,7 @@ class Notifier:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001  (the caller's code; logged)
+            except Exception:  # noqa: BLE001  (the caller's code)
                 logger.exception("the listener on_event failed on %s", type(event).__name__)
 
     @property
@@ -44,15 +44,15 @@ class Notifier:
         return bool(self._listeners)
 
     def relay(self, listener: EventListener) -> None:
-        """From now on, send all events to this listener: in a process that works for another.
+        """Send all events to this listener only, from now on: for use in a worker process.
 
-        The log and the other listeners are in that other process, which reports to them.
+        The log and the other listeners belong to the parent process, which reports to them.
         """
         self._relay = listener
 
     @contextmanager
     def listening(self, listener: EventListener) -> Iterator[None]:
-        """Call one more listener while the block lasts: first, so that it can delay the others."""
+        """Call another listener within the block, before the others, so that it can delay them."""
         with self._lock:
             self._listeners = (listener, *self._listeners)
         try:
@@ -69,7 +69,7 @@ def _write_log(event: Event) -> None:
         case Begun(audio_id, path):
             logger.debug("storing %s as %s", path, audio_id)
         case Stored(audio_id, uri, created):
-            logger.info("stored %s at %s%s", audio_id, uri, "" if created else " (it was already)")
+            logger.info("stored %s at %s%s", audio_id, uri, "" if created else " (already stored)")
         case Attached(audio_id, uri, waiting):
             logger.info(
                 "attached %s to %s%s", uri, audio_id, " (waits for audio)" if waiting else ""

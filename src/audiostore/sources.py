@@ -1,4 +1,4 @@
-"""What gets stored: a snapshot of a local file that can tell whether it is still the same."""
+"""The bytes to store, and snapshots of local files that detect any later change."""
 
 import base64
 import hashlib
@@ -14,28 +14,28 @@ import google_crc32c
 
 from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 
-_PIECE_BYTES = 1 << 17  # each thread's allocator keeps room for one; larger ones are no faster
+_PIECE_BYTES = 1 << 17  # each thread keeps memory for one; larger ones are not faster
 
 
 class SourceReader(Protocol):
-    """The bytes of a source, front to back, checked on the way."""
+    """The bytes of a source, in order, verified while they are read."""
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes, b"" at the end.
 
-        The last bytes are handed out only if all of them, taken together, are the source's.
+        The last bytes are returned only if all bytes together have the checksum of the source.
 
         Raises:
-            SourceChangedError: the content is no longer what the source promised.
+            SourceChangedError: the content has changed since the snapshot.
         """
         ...
 
     def seek(self, offset: int) -> None:
-        """Go on from `offset`."""
+        """Continue at `offset`."""
         ...
 
     def close(self) -> None:
-        """Release what reading needed."""
+        """Release all resources."""
         ...
 
 
@@ -44,7 +44,7 @@ class Source(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes."""
+        """The number of bytes."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class Source(Protocol):
 
 
 def encode_crc32c(value: int) -> str:
-    """Return a CRC-32C as Google Cloud Storage writes it."""
+    """Return a CRC-32C as Google Cloud Storage writes it: base64 of the big-endian value."""
     return base64.b64encode(value.to_bytes(4, "big")).decode("ascii")
 
 
@@ -70,7 +70,7 @@ class BytesSource:
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes."""
+        """The number of bytes."""
         return len(self.data)
 
     @property
@@ -102,7 +102,7 @@ class _BytesReader:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What tells, without reading it, that the file at a path is another one, or was changed."""
+    """What shows, without reading it, that a file was replaced or changed."""
 
     size_bytes: int
     mtime_ns: int
@@ -110,13 +110,13 @@ class FileState:
 
     @classmethod
     def of(cls, status: os.stat_result) -> Self:
-        """Return the state that the system tells of a file."""
+        """Return the state in the result of `stat`."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A local file as it was when it was examined: which file, how long, which bytes."""
+    """A snapshot of a local file: its identity, size and checksum."""
 
     path: Path
     device: int
@@ -133,7 +133,7 @@ class LocalFile:
 
         Raises:
             SourceNotFoundError: no file is at the path.
-            InvalidSourceError: it is empty, or no regular file.
+            InvalidSourceError: it is empty, or not a regular file.
             SourceChangedError: it changed while it was read.
             OSError: it cannot be read.
         """
@@ -142,7 +142,7 @@ class LocalFile:
 
     @classmethod
     def of_open(cls, path: Path, descriptor: int) -> Self:
-        """Take a snapshot of a file that is open already; its position stays.
+        """Take a snapshot of an open file; its position does not change.
 
         Raises:
             SourceChangedError: it changed while it was read.
@@ -156,8 +156,8 @@ class LocalFile:
         after = os.fstat(descriptor)
         if _identity(before) != _identity(after):
             raise SourceChangedError(
-                f"{str(path)!r} changed while it was read: try again when "
-                "nothing writes to it any more"
+                f"{str(path)!r} changed while it was read: try again once nothing writes to it",
+                path=path,
             )
         return cls(path, *_identity(before), encode_crc32c(crc))
 
@@ -165,22 +165,22 @@ class LocalFile:
         """Start reading at the first byte.
 
         Raises:
-            SourceChangedError: the path no longer leads to the file of the snapshot.
+            SourceChangedError: the file was changed, replaced or deleted.
         """
         return _LocalReader(self)
 
     def remove(self) -> bool:
-        """Delete the path if it still leads to the very bytes of the snapshot.
+        """Delete the path if it still leads to the file and the bytes of the snapshot.
 
-        The file is first moved aside, then read once more and only then deleted: whatever another
-        process puts in its place meanwhile is never touched. A symbolic link is removed itself;
-        the file it leads to is not.
+        The file is first moved aside, then read again and only then deleted: a file that another
+        process puts in its place meanwhile is never touched. Of a symbolic link, only the link is
+        removed, not the file it leads to.
 
         Returns:
-            False if there was no file any more.
+            False if the file no longer exists.
 
         Raises:
-            SourceChangedError: the file is another one now; it was kept.
+            SourceChangedError: the file was changed or replaced; it was kept.
             OSError: it cannot be deleted.
         """
         aside = _aside(self.path)
@@ -189,8 +189,8 @@ class LocalFile:
                 self._changed()
             if os.path.lexists(aside):
                 raise FileExistsError(
-                    f"{str(aside)!r} is in the way: it was being deleted from {str(self.path)!r} "
-                    "when the program was killed; look at it and delete it"
+                    f"{str(aside)!r} is in the way: an earlier run was killed while it deleted "
+                    f"{str(self.path)!r}. Inspect the file, then delete it"
                 )
             self.path.rename(aside)
         except FileNotFoundError:
@@ -209,18 +209,19 @@ class LocalFile:
         return True
 
     def is_same(self, status: os.stat_result) -> bool:
-        """Say whether this is the state of the very file, unchanged as far as its state tells."""
+        """Say whether this is the `stat` of the same file, apparently unchanged."""
         return _identity(status) == self._identity
 
     @property
     def state(self) -> FileState:
-        """What a later look at the path can be compared with."""
+        """The state to compare with that of the path at a later time."""
         return FileState(self.size_bytes, self.mtime_ns, self.inode)
 
     def _changed(self) -> NoReturn:
         raise SourceChangedError(
-            f"{str(self.path)!r} changed since it was read: it was kept as it is, and that content "
-            "was not stored"
+            f"{str(self.path)!r} changed since it was read: it was kept, and its new content was "
+            "not stored",
+            path=self.path,
         )
 
     @property
@@ -238,7 +239,7 @@ class _LocalReader:
         try:
             self._descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise self._changed("is gone") from error
+            raise self._changed("was deleted") from error
         self._position = 0
         self._crc = 0
         try:
@@ -263,7 +264,7 @@ class _LocalReader:
         return piece
 
     def seek(self, offset: int) -> None:
-        # The checksum at the end covers all bytes, those before the offset as well.
+        # The checksum at the end covers all bytes, including those before the offset.
         if offset == self._position:
             return
         os.lseek(self._descriptor, 0, os.SEEK_SET)
@@ -287,7 +288,8 @@ class _LocalReader:
     def _changed(self, how: str) -> SourceChangedError:
         return SourceChangedError(
             f"{str(self._file.path)!r} {how} while it was being stored: nothing was committed; "
-            "try again when nothing writes to it any more"
+            "try again once nothing writes to it",
+            path=self._file.path,
         )
 
 
@@ -296,19 +298,23 @@ def open_regular(path: Path) -> Iterator[int]:
     """Open a regular, non-empty file for reading; yield its descriptor.
 
     Raises:
-        SourceNotFoundError, InvalidSourceError, OSError: as `LocalFile.snapshot`.
+        SourceNotFoundError: no file is at the path.
+        InvalidSourceError: it is empty, or not a regular file.
+        OSError: it cannot be opened.
     """
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for a writer; it says nothing to regular files.
+        # O_NONBLOCK: opening a FIFO must not wait for a writer; it has no effect on regular files.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceNotFoundError(f"no file at {str(path)!r}", path=path) from error
-    except ValueError as error:  # a NUL, or what no file name can be encoded from
+    except ValueError as error:  # a NUL, or characters that cannot be encoded in a file name
         raise InvalidSourceError(f"{str(path)!r} cannot be a path: {error}", path=path) from error
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
-            raise InvalidSourceError(f"{str(path)!r} is a directory: name a file", path=path)
+            raise InvalidSourceError(
+                f"{str(path)!r} is a directory: give the path of a file", path=path
+            )
         if not stat.S_ISREG(status.st_mode):
             raise InvalidSourceError(
                 f"{str(path)!r} is not a regular file (a pipe, a device?)", path=path
@@ -327,10 +333,10 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def restore(path: Path) -> bool:
-    """Put a file back that a `remove` which was killed had moved aside.
+    """Put back a file that a killed `remove` had moved aside.
 
     Returns:
-        False if nothing is there.
+        False if no such file exists.
 
     Raises:
         OSError: it cannot be moved.
@@ -343,13 +349,14 @@ def restore(path: Path) -> bool:
 
 
 def _aside(path: Path) -> Path:
-    # One name for each path, so that it can be found again; short, as file names may be 255 bytes.
+    # One name for each path, so that it can be found again; short, as file names have up to 255
+    # bytes already.
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     return path.with_name(f".{digest}.audiostore-cleanup")
 
 
 def _put_back(aside: Path, path: Path) -> None:
-    # link() refuses to replace a newer file that meanwhile stands at the path; both are kept then.
+    # link() does not replace a newer file at the path; both are kept then.
     try:
         os.link(aside, path, follow_symlinks=False)
     except OSError as error:

@@ -1,9 +1,9 @@
 """Small private files that outlive the process: one per operation in progress.
 
 They are in the user's state directory, readable by the user alone (0600), and expire after a week,
-as long as Google Cloud Storage keeps an upload session. A file is named by a hash of what it stands
-for, and locked by the process that uses it. Losing one only loses the chance to resume: failures
-are logged, and fail nothing.
+as long as Google Cloud Storage keeps an upload session. A file is named by a hash of the operation
+and locked by the process that uses it. Without the file, the operation cannot be resumed, but it
+works: errors are logged and ignored.
 """
 
 import fcntl
@@ -51,11 +51,11 @@ class StateFile:
 
 
 def claim(folder: Path, identity: object, stack: ExitStack) -> StateFile | None:
-    """Return the file for something, made if need be, until `stack` ends.
+    """Return the locked file of an operation, created if it does not exist.
 
     Args:
-        folder: where such files are.
-        identity: what it stands for; ready for JSON.
+        folder: the folder of the files.
+        identity: what identifies the operation; ready for JSON.
         stack: closes, and so unlocks, the file.
 
     Returns:

@@ -203,8 +203,8 @@ def test_a_warning_on_many_files_is_printed_a_few_times(call: Call, bucket: str)
         code, _, err = call("put", "many", *options)
         assert code == 0
         words = (
-            "its index is at the end, so players must fetch all of it first: pass --faststart to "
-            "store it with the index in front"
+            "its index is at the end, so players must fetch the whole file first: pass --faststart "
+            "to move the index to the front"
         )
         assert err.splitlines()[:-1] == [
             *(f"audiostore: warning: many/{number}.m4a: {words}" for number in range(3)),

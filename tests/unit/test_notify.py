@@ -21,7 +21,7 @@ from audiostore.notify import Notifier
 
 EVENTS: list[tuple[Event, str]] = [
     (Stored("id1", "gs://b/x", created=True), "stored id1 at gs://b/x"),
-    (Stored("id1", "gs://b/x", created=False), "it was already"),
+    (Stored("id1", "gs://b/x", created=False), "already stored"),
     (Attached("id1", "gs://b/x", waiting=False), "attached gs://b/x to id1"),
     (Attached("id1", "gs://b/x", waiting=True), "waits for audio"),
     (Downloaded("id1", Path("/x/y")), "downloaded id1 to /x/y"),

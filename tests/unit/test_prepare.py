@@ -106,7 +106,7 @@ def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) 
         other.replace(path)
         return prepare._prepare_audio(opened, UploadOptions())[0]
 
-    item = prepare._take(path, replace_then_look)
+    item = prepare._inspected(path, replace_then_look)
     assert item.facts["duration_s"]
     with pytest.raises(SourceChangedError):
         item.source.open()

@@ -116,7 +116,7 @@ def test_half_an_asset_in_the_way_is_not_overwritten(
     audio_id = stored(manager)
     manager.delete(audio_id)
     manager.upload_thumbnail_file(OTHER_JPG, audio_id)
-    with pytest.raises(AssetConflictError, match="something else"):
+    with pytest.raises(AssetConflictError, match="other content since"):
         manager.restore(audio_id)
     with pytest.raises(AssetNotFoundError):
         manager.get(audio_id)
@@ -157,7 +157,7 @@ def test_a_store_that_keeps_nothing_gives_nothing_back(
     audio_id = stored(manager)
     manager.delete(audio_id)
     assert list(manager.trash.list()) == []
-    with pytest.raises(AssetNotFoundError, match="keeps nothing"):
+    with pytest.raises(AssetNotFoundError, match="keeps no deleted objects"):
         manager.restore(audio_id)
 
 

@@ -1,4 +1,4 @@
-"""Artwork of an asset that exists, or that is still to come: attached, replaced, referred to."""
+"""Artwork: stored for an asset, replaced, or stored ahead of its audio."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -37,10 +37,11 @@ class Attachments:
         *,
         cache: CacheScope = "private",
     ) -> Outcome:
-        """Store artwork: as part of the asset, or ahead of its audio while that is not there.
+        """Store artwork as part of its asset or, while no audio is stored, ahead of it.
 
         Raises:
-            AssetConflictError: other artwork waits already, or was stored at the same moment.
+            AssetConflictError: other artwork already waits for this audio, or another writer stored
+                some at the same time.
             HeldError: the asset is under a hold.
         """
         draft = draft_of(
@@ -60,14 +61,14 @@ class Attachments:
         asset = find_asset(self._store, audio_id)
         if asset is None:
             return Outcome(written.blob, written.created)
-        # The audio came at the same moment and may have missed this artwork.
+        # The audio was stored at the same time, and its writer may not have seen this artwork.
         return Outcome(reference(self._store, asset, written.blob), written.created)
 
     def _replace(self, asset: Asset, folder: Sequence[BlobInfo], draft: Draft) -> Outcome:
         present = asset.thumbnail
         if any(blob is not None and blob.temporary_hold for blob in (asset.audio, present)):
             raise _held(self._store, asset)
-        # A writer that died may have left the audio object naming what it replaced.
+        # A killed writer may have left the audio object naming the artwork that it replaced.
         asset = reconciled(self._store, asset)
         if (
             present is not None
@@ -89,7 +90,7 @@ class Attachments:
                     raise
                 if not has_content(found.thumbnail, draft.source):
                     raise
-                asset, cover = found, found.thumbnail  # another writer stored the same
+                asset, cover = found, found.thumbnail  # another writer stored the same bytes
         cover = self._expiring_with(asset.audio, cover)
         asset = replace(asset, thumbnail=cover)
         for blob in folder:
@@ -112,37 +113,38 @@ class Attachments:
         except PreconditionFailedError as error:
             raise AssetConflictError(
                 f"cannot replace the artwork of {asset.audio_id} in {self._store.url}: it was "
-                "replaced or deleted at the same moment; try again",
+                "replaced or deleted at the same time; try again",
                 audio_id=asset.audio_id,
             ) from error
 
     def _expiring_with(self, audio: BlobInfo, cover: BlobInfo) -> BlobInfo:
-        """Have artwork expire with its audio, should that have been set to expire meanwhile."""
+        """Give artwork the expiry time that its audio may have received meanwhile."""
         due = audio.custom_time
         if due is None or (cover.custom_time is not None and cover.custom_time >= due):
             return cover
         try:
             return self._store.update(cover, {}, custom_time=due)
         except (BlobNotFoundError, PreconditionFailedError):
-            return cover  # the writer that changed or deleted it looked at the audio, too
+            return cover  # whoever changed or deleted it has seen the audio and its expiry time
 
 
 def reconciled(store: ObjectStore, asset: Asset) -> Asset:
-    """Have the audio object name the very generation of the artwork that is there.
+    """Make the audio object name the current generation of its artwork.
 
     Raises:
-        AssetConflictError, HeldError: see `reference`.
+        AssetConflictError: another writer changed the reference, or the asset was deleted.
+        HeldError: the asset was put under a hold meanwhile.
     """
     return reference(store, asset, asset.thumbnail) if asset.thumbnail else asset
 
 
 def reference(store: ObjectStore, asset: Asset, thumbnail: BlobInfo) -> Asset:
-    """Have the audio object name this thumbnail.
+    """Make the audio object name this thumbnail.
 
     Raises:
-        AssetConflictError: another writer had it name another meanwhile, and may have removed this
-            one; or the asset was deleted.
-        HeldError: it was put under a hold meanwhile.
+        AssetConflictError: another writer made it name a different thumbnail, and may have removed
+            this one; or the asset was deleted.
+        HeldError: the asset was put under a hold meanwhile.
     """
     audio = asset.audio
     try:
@@ -158,23 +160,22 @@ def reference(store: ObjectStore, asset: Asset, thumbnail: BlobInfo) -> Asset:
             return replace(asset, audio=audio, thumbnail=thumbnail, thumbnail_missing=False)
     except BlobNotFoundError as error:
         raise AssetConflictError(
-            f"cannot attach {thumbnail.name}: {store.uri(audio.name)} was deleted at the same "
-            "moment",
+            f"cannot attach {thumbnail.name}: {store.uri(audio.name)} was deleted at the same time",
             audio_id=asset.audio_id,
         ) from error
     raise AssetConflictError(
         f"cannot attach {thumbnail.name}: {store.uri(audio.name)} was given other artwork at the "
-        "same moment",
+        "same time",
         audio_id=asset.audio_id,
     )
 
 
 def _may_reference(store: ObjectStore, asset: Asset, audio: BlobInfo, thumbnail: BlobInfo) -> bool:
-    """Say whether the audio, as it is by now, may still be made to name a thumbnail.
+    """Say whether the audio in its current state may still be made to name a thumbnail.
 
     Raises:
         BlobNotFoundError: the thumbnail is gone.
-        HeldError: the audio was put under a hold, and shows other artwork.
+        HeldError: the audio was put under a hold, and names other artwork.
     """
     if audio is asset.audio:
         return True
@@ -183,7 +184,7 @@ def _may_reference(store: ObjectStore, asset: Asset, audio: BlobInfo, thumbnail:
         return False
     if audio.temporary_hold and not is_seen:
         raise _held(store, asset)
-    # Another writer may have replaced it, or deleted it with the asset, which is there again.
+    # Another writer may have replaced it, or deleted it with its asset and stored that again.
     return store.stat(thumbnail.name).generation == thumbnail.generation
 
 

@@ -1,8 +1,7 @@
-"""What may change of a stored asset: what it says of itself, its class, how long it is kept.
+"""Changes to a stored asset: its metadata, storage class, holds and expiry.
 
-Of the two objects of an asset the audio is changed first: a writer that replaces its artwork has it
-name the new one, and so sees the change. Each of these, killed in the middle, is finished by doing
-it again.
+The audio object is changed before the other parts: a writer that replaces the artwork must update
+the audio object, and so sees the change. A change that was killed is completed by repeating it.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ _RACES = 8
 
 
 class Changes:
-    """Changes of single assets in a store."""
+    """Changes single assets in a store."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -42,43 +41,45 @@ class Changes:
         replace: bool,
         if_metageneration_match: int | None,
     ) -> Asset:
-        """Set, and remove (None), the caller's keys (see `AudioStorageManager.update_metadata`)."""
+        """Set the caller's keys, and remove those whose value is None."""
         was_sent = False
 
         def apply(audio: BlobInfo) -> BlobInfo:
             nonlocal was_sent
-            settled = record.changed_metadata(audio.metadata, changes, replace=replace)
-            if was_sent and not settled:
-                return audio  # it was done, and its answer lost
+            update = record.changed_metadata(audio.metadata, changes, replace=replace)
+            if was_sent and not update:
+                return audio  # an earlier attempt succeeded, and its response was lost
             if if_metageneration_match not in (None, audio.metageneration):
                 raise AssetConflictError(
                     f"asset {audio_id} has metageneration {audio.metageneration}, not "
-                    f"{if_metageneration_match}: it was changed meanwhile; look at it again"
+                    f"{if_metageneration_match}: it was changed meanwhile; read it again",
+                    audio_id=audio_id,
                 )
             was_sent = True
-            return self._store.update(audio, settled) if settled else audio
+            return self._store.update(audio, update) if update else audio
 
         return self._changed_audio(audio_id, apply)
 
     def require_supersedable(self, old_id: str, new_id: str) -> None:
-        """Refuse what cannot be superseded by this asset.
+        """Require that one asset can be superseded by another.
 
         Raises:
-            AssetNotFoundError: the asset does not exist.
-            AssetConflictError: another one has taken its place, or it is this very one.
+            AssetNotFoundError: the old asset does not exist.
+            AssetConflictError: it is superseded by a third asset already, or the ids are the same.
         """
         new = find_asset(self._store, new_id)
         if new is not None and new.audio.metadata.get("supersedes") == old_id:
-            return  # taken up again: the old one may be in the trash by now
+            return  # a resumed upload: the old asset may be in the trash already
         by = require_asset(self._store, old_id).audio.metadata.get("superseded_by")
         if old_id == new_id or by not in (None, new_id):
             raise AssetConflictError(
                 f"asset {old_id} cannot be superseded by {new_id}: "
-                + ("it is the same" if old_id == new_id else f"{by} supersedes it already")
+                + ("the ids are the same" if old_id == new_id else f"{by} supersedes it already"),
+                audio_id=old_id,
             )
 
     def require_not_held(self, audio_id: str) -> None:
-        """Refuse what cannot be deleted, if it is there.
+        """Require that an asset, if it exists, can be deleted.
 
         Raises:
             HeldError: it is under a hold.
@@ -87,19 +88,21 @@ class Changes:
         if asset is not None and any(blob.temporary_hold for blob in asset.parts.values()):
             raise HeldError(
                 f"asset {audio_id} in {self._store.url} is under a hold: it cannot be deleted. "
-                "Release it first"
+                "Release it first",
+                audio_id=audio_id,
             )
 
     def link_superseded(self, old_id: str, new_id: str, *, instead_of: str | None = None) -> Asset:
-        """Have an asset say which one has taken its place.
+        """Record in an asset which one supersedes it.
 
         Args:
-            old_id: the asset.
-            new_id: the one that has taken its place.
-            instead_of: what it may have said before; None: nothing.
+            old_id: the superseded asset.
+            new_id: the asset that supersedes it.
+            instead_of: the id that it may name now; None if it may name none.
 
         Raises:
-            AssetConflictError: another one has.
+            AssetNotFoundError: the old asset does not exist.
+            AssetConflictError: it is superseded by a third asset already.
         """
 
         def apply(audio: BlobInfo) -> BlobInfo:
@@ -108,7 +111,8 @@ class Changes:
                 return audio
             if by not in (None, instead_of):
                 raise AssetConflictError(
-                    f"asset {old_id} is superseded by {by} already: supersede that one"
+                    f"asset {old_id} is superseded by {by} already: supersede that one",
+                    audio_id=old_id,
                 )
             return self._store.update(audio, {"superseded_by": new_id})
 
@@ -131,10 +135,11 @@ class Changes:
         )
 
     def expire(self, audio_id: str, on: datetime) -> Asset:
-        """Set the custom time of an asset, at which the store's rule deletes it.
+        """Set the custom time of an asset, at which a lifecycle rule deletes it.
 
         Raises:
-            ValueError: it would move earlier; nothing was changed.
+            ValueError: the time has no time zone, or is earlier than the present custom time;
+                nothing was changed.
         """
         if on.tzinfo is None:
             raise ValueError(f"the time {on} has no time zone: give one, such as UTC")
@@ -149,10 +154,10 @@ class Changes:
         )
 
     def set_class(self, audio_id: str, storage_class: StorageClass) -> Asset:
-        """Move the audio of an asset to another storage class; its artwork stays where it is.
+        """Move the audio of an asset to another storage class; its other parts keep theirs.
 
         Raises:
-            ValueError: it is not a storage class.
+            ValueError: `storage_class` is not a storage class.
             HeldError: the asset is under a hold.
         """
         if storage_class not in STORAGE_CLASSES:
@@ -171,11 +176,11 @@ class Changes:
                     storage_class=storage_class,
                 )
             except (PreconditionFailedError, BlobNotFoundError):
-                # Changed at the same moment, or moved by an attempt whose answer was lost.
+                # Changed at the same time, or moved by an attempt whose response was lost.
                 asset = reconciled(self._store, require_asset(self._store, audio_id))
                 continue
             return replace(asset, audio=moved)
-        raise self._restless(audio_id)
+        raise self._contended(audio_id)
 
     def _changed_audio(self, audio_id: str, apply: Callable[[BlobInfo], BlobInfo]) -> Asset:
         asset = require_asset(self._store, audio_id)
@@ -186,7 +191,7 @@ class Changes:
                 asset = require_asset(self._store, audio_id)
                 continue
             return replace(asset, audio=audio)
-        raise self._restless(audio_id)
+        raise self._contended(audio_id)
 
     def _all(
         self,
@@ -195,17 +200,19 @@ class Changes:
         is_done: Callable[[BlobInfo], bool],
         update: Callable[[BlobInfo], BlobInfo],
     ) -> Asset:
-        """Update what is not done yet: the audio, then the other parts that it has by then."""
+        """Update the audio first, then each other part that the asset has by then."""
         for _ in range(_RACES):
             asset = require_asset(self._store, audio_id)
             blob = next((b for b in asset.parts.values() if not is_done(b)), None)
             if blob is None:
                 return asset
-            with suppress(PreconditionFailedError, BlobNotFoundError):  # the next look tells
+            with suppress(PreconditionFailedError, BlobNotFoundError):  # read again
                 update(blob)
-        raise self._restless(audio_id)
+        raise self._contended(audio_id)
 
-    def _restless(self, what: str) -> AssetConflictError:
+    def _contended(self, audio_id: str) -> AssetConflictError:
         return AssetConflictError(
-            f"{what} in {self._store.url} is being changed by others again and again: try later"
+            f"asset {audio_id} in {self._store.url} is being changed by other writers: try again "
+            "later",
+            audio_id=audio_id,
         )

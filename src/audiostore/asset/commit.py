@@ -1,8 +1,8 @@
 """The commit: how the objects of one asset are written, so that no reader sees half of it.
 
 The thumbnail goes first. The audio goes last and names it: that one write commits the asset. See
-docs/decisions/0001-the-audio-object-is-the-commit-record.md and `record` for what the objects say
-of each other. Uploads and copies both write through `Commits.commit`.
+docs/decisions/0001-the-audio-object-is-the-commit-record.md and `record` for the metadata that
+links the objects. Uploads and copies both write through `Commits.commit`.
 """
 
 import random
@@ -28,13 +28,13 @@ _BACKOFF_S = 0.05
 
 
 class Compare(Protocol):
-    """Compares what is to be stored with the asset that is stored under its id already."""
+    """Compares an asset that is to be stored with one that already exists under its id."""
 
     def __call__(self, present: Asset) -> Outcome:
-        """Return the outcome if it is the same.
+        """Return the outcome if both have the same content.
 
         Raises:
-            AssetConflictError: it is not.
+            AssetConflictError: the content differs.
         """
         ...
 
@@ -64,19 +64,20 @@ class Commits:
         cache: CacheScope = "private",
         supersedes: str | None = None,
     ) -> Outcome:
-        """Store an asset; artwork that waits under its id becomes part of it.
+        """Store an asset; artwork that already waits under its id becomes part of it.
 
         Args:
             audio_id: its id.
-            audio: the audio file; artwork inside it is used if no other is given, or waits.
+            audio: the audio file; its embedded artwork is used if `thumbnail` is None and no
+                artwork waits under the id.
             thumbnail: its artwork, if any.
             custom: the caller's metadata, for the audio object.
-            id_is_new: the id was just made from random bits: nobody else can use it.
+            id_is_new: the id was just generated from random bits, so no other writer can use it.
             cache: who may cache what is served.
             supersedes: the id of the asset that it replaces.
 
         Raises:
-            AssetConflictError: the id holds something else.
+            AssetConflictError: the id holds other content.
         """
 
         def cover_of(image: PreparedFile | None) -> Draft | None:
@@ -126,16 +127,16 @@ class Commits:
 
         Args:
             audio_id: its id.
-            audio: its audio; the reference to its artwork is added.
+            audio: its audio; the reference to its artwork is added to the metadata.
             thumbnail: its artwork, if any.
-            compare: called with the asset that is there already, if one is.
+            compare: called with the asset that already exists under the id, if any.
             spare: artwork that is used if `thumbnail` is None and none waits under the id.
-            derived: what was computed from the audio.
-            id_is_new: the id was just made from random bits: nobody else can use it.
+            derived: its derived parts.
+            id_is_new: the id was just generated from random bits, so no other writer can use it.
             adopts: without `thumbnail`, artwork that waits under the id becomes part of the asset.
 
         Raises:
-            AssetConflictError: the id holds something else.
+            AssetConflictError: the id holds other content.
         """
         for attempt in range(_RACES):
             folder = [] if id_is_new else objects_of(self._store, audio_id)
@@ -152,11 +153,12 @@ class Commits:
                 outcome = self._outcome(audio_id, written, stored_cover, adopts=adopts)
                 if outcome is not None:
                     return outcome
-            # Writers of two audio files met under one id, and each withdrew: after waits of
-            # different length one of them is first.
+            # Two writers stored different audio under one id, and each withdrew: after random
+            # waits one of them is first.
             self._sleep(_BACKOFF_S * 2**attempt * random.random())  # noqa: S311
         raise AssetConflictError(
-            f"asset {audio_id} in {self._store.url} is being stored by others: use another id",
+            f"asset {audio_id} in {self._store.url} is being stored by other writers: use another "
+            "id",
             audio_id=audio_id,
         )
 
@@ -168,7 +170,7 @@ class Commits:
         waiting: BlobInfo | None,
         derived: Sequence[Draft],
     ) -> tuple[Written, BlobInfo | None]:
-        """Write all objects, the audio last; return it, and the thumbnail that it names."""
+        """Write all objects, the audio last; return the audio and the thumbnail that it names."""
         cover = waiting if thumbnail is None else self._writer.write(thumbnail).blob
         for draft in derived:
             self._writer.write(draft)
@@ -187,7 +189,7 @@ class Commits:
         return written, cover
 
     def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Draft) -> None:
-        """Remove artwork whose audio lost to another, unless that other one may refer to it."""
+        """Remove artwork whose audio was not stored, unless the audio that was may refer to it."""
         asset = find_asset(self._store, audio_id)
         if asset is not None and not has_content(asset.audio, audio.source):
             self._writer.remove(cover)
@@ -195,23 +197,25 @@ class Commits:
     def _outcome(
         self, audio_id: str, written: Written, cover: BlobInfo | None, *, adopts: bool
     ) -> Outcome | None:
-        """Look whether somebody stored another audio, or artwork, under the id meanwhile.
+        """Check whether another writer stored audio or artwork under the id meanwhile.
 
-        A writer that sees another's audio next to its own withdraws. So two can never both succeed,
-        whatever the clocks behind their generations say. None: it withdrew.
+        A writer that finds other audio next to its own withdraws. So two writers can never both
+        succeed, whatever clocks their generations come from. Returns None if it withdrew.
         """
         folder = objects_of(self._store, audio_id)
         asset = record.assemble(audio_id, folder)
         met_another = any(
             record.is_committed_audio(b) and b.name != written.blob.name for b in folder
         )
-        lost_artwork = asset is not None and asset.thumbnail_missing  # the id was deleted just now
+        lost_artwork = (
+            asset is not None and asset.thumbnail_missing
+        )  # the asset was deleted meanwhile
         if met_another or lost_artwork:
             if written.created:
                 self._writer.remove(written.blob)
             return None
         if asset is None or asset.audio.name != written.blob.name:
-            # Deleted again right after: what was stored had been complete.
+            # Deleted again since: the asset had been complete.
             asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
         elif asset.thumbnail is None and adopts:
             waiting = _waiting(folder)
@@ -220,7 +224,7 @@ class Commits:
         return Outcome(asset, written.created)
 
     def _adopt(self, asset: Asset, waiting: BlobInfo) -> Asset:
-        """Have the audio object name artwork that waited; its writer may be doing the same."""
+        """Make the audio object name artwork that waited; the writer of that may do the same."""
         try:
             return reference(self._store, asset, waiting)
         except AssetConflictError:
@@ -258,7 +262,10 @@ class Commits:
             )
         differing = sorted(k for k, v in custom.items() if present.audio.metadata.get(k) != v)
         warnings = (
-            (f"stored already, with other metadata, which was not changed: {', '.join(differing)}",)
+            (
+                "already stored with different metadata, which was not changed: "
+                f"{', '.join(differing)}",
+            )
             if differing
             else ()
         )
@@ -268,7 +275,7 @@ class Commits:
 def find_stored(
     store: ObjectStore, audio_id: str, audio: PreparedFile, thumbnail_name: str
 ) -> Outcome | None:
-    """Return the asset if it holds this audio, and artwork that came from a file of that name."""
+    """Return the asset if it holds this audio, and artwork from a file with this name."""
     asset = find_asset(store, audio_id)
     if asset is None or asset.thumbnail is None:
         return None

@@ -1,7 +1,7 @@
-"""One asset from one store to another: whole, verified, under the same id.
+"""Copies an asset from one store to another, complete and verified, under the same id.
 
-A copy is committed as an upload is: the audio last; what is there already is compared, never
-overwritten. So a copy that was killed is finished by repeating it.
+A copy is committed like an upload, the audio last. An asset that already exists in the target is
+compared, never overwritten. A copy that was killed is completed by repeating it.
 """
 
 import tempfile
@@ -26,26 +26,26 @@ from audiostore.sources import LocalFile
 from audiostore.stores import BlobSpec, ObjectStore, get_checked, spec_of
 from audiostore.values import BlobInfo, StorageResult
 
-# What these say is true of generations in the store that an object comes from.
+# These keys name generations, which have a meaning in the source store only.
 _OF_ITS_STORE = ("audio_generation", "replaces_generation")
 
 
 def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -> bool:
-    """Copy an asset with all its metadata; return False if it was there already.
+    """Copy an asset with all its metadata; return False if the target already has it.
 
-    Its bytes pass through a temporary directory. Holds and storage classes are not copied: the
+    The bytes pass through a temporary directory. Holds and storage classes are not copied: the
     target's own rules apply to the copy.
 
     Args:
-        source: where it is.
-        target: where it is to be.
-        asset: as the source describes it.
+        source: the store to copy from.
+        target: the store to copy to.
+        asset: the asset, as the source describes it.
 
     Raises:
         AssetConflictError: the target has other content under the id, which was not touched.
-        AssetNotFoundError: its artwork is missing in the source.
+        AssetNotFoundError: its audio or artwork is missing in the source.
         BlobNotFoundError: it was deleted from the source meanwhile.
-        IntegrityError: wrong bytes came, or were stored; nothing of them was kept.
+        IntegrityError: the bytes received or stored do not match the checksum; none were kept.
     """
     audio = asset.audio
     if audio is None or (asset.thumbnail is None and "thumbnail_name" in audio.metadata):
@@ -70,7 +70,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
     if present is not None:
         return compare(present).created
     there = {blob.name: blob for blob in objects_of(target, asset.audio_id)}
-    left_over = {name: blob for name, blob in there.items() if _is_left_over(blob, audio)}
+    leftovers = {name: blob for name, blob in there.items() if _is_leftover(blob, audio)}
     with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
 
         def fetched(blob: BlobInfo) -> LocalFile:
@@ -81,13 +81,13 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
         cover, thumbnail = asset.thumbnail, None
         if cover is not None:
             thumbnail = _thumbnail_draft(
-                cover, fetched(cover), audio, left_over.pop(cover.name, None)
+                cover, fetched(cover), audio, leftovers.pop(cover.name, None)
             )
         derived = [
             Draft(
                 spec_of(blob, blob.name),
                 fetched(blob),
-                is_ours=lambda _found, _spec: True,  # the same bytes are as good
+                is_ours=lambda _found, _spec: True,  # the same bytes will do
                 if_generation_match=there[blob.name].generation if blob.name in there else 0,
             )
             for blob in asset.derived.values()
@@ -107,29 +107,29 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
                 "try again",
                 audio_id=asset.audio_id,
             ) from error
-    for blob in left_over.values():
-        with suppress(BlobNotFoundError, PreconditionFailedError):  # gone, or another by now
+    for blob in leftovers.values():
+        with suppress(BlobNotFoundError, PreconditionFailedError):  # gone or replaced meanwhile
             target.delete(blob)
     return outcome.created
 
 
 def _thumbnail_draft(
-    cover: BlobInfo, file: LocalFile, audio: BlobInfo, over: BlobInfo | None
+    cover: BlobInfo, file: LocalFile, audio: BlobInfo, leftover: BlobInfo | None
 ) -> Draft:
-    """Return the draft of artwork, to be written over what an earlier copy left, if need be."""
+    """Return the draft of the thumbnail, which replaces a different one of an earlier copy."""
     spec = spec_of(cover, cover.name)
     metadata = {**_own(spec.metadata), "audio_crc32c": audio.crc32c}
     draft = Draft(replace(spec, metadata=metadata), file, _is_the_same)
-    if over is None or _same(over, cover):
+    if leftover is None or _same(leftover, cover):
         return draft
-    # The source was given other artwork since. Should the earlier copy still be running, and commit
-    # its audio, that names what is written over here: this counts as its replacement.
-    marked = draft.adding({"replaces_generation": str(over.generation)})
-    return replace(marked, if_generation_match=over.generation)
+    # The artwork in the source has changed since the earlier copy. If that copy is still running
+    # and commits its audio, that names what is overwritten here: this marks the replacement.
+    marked = draft.adding({"replaces_generation": str(leftover.generation)})
+    return replace(marked, if_generation_match=leftover.generation)
 
 
-def _is_left_over(blob: BlobInfo, audio: BlobInfo) -> bool:
-    """Say whether this is artwork of an earlier copy that was killed before the audio."""
+def _is_leftover(blob: BlobInfo, audio: BlobInfo) -> bool:
+    """Say whether this is artwork of an earlier copy that was killed before it wrote the audio."""
     return part_of(blob.name) is THUMBNAIL and blob.metadata.get("audio_crc32c") == audio.crc32c
 
 

@@ -1,4 +1,4 @@
-"""Drafts: one object each, ready to be written, and how to know it again once it is stored."""
+"""Drafts: objects ready to be written, each with a way to recognise it once it is stored."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -26,10 +26,10 @@ from audiostore.values import BlobInfo
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What storing something led to."""
+    """The outcome of storing an asset or artwork."""
 
     stored: Asset | BlobInfo
-    """The asset; or artwork that waits for its audio."""
+    """The asset, or artwork that waits for its audio."""
     created: bool
     warnings: tuple[str, ...] = ()
 
@@ -47,7 +47,7 @@ class Draft:
     """0 to create the object; else the generation to replace."""
 
     def adding(self, metadata: Mapping[str, str]) -> "Draft":
-        """Return the draft with more metadata."""
+        """Return the draft with additional metadata."""
         merged = {**self.spec.metadata, **metadata}
         return replace(self, spec=replace(self.spec, metadata=merged))
 
@@ -70,12 +70,12 @@ def draft_of(
         file: what to store.
         custom: the caller's metadata.
         cache: who may cache what is served.
-        own: further keys of ours.
-        is_ours: see `Draft`.
+        own: more of audiostore's own keys.
+        is_ours: whether an object found under the name is this one (see `Draft`).
 
     Raises:
         InvalidMetadataError: the metadata is too large.
-        UnsupportedFormatError: the file's extension cannot be part of an object's name.
+        UnsupportedFormatError: the file's extension cannot be used in an object's name.
     """
     metadata = record.file_metadata(
         audio_id, part.name, file.filename, file.source, custom, facts=file.facts
@@ -91,19 +91,19 @@ def draft_of(
 
 
 class Writer:
-    """Writes drafts to a store, and removes what is not needed after all."""
+    """Writes drafts to a store, and removes objects that are no longer needed."""
 
     def __init__(self, store: ObjectStore, notify: Notifier) -> None:
         self._store = store
         self._notify = notify
 
     def write(self, draft: Draft) -> Written:
-        """Write an object, and compare what was stored with what was to be stored.
+        """Write an object, and compare what the store reports with the source.
 
         Raises:
             AssetConflictError: another object has the name; it was not touched.
             PreconditionFailedError: the generation to replace was replaced or deleted.
-            IntegrityError: the store kept wrong bytes; they were removed.
+            IntegrityError: the stored bytes do not match the checksum; they were removed.
         """
         spec = draft.spec
         return put_checked(

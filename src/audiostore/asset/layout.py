@@ -1,4 +1,4 @@
-"""The layout of a bucket: which object of which asset has which name. Pure functions.
+"""The layout of a bucket: the names of the objects of an asset. Pure functions.
 
 ``audio/{id}/audio.{ext}`` and ``audio/{id}/thumbnail.{ext}``; see
 docs/gcs-organization-structure.md for the reasons.
@@ -32,24 +32,24 @@ class Part:
     holds: Literal["audio", "image", "data"]
     """Which formats it may have: those of audio, those of images, or no media format."""
     is_mutable: bool
-    """Whether other content may take its place."""
+    """Whether it may be replaced with other content."""
     max_age_s: int
     """How long a client may cache it, in seconds."""
     extensions: tuple[str, ...] = ()
-    """What its object's name may end in, such as ``.json``; (): what its formats say."""
+    """The extensions that its object may have, such as ``.json``; (): those of its formats."""
     is_derived: bool = False
-    """It is computed from the audio, and can be computed again; otherwise the user supplies it."""
+    """Whether it is computed from the audio, and can be again; if not, the user supplies it."""
 
     def cache_control(self, scope: CacheScope) -> str:
-        """Return the Cache-Control header that it is served with."""
+        """Return the Cache-Control header to serve it with."""
         return cache_control(scope, max_age_s=self.max_age_s, is_immutable=not self.is_mutable)
 
 
 AUDIO = Part("audio", "audio", is_mutable=False, max_age_s=_YEAR_S)
 THUMBNAIL = Part("thumbnail", "image", is_mutable=True, max_age_s=_HOUR_S)
 
-# Every kind of object of an asset. A derived one needs its row here, its name in `PartName`, and
-# the code that makes it: it is then read, served, deleted, restored and copied with its asset.
+# Every kind of object of an asset. A new derived part needs a row here, its name in `PartName`, and
+# the code that makes it. It is then read, served, deleted, restored and copied with its asset.
 PARTS: Mapping[str, Part] = {part.name: part for part in (AUDIO, THUMBNAIL)}
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -94,7 +94,7 @@ class FileOrganizer:
 
 
 class FilenameGenerator:
-    """Makes and reads the names of objects."""
+    """Makes and parses the names of objects."""
 
     @staticmethod
     def generate_audio_id() -> str:
@@ -109,7 +109,7 @@ class FilenameGenerator:
 
         Raises:
             InvalidAudioIdError: the id is not a canonical UUID.
-            UnsupportedFormatError: the file's name has no usable extension.
+            UnsupportedFormatError: the file's name has no valid extension.
             ValueError: `file_type` is not the name of a part, such as "audio" or "thumbnail".
         """
         part = require_part(file_type, "file_type")
@@ -122,7 +122,7 @@ class FilenameGenerator:
 
     @staticmethod
     def parse_audio_id_from_blob_name(blob_name: str) -> str | None:
-        """Return the id in one of our object names; None for any other text."""
+        """Return the id in the name of an asset's object; None for any other text."""
         parsed = parse_blob_name(blob_name)
         return parsed[0] if parsed else None
 
@@ -133,7 +133,7 @@ class FilenameGenerator:
 
 
 def require_audio_id(audio_id: object) -> str:
-    """Return the id.
+    """Return the id if it is valid.
 
     Raises:
         InvalidAudioIdError: it is not a canonical UUID.
@@ -147,11 +147,11 @@ def require_audio_id(audio_id: object) -> str:
 
 
 def require_part(name: object, argument: str = "part") -> Part:
-    """Return the part of a name.
+    """Return the part that has a name.
 
     Args:
         name: the name.
-        argument: what the caller calls it.
+        argument: the name of the caller's argument, for the message.
 
     Raises:
         ValueError: no part has this name.
@@ -163,7 +163,7 @@ def require_part(name: object, argument: str = "part") -> Part:
 
 
 def part_of(blob_name: str) -> Part | None:
-    """Return the part that an object's name stands for; None for any other name."""
+    """Return the part that an object is, by its name; None if it is no part of an asset."""
     parsed = parse_blob_name(blob_name)
     return parsed[1] if parsed else None
 
@@ -178,12 +178,12 @@ def derived_parts(blobs: Iterable[BlobInfo]) -> dict[str, BlobInfo]:
 
 
 def folder_prefix(audio_id: str) -> str:
-    """Return what the names of an asset's objects begin with: its folder, with the slash."""
+    """Return the prefix of the names of an asset's objects: its folder, with the slash."""
     return f"{FileOrganizer.AUDIO_ROOT}/{require_audio_id(audio_id)}/"
 
 
 def parse_blob_name(blob_name: str) -> tuple[str, Part] | None:
-    """Return the asset's id and the part in one of our object names; None for any other name."""
+    """Return the id and the part in the name of an asset's object; None for any other name."""
     match = _BLOB_NAME.fullmatch(blob_name)
     if match is None:
         return None
@@ -198,7 +198,7 @@ def blob_name(audio_id: str, part: str, extension: str) -> str:
 
     Raises:
         InvalidAudioIdError: the id is not a canonical UUID.
-        UnsupportedFormatError: the extension is not usable.
+        UnsupportedFormatError: the extension is not valid.
     """
     require_audio_id(audio_id)
     suffix = extension.lower()

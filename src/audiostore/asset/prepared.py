@@ -1,4 +1,4 @@
-"""What an upload hands to the protocol: a file that was inspected and is ready to be stored."""
+"""The input of an upload: a file that was inspected and is ready to be stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,25 +11,25 @@ class PreparedFile:
     """An audio or image file, or a picture from inside an audio file, ready to be stored."""
 
     source: Source
-    """The bytes to store: those of the file, or what was made of it."""
+    """The bytes to store: those of the file, or a converted version."""
     file: LocalFile | None
-    """The file that they come from; None for artwork that was embedded in another."""
+    """The local file that they come from; None for embedded artwork."""
     format_name: str
-    """Our name of its format: "MP3", "Ogg", "JPEG" …"""
+    """The name of its format in audiostore: "MP3", "Ogg", "JPEG" …"""
     extension: str
-    """What its object's name ends in, such as ``.mp3``."""
+    """The extension of its object's name, such as ``.mp3``."""
     content_type: str
     filename: str
-    """Its name as text; bytes that are not UTF-8 are replaced."""
+    """The file's name as text; bytes that are not UTF-8 are replaced."""
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What is inside, for the metadata (see `record.facts_of`)."""
+    """Facts found by inspection, for the metadata (see `record.facts_of`)."""
     artwork: "PreparedFile | None" = None
     """Embedded artwork that may become the thumbnail."""
     warnings: tuple[str, ...] = ()
 
     @property
     def served_as(self) -> str:
-        """The file name that it is saved under: its own, with an extension that is right."""
+        """The file name that browsers save it under: its own, with the correct extension."""
         stem, dot, own = self.filename.rpartition(".")
         if dot and f".{own.lower()}" == self.extension:
             return self.filename
@@ -37,7 +37,7 @@ class PreparedFile:
 
     @property
     def identity(self) -> list[str | int]:
-        """What tells this very file, unchanged, from every other; ready for JSON."""
+        """Values that identify this unchanged file; ready for JSON."""
         if self.file is None:
             return [self.filename, self.source.size_bytes, self.source.crc32c]
         file = self.file

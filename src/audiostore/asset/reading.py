@@ -1,4 +1,4 @@
-"""Finding assets: what readers see of the objects in a store."""
+"""Finds assets: what readers see of the objects in a store."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -22,10 +22,10 @@ def objects_of(store: ObjectStore, audio_id: str) -> list[BlobInfo]:
 
 
 def find_asset(store: ObjectStore, audio_id: str) -> Asset | None:
-    """Return the complete asset under an id, if there is one."""
+    """Return the complete asset under an id; None if it does not exist."""
     asset = record.assemble(audio_id, objects_of(store, audio_id))
     if asset is not None and asset.thumbnail_missing:
-        # The listing may have been read while the artwork was being replaced.
+        # The artwork may have been replaced during the listing.
         asset = record.assemble(audio_id, objects_of(store, audio_id))
     return asset
 
@@ -50,7 +50,7 @@ def all_assets(store: ObjectStore) -> Iterator[Asset]:
         if FilenameGenerator.validate_uuid(folder):
             asset = record.assemble(folder, blobs)
             if asset is not None and asset.thumbnail_missing:
-                asset = find_asset(store, folder)  # perhaps replaced while the listing was read
+                asset = find_asset(store, folder)  # perhaps replaced during the listing
             if asset is not None:
                 yield asset
 

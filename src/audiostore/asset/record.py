@@ -1,16 +1,17 @@
-"""What the objects of an asset say of each other: their custom metadata, written and read.
+"""Reads and writes the custom metadata that links the objects of an asset.
 
 The audio object is the commit record of its asset. It names its thumbnail by object name,
 generation and crc32c; a reader trusts nothing else in the folder. Pure functions.
 
-A thumbnail says what it was made for, so that objects of two writers never mix:
+The metadata of a thumbnail names its purpose, so that objects of two writers never mix:
 
-- `audio_crc32c`: it came together with an audio file of these bytes, and belongs to no other;
-- no such key: it waits for whichever audio is stored under its id;
-- `replaces_generation` and `audio_generation`: it was written over the thumbnail of that
-  generation, for that audio object. Overwriting is one step, so where the audio names what was
-  written over, this *is* the replacement, even if the writer died before it could tell the audio
-  object; and even if that was moved to another class, or restored, and has a new generation.
+- `audio_crc32c`: it was stored together with an audio file of these bytes, and belongs to no other;
+- neither this key nor the next two: it waits for any audio that is stored under its id;
+- `replaces_generation` and `audio_generation`: it overwrote the thumbnail of that generation, for
+  that audio object. Overwriting is atomic, so if the audio names the overwritten generation, this
+  thumbnail *is* the replacement, even if its writer died before it could update the audio object;
+  and even if the audio object was moved to another storage class, or restored, and has a new
+  generation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,8 +33,8 @@ MAX_METADATA_BYTES = 8 * 1024
 _TAG_CHARACTERS = 256
 _ID_CHARACTERS = 36
 
-# A reference to artwork, or to what supersedes it, may be added to the audio object at any time:
-# their room is never the caller's.
+# A reference to artwork, or to the asset that supersedes this one, may be added to the audio object
+# at any time: the caller cannot use this room.
 _REFERENCE_ROOM = (
     sum(map(len, REFERENCE_KEYS))
     + len(f"audio/{'-' * _ID_CHARACTERS}/thumbnail.")
@@ -45,15 +46,15 @@ _REFERENCE_ROOM = (
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """What the objects in one folder amount to."""
+    """A complete asset: the objects in one folder that belong together."""
 
     audio_id: str
     audio: BlobInfo
     thumbnail: BlobInfo | None
     thumbnail_missing: bool
-    """The audio object names a thumbnail that is not there."""
+    """The audio object names a thumbnail that does not exist."""
     derived: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
-    """What was computed from the audio, by the names of the parts."""
+    """Its derived parts, by name."""
 
     @property
     def parts(self) -> dict[str, BlobInfo]:
@@ -63,9 +64,9 @@ class Asset:
 
 
 def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
-    """Return what is kept in the metadata of what is inside an audio file.
+    """Return the facts about an audio file that are stored in its metadata.
 
-    Durations in seconds, rates in Hz and bit/s; tags cut to 256 characters.
+    Duration in seconds, rates in Hz and bit/s; tags are cut to 256 characters.
     """
     facts = {
         "duration_s": f"{duration_s:.3f}",
@@ -90,13 +91,14 @@ def file_metadata(
     *,
     facts: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the metadata that an object of an asset carries: the caller's, facts, and ours.
+    """Return the metadata of an asset's object: the caller's keys, facts, and audiostore's own.
 
-    The caller's take the place of tags. Tags that do not fit are left out: the album first, then
-    the artist, then the title.
+    The caller's keys override tags. Tags that do not fit are left out: the album first, then the
+    artist, then the title.
 
     Raises:
-        InvalidMetadataError: see `check_custom_metadata`; or all together are too large.
+        InvalidMetadataError: a key is not valid (see `check_custom_metadata`), or all together are
+            too large.
     """
     given = {key.lower() for key in custom}
     metadata = {
@@ -124,8 +126,8 @@ def _require_fit(metadata: Mapping[str, str]) -> None:
     size = _size_bytes(metadata)
     if size > MAX_METADATA_BYTES:
         raise InvalidMetadataError(
-            f"metadata takes {size} bytes with ours, more than the {MAX_METADATA_BYTES} that an "
-            "object may carry: shorten the values"
+            f"metadata takes {size} bytes together with the keys of audiostore, more than the "
+            f"{MAX_METADATA_BYTES} that an object can have: shorten the values"
         )
 
 
@@ -141,30 +143,31 @@ def changed_metadata(
     Args:
         present: its metadata.
         changes: the caller's keys; None removes one.
-        replace: whether all of the caller's keys that are not in `changes` go, tags too.
+        replace: whether to remove all of the caller's keys that are not in `changes`, tags too.
 
     Raises:
-        InvalidMetadataError: see `check_custom_metadata`; or the whole would be too large.
+        InvalidMetadataError: a key is not valid (see `check_custom_metadata`), or the metadata
+            would be too large.
     """
     given = check_custom_metadata({k: v for k, v in changes.items() if v is not None})
     check_custom_metadata({k: "" for k, v in changes.items() if v is None})
     gone = {k for k, v in changes.items() if v is None and k in present}
     if replace:
         gone |= {k for k in present if k not in OWN_KEYS and k not in given}
-    settled: dict[str, str | None] = {k: v for k, v in given.items() if present.get(k) != v}
-    settled |= dict.fromkeys(gone)
-    whole = {k: v for k, v in {**present, **settled}.items() if v is not None}
+    update: dict[str, str | None] = {k: v for k, v in given.items() if present.get(k) != v}
+    update |= dict.fromkeys(gone)
+    whole = {k: v for k, v in {**present, **update}.items() if v is not None}
     for key in (*REFERENCE_KEYS, "superseded_by"):
-        whole.pop(key, None)  # their room is always counted
+        whole.pop(key, None)  # their room is always reserved
     _require_fit(whole)
-    return settled
+    return update
 
 
 def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """Return a copy of the caller's metadata.
 
     Raises:
-        InvalidMetadataError: a key or a value is not text, a key is empty or one of our own.
+        InvalidMetadataError: a key or a value is not text; a key is empty, or audiostore's own.
     """
     checked: dict[str, str] = {}
     for key, value in (metadata or {}).items():
@@ -197,7 +200,7 @@ def _require_text(what: str, key: object, value: object) -> None:
 
 
 def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
-    """Return the keys by which an audio object names its thumbnail."""
+    """Return the metadata by which an audio object names its thumbnail."""
     if thumbnail is None:
         return {}
     values = (thumbnail.name, str(thumbnail.generation), thumbnail.crc32c)
@@ -205,19 +208,19 @@ def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
 
 
 def belongs_to_audio(source: Source) -> dict[str, str]:
-    """Return the keys of a thumbnail that is stored together with this audio."""
+    """Return the metadata of a thumbnail that is stored together with this audio."""
     return {"audio_crc32c": source.crc32c}
 
 
-def replaces(asset: Asset, written_over: BlobInfo | None) -> dict[str, str]:
-    """Return the keys of a thumbnail that takes the place of the asset's present one.
+def replaces(asset: Asset, overwritten: BlobInfo | None) -> dict[str, str]:
+    """Return the metadata of a thumbnail that replaces the present one of an asset.
 
     Args:
         asset: the asset.
-        written_over: what has its name: the present one, or what another writer, who may be under
-            way, has just stored; None if the name is free.
+        overwritten: the object that has its name: the present thumbnail, or one that another writer
+            has just stored; None if the name is free.
     """
-    replaced = written_over or asset.thumbnail
+    replaced = overwritten or asset.thumbnail
     return {
         "audio_generation": str(asset.audio.generation),
         **({"replaces_generation": str(replaced.generation)} if replaced else {}),
@@ -225,7 +228,7 @@ def replaces(asset: Asset, written_over: BlobInfo | None) -> dict[str, str]:
 
 
 def is_committed_audio(blob: BlobInfo) -> bool:
-    """Say whether this is an audio object of ours, with the very bytes that it was to have."""
+    """Say whether this is the audio object of an asset, with the bytes that its metadata names."""
     return (
         parse_blob_name(blob.name) == (blob.metadata.get("audio_id"), AUDIO)
         and blob.metadata.get("crc32c") == blob.crc32c
@@ -234,16 +237,16 @@ def is_committed_audio(blob: BlobInfo) -> bool:
 
 
 def names_thumbnail(audio: BlobInfo, thumbnail: BlobInfo | None) -> bool:
-    """Say whether the audio object's reference is this thumbnail (None: that it names none)."""
+    """Say whether the audio object names this thumbnail; with None, whether it names none."""
     reference = {k: audio.metadata[k] for k in REFERENCE_KEYS if k in audio.metadata}
     return reference == thumbnail_reference(thumbnail)
 
 
 def names_content_of(audio: BlobInfo, thumbnail: BlobInfo) -> bool:
-    """Say whether the audio object's reference is this thumbnail, or one with the same bytes.
+    """Say whether the audio object names this thumbnail, or one of this name with the same bytes.
 
-    Artwork that was restored from the trash has a generation of its own, which the audio object is
-    made to name a moment later; until then the same bytes under the same name are as good.
+    Artwork that was restored from the trash has a new generation, to which the audio object is
+    updated a moment later; until then the same bytes under the same name count.
     """
     return (
         audio.metadata.get("thumbnail_name") == thumbnail.name
@@ -252,9 +255,9 @@ def names_content_of(audio: BlobInfo, thumbnail: BlobInfo) -> bool:
 
 
 def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
-    """Say whether two descriptions are of the same audio, which names one thumbnail, or none.
+    """Say whether two descriptions have the same audio bytes and the same thumbnail reference.
 
-    Its generation changes with its storage class.
+    Their generations may differ: a change of storage class gives the object a new one.
     """
     audios = [
         [b.size_bytes, b.crc32c, *map(b.metadata.get, REFERENCE_KEYS)] for b in (audio, other)
@@ -263,7 +266,7 @@ def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
 
 
 def waits_for_audio(thumbnail: BlobInfo) -> bool:
-    """Say whether this artwork was stored ahead of whichever audio comes."""
+    """Say whether this artwork was stored ahead of its audio."""
     return (
         part_of(thumbnail.name) is THUMBNAIL
         and thumbnail.metadata.get("file_type") == THUMBNAIL.name
@@ -278,9 +281,9 @@ def came_with_audio(thumbnail: BlobInfo, audio: Source) -> bool:
 
 
 def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
-    """Return the asset that a folder holds; None while no audio object is committed.
+    """Return the asset that a folder holds; None if no audio object is committed.
 
-    Of two audio objects (writers that raced with different extensions) the older one counts.
+    Of two audio objects (from concurrent writers, with different extensions) the older one counts.
     """
     folder = list(blobs)
     committed = [b for b in folder if is_committed_audio(b)]

@@ -1,4 +1,4 @@
-"""Handing out what is stored: files that can be read anywhere, and links."""
+"""Serves stored objects: as seekable files, and as signed URLs."""
 
 import io
 import threading
@@ -16,7 +16,7 @@ from audiostore.stores import BlobReader, ObjectStore
 from audiostore.values import BlobInfo
 
 MAX_EXPIRES_S = 7 * 24 * 3600
-"""A V4 signed URL lives seven days (cloud.google.com/storage/docs/access-control/signed-urls)."""
+"""The longest life of a V4 URL (cloud.google.com/storage/docs/access-control/signed-urls)."""
 
 _FIRST_RANGE_BYTES = 256 << 10
 _LARGEST_RANGE_BYTES = 16 << 20
@@ -25,12 +25,12 @@ _CACHED_URLS = 10_000
 
 
 def open_blob(store: ObjectStore, blob: BlobInfo) -> BinaryIO:
-    """Return an object as a buffered binary file that can be read anywhere.
+    """Return an object as a buffered, seekable binary file.
 
-    It reads the generation that `blob` describes, or one with the very same bytes (such as it has
-    in another storage class), and no other, by ranges that grow while it is read front to back. A
-    file that is read so from its first byte to its last is compared with its checksum; at its end,
-    IntegrityError is raised if it differs.
+    It reads the generation that `blob` describes, or one with the same bytes (such as the object
+    gets in another storage class), and no other. It requests ranges, which grow while the file is
+    read in order. If the file is read in order from its first byte to its last, its checksum is
+    verified, and the last read raises IntegrityError if it differs.
     """
     raw = cast(io.RawIOBase, _RawBlob(store, blob))
     return cast(BinaryIO, io.BufferedReader(raw, _BUFFER_BYTES))
@@ -97,7 +97,7 @@ class _RawBlob(io.RawIOBase):
             if piece:
                 self._reader_at += len(piece)
                 return piece
-            # The range is used up, and what was read led on to more: ask for a larger one.
+            # The range was read to its end, and reading goes on: request a larger one.
             self._range_bytes = min(2 * self._range_bytes, _LARGEST_RANGE_BYTES)
         else:
             self._range_bytes = _FIRST_RANGE_BYTES
@@ -116,7 +116,7 @@ class _RawBlob(io.RawIOBase):
             same = (self._blob.size_bytes, self._blob.crc32c)
             if (found.size_bytes, found.crc32c) != same:
                 raise
-            # The very same bytes in another storage class, or back from the trash.
+            # The same bytes, in another storage class or restored from the trash.
             self._blob = found
             return self._store.open(found, start=start, stop=stop)
 
@@ -128,8 +128,8 @@ class _RawBlob(io.RawIOBase):
         crc32c = encode_crc32c(self._crc)
         if self._checked_bytes == self._blob.size_bytes and crc32c != self._blob.crc32c:
             raise IntegrityError(
-                f"{self.name} came with wrong bytes (crc32c {crc32c}, not {self._blob.crc32c}): "
-                "try again; if it stays so, the stored object is damaged"
+                f"{self.name} was received with wrong bytes (crc32c {crc32c}, not "
+                f"{self._blob.crc32c}): try again; if that repeats, the stored object is damaged"
             )
 
     def _stop_reading(self) -> None:
@@ -151,10 +151,11 @@ class _SignedUrl:
 class SignedUrls:
     """Signed URLs, each reused until a tenth of its life is left.
 
-    A URL is of one generation of an object, so it is reused for that generation alone: the object
-    must be looked up each time, which is one request. The cache is for what comes after that
-    request: signing takes 1.7 ms of computing with a key at hand (measured, RSA of 2048 bits), but
-    one more request with credentials that sign by IAM `signBlob`, which has a quota.
+    A URL names one generation of an object, so it is reused for that generation only, and the
+    caller looks the object up each time (one request). The cache saves the signature: 1.7 ms of
+    CPU time with a private key (measured, RSA of 2048 bits), or one more request with credentials
+    that sign through IAM `signBlob`, which has a quota. See
+    docs/decisions/0016-rooms-parts-and-one-commit.md.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -165,13 +166,13 @@ class SignedUrls:
     def get(
         self, blob: BlobInfo, expires_s: int, download_as: str | None, sign: Callable[[], str]
     ) -> str:
-        """Return the URL that is known for these arguments, or sign one.
+        """Return the cached URL for these arguments, or a new one.
 
         Args:
-            blob: the object as it is now.
-            expires_s: the URL's life in seconds.
+            blob: the object, as just looked up.
+            expires_s: the URL's lifetime in seconds.
             download_as: the file name that browsers save it under, if any.
-            sign: makes a new URL.
+            sign: returns a new URL.
         """
         now = self._clock()
         key = (blob.name, blob.generation, expires_s, download_as)
@@ -189,7 +190,7 @@ class SignedUrls:
 
 
 def check_expires_s(expires_s: object) -> int:
-    """Return the life of a URL in seconds.
+    """Return the lifetime of a URL in seconds, if it is valid.
 
     Raises:
         ValueError: it is not a whole number of seconds from 1 second to 7 days.
@@ -197,8 +198,7 @@ def check_expires_s(expires_s: object) -> int:
     is_number = isinstance(expires_s, int) and not isinstance(expires_s, bool)
     if not (isinstance(expires_s, int) and is_number and 1 <= expires_s <= MAX_EXPIRES_S):
         raise ValueError(
-            f"expires_s is {shown(expires_s)}: a signed URL lives from 1 to {MAX_EXPIRES_S} "
-            "seconds "
+            f"expires_s is {shown(expires_s)}: it must be from 1 to {MAX_EXPIRES_S} seconds "
             "(seven days)"
         )
     return expires_s

@@ -1,9 +1,9 @@
-"""Deleting assets, and the way back.
+"""Deletes and restores assets.
 
-The audio object goes first: from then on, no reader sees the asset. A store keeps what is deleted
-for a while (`StoreSettings.soft_delete_s`). An asset comes back in the order in which it was
-committed: the audio last, so that no reader sees half of it; then the audio object is made to name
-the new generation of its artwork. A call that was killed in between is finished by repeating it.
+The audio object is deleted first: from then on, no reader sees the asset. A store keeps deleted
+objects for a while (`StoreSettings.soft_delete_s`). An asset is restored in the order in which it
+was committed, the audio last, so that no reader sees half of it; then the audio object is updated
+to name the new generation of its artwork. A call that was killed is completed by repeating it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ class TrashedAsset:
     audio: DeletedBlob
     thumbnail: DeletedBlob | None
     derived: Mapping[str, DeletedBlob] = field(default_factory=dict, hash=False)
-    """What was computed from the audio, by the names of the parts."""
+    """Its derived parts, by name."""
 
     @property
     def deleted_at(self) -> datetime:
@@ -80,8 +80,7 @@ class Trash:
     def list(self) -> Iterator[TrashedAsset]:
         """Yield the assets that can be restored, in the order of their ids.
 
-        An asset that was restored is not in the trash, even while the store keeps what was
-        deleted.
+        A restored asset is not listed, even while the store still keeps its deleted objects.
         """
         root = f"{FileOrganizer.AUDIO_ROOT}/"
         deleted = self._store.list_deleted(root)
@@ -97,23 +96,23 @@ class Trash:
 
         Raises:
             InvalidAudioIdError: the id is malformed.
-            AssetNotFoundError: it was never there, or is gone for good.
+            AssetNotFoundError: it never existed, or was permanently deleted.
         """
         trashed = _assemble(audio_id, self._deleted(require_audio_id(audio_id)))
         if trashed is None:
             raise AssetNotFoundError(
-                f"no deleted asset {audio_id} in {self._store.url}: it was never there, is gone "
-                "for good, or the store keeps nothing that is deleted",
+                f"no deleted asset {audio_id} in {self._store.url}: it never existed, was "
+                "permanently deleted, or the store keeps no deleted objects",
                 audio_id=audio_id,
             )
         return trashed
 
     def restore(self, audio_id: str) -> Asset:
-        """Bring a deleted asset back, complete; or the artwork alone, if only that is missing.
+        """Restore a deleted asset, complete; or its artwork, if only that is missing.
 
         Raises:
             AssetNotFoundError: it is not in the trash.
-            AssetConflictError: its names have been used for something else since.
+            AssetConflictError: its object names have been used for other content since.
         """
         present = find_asset(self._store, require_audio_id(audio_id))
         for _ in range(_RACES):
@@ -122,17 +121,17 @@ class Trash:
             try:
                 self._restore_missing(audio_id, present)
             except BlobNotFoundError:
-                pass  # restored by another, or deleted again: look once more
+                pass  # restored by another process, or deleted again: look again
             except AssetNotFoundError:
                 found = find_asset(self._store, audio_id)
                 if found == present:
                     raise
-                present = found  # another was quicker
+                present = found  # another process was faster
                 continue
             present = find_asset(self._store, audio_id)
         raise AssetConflictError(
-            f"asset {audio_id} in {self._store.url} is being changed by others again and again: "
-            "try later",
+            f"asset {audio_id} in {self._store.url} is being changed by other writers: try "
+            "again later",
             audio_id=audio_id,
         )
 
@@ -141,17 +140,17 @@ class Trash:
 
         Raises:
             InvalidAudioIdError: the id is malformed.
-            AssetNotFoundError: nothing deleted is under the id.
+            AssetNotFoundError: the trash holds nothing under the id.
             UnsupportedByStoreError: the store keeps deleted objects for a set time.
         """
         count = 0
         for deleted in self._deleted(require_audio_id(audio_id)):
-            with suppress(BlobNotFoundError):  # its time came just now
+            with suppress(BlobNotFoundError):  # it expired meanwhile
                 self._store.purge(deleted)
             count += 1
         if not count:
             raise AssetNotFoundError(
-                f"nothing deleted of {audio_id} is kept in {self._store.url}", audio_id=audio_id
+                f"no deleted objects of {audio_id} in {self._store.url}", audio_id=audio_id
             )
         return count
 
@@ -163,7 +162,7 @@ class Trash:
         if trashed.thumbnail is not None:
             self._restore(trashed.thumbnail)
         for deleted in trashed.derived.values():
-            # A deletion that was killed may have left a newer one, which counts.
+            # A deletion that was killed may have left a newer object, which counts.
             with suppress(AssetConflictError, BlobNotFoundError):
                 self._restore(deleted)
         self._restore(trashed.audio)
@@ -180,10 +179,11 @@ class Trash:
         return found
 
     def _restore(self, deleted: DeletedBlob) -> BlobInfo:
-        """Make a deleted object live, unless the very same is.
+        """Make a deleted object live, unless a live one has the same content.
 
         Raises:
-            BlobNotFoundError: it is not in the trash any more, or was live and is deleted again.
+            AssetConflictError: a live object of that name has other content.
+            BlobNotFoundError: it is no longer in the trash, or the live object was deleted again.
         """
         try:
             return self._store.restore(deleted)
@@ -193,7 +193,7 @@ class Trash:
                 return live
             raise AssetConflictError(
                 f"cannot restore {self._store.uri(deleted.blob.name)}: the name has been used for "
-                "something else since, which was not touched"
+                "other content since, which was not touched"
             ) from error
 
     def _deleted(self, audio_id: str) -> Iterator[DeletedBlob]:
@@ -205,9 +205,9 @@ def delete_asset(store: ObjectStore, audio_id: str) -> None:
 
     Raises:
         InvalidAudioIdError: the id is malformed.
-        AssetNotFoundError: nothing is under the id.
+        AssetNotFoundError: no objects exist under the id.
         HeldError: it is under a hold; nothing was deleted, unless a note says so.
-        AssetConflictError: others keep writing to it.
+        AssetConflictError: other writers keep writing to it.
     """
     is_begun = False
     for _ in range(_RACES):
@@ -231,11 +231,13 @@ def delete_asset(store: ObjectStore, audio_id: str) -> None:
                 is_removed = False
             except HeldError as error:
                 if is_begun:
-                    error.add_note(f"{audio_id} is deleted but for this: delete it again later")
+                    error.add_note(
+                        f"{audio_id} is deleted except for this object: delete it again later"
+                    )
                 raise
             is_begun = True
             if not is_removed and part_of(blob.name) is AUDIO:
-                break  # moved to another class just now: while it is there, so is its artwork
+                break  # it has a new generation, so it still needs its artwork
     raise AssetConflictError(
         f"asset {audio_id} in {store.url} is being written to: delete it again later",
         audio_id=audio_id,
@@ -243,14 +245,14 @@ def delete_asset(store: ObjectStore, audio_id: str) -> None:
 
 
 def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | None:
-    """Return the asset that was deleted last in a folder."""
+    """Return the most recently deleted asset of a folder."""
     folder = list(deleted)
     audio = _newest(d for d in folder if record.is_committed_audio(d.blob))
     if audio is None:
         return None
     cover = _newest(d for d in folder if record.is_thumbnail_of(audio.blob, d.blob))
     derived: dict[str, DeletedBlob] = {}
-    for each in sorted(folder, key=_age):  # of each part the one that was deleted last
+    for each in sorted(folder, key=_age):  # the most recently deleted of each part
         derived |= dict.fromkeys(derived_parts([each.blob]), each)
     return TrashedAsset(audio_id, audio, cover, derived)
 

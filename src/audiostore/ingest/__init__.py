@@ -1,6 +1,6 @@
 """From local files to a stored asset: options, preparation, resuming, cleanup.
 
-Only an upload needs this room: reading, listing and deleting assets do not import it.
+Only uploads import this package: reading, listing and deleting assets do not.
 """
 
 from audiostore.lazy import lazy_names

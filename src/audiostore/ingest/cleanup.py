@@ -1,4 +1,4 @@
-"""Deleting local files, once they are safely stored."""
+"""Deletes local files once they are safely stored."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from audiostore.sources import LocalFile
 
 
 def clean_up(files: Iterable[LocalFile], notify: Notifier) -> tuple[str, ...]:
-    """Delete the files that are still what was stored; return a warning for each that was kept."""
+    """Delete the files that have not changed since; return a warning for each that was kept."""
     warnings = []
     for file in files:
         try:

@@ -53,7 +53,7 @@ class UploadOptions:
     cleanup: Cleanup = False
     """True deletes the local files once they are stored. "always" deletes them also if storing
     fails, but not if the upload is refused for bad input. With `thumbnail_max_px` or `faststart`,
-    what was made of a file is stored in its place, and the file deleted."""
+    the converted version is stored, and the original file deleted."""
     check: CheckLevel = "quick"
     """"quick" inspects the file and refuses audio with signs of damage that are cheap to find;
     "full" also decodes all of it; "none" reads only its first bytes."""
@@ -62,16 +62,16 @@ class UploadOptions:
     thumbnail_max_px: int | None = None
     """Artwork is scaled down to this many pixels on its longer side; None stores it unchanged."""
     fix_extension: bool = False
-    """Go by the content of the files, whatever their extensions say."""
+    """Store each file with the extension of its content, whatever its own extension is."""
     faststart: bool = False
-    """Move the index of an MP4 file before its sound, without loss, so that it plays before all of
-    it has been fetched."""
+    """Move the index of an MP4 file to its front, without loss, so that players can start before
+    they have the whole file."""
     cache: CacheScope = "private"
-    """Who may cache what is served: "private" (the listener's player), or "public" (shared caches
+    """Who may cache the objects: "private" (the listener's player only), or "public" (shared caches
     too)."""
     supersedes: str | None = None
     """The id of the asset that the new one replaces: a corrected track is a new asset. Each of the
-    two then names the other, in `supersedes` and `superseded_by`."""
+    two names the other, as `supersedes` and `superseded_by`."""
     trash_superseded: bool = False
     """Delete the superseded asset once the new one is stored."""
 

@@ -1,4 +1,4 @@
-"""A local file on its way in: looked at, and refused if it is not what its name says, or broken."""
+"""Prepares local files: inspects them, and refuses those that are damaged or misnamed."""
 
 import os
 import tempfile
@@ -31,14 +31,14 @@ T = TypeVar("T")
 
 @contextmanager
 def prepare_audio(path: PathLike, options: UploadOptions) -> Iterator[PreparedFile]:
-    """Look at an audio file; yield it, ready to be stored while the block lasts.
+    """Inspect an audio file; yield it, ready to be stored within the block.
 
     Raises:
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
-        UnplayableAudioError: it is cut short, damaged, or without sound.
+        UnplayableAudioError: it is cut short, damaged, or has no sound.
         OSError: it cannot be read.
     """
-    prepared, index_is_last = _take(path, lambda opened: _prepare_audio(opened, options))
+    prepared, index_is_last = _inspected(path, lambda opened: _prepare_audio(opened, options))
     if not index_is_last:
         yield prepared
     elif options.faststart:
@@ -47,20 +47,20 @@ def prepare_audio(path: PathLike, options: UploadOptions) -> Iterator[PreparedFi
     else:
         yield _warned(
             prepared,
-            "its index is at the end, so players must fetch all of it first: pass faststart=True to"
-            " store it with the index in front",
+            "its index is at the end, so players must fetch the whole file first: pass "
+            "faststart=True to move the index to the front",
         )
 
 
 def prepare_image(path: PathLike, options: UploadOptions) -> PreparedFile:
-    """Look at an image file.
+    """Inspect an image file; return it, ready to be stored.
 
     Raises:
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
-        InvalidImageError: it is cut short, too large, or, by a full check, does not decode.
+        InvalidImageError: it is cut short or too large; or a full check cannot decode it.
         OSError: it cannot be read.
     """
-    return _take(path, lambda opened: _prepare_image(opened, options))
+    return _inspected(path, lambda opened: _prepare_image(opened, options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         artwork=_embedded_artwork(opened.filename, found.artwork) if found.artwork else None,
     )
     if found.artwork_problem:
-        prepared = _warned(prepared, f"embedded artwork was left: {found.artwork_problem}")
+        prepared = _warned(prepared, f"embedded artwork was not stored: {found.artwork_problem}")
     return prepared, found.index_is_last
 
 
@@ -133,7 +133,7 @@ def _prepared_image(
 
 
 def _snapshot(opened: _Opened, inspected: os.stat_result) -> LocalFile:
-    """Return the file as it is now, which must be as it was before its inspection."""
+    """Return a snapshot of the file, which must not have changed since its inspection began."""
     file = LocalFile.of_open(opened.path, opened.stream.fileno())
     if (file.size_bytes, file.mtime_ns) != (inspected.st_size, inspected.st_mtime_ns):
         raise _changed(opened.path)
@@ -142,7 +142,7 @@ def _snapshot(opened: _Opened, inspected: os.stat_result) -> LocalFile:
 
 def _changed(path: Path) -> SourceChangedError:
     return SourceChangedError(
-        f"{str(path)!r} changed while it was read: try again when nothing writes to it any more",
+        f"{str(path)!r} changed while it was read: try again once nothing writes to it",
         path=path,
     )
 
@@ -162,15 +162,15 @@ def _with_faststart(prepared: PreparedFile) -> Iterator[PreparedFile]:
         yield replace(prepared, source=LocalFile.snapshot(rewritten))
 
 
-def _warned(item: PreparedFile, warning: str) -> PreparedFile:
-    return replace(item, warnings=(*item.warnings, f"{item.filename!r}: {warning}"))
+def _warned(prepared: PreparedFile, warning: str) -> PreparedFile:
+    return replace(prepared, warnings=(*prepared.warnings, f"{prepared.filename!r}: {warning}"))
 
 
-def _take(path: PathLike, prepare: Callable[[_Opened], T]) -> T:
+def _inspected(path: PathLike, prepare: Callable[[_Opened], T]) -> T:
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")
     local = path if isinstance(path, Path) else Path(path)
-    local = local.absolute()  # a caller may change its working directory
+    local = local.absolute()  # the working directory may change during the upload
     try:
         try:
             return _open(local, prepare)

@@ -1,4 +1,4 @@
-"""Which id an upload without a given id has, so that the same call takes up one that was killed."""
+"""Chooses the id of an upload, so that repeating an interrupted call resumes it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,26 +16,26 @@ class ChosenId:
 
     audio_id: str
     is_new: bool
-    """It was made just now, from random bits; not given by the caller, nor taken up again."""
+    """Whether it was just generated, and neither given by the caller nor resumed."""
 
 
 class ResumableIds:
-    """The ids of uploads under way; with no folder, nothing is remembered."""
+    """The ids of uploads in progress, kept in a folder; without one, no id is kept."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     @contextmanager
     def choose(self, identity: Callable[[], object], detail: object = None) -> Iterator[ChosenId]:
-        """Yield the id for an upload: that of an interrupted one of its identity, or a new one.
+        """Yield the id of an upload: that of the same upload, if it was interrupted, or a new one.
 
-        It is written down before the body runs. While that runs, the same upload in another
-        process, or thread, gets an id of its own. The id is forgotten when the body succeeds,
-        finds it taken, or its files missing.
+        The id is saved before the block runs. Meanwhile, the same upload in another process or
+        thread gets a different id. The id is forgotten when the block succeeds, or fails because
+        the id holds other content or a file is missing.
 
         Args:
-            identity: returns what tells this upload from others; ready for JSON.
-            detail: must be that of the interrupted upload as well; None if it is not known.
+            identity: returns what identifies this upload; ready for JSON.
+            detail: more that must match the interrupted upload; None if unknown.
         """
         new = ChosenId(FilenameGenerator.generate_audio_id(), is_new=True)
         with ExitStack() as stack:
@@ -44,8 +44,8 @@ class ResumableIds:
                 yield new
                 return
             audio_id, _, known = file.read().partition(" ")
-            taken_up = detail is None or known == hash_of(detail)
-            if taken_up and FilenameGenerator.validate_uuid(audio_id):
+            is_same = detail is None or known == hash_of(detail)
+            if is_same and FilenameGenerator.validate_uuid(audio_id):
                 chosen = ChosenId(audio_id, is_new=False)
             else:
                 chosen = new

@@ -1,4 +1,4 @@
-"""One upload from local files to a stored asset, and what becomes of the files."""
+"""Uploads: from local files to a stored asset, and the cleanup of the files."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ from audiostore.values import PathLike, StorageResult
 
 
 class IdSource(Protocol):
-    """Says which id an upload has."""
+    """Chooses the id of an upload."""
 
     def choose(
         self, identity: Callable[[], object], detail: object = None
@@ -47,8 +47,8 @@ class IdSource(Protocol):
         """Yield the id; the upload runs in the block.
 
         Args:
-            identity: returns what tells this upload from others; ready for JSON.
-            detail: what must be the same too if the upload is one that was interrupted.
+            identity: returns what identifies this upload; ready for JSON.
+            detail: more that must match if an interrupted upload is resumed; None if unknown.
         """
         ...
 
@@ -62,23 +62,23 @@ class GivenId:
     def choose(
         self, identity: Callable[[], object], detail: object = None
     ) -> AbstractContextManager[ChosenId]:
-        """Yield it: others may use it as well."""
+        """Yield the given id, which other uploads may use too."""
         del identity, detail
         return nullcontext(ChosenId(self.audio_id, is_new=False))
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What to store, and how."""
+    """The files to store, and how to store them."""
 
     audio_path: PathLike
     thumbnail_path: PathLike | None = None
     options: UploadOptions = field(default_factory=UploadOptions)
     audio_state: FileState | None = None
-    """The state that the file was in when its id was chosen, if that was before; None: any."""
+    """The state that the file must still be in: that when its id was chosen; None: any."""
     thumbnail_state: FileState | None = None
     keeps_thumbnail: bool = False
-    """The local thumbnail serves others as well: cleaning up deletes the audio file alone."""
+    """Whether cleanup keeps the local thumbnail, because other uploads use it too."""
 
 
 class Uploads:
@@ -92,7 +92,7 @@ class Uploads:
         self._notify = notify
 
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
-        """Store an asset (see `AudioStorageManager.upload_audio_with_thumbnail`)."""
+        """Store an audio file with its artwork (see the manager's `upload_audio_with_thumbnail`)."""
         options = upload.options
         custom = dict(options.metadata or {})
         inspected = options
@@ -100,25 +100,27 @@ class Uploads:
             inspected = replace(options, artwork="none")  # embedded artwork would not be used
         with prepare_audio(upload.audio_path, inspected) as audio:
             thumbnail: PreparedFile | None = None
-            gone: SourceNotFoundError | None = None
+            missing: SourceNotFoundError | None = None
             try:
                 if upload.thumbnail_path is not None:
                     thumbnail = prepare_image(upload.thumbnail_path, options)
             except SourceNotFoundError as error:
                 if not options.cleanup:
                     raise
-                gone = error
+                missing = error
             _require_state(audio, upload.audio_state)
             if thumbnail is not None:
                 _require_state(thumbnail, upload.thumbnail_state)
-            beside = upload.thumbnail_path
+            thumbnail_path = upload.thumbnail_path
 
             def identity() -> list[object]:
                 return [
                     self._store.url,
                     custom,
                     audio.identity,
-                    None if beside is None else os.fsdecode(Path(beside).absolute()),
+                    None
+                    if thumbnail_path is None
+                    else os.fsdecode(Path(thumbnail_path).absolute()),
                     options.supersedes,
                 ]
 
@@ -131,8 +133,8 @@ class Uploads:
                         self._changes.require_not_held(options.supersedes)
 
                 def store() -> Outcome:
-                    if gone is not None:
-                        return self._stored_before(chosen.audio_id, audio, beside, gone)
+                    if missing is not None:
+                        return self._stored_before(chosen.audio_id, audio, thumbnail_path, missing)
                     outcome = self._commits.create(
                         chosen.audio_id,
                         audio,
@@ -149,14 +151,14 @@ class Uploads:
                         outcome = replace(outcome, warnings=outcome.warnings + warnings)
                     return outcome
 
-                items = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
-                spared = thumbnail if upload.keeps_thumbnail else None
-                result = self._store_items(chosen.audio_id, store, items, options.cleanup, spared)
+                files = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
+                kept = thumbnail if upload.keeps_thumbnail else None
+                result = self._store_files(chosen.audio_id, store, files, options.cleanup, kept)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
     def attach(self, path: PathLike, audio_id: str, options: UploadOptions) -> StorageResult:
-        """Store artwork (see `AudioStorageManager.upload_thumbnail_file`)."""
+        """Store artwork for an asset (see the manager's `upload_thumbnail_file`)."""
         require_audio_id(audio_id)
         thumbnail = prepare_image(path, options)
 
@@ -164,7 +166,7 @@ class Uploads:
             custom = dict(options.metadata or {})
             return self._attachments.attach(audio_id, thumbnail, custom, cache=options.cache)
 
-        result = self._store_items(audio_id, store, [thumbnail], options.cleanup)
+        result = self._store_files(audio_id, store, [thumbnail], options.cleanup)
         uri = result.thumbnail_path or ""
         self._notify(Attached(audio_id, uri, waiting=result.audio is None))
         return result
@@ -175,9 +177,9 @@ class Uploads:
             self._changes.link_superseded(old_id, new_id)
         except AssetNotFoundError:
             if not trash:
-                warnings = (f"asset {old_id}, which it supersedes, was deleted meanwhile",)
+                warnings = (f"asset {old_id}, which this one supersedes, was deleted meanwhile",)
         if trash:
-            # An attempt that was killed may have come so far, or half of it.
+            # An earlier attempt that was killed may have done some or all of this.
             with suppress(AssetNotFoundError):
                 self._pass_on(old_id, new_id)
             with suppress(AssetNotFoundError):
@@ -185,10 +187,12 @@ class Uploads:
         return warnings
 
     def _pass_on(self, old_id: str, new_id: str) -> None:
-        """Have the asset that the old one had superseded name the new one: the old one goes."""
+        """Link the asset that the old one supersedes to the new one, as the old one is deleted."""
         oldest_id = require_asset(self._store, old_id).audio.metadata.get("supersedes")
         if oldest_id is not None:
-            with suppress(AssetNotFoundError, AssetConflictError):  # it is gone, or names another
+            with suppress(
+                AssetNotFoundError, AssetConflictError
+            ):  # deleted, or superseded by another
                 self._changes.link_superseded(oldest_id, new_id, instead_of=old_id)
 
     def _stored_before(
@@ -196,32 +200,33 @@ class Uploads:
         audio_id: str,
         audio: PreparedFile,
         thumbnail_path: PathLike | None,
-        gone: SourceNotFoundError,
+        missing: SourceNotFoundError,
     ) -> Outcome:
-        """Return the asset if the same call was killed when it had deleted the local artwork."""
+        """Return the asset, if the same call stored it and was killed during cleanup."""
         name = Path(os.fspath(thumbnail_path or "")).name
         stored = find_stored(self._store, audio_id, audio, name)
         if stored is None:
-            raise gone
+            raise missing
         return stored
 
-    def _store_items(
+    def _store_files(
         self,
         audio_id: str,
         store: Callable[[], Outcome],
-        items: Sequence[PreparedFile],
+        prepared: Sequence[PreparedFile],
         cleanup: Cleanup,
-        spared: PreparedFile | None = None,
+        kept: PreparedFile | None = None,
     ) -> StorageResult:
-        files = [each.file for each in items if each.file is not None and each is not spared]
+        files = [each.file for each in prepared if each.file is not None and each is not kept]
         try:
             outcome = store()
         except Exception:
             if cleanup == "always":
                 clean_up(files, self._notify)
             raise
-        kept = clean_up(files, self._notify) if cleanup else ()
-        warnings = outcome.warnings + tuple(w for item in items for w in item.warnings) + kept
+        own = tuple(warning for each in prepared for warning in each.warnings)
+        failed = clean_up(files, self._notify) if cleanup else ()
+        warnings = outcome.warnings + own + failed
         if isinstance(outcome.stored, Asset):
             return result_of(
                 self._store, outcome.stored, created=outcome.created, warnings=warnings
@@ -231,10 +236,11 @@ class Uploads:
         )
 
 
-def _require_state(item: PreparedFile, state: FileState | None) -> None:
-    if state is not None and item.file is not None and item.file.state != state:
+def _require_state(prepared: PreparedFile, state: FileState | None) -> None:
+    file = prepared.file
+    if state is not None and file is not None and file.state != state:
         raise SourceChangedError(
-            f"{str(item.file.path)!r} was changed or replaced before its upload began: nothing of "
-            "it was stored. Try again when nothing writes to it any more",
-            path=item.file.path,
+            f"{str(file.path)!r} was changed or replaced before its upload began: nothing was "
+            "stored. Try again once nothing writes to it",
+            path=file.path,
         )
