@@ -1,4 +1,4 @@
-"""The library's front door: what can be done with one asset."""
+"""AudioStorageManager: the entry point of the library."""
 
 import pickle
 from collections.abc import Iterator, Mapping
@@ -68,8 +68,8 @@ if TYPE_CHECKING:
 class AudioStorageManager:
     """Stores audio files with their artwork, complete and verified.
 
-    It may be used from many threads, in a child process that is forked, and, pickled, in any other
-    process: there it opens its store again.
+    It can be used from many threads and in forked child processes. It can be pickled: the other
+    process opens the store again.
 
     Example::
 
@@ -88,19 +88,19 @@ class AudioStorageManager:
         retry_config: RetryConfig = CONSERVATIVE_CONFIG,
         on_event: EventListener | None = None,
     ) -> None:
-        """Connect to nothing yet.
+        """Create a manager; it connects with the first request.
 
         Args:
             bucket_name: ``my-bucket``, ``gs://my-bucket`` or ``file:///some/dir``; None reads
                 the environment variable GCS_BUCKET_NAME.
-            store: used instead of `bucket_name`; it is closed with the manager.
+            store: the store to use instead of `bucket_name`; it is closed with the manager.
             project: Google Cloud project billed for the requests (requester-pays buckets).
-            credentials: of google-auth; Application Default Credentials if None.
-            retry_config: how often and how patiently to try again.
+            credentials: google-auth credentials; Application Default Credentials if None.
+            retry_config: how often to retry, and how long to wait in between.
             on_event: called with each event (see `audiostore.events`).
 
         Raises:
-            ConfigurationError: nothing is configured, or it names no store.
+            ConfigurationError: no store is configured, or its URL is not valid.
         """
         self._notify = Notifier(on_event)
         """Reports events to the log and to `on_event`."""
@@ -111,7 +111,7 @@ class AudioStorageManager:
             "on_event": on_event,
         }
         self._survives_fork = store is None
-        """Whether the store is known to work on in a process that is forked from this one."""
+        """Whether the store is known to work in a process forked from this one."""
         self._resume_folder: Path | None = None
         if store is None:
             url = bucket_name or require_configured_bucket()
@@ -120,11 +120,11 @@ class AudioStorageManager:
             self._resume_folder = state_directory() / "ids"
         else:
             self._arguments["store"] = store
-        self._store = RetryingStore(store, retry_config, on_retry=self._tell_retry)
+        self._store = RetryingStore(store, retry_config, on_retry=self._report_retry)
         self._changes = Changes(self._store)
         self._signed_urls = SignedUrls()
         self.trash = Trash(self._store)
-        """What was deleted, and can be restored."""
+        """Deleted assets that can be restored."""
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +154,7 @@ class AudioStorageManager:
         return _opened_again, (self._arguments,)
 
     def close(self) -> None:
-        """Close all connections; the manager is not used after this."""
+        """Close all connections; the manager must not be used afterwards."""
         self._store.close()
 
     @property
@@ -164,7 +164,7 @@ class AudioStorageManager:
 
     @property
     def store(self) -> Store:
-        """The objects that assets are made of; what fails there is tried again."""
+        """The objects in the store; failed requests are retried."""
         return self._store
 
     @property
@@ -174,35 +174,35 @@ class AudioStorageManager:
 
     @cached_property
     def catalog(self) -> "Catalog":
-        """The assets of the store: find, count and export them."""
+        """Finds, counts and exports assets."""
         from audiostore.catalog import Catalog  # noqa: PLC0415  (not every program needs it)
 
         return Catalog(self)
 
     @cached_property
     def lifecycle(self) -> "Lifecycle":
-        """What the store does with assets as they age."""
+        """The lifecycle rules: what the store does with assets as they age."""
         from audiostore.lifecycle import Lifecycle  # noqa: PLC0415  (not every program needs it)
 
         return Lifecycle(self)
 
     @cached_property
     def audit(self) -> "Audit":
-        """Finds and repairs what is wrong with the store."""
+        """Finds problems in the store, and repairs them."""
         from audiostore.audit import Audit  # noqa: PLC0415  (not every program needs it)
 
         return Audit(self)
 
     @cached_property
     def _uploads(self) -> "Uploads":
-        """What `audiostore.bulk` stores many assets through."""
+        """Used by `audiostore.bulk`, too."""
         from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
 
         return Uploads(self._store, self._notify)
 
     @cached_property
     def bulk(self) -> "Bulk":
-        """Uploads, downloads and copies of many assets."""
+        """Uploads, downloads and copies many assets."""
         from audiostore.bulk import Bulk  # noqa: PLC0415  (not needed for one asset)
 
         return Bulk(self)
@@ -228,7 +228,17 @@ class AudioStorageManager:
             **keywords: fields of `UploadOptions`; each overrides `options`.
 
         Raises:
-            The errors of `upload_audio_with_thumbnail`.
+            AssetNotFoundError: the asset to supersede does not exist. Nothing was uploaded.
+            SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
+                stored. Nothing was uploaded.
+            UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
+                Nothing was uploaded.
+            InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
+                valid. Nothing was uploaded.
+            AssetConflictError: the id holds other content, which was not touched.
+            SourceChangedError: a file changed meanwhile; nothing was committed.
+            IntegrityError: the stored bytes do not match the checksum; they were removed.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
         """
         return self.upload_audio_with_thumbnail(
             path, audio_id=audio_id, options=options, **keywords
@@ -243,7 +253,7 @@ class AudioStorageManager:
         options: "UploadOptions | None" = None,
         **keywords: "Unpack[UploadKeywords]",
     ) -> StorageResult:
-        """Store an audio file with its artwork. When this returns, all of it is stored.
+        """Store an audio file with its artwork. When this returns, both are stored and verified.
 
         Args:
             audio_path: the audio file.
@@ -263,8 +273,8 @@ class AudioStorageManager:
                 valid. Nothing was uploaded.
             AssetConflictError: the id holds other content, which was not touched.
             SourceChangedError: a file changed meanwhile; nothing was committed.
-            IntegrityError: the store kept wrong bytes; they were removed.
-            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed for good.
+            IntegrityError: the stored bytes do not match the checksum; they were removed.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
         """
         from audiostore.ingest import (  # noqa: PLC0415  (readers need no inspection)
             GivenId,
@@ -286,15 +296,15 @@ class AudioStorageManager:
         options: "UploadOptions | None" = None,
         **keywords: "Unpack[ThumbnailKeywords]",
     ) -> StorageResult:
-        """Attach artwork to an asset, replacing what it has; or store it ahead of its audio.
+        """Attach artwork to an asset, replacing what it has, or store it ahead of the audio.
 
-        Ahead of the audio, it waits until `upload_audio_file` stores the audio under the same id.
+        Stored ahead, it waits until `upload_audio_file` stores the audio under the same id.
 
         Args:
             path: the image file.
-            audio_id: the asset's id, or one made beforehand.
-            options: how to inspect, prepare and store the file. What concerns audio (`artwork`,
-                `faststart`, `supersedes`, `trash_superseded`) has no effect.
+            audio_id: the asset's id, or one generated beforehand.
+            options: how to inspect, prepare and store the file. The fields for audio (`artwork`,
+                `faststart`, `supersedes`, `trash_superseded`) have no effect.
             **keywords: fields of `UploadOptions` that concern artwork; each overrides `options`.
 
         Raises:
@@ -304,11 +314,11 @@ class AudioStorageManager:
             InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
                 valid. Nothing was uploaded.
             AssetConflictError: other artwork waits for the same audio, or the artwork was replaced
-                by another writer at the same moment.
+                by another writer at the same time.
             HeldError: the asset is under a hold.
             SourceChangedError: the file changed meanwhile; nothing was committed.
-            IntegrityError: the store kept wrong bytes; they were removed.
-            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed for good.
+            IntegrityError: the stored bytes do not match the checksum; they were removed.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
         """
         from audiostore.ingest import (  # noqa: PLC0415  (readers need no inspection)
             ThumbnailKeywords,
@@ -327,7 +337,7 @@ class AudioStorageManager:
 
         Raises:
             InvalidAudioIdError: the id is malformed.
-            AssetNotFoundError: no complete asset is under it.
+            AssetNotFoundError: no complete asset has this id.
         """
         return self._found(require_asset(self._store, audio_id))
 
@@ -338,10 +348,10 @@ class AudioStorageManager:
     def download(
         self, asset: str | StorageResult, destination: PathLike, *, part: PartName = "audio"
     ) -> Path:
-        """Fetch a part of an asset into a file, which appears only whole and verified.
+        """Download a part of an asset to a file, which appears only complete and verified.
 
         Args:
-            asset: its id; or what `get` or `list` returned, which saves looking it up once more.
+            asset: its id; or a result of `get` or `list`, which saves a lookup.
             destination: the file, which is replaced in one step if it exists; or a directory, in
                 which the file gets the object's name, such as ``audio.mp3``.
             part: "audio" or "thumbnail".
@@ -352,7 +362,7 @@ class AudioStorageManager:
         Raises:
             AssetNotFoundError: the asset does not exist, or does not have this part.
             ValueError: `part` is not the name of a part.
-            IntegrityError: wrong bytes came; no file was left.
+            IntegrityError: the bytes received do not match the checksum; no file was left.
             OSError: the file cannot be written.
         """
         if isinstance(asset, StorageResult):
@@ -370,14 +380,15 @@ class AudioStorageManager:
         return path
 
     def open(self, audio_id: str, *, part: PartName = "audio") -> BinaryIO:
-        """Open a part of an asset as a buffered binary file that can be read anywhere.
+        """Open a part of an asset as a buffered, seekable binary file.
 
-        It stays with the generation that it found, whatever happens to the asset. Read from its
-        first byte to its last, it is compared with its checksum.
+        It reads the content found at opening, even if the asset changes later. If it is read in
+        order from its first byte to its last, its checksum is verified.
 
         Raises:
             AssetNotFoundError: the asset does not exist, or does not have this part.
             ValueError: `part` is not the name of a part.
+            IntegrityError: raised by the last read if the checksum differs.
         """
         return open_blob(self._store, self._part(audio_id, part))
 
@@ -389,23 +400,23 @@ class AudioStorageManager:
         expires_s: int = 3600,
         download_as: str | None = None,
     ) -> str:
-        """Return a URL by which anybody can read a part of an asset for a while.
+        """Return a URL with which anyone can read a part of an asset until it expires.
 
-        It leads to the object that is stored now: the asset is looked up each time (one request).
-        Should the part be replaced or deleted later, the URL answers 404: ask for a new one. For
+        It names the object that is stored now: the asset is looked up each time (one request). If
+        the part is replaced or deleted later, the URL gets a 404 response: request a new one. For
         an object that has not changed, a URL is reused until a tenth of its life is left.
 
         Args:
             audio_id: the asset's id.
             part: "audio" or "thumbnail".
-            expires_s: its life in seconds, seven days at most.
+            expires_s: its lifetime in seconds, at most seven days.
             download_as: the file name that browsers save it under; None: they play or show it.
 
         Raises:
             AssetNotFoundError: the asset does not exist, or does not have this part.
             ValueError: `part` is not the name of a part.
-            CredentialsError: these credentials cannot sign; it says what to do.
-            UnsupportedByStoreError: a directory has no URLs.
+            CredentialsError: these credentials cannot sign; the message says what to do.
+            UnsupportedByStoreError: the store has no signed URLs (a directory).
             ValueError: `expires_s` is out of range.
         """
         check_expires_s(expires_s)
@@ -425,20 +436,21 @@ class AudioStorageManager:
         replace: bool = False,
         if_metageneration_match: int | None = None,
     ) -> StorageResult:
-        """Change the caller's own metadata of an asset, title, artist and album among it.
+        """Change the custom metadata of an asset, including its title, artist and album.
 
         Args:
             audio_id: the asset's id.
             changes: keys to set; None removes one.
-            replace: remove all of the caller's other keys.
-            if_metageneration_match: refuse if the audio was changed since it had this
-                metageneration.
+            replace: also remove all custom metadata that is not in `changes`.
+            if_metageneration_match: fail if the audio object has another metageneration, because it
+                was changed meanwhile.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
-            InvalidMetadataError: not text, too large, or a key of our own. Nothing was changed.
-            AssetConflictError: it was changed meanwhile.
+            InvalidMetadataError: not text, too large, or one of audiostore's own keys. Nothing was
+                changed.
+            AssetConflictError: the asset was changed meanwhile.
         """
         return self._found(
             self._changes.update_metadata(
@@ -450,7 +462,7 @@ class AudioStorageManager:
         )
 
     def hold(self, audio_id: str) -> StorageResult:
-        """Protect an asset: until `release`, it cannot be deleted, nor its artwork replaced.
+        """Protect an asset from deletion, and its artwork from replacement, until `release`.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
@@ -459,7 +471,7 @@ class AudioStorageManager:
         return self._found(self._changes.hold(audio_id))
 
     def release(self, audio_id: str) -> StorageResult:
-        """Release an asset from its hold: it can be deleted, and its artwork replaced, again.
+        """Release an asset from its hold, so it can be deleted and its artwork replaced.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
@@ -468,49 +480,49 @@ class AudioStorageManager:
         return self._found(self._changes.release(audio_id))
 
     def expire(self, audio_id: str, on: datetime) -> StorageResult:
-        """Have the store delete an asset at some time (within a day of it, on a bucket).
+        """Let the store delete an asset at a given time (a bucket does so within a day of it).
 
-        The store does so by a lifecycle rule on the objects' custom time (see `lifecycle`). Once
-        set, that time can be moved later, but never earlier or away.
+        This needs a lifecycle rule on the custom time of objects (see `lifecycle`). The time can
+        move later, but never earlier, and it cannot be removed.
 
         Args:
             audio_id: the asset's id.
-            on: when, with a time zone.
+            on: the time, with a time zone.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
-            ValueError: no time zone, or earlier than the time set before.
+            ValueError: the time has no time zone, or is earlier than the one set before.
         """
         return self._found(self._changes.expire(audio_id, on))
 
     def set_class(self, audio_id: str, storage_class: StorageClass) -> StorageResult:
-        """Move the audio of an asset to another storage class; its artwork stays where it is.
+        """Move the audio of an asset to another storage class; its other parts keep theirs.
 
-        The audio object gets a new generation, and its time in the new class begins now.
+        The audio object gets a new generation, and its age in the new class starts at zero.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
             HeldError: it is under a hold.
-            ValueError: it is not a storage class.
+            ValueError: `storage_class` is not a storage class.
         """
         return self._found(self._changes.set_class(audio_id, storage_class))
 
     def delete(self, audio_id: str, *, permanent: bool = False) -> None:
         """Delete an asset: the audio object first, then the rest of its folder.
 
-        A store that keeps what is deleted gives it back for a while (see `trash`): a bucket with
-        soft delete, a directory in its trash.
+        A bucket with soft delete, and a directory, keep deleted objects for a while, so that the
+        asset can be restored (see `trash`).
 
         Args:
             audio_id: the asset's id.
-            permanent: let it go for good at once, where the store can: a bucket keeps it for the
-                time that its soft delete says, whatever anyone says.
+            permanent: also delete it from the trash. This has no effect on a bucket, which keeps
+                deleted objects for the whole time that its soft delete policy sets.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
-            AssetNotFoundError: there is nothing under it.
+            AssetNotFoundError: no objects exist under the id.
             HeldError: it is under a hold; nothing was deleted.
         """
         try:
@@ -518,28 +530,29 @@ class AudioStorageManager:
         except AssetNotFoundError:
             if not permanent:
                 raise
-            with suppress(UnsupportedByStoreError):  # see above
-                self.trash.purge(audio_id)  # deleted before: by a call that was killed, perhaps
+            with suppress(UnsupportedByStoreError):  # a bucket
+                self.trash.purge(audio_id)  # deleted before, perhaps by a call that was killed
         else:
             if permanent:
-                with suppress(UnsupportedByStoreError, AssetNotFoundError):  # see above
+                with suppress(UnsupportedByStoreError, AssetNotFoundError):  # a bucket, or no trash
                     self.trash.purge(audio_id)
         self._notify(Deleted(audio_id))
 
     def restore(self, audio_id: str) -> StorageResult:
-        """Bring a deleted asset back, complete.
+        """Restore a deleted asset, complete.
 
         Raises:
-            AssetNotFoundError: it is not in the trash, or not any more.
-            AssetConflictError: the id has been used for something else since.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: it is not in the trash.
+            AssetConflictError: the id has been used for other content since.
         """
         result = self._found(self.trash.restore(audio_id))
         expires_at = result.audio.custom_time if result.audio else None
         if expires_at is None or expires_at > datetime.now(UTC):
             return result
         warning = (
-            f"it was to expire at {expires_at:%Y-%m-%d %H:%M} UTC: a store that deletes by it "
-            "deletes it again, unless expire() sets a later time"
+            f"it expired at {expires_at:%Y-%m-%d %H:%M} UTC: a lifecycle rule can delete it again, "
+            "unless expire() sets a later time"
         )
         return replace(result, warnings=(*result.warnings, warning))
 
@@ -550,19 +563,21 @@ class AudioStorageManager:
     def _part_of(self, asset: Asset | StorageResult, part: PartName) -> BlobInfo:
         blob = asset.parts.get(require_part(part).name)
         if blob is None:
-            raise AssetNotFoundError(f"asset {asset.audio_id} in {self.url} has no {part}")
+            raise AssetNotFoundError(
+                f"asset {asset.audio_id} in {self.url} has no {part}", audio_id=asset.audio_id
+            )
         return blob
 
     def _download(self, blob: BlobInfo, path: Path) -> None:
-        def tell(received_bytes: int) -> None:
+        def report(received_bytes: int) -> None:
             self._notify(Progress(blob.name, received_bytes, blob.size_bytes))
 
-        get_checked(self._store, blob, path, on_received=tell)
+        get_checked(self._store, blob, path, on_received=report)
 
     def _found(self, asset: Asset) -> StorageResult:
         return result_of(self._store, asset)
 
-    def _tell_retry(self, retry: Retry) -> None:
+    def _report_retry(self, retry: Retry) -> None:
         self._notify(Retried(retry.operation, retry.attempt, retry.delay_s, retry.error))
 
 
@@ -579,7 +594,17 @@ def store_audio_file(
     """Store an audio file with its artwork in the bucket that GCS_BUCKET_NAME names.
 
     Raises:
-        The errors of `AudioStorageManager` and `AudioStorageManager.upload_audio_with_thumbnail`.
+        ConfigurationError: GCS_BUCKET_NAME is not set, or does not name a bucket.
+        SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
+            stored. Nothing was uploaded.
+        UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
+            Nothing was uploaded.
+        InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
+            valid. Nothing was uploaded.
+        AssetConflictError: the id holds other content, which was not touched.
+        SourceChangedError: a file changed meanwhile; nothing was committed.
+        IntegrityError: the stored bytes do not match the checksum; they were removed.
+        OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
     """
     with AudioStorageManager() as manager:
         return manager.upload_audio_with_thumbnail(

@@ -1,4 +1,4 @@
-"""What audiostore hands back: frozen values, ready for JSON."""
+"""The values that audiostore returns: frozen, and ready for JSON."""
 
 import os
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ PathLike = str | os.PathLike[str]
 REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
 """Custom metadata by which an audio object names its thumbnail."""
 FACT_KEYS = ("duration_s", "codec", "sample_rate_hz", "channels", "bitrate_bps")
-"""Custom metadata that says what was found inside an audio file."""
+"""Custom metadata with the facts that inspection found in an audio file."""
 TAG_KEYS = ("title", "artist", "album")
-"""Of the file's tags, what is kept as custom metadata, unless the caller gives the same key."""
+"""The tags of a file that become custom metadata, unless the caller gives the same key."""
 OWN_KEYS = frozenset(
     {
         "audio_id",
@@ -31,7 +31,7 @@ OWN_KEYS = frozenset(
         *FACT_KEYS,
     }
 )
-"""Custom metadata that audiostore writes itself: never the caller's."""
+"""Custom metadata that audiostore writes itself, and callers cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ class BlobInfo:
     storage_class: str
     created_at: datetime
     md5_hash: str | None = None
-    """Base64; None for objects that the store keeps no MD5 of (composite objects)."""
+    """Base64; None for objects without an MD5 in the store (composite objects)."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     cache_control: str | None = None
     content_disposition: str | None = None
     temporary_hold: bool = False
-    """While it is set, the object can be neither deleted nor overwritten."""
+    """Whether a hold protects the object from deletion and replacement."""
     custom_time: datetime | None = None
-    """What a lifecycle rule may count from; once set, it only ever moves later."""
+    """A time from which lifecycle rules can count days; once set, it can only move later."""
     class_changed_at: datetime | None = None
-    """When its storage class was last changed; None: not since it was created."""
+    """When its storage class was last changed; None if never."""
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types; times in ISO 8601."""
@@ -86,12 +86,12 @@ def _iso(moment: datetime | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class DeletedBlob:
-    """A generation of an object that was deleted or overwritten, and can be had back."""
+    """A generation of an object that was deleted or overwritten, and can be restored."""
 
     blob: BlobInfo
     deleted_at: datetime
     gone_at: datetime
-    """When it is gone for good."""
+    """When the store deletes it permanently."""
 
 
 def changed(
@@ -102,7 +102,7 @@ def changed(
     temporary_hold: bool | None = None,
     custom_time: datetime | None = None,
 ) -> BlobInfo:
-    """Return the description of an object after it was changed (see `ObjectStore.update`).
+    """Return the description of an object after a change (see `ObjectStore.update`).
 
     Keys whose value is None are removed; the metageneration is one higher.
 
@@ -114,7 +114,7 @@ def changed(
     if custom_time and blob.custom_time and custom_time < blob.custom_time:
         raise ValueError(
             f"the custom time of {blob.name} is {blob.custom_time:%Y-%m-%d %H:%M:%S %Z}: it can "
-            f"move later, but never earlier ({custom_time:%Y-%m-%d %H:%M:%S %Z}) or away"
+            f"move later, but never earlier ({custom_time:%Y-%m-%d %H:%M:%S %Z})"
         )
     merged = {**blob.metadata, **metadata}
     return replace(
@@ -129,24 +129,24 @@ def changed(
 
 @dataclass(frozen=True, slots=True)
 class StorageResult:
-    """One asset: what an upload stored, or what `get` and `list` found.
+    """An asset, as returned by an upload, `get` or `list`.
 
-    Its facts are those of its main object: the audio, or artwork that waits for its audio.
+    Its facts are those of the audio object or, if the artwork waits for its audio, of the artwork.
     """
 
     audio_id: str
     audio: BlobInfo | None
-    """None only for artwork that was uploaded ahead of its audio."""
+    """None only if the artwork was uploaded ahead of its audio."""
     thumbnail: BlobInfo | None
     audio_path: str | None
     """URI of the audio object: ``gs://…`` or ``file://…``."""
     thumbnail_path: str | None
     """URI of the thumbnail object."""
     created: bool = True
-    """False when an earlier attempt, or an earlier upload, had stored the same content."""
+    """False if an earlier attempt, or an earlier upload, had already stored the same content."""
     warnings: tuple[str, ...] = ()
     derived: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
-    """What was computed from the audio and is stored next to it, by the names of the parts."""
+    """The derived parts, computed from the audio and stored next to it, by name."""
 
     @property
     def parts(self) -> dict[str, BlobInfo]:
@@ -161,7 +161,7 @@ class StorageResult:
 
     @property
     def content_type(self) -> str:
-        """The media type that the audio is served as, such as ``audio/mpeg``."""
+        """The media type with which the audio is served, such as ``audio/mpeg``."""
         return self._main.content_type
 
     @property
@@ -236,10 +236,10 @@ class StorageResult:
 
     @property
     def custom(self) -> dict[str, str]:
-        """The caller's metadata, as `update_metadata` changes it.
+        """The custom metadata, which `update_metadata` changes.
 
-        Title, artist and album are among it, also where they come from the file's tags; the keys
-        that audiostore writes itself are not.
+        It includes title, artist and album, even if they come from the file's tags; it does not
+        include the keys that audiostore writes itself.
         """
         return {k: v for k, v in self._main.metadata.items() if k not in OWN_KEYS}
 
@@ -248,7 +248,7 @@ class StorageResult:
         """The facts as a mapping that is ready for JSON.
 
         Keys: size (bytes), content_type, md5_hash, crc32c, generation, storage_class,
-        created_at (ISO 8601), has_thumbnail, original_filename, custom (the caller's metadata).
+        created_at (ISO 8601), has_thumbnail, original_filename, custom (the custom metadata).
         """
         blob = self.audio or self.thumbnail
         if blob is None:

@@ -1,10 +1,12 @@
 """rm, trash list, restore, purge and put --supersedes, as typed: on a directory, on a bucket."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from audiostore import AudioStorageManager
 from tests.assets import OGG, OTHER_JPG
 from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
@@ -144,6 +146,19 @@ def test_a_bucket_keeps_even_what_is_deleted_permanently(call: Call, server: Str
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert "cannot be made to do it earlier" in err
     assert call("restore", audio_id)[0] == 0
+
+
+def test_restore_warns_about_an_asset_that_expired(call: Call, kind: str) -> None:
+    audio_id = _put(call, MP3)
+    with AudioStorageManager(_url(call)) as manager:
+        manager.expire(audio_id, datetime(2001, 1, 1, tzinfo=UTC))
+    assert call("rm", audio_id) == (0, "", "")
+    code, _, err = call("restore", audio_id)
+    assert code == 0
+    assert err == (
+        f"audiostore: warning: {audio_id}: it expired at 2001-01-01 00:00 UTC: a lifecycle rule "
+        "can delete it again, unless 'audiostore expire' sets a later time\n"
+    )
 
 
 def test_restore_can_print_what_it_would_restore(call: Call, kind: str) -> None:

@@ -16,6 +16,7 @@ _ON_THE_COMMAND_LINE = {
     "fix_extension=True": "--fix-extension",
     "faststart=True": "--faststart",
     "permanent=True": "--permanent",
+    "expire() sets": "'audiostore expire' sets",
     "with upload_thumbnail_file": "with 'audiostore cover'",
 }
 

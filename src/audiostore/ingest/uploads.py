@@ -92,7 +92,7 @@ class Uploads:
         self._notify = notify
 
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
-        """Store an audio file with its artwork (see the manager's `upload_audio_with_thumbnail`)."""
+        """Store an audio file and its artwork (see the manager's `upload_audio_with_thumbnail`)."""
         options = upload.options
         custom = dict(options.metadata or {})
         inspected = options
