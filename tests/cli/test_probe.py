@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from audiostore.cli.commands.probe import inside_block
 from audiostore.ingest import UploadOptions, prepare_audio
 from audiostore.media.images import identify_image
 from audiostore.media.info import AudioInfo
+from audiostore.media.sandbox import pool
+from audiostore.media.sandbox.pool import probe_audio
 from audiostore.values import BlobInfo
 from tests.audio_samples import sample
 from tests.cli.conftest import COVER, EXAMPLES, FLAC, MP3, Call, Run
@@ -178,9 +182,22 @@ def test_the_block_escapes_whatever_a_tag_holds() -> None:
     """Looking inside cleans tags already; the terminal does not rely on that."""
     with prepare_audio(MP3, UploadOptions(check="none")) as item:
         info = AudioInfo("MP3", "mp3", 1.0, True, 44100, 2, tags={"title": HOSTILE})
-        block = inside_block("a", item, info)
+        block = inside_block("a", replace(item, info=info))
     assert r"\x1b[2J\x1b]0;owned\x07red\u202egnp.3pm\u2028\x9b31m" in block
     assert all(line.isprintable() for line in block.split("\n"))
+
+
+def test_probe_looks_inside_a_file_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed: list[Path] = []
+
+    def counting(path: Path, *args: Any, **keywords: Any) -> AudioInfo:
+        probed.append(path)
+        return probe_audio(path, *args, **keywords)
+
+    monkeypatch.setattr(pool, "probe_audio", counting)
+    code, out, _ = call("probe", MP3)
+    assert (code, "Morning, in C" in out) == (0, True)
+    assert probed == [MP3]
 
 
 def test_probe_needs_no_store_and_makes_none(run: Run, home: Path) -> None:

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 from audiostore.sources import LocalFile, Source
 
+TYPE_CHECKING = False  # what is in a file is the business of media, which reading does not load
+if TYPE_CHECKING:
+    from audiostore.media import AudioInfo
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedFile:
@@ -23,6 +27,8 @@ class PreparedFile:
     """The file's name as text; bytes that are not UTF-8 are replaced."""
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Facts found by inspection, for the metadata (see `record.facts_of`)."""
+    info: "AudioInfo | None" = field(default=None, hash=False, repr=False)
+    """What the audio contains; None for an image, and if only the first bytes were inspected."""
     artwork: "PreparedFile | None" = None
     """Embedded artwork that may become the thumbnail."""
     warnings: tuple[str, ...] = ()

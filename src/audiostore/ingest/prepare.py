@@ -94,6 +94,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         content_type=found.content_type,
         filename=opened.filename,
         facts=facts_of(found.info, found.duration_s) if found.info and found.duration_s else {},
+        info=found.info,
         artwork=_embedded_artwork(opened.filename, found.artwork) if found.artwork else None,
     )
     if found.artwork_problem:

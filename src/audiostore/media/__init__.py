@@ -27,10 +27,7 @@ if TYPE_CHECKING:
         inspect_image as inspect_image,
     )
     from audiostore.media.kinds import Format as Format
-    from audiostore.media.sandbox.pool import (
-        probe_audio as probe_audio,
-        start_workers as start_workers,
-    )
+    from audiostore.media.sandbox.pool import start_workers as start_workers
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -40,6 +37,6 @@ else:
             "info": "Artwork AudioInfo Chapter DecodedInfo ImageInfo",
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",
-            "sandbox.pool": "probe_audio start_workers",
+            "sandbox.pool": "start_workers",
         },
     )

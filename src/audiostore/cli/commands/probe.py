@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import audiostore
 from audiostore.cli.declare import CheckOptions, JsonOptions, arguments
 from audiostore.cli.failures import as_typed, sentence
@@ -18,7 +15,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore probe --check full *.mp3"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(CheckOptions, JsonOptions):
     """Options of `probe`."""
 
@@ -26,11 +22,15 @@ class Options(CheckOptions, JsonOptions):
 
 
 def run(options: Options) -> int:
-    """Inspect the files; 1 if one of them cannot be stored."""
+    """Inspect the files as `put` does; 1 if one of them cannot be stored."""
+    from audiostore.ingest import UploadOptions, prepare_audio  # noqa: PLC0415  (not for --help)
+
+    upload = UploadOptions(check=options.check, fix_extension=options.fix_extension)
     code = 0
     for number, path in enumerate(options.files):
         try:
-            item, info = _inspect(path, options)
+            with prepare_audio(path, upload) as item:
+                pass
         except (audiostore.AudioStoreError, OSError) as error:
             code = 1
             reason = sentence(error)
@@ -46,43 +46,27 @@ def run(options: Options) -> int:
                 "content_type": item.content_type,
                 "warnings": item.warnings,
             }
-            print_json({**fields, **(info.to_dict() if info else {})})
+            print_json({**fields, **(item.info.to_dict() if item.info else {})})
         else:
-            print(("\n" if number else "") + inside_block(path, item, info), flush=True)
+            print(("\n" if number else "") + inside_block(path, item), flush=True)
         for warning in item.warnings:
             say("warning", as_typed(warning))
     return code
 
 
-def _inspect(path: str, options: Options) -> tuple[PreparedFile, AudioInfo | None]:
-    """Inspect a file as `put` does, and describe its content unless --check is none.
-
-    Raises:
-        audiostore.AudioStoreError, OSError: it cannot be stored.
-    """
-    from audiostore.ingest import UploadOptions, prepare_audio  # noqa: PLC0415  (not for --help)
-    from audiostore.media import probe_audio  # noqa: PLC0415
-
-    upload = UploadOptions(check=options.check, fix_extension=options.fix_extension)
-    with prepare_audio(path, upload) as item:
-        if options.check == "none":
-            return item, None
-        return item, probe_audio(Path(path), item.format_name)
-
-
-def inside_block(path: str, item: PreparedFile, info: AudioInfo | None) -> str:
+def inside_block(path: str, item: PreparedFile) -> str:
     """Return a file as text: its name, then its facts, one per line."""
     size = ("size", human_size(item.source.size_bytes))
-    if info is None:
+    if item.info is None:
         facts = [("format", f"{item.format_name} ({item.content_type})"), size]
     else:
-        facts = _facts(item, info, size)
+        facts = _facts(item.content_type, item.info, size)
     width = max(len(name) for name, _ in facts)
     lines = [f"  {name:{width}}  {escape(value)}" for name, value in facts]
     return "\n".join([escape(path), *lines])
 
 
-def _facts(item: PreparedFile, info: AudioInfo, size: tuple[str, str]) -> list[tuple[str, str]]:
+def _facts(content_type: str, info: AudioInfo, size: tuple[str, str]) -> list[tuple[str, str]]:
     about = "" if info.duration_is_exact else "about "
     sound = [f"{info.sample_rate_hz} Hz", _channels(info.channels)]
     if info.bits_per_sample:
@@ -90,7 +74,7 @@ def _facts(item: PreparedFile, info: AudioInfo, size: tuple[str, str]) -> list[t
     if info.bitrate_bps:
         sound.append(f"{info.bitrate_bps / 1000:.0f} kbit/s")
     facts = [
-        ("format", f"{info.container}, {info.codec} ({item.content_type})"),
+        ("format", f"{info.container}, {info.codec} ({content_type})"),
         ("duration", about + _duration(info.duration_s)),
         ("sound", ", ".join(sound)),
         size,
