@@ -1,4 +1,4 @@
-"""How long `audiostore --version` and `--help` take, compared with a bare Python.
+"""How long `audiostore --version` and `--help` take, also of a command, beside a bare Python.
 
     python benchmarks/startup.py
 
@@ -24,6 +24,7 @@ COMMANDS = {
     BARE: [sys.executable, "-c", "pass"],
     "audiostore --version": [str(SCRIPT), "--version"],
     "audiostore --help": [str(SCRIPT), "--help"],
+    "audiostore put --help": [str(SCRIPT), "put", "--help"],
 }
 
 

@@ -18,7 +18,6 @@ HELLO = '''\
 A file in `cli/commands/` is all that a command is.
 """
 
-from dataclasses import dataclass
 
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument, option
 from audiostore.cli.output import print_json
@@ -28,7 +27,6 @@ from audiostore.cli.values import positive
 EXAMPLE = "audiostore hello Nina --times 2"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions):
     """Options of `hello`."""
 

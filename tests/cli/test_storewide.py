@@ -12,6 +12,7 @@ from threading import Event
 import pytest
 
 from audiostore import AudioStorageManager, LocalStore
+from audiostore.cli.declare import StoreOptions, argument, option
 from audiostore.cli.registry import find_commands
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import OGG, Store
@@ -450,10 +451,12 @@ def test_only_what_is_asked_for_is_declared() -> None:
 
 @pytest.mark.slow
 def test_the_help_of_a_command_imports_nothing_heavy() -> None:
-    heavy = ("manager", "asset", "bulk", "catalog", "ingest", "lifecycle", "audit", "stores")
+    rooms = ("manager", "asset", "bulk", "catalog", "ingest", "lifecycle", "audit", "stores")
+    library = [f"audiostore.{room}" for room in rooms]
+    heavy = [*library, "dataclasses", "inspect", "pathlib", "typing"]
     program = (
         "import sys; from audiostore.cli import main; main([*sys.argv[1:], '--help']); "
-        f"print([m for m in {heavy} if f'audiostore.{{m}}' in sys.modules], file=sys.stderr)"
+        f"print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
     )
     for name, command in find_commands().items():
         for args in [[name, each] for each in command.group] or [[name]]:
@@ -461,10 +464,23 @@ def test_the_help_of_a_command_imports_nothing_heavy() -> None:
                 [sys.executable, "-c", program, *args],
                 capture_output=True,
                 text=True,
-                timeout=30,
+                timeout=PATIENCE_S,
                 check=False,
             )
             assert done.stderr == "[]\n", args
+
+
+def test_options_have_their_defaults_and_cannot_be_changed() -> None:
+    class Options(StoreOptions):
+        name: str = argument("NAME", "a name")
+        times: int = option(metavar="N", default=1, help="how often")
+
+    options = Options(name="Nina")  # type: ignore[call-arg]
+    assert (options.name, options.times, options.bucket, options.debug) == ("Nina", 1, None, False)
+    with pytest.raises(AttributeError, match="'times'"):
+        options.times = 2  # type: ignore[misc]
+    with pytest.raises(TypeError, match="missing options: name"):
+        Options()  # type: ignore[call-arg]
 
 
 # --- permissions ----------------------------------------------------------------------------------

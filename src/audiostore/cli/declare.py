@@ -1,46 +1,67 @@
-"""How a command declares its arguments: as the fields of its options, a frozen dataclass.
+"""How a command declares its arguments: as the typed fields of its options.
 
 ::
 
-    @dataclass(frozen=True, kw_only=True)
     class Options(StoreOptions, JsonOptions):
         files: tuple[str, ...] = arguments("FILE", "audio files")
         title: str | None = option(metavar="TEXT", help="title, instead of the file's own")
         public: bool = flag("let shared caches keep the file")
 
-A field named ``min_size`` is written ``--min-size`` unless it names its flags.
+A field named ``min_size`` is written ``--min-size`` unless it names its flags. To a type checker,
+options are a frozen dataclass. They are not one: that alone would double the time of ``--help``.
 """
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field
-
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, NoReturn, dataclass_transform
 
     from audiostore.ingest import CheckLevel
+else:
+
+    def dataclass_transform(**_):
+        """Do nothing: it is for type checkers."""
+        return lambda declared: declared
+
 
 _COMMON = "common options"
+_REQUIRED = object()
+"""The default of what must be given."""
 
 
-@dataclass(frozen=True, slots=True)
 class Argument:
-    """How one field is written on the command line."""
+    """How one field is written on the command line.
 
-    flags: tuple[str, ...] | None
-    """None: a positional argument. Empty: the field's name."""
-    keywords: dict[str, object]
-    """What `argparse` is to know."""
-    group: str = ""
-    """The heading in the help; none: that of all options."""
-    excludes: str = ""
-    """Of the arguments with the same word here, at most one can be given."""
-    opposite: tuple[str, str] | None = None
-    """The flag that sets the field to False instead of True, and its help."""
-    is_file: bool = False
-    """Whether a shell completes file names."""
+    Args:
+        flags: None: a positional argument. Empty: the field's name.
+        keywords: what `argparse` is to know.
+        default: the value if it is not given.
+        group: the heading in the help; none: that of all options.
+        excludes: of the arguments with the same word here, at most one can be given.
+        opposite: the flag that sets the field to False instead of True, and its help.
+        is_file: whether a shell completes file names.
+    """
+
+    def __init__(
+        self,
+        flags: tuple[str, ...] | None,
+        keywords: dict[str, object],
+        default: object,
+        *,
+        group: str = "",
+        excludes: str = "",
+        opposite: tuple[str, str] | None = None,
+        is_file: bool = False,
+    ) -> None:
+        self.flags = flags
+        self.keywords = keywords
+        self.default = default
+        self.group = group
+        self.excludes = excludes
+        self.opposite = opposite
+        self.is_file = is_file
 
     @property
     def is_common(self) -> bool:
@@ -52,7 +73,7 @@ def argument(
     metavar: str,
     help: str,
     *,
-    default: object = MISSING,
+    default: object = _REQUIRED,
     parse: Callable[[str], object] = str,
     choices: Sequence[str] | None = None,
     is_file: bool = False,
@@ -63,9 +84,9 @@ def argument(
         "help": help,
         "type": parse,
         "choices": choices,
-        "nargs": None if default is MISSING else "?",
+        "nargs": None if default is _REQUIRED else "?",
     }
-    return _field(default, Argument(None, keywords, is_file=is_file))
+    return Argument(None, keywords, default, is_file=is_file)
 
 
 def arguments(
@@ -83,7 +104,7 @@ def arguments(
         "type": parse,
         "nargs": "+" if required else "*",
     }
-    return _field((), Argument(None, keywords, is_file=is_file))
+    return Argument(None, keywords, _REQUIRED if required else (), is_file=is_file)
 
 
 def option(
@@ -109,46 +130,67 @@ def option(
         "action": "append" if repeatable else None,
     }
     if required:
-        default = MISSING
+        default = _REQUIRED
     elif repeatable:
         default = ()
-    return _field(default, Argument(flags, keywords, group, excludes, is_file=is_file))
+    return Argument(flags, keywords, default, group=group, excludes=excludes, is_file=is_file)
 
 
 def flag(*flags: str, help: str, group: str = "", excludes: str = "") -> Any:
     """Declare an option without a value, a bool."""
     keywords: dict[str, object] = {"action": "store_true", "help": help}
-    return _field(False, Argument(flags, keywords, group, excludes))
+    return Argument(flags, keywords, False, group=group, excludes=excludes)
 
 
 def either(yes: str, yes_help: str, no: str, no_help: str, *, group: str = "") -> Any:
     """Declare two opposite flags: True, False, or None if neither is given."""
     keywords: dict[str, object] = {"action": "store_const", "const": True, "help": yes_help}
-    return _field(None, Argument((yes,), keywords, group, excludes=yes, opposite=(no, no_help)))
+    return Argument((yes,), keywords, None, group=group, excludes=yes, opposite=(no, no_help))
 
 
-def _field(default: object, written: Argument) -> Any:
-    return field(default=default, metadata={"argument": written})
+@dataclass_transform(
+    kw_only_default=True,
+    frozen_default=True,
+    field_specifiers=(argument, arguments, option, flag, either),
+)
+class Declared:
+    """Options whose fields declare how they are written; their values cannot be changed."""
+
+    def __init__(self, **given: object) -> None:
+        values = {name: each.default for name, each in fields_of(type(self)).items()} | given
+        if missing := [name for name, value in values.items() if value is _REQUIRED]:
+            raise TypeError(f"missing options: {', '.join(missing)}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"cannot change the option {name!r}")
+
+
+def fields_of(options: type) -> dict[str, Argument]:
+    """Return the fields of options by name, those of the bases first."""
+    return {
+        name: value
+        for base in reversed(options.__mro__)
+        for name, value in vars(base).items()
+        if isinstance(value, Argument)
+    }
 
 
 # --- what several commands have -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class CommonOptions:
+class CommonOptions(Declared):
     """What every command has."""
 
     debug: bool = flag(help="show the traceback of an error", group=_COMMON)
 
 
-@dataclass(frozen=True, kw_only=True)
 class JsonOptions(CommonOptions):
     """A command that prints JSON if asked."""
 
     json: bool = flag(help="print JSON, one object per line", group=_COMMON)
 
 
-@dataclass(frozen=True, kw_only=True)
 class StoreOptions(CommonOptions):
     """A command on a store."""
 
@@ -160,36 +202,31 @@ class StoreOptions(CommonOptions):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class AssetOptions(StoreOptions, JsonOptions):
     """A command on one asset."""
 
     audio_id: str = argument("ID", "ID of the asset")
 
 
-@dataclass(frozen=True, kw_only=True)
 class AssetsOptions(StoreOptions, JsonOptions):
     """A command on several assets."""
 
     audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset", required=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DryRunOptions:
+class DryRunOptions(Declared):
     """A command that can print what it would do."""
 
     dry_run: bool = flag("-n", "--dry-run", help="print what would be done, and do nothing")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ConsentOptions(DryRunOptions):
     """A command that asks before it does what cannot be undone, or costs."""
 
     yes: bool = flag("-y", "--yes", help="do not ask for confirmation")
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckOptions:
+class CheckOptions(Declared):
     """A command that inspects audio files."""
 
     check: CheckLevel = option(

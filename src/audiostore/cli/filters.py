@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import audiostore
 from audiostore.cli.declare import StoreOptions, either, flag, option
 from audiostore.cli.failures import UsageError
@@ -22,7 +20,6 @@ _SORT_KEYS = ("id", "created", "size", "duration", "title", "artist", "name")
 _WHICH = "filters (an asset must match all)"
 
 
-@dataclass(frozen=True, kw_only=True)
 class FilterOptions(StoreOptions):
     """Which assets."""
 
@@ -95,7 +92,6 @@ class FilterOptions(StoreOptions):
     held: bool | None = either("--held", "under a hold", "--not-held", "not held", group=_WHICH)
 
 
-@dataclass(frozen=True, kw_only=True)
 class OrderedOptions(FilterOptions):
     """Which assets, in which order."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import audiostore
 from audiostore.cli.output import say
@@ -11,6 +10,7 @@ from audiostore.cli.output import say
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from audiostore import AudioStorageManager, Journal
     from audiostore.config import Location
@@ -59,6 +59,8 @@ def jobs_command(number: int, *, journal: str | None, bucket: str | None) -> str
 
 def journal_path(path: str | None, location: Location) -> Path:
     """Return the path, or where the user's own journal of a store is."""
+    from pathlib import Path  # noqa: PLC0415  (not for --help)
+
     from audiostore.config import emulator_endpoint, state_directory  # noqa: PLC0415
     from audiostore.statefiles import hash_of  # noqa: PLC0415
 

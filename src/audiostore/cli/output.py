@@ -10,6 +10,8 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from _typeshed import DataclassInstance
+
 _COLORS = {"error": "31", "warning": "33", "FAIL": "31", "ok": "32"}
 
 # Characters of these categories move the cursor, color, reorder or break a line.
@@ -91,16 +93,23 @@ def print_json(value: object) -> None:
     print(json.dumps(value, default=_plain), flush=True)
 
 
+def as_fields(value: DataclassInstance) -> dict[str, object]:
+    """Return the fields of a dataclass for JSON."""
+    from dataclasses import fields  # noqa: PLC0415  (not for --help)
+
+    return {each.name: getattr(value, each.name) for each in fields(value)}
+
+
 def _plain(value: object) -> object:
     """Return a value that JSON does not know as one that it knows."""
-    from dataclasses import fields, is_dataclass  # noqa: PLC0415  (not for --help)
+    from dataclasses import is_dataclass  # noqa: PLC0415  (not for --help)
     from datetime import datetime  # noqa: PLC0415
 
     to_dict = getattr(value, "to_dict", None)
     if to_dict is not None:
         return to_dict()
-    if is_dataclass(value):
-        return {each.name: getattr(value, each.name) for each in fields(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return as_fields(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, os.PathLike):

@@ -12,7 +12,6 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from argparse import _ActionsContainer, _SubParsersAction
     from collections.abc import Callable, Collection, Sequence
-    from dataclasses import Field
     from types import ModuleType
     from typing import NoReturn
 
@@ -70,11 +69,13 @@ def parse(arguments: Sequence[str]) -> tuple[Callable[[CommonOptions], int], Com
         UsageError: the arguments make no sense.
         SystemExit: the help or the version was asked for, and is printed.
     """
+    from audiostore.cli.declare import fields_of  # noqa: PLC0415  (not for the overview)
+
     parsed = vars(build_parser(arguments).parse_args(arguments))
     module: ModuleType = parsed["module"]
     given = {
         name: tuple(value) if isinstance(value, list) else value
-        for name in _fields_of(module.Options)
+        for name in fields_of(module.Options)
         if (value := parsed[name]) is not None
     }
     return module.run, module.Options(**given)
@@ -163,33 +164,28 @@ def _indented(lines: str) -> str:
 
 def _add_arguments(parser: Parser, options: type[CommonOptions]) -> None:
     """Declare the fields of a command's options: its own before what it shares with others."""
-    shared = {name for base in options.__bases__ for name in _fields_of(base)}
+    from audiostore.cli.declare import fields_of  # noqa: PLC0415  (not for the overview)
+
+    shared = {name for base in options.__bases__ for name in fields_of(base)}
     containers: dict[tuple[str, str], _ActionsContainer] = {("", ""): parser}
-    fields = sorted(_fields_of(options).values(), key=lambda each: _rank(each, shared))
-    common = [each for each in fields if each.metadata["argument"].is_common]
-    for field in fields[: len(fields) - len(common)] + common[::-1]:  # --debug comes last
-        argument: Argument = field.metadata["argument"]
+    fields = sorted(fields_of(options).items(), key=lambda each: _rank(each[0], each[1], shared))
+    common = [each for each in fields if each[1].is_common]
+    for name, argument in fields[: len(fields) - len(common)] + common[::-1]:  # --debug comes last
         place = argument.group, argument.excludes
         if place not in containers:
             group = containers.get((argument.group, ""))
             if group is None:
                 group = containers[argument.group, ""] = parser.add_argument_group(argument.group)
             containers[place] = group.add_mutually_exclusive_group() if argument.excludes else group
-        _add_argument(containers[place], field.name, argument)
+        _add_argument(containers[place], name, argument)
 
 
-def _fields_of(options: type) -> dict[str, Field[object]]:
-    """Return the fields of a dataclass by name; none of any other class."""
-    return getattr(options, "__dataclass_fields__", {})
-
-
-def _rank(field: Field[object], shared: Collection[str]) -> int:
-    argument: Argument = field.metadata["argument"]
+def _rank(name: str, argument: Argument, shared: Collection[str]) -> int:
     if argument.flags is None:
         return 0
     if argument.is_common:
         return 3
-    return 2 if field.name in shared else 1
+    return 2 if name in shared else 1
 
 
 def _add_argument(container: _ActionsContainer, name: str, argument: Argument) -> None:

@@ -4,7 +4,7 @@ A new command is one new file. Its docstring is its help, the first line that in
 commands, and it has
 
 - ``EXAMPLE``: command lines for its own ``--help``;
-- ``Options``: a frozen dataclass; its fields are the arguments (see `audiostore.cli.declare`);
+- ``Options``: its fields are the arguments (see `audiostore.cli.declare`);
 - ``run(options) -> int``: does it and returns the exit code.
 
 The help of all commands is read from the files without importing them: ``--help`` answers at once.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import audiostore
 from audiostore.cli.failures import as_typed, is_api_error, sentence
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from audiostore.events import EventListener
 
 
-@dataclass(frozen=True, slots=True)
 class Choice:
     """A store, and what chose it."""
 
-    location: Location
-    origin: str
-    is_fallback: bool = False
+    def __init__(self, location: Location, origin: str, *, is_fallback: bool = False) -> None:
+        self.location = location
+        self.origin = origin
+        self.is_fallback = is_fallback
 
     def describe(self) -> str:
         """Return ``the bucket B`` or ``the directory D``."""

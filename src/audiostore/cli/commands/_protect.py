@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import AssetsOptions, DryRunOptions
 from audiostore.cli.each import distinct_ids, with_each
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from audiostore import AudioStorageManager, StorageResult
 
 
-@dataclass(frozen=True, kw_only=True)
 class ProtectOptions(AssetsOptions, DryRunOptions):
     """Which assets."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag
@@ -32,7 +31,6 @@ _COMMANDS = {
 """By kind of problem: the command that does what the hint says."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions, ConsentOptions):
     """Options of `check`."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, _SubParsersAction
-from dataclasses import dataclass
-from typing import Any
 
 from audiostore.cli.declare import CommonOptions, argument
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from typing import Any
 
 EXAMPLE = "audiostore completion bash > ~/.local/share/bash-completion/completions/audiostore"
 _SHELLS = ("bash", "zsh", "tcsh")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(CommonOptions):
     """Options of `completion`."""
 

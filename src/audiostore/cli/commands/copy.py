@@ -5,8 +5,6 @@ Each is verified. Assets that are already there are compared and skipped, never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import audiostore
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import DryRunOptions, JsonOptions, arguments, option
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(JsonOptions, DryRunOptions):
     """Options of `copy`."""
 

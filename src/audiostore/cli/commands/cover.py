@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.consent import has_consent, print_plan
 from audiostore.cli.declare import AssetOptions, ConsentOptions, argument, flag
 from audiostore.cli.store import opened, warn
@@ -11,7 +9,6 @@ from audiostore.cli.store import opened, warn
 EXAMPLE = "audiostore cover 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b front.jpg"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetOptions, ConsentOptions):
     """Options of `cover`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import dataclass
 
 from audiostore.cli.declare import JsonOptions, StoreOptions
 from audiostore.cli.output import colored, escape, print_json
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore doctor --bucket gs://my-bucket"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions):
     """Options of `doctor`."""
 

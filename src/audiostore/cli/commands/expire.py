@@ -6,7 +6,6 @@ The date can move later, never earlier or away. A rule must delete by it: see
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from audiostore.cli.consent import has_consent, print_plan
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore expire 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --on 2031-12-31"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetOptions, ConsentOptions):
     """Options of `expire`."""
 

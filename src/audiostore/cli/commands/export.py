@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 from audiostore.cli.declare import option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.filters import OrderedOptions, query_of
 from audiostore.cli.output import counted, is_terminal, note
 from audiostore.cli.store import opened
-from audiostore.files import whole_file
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore export -o assets.parquet"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(OrderedOptions):
     """Options of `export`."""
 
@@ -76,7 +72,10 @@ def run(options: Options) -> int:
 @contextmanager
 def _output(name: str) -> Iterator[IO[bytes]]:
     """Yield what to write to: a file appears, or is replaced, only once it is complete."""
-    from audiostore.cli.saving import is_stream  # noqa: PLC0415  (not for --help)
+    from pathlib import Path  # noqa: PLC0415  (not for --help)
+
+    from audiostore.cli.saving import is_stream  # noqa: PLC0415
+    from audiostore.files import whole_file  # noqa: PLC0415
 
     if name == "-":
         sys.stdout.flush()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, option
 from audiostore.cli.failures import UsageError
@@ -15,6 +13,7 @@ from audiostore.cli.values import PARTS_HELP, part_name, positive, rate
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from audiostore import StorageResult
     from audiostore.asset import PartName
@@ -25,7 +24,6 @@ audiostore get --all --to backup"""
 _MANY = "for many assets"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions):
     """Options of `get`."""
 
@@ -128,7 +126,9 @@ def _save(
     fetch: Callable[[Path], object], asset: StorageResult, part: PartName, output: str | None
 ) -> Path | None:
     """Return the path of the file; None if the bytes went to standard output."""
-    from audiostore.cli.saving import (  # noqa: PLC0415  (not for --help)
+    from pathlib import Path  # noqa: PLC0415  (not for --help)
+
+    from audiostore.cli.saving import (  # noqa: PLC0415
         file_name,
         is_stream,
         save_new,

@@ -6,15 +6,12 @@ be replaced.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import audiostore
 from audiostore.cli.commands._protect import ProtectOptions, protect
 
 EXAMPLE = "audiostore hold 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(ProtectOptions):
     """Options of `hold`."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument, option
 from audiostore.cli.failures import NOT_FOUND, as_typed
 from audiostore.cli.journals import journal_path
-from audiostore.cli.output import escape, human_time, note, print_json, say
+from audiostore.cli.output import as_fields, escape, human_time, note, print_json, say
 from audiostore.cli.store import choose_store
 from audiostore.cli.values import positive
 
@@ -25,7 +24,6 @@ _HEADING = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions):
     """Options of `jobs`."""
 
@@ -60,7 +58,7 @@ def _list_runs(options: Options, journal: Journal) -> int:
         print(_HEADING)
     for info in journal.runs():
         if options.json:
-            print_json({**asdict(info), "state": _state(info)})
+            print_json({**as_fields(info), "state": _state(info)})
         else:
             print(
                 f"{info.run:>4}  {_time(info.started_at)}  {_took(info):>12}  {_state(info):<7}  "
@@ -79,7 +77,7 @@ def _show_run(options: Options, journal: Journal) -> int:
     for count, failure in enumerate(journal.failures(info.run), 1):  # noqa: B007
         where = f"{failure.origin}: {failure.audio}" if failure.origin else str(failure.audio)
         if options.json:
-            fields = {**asdict(failure), "audio": str(failure.audio), "run": info.run}
+            fields = {**as_fields(failure), "run": info.run}
             print_json(fields)
         else:
             print(escape(f"{where}: {_reason(failure.error)}"), flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 from audiostore.cli.declare import JsonOptions
 from audiostore.cli.filters import OrderedOptions, find_assets, query_of
@@ -13,7 +12,6 @@ from audiostore.cli.store import opened, warn
 EXAMPLE = "audiostore list --artist simone --min-duration 5:00 --sort created --reverse"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(OrderedOptions, JsonOptions):
     """Options of `list`."""
 

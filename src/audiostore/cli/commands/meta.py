@@ -5,8 +5,6 @@ Its audio never changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.consent import has_consent, print_plan
 from audiostore.cli.declare import AssetOptions, ConsentOptions, arguments, flag, option
 from audiostore.cli.failures import UsageError
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore meta 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b title='Sinnerman' --remove mood"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetOptions, ConsentOptions):
     """Options of `meta`."""
 

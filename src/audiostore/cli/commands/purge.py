@@ -5,8 +5,6 @@ Only from a directory: a bucket deletes what is in its trash itself, at a set ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import audiostore
 from audiostore.cli.consent import has_consent, print_plan, will_ask
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, arguments, flag
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore purge 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions, ConsentOptions):
     """Options of `purge`."""
 

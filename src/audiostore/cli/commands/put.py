@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import audiostore
 from audiostore.cli.declare import (
     CheckOptions,
@@ -29,7 +26,6 @@ audiostore put ~/Music --dry-run"""
 _MANY = "for many files"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions, CheckOptions):
     """Options of `put`."""
 
@@ -173,6 +169,8 @@ def run(options: Options) -> int:
             "nothing to store: name a FILE, several, a directory, or --manifest LIST; "
             "see 'audiostore put --help'"
         )
+    from pathlib import Path  # noqa: PLC0415  (not for --help)
+
     if options.are_for_many() or len(options.files) != 1 or Path(options.files[0]).is_dir():
         from audiostore.cli.commands._put_many import put_many  # noqa: PLC0415  (for many only)
 

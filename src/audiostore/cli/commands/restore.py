@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import audiostore
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import AssetsOptions, DryRunOptions
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore restore 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetsOptions, DryRunOptions):
     """Options of `restore`."""
 

@@ -6,7 +6,6 @@ They can be restored as long as the store keeps what is deleted.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 import audiostore
 from audiostore.cli.consent import has_consent, print_plan, will_ask
@@ -26,7 +25,6 @@ EXAMPLE = "audiostore rm 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --yes"
 _DAY_S = 24 * 3600
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetsOptions, ConsentOptions):
     """Options of `rm`."""
 

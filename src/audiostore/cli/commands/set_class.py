@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from audiostore.cli.consent import has_consent, print_plan, will_ask
@@ -21,7 +20,6 @@ _DAYS_PER_MONTH = 30
 _GIB = 1 << 30
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetOptions, ConsentOptions):
     """Options of `set-class`."""
 

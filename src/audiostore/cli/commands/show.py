@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.declare import AssetOptions
 from audiostore.cli.store import opened, warn
 
 EXAMPLE = "audiostore show 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetOptions):
     """Options of `show`."""
 

@@ -6,7 +6,6 @@ In all, and by format, month and storage class.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, option
@@ -26,7 +25,6 @@ _BAR_COLUMNS = 24
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(FilterOptions, JsonOptions):
     """Options of `stats`."""
 

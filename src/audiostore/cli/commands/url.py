@@ -5,8 +5,6 @@ Anyone with the link can read this part of the asset until it expires.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.declare import AssetOptions, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import print_json
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore url 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --expires 2h"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(AssetOptions):
     """Options of `url`."""
 

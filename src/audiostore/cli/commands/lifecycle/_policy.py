@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note, say
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
 _SIGNS = {"add": "+", "update": "~", "remove": "-", "keep": " "}
 
 
-@dataclass(frozen=True, kw_only=True)
 class PolicyOptions(StoreOptions, JsonOptions):
     """A policy, and the store that it is for."""
 

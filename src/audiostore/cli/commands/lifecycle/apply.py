@@ -5,8 +5,6 @@ Rules that are not audiostore's stay as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.commands.lifecycle._policy import (
     PolicyOptions,
     plan_fields,
@@ -21,7 +19,6 @@ from audiostore.cli.store import is_bucket, opened
 EXAMPLE = "audiostore lifecycle apply lifecycle.toml --yes"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(PolicyOptions, ConsentOptions):
     """Options of `lifecycle apply`."""
 

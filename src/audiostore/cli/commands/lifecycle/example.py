@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.declare import CommonOptions
 
 EXAMPLE = "audiostore lifecycle example > lifecycle.toml"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(CommonOptions):
     """Options of `lifecycle example`."""
 

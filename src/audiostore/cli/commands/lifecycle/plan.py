@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import audiostore
 from audiostore.cli.commands.lifecycle._policy import (
     PolicyOptions,
@@ -26,7 +24,6 @@ EXAMPLE = "audiostore lifecycle plan lifecycle.toml"
 _CENT = 0.01
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(PolicyOptions):
     """Options of `lifecycle plan`."""
 

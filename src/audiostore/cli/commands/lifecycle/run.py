@@ -5,8 +5,6 @@ A bucket does so itself, about once a day.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.consent import has_consent
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions
 from audiostore.cli.failures import UsageError
@@ -26,7 +24,6 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions, ConsentOptions):
     """Options of `lifecycle run`."""
 

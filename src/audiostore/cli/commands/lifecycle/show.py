@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.declare import JsonOptions, StoreOptions
 from audiostore.cli.output import escape, print_json
 from audiostore.cli.store import opened
@@ -18,7 +16,6 @@ EXAMPLE = "audiostore lifecycle show"
 _DAY_S = 24 * 3600
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions):
     """Options of `lifecycle show`."""
 

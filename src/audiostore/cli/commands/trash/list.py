@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from audiostore.cli.declare import JsonOptions, StoreOptions
 from audiostore.cli.output import note, print_json
 from audiostore.cli.store import known_settings, opened
@@ -11,7 +9,6 @@ from audiostore.cli.store import known_settings, opened
 EXAMPLE = "audiostore trash list"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(StoreOptions, JsonOptions):
     """Options of `trash list`."""
 
