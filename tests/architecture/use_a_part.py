@@ -12,6 +12,7 @@ import audiostore
 from audiostore import AssetNotFoundError, AudioStorageManager, LocalStore, ObjectStore
 from audiostore.asset import copy_asset
 from audiostore.audit.checking import Checker
+from audiostore.cli import main
 from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobSpec
@@ -75,10 +76,15 @@ def _whole_life(store: ObjectStore, other: ObjectStore, folder: Path) -> AudioSt
     return manager
 
 
-def main(folder: Path) -> None:
+def use(folder: Path) -> None:
     """Use the part in a directory, then in a bucket, whose objects also have URLs."""
     folder.mkdir()
-    _whole_life(LocalStore(folder / "a"), LocalStore(folder / "b"), folder)
+    local = _whole_life(LocalStore(folder / "a"), LocalStore(folder / "b"), folder)
+    [asset] = local.list()
+    out = folder / "from the command line"
+    args = ["get", asset.audio_id, "--part", part, "-o", str(out), "--bucket", local.url]
+    assert main(args) == 0
+    assert out.read_bytes() == PEAKS
     with StrictServer("bucket", bucket_settings=SOFT_DELETE) as server:
         account = server.service_account("robot@project.iam.gserviceaccount.com")
         credentials = google.oauth2.service_account.Credentials.from_service_account_info(
@@ -101,4 +107,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    use(Path(sys.argv[1]))

@@ -82,14 +82,14 @@ def test_a_directory_is_stored_with_its_covers(call: Call, bucket: str, music: P
     assert call("show", _id_of(out))[0] == 0
 
 
-def test_one_file_alone_is_stored_as_ever(call: Call, bucket: str, music: Path) -> None:
+def test_a_single_file_is_stored_without_a_journal(call: Call, bucket: str, music: Path) -> None:
     code, out, err = call("put", music / "b/three.flac", "--no-artwork")
     assert (code, err) == (0, "")
     assert re.fullmatch(r"[0-9a-f-]{36}\naudio      file://.*/audio\.flac\n", out)
     assert call("jobs") == (0, "", "")
 
 
-def test_one_file_alone_waits_for_nothing_that_many_need(bucket: str) -> None:
+def test_a_single_file_imports_nothing_of_bulk_uploads(bucket: str) -> None:
     program = (
         "import sys; from audiostore.cli import main; main(sys.argv[1:]); "
         "print(*sys.modules, file=sys.stderr)"
@@ -185,7 +185,9 @@ def test_bad_files_are_named_and_the_others_stored(call: Call, bucket: str, musi
     assert {Path(str(line["audio"])).name for line in failed} == {"empty.wav", "bad.mp3"}
 
 
-def test_the_hint_at_what_failed_can_be_typed(call: Call, music: Path, tmp_path: Path) -> None:
+def test_the_command_that_lists_failures_can_be_pasted(
+    call: Call, music: Path, tmp_path: Path
+) -> None:
     (music / "a/cut.mp3").write_bytes(MP3.read_bytes()[:60_000])
     url = (tmp_path / "elsewhere").as_uri()
     for options in (("--bucket", url), ("--bucket", url, "--journal", "my.journal")):
@@ -212,7 +214,7 @@ def test_a_warning_on_many_files_is_printed_a_few_times(call: Call, bucket: str)
         ]
 
 
-def test_fail_fast_begins_nothing_more(call: Call, bucket: str) -> None:
+def test_fail_fast_starts_nothing_more(call: Call, bucket: str) -> None:
     Path("many").mkdir()
     Path("many/00.mp3").write_bytes(b"not audio at all")
     for number in range(1, 60):
@@ -242,7 +244,7 @@ def test_every_item_is_a_line_of_json(call: Call, bucket: str, music: Path) -> N
     assert shown["metadata"]["custom"]["mood"] == "glad"
 
 
-def test_a_dry_run_says_all_and_stores_nothing(
+def test_a_dry_run_prints_everything_and_stores_nothing(
     call: Call, bucket: str, music: Path, tmp_path: Path
 ) -> None:
     (music / "a/cut.mp3").write_bytes(MP3.read_bytes()[:60_000])
@@ -273,7 +275,7 @@ def test_a_dry_run_says_all_and_stores_nothing(
     assert call("jobs")[1] == ""
 
 
-def test_a_dry_run_of_one_file_is_as_its_upload(call: Call, bucket: str, music: Path) -> None:
+def test_a_dry_run_of_one_file_agrees_with_its_upload(call: Call, bucket: str, music: Path) -> None:
     one = music / "a/one.mp3"
     assert call("put", one, "--dry-run", "--no-artwork")[1] == f"store   {one}, without artwork\n"
     code, out, _ = call("put", one, "--dry-run", "--thumbnail", COVER, "--id", UNKNOWN)
@@ -316,7 +318,7 @@ def test_a_manifest_with_errors_stores_nothing(
     assert not (tmp_path / "store").exists()
 
 
-def test_checking_a_long_manifest_says_how_far_it_is(
+def test_checking_a_long_manifest_shows_progress(
     call: Call, bucket: str, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = itertools.count(step=1.5)
@@ -427,7 +429,9 @@ def test_cleaned_up_files_are_not_missing_later(call: Call, bucket: str, music: 
     assert err.startswith("audiostore: note: ignored: ")
 
 
-def test_without_a_journal_only_the_store_knows(call: Call, bucket: str, music: Path) -> None:
+def test_without_a_journal_only_skip_stored_prevents_duplicates(
+    call: Call, bucket: str, music: Path
+) -> None:
     first = call("put", music, "--no-journal")[1]
     code, out, err = call("put", music, "--no-journal", "--skip-stored", "--json")
     assert code == 0
@@ -516,7 +520,7 @@ def test_the_store_is_not_stored_in_itself(call: Call, music: Path) -> None:
     assert "directories of the store itself (1)" in err
 
 
-def test_all_assets_are_fetched_into_a_directory(call: Call, bucket: str, music: Path) -> None:
+def test_all_assets_are_downloaded_into_a_directory(call: Call, bucket: str, music: Path) -> None:
     ids = list(map(_id_of, call("put", music)[1].splitlines()))
     code, out, err = call("get", "--all", "--to", "out/deep")
     assert code == 0
@@ -549,7 +553,9 @@ def test_some_assets_are_downloaded_and_an_unknown_one_is_reported(
     assert "1 failed" in err
 
 
-def test_only_artwork_that_is_there_is_fetched(call: Call, bucket: str, music: Path) -> None:
+def test_assets_without_artwork_are_skipped_when_artwork_is_downloaded(
+    call: Call, bucket: str, music: Path
+) -> None:
     call("put", music)
     code, out, _ = call("get", "--all", "--part", "thumbnail", "--to", "out")
     assert code == 0
@@ -559,7 +565,7 @@ def test_only_artwork_that_is_there_is_fetched(call: Call, bucket: str, music: P
     ]
 
 
-def test_an_empty_store_has_nothing_to_fetch(call: Call, bucket: str) -> None:
+def test_an_empty_store_has_nothing_to_download(call: Call, bucket: str) -> None:
     assert call("get", "--all", "--to", "out") == (0, "", "")
 
 
@@ -743,7 +749,7 @@ def test_durations_are_printed_in_suitable_units(seconds: float, text: str) -> N
         ("2MiB/s", 2 << 20),
     ],
 )
-def test_rates_are_read_as_sizes_are_printed(text: str, bytes_s: float) -> None:
+def test_rates_are_parsed_in_the_units_that_sizes_are_printed_in(text: str, bytes_s: float) -> None:
     assert rate(text) == bytes_s
 
 
@@ -754,7 +760,7 @@ def test_an_invalid_rate_is_rejected(text: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_reader_that_leaves_ends_the_run_quietly(bucket: str, music: Path) -> None:
+def test_a_closed_pipe_ends_the_run_quietly(bucket: str, music: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -185,12 +185,12 @@ def test_stats_can_use_another_price_table(call: Call, filled: LocalStore, tmp_p
     assert call("stats", "--location", "here", "--prices", str(tmp_path / "none"))[0] == 1
 
 
-def test_stats_of_nothing(call: Call, bucket: str) -> None:
+def test_stats_of_an_empty_store(call: Call, bucket: str) -> None:
     del bucket
     assert call("stats") == (0, "assets   0\naudio    0 B\nartwork  0 B\nhours    0.0\n", "")
 
 
-def test_bars_are_of_blocks_where_these_can_be_shown() -> None:
+def test_bars_use_blocks_where_the_encoding_has_them() -> None:
     assert bar(1.0, "utf-8") == "█" * 24
     assert bar(0.5, "utf-8") == "█" * 12
     assert bar(0.52, "utf-8") == "█" * 12 + "▌"
@@ -201,7 +201,7 @@ def test_bars_are_of_blocks_where_these_can_be_shown() -> None:
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.csv", "out.parquet"])
-def test_export_writes_a_file_that_others_read(
+def test_export_writes_a_file_that_other_programs_read(
     call: Call, filled: LocalStore, tmp_path: Path, name: str
 ) -> None:
     del filled
@@ -234,7 +234,7 @@ def test_parquet_goes_into_a_pipe(filled: LocalStore) -> None:
     assert parquet.read_table(io.BytesIO(ran.stdout)).num_rows == 4
 
 
-def test_an_export_to_no_file_says_what_to_do(
+def test_an_export_to_an_unusable_path_is_reported_with_a_hint(
     call: Call, filled: LocalStore, tmp_path: Path
 ) -> None:
     for output, says in (

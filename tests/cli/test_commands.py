@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from audiostore import LocalStore
+from audiostore.asset import PARTS
 from audiostore.manager import AudioStorageManager
 from tests.cli.conftest import COVER, FLAC, MP3, Call
 from tests.timing import PATIENCE_S
@@ -76,6 +77,32 @@ def test_a_failure_is_one_line_with_its_code(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("args", "command"),
+    [
+        ("frobnicate", ""),
+        ("--jso list", ""),
+        ("", ""),
+        ("lifecycle", " lifecycle"),
+        ("trash lst", " trash"),
+        ("get x --prt audio", " get"),
+        ("get x --part cover", " get"),
+        ("lifecycle plan --jso", " lifecycle plan"),
+        ("rm x --yes y", " rm"),
+    ],
+)
+def test_a_mistyped_command_points_to_its_help(call: Call, args: str, command: str) -> None:
+    code, out, err = call(*args.split())
+    assert (code, out) == (2, "")
+    assert err.endswith(f"; see 'audiostore{command} --help'\n")
+
+
+def test_the_parts_to_choose_from_are_those_of_an_asset(call: Call) -> None:
+    for command in ("get", "url"):
+        err = call(command, UNKNOWN, "--part", "cover")[2]
+        assert f"invalid part 'cover' (choose from {', '.join(PARTS)})" in err
+
+
 def test_another_file_under_an_id_is_a_conflict(call: Call, bucket: str) -> None:
     audio_id = _put(call, MP3)
     code, _, err = call("put", FLAC, "--id", audio_id)
@@ -119,7 +146,9 @@ def test_common_options_work_before_and_after_the_command(call: Call, tmp_path: 
         assert json.loads(out)["audio_id"] == audio_id
 
 
-def test_the_flag_beats_the_environment(call: Call, bucket: str, tmp_path: Path) -> None:
+def test_the_bucket_option_overrides_the_environment(
+    call: Call, bucket: str, tmp_path: Path
+) -> None:
     _put(call, MP3, "--bucket", (tmp_path / "elsewhere").as_uri())
     assert call("list") == (0, "", "")
     assert "given by --bucket" in call("doctor", "--bucket", (tmp_path / "x").as_uri())[1]
@@ -144,7 +173,7 @@ def test_doctor_works_without_a_bucket(call: Call) -> None:
     assert "the default: neither --bucket nor GCS_BUCKET_NAME is given" in out
 
 
-def test_rm_deletes_the_known_ones_and_reports_the_others(call: Call, bucket: str) -> None:
+def test_rm_deletes_the_known_assets_and_reports_the_others(call: Call, bucket: str) -> None:
     first, second = _put(call, MP3), _put(call, FLAC)
     code, _, err = call("rm", first, UNKNOWN, second)
     assert (code, err.count("\n")) == (3, 1)
@@ -249,7 +278,7 @@ def test_a_hostile_name_cannot_move_the_terminal(call: Call, bucket: str) -> Non
         ("日本\u3000語 🎵.mp3", "日本\u3000語 🎵.mp3"),
     ],
 )
-def test_get_makes_a_harmless_name_of_any(
+def test_get_makes_any_original_name_harmless(
     call: Call, bucket: str, tmp_path: Path, original: str, name: str
 ) -> None:
     audio_id = _put(call, MP3)

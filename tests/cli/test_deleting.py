@@ -79,7 +79,7 @@ def test_an_incomplete_asset_can_be_deleted_too(call: Call, kind: str) -> None:
     assert call("rm", waiting, "-n")[0] == 0
 
 
-def test_a_held_one_does_not_keep_the_others(call: Call, kind: str) -> None:
+def test_a_held_asset_does_not_stop_the_deletion_of_others(call: Call, kind: str) -> None:
     held, other = _put(call, MP3), _put(call, OGG)
     call("hold", held)
     code, out, err = call("rm", held, UNKNOWN, other, "--json")
@@ -91,7 +91,7 @@ def test_a_held_one_does_not_keep_the_others(call: Call, kind: str) -> None:
     assert call("show", held)[0] == 0
 
 
-def test_rm_asks_about_what_it_shows(run: Run, bucket: str) -> None:
+def test_rm_lists_the_assets_before_it_asks(run: Run, bucket: str) -> None:
     audio_id = run("put", MP3).stdout.splitlines()[0]
     code, shown = _on_terminal("rm", audio_id, UNKNOWN, typed=b"n\n")
     assert code == 1
@@ -175,7 +175,7 @@ def test_restore_can_print_what_it_would_restore(call: Call, kind: str) -> None:
     assert (code, json.loads(out)["audio_id"], err.count("\n")) == (3, gone, 1)
 
 
-def test_restore_never_replaces_what_took_the_place(call: Call, kind: str) -> None:
+def test_restore_never_replaces_a_newer_asset(call: Call, kind: str) -> None:
     audio_id = _put(call, MP3)
     other = _put(call, OGG)
     call("rm", audio_id)
@@ -208,7 +208,7 @@ def test_purge_deletes_permanently(call: Call, bucket: str) -> None:
     assert call("purge")[0] == call("purge", first, "--all")[0] == call("purge", "x")[0] == 2
 
 
-def test_purge_takes_what_was_replaced_as_well(call: Call, bucket: str) -> None:
+def test_purge_also_deletes_replaced_artwork(call: Call, bucket: str) -> None:
     audio_id = _put(call, MP3, "--thumbnail", COVER)
     call("cover", audio_id, OTHER_JPG)
     assert call("trash", "list")[1] == ""
@@ -217,7 +217,7 @@ def test_purge_takes_what_was_replaced_as_well(call: Call, bucket: str) -> None:
     assert call("check")[0] == 0
 
 
-def test_purge_asks_with_their_number(run: Run, bucket: str) -> None:
+def test_purge_asks_and_names_the_number_of_assets(run: Run, bucket: str) -> None:
     assert "is empty" in _on_terminal("purge", "--all")[1]
     for file in (MP3, OGG):
         audio_id = run("put", file).stdout.splitlines()[0]

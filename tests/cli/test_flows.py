@@ -79,7 +79,7 @@ def test_wrong_bytes_never_reach_standard_output(run: Run, server: StrictServer)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_leaves_causes_no_traceback(run: Run, bucket: str, unbuffered: str) -> None:
+def test_a_closed_pipe_causes_no_traceback(run: Run, bucket: str, unbuffered: str) -> None:
     run("put", MP3)
     read_end, write_end = os.pipe()
     os.close(read_end)
@@ -122,7 +122,9 @@ def test_a_locale_without_unicode_prints_any_name(run: Run, bucket: str) -> None
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_denied_request_says_what_to_do(run: Run, server: StrictServer, status: int) -> None:
+def test_a_denied_request_is_reported_with_a_hint(
+    run: Run, server: StrictServer, status: int
+) -> None:
     server.fault(faults.any_request, faults.respond(status), times=None)
     refused = run("put", MP3)
     assert refused.returncode == 1
@@ -130,7 +132,7 @@ def test_a_denied_request_says_what_to_do(run: Run, server: StrictServer, status
     assert {401: "gcloud auth", 403: "grant the account"}[status] in refused.stderr
 
 
-def test_doctor_fails_with_a_remedy(run: Run, server: StrictServer) -> None:
+def test_doctor_fails_with_a_hint(run: Run, server: StrictServer) -> None:
     server.denied.add("storage.objects.create")
     doctor = run("doctor")
     assert doctor.returncode == 1
@@ -141,7 +143,7 @@ def test_doctor_fails_with_a_remedy(run: Run, server: StrictServer) -> None:
     assert [f["ok"] for f in findings] == [*[True] * (len(findings) - 1), False]
 
 
-def test_credentials_are_asked_for_with_what_to_do(run: Run) -> None:
+def test_missing_credentials_are_reported_with_a_hint(run: Run) -> None:
     failed = run("list", "--bucket", "some-bucket", env={"GOOGLE_APPLICATION_CREDENTIALS": ""})
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1

@@ -18,7 +18,7 @@ from audiostore.events import Progress
 NAME = "audio/3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b/audio.mp3"
 
 
-def test_a_file_that_appears_during_the_fetch_is_not_overwritten() -> None:
+def test_a_file_that_appears_during_the_download_is_not_overwritten() -> None:
     def fetch(path: Path) -> None:
         path.write_text("theirs")
         Path("song.mp3").write_text("mine")
@@ -29,13 +29,13 @@ def test_a_file_that_appears_during_the_fetch_is_not_overwritten() -> None:
     assert [p.name for p in Path().iterdir()] == ["song.mp3"]
 
 
-def test_nothing_is_fetched_when_the_name_is_taken() -> None:
+def test_nothing_is_downloaded_when_the_name_is_taken() -> None:
     Path("song.mp3").write_text("mine")
     with pytest.raises(FileExistsError):
         saving.save_new(lambda _: pytest.fail("fetched"), Path("song.mp3"))
 
 
-def test_a_file_system_without_links_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saving_works_on_a_file_system_without_links(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "no links here")
 
@@ -85,7 +85,7 @@ def test_show_lists_derived_parts_too() -> None:
         (3000 * 1024**4, "3000.0 TiB"),
     ],
 )
-def test_sizes_read_well(size_bytes: int, text: str) -> None:
+def test_sizes_are_printed_in_suitable_units(size_bytes: int, text: str) -> None:
     assert human_size(size_bytes) == text
 
 
@@ -98,5 +98,5 @@ def test_sizes_read_well(size_bytes: int, text: str) -> None:
         ("\u202e\u2028\ud800", "\\u202e\\u2028\\ud800"),
     ],
 )
-def test_only_what_is_harmless_is_shown_as_it_is(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert escape(text) == shown

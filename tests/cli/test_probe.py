@@ -93,7 +93,7 @@ def test_probe_as_json(call: Call) -> None:
     assert m4a["duration_s"] == pytest.approx(9.771)
 
 
-def test_every_example_is_storable_and_blocks_are_apart(call: Call) -> None:
+def test_every_example_is_storable_and_blocks_are_separated(call: Call) -> None:
     audio = sorted(
         p for p in EXAMPLES.iterdir() if p.suffix in (".mp3", ".flac", ".ogg", ".m4a", ".wav")
     )
@@ -136,7 +136,7 @@ def test_bad_files_as_json(call: Call) -> None:
     assert "is cut short" in told[0]["reason"]
 
 
-def test_full_finds_what_quick_does_not(call: Call) -> None:
+def test_a_full_check_finds_what_a_quick_one_does_not(call: Call) -> None:
     data = bytearray(FLAC.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 4000] = b"\x55" * 4000
@@ -147,7 +147,7 @@ def test_full_finds_what_quick_does_not(call: Call) -> None:
     assert err.count("\n") == 1
 
 
-def test_probe_can_go_by_the_content(call: Call) -> None:
+def test_probe_with_fix_extension_goes_by_the_content(call: Call) -> None:
     path = _file("song.wav", MP3.read_bytes())
     code, _, err = call("probe", path)
     assert code == 1
@@ -207,7 +207,7 @@ def test_probe_needs_no_store_and_makes_none(run: Run, home: Path) -> None:
     assert not (home / "data").exists()
 
 
-def test_probe_takes_no_bucket(call: Call) -> None:
+def test_probe_rejects_the_bucket_option(call: Call) -> None:
     assert call("probe", "--bucket", "my-bucket", MP3)[0] == 2
     assert call("probe")[0] == 2
     assert call("probe", "--check", "some", MP3)[0] == 2
@@ -240,7 +240,7 @@ def test_put_takes_tags_from_the_file_and_from_the_command(call: Call, bucket: s
     assert (metadata["album"], metadata["mood"]) == ("Seven Small Tracks", "early")
 
 
-def test_put_stores_embedded_artwork_or_leaves_it(call: Call, bucket: str) -> None:
+def test_put_stores_embedded_artwork_unless_it_is_declined(call: Call, bucket: str) -> None:
     code, out, err = call("put", MP3)
     assert (code, err) == (0, "")
     assert out.splitlines()[2].endswith("/thumbnail.jpg")
@@ -264,11 +264,11 @@ def test_put_refuses_to_scale_to_nothing(call: Call, bucket: str, value: str) ->
     assert "bug" not in err
 
 
-def test_put_refuses_a_size_that_is_no_number(call: Call, bucket: str) -> None:
+def test_put_refuses_a_size_that_is_not_a_number(call: Call, bucket: str) -> None:
     assert call("put", MP3, "--thumbnail-max-px", "big")[0] == 2
 
 
-def test_put_puts_the_index_in_front(call: Call, bucket: str) -> None:
+def test_put_moves_the_index_to_the_front(call: Call, bucket: str) -> None:
     shutil.copy(M4A, "song.m4a")
     code, out, err = call("put", "song.m4a", "--faststart", "--cleanup")
     assert (code, err) == (0, "")
@@ -282,7 +282,7 @@ def test_put_puts_the_index_in_front(call: Call, bucket: str) -> None:
     assert "pass --faststart" in err
 
 
-def test_put_can_go_by_the_content(call: Call, bucket: str) -> None:
+def test_put_with_fix_extension_goes_by_the_content(call: Call, bucket: str) -> None:
     path = _file("song.wav", MP3.read_bytes())
     assert call("put", path)[0] == 2
     assert call("put", path, "--fix-extension")[0] == 0

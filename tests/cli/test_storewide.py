@@ -62,7 +62,7 @@ def test_a_healthy_store_has_no_problems(call: Call, patient: Patient) -> None:
 
 
 @pytest.mark.slow
-def test_a_problem_is_printed_with_its_remedy(call: Call, patient: Patient) -> None:
+def test_a_problem_is_printed_with_its_hint(call: Call, patient: Patient) -> None:
     name = wrong_content_type(patient)
     code, out, err = call("check")
     assert code == 1
@@ -89,7 +89,7 @@ def test_repair_prints_a_plan_and_changes_nothing(call: Call, patient: Patient) 
 
 
 @pytest.mark.slow
-def test_repair_leaves_what_is_young(call: Call, patient: Patient) -> None:
+def test_repair_skips_what_is_too_young(call: Call, patient: Patient) -> None:
     name = wrong_content_type(patient)
     code, out, err = call("check", "--repair", "--yes")
     assert code == 1
@@ -130,7 +130,7 @@ def test_deep_reads_every_byte(call: Call, bucket: str, tmp_path: Path) -> None:
     assert f"damaged-bytes: audio/{audio_id}/audio.mp3: its bytes are not those" in out
 
 
-def test_nothing_to_look_at_is_a_warning(call: Call, tmp_path: Path) -> None:
+def test_checking_an_empty_store_warns(call: Call, tmp_path: Path) -> None:
     code, out, err = call("check", "--bucket", (tmp_path / "mistyped").as_uri())
     assert (code, out) == (0, "")
     assert "is this the right store?" in err
@@ -138,7 +138,7 @@ def test_nothing_to_look_at_is_a_warning(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_long_check_shows_how_far_it_is(call: Call, server: StrictServer) -> None:
+def test_a_long_check_shows_progress(call: Call, server: StrictServer) -> None:
     _put(call, MP3)
     slow = Event()  # never set: each read of an object waits
 
@@ -250,7 +250,7 @@ def test_rules_of_an_earlier_release_are_to_be_applied_again(call: Call, bucket:
 
 
 @pytest.mark.parametrize("command", ["show", "plan", "apply"])
-def test_settings_that_cannot_be_seen_are_an_error_with_a_remedy(
+def test_settings_that_cannot_be_read_are_an_error_with_a_hint(
     call: Call, server: StrictServer, command: str
 ) -> None:
     Path("lifecycle.toml").write_text("expire_after_days = 900")
@@ -368,7 +368,7 @@ def test_copy_never_overwrites(call: Call, tmp_path: Path) -> None:
     assert "it was not touched" in err
 
 
-def test_copy_wants_two_stores_that_are_there(call: Call, tmp_path: Path) -> None:
+def test_copy_needs_two_different_existing_stores(call: Call, tmp_path: Path) -> None:
     here = tmp_path / "a"
     _put(call, MP3, "--bucket", here.as_uri())
     (tmp_path / "link").symlink_to(here)
@@ -396,7 +396,7 @@ def test_copying_from_a_damaged_asset_is_an_error(call: Call, patient: Patient) 
 # --- the help -------------------------------------------------------------------------------------
 
 
-def test_the_help_lists_what_the_commands_say_of_themselves(call: Call) -> None:
+def test_the_overview_lists_the_summary_of_every_command(call: Call) -> None:
     listed = call("--help")[1].partition("commands:\n")[2]
     full = call("--bucket", "x", "--help")[1].partition("commands:\n")[2]
     assert listed.split() == full.partition("COMMAND\n")[2].split()
@@ -426,7 +426,7 @@ def test_options_may_stand_before_the_command(call: Call, bucket: str) -> None:
 
 
 @pytest.mark.slow
-def test_only_what_is_asked_for_is_declared() -> None:
+def test_only_the_command_that_runs_is_imported() -> None:
     program = (
         "import sys; from audiostore.cli import main; main(sys.argv[1:]); "
         "print(*(m.rpartition('.')[2] for m in sys.modules if m == 'argparse' "

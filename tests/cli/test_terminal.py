@@ -79,7 +79,7 @@ def test_a_retry_is_noted_on_a_terminal_only(run: Run, server: StrictServer) -> 
 
 
 @pytest.mark.slow
-def test_colour_only_where_it_is_welcome(bucket: str) -> None:
+def test_colors_are_printed_only_on_a_terminal_that_allows_them(bucket: str) -> None:
     assert "\x1b[31merror\x1b[0m" in _on_terminal("show", "x")[1]
     assert "\x1b" not in _on_terminal("show", "x", NO_COLOR="1")[1]
     assert "\x1b" not in _on_terminal("show", "x", TERM="dumb")[1]

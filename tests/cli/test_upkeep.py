@@ -94,7 +94,7 @@ def test_bad_metadata_changes_nothing(call: Call, audio_id: str, args: list[str]
     assert _shown(call, audio_id) == before
 
 
-def test_keys_that_are_not_named_are_removed_only_when_asked(run: Run, bucket: str) -> None:
+def test_keys_that_are_not_named_are_removed_only_with_replace(run: Run, bucket: str) -> None:
     audio_id = run("put", MP3, "--meta", "mood=calm").stdout.splitlines()[0]
     code, shown = _on_terminal("meta", audio_id, "key=1", "--replace", typed=b"n\n")
     assert code == 1
@@ -220,7 +220,7 @@ def test_expire_warns_about_what_prevents_it(call: Call, audio_id: str) -> None:
     )
 
 
-def test_expire_works_where_the_settings_cannot_be_seen(call: Call, server: StrictServer) -> None:
+def test_expire_works_where_the_settings_cannot_be_read(call: Call, server: StrictServer) -> None:
     audio_id = call("put", MP3)[1].splitlines()[0]
     server.denied.add("storage.buckets.get")
     code, out, err = call("expire", audio_id, "--on", "2041-05-06")
@@ -259,7 +259,7 @@ def test_set_class_moves_the_audio_and_leaves_the_artwork(call: Call, audio_id: 
 
 
 @pytest.mark.slow
-def test_set_class_names_what_a_bucket_charges(call: Call, server: StrictServer) -> None:
+def test_set_class_lists_what_a_bucket_charges(call: Call, server: StrictServer) -> None:
     audio_id = call("put", MP3)[1].splitlines()[0]
     code, _, err = call("set-class", audio_id, "COLDLINE")
     assert (code, err.count("\n")) == (0, 1)
@@ -296,7 +296,7 @@ def test_an_invalid_or_unknown_id_has_its_exit_code(call: Call, kind: str, args:
 @pytest.mark.parametrize(
     ("text", "expected"), [("1", 1), ("90s", 90), ("2h", 7200), ("7D", 604800), ("604800", 604800)]
 )
-def test_a_lifetime_is_read(text: str, expected: int) -> None:
+def test_a_lifetime_is_parsed(text: str, expected: int) -> None:
     assert link_lifetime(text) == expected
 
 
@@ -309,12 +309,12 @@ def test_an_invalid_lifetime_is_rejected(call: Call, kind: str, text: str) -> No
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb.mp3", "\udcff.mp3"])
-def test_a_link_is_saved_under_a_name_that_can_be_one(call: Call, bucket: str, name: str) -> None:
+def test_a_link_is_saved_under_a_valid_file_name(call: Call, bucket: str, name: str) -> None:
     code, _, err = call("url", UNKNOWN, f"--download-as={name}")
     assert (code, "--download-as" in err) == (2, True)
 
 
-def test_without_keys_there_is_no_url_but_a_remedy(call: Call, audio_id: str, kind: str) -> None:
+def test_url_without_keys_fails_with_a_hint(call: Call, audio_id: str, kind: str) -> None:
     code, out, err = call("url", audio_id)
     assert (code, out, err.count("\n")) == (1, "", 1)
     hint = {"directory": "copy the asset to a bucket", "bucket": "GOOGLE_APPLICATION_CREDENTIALS"}

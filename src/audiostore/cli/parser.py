@@ -10,7 +10,7 @@ from audiostore.cli.registry import Command, find_commands
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from argparse import _ActionsContainer, _SubParsersAction
+    from argparse import Namespace, _ActionsContainer, _SubParsersAction
     from collections.abc import Callable, Collection, Sequence
     from types import ModuleType
     from typing import NoReturn
@@ -49,13 +49,22 @@ class HelpFormatter(RawDescriptionHelpFormatter):
 class Parser(ArgumentParser):
     """An ArgumentParser that raises a UsageError of one line."""
 
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
+    ) -> tuple[Namespace, list[str]]:
+        """Reject what is not known here: the error then points to the help of this command."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(_UNRECOGNIZED + " ".join(unknown))
+        return parsed, unknown
+
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and exiting."""
         from audiostore.cli.failures import UsageError  # noqa: PLC0415  (not for --help)
 
         if message.endswith("required: COMMAND"):
             message = "no command given"
-        if message.startswith(_UNRECOGNIZED):  # argparse takes what stands together, and no more
+        if message.startswith(_UNRECOGNIZED):  # argparse takes only adjacent arguments
             words = message.removeprefix(_UNRECOGNIZED).split()
             if not any(word.startswith("-") for word in words):
                 message += " (write options before or after all arguments, not between them)"

@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from datetime import datetime
 
-PARTS_HELP = "audio or thumbnail"
+PART_HELP = "audio, thumbnail or another part that 'audiostore show' lists (default: audio)"
 _LINK_LIMIT_S = 7 * 86400  # of a V4 signed URL
 _SIZE = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)"
 _CLOCK = r"(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]+)?)"

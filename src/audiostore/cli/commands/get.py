@@ -8,7 +8,7 @@ from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, o
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import escape, is_terminal, print_json
 from audiostore.cli.store import opened, warn
-from audiostore.cli.values import PARTS_HELP, part_name, positive, rate
+from audiostore.cli.values import PART_HELP, part_name, positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ class Options(StoreOptions, JsonOptions):
         "(default: the original file name, in this directory, never replacing a file)",
         is_file=True,
     )
-    part: PartName = option(
-        metavar="PART", parse=part_name, default="audio", help=f"{PARTS_HELP} (default: audio)"
-    )
+    part: PartName = option(metavar="PART", parse=part_name, default="audio", help=PART_HELP)
     to: str | None = option(
         metavar="DIR",
         help="download into this directory, created if needed; files that are already there and "

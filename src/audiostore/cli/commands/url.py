@@ -9,7 +9,7 @@ from audiostore.cli.declare import AssetOptions, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import print_json
 from audiostore.cli.store import opened
-from audiostore.cli.values import PARTS_HELP, link_lifetime, part_name
+from audiostore.cli.values import PART_HELP, link_lifetime, part_name
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ EXAMPLE = "audiostore url 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --expires 2h"
 class Options(AssetOptions):
     """Options of `url`."""
 
-    part: PartName = option(
-        metavar="PART", parse=part_name, default="audio", help=f"{PARTS_HELP} (default: audio)"
-    )
+    part: PartName = option(metavar="PART", parse=part_name, default="audio", help=PART_HELP)
     expires: int = option(
         metavar="TIME",
         parse=link_lifetime,
