@@ -1,4 +1,4 @@
-"""The errors of audiostore: one base, and each also the builtin that it refines.
+"""The errors of audiostore: one base class; each error also inherits the builtin that it refines.
 
 ::
 
@@ -6,21 +6,21 @@
     ├── ConfigurationError        (ValueError)       no store configured, or not a store's URL
     ├── CredentialsError          (PermissionError)  no credentials, or they cannot be refreshed
     ├── InvalidAudioIdError       (ValueError)       not a canonical UUID
-    ├── InvalidMetadataError      (ValueError)       not text, too large, or one of our own keys
+    ├── InvalidMetadataError      (ValueError)       not text, too large, or a reserved key
     ├── UnsupportedFormatError    (ValueError)       unknown extension, or content of another kind
     ├── InvalidSourceError        (ValueError)       a directory, a device, an empty file
     ├── UnplayableAudioError      (ValueError)       cut short, corrupt, without sound
-    ├── InvalidImageError         (ValueError)       not to be decoded, or too large
+    ├── InvalidImageError         (ValueError)       does not decode, or too large
     ├── SourceNotFoundError       (FileNotFoundError)
     ├── SourceChangedError        (RuntimeError)     a local file changed while it was being stored
     ├── AssetNotFoundError        (LookupError)      no complete asset under this id
     ├── AssetConflictError        (FileExistsError)  the id holds other content
-    ├── IntegrityError            (RuntimeError)     stored or received bytes are not the right ones
-    ├── BlobNotFoundError         (LookupError)      a store has no such object (generation)
-    ├── PreconditionFailedError   (RuntimeError)     a store's object is of another generation
-    ├── HeldError                 (PermissionError)  a hold, or a time to keep, forbids it
-    ├── UnsupportedByStoreError   (NotImplementedError)  this kind of store, or its settings, cannot
-    ├── ProcessDiedError          (RuntimeError)     a process that did part of the work has died
+    ├── IntegrityError            (RuntimeError)     stored or received bytes fail their checksum
+    ├── BlobNotFoundError         (LookupError)      the store has no such object or generation
+    ├── PreconditionFailedError   (RuntimeError)     the object has another generation
+    ├── HeldError                 (PermissionError)  a hold, or a retention period, forbids it
+    ├── UnsupportedByStoreError   (NotImplementedError)  not possible with this store or settings
+    ├── ProcessDiedError          (RuntimeError)     a worker process has died
     ├── StoreConnectionError      (ConnectionError)  the connection failed or broke
     └── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
 
@@ -36,17 +36,17 @@ _SHOWN_CHARACTERS = 80
 
 
 class AudioStoreError(Exception):
-    """Base of every error that audiostore raises.
+    """The base class of all errors that audiostore raises.
 
-    Its text says what failed, on what, and what to do. The attributes carry the same for programs.
+    The message says what failed, on what, and what to do. The attributes are for programs.
     """
 
     audio_id: str | None = None
-    """The asset that it is about, where it is about one."""
+    """The id of the asset, if the error is about one."""
     path: Path | None = None
-    """The local file that it is about, where it is about one."""
+    """The local file, if the error is about one."""
     status: int | None = None
-    """The HTTP status of a bucket's response, where it comes from one."""
+    """The HTTP status, if a response of a bucket caused the error."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class AudioStoreError(Exception):
 
 
 def shown(value: object) -> str:
-    """Return a value as an error shows it: its `repr`, cut short. Never a caller's bytes."""
+    """Return a value for a message: its `repr`, shortened. Never the caller's bytes."""
     if isinstance(value, bytes | bytearray | memoryview):
         return f"{type(value).__name__} of length {len(value)}"
     text = repr(value)
@@ -71,11 +71,11 @@ def shown(value: object) -> str:
 
 
 class ConfigurationError(AudioStoreError, ValueError):
-    """No store is configured, or what is configured is not a store."""
+    """No store is configured, or the configured value does not name a store."""
 
 
 class CredentialsError(AudioStoreError, PermissionError):
-    """There are no credentials for the bucket, or they cannot be refreshed."""
+    """No credentials for the bucket were found, or they cannot be refreshed."""
 
 
 class InvalidAudioIdError(AudioStoreError, ValueError):
@@ -83,68 +83,68 @@ class InvalidAudioIdError(AudioStoreError, ValueError):
 
 
 class InvalidMetadataError(AudioStoreError, ValueError):
-    """The caller's metadata is not text, too large, or uses a key that is ours."""
+    """The caller's metadata is not text, too large, or uses a key of audiostore's own."""
 
 
 class UnsupportedFormatError(AudioStoreError, ValueError):
-    """The file's extension is not one we store, or its first bytes are something else."""
+    """The file's format is not supported, or its extension does not fit its content."""
 
 
 class InvalidSourceError(AudioStoreError, ValueError):
-    """The path is no regular file, or the file is empty."""
+    """The path is not a regular file, or the file is empty."""
 
 
 class UnplayableAudioError(AudioStoreError, ValueError):
-    """The audio file is cut short, corrupt or holds no sound; it says what is wrong and where."""
+    """The audio file is cut short, damaged or has no sound; the message says what and where."""
 
 
 class InvalidImageError(AudioStoreError, ValueError):
-    """The image cannot be decoded, or has more bytes or pixels than we take."""
+    """The image cannot be decoded, or has too many bytes or pixels."""
 
 
 class SourceNotFoundError(AudioStoreError, FileNotFoundError):
-    """There is no file at the path."""
+    """No file exists at the path."""
 
 
 class SourceChangedError(AudioStoreError, RuntimeError):
-    """The local file is no longer the one that was examined; nothing was committed."""
+    """The local file was changed or replaced since it was inspected; nothing was committed."""
 
 
 class AssetNotFoundError(AudioStoreError, LookupError):
-    """The store holds no complete asset under this id (or not the part asked for)."""
+    """The store has no complete asset with this id, or the asset does not have this part."""
 
 
 class AssetConflictError(AudioStoreError, FileExistsError):
-    """The id is taken by other content, which was left untouched."""
+    """The id already holds other content, which was not touched."""
 
 
 class IntegrityError(AudioStoreError, RuntimeError):
-    """Size or crc32c of stored or received bytes differ from what they must be."""
+    """The size or crc32c of stored or received bytes is wrong."""
 
 
 class BlobNotFoundError(AudioStoreError, LookupError):
-    """The store has no object of this name (and generation)."""
+    """The store has no object with this name, or not in this generation."""
 
 
 class PreconditionFailedError(AudioStoreError, RuntimeError):
-    """The object's generation or metageneration is not the one that was demanded."""
+    """The object does not have the generation or metageneration that the request requires."""
 
 
 class HeldError(AudioStoreError, PermissionError):
-    """A hold, or a time for which the store keeps everything, forbids to delete or overwrite."""
+    """A hold, or the store's retention period, forbids deleting or overwriting the object."""
 
 
 class UnsupportedByStoreError(AudioStoreError, NotImplementedError):
-    """What was asked for is beyond this kind of store, or switched off in its settings."""
+    """This kind of store cannot do it, or its settings do not allow it."""
 
 
 class ProcessDiedError(AudioStoreError, RuntimeError):
-    """A process that did part of the work has died: out of memory, killed, a crash in a library."""
+    """A worker process has died: out of memory, killed, or crashed in a library."""
 
 
 class StoreConnectionError(AudioStoreError, ConnectionError):
-    """The connection to the store could not be made, or broke."""
+    """The connection to the store failed or broke."""
 
 
 class StoreTimeoutError(AudioStoreError, TimeoutError):
-    """The store did not answer, or a transfer made no progress, in time."""
+    """The store did not respond, or a transfer made no progress, in time."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WRITE_BYTES = 256 << 10
-"""In larger writes the kernel's copying was measured to take far more CPU on a virtual machine."""
+"""Measured: larger writes take the kernel far more CPU time on a virtual machine."""
 _IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)
 
 

@@ -1,4 +1,4 @@
-"""Packages whose names are imported when first used: importing them costs next to nothing."""
+"""Lazy packages: their names are imported at first use, so importing the package is cheap."""
 
 import sys
 
@@ -14,7 +14,7 @@ def lazy_names(
 
     Args:
         package: its name.
-        homes: by module below it, the names that it has of that module, separated by spaces.
+        homes: for each module in the package, the names to export from it, separated by spaces.
     """
     home_of = {name: module for module, names in homes.items() for name in names.split()}
 

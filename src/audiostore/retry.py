@@ -1,4 +1,4 @@
-"""When to try again: the one place that decides which failures are transient, and how long to wait.
+"""Retries: the only place that decides which failures are transient, and how long to wait.
 
 Built on tenacity.
 """
@@ -56,14 +56,14 @@ class RetryableStatus(Exception, metaclass=_RetryableStatusMeta):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """How often to try, how long to wait between, and after which exceptions.
+    """How often to try, how long to wait between attempts, and which exceptions to retry.
 
     Raises:
         ValueError: a value is out of its range.
     """
 
     max_attempts: int = 3
-    """Calls in all, the first included."""
+    """The total number of attempts, including the first."""
     initial_delay: float = 1.0
     """Seconds."""
     max_delay: float = 32.0

@@ -57,7 +57,7 @@ def test_a_registered_scheme_is_opened_by_its_opener(scheme: str) -> None:
 def test_a_scheme_is_registered_once(taken: str, scheme: str) -> None:
     register_store(scheme, lambda _url, _options: MemoryStore())
     for each in (taken, scheme):
-        with pytest.raises(ValueError, match="has a store already"):
+        with pytest.raises(ValueError, match="is already registered"):
             register_store(each, lambda _url, _options: MemoryStore())
 
 

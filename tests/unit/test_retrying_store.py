@@ -191,7 +191,7 @@ def test_retries_are_told(inner: Flaky, slept: list[float]) -> None:
 
 
 def test_a_store_that_retries_is_not_retried_again(store: RetryingStore) -> None:
-    with pytest.raises(TypeError, match="retries already"):
+    with pytest.raises(TypeError, match="already retries"):
         RetryingStore(store, CONFIG)
 
 

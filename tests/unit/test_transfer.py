@@ -164,7 +164,7 @@ def test_of_wrong_bytes_only_their_own_generation_is_removed() -> None:
     assert store.stat("a/b").size_bytes == len(b"of another writer")
     assert store.deleted[0].generation != store.stat("a/b").generation
     (note,) = caught.value.__notes__
-    assert "was gone already" in note
+    assert "was already deleted" in note
 
 
 def test_wrong_bytes_that_cannot_be_removed_are_reported_all_the_same() -> None:

@@ -1,4 +1,4 @@
-"""What people store by mistake, recognised by its first bytes, so that an error can name it."""
+"""Files that people store by mistake, recognised by their first bytes, for error messages."""
 
 from collections.abc import Callable
 

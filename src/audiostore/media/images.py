@@ -1,4 +1,4 @@
-"""What an image is, and whether it is complete, by its own structure: no pixel is decoded.
+"""Recognises images and checks that they are complete, by structure: no pixel is decoded.
 
 What follows the end does not matter: some writers leave padding there, or further pictures.
 Pure functions, without Pillow, which takes far longer to open an image.

@@ -16,7 +16,7 @@ from audiostore.media.recognition import identify, require_audio, require_image
 from audiostore.media.structure import check_structure
 
 CheckLevel = Literal["quick", "full", "none"]
-"""How closely to inspect a file. "quick": look inside, for whatever can be seen cheaply; "full":
+"""How closely a file is inspected. "quick": look inside, for whatever can be seen cheaply; "full":
 also decode all of it; "none": look at its first bytes only."""
 
 
@@ -53,8 +53,8 @@ class InspectedAudio:
     artwork_problem: str | None = None
     """Why embedded artwork is not used."""
     index_is_last: bool = False
-    """Whether its index follows its sound, so that players must fetch all of it before they can
-    play; `write_faststart` moves it."""
+    """Whether its index follows its sound, so that players must fetch the whole file before they
+    can play; `write_faststart` moves it."""
 
 
 def inspect_audio(

@@ -1,4 +1,4 @@
-"""What defines a format, and what recognition says about a file of one."""
+"""The definition of a format, and the result of recognising a file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Format:
     """Look at the data at an offset: what it is; why it is not stored, in words; None if it is
     something else."""
     magic: tuple[bytes, ...] = ()
-    """How the data begin, one of these. Without a magic, `recognise` is called for data that no
+    """The possible first bytes of the data. Without a magic, `recognise` is called for data that no
     other format claims."""
     magic_at: int = 0
     """The offset of the magic within the data."""

@@ -1,4 +1,4 @@
-"""What a file is by its content, and whether its name says the same."""
+"""Recognises a file by its content, and compares that with its name."""
 
 import io
 from typing import BinaryIO
@@ -11,7 +11,7 @@ from audiostore.media.parsing.reading import BudgetSpentError, Reader
 from audiostore.media.parsing.tags import describe_lone_id3v2, start_of_data
 
 _READS = 200
-"""Three dozen are enough for any honest file."""
+"""Enough for any valid file."""
 _BYTES = 256 << 10
 _WINDOW = 1 << 10
 
@@ -21,7 +21,7 @@ _SEARCHED = tuple(each.search for each in FORMATS if each.search)
 
 
 def recognise(stream: BinaryIO) -> Recognised | None:
-    """Return what a file is by its content alone; None if it is nothing that audiostore stores.
+    """Return what a file is by its content alone; None if audiostore does not store it.
 
     Reads a few kilobytes, wherever they are; the stream must be seekable, and its position
     changes.

@@ -1,6 +1,6 @@
 """What a store can do beyond the core verbs, each capability a protocol of its own.
 
-A store implements those that it can. `complete` supplies what it lacks: without
+A store implements the ones that it can. `complete` supplies what it lacks: without
 `SupportsSoftDelete`, the trash is empty; without `SupportsSignedUrls`, signing is refused.
 """
 
@@ -33,14 +33,14 @@ class StoreSettings:
     """Counts the changes of these settings."""
     location: str
     storage_class: str
-    """Of new objects, unless they name one."""
+    """The default storage class of new objects."""
     soft_delete_s: int = 0
-    """For how many seconds a deleted or overwritten object can be restored; 0: not at all."""
+    """How long a deleted or overwritten object can be restored, in seconds; 0: not at all."""
     versioning: bool = False
     uniform_access: bool = True
-    """Access is granted on the bucket alone, not object by object."""
+    """Whether access is granted on the whole bucket only, not on single objects."""
     retention_s: int = 0
-    """For how many seconds after it was stored an object cannot be deleted or overwritten."""
+    """How long after its creation an object cannot be deleted or overwritten, in seconds."""
     retention_is_locked: bool = False
     cors: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
     """As in the JSON API's bucket resource."""
@@ -50,14 +50,14 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class ForeignFile:
-    """A file or folder among the objects of a store that is not one of them."""
+    """A file or folder in a store that is not part of an object."""
 
     path: str
-    """Below the store's root."""
+    """The path below the store's root."""
     description: str
     """What it is."""
     is_removable: bool
-    """It holds no data: an empty folder, or metadata of an object that is gone."""
+    """Whether it contains no data: an empty folder, or metadata of a deleted object."""
     changed_at: datetime
 
 
@@ -76,7 +76,7 @@ class SupportsSoftDelete(Protocol):
         """Make a deleted generation live again: its bytes and metadata, as a new generation.
 
         Raises:
-            BlobNotFoundError: it is gone for good.
+            BlobNotFoundError: it was permanently deleted.
             PreconditionFailedError: the live object of that name has another generation.
         """
         ...
@@ -85,7 +85,7 @@ class SupportsSoftDelete(Protocol):
         """Permanently remove a deleted generation before `gone_at`.
 
         Raises:
-            BlobNotFoundError: it is gone already.
+            BlobNotFoundError: it was permanently deleted already.
             UnsupportedByStoreError: the store keeps it until `gone_at` in any case.
         """
         ...
@@ -195,7 +195,7 @@ class SupportsDiagnosis(Protocol):
     """The store can check whether everything that it needs is in place."""
 
     def diagnose(self) -> Iterator[Finding]:
-        """Check everything that storing needs, step by step; leave nothing behind."""
+        """Check everything that storing needs, step by step, without leaving a trace."""
         ...
 
 
@@ -213,7 +213,7 @@ class StoreAdmin(
 
 @runtime_checkable
 class Store(ObjectStore, SupportsSoftDelete, StoreAdmin, Protocol):
-    """A store with every capability, be it by `complete`."""
+    """A store with every capability, its own or supplied by `complete`."""
 
 
 def complete(store: ObjectStore) -> Store:
@@ -222,7 +222,7 @@ def complete(store: ObjectStore) -> Store:
 
 
 class Absent:
-    """Stands for the capabilities that a store lacks."""
+    """Implements the capabilities that a store lacks, by returning nothing or refusing."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store

@@ -16,20 +16,20 @@ def cache_control(scope: CacheScope, *, max_age_s: int, is_immutable: bool) -> s
     """Return Cache-Control (RFC 9111; immutable: RFC 8246).
 
     Args:
-        scope: "private" keeps the object out of shared caches: without a header, GCS lets those
-            keep what everybody may read.
-        max_age_s: how long it may be kept, in seconds.
-        is_immutable: nothing else is ever stored under its name.
+        scope: "private" keeps the object out of shared caches: without a header, GCS lets them
+            keep publicly readable objects.
+        max_age_s: how long a cache may keep it, in seconds.
+        is_immutable: whether the object never changes.
     """
     immutable = ", immutable" if is_immutable else ""
     return f"{scope}, max-age={max_age_s}{immutable}, no-transform"
 
 
 def check_cache_scope(scope: object) -> None:
-    """Refuse any scope but "private" and "public".
+    """Require that the scope is "private" or "public".
 
     Raises:
-        ValueError: it is another.
+        ValueError: it is neither.
     """
     if scope not in ("private", "public"):
         raise ValueError(f"cache is {shown(scope)}: it must be 'private' or 'public'")

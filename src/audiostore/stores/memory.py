@@ -1,4 +1,4 @@
-"""A store in memory, for tests: our own, and those of programs that use audiostore."""
+"""MemoryStore: a store in memory, for tests of audiostore and of programs that use it."""
 
 import base64
 import hashlib
@@ -48,17 +48,17 @@ class _Trashed:
 
 
 class MemoryStore:
-    """Objects in a dictionary; gone with the process. Safe to use from many threads.
+    """Objects in a dictionary, which is lost with the process. Safe to use from many threads.
 
-    It cannot be pickled: in another process it would be another store.
+    It cannot be pickled: in another process it would be a different store.
     """
 
     def __init__(self, name: str = "memory", *, now: Callable[[], datetime] = utc_now) -> None:
-        """Start empty.
+        """Create an empty store.
 
         Args:
             name: of the store, in its URL.
-            now: the clock that objects are dated by, and that deleted ones expire by.
+            now: the clock for the times of objects, and for the expiry of deleted ones.
         """
         self._name = name
         self._now = now

@@ -1,8 +1,8 @@
-"""The seam: what audiostore asks of a place that keeps objects.
+"""The protocol of a store: what audiostore needs from a place that keeps objects.
 
-A store implements `ObjectStore`, the core verbs, and whatever it can of `capabilities`. It passes
-the conformance suite (`audiostore.stores.testing`). A store makes each request once: whether to try
-again is decided above it, in one layer (`stores.retrying`).
+A store implements `ObjectStore`, the core verbs, and the protocols in `capabilities` that it can.
+It passes the conformance suite (`audiostore.stores.testing`). A store makes each request once:
+retries are decided above it, in one layer (`stores.retrying`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +19,12 @@ StorageClass = Literal["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"]
 
 @dataclass(frozen=True, slots=True)
 class BlobSpec:
-    """What to store an object as: its name, its metadata, the headers it is served with."""
+    """The description of an object to store: name, metadata, and headers to serve it with."""
 
     name: str
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Custom metadata, the caller's keys and values."""
+    """Custom metadata: any keys and values."""
     cache_control: str | None = None
     content_disposition: str | None = None
     custom_time: datetime | None = None
@@ -48,14 +48,14 @@ class Transferred:
 
     sent_bytes: int
     accepted_bytes: int
-    """Bytes that the store keeps even if this attempt fails."""
+    """The number of bytes that the store keeps even if this attempt fails."""
 
 
 TransferListener = Callable[[Transferred], None]
 
 
 class BlobReader(Protocol):
-    """The bytes of one generation of an object, front to back."""
+    """The bytes of one generation of an object, in order."""
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes: at least one, or b"" at the end."""
@@ -70,7 +70,7 @@ class ObjectStore(Protocol):
     """Named objects, each with metadata and a generation number that is never used again.
 
     An object becomes visible whole, bytes and metadata in one step, or not at all. Every reader
-    sees a write or a deletion at once (strong consistency). A method that acts on an existing
+    sees a write or a deletion immediately (strong consistency). A method that acts on an existing
     object takes the BlobInfo of the generation that it is to act on. Every method may raise
     StoreConnectionError, StoreTimeoutError, OSError, or an AudioStoreError with an HTTP `status`.
     """
@@ -145,14 +145,14 @@ class ObjectStore(Protocol):
         temporary_hold: bool | None = None,
         custom_time: datetime | None = None,
     ) -> BlobInfo:
-        """Change an object's metadata; its bytes and its generation stay.
+        """Change an object's metadata; its bytes and its generation stay the same.
 
         Args:
             blob: the object.
             metadata: custom metadata keys to set; None removes a key.
-            content_type: None leaves it.
-            temporary_hold: None leaves it.
-            custom_time: with a time zone; None leaves it.
+            content_type: the new content type; None leaves it unchanged.
+            temporary_hold: whether it is under a hold; None leaves it unchanged.
+            custom_time: the new custom time, with a time zone; None leaves it unchanged.
 
         Raises:
             BlobNotFoundError: no such object.
@@ -202,5 +202,5 @@ class ObjectStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Release connections; the store is not used after this."""
+        """Release connections; the store must not be used afterwards."""
         ...

@@ -1,4 +1,4 @@
-"""URL -> store, by its scheme. A store's code is imported when a URL of its scheme is opened."""
+"""Opens stores by the scheme of their URL; the code of a store is imported only then."""
 
 import re
 from collections.abc import Callable
@@ -23,14 +23,14 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
-    """What a store is opened with besides its URL; a store ignores what does not concern it."""
+    """Options for opening a store, besides its URL; a store ignores those that it does not need."""
 
     credentials: "Credentials | None" = None
     project: str | None = None
 
 
 Opener = Callable[[str, OpenOptions], ObjectStore]
-"""Returns the store at a URL; it connects to nothing yet.
+"""Returns the store at a URL, without connecting to it.
 
 It raises ConfigurationError if the URL, or an option, is not valid.
 """
@@ -39,7 +39,7 @@ It raises ConfigurationError if the URL, or an option, is not valid.
 def open_store(
     url: str, *, credentials: "Credentials | None" = None, project: str | None = None
 ) -> ObjectStore:
-    """Return the store at a URL; nothing is connected to, or created, yet.
+    """Return the store at a URL, without connecting to it or creating anything.
 
     Args:
         url: ``my-bucket``, ``gs://my-bucket``, ``file:///some/dir``, or a URL whose scheme was
@@ -48,19 +48,19 @@ def open_store(
         project: Google Cloud project billed for the requests (requester-pays buckets).
 
     Raises:
-        ConfigurationError: the URL is not that of a store; or the credentials are anonymous and
+        ConfigurationError: the URL does not name a store; or the credentials are anonymous and
             no emulator is configured.
     """
     match = _SCHEME.match(url)
     opener = _OPENERS.get(match[1] if match else "gs")
     if opener is None:
-        parse_location(url)  # raises, and names what is possible
+        parse_location(url)  # raises, and lists valid URLs
         raise AssertionError(f"{url!r} has a location, but no store")
     return opener(url, OpenOptions(credentials, project))
 
 
 def register_store(scheme: str, opener: Opener) -> None:
-    """Have `open_store`, and so a manager, open the URLs of a scheme with a store of yours.
+    """Register your own store for the URLs of a scheme, as opened by `open_store` and managers.
 
     Example::
 
@@ -72,12 +72,12 @@ def register_store(scheme: str, opener: Opener) -> None:
         opener: returns the store at a URL.
 
     Raises:
-        ValueError: the scheme is malformed, or taken.
+        ValueError: the scheme is malformed, or already registered.
     """
     if not _SCHEME.fullmatch(f"{scheme}:"):
         raise ValueError(f"invalid URL scheme {scheme!r} (examples: s3, sqlite)")
     if scheme in _OPENERS:
-        raise ValueError(f"the URL scheme {scheme!r} has a store already")
+        raise ValueError(f"the URL scheme {scheme!r} is already registered")
     _OPENERS[scheme] = opener
 
 

@@ -1,4 +1,4 @@
-"""Retries around any store: the one layer that repeats what failed.
+"""RetryingStore: the only layer that repeats failed requests, around any store.
 
 A retry sends the same request again, so each must be safe to repeat: writes carry a precondition,
 a broken read resumes at the next byte of the same generation, a broken listing after the last name
@@ -42,10 +42,10 @@ S = TypeVar("S")
 def _repeated(
     method: Callable[Concatenate[S, P], T], describe: Callable[..., str]
 ) -> "Callable[Concatenate[RetryingStore, P], T]":
-    """Return a method that calls the same one of the store inside until it succeeds.
+    """Return a method that calls the same method of the wrapped store, with retries.
 
     Args:
-        method: of a protocol; it has the signature, and the docstring.
+        method: the method of a protocol, with its signature and docstring.
         describe: returns the name of the operation, from the store and the arguments.
     """
 
@@ -58,12 +58,12 @@ def _repeated(
 
 
 class RetryingStore:
-    """A store whose requests are tried again as `config` says. It has every capability.
+    """A store that retries requests as `config` says. It has every capability.
 
-    What a repetition after a lost response means: `put`, `copy` and `restore` find that the object
-    exists and raise PreconditionFailedError, and the caller compares it; `update`, `reclass` and
-    `change_settings` find another metageneration and raise the same, and the caller reads again;
-    `delete` and `purge` find nothing left, which is a success.
+    A repetition after a lost response has these results: `put`, `copy` and `restore` find that the
+    object exists and raise PreconditionFailedError, and the caller compares it; `update`, `reclass`
+    and `change_settings` find another metageneration and raise the same, and the caller reads
+    again; `delete` and `purge` find nothing left, which is a success.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RetryingStore:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if isinstance(store, RetryingStore):
-            raise TypeError("this store retries already: pass the store inside it")
+            raise TypeError("this store already retries requests: pass the store that it wraps")
         self._store: Store = complete(store)
         self._config = config
         self._on_retry = on_retry
@@ -83,7 +83,7 @@ class RetryingStore:
 
     @property
     def url(self) -> str:
-        """The URL of the store inside."""
+        """The URL of the wrapped store."""
         return self._store.url
 
     def uri(self, name: str) -> str:
@@ -220,11 +220,11 @@ class RetryingStore:
         return self._store.foreign_files(prefix)
 
     def diagnose(self) -> Iterator[Finding]:
-        """Check what storing needs, each thing once: finding faults is the purpose."""
+        """Check what storing needs, without retries: the purpose is to find faults."""
         return self._store.diagnose()
 
     def close(self) -> None:
-        """Close the store inside."""
+        """Close the wrapped store."""
         self._store.close()
 
     def _remove(self, operation: str, step: Callable[[], None]) -> None:
@@ -273,7 +273,7 @@ class _Retry:
 
 
 class _ResumingReader:
-    """Reads one generation through as many requests as it takes."""
+    """Reads one generation with as many requests as necessary."""
 
     def __init__(
         self, store: ObjectStore, retry: _Retry, blob: BlobInfo, start: int, stop: int | None

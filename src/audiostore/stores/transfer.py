@@ -1,4 +1,4 @@
-"""Checked transfers of one object: its bytes are verified.
+"""Checked transfers: upload or download an object, and verify its bytes.
 
 After a write, the size and checksum that the store reports are compared with those of the source;
 after a download, those of the bytes received with what the store reports.
@@ -62,7 +62,7 @@ def put_checked(
         is_ours: says whether an object found under the name, with the same content, is the one
             that was to be written (its response was lost), and not another writer's.
         if_generation_match: 0 to create; else the generation to replace.
-        on_transfer: see `ObjectStore.put`.
+        on_transfer: called with the progress from time to time.
 
     Raises:
         AssetConflictError: another object has the name; it was left untouched.
@@ -84,7 +84,7 @@ def put_checked(
                     raise error from None
                 continue  # the object in the way is gone
             if has_content(found, source) and is_ours(found):
-                logger.debug("%s is stored already, with the same content", store.uri(spec.name))
+                logger.debug("%s is already stored, with the same content", store.uri(spec.name))
                 return Written(found, created=False)
             if _is_damaged(found, spec) and not if_generation_match:
                 _discard(store, found)
@@ -103,16 +103,16 @@ def put_checked(
 
 
 def _is_damaged(found: BlobInfo, spec: BlobSpec) -> bool:
-    """Say whether an object was meant to have the content that is written now, and has not.
+    """Say whether an object should have the content to be written, but does not.
 
-    Wrong bytes were stored, and the writer that noticed could not remove them.
+    An earlier writer stored wrong bytes, noticed, and could not remove them.
     """
     meant = spec.metadata.get("crc32c")
     return meant is not None and found.metadata.get("crc32c") == meant != found.crc32c
 
 
 def _discard(store: ObjectStore, blob: BlobInfo) -> None:
-    with suppress(BlobNotFoundError, PreconditionFailedError):  # gone, or another by now
+    with suppress(BlobNotFoundError, PreconditionFailedError):  # deleted or replaced meanwhile
         store.delete(blob)
 
 
@@ -125,7 +125,7 @@ def _remove_damaged(store: ObjectStore, blob: BlobInfo, source: Source) -> NoRet
     try:
         store.delete(blob)
     except (BlobNotFoundError, PreconditionFailedError):
-        error.add_note(f"generation {blob.generation}, the damaged one, was gone already")
+        error.add_note(f"generation {blob.generation}, the damaged one, was already deleted")
     except Exception as failure:
         error.add_note(f"generation {blob.generation}, the damaged one, could not be removed")
         raise error from failure
@@ -144,16 +144,16 @@ def get_checked(
     """Download one generation of an object to a file, which appears only whole and verified.
 
     Args:
-        store: where from.
+        store: the store to download from.
         blob: the object, as the store described it.
         destination: path of the file; an existing one is replaced in one step.
         on_received: called with the number of bytes received.
 
     Raises:
         BlobNotFoundError: this generation is gone.
-        IntegrityError: other bytes were received; nothing was left at the destination.
+        IntegrityError: the bytes received do not match the checksum; no file was left.
         ValueError: the destination is a directory, a device or a pipe.
-        OSError: the file cannot be written; nothing was left.
+        OSError: the file cannot be written; no file was left.
     """
     if destination.exists() and not destination.is_file():
         raise ValueError(f"{str(destination)!r} is not a regular file: name another destination")

@@ -73,7 +73,7 @@ NO_SOUND = "contains no sound"
 
 
 def cut_short(what: str, promised: int, there: int) -> str:
-    """Say how much of what was promised is there."""
+    """Return a message on how much of the expected data exists."""
     percent = 100 * there // max(promised, 1)
     return f"is cut short: {what} {promised:,} bytes, {there:,} are there ({percent} %)"
 

@@ -1,4 +1,4 @@
-"""Tags that tools put in front of audio data or after it: skipped, never parsed.
+"""Skips the tags that tools put before or after the audio data, without parsing them.
 
 The only code that reads an ID3v2 header.
 """

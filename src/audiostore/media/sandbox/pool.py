@@ -1,7 +1,7 @@
-"""A pool of sandbox workers: processes that look at audio files, which may harm nothing else.
+"""A pool of sandbox workers: confined processes that inspect audio files.
 
 FFmpeg's libraries are C, and a file of unknown origin may exploit them: within a megabyte it can
-ask for gigabytes of memory or minutes of time. So a worker process looks at it. It gets one open
+ask for gigabytes of memory or minutes of time. So a worker process inspects it. It gets one open
 file and no path, and the kernel allows it little more memory than it starts with, no further open
 file or socket, and a few seconds of CPU time. It responds in JSON, so that a worker under an
 attacker's control cannot reach further either. If it dies, the file is to blame. If it only gets no

@@ -36,11 +36,11 @@ Response = tuple[dict[str, Any], bytes]
 
 
 class NotStartedError(Exception):
-    """The worker exited before it looked at the file: another worker can."""
+    """The worker exited before it inspected the file, so another worker can."""
 
 
 class _WorkerExitedError(Exception):
-    """The worker exited, or does not follow the protocol any more."""
+    """The worker exited, or no longer follows the protocol."""
 
 
 class WorkerProcess:
@@ -89,7 +89,7 @@ class WorkerProcess:
             raise RuntimeError(f"{sys.executable} cannot start the sandbox for audio files")
 
     def run(self, request: bytes, descriptor: int, cpu_s: float, timeout_s: float) -> Response:
-        """Have the worker look at an open file.
+        """Let the worker inspect an open file.
 
         Raises:
             UnplayableAudioError: the worker died of the file.
@@ -104,7 +104,7 @@ class WorkerProcess:
             except ConnectionError as error:
                 raise NotStartedError from error
             finally:
-                theirs.close()  # if the worker dies, nobody is left to write
+                theirs.close()  # if the worker dies, no writer is left
             return self._receive(ours, cpu_s, timeout_s)
 
     def reap(self) -> None:

@@ -1,7 +1,7 @@
 """What a sandbox worker runs: it looks at one file after the other.
 
 It imports little, because bulk uploads start several workers, and all of it at once: after
-`_limit` it cannot open a file any more.
+`_limit` it can no longer open files.
 """
 
 import errno
@@ -35,11 +35,11 @@ _DESCRIPTORS = struct.Struct("ii")
 def serve(descriptor: int) -> NoReturn:
     """Respond to requests from the socket until it closes."""
     channel = socket.socket(fileno=descriptor)
-    # Ends this process when it has computed for too long, even if nobody is there to kill it.
+    # Ends this process when it has computed for too long, even if its parent is gone.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
     _warm_up()
-    gc.freeze()  # what is there now stays
+    gc.freeze()  # what exists now is kept
     gc.enable()
     _limit(int(sys.argv[1]), channel)
     channel.sendall(READY)

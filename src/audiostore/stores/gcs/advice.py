@@ -1,6 +1,6 @@
 """Findings on a bucket's permissions and settings. Pure functions.
 
-A missing necessity is not ok; what is only unwise is ok, with a hint. Commands:
+A missing requirement is not ok; an unwise setting is ok, with a hint. Commands:
 cloud.google.com/sdk/gcloud/reference/storage/buckets/update and …/add-iam-policy-binding.
 """
 
@@ -14,7 +14,7 @@ _USER = "roles/storage.objectUser"
 _ADMIN = "roles/storage.admin"
 _DAY_S = 24 * 3600
 
-# Purpose, permissions, the role that grants them, whether storing and serving need them.
+# Purpose, permissions, the role that grants them, and whether storing and serving need them.
 _NEEDS = (
     ("list", ("storage.objects.list",), _USER, True),
     ("read", ("storage.objects.get",), _USER, True),
@@ -82,7 +82,7 @@ def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
     yield Finding(
         "versioning",
         ok=True,
-        detail="on: what is replaced or deleted stays as a noncurrent version, and is paid for, "
+        detail="on: replaced and deleted objects stay as noncurrent versions, and are paid for, "
         "until a lifecycle rule deletes it"
         if present.versioning
         else "off",
@@ -110,12 +110,12 @@ def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _soft_delete(soft_delete_s: int, update: str) -> Finding:
     if soft_delete_s:
-        detail = f"what is deleted can be restored for {_days(soft_delete_s)}"
+        detail = f"deleted objects can be restored for {_days(soft_delete_s)}"
         return Finding("soft delete", ok=True, detail=detail)
     return Finding(
         "soft delete",
         ok=True,
-        detail="off: what is deleted is gone for good",
+        detail="off: deleted objects cannot be restored",
         hint=f"{update} --soft-delete-duration=7d",
     )
 
@@ -123,7 +123,7 @@ def _soft_delete(soft_delete_s: int, update: str) -> Finding:
 def _public_access(bucket: Mapping[str, Any], update: str) -> Finding:
     prevention = bucket.get("iamConfiguration", {}).get("publicAccessPrevention", "inherited")
     if prevention == "enforced":
-        return Finding("public access", ok=True, detail="prevented; signed URLs work all the same")
+        return Finding("public access", ok=True, detail="prevented; signed URLs still work")
     return Finding(
         "public access",
         ok=True,

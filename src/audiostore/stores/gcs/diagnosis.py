@@ -1,4 +1,4 @@
-"""Checks whether everything that storing needs is in place, and says how to fix what is not."""
+"""Checks whether everything that storing needs is in place, with hints for what is missing."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -97,7 +97,7 @@ def _settings(client: Client) -> Iterator[Finding]:
 def _links(client: Client) -> Finding:
     try:
         signer = client.authentication.signer()
-        signer.sign(b"audiostore doctor")
+        signer.sign(b"audiostore")
         return Finding("links", ok=True, detail=f"URLs are signed {signer.describe()}")
     except AudioStoreError as error:
         return Finding("links", ok=True, detail="URLs cannot be signed", hint=str(error))
@@ -111,7 +111,7 @@ def _failed(client: Client, subject: str, error: Exception) -> Finding:
 
 
 def _missing(client: Client) -> list[str]:
-    """Name all missing permissions, not only the one that failed."""
+    """Return all missing permissions, not only the one that failed."""
     try:
         missing = advice.missing(granted(client, advice.PERMISSIONS))
     except AudioStoreError:

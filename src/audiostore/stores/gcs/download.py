@@ -1,4 +1,4 @@
-"""Reading one object: a stream from the I/O thread to a reader that may be slower."""
+"""Reads an object: a stream from the I/O thread to a reader, which may be slower."""
 
 import threading
 from collections import deque
@@ -13,7 +13,7 @@ _LINGER_S = 0.01
 
 
 class Pipe:
-    """Bytes on their way from the I/O thread to a reader; bounded.
+    """A bounded buffer of bytes between the I/O thread and a reader.
 
     It is the sink of a transfer. At the high-water mark it asks the transfer to wait; a reader
     that has drained it below the low-water mark lets it continue.
@@ -28,7 +28,7 @@ class Pipe:
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
         self._wanted_bytes = 0
-        """How many a reader waits for; 0: none waits."""
+        """The number of bytes that a reader waits for; 0: no reader waits."""
         self._paused = False
         self._ended = False
 
@@ -123,7 +123,7 @@ class Download:
     def close(self) -> None:
         """Stop reading; a transfer in flight is aborted."""
         if self._left == 0 and self._has_all:
-            self._transfer.future.exception()  # it is ending: no bytes are left
+            self._transfer.future.exception()  # the transfer is ending: no bytes are left
         self._transfer.cancel()
 
     @property

@@ -1,4 +1,4 @@
-"""What a child process renews after `os.fork`: threads are gone, locks may be held."""
+"""Renews state in a child process after `os.fork`: threads are gone, locks may be held."""
 
 import os
 import weakref
@@ -9,7 +9,7 @@ class Forked(Protocol):
     """Something that a child process inherits in an unusable state."""
 
     def after_fork(self) -> None:
-        """Start afresh, in the child."""
+        """Reset to a usable state, in the child."""
         ...
 
 

@@ -58,7 +58,7 @@ class IoThread:
         self._thread.start()
 
     def post(self, action: "Callable[[IoThread], None]") -> bool:
-        """Have the thread call something; False if it has ended and never will."""
+        """Let the thread call a function; return False if the thread has ended."""
         with self._actions_lock:
             if self.ended:
                 return False
@@ -80,7 +80,7 @@ class IoThread:
         self._waiting.append(transfer)
 
     def finish(self, transfer: Transfer, error: Exception | None) -> None:
-        """Hand the outcome over and make room for the next."""
+        """Set the outcome, and make room for the next transfer."""
         handle = transfer.handle
         if handle is None:
             if transfer in self._waiting:
@@ -102,7 +102,7 @@ class IoThread:
                     if descriptor == self._wake_reader:
                         os.read(self._wake_reader, 64)
                     else:
-                        # Any other event is an error, which shows in reading and in writing.
+                        # Any other event is an error, which reading or writing reports.
                         readable = pycurl.CSELECT_IN if events & ~select.POLLOUT else 0
                         writable = pycurl.CSELECT_OUT if events & ~select.POLLIN else 0
                         self._multi.socket_action(descriptor, readable | writable)
@@ -114,8 +114,8 @@ class IoThread:
                 self._collect()
                 self._watch(time.monotonic())
                 while self._fill():
-                    self._act_on_time()  # they start at once
-                    self._collect()  # those that ended at once leave room for others
+                    self._act_on_time()  # they start immediately
+                    self._collect()  # those that ended immediately leave room for others
         except Exception as error:  # noqa: BLE001  (every waiting caller gets it)
             logger.exception("the I/O thread failed")
             self._fail_all(error)

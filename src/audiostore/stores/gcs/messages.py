@@ -11,7 +11,7 @@ class Body(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """Its length."""
+        """Its length in bytes."""
         ...
 
     def read(self, size: int) -> bytes:

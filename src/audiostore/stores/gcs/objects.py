@@ -19,8 +19,8 @@ FIELDS = (
     "name,size,contentType,crc32c,md5Hash,generation,metageneration,storageClass,timeCreated,"
     "metadata,cacheControl,contentDisposition,temporaryHold,customTime,timeStorageClassUpdated"
 )
-# What a copy takes from its source besides the bytes. If the request has a body, a rewrite copies
-# none of these by itself.
+# The fields that a copy has from its source. If the request has a body, a rewrite copies none of
+# them by itself.
 _COPIED = (
     "contentType",
     "contentEncoding",
@@ -145,7 +145,8 @@ def copy(
     present = blob_info(resource)
     if present.generation != source.generation:
         raise BlobNotFoundError(
-            f"no {client.uri(source.name)} of generation {source.generation} any more"
+            f"no {client.uri(source.name)} of generation {source.generation}: it was "
+            "replaced or deleted"
         )
     body = {field: resource[field] for field in _COPIED if field in resource}
     if storage_class is not None:

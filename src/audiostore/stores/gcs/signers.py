@@ -89,7 +89,7 @@ class IamSigner:
         transport: Transport,
         endpoint: str,
     ) -> None:
-        """Send no request yet.
+        """Create a signer; no request is sent yet.
 
         Args:
             caller: the credentials that call IAM.

@@ -1,4 +1,4 @@
-"""The store in a Google Cloud Storage bucket: its JSON API over our own transport."""
+"""GcsStore: the store in a Google Cloud Storage bucket, over its JSON API and our transport."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -53,7 +53,7 @@ class GcsStore:
         iam_endpoint: str = IAM_ENDPOINT,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        """Connect to nothing yet.
+        """Create a store; it connects with the first request.
 
         Args:
             bucket: its name.
@@ -67,10 +67,10 @@ class GcsStore:
             chunk_bytes: size of the pieces of a resumable upload, a multiple of 256 KiB.
             iam_endpoint: base URL of the IAM Service Account Credentials API, which signs URLs for
                 accounts whose key is not on this machine.
-            now: the clock that signed URLs are dated by.
+            now: the clock for signed URLs.
 
         Raises:
-            ConfigurationError: the credentials are anonymous, and there is no emulator.
+            ConfigurationError: the credentials are anonymous, and no emulator is used.
         """
         self._reopen = partial(
             type(self),

@@ -1,4 +1,4 @@
-"""Sending less while a host reports overload, for all stores of the process together.
+"""The throttle: fewer requests while a host reports overload, for all stores of the process.
 
 Each upload waits by itself before it tries again (`retry`); thousands of them would still hammer a
 bucket that responds 429 or 503. So such a response halves the number of requests in flight to that
@@ -17,7 +17,7 @@ _UNLIMITED = 256.0
 
 
 class Throttle:
-    """How many requests to one host may be in flight. Safe to use from many threads."""
+    """Limits how many requests to one host are in flight. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Throttles:
         return self._throttles.get(host) or self._throttles.setdefault(host, Throttle())
 
     def forget(self) -> None:
-        """Start afresh, in a child process, which has no request in flight."""
+        """Reset in a child process, which has no request in flight."""
         self._throttles = {}
 
 

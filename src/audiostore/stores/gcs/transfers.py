@@ -153,7 +153,7 @@ class Transfer:
             if sink is None or self.response.status >= 300:
                 self._collected += data
                 return None if len(self._collected) <= _MAX_RESPONSE_BYTES else 0
-            self.responded()  # from here on, the reader sets the pace
+            self.responded()  # from now on, the reader controls the speed
             self.is_paused = not sink.write(data)
         except Exception as error:  # noqa: BLE001
             self.error = error
@@ -173,13 +173,13 @@ class Transfer:
                 return
 
     def responded(self) -> None:
-        """Tell the throttle, once, that the request got its response, or ended without one."""
+        """Report to the throttle, once, that the request got a response, or ended without one."""
         throttle, self.throttle = self.throttle, None
         if throttle is not None:
             throttle.done(self.response.status, time.monotonic())
 
     def end(self, error: Exception | None) -> None:
-        """Hand the outcome over."""
+        """Set the outcome."""
         if error is None:
             self.response.body = bytes(self._collected)
         self.future.resolve(error or self.response)
@@ -188,7 +188,7 @@ class Transfer:
 
 
 def _unsent_bytes(descriptor: int) -> int:
-    """Return how many bytes wait in a socket's send buffer; 0 where the system cannot tell."""
+    """Return how many bytes wait in a socket's send buffer; 0 if the system does not report it."""
     if descriptor < 0:
         return 0
     try:

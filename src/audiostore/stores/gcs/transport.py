@@ -29,7 +29,7 @@ class Transport:
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Let go of the thread, which is gone, and the connections, which are the parent's."""
+        """Drop the thread, which does not exist here, and the connections of the parent."""
         self._lock = threading.Lock()
         if self._thread is not None:
             _parents.append(self._thread)  # its finaliser would close the parent's connections
@@ -51,7 +51,7 @@ class Transport:
         return transfer
 
     def post(self, action: "Callable[[IoThread], None]") -> None:
-        """Have the I/O thread call something."""
+        """Let the I/O thread call a function."""
         while not self._running().post(action):
             pass  # it has just ended: the next thread takes it
 

@@ -1,4 +1,4 @@
-"""Writing one object: one request for small ones, a resumable session for large ones.
+"""Writes an object: a small one in one request, a large one in a resumable session.
 
 Protocol: cloud.google.com/storage/docs/uploading-objects (multipart) and
 cloud.google.com/storage/docs/performing-resumable-uploads.
@@ -186,10 +186,10 @@ class Upload:
             return True
         made = blob_info(json_body(response))
         url = self.client.object_url(made.name, generation=made.generation, fields="generation")
-        answer = self.client.call("GET", url)
-        if answer.status not in (200, 404):
-            raise error_of(answer, self._what)
-        return answer.status == 200
+        response = self.client.call("GET", url)
+        if response.status not in (200, 404):
+            raise error_of(response, self._what)
+        return response.status == 200
 
     def _send_chunks(self, session: str, accepted: int) -> Response:
         """Send the rest and return the final response: anything but 308, "resume incomplete"."""

@@ -1,4 +1,4 @@
-"""What lies among the objects and is not one: leftovers, foreign files, damaged objects."""
+"""Files and folders in a store that are not objects: leftovers, foreign or damaged files."""
 
 import os
 import re
@@ -97,7 +97,7 @@ def _judge_folder(name: str, path: Path) -> ForeignFile | None:
 
 
 def _judge_file(root: Path, name: str, path: Path) -> ForeignFile | None:
-    """Judge anything but a visible folder; None for an object."""
+    """Classify anything but a visible folder; None for an object."""
     if not is_text(name):
         name = os.fsencode(name).decode("utf-8", "backslashreplace")
         description = "a file whose name is not UTF-8"

@@ -12,7 +12,7 @@ from audiostore.stores.local.sidecar import read_blob
 from audiostore.values import BlobInfo
 
 _READ_RACES = 100
-# Nothing there, a file in place of a folder, a socket, a cycle of links.
+# Missing, a file in place of a folder, a socket, a cycle of links.
 _NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENXIO, errno.ELOOP)
 
 
@@ -40,7 +40,7 @@ def open_object(root: Path, name: str) -> tuple[int, BlobInfo]:
     """Open the object's file and return it with its description.
 
     Raises:
-        BlobNotFoundError: there is none.
+        BlobNotFoundError: it does not exist.
     """
     path = object_path(root, name)
     unpaired: tuple[int, int] | None = None
@@ -70,7 +70,7 @@ def stat_object(root: Path, name: str) -> BlobInfo:
     """Return the object's description.
 
     Raises:
-        BlobNotFoundError: there is none.
+        BlobNotFoundError: it does not exist.
     """
     descriptor, info = open_object(root, name)
     os.close(descriptor)

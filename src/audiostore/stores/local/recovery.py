@@ -88,7 +88,7 @@ class Recovery:
         live = generation_at(path)
         current = sidecar_path(path, live) if live is not None else None
         if current and not current.exists():
-            return  # a foreign file: its time says nothing
+            return  # a foreign file: its time has no meaning
         for file in sidecars(path):
             if file != current:
                 file.unlink()

@@ -1,4 +1,4 @@
-"""The store in a directory, put together from its parts."""
+"""LocalStore: the store in a directory."""
 
 import errno
 import os
@@ -49,11 +49,11 @@ class LocalStore:
     def __init__(
         self, root: str | os.PathLike[str], *, now: Callable[[], datetime] = utc_now
     ) -> None:
-        """Create nothing yet.
+        """Open a store; nothing is created until the first write.
 
         Args:
             root: the directory.
-            now: the clock that objects are dated by, and that deleted ones expire by.
+            now: the clock for the times of objects, and for the expiry of deleted ones.
         """
         self._root = Path(root).absolute()
         self._now = now
@@ -296,7 +296,7 @@ class LocalStore:
 
 @contextmanager
 def _unless_read_only() -> Iterator[None]:
-    """Ignore that a reader may not write here."""
+    """Suppress errors that only mean that this process may not write here."""
     try:
         yield
     except OSError as error:

@@ -27,7 +27,7 @@ class Slot:
     """The slot of one deleted generation in the trash."""
 
     day: Path
-    """Folder of all that expires on one day."""
+    """The folder of everything that expires on that day."""
     name: str
     generation: int
 
@@ -140,7 +140,7 @@ class Trash:
         return any(_has_passed(day, now) for day in self._days())
 
     def expire(self, now: datetime) -> bool:
-        """Remove expired files, no more at once than takes a moment.
+        """Remove expired files, up to a fixed number at once.
 
         Returns:
             Whether there may be more.
@@ -150,7 +150,7 @@ class Trash:
             if _has_passed(day, now):
                 try:
                     budget = _remove_tree(day, budget)
-                except OSError as error:  # the operation itself is done: this is only cleanup
+                except OSError as error:  # the operation itself succeeded: this is only cleanup
                     logger.warning("cannot remove %s: %s", day, error)
         return budget == 0
 
@@ -218,5 +218,5 @@ def _remove_tree(folder: Path, budget: int) -> int:
             else:
                 path.unlink()
                 budget -= 1
-    remove_if_empty(folder)  # else the listing passed over some: the next writer sees them
+    remove_if_empty(folder)  # some were not listed: the next writer removes them
     return budget

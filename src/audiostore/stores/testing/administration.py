@@ -1,4 +1,4 @@
-"""What the remaining capabilities promise, and `complete` for a store that lacks them."""
+"""Tests of the other capabilities, and of `complete` for a store that lacks them."""
 
 from collections.abc import Callable
 from dataclasses import replace

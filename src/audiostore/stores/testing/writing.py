@@ -171,14 +171,14 @@ class WritingTests:
         assert dict(store.stat(NAME).metadata) == {"colour": "blue"}
 
     def test_put_tells_how_far_it_is(self, store: ObjectStore) -> None:
-        told: list[Transferred] = []
+        transfers: list[Transferred] = []
         data = bytes(3 << 20)
-        store.put(BlobSpec(NAME, "a/b"), BytesSource(data), on_transfer=told.append)
-        assert told
-        assert told[-1].sent_bytes == len(data)
-        sent = [t.sent_bytes for t in told]
+        store.put(BlobSpec(NAME, "a/b"), BytesSource(data), on_transfer=transfers.append)
+        assert transfers
+        assert transfers[-1].sent_bytes == len(data)
+        sent = [t.sent_bytes for t in transfers]
         assert sent == sorted(sent)
-        assert all(t.accepted_bytes <= t.sent_bytes for t in told)
+        assert all(t.accepted_bytes <= t.sent_bytes for t in transfers)
 
     def test_nobody_sees_half_of_an_object(self, store: ObjectStore) -> None:
         seen: list[object] = []
