@@ -109,13 +109,13 @@ def test_without_soft_delete_rm_needs_permanent(call: Call, server: StrictServer
     for more in ([], ["--dry-run"], ["--yes"]):
         code, out, err = call("rm", audio_id, *more)
         assert (code, out) == (2, "")
-        assert "cannot restore what is deleted (soft delete is off)" in err
+        assert "cannot restore deleted assets (soft delete is off)" in err
     assert call("show", audio_id)[0] == 0
     assert "permanently" in call("rm", audio_id, "--permanent", "-n")[1]
     assert call("rm", audio_id, "--permanent") == (0, "", "")
     assert server.objects("bucket") == []
     assert (
-        "the trash of gs://bucket is empty: it cannot restore what is deleted"
+        "the trash of gs://bucket is empty: it cannot restore deleted assets"
         in _on_terminal("trash", "list")[1]
     )
     assert call("restore", audio_id)[0] == 3
@@ -128,7 +128,7 @@ def test_where_the_settings_cannot_be_read_rm_needs_permanent(
     server.denied.add("storage.buckets.get")
     code, out, err = call("rm", audio_id)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "nothing was deleted: cannot tell whether gs://bucket keeps" in err
+    assert "nothing was deleted: unknown whether gs://bucket keeps" in err
     assert call("trash", "list") == (0, "", "")
     assert call("show", audio_id)[0] == 0
     assert call("rm", audio_id, "--permanent")[0] == 0

@@ -165,7 +165,7 @@ def test_a_policy_is_planned_applied_and_shown(call: Call, kind: str) -> None:
     assert out.endswith("now: no stored asset would be affected yet\n")
     assert "no versioning" in err
     assert call("lifecycle", "apply", "-n")[0] == 0
-    assert call("lifecycle", "show")[1] == "keep what is deleted for 7 days\n"
+    assert call("lifecycle", "show")[1] == "keep deleted assets for 7 days\n"
     applied = json.loads(call("lifecycle", "apply", "--json")[1])
     assert (applied["applied"], applied["steps"][0]["kind"]) == (True, "add")
     assert "move audio to NEARLINE, 30 days after" in call("lifecycle", "show")[1]
@@ -267,7 +267,7 @@ def test_settings_that_cannot_be_changed_are_an_error(call: Call, server: Strict
     code, _, err = call("lifecycle", "apply")
     assert (code, err.count("\n")) == (1, 1)
     assert "403" in err
-    assert call("lifecycle", "show")[1] == "keep what is deleted for 7 days\n"
+    assert call("lifecycle", "show")[1] == "keep deleted assets for 7 days\n"
 
 
 def test_apply_asks_on_a_terminal(run: Run, bucket: str) -> None:

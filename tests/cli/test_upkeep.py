@@ -236,7 +236,7 @@ def test_expire_asks_on_a_terminal(run: Run, bucket: str) -> None:
     audio_id = run("put", MP3).stdout.splitlines()[0]
     code, shown = _on_terminal("expire", audio_id, "--on", "2041-05-06", typed=b"\n")
     assert code == 1
-    assert "morning-in-c.mp3\r\nDelete it on 2041-05-06 00:00 UTC? The date can move" in shown
+    assert "morning-in-c.mp3\r\nDelete it on 2041-05-06 00:00 UTC? The date can be moved" in shown
     assert "expires" not in run("show", audio_id).stdout
     assert _on_terminal("expire", audio_id, "--on", "2041-05-06", typed=b"y\n")[0] == 0
     assert "expires" in run("show", audio_id).stdout

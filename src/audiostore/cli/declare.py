@@ -5,7 +5,7 @@
     class Options(StoreOptions, JsonOptions):
         files: tuple[str, ...] = arguments("FILE", "audio files")
         title: str | None = option(metavar="TEXT", help="title, instead of the file's own")
-        public: bool = flag("let shared caches keep the file")
+        public: bool = flag(help="let shared caches keep the file")
 
 A field named ``min_size`` is written ``--min-size`` unless it names its flags. To a type checker,
 options are a frozen dataclass. They are not one: that alone would double the time of ``--help``.
@@ -236,5 +236,5 @@ class CheckOptions(Declared):
         "none skips it (default: quick)",
     )
     fix_extension: bool = flag(
-        help="go by the content of the file where its extension says otherwise"
+        help="accept a file whose extension does not match its content, and go by the content"
     )

@@ -64,10 +64,13 @@ class FilterOptions(StoreOptions):
         metavar="SIZE", parse=size, help="audio is at most this large", group=_WHICH
     )
     since: datetime | None = option(
-        metavar="DATE", parse=moment, help="stored then or later: 2026-01-31 (UTC)", group=_WHICH
+        metavar="DATE",
+        parse=moment,
+        help="stored on this date or later: 2026-01-31 (UTC)",
+        group=_WHICH,
     )
     before: datetime | None = option(
-        metavar="DATE", parse=moment, help="stored before then", group=_WHICH
+        metavar="DATE", parse=moment, help="stored before this date", group=_WHICH
     )
     storage_classes: tuple[str, ...] = option(
         "--storage-class",
@@ -78,7 +81,9 @@ class FilterOptions(StoreOptions):
         help="standard, nearline, coldline or archive (repeatable: any of them)",
         group=_WHICH,
     )
-    missing_artwork: bool = flag(help="its artwork is missing from the store", group=_WHICH)
+    missing_artwork: bool = flag(
+        help="refers to artwork that is missing from the store", group=_WHICH
+    )
     thumbnail: bool | None = either(
         "--with-thumbnail", "has artwork", "--without-thumbnail", "has no artwork", group=_WHICH
     )
@@ -99,8 +104,8 @@ class OrderedOptions(FilterOptions):
         metavar="KEY",
         choices=_SORT_KEYS,
         default="id",
-        help=f"order by {', '.join(_SORT_KEYS)} (default: id, the only one that starts to print "
-        "before all assets are read)",
+        help=f"order by {', '.join(_SORT_KEYS)} (default: id; any other order reads "
+        "all assets before it prints the first)",
     )
     reverse: bool = flag(help="reverse the order")
     limit: int | None = option(metavar="N", parse=positive, help="at most N assets")

@@ -17,7 +17,7 @@ _SHELLS = ("bash", "zsh", "tcsh")
 class Options(CommonOptions):
     """Options of `completion`."""
 
-    shell: str = argument("SHELL", " or ".join(_SHELLS), choices=_SHELLS)
+    shell: str = argument("SHELL", "bash, zsh or tcsh", choices=_SHELLS)
 
 
 def run(options: Options) -> int:

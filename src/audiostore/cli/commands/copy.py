@@ -1,6 +1,7 @@
 """Copy assets from one store to another.
 
-Each is verified. Assets that are already there are compared and skipped, never overwritten.
+Each copy is verified. Assets that are already in the target are compared and skipped, never
+overwritten.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
 class Options(JsonOptions, DryRunOptions):
     """Options of `copy`."""
 
-    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset, or several (default: all)")
+    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset (default: all assets)")
     source: str = option("--from", metavar="URL", required=True, help="store to copy from")
     target: str = option("--to", metavar="URL", required=True, help="store to copy to")
     concurrency: int | None = option(

@@ -14,9 +14,11 @@ class Options(AssetOptions, ConsentOptions):
 
     file: str = argument("FILE", "the image: JPEG, PNG or WebP", is_file=True)
     fix_extension: bool = flag(
-        help="go by the content of the file where its extension says otherwise"
+        help="accept a file whose extension does not match its content, and go by the content"
     )
-    public: bool = flag(help="let shared caches keep the file (default: only the player's own)")
+    public: bool = flag(
+        help="let shared caches, such as a CDN, keep the file (default: only the player's own)"
+    )
 
 
 def run(options: Options) -> int:

@@ -1,7 +1,7 @@
 """Set the date on which the store deletes an asset.
 
-The date can move later, never earlier or away. A rule must delete by it: see
-'audiostore lifecycle'.
+The date can be moved later, but not earlier, and it cannot be removed. It has an effect only with
+the rule expire_on_custom_time: see 'audiostore lifecycle'.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def run(options: Options) -> int:
             action = f"expire {asset.audio_id}: the store deletes it on {day}"
             print_plan(options, action, asset.audio_id, on=options.on.isoformat())
             return 0
-        question = f"Delete it on {day}? The date can move later, never earlier or away"
+        question = f"Delete it on {day}? The date can be moved later, but not earlier or removed"
         if not has_consent(options, f"{row(asset)}\n{question}"):
             return 1
         asset = manager.expire(options.audio_id, options.on)

@@ -36,8 +36,8 @@ class Options(OrderedOptions):
     )
     format: ExportFormat | None = option(
         choices=("jsonl", "csv", "parquet"),
-        help="default: by the extension of the file, else jsonl; CSV holds text as it is stored, "
-        "so import it as text into a spreadsheet",
+        help="format of the table (default: by the extension of FILE, else jsonl); CSV is not "
+        "escaped for spreadsheets: import all columns as text",
     )
 
 

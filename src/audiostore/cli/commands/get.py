@@ -27,7 +27,7 @@ _MANY = "for many assets"
 class Options(StoreOptions, JsonOptions):
     """Options of `get`."""
 
-    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset, or several")
+    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset; for several, give --to DIR")
     output: str | None = option(
         "-o",
         "--output",

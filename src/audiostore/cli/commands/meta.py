@@ -23,12 +23,12 @@ class Options(AssetOptions, ConsentOptions):
     """Options of `meta`."""
 
     pairs: tuple[tuple[str, str], ...] = arguments(
-        "KEY=VALUE", "what to set, title, artist and album included", parse=key_and_value
+        "KEY=VALUE", "metadata to set, including title, artist and album", parse=key_and_value
     )
     remove: tuple[str, ...] = option(
         metavar="KEY", repeatable=True, help="key to remove (repeatable)"
     )
-    replace: bool = flag(help="remove all other custom metadata, title, artist and album included")
+    replace: bool = flag(help="remove all other custom metadata, including title, artist and album")
 
 
 def run(options: Options) -> int:

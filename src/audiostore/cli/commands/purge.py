@@ -1,6 +1,6 @@
 """Permanently delete assets in the trash.
 
-Only from a directory: a bucket deletes what is in its trash itself, at a set time.
+Works on a directory only: a bucket deletes what is in its trash itself, at a set time.
 """
 
 from __future__ import annotations

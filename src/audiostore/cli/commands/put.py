@@ -31,8 +31,8 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
 
     files: tuple[str, ...] = arguments(
         "FILE",
-        "an audio file, or several, or directories: artwork is then an image next to a file, of "
-        "the same name or named cover, folder or front (.jpg, .png, .webp)",
+        "audio files or directories; with several files, artwork is an image next to the file, of "
+        "the same name or named cover, folder or front",
         is_file=True,
     )
     thumbnail: str | None = option(
@@ -60,7 +60,9 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
     faststart: bool = flag(
         help="move the index of an MP4 file to its start, without loss, so that it plays at once"
     )
-    public: bool = flag(help="let shared caches keep the files (default: only the player's own)")
+    public: bool = flag(
+        help="let shared caches, such as a CDN, keep the files (default: only the player's own)"
+    )
     supersedes: str | None = option(
         metavar="ID", help="ID of the asset that this one replaces: each will refer to the other"
     )
@@ -77,7 +79,8 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
     dry_run: bool = flag(
         "-n",
         "--dry-run",
-        help="print what would be stored with which artwork, and what rejected; store nothing",
+        help="print what would be stored, with which artwork, and what would be rejected; "
+        "store nothing",
         group=_MANY,
     )
     skip_stored: bool = flag(
@@ -101,8 +104,8 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
     )
     journal: str | None = option(
         metavar="FILE",
-        help="record what is stored in this file, so that the same command resumes (default: a "
-        "file for each store, in ~/.local/state/audiostore)",
+        help="file that records what is stored, so that the same command resumes (default: one "
+        "for each store, in ~/.local/state/audiostore)",
         group=_MANY,
         excludes="journal",
         is_file=True,

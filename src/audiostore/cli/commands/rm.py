@@ -1,6 +1,6 @@
 """Delete assets.
 
-They can be restored as long as the store keeps what is deleted.
+They can be restored for as long as the store keeps deleted assets.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ _DAY_S = 24 * 3600
 class Options(AssetsOptions, ConsentOptions):
     """Options of `rm`."""
 
-    permanent: bool = flag(help="delete permanently, even from a store that cannot restore")
+    permanent: bool = flag(
+        help="delete permanently; required where the store does not keep deleted assets"
+    )
 
 
 def run(options: Options) -> int:
@@ -58,7 +60,7 @@ def run(options: Options) -> int:
 
 
 def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
-    """Return how what is deleted can be restored.
+    """Return how deleted assets can be restored.
 
     Raises:
         UsageError: it cannot, and --permanent is not given.
@@ -66,9 +68,9 @@ def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
     settings = known_settings(manager)
     if isinstance(settings, str):
         if permanent:
-            return "permanently, as far as can be told"
+            return "permanently, as far as is known"
         raise UsageError(
-            f"nothing was deleted: cannot tell whether {manager.url} keeps what is deleted "
+            f"nothing was deleted: unknown whether {manager.url} keeps deleted assets "
             f"({settings}); give --permanent to delete anyway"
         )
     days = f"{settings.soft_delete_s / _DAY_S:g} days"
@@ -78,7 +80,7 @@ def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
         return "permanently"
     if not settings.soft_delete_s:
         raise UsageError(
-            f"nothing was deleted: {manager.url} cannot restore what is deleted (soft delete is "
+            f"nothing was deleted: {manager.url} cannot restore deleted assets (soft delete is "
             "off); enable soft delete ('audiostore doctor' prints how), or give --permanent"
         )
     return f"('audiostore restore' can undo this for {days})"

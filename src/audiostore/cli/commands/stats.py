@@ -1,6 +1,6 @@
 """Show how much is stored, and what it costs.
 
-In all, and by format, month and storage class.
+In total, and by format, month and storage class.
 """
 
 from __future__ import annotations

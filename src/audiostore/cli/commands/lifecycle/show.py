@@ -47,7 +47,7 @@ def run(options: Options) -> int:
 
 def _lines(settings: StoreSettings, rules: Sequence[LifecycleRule]) -> Sequence[str]:
     kept = settings.soft_delete_s / _DAY_S
-    lines = [f"keep what is deleted for {kept:g} days" if kept else "keep nothing that is deleted"]
+    lines = [f"keep deleted assets for {kept:g} days" if kept else "keep no deleted assets"]
     if settings.retention_s:
         lines.append(f"keep everything for at least {settings.retention_s / _DAY_S:g} days")
     lines += [rule.description for rule in rules if rule.is_ours]

@@ -28,6 +28,6 @@ def run(options: Options) -> int:
         if count == 0:
             settings = known_settings(manager)
             keeps_none = not isinstance(settings, str) and not settings.soft_delete_s
-            why = ": it cannot restore what is deleted (soft delete is off)" if keeps_none else ""
+            why = ": it cannot restore deleted assets (soft delete is off)" if keeps_none else ""
             note(f"the trash of {manager.url} is empty{why}")
     return 0
