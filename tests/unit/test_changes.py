@@ -104,7 +104,7 @@ def test_a_held_asset_is_neither_deleted_nor_given_other_artwork(
         manager.get(audio_id)
 
 
-def test_holding_and_releasing_twice_is_no_error(
+def test_holding_and_releasing_twice_is_harmless(
     manager: AudioStorageManager, audio_id: str
 ) -> None:
     assert manager.hold(audio_id) == manager.hold(audio_id)

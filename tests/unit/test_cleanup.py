@@ -30,7 +30,7 @@ def test_anything_else_is_refused(value: object) -> None:
         UploadOptions(cleanup=value)  # type: ignore[arg-type]
 
 
-def test_files_are_deleted_and_told_of_in_order(tmp_path: Path) -> None:
+def test_files_are_deleted_and_reported_in_order(tmp_path: Path) -> None:
     files = [make(tmp_path / "cover.jpg"), make(tmp_path / "song.mp3")]
     events: list[Event] = []
     assert clean_up(files, Notifier(events.append)) == ()
@@ -51,7 +51,7 @@ def test_a_changed_file_is_kept_with_a_warning_and_the_others_go(tmp_path: Path)
     assert [p.name for p in tmp_path.iterdir()] == ["cover.jpg"]
 
 
-def test_a_file_that_is_gone_is_no_failure(tmp_path: Path) -> None:
+def test_a_file_that_no_longer_exists_is_not_a_failure(tmp_path: Path) -> None:
     file = make(tmp_path / "song.mp3")
     file.path.unlink()
     events: list[Event] = []

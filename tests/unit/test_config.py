@@ -53,7 +53,7 @@ def test_valid_bucket_names_pass(name: str) -> None:
         "a" * 300,
     ],
 )
-def test_what_is_no_bucket_is_refused(url: str) -> None:
+def test_a_value_that_is_not_a_bucket_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a bucket: give"):
         parse_location(url)
 
@@ -75,7 +75,7 @@ def test_a_directory_is_named_by_url(url: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["file:", "file:relative", "file://host/dir", "file://relative"])
-def test_what_is_no_local_directory_is_refused(url: str) -> None:
+def test_a_url_that_is_not_a_local_directory_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="write file:///absolute/path"):
         parse_location(url)
 
@@ -96,7 +96,7 @@ def test_the_url_of_a_local_store_leads_back_to_it(name: str, tmp_path: Path) ->
     assert parse_location(LocalStore(tmp_path / name).url) == DirectoryLocation(tmp_path / name)
 
 
-def test_the_url_of_a_local_store_leads_back_even_if_it_is_no_utf8(tmp_path: Path) -> None:
+def test_the_url_of_a_local_store_round_trips_even_if_its_path_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9")
     assert parse_location(LocalStore(path).url) == DirectoryLocation(path)
 

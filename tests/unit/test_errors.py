@@ -42,7 +42,7 @@ def test_every_error_says_what_it_means(name: str) -> None:
     ("status", "kind"),
     [(404, errors.BlobNotFoundError), (412, errors.PreconditionFailedError), (408, TimeoutError)],
 )
-def test_what_the_bucket_answers_is_ours_and_googles(status: int, kind: type[Exception]) -> None:
+def test_an_error_response_is_our_class_and_googles(status: int, kind: type[Exception]) -> None:
     body = b'{"error": {"message": "No such object: b/x"}}'
     error = responses.error_of(Response(status, {}, body), "gs://b/x", of_object=True)
     assert isinstance(error, kind)
@@ -71,7 +71,7 @@ def test_every_error_of_a_bucket_is_ours_and_googles_and_can_be_pickled(status: 
     assert retry_after_s(copy) == 7
 
 
-def test_a_missing_bucket_is_no_missing_object() -> None:
+def test_a_missing_bucket_is_not_a_missing_object() -> None:
     body = b'{"error": {"message": "The specified bucket does not exist."}}'
     error = responses.error_of(Response(404, {}, body), "gs://b/x", of_object=True)
     assert not isinstance(error, errors.BlobNotFoundError)

@@ -70,10 +70,10 @@ def test_another_name_is_an_attribute_error() -> None:
 
 def imported_by(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*sys.modules)"
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
-    return set(answer.stdout.split())
+    return set(result.stdout.split())
 
 
 HEAVY = {"pycurl", "google", "google.auth", "google.api_core", "tenacity", "av", "PIL", "certifi"}
@@ -96,7 +96,7 @@ def test_the_package_is_typed() -> None:
 
 def test_the_library_is_silent_unless_asked() -> None:
     code = "import logging, audiostore.manager; logging.getLogger('audiostore').error('spoken')"
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
-    assert answer.stderr == ""
+    assert result.stderr == ""

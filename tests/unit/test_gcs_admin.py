@@ -65,7 +65,9 @@ def test_a_bucket_that_says_little_keeps_nothing() -> None:
     assert not settings.uniform_access
 
 
-def test_what_is_no_bucket_is_a_broken_connection(server: StrictServer, store: GcsStore) -> None:
+def test_a_response_that_is_not_a_bucket_is_a_broken_connection(
+    server: StrictServer, store: GcsStore
+) -> None:
     server.fault(faults.operation("bucket_get"), faults.respond(200, body=b"{}"))
     with pytest.raises(StoreConnectionError, match="not a bucket resource"):
         store.settings()
@@ -87,7 +89,7 @@ def test_one_setting_is_changed_and_the_others_stay(server: StrictServer, store:
     assert store.settings() == bare
 
 
-def test_settings_that_somebody_else_changed_are_left_alone(
+def test_settings_changed_by_another_process_are_not_overwritten(
     server: StrictServer, store: GcsStore
 ) -> None:
     present = store.settings()
@@ -230,7 +232,7 @@ def test_settings_that_cannot_be_seen_are_a_finding(server: StrictServer, store:
 
 
 @pytest.mark.parametrize("operation", ["permissions", "bucket_get"])
-def test_the_doctor_survives_a_failure_and_goes_on(
+def test_the_doctor_continues_after_a_failure(
     server: StrictServer, store: GcsStore, operation: str
 ) -> None:
     server.fault(faults.operation(operation), faults.respond(503), times=None)
@@ -242,7 +244,7 @@ def test_the_doctor_survives_a_failure_and_goes_on(
 
 
 @pytest.mark.parametrize("status", [404, 501])
-def test_what_an_emulator_does_not_know_is_no_failure(
+def test_what_an_emulator_does_not_implement_is_not_a_failure(
     server: StrictServer, store: GcsStore, status: int
 ) -> None:
     unknown = faults.operation("permissions", "bucket_get")

@@ -179,7 +179,7 @@ def test_a_locked_retention_policy_only_grows(server: StrictServer, client: Clie
     assert (longer["metageneration"], longer["retentionPolicy"]["isLocked"]) == ("5", True)
 
 
-def test_settings_from_the_start_and_behind_the_back(server: StrictServer) -> None:
+def test_settings_given_at_start_or_changed_later(server: StrictServer) -> None:
     with StrictServer(B, bucket_settings={**AS_NEW, "location": "eu"}) as other:
         made = other.bucket(B)
         assert made["softDeletePolicy"]["retentionDurationSeconds"] == "604800"

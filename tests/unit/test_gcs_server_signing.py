@@ -296,7 +296,7 @@ def test_without_a_signature_a_token_is_asked(server: StrictServer, client: Clie
     assert client("GET", f"/{B}").status == 404
 
 
-def test_what_is_not_there_is_said_in_xml(
+def test_a_missing_object_gets_an_xml_error(
     server: StrictServer, client: Client, account: ServiceAccount
 ) -> None:
     none = client("GET", sign(account, server.host, server.now(), path=f"/{B}/none"))

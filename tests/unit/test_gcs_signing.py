@@ -166,13 +166,13 @@ def test_a_clock_in_another_zone_signs_in_utc() -> None:
 # --- by a key -------------------------------------------------------------------------------------
 
 
-def test_anybody_reads_by_the_url_for_as_long_as_it_lasts(
+def test_anyone_can_read_with_the_url_until_it_expires(
     server: StrictServer, blob: BlobInfo
 ) -> None:
     store = gcs(server, keyed(server))
     before = len(server.requests)
     url = store.signed_url(blob, expires_s=60)
-    assert len(server.requests) == before  # a key signs without asking anybody
+    assert len(server.requests) == before  # a key signs without a request
 
     response, body = ask(url)
     assert (response.status, body) == (200, DATA)
@@ -263,7 +263,7 @@ def test_the_payer_is_part_of_the_url(server: StrictServer, blob: BlobInfo) -> N
 # --- through IAM ----------------------------------------------------------------------------------
 
 
-def test_iam_signs_for_an_account_whose_key_nobody_holds() -> None:
+def test_iam_signs_for_an_account_without_a_local_key() -> None:
     with StrictServer("bucket", tokens={"caller"}) as guarded:
         guarded.service_account(ROBOT)
         plain = GcsStore(
@@ -291,11 +291,11 @@ def test_delegates_lead_from_the_caller_to_the_account(
     class Iam(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            answer = json.dumps({"signedBlob": base64.b64encode(b"\x73\x01").decode()}).encode()
+            response = json.dumps({"signedBlob": base64.b64encode(b"\x73\x01").decode()}).encode()
             self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(response)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(response)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -332,7 +332,7 @@ def test_an_account_that_iam_does_not_sign_for_says_what_to_do(
     server: StrictServer, blob: BlobInfo
 ) -> None:
     store = gcs(server, impersonated("caller"))
-    with pytest.raises(CredentialsError, match=ROBOT):  # there is no such account
+    with pytest.raises(CredentialsError, match=ROBOT):  # the account does not exist
         store.signed_url(blob, expires_s=60)
     server.service_account(ROBOT)
     server.denied.add("iam.serviceAccounts.signBlob")
@@ -355,7 +355,7 @@ def test_what_may_pass_at_iam_is_googles_error_and_one_request(
     store.close()
 
 
-def test_an_answer_of_iam_without_a_signature_is_a_broken_connection(
+def test_a_response_of_iam_without_a_signature_is_a_broken_connection(
     server: StrictServer, blob: BlobInfo
 ) -> None:
     server.fault(faults.operation("sign_blob"), faults.respond(200, body=b"{}"))
@@ -368,7 +368,7 @@ def test_an_answer_of_iam_without_a_signature_is_a_broken_connection(
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: None,  # an emulator, nobody's credentials
+        lambda: None,  # an emulator, no credentials
         lambda: google.oauth2.credentials.Credentials("bare"),
         lambda: google.oauth2.credentials.Credentials(
             None, refresh_token="r", token_uri="http://127.0.0.1:9", client_id="i"

@@ -1,4 +1,4 @@
-"""What the bucket's store sends, and what it makes of the answers."""
+"""What the bucket's store sends, and how it reads the responses."""
 
 import http.server
 import json
@@ -85,13 +85,13 @@ def test_whatever_its_name_and_size_an_object_is_stored_under_it(
 ) -> None:
     name = "a b&c=d+e%41/ü#?.mp3"
     source = BytesSource(os.urandom(IN_MEMORY_BYTES + more))
-    told: list[Transferred] = []
+    transfers: list[Transferred] = []
     with closing(GcsStore("bucket", emulator=server.url, project=user_project)) as store:
-        blob = store.put(BlobSpec(name, "a/b"), source, on_transfer=told.append)
+        blob = store.put(BlobSpec(name, "a/b"), source, on_transfer=transfers.append)
     assert blob.name == name
     assert server.read("bucket", name) == source.data
     assert server.requests[0].query.get("userProject") == user_project
-    assert told[-2:] == [
+    assert transfers[-2:] == [
         Transferred(source.size_bytes, 0),
         Transferred(source.size_bytes, source.size_bytes),
     ]
@@ -139,7 +139,7 @@ def test_a_large_object_goes_in_chunks_through_a_session(server: StrictServer) -
     assert {t.accepted_bytes for t in seen} == {0, 4 << 20, 8 << 20, 9 << 20}
 
 
-def test_a_second_attempt_goes_on_where_the_session_stands(server: StrictServer) -> None:
+def test_a_second_attempt_resumes_the_session(server: StrictServer) -> None:
     store = GcsStore("bucket", emulator=server.url, chunk_bytes=4 << 20)
     server.fault(faults.session_chunk, faults.reset(after=1 << 20), after=1)
 
@@ -154,7 +154,7 @@ def test_a_second_attempt_goes_on_where_the_session_stands(server: StrictServer)
     assert server.generations("bucket", SPEC.name) == [blob.generation]
 
 
-def test_a_finished_session_whose_answer_was_lost_is_recognised(
+def test_a_finished_session_whose_response_was_lost_is_recognised(
     server: StrictServer, store: GcsStore
 ) -> None:
     server.fault(faults.last_chunk, faults.lose_response())
@@ -167,7 +167,7 @@ def test_a_finished_session_whose_answer_was_lost_is_recognised(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_session_that_is_gone_is_started_anew(
+def test_a_session_that_no_longer_exists_is_replaced(
     server: StrictServer, store: GcsStore, status: int
 ) -> None:
     server.fault(faults.session_chunk, faults.reset(after=1 << 20))
@@ -241,7 +241,7 @@ def test_a_failure_is_googles_error_of_its_status(
     assert len(server.requests) == 4
 
 
-def test_an_answer_that_is_no_json_is_a_broken_connection(
+def test_a_response_that_is_not_json_is_a_broken_connection(
     server: StrictServer, store: GcsStore
 ) -> None:
     server.fault(faults.stat, faults.respond(200, body=b"<html>a proxy</html>"), times=None)
@@ -261,7 +261,7 @@ def test_a_stalled_transfer_is_noticed(server: StrictServer) -> None:
         store.put(SPEC, SMALL)
 
 
-def test_nobody_listening_is_a_connection_error() -> None:
+def test_a_refused_connection_is_a_connection_error() -> None:
     store = GcsStore("bucket", emulator="http://127.0.0.1:9")
     with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1:9"):
         store.stat("x")
@@ -468,7 +468,7 @@ def test_parts_that_are_read_to_their_end_share_a_connection(
     assert server.connections == 1
 
 
-def test_closing_behind_the_last_byte_lets_the_transfer_end_and_keeps_its_connection() -> None:
+def test_closing_after_the_last_byte_lets_the_transfer_end_and_keeps_its_connection() -> None:
     transport = Transport(ConnectionOptions())
     transfer = Transfer(transport, Request("GET", "http://127.0.0.1:9"))
     transfer.response = Response(200, {"content-length": "3"})
@@ -597,7 +597,7 @@ def test_a_documented_reason_is_a_hold_whatever_the_words(
     assert "release" in "".join(raised.value.__notes__)
 
 
-def test_a_missing_permission_is_no_hold(server: StrictServer, store: GcsStore) -> None:
+def test_a_missing_permission_is_not_a_hold(server: StrictServer, store: GcsStore) -> None:
     blob = store.put(SPEC, SMALL)
     server.denied.add("storage.objects.delete")
     with pytest.raises(exceptions.Forbidden) as raised:
@@ -635,7 +635,7 @@ def test_a_class_is_changed_by_a_copy_onto_itself(server: StrictServer, store: G
     assert elsewhere.storage_class == "COLDLINE"
 
 
-def test_a_copy_is_what_the_object_says_now_even_what_we_never_say(
+def test_a_copy_has_all_current_metadata_even_fields_that_we_never_set(
     server: StrictServer, store: GcsStore
 ) -> None:
     server.put("bucket", "foreign", b"x", contentEncoding="gzip", contentLanguage="de")
@@ -691,7 +691,7 @@ def test_a_copy_of_another_generation_is_not_made(server: StrictServer, store: G
     old = store.put(SPEC, SMALL)
     store.put(SPEC, LARGE, if_generation_match=old.generation)
     with pytest.raises(BlobNotFoundError):
-        store.copy(old, "copy")  # though it is there still, as a noncurrent version
+        store.copy(old, "copy")  # though it still exists as a noncurrent version
 
 
 def test_a_class_that_a_rule_changed_says_when(server: StrictServer, store: GcsStore) -> None:

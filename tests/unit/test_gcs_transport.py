@@ -1,4 +1,4 @@
-"""The transport by itself: what answers look like to it, and how its thread is woken."""
+"""The transport by itself: how it reads responses, and how its thread is woken."""
 
 import select
 import socket
@@ -23,20 +23,20 @@ from tests.timing import PATIENCE_S
 
 
 @contextmanager
-def answering(*answers: bytes) -> Iterator[str]:
-    """Serve one connection: each request's head and body are read, then an answer is sent."""
+def responding(*responses: bytes) -> Iterator[str]:
+    """Serve one connection: each request's head and body are read, then a response is sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             connection, _ = listener.accept()
             with connection, connection.makefile("rb") as stream:
-                for answer in answers:
+                for response in responses:
                     size = 0
                     while (line := stream.readline()).strip():
                         name, _, value = line.partition(b":")
                         size = int(value) if name.lower() == b"content-length" else size
                     stream.read(size)
-                    connection.sendall(answer)
+                    connection.sendall(response)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -52,25 +52,25 @@ def transport() -> Iterator[Transport]:
         yield transport
 
 
-def test_what_counts_of_an_answer_is_what_comes_behind_interim_ones(transport: Transport) -> None:
-    answer = (
+def test_the_response_after_interim_ones_counts(transport: Transport) -> None:
+    sent = (
         b"HTTP/1.1 100 Continue\r\n\r\n"
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nShared: early\r\n\r\n"
         b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nSHARED:  late \r\nX: a:b\r\n\r\nok"
     )
-    with answering(answer) as url:
+    with responding(sent) as url:
         response = transport.send(Request("POST", url, body=BytesBody(b"body")))
     assert (response.status, response.body) == (201, b"ok")
     assert dict(response.headers) == {"content-length": "2", "shared": "late", "x": "a:b"}
     assert response.headers.get("link") is None
 
 
-def test_an_answer_on_a_kept_connection_has_its_own_head(transport: Transport) -> None:
-    answers = [
+def test_a_response_on_a_kept_connection_has_its_own_head(transport: Transport) -> None:
+    responses = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nFirst: 1\r\n\r\n1",
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 1\r\nSecond: 2\r\n\r\n2",
     ]
-    with answering(*answers) as url:
+    with responding(*responses) as url:
         first = transport.send(Request("PUT", url, body=BytesBody(b"body")))
         second = transport.send(Request("GET", url))
     assert (first.status, first.headers.get("first"), first.body) == (200, "1", b"1")
@@ -81,7 +81,7 @@ def test_an_answer_on_a_kept_connection_has_its_own_head(transport: Transport) -
     )
 
 
-def test_a_head_tells_no_secret() -> None:
+def test_a_head_reveals_no_secret() -> None:
     assert "SECRET" not in repr(Head([b"HTTP/1.1 200 OK\r\n", b"Location: SECRET\r\n"]))
 
 
@@ -126,10 +126,10 @@ def test_a_socket_with_the_number_of_one_that_was_closed_is_looked_at(
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
-def test_many_threads_at_once_get_their_own_answers(
+def test_many_threads_at_once_get_their_own_responses(
     platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With epoll, and with what there is where there is no epoll."""
+    """With epoll, and with poll where epoll does not exist."""
     monkeypatch.setattr(sys, "platform", platform)
     with (
         StrictServer("bucket") as server,
@@ -149,16 +149,16 @@ def test_many_threads_at_once_get_their_own_answers(
         assert server.connections <= 4
 
 
-def test_all_who_wait_for_a_promise_are_told() -> None:
+def test_all_threads_waiting_for_a_promise_are_woken() -> None:
     for outcome in (Response(200, {}, b"x"), StoreConnectionError("broke")):
         promise = PendingResponse()
         assert not promise.done()
         with ThreadPoolExecutor(4) as threads:
             waiting = [threads.submit(promise.exception) for _ in range(4)]
             promise.resolve(outcome)
-            told = [each.result(PATIENCE_S) for each in waiting]
+            errors = [each.result(PATIENCE_S) for each in waiting]
         assert promise.done()
-        assert told == [outcome if isinstance(outcome, Exception) else None] * 4
+        assert errors == [outcome if isinstance(outcome, Exception) else None] * 4
         if isinstance(outcome, Response):
             assert promise.result() is outcome
         else:

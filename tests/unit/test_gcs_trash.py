@@ -46,7 +46,7 @@ def trashed(store: GcsStore, spec: BlobSpec = SPEC) -> DeletedBlob:
     return deleted
 
 
-def test_what_was_deleted_says_when_it_is_gone(server: StrictServer, store: GcsStore) -> None:
+def test_a_deleted_object_says_when_it_expires(server: StrictServer, store: GcsStore) -> None:
     blob = store.put(SPEC, BytesSource(b"some bytes"))
     store.delete(blob)
 
@@ -89,7 +89,7 @@ def test_generations_that_come_in_another_order_are_sorted(
     assert listed == [("a", 1), ("a", 3), ("b", 2)]
 
 
-def test_an_entry_without_its_times_is_a_broken_answer(
+def test_an_entry_without_its_times_is_a_broken_response(
     server: StrictServer, store: GcsStore
 ) -> None:
     body = (
@@ -145,7 +145,9 @@ def test_restoring_overwrites_nothing_unasked(server: StrictServer, store: GcsSt
     assert store.stat(SPEC.name) == restored
 
 
-def test_what_is_gone_for_good_cannot_be_restored(server: StrictServer, store: GcsStore) -> None:
+def test_a_permanently_deleted_object_cannot_be_restored(
+    server: StrictServer, store: GcsStore
+) -> None:
     deleted = trashed(store)
     server.advance(WEEK_S + 1)
     assert list(store.list_deleted("")) == []

@@ -300,7 +300,7 @@ def test_a_corrupt_embedded_picture_is_a_warning(
     assert manager.upload_audio_file(path, artwork="none").warnings == ()
 
 
-def test_a_corrupt_embedded_picture_is_no_matter_where_artwork_is_given(
+def test_a_corrupt_embedded_picture_is_ignored_if_artwork_is_given(
     manager: AudioStorageManager, tmp_path: Path
 ) -> None:
     path = file(tmp_path, "song.mp3", with_picture(b"no picture"))
@@ -396,7 +396,7 @@ def test_the_contents_extension_is_taken_if_asked(
     assert cover(result).content_type == "image/png"
 
 
-def test_fixing_extensions_does_not_take_what_is_no_audio(
+def test_fixing_extensions_does_not_accept_other_files_than_audio(
     manager: AudioStorageManager, tmp_path: Path
 ) -> None:
     page = file(tmp_path, "song.mp3", b"<!DOCTYPE html><html>")
@@ -447,9 +447,7 @@ def test_content_disposition_carries_every_name_safely(
     assert ".jpg" in art
 
 
-def test_audio_is_cached_for_good_and_artwork_for_less(
-    manager: AudioStorageManager, audio_id: str
-) -> None:
+def test_audio_is_cached_longer_than_artwork(manager: AudioStorageManager, audio_id: str) -> None:
     def ages(scope: Any) -> tuple[int, int]:
         result = manager.upload_audio_file(MP3, cache=scope)
         found = []
@@ -502,8 +500,8 @@ def test_a_bucket_gets_the_headers_and_no_encoding() -> None:
         store = GcsStore(BUCKET, emulator=server.url)
         with AudioStorageManager(store=store, retry_config=ONCE) as manager:
             manager.upload_audio_file(FLAC)
-        with urllib.request.urlopen(f"{server.url}/storage/v1/b/{BUCKET}/o") as answer:
-            resources = json.load(answer)["items"]
+        with urllib.request.urlopen(f"{server.url}/storage/v1/b/{BUCKET}/o") as response:
+            resources = json.load(response)["items"]
     assert len(resources) == 2
     for resource in resources:
         assert "contentEncoding" not in resource
@@ -516,7 +514,7 @@ def test_a_bucket_gets_the_headers_and_no_encoding() -> None:
 
 @pytest.mark.parametrize("percent", [10, 50, 90, 99])
 @pytest.mark.parametrize("path", TRACKS, ids=lambda path: path.suffix)
-def test_a_truncated_file_is_refused_unless_nobody_looks(
+def test_a_truncated_file_is_refused_unless_checks_are_off(
     manager: AudioStorageManager, store: MemoryStore, tmp_path: Path, path: Path, percent: int
 ) -> None:
     data = path.read_bytes()

@@ -136,7 +136,7 @@ def test_a_relative_root_stays_where_it_was(
 @pytest.mark.parametrize(
     "name", ["", "/", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".hidden", "a/.b", "a\0b"]
 )
-def test_a_name_that_is_no_file_below_the_root_is_refused(
+def test_a_name_that_cannot_be_a_file_below_the_root_is_refused(
     store: LocalStore, tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(ValueError, match="cannot be a file"):
@@ -147,7 +147,7 @@ def test_a_name_that_is_no_file_below_the_root_is_refused(
 # -- what others put there ---------------------------------------------------------------------
 
 
-def test_a_foreign_file_is_no_object(store: LocalStore, root: Path) -> None:
+def test_a_foreign_file_is_not_an_object(store: LocalStore, root: Path) -> None:
     put(store)
     (root / "audio/x/notes.txt").write_text("mine")
     assert names(store) == [NAME]
@@ -163,9 +163,7 @@ def test_a_foreign_file_in_the_way_is_kept_and_named(store: LocalStore, root: Pa
     assert (root / NAME).read_text() == "mine"
 
 
-def test_a_foreign_file_in_the_way_has_nothing_left_beside_it(
-    store: LocalStore, root: Path
-) -> None:
+def test_a_foreign_file_in_the_way_leaves_no_other_files(store: LocalStore, root: Path) -> None:
     (root / "audio/x").mkdir(parents=True)
     (root / NAME).write_text("mine")
     with pytest.raises(PreconditionFailedError):
@@ -200,7 +198,7 @@ def test_a_foreign_socket_does_not_break_the_listing(store: LocalStore, root: Pa
         os.close(here)
 
 
-def test_broken_links_and_pipes_are_no_objects(store: LocalStore, root: Path) -> None:
+def test_broken_links_and_pipes_are_not_objects(store: LocalStore, root: Path) -> None:
     put(store)
     (root / "audio/dangling").symlink_to("nowhere")
     os.mkfifo(root / "audio/pipe")
@@ -282,7 +280,7 @@ def test_a_damaged_object_is_not_copied_over_a_good_one(store: LocalStore, root:
 # -- clocks ------------------------------------------------------------------------------------
 
 
-def test_a_clock_that_runs_behind_still_gives_newer_generations(root: Path) -> None:
+def test_a_slow_clock_still_gives_newer_generations(root: Path) -> None:
     blob = put(LocalStore(root))
     store = LocalStore(root, now=lambda: datetime(2001, 9, 9, 1, 46, 40, 123456, UTC))
     for _ in range(3):
@@ -292,7 +290,7 @@ def test_a_clock_that_runs_behind_still_gives_newer_generations(root: Path) -> N
         blob = newer
 
 
-def test_a_clock_that_stands_still_gives_no_generation_twice(root: Path) -> None:
+def test_a_stopped_clock_gives_no_generation_twice(root: Path) -> None:
     store = LocalStore(root, now=lambda: datetime(2026, 1, 1, tzinfo=UTC))
     generations = []
     for _ in range(4):
@@ -369,19 +367,19 @@ def test_a_kill_leaves_the_old_object_or_the_new_one(
     store: LocalStore, root: Path, call: str, number: int, replacing: bool
 ) -> None:
     old = put(store, "a/b", b"old", colour="old") if replacing else None
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", KILL, str(root), call, str(number), "yes" if replacing else "no"],
         check=False,
         capture_output=True,
         text=True,
     )
-    assert answer.returncode in (0, 9), answer.stderr  # 0: that call is not made so often
+    assert result.returncode in (0, 9), result.stderr  # 0: that call is not made so often
     found = list(store.list(""))
     if found and found != [old]:
         assert read(store, found[0]) == b"new"
         assert dict(found[0].metadata) == {"new": "yes"}
     else:
-        assert answer.returncode == 9
+        assert result.returncode == 9
         assert found == ([old] if old else [])
     again = put(store, "a/b", b"again", found[0].generation if found else 0)
     assert read(store, again) == b"again"

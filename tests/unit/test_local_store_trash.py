@@ -162,7 +162,7 @@ def test_one_writer_removes_only_so_much(
         assert sum(path.startswith("2026-07-08") for path in trashed(root)) == left
 
 
-def test_what_cannot_be_removed_hinders_nobody(
+def test_a_file_that_cannot_be_removed_does_not_block_writers(
     store: LocalStore,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -254,7 +254,7 @@ def test_damaged_metadata_in_the_trash_is_passed_over_and_said(
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "../x", "trash": []}', "null"])
 @pytest.mark.parametrize("suffix", ["", ".json"])
-def test_a_damaged_note_hinders_nobody(
+def test_a_damaged_note_does_not_block_writers(
     store: LocalStore, root: Path, text: str, suffix: str
 ) -> None:
     blob = put(store)
@@ -291,11 +291,11 @@ def test_a_touched_object_keeps_its_metadata_when_a_note_is_finished(
 
 def test_metadata_of_an_earlier_version_is_read(store: LocalStore, root: Path) -> None:
     blob = put(store)
-    beside = root / f"audio/x/.audio.mp3.{blob.generation}.json"
-    fields = json.loads(beside.read_text())
+    sidecar = root / f"audio/x/.audio.mp3.{blob.generation}.json"
+    fields = json.loads(sidecar.read_text())
     for new in ("temporary_hold", "custom_time", "class_changed_at"):
         del fields[new]
-    beside.write_text(json.dumps(fields))
+    sidecar.write_text(json.dumps(fields))
     assert store.stat(NAME) == blob
 
 
@@ -313,8 +313,8 @@ def test_new_metadata_of_a_wrong_type_is_damaged(
     store: LocalStore, root: Path, field: str, value: object
 ) -> None:
     blob = put(store)
-    beside = root / f"audio/x/.audio.mp3.{blob.generation}.json"
-    beside.write_text(json.dumps({**json.loads(beside.read_text()), field: value}))
+    sidecar = root / f"audio/x/.audio.mp3.{blob.generation}.json"
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), field: value}))
     with pytest.raises(BlobNotFoundError):
         store.stat(NAME)
 
@@ -341,7 +341,7 @@ def test_the_trash_can_be_looked_at_where_nothing_may_be_written(
 # -- settings ----------------------------------------------------------------------------------
 
 
-def test_settings_are_a_file_beside_the_lock(store: LocalStore, root: Path) -> None:
+def test_settings_are_a_file_next_to_the_lock(store: LocalStore, root: Path) -> None:
     assert store.settings().location == str(root)
     assert not root.exists()
     store.change_settings(store.settings(), retention_s=60)
@@ -425,12 +425,12 @@ def test_permissions_that_the_directory_does_not_give(
     assert LocalStore(root).granted(wanted) == frozenset(["storage.objects.list"])
 
 
-def test_there_are_no_urls_and_it_says_what_to_do(store: LocalStore) -> None:
+def test_signing_urls_is_refused_with_advice(store: LocalStore) -> None:
     with pytest.raises(UnsupportedByStoreError, match="copy the asset to a bucket"):
         complete(store).signed_url(put(store), expires_s=60)
 
 
-def test_diagnose_tells_what_is_kept_and_how_much(store: LocalStore) -> None:
+def test_diagnose_reports_how_much_is_kept_and_how_long(store: LocalStore) -> None:
     store.delete(put(store, data=bytes(3 << 19)))
     findings = {f.subject: f for f in store.diagnose()}
     assert "7 days" in findings["soft delete"].detail
@@ -489,8 +489,8 @@ def not_utf8(root: Path) -> None:
 
 
 def damaged(root: Path) -> None:
-    (beside,) = (root / "audio/x").glob(".*.json")
-    beside.write_text("{")
+    (sidecar,) = (root / "audio/x").glob(".*.json")
+    sidecar.write_text("{")
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,7 @@ def test_asking_for_artwork_that_is_not_there(manager: AudioStorageManager, tmp_
             manager.download(which, tmp_path / "cover", part="both")  # type: ignore[arg-type]
 
 
-def test_foreign_objects_are_no_assets(manager: AudioStorageManager, store: Store) -> None:
+def test_foreign_objects_are_not_assets(manager: AudioStorageManager, store: Store) -> None:
     result = manager.upload_audio_file(MP3)
     foreign = FilenameGenerator.generate_audio_id()
     for name in (f"audio/{foreign}/audio.mp3", "audio/readme.txt", "audio/x/audio.mp3", "other"):
@@ -490,7 +490,9 @@ def test_a_file_with_the_same_times_and_other_bytes_is_kept(
     assert len(result.warnings) == 1
 
 
-def test_a_file_that_is_gone_already_is_no_warning(store: Store, files: tuple[Path, Path]) -> None:
+def test_a_file_that_no_longer_exists_gives_no_warning(
+    store: Store, files: tuple[Path, Path]
+) -> None:
     audio, cover = files
     manager = AudioStorageManager(
         store=store,
@@ -689,7 +691,9 @@ def test_any_file_name_is_kept_as_it_is(
 # --- events, configuration, the one-call form ---------------------------------------------------
 
 
-def test_events_tell_what_happened(store: Store, files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_events_report_what_happened(
+    store: Store, files: tuple[Path, Path], tmp_path: Path
+) -> None:
     events: list[Event] = []
     manager = AudioStorageManager(store=store, on_event=events.append)
 
@@ -714,7 +718,7 @@ def test_a_failing_listener_changes_nothing(store: Store, caplog: pytest.LogCapt
     assert "the listener on_event failed" in caplog.text
 
 
-def test_a_kept_file_is_told_of(store: Store, files: tuple[Path, Path]) -> None:
+def test_a_kept_file_is_reported(store: Store, files: tuple[Path, Path]) -> None:
     events: list[Event] = []
 
     def listen(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""The values that tell what is inside a file: JSON types, and nothing that can be changed."""
+"""The values that describe a file: JSON types, immutable."""
 
 import json
 import pickle

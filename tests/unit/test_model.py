@@ -93,6 +93,6 @@ def test_the_facts_of_a_result_are_typed() -> None:
 
 
 @pytest.mark.parametrize("duration_s", ["", "long", "nan", "inf"])
-def test_a_fact_that_is_no_number_is_none(duration_s: str) -> None:
+def test_a_fact_that_is_not_a_number_is_none(duration_s: str) -> None:
     blob = replace(BLOB, metadata={"duration_s": duration_s})
     assert StorageResult("x", blob, None, "gs://b/a", None).duration_s is None

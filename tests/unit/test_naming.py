@@ -75,7 +75,7 @@ def test_a_malformed_id_is_refused_everywhere(bad: str) -> None:
             call()
 
 
-def test_audio_and_artwork_are_told_apart() -> None:
+def test_audio_and_artwork_are_distinguished() -> None:
     audio, cover = f"audio/{ID}/audio.mp3", f"audio/{ID}/thumbnail.jpg"
     assert part_of(audio) is AUDIO
     assert part_of(cover) is THUMBNAIL

@@ -1,4 +1,4 @@
-"""Telling the log, and whoever listens."""
+"""Reporting events to the log and to listeners."""
 
 import logging
 from pathlib import Path
@@ -33,32 +33,32 @@ QUIET: list[Event] = [Progress("x", 1, 2), Retried("x", 1, 0.5, OSError())]
 
 
 @pytest.mark.parametrize(("event", "line"), EVENTS)
-def test_what_happened_is_logged_and_told(
+def test_events_are_logged_and_reported(
     event: Event, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "audiostore")
-    told: list[Event] = []
-    Notifier(told.append)(event)
-    assert told == [event]
+    reported: list[Event] = []
+    Notifier(reported.append)(event)
+    assert reported == [event]
     assert line in caplog.text
 
 
 @pytest.mark.parametrize("event", QUIET)
-def test_what_is_frequent_is_told_but_not_logged(
+def test_frequent_events_are_reported_but_not_logged(
     event: Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "audiostore")
-    told: list[Event] = []
-    Notifier(told.append)(event)
-    assert told == [event]
+    reported: list[Event] = []
+    Notifier(reported.append)(event)
+    assert reported == [event]
     assert caplog.text == ""
 
 
-def test_what_is_begun_is_told_to_who_looks_closely(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_begun_upload_is_logged_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "audiostore")
-    told: list[Event] = []
-    Notifier(told.append)(Begun("id1", Path("/x/y")))
-    assert told == [Begun("id1", Path("/x/y"))]
+    reported: list[Event] = []
+    Notifier(reported.append)(Begun("id1", Path("/x/y")))
+    assert reported == [Begun("id1", Path("/x/y"))]
     assert [(r.levelname, r.message) for r in caplog.records] == [("DEBUG", "storing /x/y as id1")]
 
 
@@ -88,7 +88,7 @@ def test_an_interrupt_in_a_listener_interrupts() -> None:
         Notifier(interrupt)(Deleted("id1"))
 
 
-def test_it_says_whether_anybody_listens() -> None:
+def test_it_knows_whether_a_listener_is_registered() -> None:
     notify = Notifier()
     heard = [notify.is_heard]
     with notify.listening(print):
@@ -98,10 +98,10 @@ def test_it_says_whether_anybody_listens() -> None:
     assert Notifier(print).is_heard
 
 
-def test_what_is_relayed_is_told_elsewhere_alone() -> None:
-    told: list[object] = []
+def test_relayed_events_reach_only_the_relay() -> None:
+    reported: list[object] = []
     relayed: list[object] = []
-    notify = Notifier(told.append)
+    notify = Notifier(reported.append)
     notify.relay(relayed.append)
     notify(Deleted("id1"))
-    assert (told, relayed) == ([], [Deleted("id1")])
+    assert (reported, relayed) == ([], [Deleted("id1")])

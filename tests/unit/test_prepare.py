@@ -55,7 +55,7 @@ def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     assert _path(_image("a.png")) == tmp_path / "a.png"
 
 
-def test_a_name_that_is_no_utf8_becomes_text(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_becomes_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xe9t\xe9.mp3")
     path.write_bytes(MP3)
     item = _audio(path)
@@ -64,7 +64,7 @@ def test_a_name_that_is_no_utf8_becomes_text(tmp_path: Path) -> None:
     assert _path(item) == path
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_only_regular_files_are_accepted(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError) as caught:
         _audio(tmp_path / "a.mp3")
     assert f"while reading {str(tmp_path / 'a.mp3')!r}" in caught.value.__notes__
@@ -85,7 +85,7 @@ def test_what_is_not_a_path_is_refused(given: object) -> None:
         _audio(given)
 
 
-def test_other_content_than_the_name_says_is_refused(tmp_path: Path) -> None:
+def test_content_that_contradicts_the_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"<html>Not found</html>")
     with pytest.raises(UnsupportedFormatError, match="a web page"):
         _audio(tmp_path / "a.mp3")

@@ -34,7 +34,7 @@ from audiostore.media.sandbox.worker import REQUEST
 from tests.timing import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-sys.path.append(str(EXAMPLES))  # the script is no package; it imports its neighbour
+sys.path.append(str(EXAMPLES))  # the script is not in a package; it imports its neighbour
 
 from make_examples import TRACKS, Track  # noqa: E402
 
@@ -641,7 +641,7 @@ def test_a_worker_can_open_no_file_and_no_socket_and_takes_little_memory() -> No
         pid = worker_of(pool).pid
         limits = Path(f"/proc/{pid}/limits").read_text()
         allowed = int(limits.split("Max open files")[1].split()[0])
-        # Two are for the file itself and for the answer; it closes them when it has answered.
+        # Two are for the file itself and for the response; it closes them when it has responded.
         while len(set(range(allowed)) - open_descriptors(pid)) < 2:
             time.sleep(0.001)
         assert len(set(range(allowed)) - open_descriptors(pid)) == 2
@@ -722,9 +722,9 @@ def test_no_file_or_no_regular_file_is_refused(tmp_path: Path) -> None:
 
 @contextmanager
 def canary() -> Iterator[tuple[Path, Callable[[], bool]]]:
-    """A sound file in the working directory, and whether anybody, in C or Python, opened it."""
+    """A sound file in the working directory, and whether any code, in C or Python, opened it."""
     if not sys.platform.startswith("linux"):
-        pytest.skip("inotify tells what C code opens")
+        pytest.skip("inotify shows what C code opens")
     libc = ctypes.CDLL(None, use_errno=True)
     path = Path("canary.wav").absolute()
     path.write_bytes((EXAMPLES / "a-brisk-walk.wav").read_bytes())

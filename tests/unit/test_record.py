@@ -58,7 +58,7 @@ def cover(generation: int = 50, ext: str = "jpg", **metadata: str | None) -> Blo
 # -- the commit record -------------------------------------------------------------------------
 
 
-def test_without_audio_there_is_no_asset() -> None:
+def test_without_audio_no_asset_exists() -> None:
     assert assemble(ID, []) is None
     assert assemble(ID, [cover()]) is None
 
@@ -76,7 +76,7 @@ def test_audio_brings_the_thumbnail_that_it_names() -> None:
     assert not asset.thumbnail_missing
 
 
-def test_a_thumbnail_that_is_not_named_is_no_part() -> None:
+def test_a_thumbnail_that_is_not_named_is_not_part_of_the_asset() -> None:
     asset = assemble(ID, [audio(), cover()])
     assert asset is not None
     assert (asset.thumbnail, asset.thumbnail_missing) == (None, False)
@@ -111,7 +111,7 @@ def test_of_several_thumbnails_the_named_one_counts() -> None:
     assert asset.thumbnail == cover(70, "png")
 
 
-def test_a_replacement_counts_before_the_audio_was_told() -> None:
+def test_a_replacement_counts_before_the_audio_names_it() -> None:
     present = assemble(ID, [audio(cover()), cover()])
     assert present is not None
     successor = replace(cover(200, **replaces(present, present.thumbnail)), crc32c="AAAAAA==")
@@ -121,9 +121,9 @@ def test_a_replacement_counts_before_the_audio_was_told() -> None:
     moved = assemble(ID, [replace(audio(cover()), generation=300), successor])
     assert moved is not None
     assert moved.thumbnail == successor
-    told = assemble(ID, [audio(successor), successor])
-    assert told is not None
-    assert told.thumbnail == successor
+    asset = assemble(ID, [audio(successor), successor])
+    assert asset is not None
+    assert asset.thumbnail == successor
 
 
 def test_a_replacement_of_another_thumbnail_does_not_count() -> None:
@@ -163,7 +163,7 @@ def test_of_two_audio_objects_of_one_instant_all_readers_choose_the_same() -> No
     assert found[0] == found[1]
 
 
-# -- what is no commit record ------------------------------------------------------------------
+# -- objects that are not commit records ------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_of_two_audio_objects_of_one_instant_all_readers_choose_the_same() -> No
         audio(file_size="5.0"),
     ],
 )
-def test_a_foreign_or_damaged_object_is_no_commit_record(damaged: BlobInfo) -> None:
+def test_a_foreign_or_damaged_object_is_not_a_commit_record(damaged: BlobInfo) -> None:
     assert not is_committed_audio(damaged)
     assert assemble(ID, [damaged, cover()]) is None
     asset = assemble(ID, [damaged, replace(audio(), generation=900)])
@@ -199,7 +199,7 @@ def test_a_reference_is_all_of_its_keys() -> None:
     assert not names_thumbnail(audio(cover(), thumbnail_crc32c=None), cover())
 
 
-def test_artwork_says_what_it_was_made_for() -> None:
+def test_artwork_records_which_audio_it_belongs_to() -> None:
     waiting, together = cover(), cover(audio_crc32c=SOUND.crc32c)
     assert belongs_to_audio(SOUND) == {"audio_crc32c": SOUND.crc32c}
     assert waits_for_audio(waiting)
@@ -237,7 +237,7 @@ def test_our_own_keys_are_refused_in_any_case(key: str) -> None:
         {1: "x"},
     ],
 )
-def test_what_is_no_text_is_refused(bad: dict[str, str]) -> None:
+def test_metadata_that_is_not_text_is_refused(bad: dict[str, str]) -> None:
     with pytest.raises(InvalidMetadataError):
         check_custom_metadata(bad)
 

@@ -182,17 +182,17 @@ def test_any_kind_of_code_is_looked_at_without_an_error_of_ours(slept: list[floa
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_overload_is_told_by_the_status_of_any_stores_error(status: int) -> None:
+def test_overload_is_recognised_by_the_status_of_any_stores_error(status: int) -> None:
     assert is_overload(Coded(status))
     assert is_overload(AudioStoreError("busy", status=status))
 
 
 @pytest.mark.parametrize("error", [Coded(500), Coded("503"), TimeoutError(), AudioStoreError()])
-def test_other_failures_are_no_overload(error: Exception) -> None:
+def test_other_failures_are_not_overload(error: Exception) -> None:
     assert not is_overload(error)
 
 
-def test_the_caller_says_which_errors_may_pass(slept: list[float]) -> None:
+def test_the_caller_chooses_the_retryable_errors(slept: list[float]) -> None:
     config = RetryConfig(retryable_exceptions=(KeyError,))
     assert retry_operation(Operation(KeyError()), config, sleep=slept.append) == "done"
     with pytest.raises(ConnectionError):
@@ -210,7 +210,7 @@ def test_attempts_count_the_first_one(slept: list[float]) -> None:
     assert slept == [1, 2, 4]
 
 
-def test_one_attempt_is_no_retry(slept: list[float]) -> None:
+def test_a_single_attempt_is_not_retried(slept: list[float]) -> None:
     operation = Operation(ConnectionError())
     with pytest.raises(ConnectionError):
         retry_operation(operation, RetryConfig(max_attempts=1), sleep=slept.append)
@@ -280,21 +280,21 @@ def test_an_unreadable_retry_after_is_ignored(value: str) -> None:
     assert retry_after_s(asks_to_wait(value)) == 0
 
 
-def test_without_an_answer_nothing_is_asked() -> None:
+def test_without_a_response_no_wait_is_requested() -> None:
     assert retry_after_s(ConnectionError()) == 0
     assert retry_after_s(google.ServiceUnavailable("x")) == 0
 
 
-# -- what is told ------------------------------------------------------------------------------
+# -- reports ----------------------------------------------------------------------------------
 
 
 def test_every_retry_is_logged_with_operation_attempt_and_delay(
     slept: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[Retry] = []
+    reported: list[Retry] = []
     errors = [ConnectionError("first"), TimeoutError("second")]
     retry_operation(
-        Operation(*errors), STEADY, "store gs://b/x", on_retry=told.append, sleep=slept.append
+        Operation(*errors), STEADY, "store gs://b/x", on_retry=reported.append, sleep=slept.append
     )
     assert [(r.name, r.levelno, r.getMessage()) for r in caplog.records] == [
         (
@@ -308,19 +308,22 @@ def test_every_retry_is_logged_with_operation_attempt_and_delay(
             "store gs://b/x failed on attempt 2 of 4, next in 2.00 s: second",
         ),
     ]
-    assert told == [
+    assert reported == [
         Retry("store gs://b/x", 1, 1, errors[0]),
         Retry("store gs://b/x", 2, 2, errors[1]),
     ]
 
 
-def test_the_last_failure_is_no_retry(slept: list[float]) -> None:
-    told: list[Retry] = []
+def test_the_last_failure_is_not_reported_as_a_retry(slept: list[float]) -> None:
+    reported: list[Retry] = []
     with pytest.raises(ConnectionError):
         retry_operation(
-            Operation(*[ConnectionError()] * 9), STEADY, on_retry=told.append, sleep=slept.append
+            Operation(*[ConnectionError()] * 9),
+            STEADY,
+            on_retry=reported.append,
+            sleep=slept.append,
         )
-    assert [retry.attempt for retry in told] == [1, 2, 3]
+    assert [retry.attempt for retry in reported] == [1, 2, 3]
 
 
 # -- the decorator -----------------------------------------------------------------------------

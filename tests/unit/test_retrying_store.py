@@ -31,7 +31,7 @@ SOURCE = BytesSource(bytes(range(200)))
 
 
 class Flaky(MemoryStore):
-    """A store whose next requests fail as told: before they do anything, or after."""
+    """A store whose next requests fail as set: before they do anything, or after."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,13 +181,13 @@ def test_what_will_not_pass_is_not_repeated(
     assert slept == []
 
 
-def test_retries_are_told(inner: Flaky, slept: list[float]) -> None:
-    told: list[Retry] = []
-    store = RetryingStore(inner, CONFIG, on_retry=told.append, sleep=slept.append)
+def test_retries_are_reported(inner: Flaky, slept: list[float]) -> None:
+    reported: list[Retry] = []
+    store = RetryingStore(inner, CONFIG, on_retry=reported.append, sleep=slept.append)
     error = StoreConnectionError("x")
     inner.before = [error]
     store.put(SPEC, SOURCE)
-    assert told == [Retry("store memory://memory/a/b", 1, 1, error)]
+    assert reported == [Retry("store memory://memory/a/b", 1, 1, error)]
 
 
 def test_a_store_that_retries_is_not_retried_again(store: RetryingStore) -> None:
@@ -195,17 +195,17 @@ def test_a_store_that_retries_is_not_retried_again(store: RetryingStore) -> None
         RetryingStore(store, CONFIG)
 
 
-def test_it_stands_for_the_store_inside(inner: Flaky, store: RetryingStore) -> None:
+def test_it_has_the_url_and_uris_of_the_wrapped_store(inner: Flaky, store: RetryingStore) -> None:
     assert (store.url, store.uri("x")) == (inner.url, inner.uri("x"))
     store.close()
     assert inner.closed
 
 
-# -- writes whose answer was lost --------------------------------------------------------------
+# -- writes whose response was lost --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", ["put", "update", "copy"])
-def test_a_write_whose_answer_was_lost_is_for_the_caller_to_compare(
+def test_a_write_whose_response_was_lost_is_for_the_caller_to_compare(
     inner: Flaky, store: RetryingStore, call: str
 ) -> None:
     blob = MemoryStore.put(inner, SPEC, SOURCE)
@@ -215,7 +215,7 @@ def test_a_write_whose_answer_was_lost_is_for_the_caller_to_compare(
     assert inner.log == [call] * 2
 
 
-def test_a_delete_whose_answer_was_lost_is_a_success(inner: Flaky, store: RetryingStore) -> None:
+def test_a_delete_whose_response_was_lost_is_a_success(inner: Flaky, store: RetryingStore) -> None:
     blob = MemoryStore.put(inner, SPEC, SOURCE)
     inner.after = broken(1)
     store.delete(blob)
@@ -261,19 +261,19 @@ class Accepting(MemoryStore):
 
 def test_accepted_bytes_renew_the_budget(slept: list[float]) -> None:
     inner = Accepting(10, 20, 30, 40, 50, 60)
-    told: list[Transferred] = []
+    reported: list[Transferred] = []
     store = RetryingStore(inner, CONFIG, sleep=slept.append)
-    store.put(SPEC, SOURCE, on_transfer=told.append)
+    store.put(SPEC, SOURCE, on_transfer=reported.append)
     assert inner.attempts == 7
     assert slept == [1] * 6
-    assert [t.accepted_bytes for t in told] == [10, 20, 30, 40, 50, 60]
+    assert [t.accepted_bytes for t in reported] == [10, 20, 30, 40, 50, 60]
 
 
 @pytest.mark.parametrize(
     ("accepted", "attempts"),
     [((0, 0, 0, 0), 3), ((10, 10, 10, 10), 3), ((10, 5, 9, 10), 3), ((10, 5, 11, 5, 5, 5), 5)],
 )
-def test_sent_bytes_or_the_same_bytes_again_are_no_progress(
+def test_sent_bytes_or_the_same_bytes_again_are_not_progress(
     slept: list[float], accepted: tuple[int, ...], attempts: int
 ) -> None:
     inner = Accepting(*accepted)
@@ -315,7 +315,7 @@ class _BreakingReader:
         self._store.open_readers -= 1
 
 
-def test_a_broken_read_goes_on_behind_the_last_byte(slept: list[float]) -> None:
+def test_a_broken_read_resumes_after_the_last_byte(slept: list[float]) -> None:
     inner = Breaking(pieces=4)
     blob = MemoryStore.put(inner, SPEC, SOURCE)
     with closing(RetryingStore(inner, CONFIG, sleep=slept.append).open(blob, start=30)) as reader:
@@ -372,7 +372,7 @@ class BreakingList(MemoryStore):
             yield blob
 
 
-def test_a_broken_listing_goes_on_behind_the_last_name(slept: list[float]) -> None:
+def test_a_broken_listing_resumes_after_the_last_name(slept: list[float]) -> None:
     inner = BreakingList(3, 0, 2, 0, 1)
     store = RetryingStore(inner, CONFIG, sleep=slept.append)
     assert [b.name for b in store.list("n")] == [f"n{n}" for n in range(10)]

@@ -55,7 +55,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 # -- reading -----------------------------------------------------------------------------------
 
 
-def test_a_snapshot_tells_size_and_checksum(path: Path) -> None:
+def test_a_snapshot_has_size_and_checksum(path: Path) -> None:
     file = LocalFile.snapshot(path)
     assert file.size_bytes == len(DATA)
     assert file.crc32c == encode_crc32c(google_crc32c.value(DATA)) == BytesSource(DATA).crc32c
@@ -76,7 +76,7 @@ def test_all_bytes_come_in_order(path: Path, size: int, make: Callable[[Path], S
 
 
 @pytest.mark.parametrize("make", [LocalFile.snapshot, lambda p: BytesSource(p.read_bytes())])
-def test_seek_goes_on_anywhere(path: Path, make: Callable[[Path], Source]) -> None:
+def test_seek_continues_anywhere(path: Path, make: Callable[[Path], Source]) -> None:
     with closing(make(path).open()) as reader:
         for offset in (0, 3000, 10, len(DATA), len(DATA) - 1, 0):
             reader.seek(offset)
@@ -128,10 +128,10 @@ def test_another_file_in_its_place_is_noticed(path: Path) -> None:
         file.open()
 
 
-def test_a_file_that_is_gone_is_noticed(path: Path) -> None:
+def test_a_deleted_file_is_noticed(path: Path) -> None:
     file = LocalFile.snapshot(path)
     path.unlink()
-    with pytest.raises(SourceChangedError, match="is gone"):
+    with pytest.raises(SourceChangedError, match="was deleted"):
         file.open()
 
 
@@ -172,7 +172,7 @@ def test_a_change_during_the_snapshot_is_noticed(
         LocalFile.snapshot(path)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path, path: Path) -> None:
+def test_only_regular_files_are_accepted(tmp_path: Path, path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match="no file at"):
         LocalFile.snapshot(tmp_path / "missing")
     with pytest.raises(SourceNotFoundError, match="no file at"):
@@ -213,7 +213,7 @@ def test_remove_deletes_the_very_file(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-def test_remove_of_a_file_that_is_gone_says_so(path: Path) -> None:
+def test_remove_of_a_deleted_file_returns_false(path: Path) -> None:
     file = LocalFile.snapshot(path)
     path.unlink()
     assert file.remove() is False
@@ -259,7 +259,7 @@ def test_a_file_put_in_its_place_after_the_check_is_never_lost(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_file_put_in_its_place_while_it_is_aside_is_never_lost(
+def test_a_file_put_in_its_place_during_removal_is_never_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = LocalFile.snapshot(path)

@@ -328,7 +328,7 @@ def test_the_file_is_not_read_through(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mp3 example", "mp3 without a count", "aac example"])
-def test_a_few_frames_tell_that_the_last_one_is_whole(name: str) -> None:
+def test_a_few_frames_show_that_the_last_one_is_whole(name: str) -> None:
     stream = CountingStream(sample(name))
     recognised = recognise(stream)
     assert recognised is not None
@@ -337,7 +337,7 @@ def test_a_few_frames_tell_that_the_last_one_is_whole(name: str) -> None:
     assert stream.total < 8 << 10
 
 
-def test_a_size_that_is_no_longer_true_does_no_harm() -> None:
+def test_an_outdated_size_does_no_harm() -> None:
     for name in AUDIO:
         data = sample(name)
         recognised = recognise(BytesIO(data))

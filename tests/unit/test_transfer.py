@@ -27,7 +27,7 @@ WRONG = BytesSource(b"the wrong bytes")
 
 
 class Misbehaving(MemoryStore):
-    """A store whose `put` and `delete` go another way, as told, once each time they are called."""
+    """A store whose `put` and `delete` fail as set, once each time they are called."""
 
     def __init__(self, *puts: Callable[["Misbehaving"], BlobInfo | None]) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ def test_a_replacement_whose_target_vanished_is_not_made_anew() -> None:
     assert list(store.list("")) == []
 
 
-def test_a_replacement_whose_answer_was_lost_is_recognised() -> None:
+def test_a_replacement_whose_response_was_lost_is_recognised() -> None:
     store = Misbehaving()
     first = plain(store, source=WRONG)
     second = plain(store, over=first.generation)
@@ -222,11 +222,11 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_right_bytes_arrive_whole(folder: Path) -> None:
     store = Reading()
-    told: list[int] = []
-    get_checked(store, plain(store), folder / "out", on_received=told.append)
+    received: list[int] = []
+    get_checked(store, plain(store), folder / "out", on_received=received.append)
     assert (folder / "out").read_bytes() == SOURCE.data
     assert list(folder.iterdir()) == [folder / "out"]
-    assert told == [4, 8, 12, 15]
+    assert received == [4, 8, 12, 15]
     assert store.closed == 1
 
 
@@ -307,7 +307,7 @@ def test_a_folder_that_is_missing_is_an_os_error(folder: Path) -> None:
         get_checked(store, plain(store), folder / "missing" / "out")
 
 
-def test_a_generation_that_is_gone_is_not_found(folder: Path) -> None:
+def test_a_deleted_generation_is_not_found(folder: Path) -> None:
     store = MemoryStore()
     old = plain(store)
     plain(store, over=old.generation)

@@ -37,7 +37,7 @@ def stored(manager: AudioStorageManager) -> str:
     return manager.upload_audio_with_thumbnail(MP3, JPG).audio_id
 
 
-def test_a_deleted_asset_is_in_the_trash_and_comes_back_whole(
+def test_a_deleted_asset_is_in_the_trash_and_is_restored_complete(
     manager: AudioStorageManager, tmp_path: Path
 ) -> None:
     audio_id = stored(manager)
@@ -73,7 +73,7 @@ def test_it_can_be_deleted_and_restored_again_and_again(manager: AudioStorageMan
         assert not manager.restore(audio_id).warnings
 
 
-def test_the_artwork_that_it_had_last_comes_back(manager: AudioStorageManager) -> None:
+def test_the_most_recent_artwork_is_restored(manager: AudioStorageManager) -> None:
     audio_id = stored(manager)
     manager.upload_thumbnail_file(OTHER_JPG, audio_id)
     manager.delete(audio_id)
@@ -110,7 +110,7 @@ def test_an_id_that_is_used_again_is_not_overwritten(manager: AudioStorageManage
     assert manager.restore(audio_id) == present
 
 
-def test_half_an_asset_in_the_way_is_not_overwritten(
+def test_restore_does_not_overwrite_an_incomplete_asset(
     manager: AudioStorageManager,
 ) -> None:
     audio_id = stored(manager)
@@ -122,7 +122,7 @@ def test_half_an_asset_in_the_way_is_not_overwritten(
         manager.get(audio_id)
 
 
-def test_purging_lets_it_go_for_good_or_says_why_not(
+def test_purging_deletes_permanently_or_says_why_not(
     manager: AudioStorageManager, store: Store
 ) -> None:
     audio_id = stored(manager)
@@ -150,7 +150,7 @@ def test_permanent_deletion_leaves_nothing_that_the_store_need_not_keep(
     assert list(manager.list()) == []
 
 
-def test_a_store_that_keeps_nothing_gives_nothing_back(
+def test_a_store_without_soft_delete_restores_nothing(
     manager: AudioStorageManager, store: Store
 ) -> None:
     store.change_settings(store.settings(), soft_delete_s=0)
@@ -166,7 +166,7 @@ def test_what_was_never_there_is_not_found(manager: AudioStorageManager) -> None
         manager.restore(FilenameGenerator.generate_audio_id())
 
 
-def test_foreign_objects_in_the_trash_are_no_assets(
+def test_foreign_objects_in_the_trash_are_not_assets(
     manager: AudioStorageManager, store: Store
 ) -> None:
     audio_id = stored(manager)
@@ -177,7 +177,7 @@ def test_foreign_objects_in_the_trash_are_no_assets(
     assert list(manager.trash.list()) == []
 
 
-def test_an_asset_whose_time_has_passed_comes_back_with_a_warning(
+def test_an_expired_asset_is_restored_with_a_warning(
     manager: AudioStorageManager,
 ) -> None:
     audio_id = stored(manager)

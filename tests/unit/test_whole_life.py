@@ -124,7 +124,7 @@ def test_the_whole_life_of_an_asset(kind: str, deep: bool, tmp_path: Path) -> No
             manager.get(audio_id)
         assert found(Query()) == [new_id]
 
-        # Purged: nothing is left of it, as far as anybody can say so.
+        # Purged: nothing of it is left, as far as the store says.
         with suppress(UnsupportedByStoreError):
             manager.trash.purge(audio_id)
             assert list(manager.trash.list()) == []
