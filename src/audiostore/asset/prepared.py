@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from audiostore.sources import LocalFile, Source
 
-TYPE_CHECKING = False  # what is in a file is the business of media, which reading does not load
+TYPE_CHECKING = False  # reading an asset must not import media
 if TYPE_CHECKING:
     from audiostore.media import AudioInfo
 
