@@ -10,10 +10,10 @@ from audiostore.cli.registry import Command, find_commands
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from argparse import Namespace, _ActionsContainer, _SubParsersAction
+    from argparse import _ActionsContainer, _SubParsersAction
     from collections.abc import Callable, Collection, Sequence
     from types import ModuleType
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from audiostore.cli.declare import Argument, CommonOptions
 
@@ -50,8 +50,8 @@ class Parser(ArgumentParser):
     """An ArgumentParser that raises a UsageError of one line."""
 
     def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: Namespace | None = None
-    ) -> tuple[Namespace, list[str]]:
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
         """Reject what is not known here: the error then points to the help of this command."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
