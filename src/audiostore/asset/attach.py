@@ -125,7 +125,7 @@ class Attachments:
         try:
             return self._store.update(cover, {}, custom_time=due)
         except (BlobNotFoundError, PreconditionFailedError):
-            return cover  # whoever changed or deleted it has seen the audio and its expiry time
+            return cover  # the writer that changed or deleted it has seen the audio's expiry time
 
 
 def reconciled(store: ObjectStore, asset: Asset) -> Asset:

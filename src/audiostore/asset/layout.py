@@ -163,7 +163,7 @@ def require_part(name: object, argument: str = "part") -> Part:
 
 
 def part_of(blob_name: str) -> Part | None:
-    """Return the part that an object is, by its name; None if it is no part of an asset."""
+    """Return the part that an object is, by its name; None if it is not part of an asset."""
     parsed = parse_blob_name(blob_name)
     return parsed[1] if parsed else None
 

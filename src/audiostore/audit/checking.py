@@ -107,7 +107,7 @@ class Checker:
                 folder_of(file.path),
                 file.path,
                 file.description,
-                "remove it" if file.is_removable else "move it elsewhere if nobody needs it there",
+                "remove it" if file.is_removable else "move it elsewhere if it is not needed there",
                 RemoveForeignFile(file) if file.is_removable else None,
                 file.changed_at,
             )

@@ -55,7 +55,7 @@ def foreign_object(blob: BlobInfo, audio_id: str | None = None) -> Problem:
     """Return the problem of an object that is not ours."""
     return problem_of(
         audio_id, blob, "foreign-object", "audiostore does not store objects of this name",
-        "move it elsewhere if nobody needs it there",
+        "move it elsewhere if it is not needed there",
     )  # fmt: skip
 
 

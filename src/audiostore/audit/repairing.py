@@ -84,7 +84,7 @@ def _delete(manager: "AudioStorageManager", blob: BlobInfo) -> None:
     audio_id = folder_of(blob.name)
     if audio_id is not None and _is_needed(manager, audio_id, blob):
         raise PreconditionFailedError(
-            f"cannot delete {blob.name}: it belongs to an asset by now", audio_id=audio_id
+            f"cannot delete {blob.name}: it belongs to an asset now", audio_id=audio_id
         )
     manager.store.delete(blob)
     if audio_id is not None and _is_missing(manager, audio_id, blob):

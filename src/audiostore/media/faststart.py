@@ -37,7 +37,7 @@ def needs_faststart(stream: BinaryIO) -> bool:
     False for fragmented files: each fragment has an index of its own.
 
     Raises:
-        UnplayableAudioError: the boxes are broken, or there is no moov.
+        UnplayableAudioError: the boxes are broken, or the moov box is missing.
     """
     boxes = _top_boxes(stream)
     kinds = [box.kind for box in boxes]

@@ -105,7 +105,7 @@ class _Outbox:
         self._send()
 
     def emit_retry(self, notifier: int, event: Event) -> None:
-        """Report an event if it is a retry: the limit adapts to these even if nobody listens."""
+        """Report an event if it is a retry: the limit adapts to these even without a listener."""
         if isinstance(event, Retried):
             self.emit(notifier, event)
 

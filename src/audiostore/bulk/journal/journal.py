@@ -13,7 +13,7 @@ stored.
   forgotten, the item would be stored twice. Results are not (NORMAL): if one is forgotten, the next
   run finds the asset under its id and records it again.
 - A run holds a lock (flock) on a file next to the journal as long as its process lives. Items that
-  a run had claimed are free as soon as nobody holds its lock.
+  a run had claimed are free as soon as no process holds its lock.
 """
 
 import os

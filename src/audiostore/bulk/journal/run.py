@@ -81,7 +81,7 @@ class JournaledRun:
             )
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Delete new ids, which nobody has used, and free the others."""
+        """Delete new ids, which were never used, and free the others."""
         if not claims:
             return
         with self._database.transaction(is_synced=False) as connection:
@@ -117,7 +117,7 @@ class JournaledRun:
                 "INSERT INTO runs (store_url, lock_name, started_at) VALUES (?, ?, ?)",
                 (self._store_url, lock_name, self._clock()),
             )
-            # Killed runs leave lock files that nobody holds.
+            # Killed runs leave lock files that no process holds.
             for (name,) in connection.execute("SELECT lock_name FROM runs WHERE ended_at IS NULL"):
                 if not is_locked(self._database.lock_path(name)):
                     self._database.lock_path(name).unlink(missing_ok=True)

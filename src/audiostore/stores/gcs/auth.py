@@ -57,7 +57,7 @@ class NoAuthentication:
         return {}
 
     def renew(self, headers: Mapping[str, str]) -> bool:
-        """Do nothing: there is no token."""
+        """Do nothing: emulators need no token."""
         del headers
         return False
 
@@ -66,7 +66,7 @@ class NoAuthentication:
         return "none: requests to an emulator go out unsigned"
 
     def signer(self) -> Signer:
-        """Refuse: there is no key to sign with."""
+        """Refuse: anonymous requests have no key to sign with."""
         raise CredentialsError(CANNOT_SIGN)
 
 

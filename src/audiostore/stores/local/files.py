@@ -73,7 +73,7 @@ def generation_of(status: os.stat_result) -> int:
 
 
 def generation_at(path: Path) -> int | None:
-    """Return the generation of the file at a path; None if there is no file."""
+    """Return the generation of the file at a path; None if it does not exist."""
     try:
         return generation_of(path.stat())
     except (FileNotFoundError, NotADirectoryError):
