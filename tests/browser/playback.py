@@ -30,18 +30,18 @@ Such a file does not state its duration: Chromium estimates it from the bit rate
 frames, and so do we for a long file. The examples are off by 2 %.
 """
 
-# Name -> (extension, FFmpeg's container, codec, bit rate): one minute of each format that plays,
-# too large to be fetched completely before the seek.
+# Name -> (extension, FFmpeg's container, codec, bit rate): two minutes of each format that plays,
+# too large for Chromium (which buffers 2 MiB) to fetch before the seek.
 _MINUTES: Mapping[str, tuple[str, str, str, int | None]] = {
-    "a minute of mp3": (".mp3", "mp3", "libmp3lame", 320_000),
-    "a minute of wav": (".wav", "wav", "pcm_s16le", None),
-    "a minute of flac": (".flac", "flac", "flac", None),
-    "a minute of ogg vorbis": (".ogg", "ogg", "vorbis", 400_000),
-    "a minute of ogg opus": (".opus", "ogg", "libopus", 400_000),
-    "a minute of ogg flac": (".oga", "ogg", "flac", None),
-    "a minute of m4a": (".m4a", "ipod", "aac", 256_000),
-    "a minute of aac": (".aac", "adts", "aac", 256_000),
-    "a minute of webm": (".webm", "webm", "libopus", 400_000),
+    "two minutes of mp3": (".mp3", "mp3", "libmp3lame", 320_000),
+    "two minutes of wav": (".wav", "wav", "pcm_s16le", None),
+    "two minutes of flac": (".flac", "flac", "flac", None),
+    "two minutes of ogg vorbis": (".ogg", "ogg", "vorbis", 400_000),
+    "two minutes of ogg opus": (".opus", "ogg", "libopus", 400_000),
+    "two minutes of ogg flac": (".oga", "ogg", "flac", None),
+    "two minutes of m4a": (".m4a", "ipod", "aac", 256_000),
+    "two minutes of aac": (".aac", "adts", "aac", 256_000),
+    "two minutes of webm": (".webm", "webm", "libopus", 400_000),
 }
 MINUTES = tuple(_MINUTES)
 
@@ -116,7 +116,7 @@ def _bytes_of(name: str) -> tuple[str, bytes]:
     if name in AUDIO:
         return AUDIO[name][0], sample(name)
     extension, container, codec, bit_rate = _MINUTES[name]
-    return extension, encode(container, codec, bit_rate=bit_rate, seconds=60, layout="stereo")
+    return extension, encode(container, codec, bit_rate=bit_rate, seconds=120, layout="stereo")
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def test_the_page_matches_chromium(observed: Mapping[str, Observation]) -> None:
 
 
 def test_a_server_without_ranges_is_detected(program: str) -> None:
-    name = "a minute of wav"
+    name = "two minutes of wav"
     found = observe(program, name, faults=Faults(ignores_range=True), patience_s=2.0)[name]
     assert found.verdict.startswith("fails")
     assert not found.ranges_after_seek
