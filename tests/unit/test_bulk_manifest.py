@@ -189,7 +189,7 @@ def test_every_error_is_reported_with_its_line(
         ('{"audio": "a.mp3", "audio": "b.mp3"}', [(1, "the key 'audio' occurs 2 times")]),
         ('{"audio": "a.mp3", "file_size": "3"}', [(1, "audiostore writes itself")]),
         ('{"audio": "a.mp3", "": "3"}', [(1, "is empty")]),
-        ('{"audio": "a.mp3", "x": "\\ud800"}', [(1, "no valid Unicode")]),
+        ('{"audio": "a.mp3", "x": "\\ud800"}', [(1, "not valid Unicode")]),
         ('{"audio": "\\ud800.mp3"}', [(1, "is not a valid path")]),
         ('{"audio": "a.mp3", "x": ' + "[" * 100_000, [(1, "nested too deeply")]),
         ('{"audio": "a.mp3", "x": ' + "9" * 10_000 + "}", [(1, "not valid JSON")]),
