@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
+# Many tests start a process: without bytecode, each of them compiles the package again.
+TESTING := NO_GCE_CHECK=true PYTHONDONTWRITEBYTECODE=
 
 .PHONY: demo test quick faults bench check clean
 .DELETE_ON_ERROR:
@@ -13,16 +15,16 @@ demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch 
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## run every test
-	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2
+	$(TESTING) $(BIN)/python -m pytest -q -n 2
 
-quick: $(STAMP)  ## the tests that take well under a second each, from every room
-	NO_GCE_CHECK=true $(BIN)/python -m pytest -q -n 2 -m "not (slow or faults or property or browser or benchmarks)"
+quick: $(STAMP)  ## the quick tests, from every room
+	$(TESTING) $(BIN)/python -m pytest -q -n 2 -m "not (slow or faults or property or browser or benchmarks)"
 
 faults: $(STAMP)  ## every fault and every kill: print the table, write docs/reliability.md
-	NO_GCE_CHECK=true $(BIN)/python -m tests.faults
+	$(TESTING) $(BIN)/python -m tests.faults
 
 bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
-	NO_GCE_CHECK=true $(BIN)/python -m benchmarks
+	$(TESTING) $(BIN)/python -m benchmarks
 
 check: $(STAMP)  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .

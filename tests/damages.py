@@ -187,7 +187,7 @@ def foreign_beside(p: Patient) -> str:
     return p.put("audio/readme.txt", b"hello", "text/plain").name
 
 
-def folder_that_is_no_id(p: Patient) -> str:
+def folder_without_an_id(p: Patient) -> str:
     return p.put("audio/not-an-id/audio.mp3", MP3.read_bytes(), "audio/mpeg").name
 
 
@@ -283,7 +283,7 @@ DAMAGES = (
     Damage(unmanaged_object, "unmanaged-object", is_repaired=False),
     Damage(foreign_in_folder, "foreign-object", is_repaired=False),
     Damage(foreign_beside, "foreign-object", is_repaired=False),
-    Damage(folder_that_is_no_id, "foreign-object", is_repaired=False),
+    Damage(folder_without_an_id, "foreign-object", is_repaired=False),
     Damage(wrong_content_type, "wrong-content-type", is_repaired=True),
     Damage(wrong_image_type, "wrong-content-type", is_repaired=True),
     Damage(wrong_file_type, "wrong-file-type", is_repaired=True),

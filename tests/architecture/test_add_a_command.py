@@ -70,6 +70,7 @@ def hello(tmp_path: Path) -> Hello:
     return run
 
 
+@pytest.mark.slow
 def test_a_command_is_one_file(hello: Hello) -> None:
     done = hello("hello", "Nina", "--times", "2", "--json", "--bucket", "gs://my-bucket")
     assert (done.returncode, done.stderr) == (0, "")

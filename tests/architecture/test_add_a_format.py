@@ -153,6 +153,7 @@ def test_one_module_adds_a_format_and_its_samples_put_it_on_the_page(tmp_path: P
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_formats_are_found_inside_an_archive_too(tmp_path: Path) -> None:
     archive = shutil.make_archive(
         str(tmp_path / "package"), "zip", ROOT / "src", "audiostore", verbose=False

@@ -56,6 +56,7 @@ def flags_and_commands(module: str, source: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", library_modules())
 def test_the_library_names_no_command_and_no_flag(module: str) -> None:
     assert flags_and_commands(module, (ROOT / module).read_text("utf-8")) == []

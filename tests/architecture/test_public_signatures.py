@@ -7,6 +7,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 import audiostore
 
 PUBLIC: list[str] = vars(audiostore)["__all__"]
@@ -120,6 +122,7 @@ def unnamed_types() -> dict[str, set[str]]:
     return missing
 
 
+@pytest.mark.slow
 def test_every_type_in_a_public_signature_is_public() -> None:
     assert unnamed_types() == {}
 

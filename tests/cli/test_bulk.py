@@ -67,6 +67,7 @@ def _id_of(line: str) -> str:
     return line.partition("  ")[0]
 
 
+@pytest.mark.slow
 def test_a_directory_is_stored_with_its_covers(call: Call, bucket: str, music: Path) -> None:
     code, out, err = call("put", music)
     assert code == 0
@@ -89,6 +90,7 @@ def test_a_single_file_is_stored_without_a_journal(call: Call, bucket: str, musi
     assert call("jobs") == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_single_file_imports_nothing_of_bulk_uploads(bucket: str) -> None:
     program = (
         "import sys; from audiostore.cli import main; main(sys.argv[1:]); "
@@ -588,6 +590,7 @@ def test_ctrl_c_says_how_to_resume_and_the_next_run_does(
     assert len([o for o in server.objects("bucket") if "/audio." in o.name]) == 3
 
 
+@pytest.mark.slow
 def test_ctrl_c_without_a_journal_says_how_to_resume(server: StrictServer, music: Path) -> None:
     stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
     code, stderr = _interrupted(stalled, "put", music, "--no-journal")
@@ -655,7 +658,7 @@ def test_no_line_of_the_block_is_wider_than_the_terminal(
 
 
 @pytest.mark.slow
-def test_on_a_dumb_terminal_there_is_no_block(server: StrictServer, music: Path) -> None:
+def test_a_dumb_terminal_gets_no_progress_block(server: StrictServer, music: Path) -> None:
     code, shown = _on_terminal("put", music, "--max-rate", "200K", TERM="dumb")
     assert code == 0
     assert "\x1b" not in shown

@@ -47,6 +47,7 @@ def listed(call: Call, *args: str) -> list[str]:
     return [json.loads(line)["audio_id"] for line in out.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "expected"),
     [

@@ -103,6 +103,7 @@ def test_rm_lists_the_assets_before_it_asks(run: Run, bucket: str) -> None:
     assert f"note: deleted {audio_id} permanently" in shown
 
 
+@pytest.mark.slow
 def test_without_soft_delete_rm_needs_permanent(call: Call, server: StrictServer) -> None:
     audio_id = _put(call, MP3)
     server.configure("bucket", softDeletePolicy={"retentionDurationSeconds": "0"})

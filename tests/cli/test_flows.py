@@ -99,7 +99,7 @@ def test_a_closed_pipe_causes_no_traceback(run: Run, bucket: str, unbuffered: st
         os.close(write_end)
 
 
-def test_a_full_disk_behind_standard_output_is_an_error(run: Run, bucket: str) -> None:
+def test_standard_output_on_a_full_disk_is_an_error(run: Run, bucket: str) -> None:
     with Path("/dev/full").open("wb") as full:
         failed = subprocess.run(
             [*COMMAND, "--version"],

@@ -52,6 +52,7 @@ def _put(call: Call, *args: str | Path) -> str:
 # --- check ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_healthy_store_has_no_problems(call: Call, patient: Patient) -> None:
     patient.asset()
     patient.asset(OGG, None)

@@ -120,7 +120,7 @@ def test_no_repair_on_the_page_is_an_invention(rows: dict[str, Row], patient: Pa
     assert rows.keys() - made.keys() == _deep_kinds().keys() | made_elsewhere
 
 
-def test_the_page_says_what_is_done_about_what_only_the_bytes_tell(rows: dict[str, Row]) -> None:
+def test_the_page_names_each_problem_that_only_a_deep_check_finds(rows: dict[str, Row]) -> None:
     deep = _deep_kinds()
     assert len(deep) == 5
     for kind, is_repaired in deep.items():

@@ -55,6 +55,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind:
     assert (tmp_path / "assets.csv").read_text().count("song.mp3") == 1
 
 
+@pytest.mark.slow
 def test_the_python_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

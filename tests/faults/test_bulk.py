@@ -95,18 +95,18 @@ class Runner:
         self._process.stdout.close()
 
 
-class Executioner:
+class Killer:
     """Kills a process at its nth request: before it is handled, or before it is answered.
 
-    Some of them half-way lose one of the processes that work for them, which they survive.
+    With `a_worker`, it first kills one worker of that process, half-way: a pool survives that.
     """
 
     def __init__(
-        self, server: StrictServer, pid: int, at: int, *, after: bool, a_member: bool
+        self, server: StrictServer, pid: int, at: int, *, after: bool, a_worker: bool
     ) -> None:
         self._pid = pid
         self._at = at
-        self._a_member = a_member
+        self._a_worker = a_worker
         self._count = 0
         self._lock = threading.Lock()
         self._server = server
@@ -118,7 +118,7 @@ class Executioner:
             self._count += 1
             due = self._count == self._at
             half_way = self._count == self._at // 2
-        if half_way and self._a_member:
+        if half_way and self._a_worker:
             for pid in children_of(self._pid)[:1]:
                 os.kill(pid, signal.SIGKILL)
         if due:
@@ -208,16 +208,16 @@ def test_a_run_killed_fifty_times_over_a_bad_line_stores_everything_exactly_once
                 # looked for in the store, takes requests too.
                 share = (len(local) - len(history)) // (KILLS - kills + 2)
                 at = rng.randint(1, 2 * share + 60)
-                executioner = Executioner(
-                    server, pid, at, after=rng.random() < 0.5, a_member=rng.random() < 0.3
+                killer = Killer(
+                    server, pid, at, after=rng.random() < 0.5, a_worker=rng.random() < 0.3
                 )
                 os.kill(pid, signal.SIGCONT)
-                timer = threading.Timer(rng.uniform(0.0, 0.05), executioner.kill)
+                timer = threading.Timer(rng.uniform(0.0, 0.05), killer.kill)
                 if rng.random() < 0.2:  # while it opens its journal, or claims
                     timer.start()
                 ended = runner.wait()
                 timer.cancel()
-                executioner.leave()
+                killer.leave()
                 kills += ended["killed"]
             else:
                 os.kill(pid, signal.SIGCONT)

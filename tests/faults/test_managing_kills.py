@@ -86,8 +86,8 @@ def repaired_and_run_again(stage: Stage, work: Work) -> None:
     before = shown(stage, work)
     for problem in stage.problems():
         assert problem.hint
-        mended = repair(stage.manager, problem, now=datetime.now(UTC) + LATER)
-        assert mended == ("by hand" if problem.kind == "half-held" else "done"), problem
+        repaired = repair(stage.manager, problem, now=datetime.now(UTC) + LATER)
+        assert repaired == ("by hand" if problem.kind == "half-held" else "done"), problem
     assert {problem.kind for problem in stage.problems()} <= {"half-held"}
     after = shown(stage, work)
     assert {i: asset.audio.data for i, asset in before.items()}.items() <= {

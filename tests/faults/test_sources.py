@@ -57,7 +57,7 @@ def overwrite_ahead(path: Path) -> None:
         file.write(b"changed")
 
 
-def overwrite_behind(path: Path) -> None:
+def overwrite_after(path: Path) -> None:
     """Change bytes that have been sent."""
     with path.open("r+b") as file:
         file.seek(100)
@@ -89,7 +89,7 @@ CHANGES = [
         (truncate_last_byte, 21),
         (append, 22),
         (overwrite_ahead, 22),
-        (overwrite_behind, 22),
+        (overwrite_after, 22),
         (overwrite_secretly, 22),
         (exchange, 22),
         (delete, 23),

@@ -48,7 +48,7 @@ class Session:
         """How many bytes the client need not send again."""
         return self._writer.size
 
-    def settle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait briefly for a request in progress, whose connection may just have died."""
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, _PATIENCE)

@@ -89,7 +89,7 @@ class Uploads:
         wanted = content_range(headers["content-range"])
         if body.read():
             raise invalid("A status query has no body.", "badRequest")
-        session.settle()
+        session.wait_until_idle()
         if session.failure is not None:
             raise session.failure
         if session.result is not None:

@@ -200,7 +200,7 @@ def test_chains_without_end_are_left(name: str) -> None:
 
 @pytest.mark.parametrize("audio_format", AUDIO_FORMATS, ids=lambda f: f.name)
 @pytest.mark.parametrize("name", ["mp3", "m4a", "flac", "webm", "web page", "zeros"])
-def test_a_check_of_what_is_no_longer_there_is_survived(audio_format: Format, name: str) -> None:
+def test_a_check_survives_a_file_that_disappears(audio_format: Format, name: str) -> None:
     """As of a file that was replaced between the two."""
     data = sample(name)
     for offset in (0, 10, len(data), len(data) + 5):

@@ -85,6 +85,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENDINGS)
 def test_an_image_is_whole_up_to_its_end_and_no_sooner(name: str) -> None:
     data = ENDINGS[name]
@@ -170,6 +171,7 @@ def test_exif_after_the_pixels_of_a_png_turns_it() -> None:
         assert (info.width, info.height) == (20, 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "data"),
     [

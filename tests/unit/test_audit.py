@@ -66,6 +66,7 @@ def test_a_healthy_store_has_no_problems(patient: Patient) -> None:
     assert problems(patient, deep=True) == []
 
 
+@pytest.mark.slow
 def test_a_problem_can_be_pickled_and_repaired_elsewhere(patient: Patient) -> None:
     next(d for d in DAMAGES if d.kind == "wrong-content-type").make(patient)
     (problem,) = patient.manager.audit.check()
@@ -135,6 +136,7 @@ def test_a_young_object_is_neither_reported_as_an_orphan_nor_touched(patient: Pa
     assert list(patient.store.list("")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [d for d in DAMAGES if d.is_repaired], ids=lambda d: d.kind)
 def test_an_object_that_has_changed_is_left_alone(patient: Patient, damage: Damage) -> None:
     damage.make(patient)
@@ -219,7 +221,7 @@ def test_an_object_that_stands_for_a_folder_is_named(patient: Patient) -> None:
 
 
 @pytest.mark.slow
-def test_deep_finds_what_only_the_bytes_tell(patient: Patient) -> None:
+def test_a_deep_check_finds_what_only_the_bytes_show(patient: Patient) -> None:
     audio, _ = patient.asset(thumbnail=None)
     patient.store.update(audio, {"duration_s": "17.000", "channels": "1"})
     noise, cover = patient.asset()

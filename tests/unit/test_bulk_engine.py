@@ -122,6 +122,7 @@ def test_outcomes_come_in_completion_order_otherwise() -> None:
     assert [outcome.index for outcome in outcomes] == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_order", [False, True])
 def test_the_input_is_read_only_as_far_as_needed(*, in_order: bool) -> None:
     source = Numbers(iter(range(10**9)))
@@ -132,6 +133,7 @@ def test_the_input_is_read_only_as_far_as_needed(*, in_order: bool) -> None:
     outcomes.close()
 
 
+@pytest.mark.slow
 def test_a_slow_first_item_does_not_let_outcomes_pile_up() -> None:
     slow = threading.Event()
 

@@ -308,6 +308,7 @@ def test_a_manifest_changed_during_the_check_is_refused(files: Path) -> None:
         check_manifest(path, lambda _: _append(path))
 
 
+@pytest.mark.slow
 def test_a_manifest_changed_while_it_is_read_is_refused(files: Path) -> None:
     path = _write(files, "audio\n" + "a.mp3\n" * 5_000)
     manifest, _ = _check(path)

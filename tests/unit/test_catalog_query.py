@@ -156,7 +156,7 @@ def test_ranges_have_their_ends(query: Query, expected: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "long", "nan", "inf", "-inf"])
-def test_what_is_no_duration_is_in_no_range(text: str) -> None:
+def test_an_invalid_duration_is_in_no_range(text: str) -> None:
     audio, _ = made_up(0, audio_ids(1)[0])
     asset = result(replace(audio, metadata={"duration_s": text}), None)
     assert not Query(min_duration_s=0).matches(asset)
@@ -179,7 +179,7 @@ def test_text_that_reads_the_same_is_the_same_however_it_is_composed() -> None:
     assert Query(equal={"title": decomposed}).matches(asset)
 
 
-def test_artwork_that_waits_for_its_audio_is_no_asset() -> None:
+def test_artwork_without_its_audio_is_not_an_asset() -> None:
     _, cover = made_up(1, audio_ids(1)[0])
     assert not Query().matches(StorageResult("id", None, cover, None, "memory://x"))
 
@@ -242,7 +242,7 @@ def test_find_yields_what_matches_up_to_the_limit(manager: AudioStorageManager) 
     assert list(catalog.find(query, limit=0)) == []
 
 
-def test_find_tells_of_artwork_that_is_missing(manager: AudioStorageManager) -> None:
+def test_find_reports_missing_artwork(manager: AudioStorageManager) -> None:
     broken = min(audio_ids(250))
     (cover,) = manager.store.list(f"audio/{broken}/thumbnail")
     manager.store.delete(cover)
@@ -251,7 +251,7 @@ def test_find_tells_of_artwork_that_is_missing(manager: AudioStorageManager) -> 
     assert found.warnings == manager.get(broken).warnings != ()
 
 
-def test_find_tells_how_many_were_looked_at(manager: AudioStorageManager) -> None:
+def test_find_counts_the_assets_it_read(manager: AudioStorageManager) -> None:
     counts: list[int] = []
     list(Catalog(manager).find(Query(min_duration_s=249), on_progress=counts.append))
     assert counts == [100, 200, 250]

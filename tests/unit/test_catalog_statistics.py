@@ -153,14 +153,14 @@ def test_a_table_of_ones_own_takes_the_place_of_the_list_prices(
         ("[locations.region]\nprices = { STANDARD = 1 }", "needs read_on"),
     ],
 )
-def test_what_is_no_table_of_prices_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+def test_an_invalid_price_table_is_rejected(tmp_path: Path, text: str, reason: str) -> None:
     table = tmp_path / "ours.toml"
     table.write_text(text)
     with pytest.raises(ConfigurationError, match=reason):
         Rates.read("region", table)
 
 
-def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_price_table_that_is_not_text_is_rejected(tmp_path: Path) -> None:
     table = tmp_path / "ours.toml"
     table.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="not valid TOML"):

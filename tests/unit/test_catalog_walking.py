@@ -170,7 +170,7 @@ def test_foreign_objects_do_not_disturb_it() -> None:
         assert [asset.audio_id for asset in found] == sorted(stored)
 
 
-def test_foreign_objects_are_left_behind_unread() -> None:
+def test_foreign_objects_are_skipped_unread() -> None:
     store = MemoryStore()
     for audio_id in audio_ids(20):
         put_asset(store, audio_id)
@@ -181,6 +181,7 @@ def test_foreign_objects_are_left_behind_unread() -> None:
     assert len(listings.prefixes) < 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 16])
 def test_what_is_there_throughout_is_found_once_while_others_write(threads: int) -> None:
     store = MemoryStore()
@@ -232,6 +233,7 @@ def test_requests_under_way_end_their_threads_after_it_was_closed(full: Listings
     await_threads()
 
 
+@pytest.mark.slow
 def test_it_reads_only_so_far_ahead(full: Listings) -> None:
     assets = walk(full.store, threads=16, page_objects=2)
     next(assets)

@@ -137,6 +137,7 @@ def test_source_and_target_must_differ() -> None:
         manager.bulk.copy(manager)
 
 
+@pytest.mark.slow
 def test_copying_keeps_to_a_rate(tmp_path: Path) -> None:
     sizes = 0
     with (

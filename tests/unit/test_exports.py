@@ -85,6 +85,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert {m for m in modules if m.startswith("audiostore")} == {"audiostore", "audiostore.lazy"}
 
 
+@pytest.mark.slow
 def test_a_local_store_needs_no_client_of_google() -> None:
     modules = imported_by("from audiostore import AudioStorageManager, LocalStore, MemoryStore")
     assert modules & {"pycurl", "google.auth", "google.api_core", "google.cloud", "av"} == set()

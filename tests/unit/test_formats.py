@@ -126,7 +126,7 @@ def test_a_file_of_a_few_frames_is_recognised(count: int, tail: bytes) -> None:
         b"\xff\xf1\x50\x80\x17\x3f\xfc" + bytes(10_000),  # as of AAC
     ],
 )
-def test_a_sync_word_alone_is_no_audio(head: bytes) -> None:
+def test_a_sync_word_alone_is_not_audio(head: bytes) -> None:
     for name in ("a.mp3", "a.aac"):
         with pytest.raises(UnsupportedFormatError):
             recognise_audio(name, BytesIO(head))
@@ -182,7 +182,7 @@ def test_an_unknown_extension_names_what_the_content_is(name: str) -> None:
         recognise_audio(name, BytesIO(b"%PDF-1.7"))
 
 
-def test_an_image_is_no_audio_and_the_other_way_round() -> None:
+def test_an_image_is_not_audio_nor_audio_an_image() -> None:
     for fix_extension in (False, True):
         with pytest.raises(UnsupportedFormatError, match="is a PNG image, not MP3 audio"):
             recognise_audio("a.mp3", BytesIO(IMAGES[".png"]), fix_extension=fix_extension)
@@ -223,7 +223,7 @@ def test_an_extension_is_kept_if_it_fits() -> None:
         ("rf64", "audio/wav"),
     ],
 )
-def test_the_content_type_tells_the_codec_where_that_helps(name: str, content_type: str) -> None:
+def test_the_content_type_names_the_codec_where_that_helps(name: str, content_type: str) -> None:
     assert found(name).content_type == content_type
 
 
@@ -297,6 +297,7 @@ class CountingStream(BytesIO):
         return piece
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*AUDIO, *IMPOSTORS])
 def test_little_is_read(name: str) -> None:
     stream = CountingStream(sample(name))

@@ -749,6 +749,7 @@ def test_a_stall_ends_with_the_server() -> None:
     assert not Path(server.state.directory).exists()
 
 
+@pytest.mark.slow
 def test_fault_truncated_and_flipped_download(server: StrictServer, client: Client) -> None:
     server.put(B, "x", BIG)
     server.fault(faults.download, faults.truncate_response(1000))
@@ -828,6 +829,7 @@ def test_discard_keeps_sizes_and_checksums() -> None:
         client.line.close()
 
 
+@pytest.mark.slow
 def test_stand_alone_ends_by_itself() -> None:
     command = [sys.executable, "-m", "tests.gcs_server", "--seconds", "0.01"]
     root = Path(__file__).parents[2]
@@ -836,6 +838,7 @@ def test_stand_alone_ends_by_itself() -> None:
     )
 
 
+@pytest.mark.slow
 def test_stand_alone(tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     command = [sys.executable, "-m", "tests.gcs_server", "--port-file", str(port_file)]

@@ -223,6 +223,7 @@ def test_nothing_of_a_signed_url_can_be_changed(
     assert client("GET", url).status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -283,6 +283,7 @@ def test_iam_signs_for_an_account_without_a_local_key() -> None:
         assert ask(url)[1] == DATA
 
 
+@pytest.mark.slow
 def test_delegates_lead_from_the_caller_to_the_account(
     server: StrictServer, blob: BlobInfo
 ) -> None:

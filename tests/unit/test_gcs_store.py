@@ -210,6 +210,7 @@ def test_a_missing_bucket_is_not_a_missing_object(server: StrictServer) -> None:
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -255,6 +256,7 @@ def impatient(server: StrictServer) -> GcsStore:
     )
 
 
+@pytest.mark.slow
 def test_a_stalled_transfer_is_noticed(server: StrictServer) -> None:
     server.fault(faults.any_upload, faults.stall(20))
     with closing(impatient(server)) as store, pytest.raises(StoreTimeoutError):

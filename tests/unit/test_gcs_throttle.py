@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from google.api_core import exceptions
 
 from audiostore.sources import BytesSource
@@ -51,6 +52,7 @@ def test_success_opens_it_again() -> None:
     assert sum(throttle.admit(10.0) for _ in range(100)) > 30
 
 
+@pytest.mark.slow
 def test_an_overloaded_bucket_is_asked_seldom_and_served_once_it_recovers() -> None:
     with StrictServer("bucket") as server:
         store = GcsStore("bucket", emulator=server.url)

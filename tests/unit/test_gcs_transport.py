@@ -125,6 +125,7 @@ def test_a_socket_with_the_number_of_one_that_was_closed_is_looked_at(
     sockets.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 def test_many_threads_at_once_get_their_own_responses(
     platform: str, monkeypatch: pytest.MonkeyPatch

@@ -131,6 +131,7 @@ def test_the_facts_of_the_examples_are_stored(
     assert manager.get(result.audio_id).audio == result.audio
 
 
+@pytest.mark.slow
 def test_full_check_stores_the_duration_that_was_decoded(
     manager: AudioStorageManager,
 ) -> None:
@@ -558,6 +559,7 @@ def test_an_index_at_the_end_is_a_warning(manager: AudioStorageManager) -> None:
     assert audio(result).size_bytes == M4A.stat().st_size
 
 
+@pytest.mark.slow
 def test_faststart_stores_a_rewritten_file(
     manager: AudioStorageManager, audio_id: str, tmp_path: Path
 ) -> None:

@@ -289,6 +289,7 @@ def test_a_bucket_carries_out_its_rules_itself() -> None:
         manager.close()
 
 
+@pytest.mark.slow
 def test_a_bucket_that_deletes_by_age_never_leaves_half_an_asset() -> None:
     """Even of an asset whose audio was moved, and is younger than its artwork was."""
     with StrictServer("b", bucket_settings=SOFT_DELETE) as server:

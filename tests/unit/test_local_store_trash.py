@@ -139,6 +139,7 @@ def test_a_folder_whose_day_has_passed_is_removed_by_the_next_writer(
     assert [path[:10] for path in trashed(root)] == ["2026-07-11"] * 2 + ["2026-07-16"] * 2
 
 
+@pytest.mark.slow
 def test_a_folder_whose_day_has_passed_is_removed_by_the_next_listing(
     store: LocalStore, root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def _upload(manager: AudioStorageManager, path: Path) -> tuple[StorageResult, li
         return manager.upload_audio_file(path), RECEIVED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", ["by its URL", "with a store"])
 def test_a_manager_works_in_a_spawned_process(
     spawned: ProcessPoolExecutor, tmp_path: Path, opened: str
@@ -47,6 +48,7 @@ def test_a_manager_works_in_a_spawned_process(
     manager.close()
 
 
+@pytest.mark.slow
 def test_events_go_to_the_listener_in_the_other_process(
     spawned: ProcessPoolExecutor, tmp_path: Path
 ) -> None:

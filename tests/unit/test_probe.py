@@ -175,6 +175,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MADE)
 def test_every_other_kind_is_understood(made: dict[str, Path], name: str) -> None:
     format_name, _, _, options, codec, bits = MADE[name]
@@ -568,6 +569,7 @@ def test_cpu_time_spent_on_one_file_does_not_count_for_the_next() -> None:
         assert worker_of(pool) is worker
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_times_out_and_the_file_is_not_blamed() -> None:
     song = EXAMPLES / "last-tram-home.opus"
     with SandboxPool() as pool:
@@ -580,6 +582,7 @@ def test_a_worker_that_hangs_times_out_and_the_file_is_not_blamed() -> None:
         assert pool.probe(song, "Ogg").codec == "opus"
 
 
+@pytest.mark.slow
 def test_a_worker_ends_itself_if_nobody_kills_it(tmp_path: Path) -> None:
     with SandboxPool(cpu_s=0.2) as pool:
         pool.probe(EXAMPLES / "last-tram-home.opus", "Ogg")
@@ -591,6 +594,7 @@ def test_a_worker_ends_itself_if_nobody_kills_it(tmp_path: Path) -> None:
             assert worker_of(pool).wait(60) == -signal.SIGPROF
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_is_replaced() -> None:
     song = EXAMPLES / "last-tram-home.opus"
     with SandboxPool() as pool:
@@ -601,6 +605,7 @@ def test_a_worker_that_died_is_replaced() -> None:
         assert pool.probe(song, "Ogg")
 
 
+@pytest.mark.slow
 def test_the_file_that_kills_a_worker_fails_and_the_queued_ones_do_not(
     tmp_path: Path,
 ) -> None:
@@ -622,6 +627,7 @@ def test_the_file_that_kills_a_worker_fails_and_the_queued_ones_do_not(
         assert worker_of(pool) is not worker
 
 
+@pytest.mark.slow
 def test_many_files_queue_for_one_worker_and_each_gets_its_own_response() -> None:
     songs = {
         "Ogg": (EXAMPLES / "last-tram-home.opus", "opus"),

@@ -14,6 +14,7 @@ from tests.timing import PATIENCE_S
 BUCKET = "second-opinion"
 
 
+@pytest.mark.slow
 def test_an_asset_lives_its_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = tmp_path / "large.mp3"
     large.write_bytes(mp3_bytes(9 << 20))

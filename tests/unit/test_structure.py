@@ -49,6 +49,7 @@ def refused(data: bytes, words: str) -> None:
     assert str(caught.value).startswith("'song' ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUDIO)
 def test_a_whole_file_passes(name: str) -> None:
     check(sample(name))

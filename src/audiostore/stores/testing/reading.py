@@ -112,7 +112,7 @@ class ReadingTests:
             " ",
         ],
     )
-    def test_list_starts_behind_a_name_whether_it_exists_or_not(
+    def test_list_starts_after_a_name_that_may_not_exist(
         self, store: ObjectStore, after: str
     ) -> None:
         fill(store)

@@ -170,7 +170,7 @@ class WritingTests:
         metadata["colour"] = "red"
         assert dict(store.stat(NAME).metadata) == {"colour": "blue"}
 
-    def test_put_tells_how_far_it_is(self, store: ObjectStore) -> None:
+    def test_put_reports_progress(self, store: ObjectStore) -> None:
         transfers: list[Transferred] = []
         data = bytes(3 << 20)
         store.put(BlobSpec(NAME, "a/b"), BytesSource(data), on_transfer=transfers.append)
