@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tests.faults import kinds
+
 
 @dataclass(frozen=True)
 class Row:
@@ -124,6 +126,11 @@ ROWS = tuple(
         ("fork", "a manager used before and after fork", "works, or the error says what to do"),
         ("threads", "64 threads on one manager", "all succeed, no thread keeps the program alive"),
         ("secrets", "tokens and session URIs", "never in logs, errors or repr"),
+        (
+            "kinds",
+            "every command on every kind of bucket",
+            "does what the table of the kinds of bucket says",
+        ),
     )
 )
 
@@ -247,6 +254,15 @@ def document(results: Iterable[Result]) -> str:
         "|---|---|---|---|",
     ]
     lines += [f"| {r.row.label} | {r.row.fault} | {r.row.outcome} | {r.verdict} |" for r in found]
+    lines += [
+        "",
+        "## Kinds of bucket",
+        "",
+        "What every command does on each kind of bucket (✓: it works). Each cell is checked:",
+        "`tests/faults/test_kinds.py` runs each command on each kind of the strict server.",
+        "",
+        *kinds.printed(),
+    ]
     lines += ["", "## Cases for each promise", ""]
     for result in found:
         lines += [f"### {result.row.label}: {result.row.fault}", ""]

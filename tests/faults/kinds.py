@@ -1,0 +1,137 @@
+"""The table of the kinds of bucket: what every command does on each.
+
+A kind is one value in `KINDS`: how it differs from a plain bucket, and what a command does there
+that it does not do on a plain bucket. `test_kinds.py` runs every command on every kind, and checks
+each cell. Most kinds are settings of the bucket resource
+(cloud.google.com/storage/docs/json_api/v1/buckets).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.gcs_server import AS_NEW
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a command does: in a few words, and what a test sees of it.
+
+    After exit code 0 the command has done what it is for, as `test_kinds.py` sees it, unless
+    `changes` is false; after any other it has changed nothing.
+    """
+
+    text: str
+    says: str = ""
+    """Part of what it prints."""
+    code: int = 0
+    changes: bool = True
+
+
+WORKS = Cell("works")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A row: a command, as it is run for an asset that is first made so."""
+
+    name: str
+    line: str
+    """Its arguments: {id} of the asset, {song} and {cover} to store, another image {other}, a {new}
+    id, {to} a path to write, {store} the URL of a directory, {policy} a file."""
+    of: str = "stored"
+    """What the asset is before: stored, deleted, held, stored in the directory, or nothing."""
+    usually: Cell = WORKS
+
+
+COMMANDS = (
+    Command("put", "put {song} --thumbnail {cover} --id {id}", of="nothing"),
+    Command("check", "check"),
+    Command("check --deep", "check --deep"),
+    Command("get", "get {id} -o {to}"),
+    Command("list", "list"),
+    Command("show", "show {id} --json"),
+    Command("stats", "stats"),
+    Command("export", "export"),
+    Command("meta", "meta {id} mood=calm"),
+    Command("cover", "cover {id} {other} --yes"),
+    Command(
+        "put --supersedes --trash-superseded",
+        "put {song} --id {new} --supersedes {id} --trash-superseded",
+    ),
+    Command("hold", "hold {id}"),
+    Command("release", "release {id}", of="held"),
+    Command("expire", "expire {id} --on 2099-12-31 --yes"),
+    Command("set-class", "set-class {id} NEARLINE --yes"),
+    Command("copy --from", "copy {id} --from gs://bucket --to {store}"),
+    Command("copy --to", "copy {id} --from {store} --to gs://bucket", of="stored in the directory"),
+    Command("url", "url {id}"),
+    Command("rm -n", "rm {id} --dry-run"),
+    Command("rm", "rm {id} --yes"),
+    Command("rm --permanent", "rm {id} --yes --permanent"),
+    Command("trash list", "trash list", of="deleted"),
+    Command("restore", "restore {id}", of="deleted"),
+    Command(
+        "purge",
+        "purge {id} --yes",
+        of="deleted",
+        usually=Cell("refused: the bucket does it at a set time", "at a set time", code=2),
+    ),
+    Command("lifecycle show", "lifecycle show"),
+    Command("lifecycle apply", "lifecycle apply {policy} --yes"),
+    Command("doctor", "doctor"),
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A column: a kind of bucket."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What is set on the bucket, by the JSON names, in addition to a plain one's settings."""
+    full: Mapping[str, Any] = field(default_factory=dict)
+    """What is set only once the assets are there, which could not be stored otherwise."""
+    server: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the `StrictServer`."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cells: Mapping[str, Cell] = field(default_factory=dict)
+    """By the name of a command."""
+    every: Cell | None = None
+    """What all other commands do, if not what they do on a plain bucket."""
+
+    def cell(self, command: Command) -> Cell:
+        """Return what a command does here."""
+        return self.cells.get(command.name) or self.every or command.usually
+
+
+_CANNOT_UNDO = Cell("refused without --permanent", "soft delete is off", code=2)
+_NOTHING_DELETED = Cell("finds nothing: nothing is kept", "no deleted asset", code=3)
+_EMPTY = Cell("prints nothing", changes=False)
+
+KINDS = (
+    Kind("plain", AS_NEW),
+    Kind(
+        "no soft delete",
+        {"softDeletePolicy": {"retentionDurationSeconds": "0"}},
+        cells={
+            "rm -n": _CANNOT_UNDO,
+            "rm": _CANNOT_UNDO,
+            "trash list": _EMPTY,
+            "restore": _NOTHING_DELETED,
+        },
+    ),
+)
+
+
+def printed() -> Iterable[str]:
+    """Yield the table, in Markdown."""
+    yield f"| | {' | '.join(kind.name for kind in KINDS)} |"
+    yield f"|---|{'---|' * len(KINDS)}"
+    for command in COMMANDS:
+        cells = (kind.cell(command) for kind in KINDS)
+        yield f"| `{command.name}` | {' | '.join(_written(cell) for cell in cells)} |"
+
+
+def _written(cell: Cell) -> str:
+    return "✓" if cell is WORKS else cell.text
