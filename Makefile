@@ -36,12 +36,17 @@ check: $(STAMP)  ## formatting, lint, types, layers
 clean:
 	rm -rf $(VENV) demo
 
+# Only files with a known hash are installed, and what builds the package is one of them.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+OURSELVES := --no-deps --no-build-isolation --editable .
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --require-hashes --requirement constraints.txt
+	$(INSTALL) $(OURSELVES)
 	touch $@
 
-$(PEERS): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+$(PEERS): $(STAMP) constraints-bench.txt
+	$(INSTALL) --require-hashes --requirement constraints.txt --requirement constraints-bench.txt
 	touch $@
