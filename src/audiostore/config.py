@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 from audiostore.errors import ConfigurationError, shown
 
 BUCKET_VARIABLE = "GCS_BUCKET_NAME"
+BILLING_VARIABLE = "GCS_BILLING_PROJECT"
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 CA_VARIABLES = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
@@ -103,6 +104,11 @@ def require_configured_bucket(environ: Mapping[str, str] = os.environ) -> str:
             "bucket_name='my-bucket' (or 'file:///some/dir' to store in a directory)"
         )
     return bucket
+
+
+def billing_project(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the value of GCS_BILLING_PROJECT, None if it is unset or empty."""
+    return environ.get(BILLING_VARIABLE) or None
 
 
 def emulator_endpoint(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -94,7 +94,8 @@ class AudioStorageManager:
             bucket_name: ``my-bucket``, ``gs://my-bucket`` or ``file:///some/dir``; None reads
                 the environment variable GCS_BUCKET_NAME.
             store: the store to use instead of `bucket_name`; it is closed with the manager.
-            project: Google Cloud project billed for the requests (requester-pays buckets).
+            project: Google Cloud project billed for the requests, which requester-pays buckets
+                demand; None reads the environment variable GCS_BILLING_PROJECT.
             credentials: google-auth credentials; Application Default Credentials if None.
             retry_config: how often to retry, and how long to wait in between.
             on_event: called with each event (see `audiostore.events`).

@@ -7,7 +7,7 @@ each cell. Most kinds are settings of the bucket resource
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.gcs_server import AS_NEW
@@ -29,6 +29,7 @@ class Cell:
 
 
 WORKS = Cell("works")
+_NEVER_PURGED = Cell("refused: the bucket does it at a set time", "at a set time", code=2)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ COMMANDS = (
         "purge",
         "purge {id} --yes",
         of="deleted",
-        usually=Cell("refused: the bucket does it at a set time", "at a set time", code=2),
+        usually=_NEVER_PURGED,
     ),
     Command("lifecycle show", "lifecycle show"),
     Command("lifecycle apply", "lifecycle apply {policy} --yes"),
@@ -108,6 +109,8 @@ class Kind:
 _CANNOT_UNDO = Cell("refused without --permanent", "soft delete is off", code=2)
 _NOTHING_DELETED = Cell("finds nothing: nothing is kept", "no deleted asset", code=3)
 _EMPTY = Cell("prints nothing", changes=False)
+_REQUESTER_PAYS = {"billing": {"requesterPays": True}}
+_NO_PROJECT = Cell("refused: says how to name a project", "GCS_BILLING_PROJECT", code=2)
 
 KINDS = (
     Kind("plain", AS_NEW),
@@ -119,6 +122,21 @@ KINDS = (
             "rm": _CANNOT_UNDO,
             "trash list": _EMPTY,
             "restore": _NOTHING_DELETED,
+        },
+    ),
+    Kind(
+        "requester pays",
+        _REQUESTER_PAYS,
+        environment={"GCS_BILLING_PROJECT": "payer"},
+    ),
+    Kind(
+        "requester pays, no project named",
+        full=_REQUESTER_PAYS,
+        every=_NO_PROJECT,
+        cells={
+            "copy --to": replace(_NO_PROJECT, code=1),
+            "purge": _NEVER_PURGED,
+            "doctor": replace(_NO_PROJECT, text="says how to name a project", code=1),
         },
     ),
 )

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from . import resources
 from .auth import Auth
+from .billing import Billing
 from .bucket_api import BucketApi
 from .calls import JSON_LIMIT, Call, answer_json, json_of, mask_of
 from .errors import ApiError, invalid
@@ -45,12 +46,14 @@ class App:
     rewrites: Rewrites
     buckets: BucketApi
     xml: XmlApi
+    billing: Billing
 
     def handle(self, call: Call) -> Response:
         """Handle one request; errors are raised as `ApiError`."""
         route = call.route
         route.check()
         self.auth.check(route.operation, call.headers.get("authorization"))
+        self.billing.check(call)
         if route.operation == "token":
             return self.auth.mint(call.body.all(JSON_LIMIT) or b"")
         if route.operation == "sign_blob":

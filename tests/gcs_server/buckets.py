@@ -71,6 +71,11 @@ class Bucket:
         return bool((self.settings.get("versioning") or {}).get("enabled"))
 
     @property
+    def requester_pays(self) -> bool:
+        """Return whether every request must name a project to bill."""
+        return bool((self.settings.get("billing") or {}).get("requesterPays"))
+
+    @property
     def soft_delete_seconds(self) -> int:
         """How long deleted objects are kept; 0: not at all."""
         policy = self.settings.get("softDeletePolicy") or {}
@@ -236,7 +241,14 @@ def _lifecycle(value: object, _old: object, _now: datetime) -> object:
     return check_lifecycle(value)
 
 
+def _billing(value: object, _old: object, _now: datetime) -> object:
+    """https://cloud.google.com/storage/docs/requester-pays."""
+    given = _object("billing", value, "requesterPays")
+    return {"requesterPays": _boolean("billing.requesterPays", given.get("requesterPays"))}
+
+
 _CHECKS: dict[str, Callable[[object, object, datetime], object]] = {
+    "billing": _billing,
     "cors": _cors,
     "defaultEventBasedHold": _default_hold,
     "iamConfiguration": _iam,

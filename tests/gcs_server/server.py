@@ -15,6 +15,7 @@ from typing import Any, cast
 from .accounts import Accounts, ServiceAccount
 from .app import App, Settings
 from .auth import Auth
+from .billing import Billing
 from .bucket_api import BucketApi
 from .buckets import bucket_json
 from .connection import Connection, Recorder, Request, Shared
@@ -67,6 +68,7 @@ class StrictServer:
         self.auth = Auth(tokens, denied, permissions)
         self.accounts = Accounts()
         self.settings = Settings(page_size, rewrite_step)
+        self.billing = Billing(self.state)
         self._uploads = Uploads(self.state, lambda: self.auth.may("storage.objects.delete"))
         app = App(
             self.state,
@@ -76,6 +78,7 @@ class StrictServer:
             Rewrites(self.state, self.auth),
             BucketApi(self.state, self.auth),
             XmlApi(self.state, self.auth, self.accounts),
+            self.billing,
         )
         self._shared = Shared(app, Faults(), Recorder(), Event())
         self._lock = Lock()

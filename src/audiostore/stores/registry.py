@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiostore.config import (
+    billing_project,
     ca_bundle,
     emulator_endpoint,
     parse_bucket,
@@ -45,7 +46,8 @@ def open_store(
         url: ``my-bucket``, ``gs://my-bucket``, ``file:///some/dir``, or a URL whose scheme was
             registered with `register_store`.
         credentials: of google-auth, for a bucket; Application Default Credentials if None.
-        project: Google Cloud project billed for the requests (requester-pays buckets).
+        project: Google Cloud project billed for the requests, which requester-pays buckets
+            demand; None reads the environment variable GCS_BILLING_PROJECT.
 
     Raises:
         ConfigurationError: the URL does not name a store; or the credentials are anonymous and
@@ -87,7 +89,7 @@ def _open_bucket(url: str, options: OpenOptions) -> ObjectStore:
     return GcsStore(
         parse_bucket(url).bucket,
         credentials=options.credentials,
-        project=options.project,
+        project=options.project or billing_project(),
         emulator=emulator_endpoint(),
         connections=ConnectionOptions(ca_bundle=ca_bundle()),
         session_folder=state_directory() / "sessions",

@@ -58,12 +58,13 @@ def permissions(url: str, granted: frozenset[str]) -> Iterator[Finding]:
             )
 
 
-def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
+def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> Iterator[Finding]:
     """Report the settings of the bucket, and better ones.
 
     Args:
         url: of the bucket.
         bucket: its resource.
+        payer: the project that requests are billed to, if one is named.
     """
     present = settings_of(bucket)
     update = f"gcloud storage buckets update {url}"
@@ -97,6 +98,8 @@ def settings(url: str, bucket: Mapping[str, Any]) -> Iterator[Finding]:
         hint="" if present.uniform_access else f"{update} --uniform-bucket-level-access",
     )
     yield _public_access(bucket, update)
+    if bucket.get("billing", {}).get("requesterPays"):
+        yield _billing(payer)
     if present.retention_s:
         lock = ", locked" if present.retention_is_locked else ""
         yield Finding(
@@ -117,6 +120,19 @@ def _soft_delete(soft_delete_s: int, update: str) -> Finding:
         ok=True,
         detail="off: deleted objects cannot be restored",
         hint=f"{update} --soft-delete-duration=7d",
+    )
+
+
+def _billing(payer: str | None) -> Finding:
+    """Say who pays: owners need to name none (cloud.google.com/storage/docs/requester-pays)."""
+    if payer:
+        detail = f"the requester pays: requests are billed to the project {payer}"
+        return Finding("billing", ok=True, detail=detail)
+    return Finding(
+        "billing",
+        ok=True,
+        detail="the requester pays, but this account is one of the owners",
+        hint="links need a project to bill: pass project='my-project', or set GCS_BILLING_PROJECT",
     )
 
 

@@ -14,7 +14,7 @@ from audiostore.stores.gcs.responses import error_of, json_body
 
 _FIELDS = (
     "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"
-    "iamConfiguration,retentionPolicy,cors,lifecycle"
+    "iamConfiguration,retentionPolicy,cors,lifecycle,billing"
 )
 _DAY_S = 24 * 3600
 _SOFT_DELETE_S = range(7 * _DAY_S, 90 * _DAY_S + 1)

@@ -75,6 +75,7 @@ class Client:
         response = transfer.result()
         if response.status == 401 and self._renew(transfer):
             response = self._start(method, url, headers or {}, body=body).result()
+        response.payer = self.user_project
         return response
 
     def call_json(self, method: str, url: str, value: object) -> Response:

@@ -91,7 +91,7 @@ def _settings(client: Client) -> Iterator[Finding]:
     except AudioStoreError as error:
         yield _failed(client, "settings", error)
         return
-    yield from advice.settings(client.url, bucket)
+    yield from advice.settings(client.url, bucket, client.user_project)
 
 
 def _links(client: Client) -> Finding:

@@ -19,6 +19,7 @@ from google.api_core import exceptions
 from audiostore.errors import (
     AudioStoreError,
     BlobNotFoundError,
+    ConfigurationError,
     CredentialsError,
     HeldError,
     IntegrityError,
@@ -43,6 +44,10 @@ class GcsCredentialsError(exceptions.Unauthorized, CredentialsError):
 
 class GcsHeldError(exceptions.Forbidden, HeldError):
     """403 for an object that is under a hold or within its retention period."""
+
+
+class GcsUserProjectMissingError(exceptions.BadRequest, ConfigurationError):
+    """400 of a bucket that bills the requester, to a request that named no project."""
 
 
 class GcsInvalidSettingError(exceptions.BadRequest, AudioStoreError, ValueError):
@@ -76,6 +81,14 @@ _HELD_REASONS = frozenset({"objectUnderActiveHold", "retentionPolicyNotMet"})
 _HELD = re.compile(
     r"under active (temporary|event-based) hold|subject to bucket's retention policy",
     re.IGNORECASE,
+)
+
+# Documented is UserProjectMissing. Users report the reason of any missing parameter: no other one
+# is ever missing from our requests.
+_NO_PROJECT_REASONS = frozenset({"UserProjectMissing", "required"})
+_NO_PROJECT_HINT = (
+    "the bucket bills the requester: pass project='my-project', or set GCS_BILLING_PROJECT; the "
+    "account needs roles/serviceusage.serviceUsageConsumer on that project"
 )
 
 _HINTS = {
@@ -112,6 +125,10 @@ def error_for(
         return _error(GcsBlobNotFoundError, what, reason, response)
     if status == 400 and _CHECKSUM.search(reason):
         return _error(GcsChecksumError, what, reason, response)
+    if status == 400 and _NO_PROJECT_REASONS & reasons:
+        error = _error(GcsUserProjectMissingError, what, reason, response)
+        error.add_note(_NO_PROJECT_HINT)
+        return error
     if status == 400 and of_settings:
         return _error(GcsInvalidSettingError, what, reason, response)
     if status == 403 and (_HELD_REASONS & reasons or _HELD.search(reason)):
@@ -123,6 +140,10 @@ def error_for(
         error.add_note(f"the account needs {permission} on the bucket: {role_for(permission)}")
     elif status in _HINTS:
         error.add_note(_HINTS[status])
+    if status == 403 and response.payer:
+        error.add_note(
+            f"it also needs roles/serviceusage.serviceUsageConsumer on the project {response.payer}"
+        )
     return error
 
 

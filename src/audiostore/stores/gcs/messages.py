@@ -79,3 +79,5 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Names in lower case."""
     body: bytes = field(default=b"", repr=False)
+    payer: str | None = None
+    """The project that was to be billed for the request."""
