@@ -58,9 +58,9 @@ class IoThread:
         self._thread.start()
 
     def post(self, action: "Callable[[IoThread], None]") -> bool:
-        """Let the thread call a function; return False if the thread has ended."""
+        """Let the thread call a function; return False if the thread has ended, or will soon."""
         with self._actions_lock:
-            if self.ended:
+            if self.ended or self._stopping:
                 return False
             self._actions.append(action)
             if self._is_asleep:
@@ -70,10 +70,18 @@ class IoThread:
 
     def stop(self) -> None:
         """End the thread; transfers in flight fail."""
-        self._stopping = True
-        self.post(lambda _: None)
+        with self._actions_lock:
+            self.abandon()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def abandon(self) -> None:
+        """Let the thread end soon. Called once, while nobody else posts.
+
+        Takes no lock: the garbage collector may call it in any thread, whatever that thread holds.
+        """
+        self._stopping = True
+        os.close(self._wake_writer)  # wakes it: the end of a pipe can be read
 
     def begin(self, transfer: Transfer) -> None:
         """Start a transfer as soon as there is room; called by the thread itself."""
@@ -222,4 +230,3 @@ class IoThread:
         self._multi.close()
         self._sockets.close()
         os.close(self._wake_reader)
-        os.close(self._wake_writer)

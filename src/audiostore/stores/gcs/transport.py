@@ -6,6 +6,7 @@ closed before any byte of a response, a request without a body is sent again on 
 """
 
 import threading
+import weakref
 from collections.abc import Callable
 
 from audiostore.stores.gcs.connections import ConnectionOptions
@@ -25,6 +26,8 @@ class Transport:
         self._options = options
         self._lock = threading.Lock()
         self._thread: IoThread | None = None
+        self._end: weakref.finalize[..., Transport] | None = None
+        """Ends the thread when nothing refers to this transport any more, closed or not."""
         self._closed = False
         renew_after_fork(self)
 
@@ -33,7 +36,7 @@ class Transport:
         self._lock = threading.Lock()
         if self._thread is not None:
             _parents.append(self._thread)  # its finaliser would close the parent's connections
-            self._thread = None
+            self._forget()
         THROTTLES.forget()
 
     def send(self, request: Request) -> Response:
@@ -58,7 +61,8 @@ class Transport:
     def close(self) -> None:
         """Abort all transfers and close all connections."""
         with self._lock:
-            thread, self._thread, self._closed = self._thread, None, True
+            self._closed = True
+            thread = self._forget()
         if thread is not None:
             thread.stop()
 
@@ -66,6 +70,17 @@ class Transport:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this store is closed: open a new one")
-            if self._thread is None or self._thread.ended:
-                self._thread = IoThread(self._options)
+            if self._thread is not None and not self._thread.ended:
+                return self._thread
+            if (ended := self._forget()) is not None:
+                ended.stop()
+            self._thread = IoThread(self._options)
+            self._end = weakref.finalize(self, self._thread.abandon)
+            self._end.atexit = False
             return self._thread
+
+    def _forget(self) -> IoThread | None:
+        thread, self._thread = self._thread, None
+        if self._end is not None:
+            self._end.detach()
+        return thread
