@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         InvalidAudioIdError as InvalidAudioIdError,
         InvalidImageError as InvalidImageError,
         InvalidMetadataError as InvalidMetadataError,
+        InvalidRequestError as InvalidRequestError,
         InvalidSourceError as InvalidSourceError,
         PreconditionFailedError as PreconditionFailedError,
         ProcessDiedError as ProcessDiedError,
@@ -197,9 +198,9 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "errors": (
             "AssetConflictError AssetNotFoundError AudioStoreError BlobNotFoundError "
             "ConfigurationError CredentialsError HeldError IntegrityError InvalidAudioIdError "
-            "InvalidImageError InvalidMetadataError InvalidSourceError PreconditionFailedError "
-            "ProcessDiedError SourceChangedError SourceNotFoundError StoreConnectionError "
-            "StoreTimeoutError UnplayableAudioError UnsupportedByStoreError "
+            "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
+            "PreconditionFailedError ProcessDiedError SourceChangedError SourceNotFoundError "
+            "StoreConnectionError StoreTimeoutError UnplayableAudioError UnsupportedByStoreError "
             "UnsupportedFormatError"
         ),
         "events": (

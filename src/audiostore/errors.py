@@ -6,6 +6,7 @@
     ├── ConfigurationError        (ValueError)       no store configured, or not a store's URL
     ├── CredentialsError          (PermissionError)  no credentials, or they cannot be refreshed
     ├── InvalidAudioIdError       (ValueError)       not a canonical UUID
+    ├── InvalidRequestError       (ValueError)       a header or URL that HTTP does not allow
     ├── InvalidMetadataError      (ValueError)       not text, too large, or a reserved key
     ├── UnsupportedFormatError    (ValueError)       unknown extension, or content of another kind
     ├── InvalidSourceError        (ValueError)       a directory, a device, an empty file
@@ -21,7 +22,7 @@
     ├── HeldError                 (PermissionError)  a hold, or a retention period, forbids it
     ├── UnsupportedByStoreError   (NotImplementedError)  not possible with this store or settings
     ├── ProcessDiedError          (RuntimeError)     a worker process has died
-    ├── StoreConnectionError      (ConnectionError)  the connection failed or broke
+    ├── StoreConnectionError      (ConnectionError)  no connection, or a response without sense
     └── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
 
 An error response of Google Cloud Storage is raised as the ``google.api_core.exceptions`` class of
@@ -30,9 +31,38 @@ BlobNotFoundError, 412 a PreconditionFailedError, 403 for an object under a hold
 """
 
 import os
+import re
+import unicodedata
 from pathlib import Path
+from urllib.parse import quote
 
 _SHOWN_CHARACTERS = 80
+_SERVER_CHARACTERS = 500
+_REDACTED = "[secret]"
+_LEAST_SECRET = 6
+
+# Where secrets stand in text: after these names in URLs, headers, forms and JSON, in
+# "Authorization: Bearer …", and in front of the host of a URL (RFC 3986, section 3.2.1). Passwords
+# may hold anything but a slash and white space, "@" included.
+_NAMED_SECRETS = re.compile(
+    r"""(?P<name>\b(?:upload_?id|x-guploader-uploadid|x-goog-signature|signature
+        |(?:x-goog-)?(?:copy-source-)?encryption-key|encryptionkey
+        |access_?token|refresh_?token|id_?token|rewrite_?token|assertion|signed_?jwt|client_secret
+        |password|private_key)
+        ["']?\s*(?:=|:|%3d|%22%3a%22)\s*["']?)(?P<secret>[^\s"'&;,<>]+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AUTHORIZATION = re.compile(
+    r"(?P<name>\b(?:bearer|basic)\s+|\bauthorization[\"']?\s*[:=]\s*[\"']?(?:\w+\s+)?)"
+    r"(?P<secret>[\w~+/.=-]{6,})",
+    re.IGNORECASE,
+)
+_GOOGLE_TOKEN = re.compile(r"\bya29\.[\w.-]+|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*")
+_USER_INFO = re.compile(r"(?<=://)[^/\s\"<>]*@")
+
+# Characters of these categories move the cursor, color, reorder or break a line.
+_UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: scripts and emoji need them
 
 
 class AudioStoreError(Exception):
@@ -63,11 +93,48 @@ class AudioStoreError(Exception):
 
 
 def shown(value: object) -> str:
-    """Return a value for a message: its `repr`, shortened. Never the caller's bytes."""
+    """Return a value for a message: its `repr`, short, no secret. Never the caller's bytes."""
     if isinstance(value, bytes | bytearray | memoryview):
         return f"{type(value).__name__} of length {len(value)}"
-    text = repr(value)
+    text = redacted(repr(value))
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def redacted(text: str, *secrets: str) -> str:
+    """Return a text without secrets: the given ones, and what stands where secrets do.
+
+    Upload sessions, signatures, tokens, encryption keys, and passwords in URLs.
+    """
+    for secret in secrets:
+        for form in {secret, quote(secret), quote(secret, safe="")}:
+            if len(form) >= _LEAST_SECRET:
+                text = text.replace(form, _REDACTED)
+    text = _NAMED_SECRETS.sub(rf"\g<name>{_REDACTED}", text)
+    text = _AUTHORIZATION.sub(rf"\g<name>{_REDACTED}", text)
+    return _USER_INFO.sub(f"{_REDACTED}@", _GOOGLE_TOKEN.sub(_REDACTED, text))
+
+
+def server_text(text: str, *secrets: str) -> str:
+    """Return a text from a server for a message: on one line, without secrets, escaped and short.
+
+    Args:
+        text: what the server said.
+        secrets: what the request held, which the server may have repeated.
+    """
+    line = escaped(" ".join(redacted(text[: 8 * _SERVER_CHARACTERS], *secrets).split()))
+    return line if len(line) <= _SERVER_CHARACTERS else f"{line[:_SERVER_CHARACTERS]}…"
+
+
+def escaped(text: str) -> str:
+    r"""Return the text with what controls a terminal written as ``\n``, ``\x1b``, ``\u202e``."""
+    if text.isprintable():
+        return text
+    return "".join(c if is_safe(c) else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def is_safe(character: str) -> bool:
+    """Say whether a character cannot control a terminal."""
+    return character in _JOINERS or unicodedata.category(character) not in _UNSAFE_CATEGORIES
 
 
 class ConfigurationError(AudioStoreError, ValueError):
@@ -80,6 +147,10 @@ class CredentialsError(AudioStoreError, PermissionError):
 
 class InvalidAudioIdError(AudioStoreError, ValueError):
     """The audio id is not a UUID in its canonical text form."""
+
+
+class InvalidRequestError(AudioStoreError, ValueError):
+    """A header or URL has characters that HTTP does not allow; nothing was sent."""
 
 
 class InvalidMetadataError(AudioStoreError, ValueError):
@@ -143,7 +214,7 @@ class ProcessDiedError(AudioStoreError, RuntimeError):
 
 
 class StoreConnectionError(AudioStoreError, ConnectionError):
-    """The connection to the store failed or broke."""
+    """The connection failed or broke; or, with a `status`, the response cannot be understood."""
 
 
 class StoreTimeoutError(AudioStoreError, TimeoutError):

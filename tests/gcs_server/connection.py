@@ -11,7 +11,7 @@ from threading import Event, Lock
 from .app import App
 from .calls import Call
 from .errors import ApiError
-from .faults import Fault, Faults, Head
+from .faults import Fault, Faults, Head, Mangle
 from .multipart import peek_json
 from .resources import parse_json
 from .routing import Route, content_range, route
@@ -161,6 +161,8 @@ class Connection:
             raise ResetError
         if fault.lose == "close":
             raise DroppedError
+        if fault.mangle is not None:
+            _mangle(response, fault.mangle)
         response.close = response.close or not raw.keep_alive
         response.head_only = raw.method == "HEAD"
         return self._send(response, fault)
@@ -299,6 +301,15 @@ class Connection:
             last=last,
             name=name,
         )
+
+
+def _mangle(response: Response, how: Mangle) -> None:
+    body = b"".join(pieces_of(response))
+    if response.stream is not None:
+        response.stream.close()
+    made = how(response.status, response.headers, body)
+    response.status, response.headers, response.body = made
+    response.stream = None
 
 
 def _done(request: Request, head: Head, body: Body, status: int | None) -> Request:

@@ -114,6 +114,9 @@ def upload_of(part: str) -> Matcher:
     return any_upload & named(part)
 
 
+Mangle = Callable[[int, dict[str, str], bytes], tuple[int, dict[str, str], bytes]]
+
+
 @dataclass(frozen=True)
 class Fault:
     """The faults of one request. Fields that are not set have no effect.
@@ -130,6 +133,8 @@ class Fault:
       respond with 308.
     - `expire`: expire the session at that moment, and respond with 404 or 410.
     - `rate`: read the request and send the response at this many bytes per second.
+    - `mangle`: handle, then send what this function makes of the response (its status, headers and
+      body), as a broken proxy or a hostile server would.
     """
 
     status: int | None = None
@@ -146,6 +151,7 @@ class Fault:
     accept: int | None = None
     expire: int | None = None
     rate: float | None = None
+    mangle: Mangle | None = None
 
     def __post_init__(self) -> None:
         if self.accept is not None and self.accept % (256 * 1024):
@@ -216,6 +222,16 @@ def expire(status: int = 410) -> Fault:
 def throttle(bytes_per_second: float) -> Fault:
     """Read and send slowly."""
     return Fault(rate=bytes_per_second)
+
+
+def mangle(how: Mangle) -> Fault:
+    """Handle the request, and send another response."""
+    return Fault(mangle=how)
+
+
+def replace_body(body: bytes) -> Fault:
+    """Handle the request, and send another body, as JSON."""
+    return mangle(lambda status, headers, _: (status, headers, body))
 
 
 class Rule:

@@ -1,6 +1,5 @@
 """What the bucket's store sends, and how it reads the responses."""
 
-import http.server
 import json
 import os
 import pickle
@@ -379,38 +378,6 @@ def test_anonymous_credentials_are_refused_for_a_real_bucket(
     anonymous = google.auth.credentials.AnonymousCredentials()
     with pytest.raises(ConfigurationError, match="STORAGE_EMULATOR_HOST"):
         AudioStorageManager("bucket", credentials=anonymous)
-
-
-def test_a_token_goes_to_no_other_host_than_the_buckets() -> None:
-    seen: list[dict[str, str]] = []
-
-    class Elsewhere(http.server.BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            seen.append({k.lower(): v for k, v in self.headers.items()})
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with (
-        StrictServer("bucket", tokens={"good"}) as server,
-        http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as elsewhere,
-    ):
-        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
-        location = f"http://127.0.0.1:{elsewhere.server_port}/session"
-        server.fault(faults.session_start, faults.respond(200, {"Location": location}))
-        credentials = google.oauth2.credentials.Credentials("good")
-        store = GcsStore("bucket", emulator=server.url, credentials=credentials)
-        with pytest.raises(exceptions.ServiceUnavailable):
-            store.put(SPEC, LARGE)
-        store.close()
-        elsewhere.shutdown()
-
-    assert len(seen) == 1
-    assert "authorization" not in seen[0]
 
 
 def test_requester_pays_projects_are_billed(server: StrictServer) -> None:

@@ -78,8 +78,9 @@ def test_generations_that_come_in_another_order_are_sorted(
     server: StrictServer, store: GcsStore
 ) -> None:
     resource = (
-        '{{"name": "{}", "size": "1", "crc32c": "x", "generation": "{}", "metageneration": "1",'
-        ' "timeCreated": "2026-01-02T03:04:05Z", "softDeleteTime": "2026-01-03T03:04:05Z",'
+        '{{"name": "{}", "size": "1", "crc32c": "AAAAAA==", "generation": "{}",'
+        ' "metageneration": "1", "timeCreated": "2026-01-02T03:04:05Z",'
+        ' "softDeleteTime": "2026-01-03T03:04:05Z",'
         ' "hardDeleteTime": "2026-01-10T03:04:05Z"}}'
     )
     pairs = [("a", 3), ("a", 1), ("b", 2)]
@@ -93,7 +94,7 @@ def test_an_entry_without_its_times_is_a_broken_response(
     server: StrictServer, store: GcsStore
 ) -> None:
     body = (
-        b'{"items": [{"name": "a", "size": "1", "crc32c": "x", "generation": "1",'
+        b'{"items": [{"name": "a", "size": "1", "crc32c": "AAAAAA==", "generation": "1",'
         b' "metageneration": "1", "timeCreated": "2026-01-02T03:04:05Z"}]}'
     )
     server.fault(faults.listing, faults.respond(200, body=body))

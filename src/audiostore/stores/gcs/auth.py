@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from audiostore.errors import ConfigurationError, CredentialsError
 from audiostore.stores.gcs.forking import renew_after_fork
 from audiostore.stores.gcs.signers import CANNOT_SIGN, IAM_ENDPOINT, Signer, signer_of
-from audiostore.stores.gcs.tokens import LOGIN_REMEDY, TokenRequest, credentials_error
+from audiostore.stores.gcs.tokens import LOGIN_REMEDY, TokenRequest, fetching_token
 from audiostore.stores.gcs.transport import Transport
 
 if TYPE_CHECKING:
@@ -95,30 +95,26 @@ class GoogleAuthentication:
 
     def headers(self, method: str, url: str) -> dict[str, str]:
         """Return the headers for a request, after refreshing a token that is about to expire."""
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-
         headers: dict[str, str] = {}
         with self._lock:
-            try:
-                self._require().before_request(self._fetch, method, url, headers)
-            except GoogleAuthError as error:
-                raise credentials_error(error) from error
+            credentials = self._require()
+            with fetching_token():
+                credentials.before_request(self._fetch, method, url, headers)
         return headers
 
     def renew(self, headers: Mapping[str, str]) -> bool:
         """Refresh the token, unless another thread has already done so."""
-        from google.auth.exceptions import GoogleAuthError, InvalidOperation  # noqa: PLC0415
+        from google.auth.exceptions import InvalidOperation  # noqa: PLC0415
 
         with self._lock:
             credentials = self._require()
             if credentials.token and credentials.token not in _bearer(headers):
                 return True
-            try:
-                credentials.refresh(self._fetch)
-            except InvalidOperation:
-                return False  # a bare token, which cannot be renewed
-            except GoogleAuthError as error:
-                raise credentials_error(error) from error
+            with fetching_token():
+                try:
+                    credentials.refresh(self._fetch)
+                except InvalidOperation:
+                    return False  # a bare token, which cannot be renewed
         return True
 
     def describe(self) -> str:

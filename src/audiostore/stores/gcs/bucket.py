@@ -10,7 +10,7 @@ from typing import Any
 from audiostore.errors import StoreConnectionError
 from audiostore.stores.capabilities import StoreSettings
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.gcs.responses import error_of, json_body
+from audiostore.stores.gcs.responses import Fields, error_of, json_body, not_understood
 
 _FIELDS = (
     "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"
@@ -43,23 +43,23 @@ def settings_of(bucket: Mapping[str, Any]) -> StoreSettings:
         StoreConnectionError: the response is not a bucket resource.
     """
     try:
-        access = bucket.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {})
-        soft_delete = bucket.get("softDeletePolicy", {})
-        retention = bucket.get("retentionPolicy", {})
+        fields = Fields(bucket)
+        access = fields.fields("iamConfiguration")
+        retention = fields.fields("retentionPolicy")
         return StoreSettings(
-            metageneration=int(bucket["metageneration"]),
-            location=bucket["location"],
-            storage_class=bucket["storageClass"],
-            soft_delete_s=int(soft_delete.get("retentionDurationSeconds", 0)),
-            versioning=bucket.get("versioning", {}).get("enabled", False),
-            uniform_access=access.get("enabled", False),
-            retention_s=int(retention.get("retentionPeriod", 0)),
-            retention_is_locked=retention.get("isLocked", False),
-            cors=tuple(bucket.get("cors", ())),
-            lifecycle_rules=tuple(bucket.get("lifecycle", {}).get("rule", ())),
+            metageneration=fields.integer("metageneration"),
+            location=fields.text("location"),
+            storage_class=fields.text("storageClass"),
+            soft_delete_s=fields.fields("softDeletePolicy").integer("retentionDurationSeconds", 0),
+            versioning=fields.fields("versioning").truth("enabled"),
+            uniform_access=access.fields("uniformBucketLevelAccess").truth("enabled"),
+            retention_s=retention.integer("retentionPeriod", 0),
+            retention_is_locked=retention.truth("isLocked"),
+            cors=_objects(fields.items("cors")),
+            lifecycle_rules=_objects(fields.fields("lifecycle").items("rule")),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreConnectionError(f"the response is not a bucket resource: {error!r}") from error
+    except ValueError as error:
+        raise StoreConnectionError(f"the response is not a bucket resource: {error}") from None
 
 
 def change(
@@ -111,7 +111,17 @@ def granted(client: Client, permissions: Sequence[str]) -> frozenset[str]:
     response = client.call("GET", client.url_of(path, permissions=list(permissions)))
     if response.status != 200:
         raise error_of(response, f"the permissions on {client.url}")
-    return frozenset(json_body(response).get("permissions", ())) & frozenset(permissions)
+    try:
+        found = Fields(json_body(response)).items("permissions")
+    except ValueError as error:
+        raise not_understood(response, f"is not a list of permissions: {error}") from None
+    return frozenset(each for each in permissions if each in found)
+
+
+def _objects(values: list[Any]) -> tuple[Mapping[str, Any], ...]:
+    for value in values:
+        Fields(value)  # raises if it is none
+    return tuple(values)
 
 
 def _check_soft_delete(soft_delete_s: int) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from audiostore.errors import ConfigurationError, InvalidRequestError, redacted, shown
 from audiostore.stores.gcs.auth import (
     Authenticator,
     GoogleAuthentication,
@@ -13,7 +14,7 @@ from audiostore.stores.gcs.auth import (
 from audiostore.stores.gcs.body import BytesBody, json_bytes
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Pipe
-from audiostore.stores.gcs.messages import Body, Request, Response, Sink
+from audiostore.stores.gcs.messages import Body, Request, Response, Sink, origin_of
 from audiostore.stores.gcs.transfers import Transfer
 from audiostore.stores.gcs.transport import Transport
 
@@ -40,6 +41,12 @@ class Client:
             require_signing(credentials)
         self.bucket = bucket
         self.endpoint = emulator or PUBLIC_ENDPOINT
+        self._origin = origin_of(self.endpoint)
+        if self._origin is None:
+            raise ConfigurationError(
+                f"{shown(self.endpoint)} is not the URL of an emulator, such as "
+                "http://localhost:4443"
+            )
         self.user_project = user_project
         self._bucket_path = f"/storage/v1/b/{quote(bucket, safe='')}"
         self._transport = Transport(options)
@@ -96,10 +103,8 @@ class Client:
         return transfer, pipe
 
     def is_own(self, url: str) -> bool:
-        """Say whether a URL is on the bucket's own server."""
-        if url.startswith(f"{self.endpoint}/"):
-            return True
-        return urlsplit(url)[:2] == urlsplit(self.endpoint)[:2]
+        """Say whether a URL is on the bucket's own server, by scheme, host and port."""
+        return url.startswith(f"{self.endpoint}/") or origin_of(url) == self._origin
 
     def url_of(self, path: str, **query: object) -> str:
         """Return the URL of an API path.
@@ -152,10 +157,13 @@ class Client:
         body: Callable[[], Body] | None = None,
         sink: Sink | None = None,
     ) -> Transfer:
-        signed = dict(headers)
-        # The URL of an upload session comes from the server: no other host may see a token.
-        if self.is_own(url):
-            signed |= self.authentication.headers(method, url)
+        # The URL of an upload session comes from the server: no other host may see a token, or
+        # what is stored.
+        if not self.is_own(url):
+            raise InvalidRequestError(
+                f"cannot send a {method} request: its URL is not one of {redacted(self.endpoint)}"
+            )
+        signed = {**headers, **self.authentication.headers(method, url)}
         return self._transport.start(Request(method, url, signed, body() if body else None, sink))
 
     def _stream(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:

@@ -1,11 +1,10 @@
 """How connections are made: options, libcurl's settings for a transfer, and its errors."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pycurl
 
-from audiostore.errors import StoreConnectionError, StoreTimeoutError
+from audiostore.errors import StoreConnectionError, StoreTimeoutError, server_text
 from audiostore.stores.gcs.transfers import Transfer
 
 _UPLOAD_BUFFER_BYTES = 1 << 20
@@ -55,7 +54,9 @@ def configure(
 
 def curl_error(transfer: Transfer, code: int, message: str) -> Exception:
     """Return the error for a transfer that libcurl gave up."""
-    text = describe_failure(transfer, f"{message or 'no reason given'} (curl error {code})")
+    # The reason may quote the response.
+    reason = server_text(message, *transfer.request.secrets) or "no reason given"
+    text = describe_failure(transfer, f"{reason} (curl error {code})")
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return StoreTimeoutError(text)
     return StoreConnectionError(text)
@@ -63,8 +64,7 @@ def curl_error(transfer: Transfer, code: int, message: str) -> Exception:
 
 def describe_failure(transfer: Transfer, reason: str) -> str:
     """Say what failed; without the path, which may hold the secret of an upload session."""
-    host = urlsplit(transfer.request.url).netloc
-    return f"{transfer.request.method} to {host}: {reason}"
+    return f"{transfer.request.method} to {transfer.request.host}: {reason}"
 
 
 def certifi_bundle() -> str:

@@ -9,7 +9,7 @@ from google.api_core.exceptions import (
     NotFound,
 )
 
-from audiostore.errors import AudioStoreError
+from audiostore.errors import AudioStoreError, redacted
 from audiostore.stores.capabilities import Finding
 from audiostore.stores.gcs import advice
 from audiostore.stores.gcs.body import BytesBody
@@ -17,6 +17,7 @@ from audiostore.stores.gcs.bucket import granted, resource
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.objects import list_objects
 from audiostore.stores.gcs.responses import error_of
+from audiostore.stores.gcs.upload import session_of
 
 _PROBE = "audio/.doctor"
 # From a bucket that has just been listed: an emulator that does not implement the call.
@@ -29,7 +30,9 @@ def diagnose(client: Client) -> Iterator[Finding]:
     When one of these fails, nothing more is checked. Writing is tested by opening an upload session
     and cancelling it: no object is created.
     """
-    yield Finding("store", ok=True, detail=f"the bucket {client.url} at {client.endpoint}")
+    yield Finding(
+        "store", ok=True, detail=f"the bucket {client.url} at {redacted(client.endpoint)}"
+    )
     for subject, attempt in (
         ("credentials", _credentials),
         ("list", _list),
@@ -61,7 +64,7 @@ def _write(client: Client) -> str:
     response = client.call("POST", url, body=lambda: BytesBody(b""))
     if response.status not in (200, 201):
         raise error_of(response, f"{client.url}: objects cannot be written")
-    client.call("DELETE", response.headers.get("location", ""))  # any response ends the session
+    client.call("DELETE", session_of(client, response))  # any response ends the session
     return "objects can be written"
 
 

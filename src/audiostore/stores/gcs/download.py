@@ -3,7 +3,9 @@
 import threading
 from collections import deque
 
-from audiostore.errors import StoreConnectionError
+from audiostore.errors import StoreConnectionError, shown
+from audiostore.stores.gcs.messages import Response
+from audiostore.stores.gcs.responses import not_understood
 from audiostore.stores.gcs.transfers import Transfer
 
 _HIGH_WATER_BYTES = 2 << 20
@@ -88,6 +90,32 @@ class Pipe:
             size -= len(piece)
             self._held_bytes -= len(piece)
         return pieces
+
+
+def check_range(response: Response, start: int, end: int, size_bytes: int) -> None:
+    """Check that a successful response announces the bytes that were asked for.
+
+    Args:
+        response: its head has arrived.
+        start: offset of the first byte.
+        end: offset after the last one.
+        size_bytes: of the whole object, which is asked for without a range.
+
+    Raises:
+        StoreConnectionError: it announces other bytes (RFC 9110, sections 14.4 and 15.3.7).
+    """
+    is_part = (start, end) != (0, size_bytes)
+    if response.status != (206 if is_part else 200):
+        ignored = "the server ignored the range" if is_part else "it is not the whole object"
+        raise not_understood(response, f"has status {response.status}: {ignored}")
+    announced = response.headers.get("content-range")
+    if is_part and announced != f"bytes {start}-{end - 1}/{size_bytes}":
+        raise not_understood(
+            response, f"has the range {shown(announced)}, not bytes {start}-{end - 1}/{size_bytes}"
+        )
+    length = response.headers.get("content-length")
+    if length not in (None, str(end - start)):
+        raise not_understood(response, f"has {shown(length)} bytes, not {end - start}")
 
 
 class Download:

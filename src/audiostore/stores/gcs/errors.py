@@ -6,7 +6,6 @@ more specific one), and can be pickled. This module is imported with the first e
 cloud.google.com/storage/docs/json_api/v1/status-codes.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.stores.gcs.messages import Response
+from audiostore.stores.gcs.responses import error_message
 
 _GoogleError = type[exceptions.GoogleAPICallError]
 
@@ -66,7 +66,7 @@ class GcsChecksumError(exceptions.BadRequest, IntegrityError, ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeaders:
-    """The part of a response that errors carry: what `Retry-After` is read from."""
+    """The part of a response that errors carry: `Retry-After`, and no header that is a secret."""
 
     headers: Mapping[str, str]
 
@@ -120,7 +120,7 @@ def error_for(
 ) -> AudioStoreError:
     """Return the exception for an error response (see `responses.error_of`)."""
     status = response.status
-    reason, reasons = _message(response)
+    reason, reasons = error_message(response)
     if status == 404 and of_object and "bucket does not exist" not in reason:
         return _error(GcsBlobNotFoundError, what, reason, response)
     if status == 400 and _CHECKSUM.search(reason):
@@ -156,7 +156,8 @@ def role_for(permission: str) -> str:
 
 
 def _error(kind: _GoogleError, what: str, reason: str, response: Response) -> AudioStoreError:
-    error = kind(f"{what}: {reason}", response=ResponseHeaders(response.headers))
+    kept = {name: value for name, value in response.headers.items() if name == "retry-after"}
+    error = kind(f"{what}: {reason}", response=ResponseHeaders(kept))
     if error.code is None:
         error.code = response.status
     if not isinstance(error, AudioStoreError):
@@ -184,16 +185,3 @@ def _ours(kind: _GoogleError) -> _GoogleError:
 
 def _rebuilt(kind: _GoogleError, args: tuple[Any, ...]) -> Exception:
     return _ours(kind)(*args)
-
-
-def _message(response: Response) -> tuple[str, frozenset[str]]:
-    """Return the message of an error response, and its reasons."""
-    reasons: frozenset[str] = frozenset()
-    try:
-        error = json.loads(response.body)["error"]
-        text = error["message"] if isinstance(error, dict) else str(error)
-        if isinstance(error, dict):
-            reasons = frozenset(str(entry.get("reason")) for entry in error.get("errors", ()))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        text = response.body[:200].decode("utf-8", "replace").strip()
-    return text or f"HTTP status {response.status}", reasons

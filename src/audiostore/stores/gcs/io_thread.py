@@ -176,7 +176,7 @@ class IoThread:
             handle = self._idle.pop() if self._idle else pycurl.Curl()
             try:
                 configure(handle, transfer, self._options, self._ca_bundle)
-            except (pycurl.error, ValueError, TypeError, UnicodeError) as error:
+            except Exception as error:  # noqa: BLE001  (of this transfer alone)
                 handle.close()
                 transfer.responded()
                 transfer.end(error)

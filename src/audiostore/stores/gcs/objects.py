@@ -8,13 +8,23 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from audiostore.errors import BlobNotFoundError
+from audiostore.errors import BlobNotFoundError, StoreConnectionError, shown
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.gcs.responses import blob_info, error_of, json_body
+from audiostore.stores.gcs.responses import (
+    Fields,
+    blob_info,
+    error_of,
+    json_body,
+    not_understood,
+)
 from audiostore.stores.protocol import StorageClass
 from audiostore.values import BlobInfo, changed
 
 PAGE_OBJECTS = 1000
+_MAX_EMPTY_PAGES = 1000
+"""In a row; the service may send a few, with a token for the next."""
+_MAX_IDLE_CALLS = 100
+"""Of a copy, in a row, that copy nothing."""
 FIELDS = (
     "name,size,contentType,crc32c,md5Hash,generation,metageneration,storageClass,timeCreated,"
     "metadata,cacheControl,contentDisposition,temporaryHold,customTime,timeStorageClassUpdated"
@@ -46,11 +56,12 @@ def rfc3339(moment: datetime) -> str:
 
 def stat(client: Client, name: str) -> BlobInfo:
     """Return an object's description."""
-    return blob_info(_resource(client, name, FIELDS))
+    return blob_info(_resource(client, name, FIELDS), name=name)
 
 
 def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[BlobInfo]:
     """Yield the objects under a prefix, page by page, in the order of their names' bytes."""
+    last = start_after.encode()
     for page in pages(
         client,
         prefix,
@@ -59,13 +70,21 @@ def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[Blob
     ):
         for resource in page:
             blob = blob_info(resource)
-            if blob.name != start_after:  # startOffset is inclusive
-                yield blob
+            if blob.name == start_after:  # startOffset is inclusive
+                continue
+            last = next_name(blob, client.uri(prefix), prefix, last + b"\0")
+            yield blob
 
 
 def pages(client: Client, prefix: str, **query: object) -> Iterator[list[dict[str, Any]]]:
-    """Yield the object resources of a listing, a page at a time."""
+    """Yield the object resources of a listing, a page at a time.
+
+    Raises:
+        StoreConnectionError: a page cannot be understood; or the listing would never end.
+    """
     token: str | None = None
+    seen: set[str] = set()
+    empty_pages = 0
     while True:
         url = client.url_of(
             f"{client.bucket_path()}/o",
@@ -77,11 +96,38 @@ def pages(client: Client, prefix: str, **query: object) -> Iterator[list[dict[st
         response = client.call("GET", url)
         if response.status != 200:
             raise error_of(response, client.uri(prefix))
-        page = json_body(response)
-        yield page.get("items", [])
-        token = page.get("nextPageToken")
+        try:
+            page = Fields(json_body(response))
+            resources, token = page.items("items"), page.text("nextPageToken", "")
+        except ValueError as error:
+            raise not_understood(response, f"is not a page of a listing: {error}") from None
+        yield resources
         if not token:
             return
+        empty_pages = 0 if resources else empty_pages + 1
+        if token in seen or empty_pages > _MAX_EMPTY_PAGES:
+            raise not_understood(response, f"to a listing of {client.uri(prefix)} never ends")
+        seen.add(token)
+
+
+def next_name(blob: BlobInfo, what: str, prefix: str, least: bytes) -> bytes:
+    """Return the bytes of the next name of a listing, which is in order and of this prefix.
+
+    Args:
+        blob: the object that is listed.
+        what: what is listed, for the message.
+        prefix: of all names.
+        least: no name before this one can come.
+
+    Raises:
+        StoreConnectionError: it cannot come here.
+    """
+    name = blob.name.encode()
+    if name < least or not blob.name.startswith(prefix):
+        raise StoreConnectionError(
+            f"the listing of {what} is out of order at {shown(blob.name)}", status=200
+        )
+    return name
 
 
 def update(
@@ -142,7 +188,7 @@ def copy(
     (cloud.google.com/storage/docs/json_api/v1/objects/rewrite, …/docs/object-holds).
     """
     resource = _resource(client, source.name, f"{FIELDS},contentEncoding,contentLanguage")
-    present = blob_info(resource)
+    present = blob_info(resource, name=source.name)
     if present.generation != source.generation:
         raise BlobNotFoundError(
             f"no {client.uri(source.name)} of generation {source.generation}: it was "
@@ -156,6 +202,7 @@ def copy(
         f"/o/{quote(target, safe='')}"
     )
     token: str | None = None
+    rewritten, idle = 0, 0
     while True:
         url = client.url_of(
             path,
@@ -169,10 +216,17 @@ def copy(
         if response.status != 200:
             what = f"{client.uri(source.name)} to {client.uri(target)}"
             raise error_of(response, what, of_object=True)
-        progress = json_body(response)
-        if progress.get("done"):
-            return blob_info(progress["resource"])
-        token = progress["rewriteToken"]
+        try:
+            progress = Fields(json_body(response))
+            if progress.truth("done"):
+                return blob_info(progress.value("resource"), name=target)
+            token, before = progress.text("rewriteToken"), rewritten
+            rewritten = progress.integer("totalBytesRewritten")
+            idle = 0 if rewritten > before else idle + 1
+        except ValueError as error:
+            raise not_understood(response, f"is not the state of a copy: {error}") from None
+        if idle > _MAX_IDLE_CALLS:
+            raise not_understood(response, f"to a copy of {client.uri(source.name)} never ends")
 
 
 def delete(client: Client, blob: BlobInfo) -> None:

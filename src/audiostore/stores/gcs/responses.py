@@ -1,59 +1,179 @@
 """Responses of the JSON API as values; `errors` turns error responses into exceptions.
 
+A response is not trusted: it may be damaged, of a proxy, or hostile. It is read here alone, by
+readers that take nothing but what they expect. A response that cannot be understood is a
+StoreConnectionError with the status of the response: what it answers may have been done, as when a
+response is lost.
+
 Object resources: cloud.google.com/storage/docs/json_api/v1/objects#resource.
 """
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+import re
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
-from audiostore.errors import AudioStoreError, StoreConnectionError
+from audiostore.errors import AudioStoreError, StoreConnectionError, server_text, shown
 from audiostore.stores.gcs.messages import Response
 from audiostore.values import BlobInfo
 
+_SHOWN_BYTES = 80
+_INTEGER = re.compile(r"[0-9]{1,19}")
+_LARGEST = (1 << 63) - 1  # the API's integers are of 64 bits
+_CRC32C = re.compile(r"[A-Za-z0-9+/]{6}==")
+_MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 
-def blob_info(resource: Mapping[str, Any]) -> BlobInfo:
+
+class Fields:
+    """The fields of a JSON object, each read as one type; anything else is a ValueError."""
+
+    def __init__(self, value: object) -> None:
+        if not isinstance(value, dict):
+            raise ValueError(f"{_kind(value)} instead of an object")  # noqa: TRY004
+        self._fields: dict[str, Any] = value
+
+    def value(self, name: str) -> object:
+        """Return a value of any type, None for a field that is missing."""
+        return self._fields.get(name)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a text; the default, if there is one, for a field that is missing."""
+        value = self._fields.get(name, default)
+        if isinstance(value, str):
+            return value
+        raise _wrong(name, value)
+
+    def optional_text(self, name: str) -> str | None:
+        """Return a text, None for a field that is missing."""
+        return self.text(name) if name in self._fields else None
+
+    def matching(self, name: str, pattern: re.Pattern[str]) -> str:
+        """Return a text of that form."""
+        value = self.text(name)
+        if not pattern.fullmatch(value):
+            raise _wrong(name, value)
+        return value
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """Return a number from 0 to 2^63-1, as the API writes it: in decimal, mostly as text."""
+        value = self._fields.get(name, default)
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
+            value = int(value)
+        if type(value) is int and 0 <= value <= _LARGEST:
+            return value
+        raise _wrong(name, value)
+
+    def truth(self, name: str) -> bool:
+        """Return true or false; False for a field that is missing."""
+        value = self._fields.get(name, False)
+        if isinstance(value, bool):
+            return value
+        raise _wrong(name, value)
+
+    def moment(self, name: str) -> datetime:
+        """Return a point in time (RFC 3339)."""
+        text = self.text(name)
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is UTC:
+                return moment
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise _wrong(name, text)
+
+    def optional_moment(self, name: str) -> datetime | None:
+        """Return a point in time, None for a field that is missing."""
+        return None if self._fields.get(name) in (None, "") else self.moment(name)
+
+    def texts(self, name: str) -> dict[str, str]:
+        """Return an object whose values are texts; empty for a field that is missing."""
+        value = self._fields.get(name, {})
+        if isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
+            return value
+        raise _wrong(name, value)
+
+    def items(self, name: str) -> list[Any]:
+        """Return a list; empty for a field that is missing."""
+        value = self._fields.get(name, [])
+        if isinstance(value, list):
+            return value
+        raise _wrong(name, value)
+
+    def fields(self, name: str) -> "Fields":
+        """Return the fields of an object within; none for a field that is missing."""
+        value = self._fields.get(name, {})
+        if isinstance(value, dict):
+            return Fields(value)
+        raise _wrong(name, value)
+
+
+def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
     """Return an object resource as a value.
 
+    Args:
+        resource: of the JSON API.
+        name: the object that it must be of, if only one can be right.
+
     Raises:
-        StoreConnectionError: the response is not an object resource.
+        StoreConnectionError: the response is not an object resource, or of another object.
     """
     try:
+        fields = Fields(resource)
+        found = fields.text("name")
+        if not found or name not in (None, found):
+            raise _wrong("name", found)
         return BlobInfo(
-            name=resource["name"],
-            size_bytes=int(resource["size"]),
-            content_type=resource.get("contentType", "application/octet-stream"),
-            crc32c=resource["crc32c"],
-            generation=int(resource["generation"]),
-            metageneration=int(resource["metageneration"]),
-            storage_class=resource.get("storageClass", "STANDARD"),
-            created_at=datetime.fromisoformat(resource["timeCreated"]),
-            md5_hash=resource.get("md5Hash"),
-            metadata=resource.get("metadata", {}),
-            cache_control=resource.get("cacheControl"),
-            content_disposition=resource.get("contentDisposition"),
-            temporary_hold=resource.get("temporaryHold", False),
-            custom_time=_time(resource, "customTime"),
-            class_changed_at=_class_changed_at(resource),
+            name=found,
+            size_bytes=fields.integer("size"),
+            content_type=fields.text("contentType", "application/octet-stream"),
+            crc32c=fields.matching("crc32c", _CRC32C),
+            generation=fields.integer("generation"),
+            metageneration=fields.integer("metageneration"),
+            storage_class=fields.text("storageClass", "STANDARD"),
+            created_at=fields.moment("timeCreated"),
+            md5_hash=fields.matching("md5Hash", _MD5) if fields.text("md5Hash", "") else None,
+            metadata=fields.texts("metadata"),
+            cache_control=fields.optional_text("cacheControl"),
+            content_disposition=fields.optional_text("contentDisposition"),
+            temporary_hold=fields.truth("temporaryHold"),
+            custom_time=fields.optional_moment("customTime"),
+            class_changed_at=_class_changed_at(fields),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreConnectionError(f"the response is not an object resource: {error!r}") from error
+    except ValueError as error:
+        raise StoreConnectionError(f"the response is not an object resource: {error}") from None
 
 
 def json_body(response: Response) -> dict[str, Any]:
     """Return the JSON object in a response.
 
+    A name that occurs twice counts the last time. Text that is not valid Unicode is refused: it
+    could not be sent back, written or printed.
+
     Raises:
         StoreConnectionError: there is none (it was cut short, or came from a proxy).
     """
+    body = response.body
     try:
-        value = json.loads(response.body.decode())
-    except ValueError as error:
-        raise StoreConnectionError(f"the response is not JSON: {response.body[:80]!r}") from error
+        value = json.loads(body.decode(), parse_constant=_refuse_constant)
+        if b"\\ud" in body or b"\\uD" in body:
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair fails
+    except (ValueError, RecursionError):
+        raise not_understood(response, _what_it_is(response)) from None
     if not isinstance(value, dict):
-        raise StoreConnectionError(f"the response is not a JSON object: {response.body[:80]!r}")
+        raise not_understood(response, f"is {_kind(value)}, not a JSON object")
     return value
+
+
+def not_understood(response: Response, reason: str) -> StoreConnectionError:
+    """Return the error for a response that makes no sense.
+
+    Args:
+        response: the response.
+        reason: the rest of a sentence on it: "is not JSON".
+    """
+    return StoreConnectionError(f"the response {reason}", status=response.status)
 
 
 def error_of(
@@ -80,14 +200,62 @@ def error_of(
     )
 
 
-def _time(resource: Mapping[str, Any], field: str) -> datetime | None:
-    text = resource.get(field)
-    return datetime.fromisoformat(text) if text else None
+def error_message(response: Response) -> tuple[str, frozenset[str]]:
+    """Return the message of an error response, ready to be shown, and its reasons.
+
+    The message is the service's own, if there is one, else the beginning of the body.
+    """
+    text: object = ""
+    reasons = frozenset[str]()
+    try:
+        error = json_body(response).get("error")
+        if isinstance(error, dict):
+            text = error.get("message")
+            reasons = frozenset(_reasons(error))
+        elif isinstance(error, str):
+            text = error
+    except StoreConnectionError:
+        text = response.body[: 8 * _SHOWN_BYTES].decode("utf-8", "replace")
+    shown_text = server_text(text, *response.secrets) if isinstance(text, str) else ""
+    return shown_text or f"HTTP status {response.status}", reasons
 
 
-def _class_changed_at(resource: Mapping[str, Any]) -> datetime | None:
+def _reasons(error: dict[str, Any]) -> list[str]:
+    entries = error.get("errors")
+    entries = entries if isinstance(entries, list) else []
+    found = (entry.get("reason") for entry in entries if isinstance(entry, dict))
+    return [reason for reason in found if isinstance(reason, str)]
+
+
+def _class_changed_at(fields: Fields) -> datetime | None:
     """Return when the class was changed; until then the field holds the creation time."""
-    if resource.get("timeStorageClassUpdated") == resource["timeCreated"]:
+    if fields.optional_text("timeStorageClassUpdated") == fields.text("timeCreated"):
         return None  # as for nearly all objects: saves parsing the times
-    changed_at = _time(resource, "timeStorageClassUpdated")
-    return None if changed_at == _time(resource, "timeCreated") else changed_at
+    changed_at = fields.optional_moment("timeStorageClassUpdated")
+    return None if changed_at == fields.moment("timeCreated") else changed_at
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity are not JSON (RFC 8259)
+
+
+def _what_it_is(response: Response) -> str:
+    body = response.body
+    start = body[:_SHOWN_BYTES].decode("utf-8", "replace").strip()
+    if not body:
+        return "is not JSON: it is empty"
+    if body.startswith(b"\x1f\x8b") or response.headers.get("content-encoding"):
+        return "is not JSON: it is compressed, which was not asked for"
+    if start[:5].lower() in ("<!doc", "<html"):
+        return "is not JSON but a web page: a proxy or a login page has answered instead"
+    return f'is not JSON: "{server_text(start, *response.secrets)}"'
+
+
+def _wrong(name: str, value: object) -> ValueError:
+    return ValueError(f"it has no {name}" if value is None else f"its {name} is {shown(value)}")
+
+
+def _kind(value: object) -> str:
+    return {dict: "an object", list: "a list", str: "a text", type(None): "null"}.get(
+        type(value), "a number" if isinstance(value, int | float) else "something else"
+    )

@@ -11,12 +11,12 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from audiostore.errors import CredentialsError, StoreConnectionError
+from audiostore.errors import CredentialsError
 from audiostore.retry import RETRYABLE_STATUS_CODES
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.messages import Request
-from audiostore.stores.gcs.responses import error_of, json_body
-from audiostore.stores.gcs.tokens import TokenRequest, credentials_error
+from audiostore.stores.gcs.responses import Fields, error_of, json_body, not_understood
+from audiostore.stores.gcs.tokens import TokenRequest, fetching_token
 from audiostore.stores.gcs.transport import Transport
 
 if TYPE_CHECKING:
@@ -135,23 +135,19 @@ class IamSigner:
                 "account)"
             )
         try:
-            return base64.b64decode(json_body(response)["signedBlob"], validate=True)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreConnectionError(f"the response is not a signature: {error!r}") from error
+            signed = Fields(json_body(response)).text("signedBlob")
+            return base64.b64decode(signed, validate=True)
+        except ValueError as error:
+            raise not_understood(response, f"is not a signature: {error}") from None
 
     def describe(self) -> str:
         """Name the account."""
         return f"through IAM signBlob for {self.email}"
 
     def _headers(self, url: str) -> dict[str, str]:
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415
-
         headers: dict[str, str] = {}
-        with self._lock:
-            try:
-                self._caller.before_request(self._fetch, "POST", url, headers)
-            except GoogleAuthError as error:
-                raise credentials_error(error) from error
+        with self._lock, fetching_token():
+            self._caller.before_request(self._fetch, "POST", url, headers)
         return headers
 
 

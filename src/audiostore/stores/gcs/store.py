@@ -14,7 +14,7 @@ from audiostore.stores.clock import utc_now
 from audiostore.stores.gcs import bucket as settings_of_bucket, objects, signed_urls, trash
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.connections import ConnectionOptions
-from audiostore.stores.gcs.download import Download
+from audiostore.stores.gcs.download import Download, check_range
 from audiostore.stores.gcs.responses import error_of
 from audiostore.stores.gcs.sessions import SessionFiles, Sessions, SessionsInMemory
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
@@ -153,9 +153,12 @@ class GcsStore:
         transfer, pipe = self._client.stream(url, headers)
         if transfer.response.status >= 300:
             raise error_of(transfer.result(), self.uri(blob.name), of_object=True)
-        if is_part and transfer.response.status != 206:
+        try:
+            check_range(transfer.response, start, end, blob.size_bytes)
+        except StoreConnectionError as error:
             transfer.cancel()
-            raise StoreConnectionError(f"{self.uri(blob.name)}: the server ignored the range")
+            error.add_note(f"while reading {self.uri(blob.name)}")
+            raise
         return Download(transfer, pipe, end - start)
 
     def stat(self, name: str) -> BlobInfo:

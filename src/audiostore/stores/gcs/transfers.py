@@ -104,10 +104,14 @@ class Transfer:
             self._transport.post(self._abandon)
             self.future.exception()
 
-    def _unpause(self, _: "IoThread") -> None:
+    def _unpause(self, thread: "IoThread") -> None:
         self.is_paused = False
         if self.handle is not None:
-            self.handle.pause(pycurl.PAUSE_CONT)
+            try:
+                self.handle.pause(pycurl.PAUSE_CONT)
+            except pycurl.error:  # what had arrived meanwhile cannot be delivered
+                reason = self.error or StoreConnectionError("the response broke off")
+                thread.finish(self, reason)
 
     def stalled_s(self, now: float) -> float:
         """Return for how many seconds no byte has moved, as seen between two calls.
@@ -182,6 +186,7 @@ class Transfer:
         """Set the outcome."""
         if error is None:
             self.response.body = bytes(self._collected)
+            self.response.request = self.request
         self.future.resolve(error or self.response)
         if self.request.sink is not None:
             self.request.sink.end()

@@ -7,15 +7,13 @@ the trash as well, until it expires.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 from audiostore.errors import StoreConnectionError, UnsupportedByStoreError
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.gcs.objects import FIELDS, pages
-from audiostore.stores.gcs.responses import blob_info, error_of, json_body
+from audiostore.stores.gcs.objects import FIELDS, next_name, pages
+from audiostore.stores.gcs.responses import Fields, blob_info, error_of, json_body
 from audiostore.values import BlobInfo, DeletedBlob
 
 _NO_SOFT_DELETE = "soft delete policy is required"
@@ -41,7 +39,7 @@ def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -
     )
     response = client.call("POST", url, body=lambda: BytesBody(b""))
     if response.status == 200:
-        return blob_info(json_body(response))
+        return blob_info(json_body(response), name=blob.name)
     error = error_of(response, client.uri(blob.name), of_object=True)
     if _says_no_soft_delete(error):
         raise UnsupportedByStoreError(
@@ -71,24 +69,28 @@ def purge(client: Client, deleted: DeletedBlob) -> None:
 def _listed(client: Client, prefix: str) -> Iterator[DeletedBlob]:
     fields = f"items({FIELDS},softDeleteTime,hardDeleteTime),nextPageToken"
     try:
+        last = b""
         for page in pages(client, prefix, softDeleted="true", fields=fields):
             for resource in page:
-                yield _deleted(resource)
+                deleted = _deleted(resource)
+                last = next_name(deleted.blob, client.uri(prefix), prefix, last)
+                yield deleted
     except Exception as error:
         if not _says_no_soft_delete(error):
             raise
 
 
-def _deleted(resource: dict[str, Any]) -> DeletedBlob:
+def _deleted(resource: object) -> DeletedBlob:
     blob = blob_info(resource)
     try:
+        fields = Fields(resource)
         return DeletedBlob(
             blob,
-            deleted_at=datetime.fromisoformat(resource["softDeleteTime"]),
-            gone_at=datetime.fromisoformat(resource["hardDeleteTime"]),
+            deleted_at=fields.moment("softDeleteTime"),
+            gone_at=fields.moment("hardDeleteTime"),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreConnectionError(f"the response is not a deleted object: {error!r}") from error
+    except ValueError as error:
+        raise StoreConnectionError(f"the response is not a deleted object: {error}") from None
 
 
 def _says_no_soft_delete(error: Exception) -> bool:

@@ -10,18 +10,23 @@ again resumes after the last byte that the server has.
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from audiostore.errors import SourceChangedError, StoreConnectionError
+from audiostore.errors import (
+    AudioStoreError,
+    SourceChangedError,
+    StoreConnectionError,
+    shown,
+)
 from audiostore.sources import Source, SourceReader
 from audiostore.stores.gcs.body import BytesBody, SourceBody, json_bytes
-from audiostore.stores.gcs.messages import Body, Response
-from audiostore.stores.gcs.objects import rfc3339
-from audiostore.stores.gcs.responses import blob_info, error_of, json_body
+from audiostore.stores.gcs.messages import Body, Response, origin_of, require_field_value
+from audiostore.stores.gcs.objects import FIELDS, rfc3339
+from audiostore.stores.gcs.responses import blob_info, error_of, json_body, not_understood
 from audiostore.stores.gcs.sessions import SessionNote, Sessions
 from audiostore.stores.protocol import BlobSpec, TransferListener, Transferred
 from audiostore.values import BlobInfo
@@ -39,7 +44,7 @@ server reports how much it has of one that broke off: see docs/decisions/0013.""
 _RESUME_INCOMPLETE = 308
 _SESSION_GONE = (404, 410)
 _PASSING = (401, 408, 429)
-_RANGE = re.compile(r"bytes=0-(\d+)")
+_RANGE = re.compile(r"bytes=0-([0-9]{1,19})")
 
 
 class ApiClient(Protocol):
@@ -99,6 +104,8 @@ class Upload:
 
     def run(self) -> BlobInfo:
         """Write the object and return the server's description of it."""
+        # It becomes a line in the body of the request, in front of the bytes.
+        require_field_value("the content type", self.spec.content_type)
         if self.source.size_bytes <= ONE_REQUEST_BYTES:
             return self._in_one_request()
         return self._in_session()
@@ -150,7 +157,8 @@ class Upload:
             span = f"bytes */{self.source.size_bytes}"
             response = self._chunk(session, span, lambda: BytesBody(b""))
             if response.status == _RESUME_INCOMPLETE:
-                accepted = _accepted_bytes(response)
+                with self._forgetting_nonsense(note):
+                    accepted = self._accepted_bytes(response, self.source.size_bytes - 1)
             elif response.status in _SESSION_GONE:
                 note.forget()
                 session = None
@@ -161,10 +169,10 @@ class Upload:
                 session = None
         if session is None:
             session = self._start_session()
-            if self.client.is_own(session):
-                note.remember(session)
+            note.remember(session)
         try:
-            response = self._send_chunks(session, accepted)
+            with self._forgetting_nonsense(note):
+                response = self._send_chunks(session, accepted)
         except SourceChangedError:
             note.forget()  # it may hold bytes of the changed file
             raise
@@ -184,7 +192,10 @@ class Upload:
         """
         if response.status not in (200, 201):
             return True
-        made = blob_info(json_body(response))
+        try:
+            made = blob_info(json_body(response), name=self.spec.name)
+        except StoreConnectionError:
+            return True  # what is stored will be looked at
         url = self.client.object_url(made.name, generation=made.generation, fields="generation")
         response = self.client.call("GET", url)
         if response.status not in (200, 404):
@@ -202,7 +213,7 @@ class Upload:
                 response = self._chunk(session, span, self._chunk_body(reader, accepted, size))
                 if response.status != _RESUME_INCOMPLETE:
                     return response
-                kept = _accepted_bytes(response)
+                kept = self._accepted_bytes(response, accepted + size)
                 if kept <= accepted:
                     raise StoreConnectionError(
                         f"the server accepted nothing of {self._what} after byte {accepted}"
@@ -231,17 +242,17 @@ class Upload:
         )
         if response.status not in (200, 201):
             raise error_of(response, self._what)
-        location = response.headers.get("location")
-        if not location:
-            raise StoreConnectionError(f"the response has no session for {self._what}")
-        return location
+        return session_of(self.client, response)
 
     def _chunk(self, session: str, span: str, body: Callable[[], Body]) -> Response:
         return self.client.call("PUT", session, headers={"Content-Range": span}, body=body)
 
     def _finished(self, response: Response, note: SessionNote | None = None) -> BlobInfo:
         if response.status in (200, 201):
-            blob = blob_info(json_body(response))
+            try:
+                blob = blob_info(json_body(response), name=self.spec.name)
+            except StoreConnectionError as error:
+                blob = self._found(error)
             self._report(self.source.size_bytes, self.source.size_bytes)
             if note is not None:
                 note.forget()
@@ -250,6 +261,47 @@ class Upload:
         if note is not None and response.status < 500 and response.status not in _PASSING:
             note.forget()
         raise error_of(response, self._what)
+
+    def _found(self, error: StoreConnectionError) -> BlobInfo:
+        """Look for the object that a response, which cannot be understood, says is stored.
+
+        Raises:
+            StoreConnectionError: this error: no object is there with what was to be written.
+        """
+        url = self.client.object_url(self.spec.name, fields=FIELDS)
+        try:
+            response = self.client.call("GET", url)
+            found = blob_info(json_body(response), name=self.spec.name)
+        except AudioStoreError:
+            raise error from None
+        is_it = (
+            response.status == 200
+            and found.generation != self.if_generation_match
+            and (found.size_bytes, found.crc32c) == (self.source.size_bytes, self.source.crc32c)
+            and found.metadata == self.spec.metadata
+        )
+        if not is_it:
+            raise error
+        return found
+
+    @contextmanager
+    def _forgetting_nonsense(self, note: SessionNote) -> Iterator[None]:
+        """Forget a session whose server says what cannot be: the next attempt begins anew."""
+        try:
+            yield
+        except StoreConnectionError as error:
+            if error.status == _RESUME_INCOMPLETE:
+                note.forget()
+            raise
+
+    def _accepted_bytes(self, response: Response, most: int) -> int:
+        """Return how many bytes a session has; without a Range, none."""
+        text = response.headers.get("range", "")
+        match = _RANGE.fullmatch(text)
+        accepted = int(match[1]) + 1 if match else 0
+        if (text and not match) or accepted > most:
+            raise not_understood(response, f"says that it has {shown(text)} of {self._what}")
+        return accepted
 
     def _counter(self, start: int) -> Callable[[int], None]:
         sent = start
@@ -292,6 +344,21 @@ class Upload:
         return f"gs://{self.bucket}/{self.spec.name}"
 
 
-def _accepted_bytes(response: Response) -> int:
-    match = _RANGE.fullmatch(response.headers.get("range", ""))
-    return int(match[1]) + 1 if match else 0
+def session_of(client: ApiClient, response: Response) -> str:
+    """Return the URL of the upload session that a response opened.
+
+    Raises:
+        StoreConnectionError: it has none; or it is on another server than the bucket, which must
+            get neither the token nor the bytes.
+    """
+    location = response.headers.get("location", "")
+    if client.is_own(location):
+        return location
+    origin = origin_of(location)
+    if origin is None:
+        raise not_understood(response, "has no valid URL of an upload session")
+    raise not_understood(
+        response,
+        f"names an upload session on another server ({origin[0]}://{origin[1]}:{origin[2]}), to "
+        "which nothing is sent; an emulator must be told the address that it is reached by",
+    )
