@@ -159,6 +159,7 @@ if TYPE_CHECKING:
         SupportsSettings as SupportsSettings,
         SupportsSignedUrls as SupportsSignedUrls,
         SupportsSoftDelete as SupportsSoftDelete,
+        SupportsVersions as SupportsVersions,
         TransferListener as TransferListener,
         Transferred as Transferred,
         open_store as open_store,
@@ -219,7 +220,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "BlobReader BlobSpec CacheScope Finding ForeignFile ObjectStore OpenOptions Opener "
             "StorageClass Store StoreAdmin StoreSettings SupportsDiagnosis SupportsForeignFiles "
             "SupportsPermissions SupportsReclass SupportsSettings SupportsSignedUrls "
-            "SupportsSoftDelete TransferListener Transferred open_store register_store"
+            "SupportsSoftDelete SupportsVersions TransferListener Transferred open_store "
+            "register_store"
         ),
         "stores.gcs": "ConnectionOptions GcsStore",
         "stores.local": "LocalStore",

@@ -514,7 +514,8 @@ class AudioStorageManager:
         """Delete an asset: the audio object first, then the rest of its folder.
 
         A bucket with soft delete, and a directory, keep deleted objects for a while, so that the
-        asset can be restored (see `trash`).
+        asset can be restored (see `trash`). A bucket with Object Versioning alone does not: each
+        deletion names its generation, and old versions are deleted as well.
 
         Args:
             audio_id: the asset's id.

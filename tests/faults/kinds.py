@@ -112,17 +112,27 @@ _EMPTY = Cell("prints nothing", changes=False)
 _REQUESTER_PAYS = {"billing": {"requesterPays": True}}
 _NO_PROJECT = Cell("refused: says how to name a project", "GCS_BILLING_PROJECT", code=2)
 
+_NOTHING_KEPT = {"softDeletePolicy": {"retentionDurationSeconds": "0"}}
+_WITHOUT_SOFT_DELETE = {
+    "rm -n": _CANNOT_UNDO,
+    "rm": _CANNOT_UNDO,
+    "trash list": _EMPTY,
+    "restore": _NOTHING_DELETED,
+}
+_VERSIONING = {"versioning": {"enabled": True}}
+_WARNS_OF_VERSIONS = {
+    "lifecycle apply": Cell("works; warns that rules leave versions", "noncurrent version"),
+    "doctor": Cell("says what stays as a version", "all versions"),
+}
+
 KINDS = (
     Kind("plain", AS_NEW),
+    Kind("no soft delete", _NOTHING_KEPT, cells=_WITHOUT_SOFT_DELETE),
+    Kind("Object Versioning", _VERSIONING, cells=_WARNS_OF_VERSIONS),
     Kind(
-        "no soft delete",
-        {"softDeletePolicy": {"retentionDurationSeconds": "0"}},
-        cells={
-            "rm -n": _CANNOT_UNDO,
-            "rm": _CANNOT_UNDO,
-            "trash list": _EMPTY,
-            "restore": _NOTHING_DELETED,
-        },
+        "Object Versioning, no soft delete",
+        {**_VERSIONING, **_NOTHING_KEPT},
+        cells={**_WITHOUT_SOFT_DELETE, **_WARNS_OF_VERSIONS},
     ),
     Kind(
         "requester pays",

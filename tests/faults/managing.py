@@ -50,6 +50,7 @@ STEPS = frozenset(
         "change_settings",
         "reclass",
         "foreign_files",
+        "noncurrent",
     }
 )
 _LISTINGS = frozenset({"list", "list_deleted", "foreign_files"})
@@ -127,6 +128,8 @@ class Stage:
     store: Store
     target: Store
     _read: Callable[[], dict[str, Thing]] = field(repr=False)
+    leftovers: Callable[[], list[str]] = list
+    """Returns what is neither an object nor in the trash, but was left by one."""
 
     @property
     def manager(self) -> AudioStorageManager:
@@ -173,8 +176,8 @@ def attach(manager: AudioStorageManager, cover: Path) -> None:
 @contextmanager
 def stages(kind: str, folder: Path, most: int = 60) -> Iterator[Iterator[Stage]]:
     """Yield empty stores of a kind, one after the other."""
-    if kind == "gcs":
-        with buckets(folder, most) as (_, fresh):
+    if kind in BUCKETS:
+        with buckets(folder, most, kind) as (_, fresh):
             yield fresh
         return
     with closing(_shown(kind, folder, most)) as shown:
@@ -186,22 +189,35 @@ def _shown(kind: str, folder: Path, most: int) -> Generator[Stage, None, None]:
         yield in_memory() if kind == "memory" else _in_directory(folder / f"{number}")
 
 
+BUCKETS: Mapping[str, Mapping[str, Any]] = {
+    "gcs": AS_NEW,
+    "versioned": {**AS_NEW, "versioning": {"enabled": True}},
+}
+
+
 @contextmanager
-def buckets(folder: Path, most: int = 60) -> Iterator[tuple[StrictServer, Iterator[Stage]]]:
+def buckets(
+    folder: Path, most: int = 60, kind: str = "gcs"
+) -> Iterator[tuple[StrictServer, Iterator[Stage]]]:
     """Yield a server, and empty buckets on it, one after the other."""
     names = [f"bucket-{number}" for number in range(2 * most)]
     with (
-        StrictServer(*names, directory=folder, bucket_settings=AS_NEW) as server,
-        closing(_in_turn(server, names)) as fresh,
+        StrictServer(*names, directory=folder, bucket_settings=BUCKETS[kind]) as server,
+        closing(_in_turn(kind, server, names)) as fresh,
     ):
         yield server, fresh
 
 
-def _in_turn(server: StrictServer, names: Sequence[str]) -> Generator[Stage, None, None]:
+def _in_turn(kind: str, server: StrictServer, names: Sequence[str]) -> Generator[Stage, None, None]:
     for name, other in zip(names[::2], names[1::2], strict=True):
         store, target = (GcsStore(each, emulator=server.url) for each in (name, other))
+        read = BucketReader(server.host, name).things
+
+        def leftovers(pair: tuple[str, str] = (name, other)) -> list[str]:
+            return [left for each in pair for left in server.state.bucket(each).noncurrent]
+
         with closing(store), closing(target):
-            yield Stage("gcs", store, target, BucketReader(server.host, name).things)
+            yield Stage(kind, store, target, read, leftovers)
 
 
 def in_memory(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Stage:

@@ -131,6 +131,13 @@ ROWS = tuple(
             "every command on every kind of bucket",
             "does what the table of the kinds of bucket says",
         ),
+        (
+            "versioned",
+            "delete, replace, move, supersede, copy, repair: in buckets with Object Versioning, "
+            "with soft delete, with both and with neither",
+            "what was deleted or replaced cannot be read any more, not even by a link; it can be "
+            "restored where the bucket's soft delete keeps it",
+        ),
     )
 )
 

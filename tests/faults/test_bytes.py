@@ -108,7 +108,7 @@ def test_a_flipped_byte_that_only_we_notice_is_removed(files: Files, way: str, p
         name = AUDIO if part == "audio." else COVER
         (bad,) = server.generations(BUCKET, name)
         removals = [r for r in server.requests if r.operation == "delete"]
-        assert [r.query["ifGenerationMatch"] for r in removals] == [str(bad)]
+        assert [r.query["generation"] for r in removals] == [str(bad)]
         assert str(bad) in f"{raised.value} {raised.value.__notes__}"
         assert check(reader_of(server).things(), {}, files.originals) == {}
         assert files.both_kept()

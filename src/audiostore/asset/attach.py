@@ -91,6 +91,11 @@ class Attachments:
                 if not has_content(found.thumbnail, draft.source):
                     raise
                 asset, cover = found, found.thumbnail  # another writer stored the same bytes
+        # A versioned bucket still has it. Its generation is in the metadata: an earlier attempt may
+        # have been killed here.
+        replaced = record.replaced_by(cover)
+        if replaced is not None:
+            self._writer.remove(replaced)
         cover = self._expiring_with(asset.audio, cover)
         asset = replace(asset, thumbnail=cover)
         for blob in folder:

@@ -20,7 +20,7 @@ from audiostore.errors import (
     PreconditionFailedError,
     shown,
 )
-from audiostore.stores import ObjectStore, StorageClass
+from audiostore.stores import StorageClass, Store
 from audiostore.values import BlobInfo, changed
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
@@ -30,7 +30,7 @@ _RACES = 8
 class Changes:
     """Changes single assets in a store."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     def update_metadata(
@@ -167,6 +167,7 @@ class Changes:
         for _ in range(_RACES):
             audio = asset.audio
             if audio.storage_class == storage_class:
+                self._delete_old_copies(audio)
                 return asset
             try:
                 moved = self._store.copy(
@@ -179,8 +180,16 @@ class Changes:
                 # Changed at the same time, or moved by an attempt whose response was lost.
                 asset = reconciled(self._store, require_asset(self._store, audio_id))
                 continue
+            self._delete_old_copies(moved)
             return replace(asset, audio=moved)
         raise self._contended(audio_id)
+
+    def _delete_old_copies(self, audio: BlobInfo) -> None:
+        """Delete the noncurrent versions with the same bytes, so that no link reads them."""
+        for old in self._store.noncurrent(audio.name):
+            if (old.size_bytes, old.crc32c) == (audio.size_bytes, audio.crc32c):
+                with suppress(BlobNotFoundError, PreconditionFailedError):
+                    self._store.delete(old)
 
     def _changed_audio(self, audio_id: str, apply: Callable[[BlobInfo], BlobInfo]) -> Asset:
         asset = require_asset(self._store, audio_id)

@@ -71,6 +71,8 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
         return compare(present).created
     there = {blob.name: blob for blob in objects_of(target, asset.audio_id)}
     leftovers = {name: blob for name, blob in there.items() if _is_leftover(blob, audio)}
+    if asset.thumbnail is not None and _same(leftovers.get(asset.thumbnail.name), asset.thumbnail):
+        del leftovers[asset.thumbnail.name]
     with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
 
         def fetched(blob: BlobInfo) -> LocalFile:
@@ -80,9 +82,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
 
         cover, thumbnail = asset.thumbnail, None
         if cover is not None:
-            thumbnail = _thumbnail_draft(
-                cover, fetched(cover), audio, leftovers.pop(cover.name, None)
-            )
+            thumbnail = _thumbnail_draft(cover, fetched(cover), audio, leftovers.get(cover.name))
         derived = [
             Draft(
                 spec_of(blob, blob.name),
@@ -107,7 +107,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
                 "try again",
                 audio_id=asset.audio_id,
             ) from error
-    for blob in leftovers.values():
+    for blob in leftovers.values():  # in a versioned bucket, also one that was just overwritten
         with suppress(BlobNotFoundError, PreconditionFailedError):  # gone or replaced meanwhile
             target.delete(blob)
     return outcome.created
@@ -120,7 +120,7 @@ def _thumbnail_draft(
     spec = spec_of(cover, cover.name)
     metadata = {**_own(spec.metadata), "audio_crc32c": audio.crc32c}
     draft = Draft(replace(spec, metadata=metadata), file, _is_the_same)
-    if leftover is None or _same(leftover, cover):
+    if leftover is None:
         return draft
     # The artwork in the source has changed since the earlier copy. If that copy is still running
     # and commits its audio, that names what is overwritten here: this marks the replacement.

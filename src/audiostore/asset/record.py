@@ -15,7 +15,7 @@ The metadata of a thumbnail names its purpose, so that objects of two writers ne
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -225,6 +225,14 @@ def replaces(asset: Asset, overwritten: BlobInfo | None) -> dict[str, str]:
         "audio_generation": str(asset.audio.generation),
         **({"replaces_generation": str(replaced.generation)} if replaced else {}),
     }
+
+
+def replaced_by(thumbnail: BlobInfo) -> BlobInfo | None:
+    """Return the generation that a thumbnail overwrote, if it says so."""
+    generation = thumbnail.metadata.get("replaces_generation", "")
+    if not (generation.isascii() and generation.isdigit()):
+        return None
+    return replace(thumbnail, generation=int(generation))
 
 
 def is_committed_audio(blob: BlobInfo) -> bool:

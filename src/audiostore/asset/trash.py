@@ -1,9 +1,11 @@
 """Deletes and restores assets.
 
 The audio object is deleted first: from then on, no reader sees the asset. A store keeps deleted
-objects for a while (`StoreSettings.soft_delete_s`). An asset is restored in the order in which it
-was committed, the audio last, so that no reader sees half of it; then the audio object is updated
-to name the new generation of its artwork. A call that was killed is completed by repeating it.
+objects for a while (`StoreSettings.soft_delete_s`). Nothing that was deleted stays readable, not
+even in a bucket with Object Versioning: each deletion names a generation. An asset is restored in
+the order in which it was committed, the audio last, so that no reader sees half of it; then the
+audio object is updated to name the new generation of its artwork. A call that was killed is
+completed by repeating it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,10 +34,12 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.stores import ObjectStore, Store
+from audiostore.stores import Store
 from audiostore.values import BlobInfo, DeletedBlob
 
 _RACES = 5
+_ROUNDS = 10
+"""Of a deletion: six delete everything, of a bucket with old versions, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +204,8 @@ class Trash:
         return self._store.list_deleted(folder_prefix(audio_id))
 
 
-def delete_asset(store: ObjectStore, audio_id: str) -> None:
-    """Delete an asset: the audio object first, then the rest of its folder.
+def delete_asset(store: Store, audio_id: str) -> None:
+    """Delete an asset: the audio object first, then the rest of its folder, all versions of it.
 
     Raises:
         InvalidAudioIdError: the id is malformed.
@@ -210,8 +214,10 @@ def delete_asset(store: ObjectStore, audio_id: str) -> None:
         AssetConflictError: other writers keep writing to it.
     """
     is_begun = False
-    for _ in range(_RACES):
+    for _ in range(_ROUNDS):
         folder = objects_of(store, audio_id)
+        if not folder:
+            folder = list(store.noncurrent(folder_prefix(audio_id)))
         if not folder:
             if not is_begun:
                 raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
@@ -223,12 +229,12 @@ def delete_asset(store: ObjectStore, audio_id: str) -> None:
                 "Release it first",
                 audio_id=audio_id,
             )
-        for blob in sorted(folder, key=lambda b: part_of(b.name) is not AUDIO):
-            is_removed = True
+        # The others only once no audio is left: if it has a new generation, it needs its artwork.
+        audios = [blob for blob in folder if part_of(blob.name) is AUDIO]
+        for blob in audios or folder:
             try:
-                store.delete(blob)
-            except (BlobNotFoundError, PreconditionFailedError):
-                is_removed = False
+                with suppress(BlobNotFoundError, PreconditionFailedError):  # look again
+                    store.delete(blob)
             except HeldError as error:
                 if is_begun:
                     error.add_note(
@@ -236,8 +242,6 @@ def delete_asset(store: ObjectStore, audio_id: str) -> None:
                     )
                 raise
             is_begun = True
-            if not is_removed and part_of(blob.name) is AUDIO:
-                break  # it has a new generation, so it still needs its artwork
     raise AssetConflictError(
         f"asset {audio_id} in {store.url} is being written to: delete it again later",
         audio_id=audio_id,
@@ -261,5 +265,6 @@ def _newest(deleted: Iterable[DeletedBlob]) -> DeletedBlob | None:
     return max(deleted, key=_age, default=None)
 
 
-def _age(deleted: DeletedBlob) -> tuple[datetime, int]:
-    return deleted.deleted_at, deleted.blob.generation
+def _age(deleted: DeletedBlob) -> tuple[int, datetime]:
+    """Order by generation: an old version may have been deleted after the one that replaced it."""
+    return deleted.blob.generation, deleted.deleted_at

@@ -34,7 +34,7 @@ from audiostore.ingest.prepare import prepare_audio, prepare_image
 from audiostore.ingest.resume import ChosenId
 from audiostore.notify import Notifier
 from audiostore.sources import FileState
-from audiostore.stores import ObjectStore
+from audiostore.stores import Store
 from audiostore.values import PathLike, StorageResult
 
 
@@ -84,7 +84,7 @@ class Upload:
 class Uploads:
     """Prepares local files, stores them as an asset, and cleans up."""
 
-    def __init__(self, store: ObjectStore, notify: Notifier) -> None:
+    def __init__(self, store: Store, notify: Notifier) -> None:
         self._store = store
         self._commits = Commits(store, notify)
         self._attachments = Attachments(store, notify)

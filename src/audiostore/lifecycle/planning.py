@@ -144,6 +144,13 @@ def _warnings(policy: Policy, settings: StoreSettings) -> Iterable[str]:
         yield "the bucket's retention period is locked: it can be extended, but not shortened"
     if policy.delete_old_generations_after_days is not None and not settings.versioning:
         yield "the store has no versioning: the rule on old generations has no effect"
+    deletes = policy.expire_after_days is not None or policy.expire_on_custom_time
+    if deletes and settings.versioning and policy.delete_old_generations_after_days is None:
+        yield (
+            "the bucket has versioning: what a rule deletes stays as a noncurrent version, which "
+            "is billed and can be read by links given out before, until a rule deletes that too "
+            "(delete_old_generations_after_days)"
+        )
 
 
 def effects_of(

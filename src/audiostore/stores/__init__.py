@@ -13,6 +13,7 @@ from audiostore.stores.capabilities import (
     SupportsSettings,
     SupportsSignedUrls,
     SupportsSoftDelete,
+    SupportsVersions,
     complete,
 )
 from audiostore.stores.headers import (
@@ -56,6 +57,7 @@ __all__ = [
     "SupportsSettings",
     "SupportsSignedUrls",
     "SupportsSoftDelete",
+    "SupportsVersions",
     "TransferListener",
     "Transferred",
     "Written",

@@ -92,6 +92,18 @@ class SupportsSoftDelete(Protocol):
 
 
 @runtime_checkable
+class SupportsVersions(Protocol):
+    """What is replaced, or deleted by other programs, may stay readable as a noncurrent version."""
+
+    def noncurrent(self, prefix: str) -> tuple[BlobInfo, ...]:
+        """Return the noncurrent versions of the objects under a prefix, such as one asset's.
+
+        `ObjectStore.delete` deletes such a version.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsSettings(Protocol):
     """The store has settings of its own."""
 
@@ -200,6 +212,7 @@ class SupportsDiagnosis(Protocol):
 
 
 class StoreAdmin(
+    SupportsVersions,
     SupportsSettings,
     SupportsPermissions,
     SupportsReclass,
@@ -240,6 +253,11 @@ class Absent:
     def purge(self, deleted: DeletedBlob) -> None:
         """Find nothing to purge."""
         self.restore(deleted)
+
+    def noncurrent(self, prefix: str) -> tuple[BlobInfo, ...]:
+        """Return nothing: only the live objects can be read."""
+        del prefix
+        return ()
 
     def settings(self) -> StoreSettings:
         """Return the settings of a store that keeps nothing deleted and has no rules."""
@@ -324,6 +342,8 @@ class _Completed:
         self.delete, self.close = store.delete, store.close
         trash: SupportsSoftDelete = store if isinstance(store, SupportsSoftDelete) else absent
         self.list_deleted, self.restore, self.purge = trash.list_deleted, trash.restore, trash.purge
+        versions: SupportsVersions = store if isinstance(store, SupportsVersions) else absent
+        self.noncurrent = versions.noncurrent
         settings: SupportsSettings = store if isinstance(store, SupportsSettings) else absent
         self.settings, self.change_settings = settings.settings, settings.change_settings
         permissions: SupportsPermissions = (

@@ -189,13 +189,14 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, blob: BlobInfo) -> None:
-        """Delete the generation of an object that `blob` describes.
+        """Delete the generation of an object that `blob` describes: nobody can read it any more.
 
         A store with `SupportsSoftDelete` keeps deleted and overwritten objects for
-        `StoreSettings.soft_delete_s` seconds.
+        `StoreSettings.soft_delete_s` seconds. A store with `SupportsVersions` also deletes a
+        generation that has become noncurrent meanwhile.
 
         Raises:
-            BlobNotFoundError: no such object.
+            BlobNotFoundError: no such object, or (in a bucket) no such generation of it.
             PreconditionFailedError: the object has another generation.
             HeldError: a hold, or the store's retention period, forbids it.
         """

@@ -23,6 +23,7 @@ from audiostore.stores.capabilities import (
     SupportsSettings,
     SupportsSignedUrls,
     SupportsSoftDelete,
+    SupportsVersions,
     complete,
 )
 from audiostore.stores.protocol import (
@@ -132,6 +133,10 @@ class RetryingStore:
     restore = _repeated(
         SupportsSoftDelete.restore,
         lambda store, deleted, **_: f"restore {store.uri(deleted.blob.name)}",
+    )
+    noncurrent = _repeated(
+        SupportsVersions.noncurrent,
+        lambda store, prefix: f"list noncurrent versions of {store.url}/{prefix}",
     )
     settings = _repeated(
         SupportsSettings.settings, lambda store: f"read the settings of {store.url}"

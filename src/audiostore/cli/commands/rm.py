@@ -79,9 +79,11 @@ def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
     if permanent:
         return "permanently"
     if not settings.soft_delete_s:
+        versions = ", and versioning keeps nothing that is deleted" if settings.versioning else ""
         raise UsageError(
             f"nothing was deleted: {manager.url} cannot restore deleted assets (soft delete is "
-            "off); enable soft delete ('audiostore doctor' prints how), or give --permanent"
+            f"off{versions}); enable soft delete ('audiostore doctor' prints how), or give "
+            "--permanent"
         )
     return f"('audiostore restore' can undo this for {days})"
 

@@ -7,7 +7,7 @@ cloud.google.com/sdk/gcloud/reference/storage/buckets/update and …/add-iam-pol
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from audiostore.stores.capabilities import Finding
+from audiostore.stores.capabilities import Finding, StoreSettings
 from audiostore.stores.gcs.bucket import settings_of
 
 _USER = "roles/storage.objectUser"
@@ -79,12 +79,13 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
             "them early",
             hint=f"{update} --default-storage-class=STANDARD",
         )
-    yield _soft_delete(present.soft_delete_s, update)
+    yield _soft_delete(present, update)
     yield Finding(
         "versioning",
         ok=True,
-        detail="on: replaced and deleted objects stay as noncurrent versions, and are paid for, "
-        "until a lifecycle rule deletes it"
+        detail="on: audiostore deletes all versions of what it deletes or replaces; what other "
+        "programs and lifecycle rules delete or replace stays as a noncurrent version, is billed, "
+        "and can be read by links given out before, until a lifecycle rule deletes that too"
         if present.versioning
         else "off",
         hint=f"{update} --no-versioning" if present.versioning else "",
@@ -111,14 +112,15 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
     yield _cors(present.cors, update)
 
 
-def _soft_delete(soft_delete_s: int, update: str) -> Finding:
-    if soft_delete_s:
-        detail = f"deleted objects can be restored for {_days(soft_delete_s)}"
+def _soft_delete(present: StoreSettings, update: str) -> Finding:
+    if present.soft_delete_s:
+        detail = f"deleted objects can be restored for {_days(present.soft_delete_s)}"
         return Finding("soft delete", ok=True, detail=detail)
+    versions = "; audiostore leaves no noncurrent versions either" if present.versioning else ""
     return Finding(
         "soft delete",
         ok=True,
-        detail="off: deleted objects cannot be restored",
+        detail=f"off: deleted objects cannot be restored{versions}",
         hint=f"{update} --soft-delete-duration=7d",
     )
 

@@ -76,6 +76,21 @@ def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[Blob
             yield blob
 
 
+def noncurrent(client: Client, prefix: str) -> tuple[BlobInfo, ...]:
+    """Return the noncurrent versions under a prefix (see `SupportsVersions.noncurrent`).
+
+    Of the versions in a listing, the noncurrent ones have a `timeDeleted`
+    (cloud.google.com/storage/docs/json_api/v1/objects#resource).
+    """
+    fields = f"items({FIELDS},timeDeleted),nextPageToken"
+    return tuple(
+        blob_info(resource)
+        for page in pages(client, prefix, versions="true", fields=fields)
+        for resource in page
+        if "timeDeleted" in resource
+    )
+
+
 def pages(client: Client, prefix: str, **query: object) -> Iterator[list[dict[str, Any]]]:
     """Yield the object resources of a listing, a page at a time.
 
@@ -230,8 +245,13 @@ def copy(
 
 
 def delete(client: Client, blob: BlobInfo) -> None:
-    """Delete an object (see `ObjectStore.delete`)."""
-    url = client.object_url(blob.name, ifGenerationMatch=blob.generation)
+    """Delete an object (see `ObjectStore.delete`).
+
+    The generation is named, not demanded by a precondition: with Object Versioning, a DELETE that
+    names none only makes the live version noncurrent. It stays readable, by signed URLs too, and
+    is not soft-deleted (cloud.google.com/storage/docs/object-versioning).
+    """
+    url = client.object_url(blob.name, generation=blob.generation)
     response = client.call("DELETE", url)
     if response.status not in (200, 204):
         raise error_of(response, client.uri(blob.name), of_object=True)

@@ -209,6 +209,10 @@ class GcsStore:
         """Delete an object (see `ObjectStore.delete`)."""
         objects.delete(self._client, blob)
 
+    def noncurrent(self, prefix: str) -> tuple[BlobInfo, ...]:
+        """Return the noncurrent versions of a bucket with Object Versioning."""
+        return objects.noncurrent(self._client, prefix)
+
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
         """Yield what can be restored (see `SupportsSoftDelete.list_deleted`).
 
