@@ -33,6 +33,7 @@ BlobNotFoundError, 412 a PreconditionFailedError, 403 for an object under a hold
 import os
 import re
 import unicodedata
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -202,7 +203,14 @@ class PreconditionFailedError(AudioStoreError, RuntimeError):
 
 
 class HeldError(AudioStoreError, PermissionError):
-    """A hold, or the store's retention period, forbids deleting or overwriting the object."""
+    """A hold, or a retention period, forbids deleting or overwriting the object."""
+
+    temporary_hold: bool = False
+    """Whether the object is known to be under a hold that `release` ends."""
+    event_based_hold: bool = False
+    """Whether it is known to be under a hold of the bucket's owner."""
+    retained_until: datetime | None = None
+    """When its retention period ends, if it is known to be in one."""
 
 
 class UnsupportedByStoreError(AudioStoreError, NotImplementedError):

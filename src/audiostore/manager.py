@@ -474,11 +474,18 @@ class AudioStorageManager:
     def release(self, audio_id: str) -> StorageResult:
         """Release an asset from its hold, so it can be deleted and its artwork replaced.
 
+        Holds of other kinds, and retention periods, stay: a warning of the result names them.
+
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
         """
-        return self._found(self._changes.release(audio_id))
+        result = self._found(self._changes.release(audio_id))
+        kept = next((blob for blob in result.parts.values() if blob.kept_by), None)
+        if kept is None:
+            return result
+        warning = f"{kept.name} is still protected by {kept.kept_by}"
+        return replace(result, warnings=(*result.warnings, warning))
 
     def expire(self, audio_id: str, on: datetime) -> StorageResult:
         """Let the store delete an asset at a given time (a bucket does so within a day of it).

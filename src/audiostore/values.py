@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 
 PathLike = str | os.PathLike[str]
@@ -53,11 +53,35 @@ class BlobInfo:
     cache_control: str | None = None
     content_disposition: str | None = None
     temporary_hold: bool = False
-    """Whether a hold protects the object from deletion and replacement."""
+    """Whether a hold, as `hold` sets it, protects the object from deletion and replacement."""
     custom_time: datetime | None = None
     """A time from which lifecycle rules can count days; once set, it can only move later."""
     class_changed_at: datetime | None = None
     """When its storage class was last changed; None if never."""
+    event_based_hold: bool = False
+    """Whether a hold of the bucket's owner protects the object, as the bucket may set it on every
+    new object. Where a retention period applies, it starts when this hold ends."""
+    retained_until: datetime | None = None
+    """When the retention period ends that protects the object; None without one, or once it is
+    over."""
+    retention_mode: str | None = None
+    """"Locked" or "Unlocked", for a retention period of the object's own."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the object is under a hold of any kind."""
+        return self.temporary_hold or self.event_based_hold
+
+    @property
+    def kept_by(self) -> str:
+        """What forbids deleting and replacing the object, in words; "" if nothing does."""
+        reasons = ["a temporary hold"] if self.temporary_hold else []
+        if self.event_based_hold:
+            reasons.append("an event-based hold")
+        if self.retained_until is not None:
+            until = self.retained_until.astimezone(UTC)
+            reasons.append(f"its retention period, until {until:%Y-%m-%d %H:%M:%S} UTC")
+        return " and ".join(reasons)
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types; times in ISO 8601."""
@@ -77,6 +101,9 @@ class BlobInfo:
             "temporary_hold": self.temporary_hold,
             "custom_time": _iso(self.custom_time),
             "class_changed_at": _iso(self.class_changed_at),
+            "event_based_hold": self.event_based_hold,
+            "retained_until": _iso(self.retained_until),
+            "retention_mode": self.retention_mode,
         }
 
 

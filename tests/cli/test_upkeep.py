@@ -18,6 +18,7 @@ from tests.assets import OTHER_JPG
 from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.gcs_server import StrictServer
+from tests.gcs_server.objects import Preconditions
 from tests.timing import PATIENCE_S
 from tests.unit.test_gcs_signing import keyed
 
@@ -161,6 +162,31 @@ def test_a_hold_protects_until_it_is_released(call: Call, audio_id: str) -> None
     released = json.loads(call("release", audio_id, "--json")[1])
     assert released["audio"]["temporary_hold"] is False
     assert call("rm", audio_id)[0] == 0
+
+
+def test_what_else_protects_an_asset_is_shown_and_not_released(
+    call: Call, server: StrictServer
+) -> None:
+    server.configure("bucket", defaultEventBasedHold=True)
+    audio_id = call("put", MP3)[1].splitlines()[0]
+    assert "event-based: until whoever set it releases it" in call("show", audio_id)[1]
+    assert call("list", "--held")[1].startswith(audio_id)
+    call("hold", audio_id)
+    code, _, err = call("rm", audio_id)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "protected by a temporary hold and an event-based hold" in err
+    assert f"run 'audiostore release {audio_id}' first" in err
+    code, out, err = call("release", audio_id)
+    assert (code, out, err.count("\n")) == (0, "", 1)
+    assert "audio.mp3 is still protected by an event-based hold" in err
+    code, _, err = call("rm", audio_id)
+    assert (code, "audiostore release" in err) == (1, False)
+    assert "whoever set the event-based hold must release it first" in err
+    server.configure("bucket", retentionPolicy={"retentionPeriod": "600"})
+    patch = {"eventBasedHold": False}
+    server.state.patch("bucket", f"audio/{audio_id}/audio.mp3", None, Preconditions(), patch)
+    assert "retained        until 20" in call("show", audio_id)[1]
+    assert "is protected by its retention period, until" in call("rm", audio_id)[2]
 
 
 def test_an_asset_expires_on_a_date_that_only_moves_later(call: Call, audio_id: str) -> None:

@@ -84,6 +84,17 @@ COMMANDS = (
 )
 
 
+PROTECTED = (
+    "cover",
+    "put --supersedes --trash-superseded",
+    "rm",
+    "rm --permanent",
+    "rm -n",
+    "set-class",
+)
+"""What deletes or replaces an object, which holds and retention periods forbid."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """A column: a kind of bucket."""
@@ -109,6 +120,11 @@ class Kind:
 _CANNOT_UNDO = Cell("refused without --permanent", "soft delete is off", code=2)
 _NOTHING_DELETED = Cell("finds nothing: nothing is kept", "no deleted asset", code=3)
 _EMPTY = Cell("prints nothing", changes=False)
+_HELD = Cell("refused: says that it is held", "an event-based hold", code=1)
+_RETAINED = Cell("refused: says until when", "its retention period, until", code=1)
+_STAYS = Cell("finds it not deleted")
+_STILL_KEPT = Cell("ends its own hold; names what stays", "is still protected by")
+_PERIOD = {"retentionPolicy": {"retentionPeriod": "2592000"}}
 _REQUESTER_PAYS = {"billing": {"requesterPays": True}}
 _NO_PROJECT = Cell("refused: says how to name a project", "GCS_BILLING_PROJECT", code=2)
 
@@ -147,6 +163,26 @@ KINDS = (
             "copy --to": replace(_NO_PROJECT, code=1),
             "purge": _NEVER_PURGED,
             "doctor": replace(_NO_PROJECT, text="says how to name a project", code=1),
+        },
+    ),
+    Kind(
+        "default event-based hold",
+        {"defaultEventBasedHold": True},
+        cells={
+            **dict.fromkeys(PROTECTED, _HELD),
+            "release": _STILL_KEPT,
+            "trash list": replace(_STAYS, changes=False),
+            "restore": _STAYS,
+        },
+    ),
+    Kind(
+        "retention policy",
+        _PERIOD,
+        cells={
+            **dict.fromkeys(PROTECTED, _RETAINED),
+            "release": _STILL_KEPT,
+            "trash list": replace(_STAYS, changes=False),
+            "restore": _STAYS,
         },
     ),
 )

@@ -806,7 +806,7 @@ def test_what_is_held_is_not_superseded_and_trashed_and_nothing_is_stored() -> N
     stage.upload()
     stage.manager.hold(ID)
     before = stage.things()
-    with pytest.raises(HeldError, match="Release it first"):
+    with pytest.raises(HeldError, match="release it first"):
         upload(stage.manager, OTHER_ID, supersedes=ID, trash_superseded=True)
     assert stage.things() == before
     upload(stage.manager, OTHER_ID, supersedes=ID)

@@ -6,8 +6,9 @@ https://cloud.google.com/storage/docs/object-lock: a held or retained object can
 deleted nor replaced; its metadata can be changed. The documentation of the errors
 (https://cloud.google.com/storage/docs/json_api/v1/status-codes) names the reasons
 `objectUnderActiveHold` and `retentionPolicyNotMet`, both 403. Users' reports show the messages
-used here, and `forbidden` as the actual reason for a held object: unverified, so a client must
-not rely on either, and a test can choose (`State.hold_reason`).
+used here, and for a held object the reason of a missing permission, `forbidden`: unverified, so a
+client must not rely on either, and a test can choose (`State.hold_reason`). They also show that a
+retained object can be made noncurrent, and that preconditions are checked first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .clock import moment_of, written
 from .errors import ApiError
 from .objects import StoredObject
 
-DOCUMENTED_HOLD_REASON = "objectUnderActiveHold"
+REPORTED_HOLD_REASON = "forbidden"
 
 
 def retained_until(bucket: Bucket, record: StoredObject) -> datetime | None:
@@ -39,8 +40,15 @@ def retained_until(bucket: Bucket, record: StoredObject) -> datetime | None:
     return max(ends) if ends else None
 
 
-def check_free(bucket: Bucket, record: StoredObject, now: datetime, hold_reason: str) -> None:
-    """Refuse to delete or replace an object that is held or retained."""
+def check_free(
+    bucket: Bucket,
+    record: StoredObject,
+    now: datetime,
+    hold_reason: str,
+    *,
+    becomes_noncurrent: bool,
+) -> None:
+    """Refuse to delete or replace an object that is held or, unless it is archived, retained."""
     what = f"Object '{record.bucket}/{record.name}'"
     for key, kind in (("temporaryHold", "Temporary"), ("eventBasedHold", "Event-Based")):
         if record.fields.get(key):
@@ -50,7 +58,7 @@ def check_free(bucket: Bucket, record: StoredObject, now: datetime, hold_reason:
                 f"{what} is under active {kind} hold and cannot be deleted, overwritten or "
                 "archived until hold is removed.",
             )
-    until = retained_until(bucket, record)
+    until = None if becomes_noncurrent else retained_until(bucket, record)
     if until is not None and until > now:
         raise ApiError(
             403,

@@ -18,7 +18,7 @@ from .clock import Clock, moment_of, written
 from .errors import ApiError, forbidden, invalid, no_bucket, no_object
 from .listing import Page, Wanted, page
 from .objects import Json, Preconditions, StoredObject, check_metadata_size
-from .protection import DOCUMENTED_HOLD_REASON, check_free
+from .protection import REPORTED_HOLD_REASON, check_free
 from .shelves import forget, of_generation, place, present, put_back, remove, versions
 
 _NOT_KEPT = frozenset(["crc32c", "md5Hash", "name"])
@@ -39,7 +39,7 @@ class State:
         self.directory = directory
         self.discard = discard
         self.validate_checksums = validate_checksums
-        self.hold_reason = DOCUMENTED_HOLD_REASON
+        self.hold_reason = REPORTED_HOLD_REASON
         self.clock = Clock()
         self.lock = RLock()
         self._bucket_settings = dict(bucket_settings or {})
@@ -227,7 +227,7 @@ class State:
             if current is not None:
                 if not may_overwrite:
                     raise forbidden("storage.objects.delete")
-                self._check_free(home, current)
+                self._check_free(home, current, becomes_noncurrent=home.versioned)
             self._verify(blob, fields)
             kept = {key: value for key, value in fields.items() if key not in _NOT_KEPT}
             kept.setdefault("storageClass", home.settings.get("storageClass", "STANDARD"))
@@ -304,8 +304,8 @@ class State:
             home = self.bucket(bucket)
             found = present(home, name, generation)
             conditions.check(found)
-            self._check_free(home, found)
             becomes_noncurrent = generation is None and home.versioned
+            self._check_free(home, found, becomes_noncurrent=becomes_noncurrent)
             remove(home, found, self.clock.now(), becomes_noncurrent=becomes_noncurrent)
 
     def restore(
@@ -350,13 +350,12 @@ class State:
 
     # -- steps ---------------------------------------------------------------------------------
 
-    def _check_free(self, home: Bucket, record: StoredObject) -> None:
-        """Refuse to delete or replace a held or retained object, even to a noncurrent version.
-
-        For versioned buckets this is not documented; the message says "archived", the old term for
-        noncurrent: unverified.
-        """
-        check_free(home, record, self.clock.now(), self.hold_reason)
+    def _check_free(
+        self, home: Bucket, record: StoredObject, *, becomes_noncurrent: bool = False
+    ) -> None:
+        """Refuse to delete or replace a held or retained object; a retained one may be archived."""
+        now = self.clock.now()
+        check_free(home, record, now, self.hold_reason, becomes_noncurrent=becomes_noncurrent)
 
     def _next_generation(self) -> int:
         self._last_generation = max(self.clock.time_ns() // 1000, self._last_generation + 1)

@@ -209,15 +209,15 @@ def test_a_held_object_stays(server: StrictServer, client: Client, hold: str, ki
         client("POST", path_of("y") + rewrite, b""),
         client.json("POST", path_of("x") + rewrite, {"storageClass": "NEARLINE"}),
     ):
-        assert (refused.status, refused.reason) == (403, "objectUnderActiveHold")
+        assert (refused.status, refused.reason) == (403, "forbidden")
         assert refused.json["error"]["message"] == (
             f"Object '{B}/x' is under active {kind} hold and cannot be deleted, overwritten or "
             "archived until hold is removed."
         )
     assert client("DELETE", path_of("x"), ifGenerationMatch=1).status == 412
     assert client.json("PATCH", path_of("x"), {"contentType": "a/b"}).json["contentType"] == "a/b"
-    server.state.hold_reason = "forbidden"
-    assert client("DELETE", path_of("x")).reason == "forbidden"
+    server.state.hold_reason = "objectUnderActiveHold"
+    assert client("DELETE", path_of("x")).reason == "objectUnderActiveHold"
     assert client.json("PATCH", path_of("x"), {hold: "no"}).status == 400
     assert client.json("PATCH", path_of("x"), {hold: False}).json[hold] is False
     assert client("DELETE", path_of("x")).status == 204
@@ -232,6 +232,11 @@ def test_a_retention_policy_keeps_objects(server: StrictServer, client: Client) 
     assert (refused.status, refused.reason) == (403, "retentionPolicyNotMet")
     assert "cannot be deleted or overwritten until" in refused.json["error"]["message"]
     assert client.multipart("x", b"more").status == 403
+    server.configure(B, versioning={"enabled": True})
+    assert client.multipart("x", b"more").status == 200  # the first becomes noncurrent, and stays
+    (first,) = server.noncurrent(B, "x")
+    assert client("DELETE", path_of("x"), generation=first.generation).status == 403
+    server.configure(B, versioning={"enabled": False})
     client.json("PATCH", path_of("x"), {"eventBasedHold": True})
     assert "retentionExpirationTime" not in client("GET", path_of("x")).json
     server.advance(3000)

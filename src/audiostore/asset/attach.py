@@ -16,7 +16,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.notify import Notifier
-from audiostore.stores import CacheScope, ObjectStore, Written, has_content
+from audiostore.stores import CacheScope, ObjectStore, Written, has_content, require_free
 from audiostore.values import BlobInfo
 
 _RACES = 5
@@ -66,15 +66,16 @@ class Attachments:
 
     def _replace(self, asset: Asset, folder: Sequence[BlobInfo], draft: Draft) -> Outcome:
         present = asset.thumbnail
-        if any(blob is not None and blob.temporary_hold for blob in (asset.audio, present)):
-            raise _held(self._store, asset)
-        # A killed writer may have left the audio object naming the artwork that it replaced.
-        asset = reconciled(self._store, asset)
-        if (
+        is_stored = (
             present is not None
             and present.name == draft.spec.name
             and has_content(present, draft.source)
-        ):
+        )
+        if not is_stored:
+            _require_replaceable(self._store, asset)
+        # A killed writer may have left the audio object naming the artwork that it replaced.
+        asset = reconciled(self._store, asset)
+        if present is not None and is_stored:
             cover, created = present, False
         else:
             in_place = next((b for b in folder if b.name == draft.spec.name), None)
@@ -104,6 +105,8 @@ class Attachments:
         return Outcome(asset, created)
 
     def _write_replacement(self, asset: Asset, in_place: BlobInfo | None, draft: Draft) -> Written:
+        if in_place is not None and in_place.kept_by and has_content(in_place, draft.source):
+            return Written(in_place, created=False)  # of an attempt that was killed, and stays
         marks = record.replaces(asset, in_place)
         marked = draft.adding(marks)
         try:
@@ -187,15 +190,21 @@ def _may_reference(store: ObjectStore, asset: Asset, audio: BlobInfo, thumbnail:
     is_seen = record.is_thumbnail_of(audio, thumbnail)
     if not (is_seen or record.names_the_same(audio, asset.audio)):
         return False
-    if audio.temporary_hold and not is_seen:
-        raise _held(store, asset)
+    if not is_seen:
+        _require_replaceable(store, replace(asset, audio=audio, thumbnail=None))
     # Another writer may have replaced it, or deleted it with its asset and stored that again.
     return store.stat(thumbnail.name).generation == thumbnail.generation
 
 
-def _held(store: ObjectStore, asset: Asset) -> HeldError:
-    return HeldError(
-        f"asset {asset.audio_id} in {store.url} is under a hold: its artwork was not replaced. "
-        "Release it first",
-        audio_id=asset.audio_id,
-    )
+def _require_replaceable(store: ObjectStore, asset: Asset) -> None:
+    """Require that the artwork of an asset can be replaced.
+
+    The audio object gets new metadata, which only our own hold, on the whole asset, forbids.
+
+    Raises:
+        HeldError: a hold or a retention period forbids it.
+    """
+    held = [asset.thumbnail] if asset.thumbnail else []
+    held += [asset.audio] if asset.audio.temporary_hold else []
+    outcome = f"the artwork of {asset.audio_id} was not replaced"
+    require_free(store, held, outcome, audio_id=asset.audio_id)

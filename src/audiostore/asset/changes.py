@@ -16,11 +16,10 @@ from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
     BlobNotFoundError,
-    HeldError,
     PreconditionFailedError,
     shown,
 )
-from audiostore.stores import StorageClass, Store
+from audiostore.stores import StorageClass, Store, require_free
 from audiostore.values import BlobInfo, changed
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
@@ -82,13 +81,14 @@ class Changes:
         """Require that an asset, if it exists, can be deleted.
 
         Raises:
-            HeldError: it is under a hold.
+            HeldError: a hold or a retention period protects it.
         """
         asset = find_asset(self._store, audio_id)
-        if asset is not None and any(blob.temporary_hold for blob in asset.parts.values()):
-            raise HeldError(
-                f"asset {audio_id} in {self._store.url} is under a hold: it cannot be deleted. "
-                "Release it first",
+        if asset is not None:
+            require_free(
+                self._store,
+                asset.parts.values(),
+                f"{audio_id} cannot be deleted",
                 audio_id=audio_id,
             )
 

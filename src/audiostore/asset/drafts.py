@@ -7,7 +7,7 @@ from audiostore.asset import record
 from audiostore.asset.layout import Part, blob_name
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.record import Asset
-from audiostore.errors import BlobNotFoundError, PreconditionFailedError
+from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
 from audiostore.events import Progress
 from audiostore.notify import Notifier
 from audiostore.sources import Source
@@ -116,10 +116,10 @@ class Writer:
         )
 
     def remove(self, blob: BlobInfo) -> bool:
-        """Delete a generation; return False if it is gone, or was replaced."""
+        """Delete a generation; return False if it is gone, was replaced, or must stay."""
         try:
             self._store.delete(blob)
-        except (BlobNotFoundError, PreconditionFailedError):
+        except (BlobNotFoundError, HeldError, PreconditionFailedError):
             return False
         return True
 

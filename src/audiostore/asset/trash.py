@@ -34,7 +34,7 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.stores import Store
+from audiostore.stores import Store, require_free
 from audiostore.values import BlobInfo, DeletedBlob
 
 _RACES = 5
@@ -222,13 +222,9 @@ def delete_asset(store: Store, audio_id: str) -> None:
             if not is_begun:
                 raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
             return
-        held = next((blob for blob in folder if blob.temporary_hold), None)
-        if held is not None and not is_begun:
-            raise HeldError(
-                f"{store.uri(held.name)} is under a hold: nothing of {audio_id} was deleted. "
-                "Release it first",
-                audio_id=audio_id,
-            )
+        if not is_begun:
+            nothing = f"nothing of {audio_id} was deleted"
+            require_free(store, folder, nothing, audio_id=audio_id)
         # The others only once no audio is left: if it has a new generation, it needs its artwork.
         audios = [blob for blob in folder if part_of(blob.name) is AUDIO]
         for blob in audios or folder:

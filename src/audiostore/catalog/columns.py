@@ -122,7 +122,7 @@ def row_of(asset: StorageResult) -> Row | None:
         "thumbnail_crc32c": thumbnail.crc32c if thumbnail else None,
         "supersedes": asset.supersedes,
         "superseded_by": asset.superseded_by,
-        "held": audio.temporary_hold,
+        "held": audio.is_held,
         "custom_time": audio.custom_time.astimezone(UTC) if audio.custom_time else None,
         "metadata": json.dumps(others, ensure_ascii=False),
     }

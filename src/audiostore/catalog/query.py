@@ -92,7 +92,7 @@ class Query:
             _agree(self.has_thumbnail, asset.thumbnail is not None)
             and _agree(self.artwork_is_missing, artwork_is_missing(asset))
             and _agree(self.superseded, "superseded_by" in audio.metadata)
-            and _agree(self.held, audio.temporary_hold)
+            and _agree(self.held, audio.is_held)
         )
 
 

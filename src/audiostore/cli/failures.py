@@ -55,7 +55,8 @@ def sentence(error: Exception) -> str:
         note.startswith("while") for note in notes
     ):
         notes.append("try again later, or run 'audiostore doctor'")
-    if isinstance(error, audiostore.HeldError) and error.audio_id is not None:
+    if isinstance(error, audiostore.HeldError) and error.temporary_hold and error.audio_id:
+        notes = [note for note in notes if note != "release it first"]
         notes.append(f"run 'audiostore release {error.audio_id}' first")
     return "; ".join([as_typed(_message(error)), *map(as_typed, notes)])
 

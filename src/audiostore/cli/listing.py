@@ -86,6 +86,11 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
     yield "generation", f"{blob.generation} (metageneration {blob.metageneration})"
     if blob.temporary_hold:
         yield "hold", "until 'audiostore release'"
+    if blob.event_based_hold:
+        yield "hold", "event-based: until whoever set it releases it"
+    if blob.retained_until is not None:
+        mode = f" ({escape(blob.retention_mode.lower())})" if blob.retention_mode else ""
+        yield "retained", f"until {blob.retained_until:%Y-%m-%d %H:%M:%S} UTC{mode}"
     if blob.custom_time is not None:
         yield "expires", f"{blob.custom_time:%Y-%m-%d %H:%M:%S} UTC"
     for key, (name, unit) in _FACTS.items():

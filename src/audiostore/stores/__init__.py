@@ -22,6 +22,7 @@ from audiostore.stores.headers import (
     check_cache_scope,
     content_disposition,
 )
+from audiostore.stores.protection import require_free
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
@@ -70,5 +71,6 @@ __all__ = [
     "open_store",
     "put_checked",
     "register_store",
+    "require_free",
     "spec_of",
 ]

@@ -14,13 +14,13 @@ import google_crc32c
 
 from audiostore.errors import (
     BlobNotFoundError,
-    HeldError,
     IntegrityError,
     PreconditionFailedError,
 )
 from audiostore.sources import Source, encode_crc32c
 from audiostore.stores.capabilities import StoreSettings
 from audiostore.stores.clock import utc_now
+from audiostore.stores.protection import held_error, retained
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
@@ -118,7 +118,7 @@ class MemoryStore:
 
     def stat(self, name: str) -> BlobInfo:
         """Return the object's description."""
-        return self._get(name).info
+        return self._retained(self._get(name).info)
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         """Yield the objects under a prefix in the order of their names' bytes."""
@@ -128,7 +128,7 @@ class MemoryStore:
         for name in sorted(names, key=str.encode):
             blob = self._blobs.get(name)
             if blob is not None and name.encode() > after:
-                yield blob.info
+                yield self._retained(blob.info)
 
     def update(
         self,
@@ -284,14 +284,16 @@ class MemoryStore:
             self._blobs[spec.name] = _Blob(info, data)
         return info
 
+    def _retained(self, info: BlobInfo) -> BlobInfo:
+        return retained(info, self._settings.retention_s, self._now())
+
     def _remove(self, name: str) -> None:
         """Move an object to the trash, if there is one; the caller holds the lock."""
         blob = self._blobs[name]
         now = self._now()
-        kept_until = blob.info.created_at + timedelta(seconds=self._settings.retention_s)
-        if blob.info.temporary_hold or now < kept_until:
-            why = "is under a hold" if blob.info.temporary_hold else f"is kept until {kept_until}"
-            raise HeldError(f"{self.uri(name)} {why}: it was neither deleted nor overwritten")
+        info = self._retained(blob.info)
+        if info.kept_by:
+            raise held_error(info, self.uri(name), "it was not changed")
         del self._blobs[name]
         if self._settings.soft_delete_s:
             gone_at = now + timedelta(seconds=self._settings.soft_delete_s)

@@ -36,7 +36,8 @@ def protect(
 
         def act(audio_id: str) -> Mapping[str, object]:
             asset = change(manager, audio_id)
-            note(f"{done} {audio_id}")
+            if not asset.warnings:
+                note(f"{done} {audio_id}")
             warn(asset)
             return asset.to_dict()
 

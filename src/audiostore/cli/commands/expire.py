@@ -88,3 +88,5 @@ def _warn_if_kept(manager: AudioStorageManager, asset: StorageResult) -> None:
         note("run 'audiostore lifecycle run' after that date to delete it")
     if asset.audio and asset.audio.temporary_hold:
         say("warning", "it is under a hold, and is kept until 'audiostore release'")
+    elif asset.audio and asset.audio.event_based_hold:
+        say("warning", "it is under an event-based hold, and is kept until that is released")

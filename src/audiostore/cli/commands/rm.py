@@ -97,6 +97,7 @@ def _present(manager: AudioStorageManager, audio_id: str) -> str:
     """
     from audiostore.asset import FileOrganizer  # noqa: PLC0415  (not for --help)
     from audiostore.cli.listing import row  # noqa: PLC0415
+    from audiostore.stores import require_free  # noqa: PLC0415
 
     try:
         asset = manager.get(audio_id)
@@ -106,8 +107,8 @@ def _present(manager: AudioStorageManager, audio_id: str) -> str:
         if not count:
             raise
         return f"{audio_id}  (incomplete asset, {count} objects)"
-    if any(blob.temporary_hold for blob in (asset.audio, asset.thumbnail) if blob):
-        raise audiostore.HeldError(f"{audio_id} is under a hold", audio_id=audio_id)
+    blobs = asset.parts.values()
+    require_free(manager.store, blobs, f"{audio_id} cannot be deleted", audio_id=audio_id)
     return row(asset)
 
 

@@ -26,6 +26,8 @@ from audiostore.errors import (
 )
 from audiostore.stores.gcs.messages import Response
 from audiostore.stores.gcs.responses import error_message
+from audiostore.stores.protection import described
+from audiostore.values import BlobInfo
 
 _GoogleError = type[exceptions.GoogleAPICallError]
 
@@ -74,14 +76,9 @@ class ResponseHeaders:
 # "Provided CRC32C "x" doesn't match calculated CRC32C "y"."
 _CHECKSUM = re.compile(r"(crc32c|md5).*match", re.IGNORECASE)
 
-# The documented reasons of 403 (cloud.google.com/storage/docs/json_api/v1/status-codes). Buckets
-# have been seen to respond to a hold with the reason of a missing permission, "forbidden", and a
-# message of its own. Only a real bucket can show which.
+# The documented reasons of 403 (cloud.google.com/storage/docs/json_api/v1/status-codes). Users
+# report that of a missing permission, "forbidden", for a hold: see `objects.telling_holds`.
 _HELD_REASONS = frozenset({"objectUnderActiveHold", "retentionPolicyNotMet"})
-_HELD = re.compile(
-    r"under active (temporary|event-based) hold|subject to bucket's retention policy",
-    re.IGNORECASE,
-)
 
 # Documented is UserProjectMissing. Users report the reason of any missing parameter: no other one
 # is ever missing from our requests.
@@ -131,7 +128,7 @@ def error_for(
         return error
     if status == 400 and of_settings:
         return _error(GcsInvalidSettingError, what, reason, response)
-    if status == 403 and (_HELD_REASONS & reasons or _HELD.search(reason)):
+    if status == 403 and _HELD_REASONS & reasons:
         error = _error(GcsHeldError, what, reason, response)
         error.add_note("release its hold, or wait until its retention period is over")
         return error
@@ -145,6 +142,12 @@ def error_for(
             f"it also needs roles/serviceusage.serviceUsageConsumer on the project {response.payer}"
         )
     return error
+
+
+def held_error(blob: BlobInfo, uri: str) -> AudioStoreError:
+    """Return the exception for a write that was refused because the object is protected."""
+    reason = f"protected by {blob.kept_by}: it was not changed"
+    return described(cast("HeldError", _error(GcsHeldError, uri, reason, Response(403))), blob)
 
 
 def role_for(permission: str) -> str:

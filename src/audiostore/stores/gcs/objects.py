@@ -4,11 +4,12 @@ Reference: cloud.google.com/storage/docs/json_api/v1/objects.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from audiostore.errors import BlobNotFoundError, StoreConnectionError, shown
+from audiostore.errors import AudioStoreError, BlobNotFoundError, StoreConnectionError, shown
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.responses import (
     Fields,
@@ -27,7 +28,8 @@ _MAX_IDLE_CALLS = 100
 """Of a copy, in a row, that copy nothing."""
 FIELDS = (
     "name,size,contentType,crc32c,md5Hash,generation,metageneration,storageClass,timeCreated,"
-    "metadata,cacheControl,contentDisposition,temporaryHold,customTime,timeStorageClassUpdated"
+    "metadata,cacheControl,contentDisposition,temporaryHold,customTime,timeStorageClassUpdated,"
+    "eventBasedHold,retention,retentionExpirationTime"
 )
 # The fields that a copy has from its source. If the request has a body, a rewrite copies none of
 # them by itself.
@@ -255,6 +257,37 @@ def delete(client: Client, blob: BlobInfo) -> None:
     response = client.call("DELETE", url)
     if response.status not in (200, 204):
         raise error_of(response, client.uri(blob.name), of_object=True)
+
+
+@contextmanager
+def telling_holds(client: Client, name: str, generation: int) -> Iterator[None]:
+    """Have a write that is refused for a hold, or for a retention period, fail with what it is.
+
+    The reason of the refusal is that of a missing permission, or does not say which hold: so the
+    object is read again.
+
+    Args:
+        client: of the bucket.
+        name: of the object that the write deletes or replaces.
+        generation: of it; 0 for a write that does neither.
+
+    Raises:
+        HeldError: it is protected.
+    """
+    try:
+        yield
+    except AudioStoreError as error:
+        if error.status != 403 or not generation:
+            raise
+        try:
+            blob = stat(client, name)
+        except AudioStoreError:
+            raise error from None  # what it is cannot be seen
+        if not blob.kept_by:
+            raise
+        from audiostore.stores.gcs.errors import held_error  # noqa: PLC0415  (google.api_core)
+
+        raise held_error(blob, client.uri(name)) from error
 
 
 def _resource(client: Client, name: str, fields: str) -> dict[str, Any]:

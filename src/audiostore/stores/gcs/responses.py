@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from audiostore.errors import AudioStoreError, StoreConnectionError, server_text, shown
+from audiostore.stores.clock import utc_now
 from audiostore.stores.gcs.messages import Response
 from audiostore.values import BlobInfo
 
@@ -140,6 +141,9 @@ def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
             temporary_hold=fields.truth("temporaryHold"),
             custom_time=fields.optional_moment("customTime"),
             class_changed_at=_class_changed_at(fields),
+            event_based_hold=fields.truth("eventBasedHold"),
+            retained_until=_retained_until(fields),
+            retention_mode=fields.fields("retention").optional_text("mode"),
         )
     except ValueError as error:
         raise StoreConnectionError(f"the response is not an object resource: {error}") from None
@@ -225,6 +229,17 @@ def _reasons(error: dict[str, Any]) -> list[str]:
     entries = entries if isinstance(entries, list) else []
     found = (entry.get("reason") for entry in entries if isinstance(entry, dict))
     return [reason for reason in found if isinstance(reason, str)]
+
+
+def _retained_until(fields: Fields) -> datetime | None:
+    """Return when the retention of an object ends, None if it has: its own, or the bucket's.
+
+    Documented is that `retentionExpirationTime` is the later one of both.
+    """
+    own = fields.fields("retention").optional_moment("retainUntilTime")
+    times = (fields.optional_moment("retentionExpirationTime"), own)
+    until = max((time for time in times if time), default=None)
+    return until if until and until > utc_now() else None
 
 
 def _class_changed_at(fields: Fields) -> datetime | None:

@@ -134,7 +134,8 @@ class GcsStore:
             on_transfer=on_transfer,
             chunk_bytes=self._chunk_bytes,
         )
-        return upload.run()
+        with objects.telling_holds(self._client, spec.name, if_generation_match):
+            return upload.run()
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         """Read an object (see `ObjectStore.open`).
@@ -197,17 +198,19 @@ class GcsStore:
         storage_class: StorageClass | None = None,
     ) -> BlobInfo:
         """Copy an object (see `ObjectStore.copy`)."""
-        return objects.copy(
-            self._client,
-            source,
-            target,
-            if_generation_match=if_generation_match,
-            storage_class=storage_class,
-        )
+        with objects.telling_holds(self._client, target, if_generation_match):
+            return objects.copy(
+                self._client,
+                source,
+                target,
+                if_generation_match=if_generation_match,
+                storage_class=storage_class,
+            )
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
-        objects.delete(self._client, blob)
+        with objects.telling_holds(self._client, blob.name, blob.generation):
+            objects.delete(self._client, blob)
 
     def noncurrent(self, prefix: str) -> tuple[BlobInfo, ...]:
         """Return the noncurrent versions of a bucket with Object Versioning."""
@@ -222,7 +225,8 @@ class GcsStore:
 
     def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
         """Make a deleted generation live again (see `SupportsSoftDelete.restore`)."""
-        return trash.restore(self._client, deleted, if_generation_match=if_generation_match)
+        with objects.telling_holds(self._client, deleted.blob.name, if_generation_match):
+            return trash.restore(self._client, deleted, if_generation_match=if_generation_match)
 
     def purge(self, deleted: DeletedBlob) -> None:
         """Refuse, and say when it expires (see `SupportsSoftDelete.purge`)."""

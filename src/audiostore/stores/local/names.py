@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
+from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.files import NewFile, make_folder, sync_folder
 from audiostore.stores.local.files import Content, set_generation, set_generation_at
 from audiostore.stores.local.objects import object_path, stat_object
@@ -22,6 +22,7 @@ from audiostore.stores.local.sidecar import (
 )
 from audiostore.stores.local.trash import Slot, Trash
 from audiostore.stores.local.workspace import Workspace
+from audiostore.stores.protection import held_error, retained
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, DeletedBlob
 
@@ -76,17 +77,9 @@ class Names:
                     f"{path} exists, but is not an object of this store: move it away"
                 )
             return None
-        if present.temporary_hold:
-            raise HeldError(
-                f"{path.as_uri()} is under a hold and was not changed: release it first"
-            )
-        retention_s = self._settings.read().retention_s
-        until = present.created_at + timedelta(seconds=retention_s)
-        if retention_s and self._now() < until:
-            raise HeldError(
-                f"{path.as_uri()} was not changed: this store keeps every object for at least "
-                f"{retention_s} seconds, this one until {until:%Y-%m-%d %H:%M:%S %Z}"
-            )
+        kept = retained(present, self._settings.read().retention_s, self._now())
+        if kept.kept_by:
+            raise held_error(kept, path.as_uri(), "it was not changed")
         return present
 
     def commit(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from audiostore.errors import (
     BlobNotFoundError,
+    ConfigurationError,
     IntegrityError,
     PreconditionFailedError,
 )
@@ -32,6 +33,7 @@ from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile, with_changes
 from audiostore.stores.local.trash import Trash
 from audiostore.stores.local.workspace import Workspace
+from audiostore.stores.protection import retained
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener, spec_of
 from audiostore.values import BlobInfo, DeletedBlob, changed
 
@@ -115,7 +117,7 @@ class LocalStore:
 
     def stat(self, name: str) -> BlobInfo:
         """Return the object's description."""
-        return stat_object(self._root, name)
+        return self._described(name, self._retention_s())
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         """Yield the objects under a prefix in the order of their names' bytes.
@@ -126,9 +128,10 @@ class LocalStore:
         folder = folder_of(prefix)
         if folder is None:
             return
+        retention_s = self._retention_s()
         for name in walk(self._root, folder, prefix, start_after):
             with suppress(BlobNotFoundError):
-                yield self.stat(name)
+                yield self._described(name, retention_s)
 
     def update(
         self,
@@ -273,6 +276,16 @@ class LocalStore:
 
     def close(self) -> None:
         """Do nothing: nothing is held open between calls."""
+
+    def _described(self, name: str, retention_s: int) -> BlobInfo:
+        return retained(stat_object(self._root, name), retention_s, self._now())
+
+    def _retention_s(self) -> int:
+        """Return the retention period, 0 if the settings are damaged: they concern no reader."""
+        try:
+            return self._settings.read().retention_s
+        except ConfigurationError:
+            return 0
 
     def _finish(self) -> None:
         """Clean up after processes that were killed."""

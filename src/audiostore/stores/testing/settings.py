@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -90,7 +91,9 @@ class SettingsTests:
         for take in taking(store, blob):
             with pytest.raises(HeldError):
                 take()
-            assert store.stat(NAME) == blob
+            kept = store.stat(NAME)
+            assert replace(kept, retained_until=None) == blob
+            assert kept.retained_until in (None, blob.created_at + timedelta(seconds=DAY_S))
         advance(DAY_S + 1)
         store.delete(blob)
         with pytest.raises(BlobNotFoundError):
