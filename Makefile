@@ -8,7 +8,9 @@ PEERS := $(VENV)/.peers-installed
 # Many tests start a process: without bytecode, each of them compiles the package again.
 TESTING := NO_GCE_CHECK=true PYTHONDONTWRITEBYTECODE=
 
-.PHONY: demo test quick faults bench check clean
+FUZZ := 20
+
+.PHONY: demo test quick faults fuzz bench check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -22,6 +24,9 @@ quick: $(STAMP)  ## the quick tests, from every room
 
 faults: $(STAMP)  ## every fault and every kill: print the table, write docs/reliability.md
 	$(TESTING) $(BIN)/python -m tests.faults
+
+fuzz: $(STAMP)  ## feed every parser of foreign bytes for longer (FUZZ=20)
+	$(TESTING) FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -n 2 tests/property tests/faults/test_random.py
 
 bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
 	$(TESTING) $(BIN)/python -m benchmarks

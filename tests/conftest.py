@@ -11,11 +11,16 @@ os.environ["NO_GCE_CHECK"] = "true"  # before google.auth looks for a machine of
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fuzzing import FUZZ, examples
+
 settings.register_profile(
-    "bounded", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
+    "bounded",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=examples(100),
 )
 settings.register_profile("ci", settings.get_profile("bounded"), derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") == "true" else "bounded")
+settings.load_profile("ci" if os.environ.get("CI") == "true" and FUZZ == 1 else "bounded")
 
 
 _MARKED_FOLDERS: Final = {"faults", "property", "browser", "benchmarks"}

@@ -35,6 +35,7 @@ from tests.faults.reader import (
     shown,
 )
 from tests.faults.rig import ID, OTHER_ID, gcs, settled
+from tests.fuzzing import examples
 from tests.gcs_server import StrictServer, faults
 
 pytestmark = pytest.mark.row("random")
@@ -321,7 +322,7 @@ def test_the_promise_holds_in_any_sequence(store: str) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=EXAMPLES[store],
+            max_examples=examples(EXAMPLES[store]),
             stateful_step_count=12,
             deadline=None,
             database=None,

@@ -23,6 +23,7 @@ from tests.audio_samples import (
     riff,
     sample,
 )
+from tests.fuzzing import examples
 
 MAX_SECONDS = 0.5
 MAX_BYTES = 2 << 20
@@ -113,7 +114,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(mutated())
 def test_mutations_of_real_files_are_survived(data: bytes) -> None:
     survives(data)
@@ -139,7 +140,7 @@ BEGINNINGS = [
 ]
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.sampled_from(BEGINNINGS), st.binary(max_size=8 << 10), st.integers(1, 8))
 @example(b"", b"", 1)
 def test_arbitrary_bytes_are_survived(head: bytes, body: bytes, times: int) -> None:

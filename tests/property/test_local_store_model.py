@@ -23,6 +23,7 @@ from audiostore.stores.local import LocalStore
 from audiostore.stores.memory import MemoryStore
 from audiostore.stores.protocol import BlobSpec, StorageClass
 from audiostore.values import BlobInfo, DeletedBlob
+from tests.fuzzing import examples
 
 Store = LocalStore | MemoryStore
 
@@ -251,4 +252,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestLocalStoreAgainstMemory = Model.TestCase
-TestLocalStoreAgainstMemory.settings = settings(max_examples=25, stateful_step_count=25)
+TestLocalStoreAgainstMemory.settings = settings(max_examples=examples(25), stateful_step_count=25)

@@ -78,17 +78,22 @@ class JournalDatabase:
 
     @contextmanager
     def transaction(self, *, is_synced: bool) -> Iterator[sqlite3.Connection]:
-        """Run the block as one transaction; a power failure cannot undo it if it is synced."""
-        with self._lock:
+        """Run the block as one transaction; a power failure cannot undo it if it is synced.
+
+        Raises:
+            ConfigurationError: the file is damaged, locked for a minute, or its disk is full.
+        """
+        with self._lock, self._reported():
             connection = self._connection
             connection.execute(f"PRAGMA synchronous = {'FULL' if is_synced else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # some errors have rolled it back
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
 
     def lock_path(self, lock_name: str) -> Path:
         """Return the file that a run holds a lock on."""
@@ -105,7 +110,7 @@ class JournalDatabase:
         """
         last = first
         while True:
-            with self._lock:
+            with self._lock, self._reported():
                 rows = self._connection.execute(sql, (last, *parameters, _PAGE_ROWS)).fetchall()
             yield from rows
             if len(rows) < _PAGE_ROWS:
@@ -120,16 +125,19 @@ class JournalDatabase:
         except sqlite3.Error as error:
             raise self._unusable(f"cannot be opened: {error}") from error
         try:
-            self._prepare(connection)
-        except sqlite3.Error as error:
-            connection.close()
-            if _is_busy(error):
-                raise self._unusable("is locked by another program: try again later") from error
-            raise self._unusable(f"is not an audiostore journal: {error}") from error
+            with self._reported():
+                self._prepare(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._unusable(_reason(error)) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # One process at a time creates the file; a file that is not ours is never written to.
@@ -177,7 +185,27 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary result code (https://www.sqlite.org/rescode.html)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _reason(error: sqlite3.Error) -> str:
+    match _code(error):
+        case sqlite3.SQLITE_BUSY:
+            return "is locked by another program: try again later"
+        case sqlite3.SQLITE_FULL:
+            return f"cannot be written ({error}): free some space, then run again"
+        case sqlite3.SQLITE_NOTADB:
+            return f"is not an audiostore journal: {error}"
+        case _:
+            return (
+                f"is damaged or cannot be used ({error}): use another journal, and skip what is "
+                "stored already"
+            )
 
 
 def is_locked(path: Path) -> bool:
