@@ -10,7 +10,7 @@ TESTING := NO_GCE_CHECK=true PYTHONDONTWRITEBYTECODE=
 
 FUZZ := 20
 
-.PHONY: demo test quick faults fuzz bench check clean
+.PHONY: demo test quick faults fuzz mutants bench check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -27,6 +27,9 @@ faults: $(STAMP)  ## every fault and every kill: print the table, write docs/rel
 
 fuzz: $(STAMP)  ## feed every parser of foreign bytes for longer (FUZZ=20)
 	$(TESTING) FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -n 2 tests/property tests/faults/test_random.py
+
+mutants: $(STAMP)  ## break the core in a hundred places: do the tests notice? (an hour)
+	$(TESTING) $(BIN)/python -m tests.mutants
 
 bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
 	$(TESTING) $(BIN)/python -m benchmarks
