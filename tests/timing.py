@@ -21,6 +21,23 @@ def wait_until(
         time.sleep(0.002)
 
 
+class SimulatedTime:
+    """A clock that only sleeping moves. Several threads may sleep at the same time."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        """Return the seconds that have passed."""
+        return self._now_s
+
+    def sleep(self, seconds: float) -> None:
+        """Return at once, as much later."""
+        self.slept.append(seconds)
+        self._now_s = self._now_s + seconds
+
+
 @contextmanager
 def within(limit_s: float, *, busy_limit_s: float = 20.0) -> Iterator[None]:
     """Fail if the block takes longer than `limit_s`, less the time that the machine was too busy.

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         EventListener as EventListener,
         Progress as Progress,
         Retried as Retried,
+        RetriesEnded as RetriesEnded,
         Stored as Stored,
     )
     from audiostore.ingest import (
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     from audiostore.retry import (
         AGGRESSIVE_CONFIG as AGGRESSIVE_CONFIG,
         CONSERVATIVE_CONFIG as CONSERVATIVE_CONFIG,
+        DEADLINE_CONFIG as DEADLINE_CONFIG,
         PATIENT_CONFIG as PATIENT_CONFIG,
         Budget as Budget,
         Retry as Retry,
@@ -206,14 +208,14 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         ),
         "events": (
             "Attached Begun BulkBegun CleanedUp CleanupFailed Deleted Downloaded Event "
-            "EventListener Progress Retried Stored"
+            "EventListener Progress RetriesEnded Retried Stored"
         ),
         "ingest": "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions",
         "lifecycle": "Action Effect Lifecycle LifecycleRule Plan PlanStep Policy RuleResource",
         "manager": "AudioStorageManager store_audio_file",
         "retry": (
-            "AGGRESSIVE_CONFIG CONSERVATIVE_CONFIG PATIENT_CONFIG Budget Retry RetryConfig "
-            "retry_operation with_retry"
+            "AGGRESSIVE_CONFIG CONSERVATIVE_CONFIG DEADLINE_CONFIG PATIENT_CONFIG Budget Retry "
+            "RetryConfig retry_operation with_retry"
         ),
         "sources": "BytesSource Source SourceReader",
         "stores": (

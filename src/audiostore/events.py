@@ -30,6 +30,16 @@ class Retried:
     attempt: int
     delay_s: float
     error: Exception
+    store_url: str = ""
+    left_s: float | None = None
+    """Seconds until it is given up; None: after a number of attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetriesEnded:
+    """An operation that was retried has succeeded, or was given up."""
+
+    operation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ class CleanupFailed:
 Event = (
     Progress
     | Retried
+    | RetriesEnded
     | BulkBegun
     | Begun
     | Stored

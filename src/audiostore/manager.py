@@ -33,9 +33,10 @@ from audiostore.events import (
     EventListener,
     Progress,
     Retried,
+    RetriesEnded,
 )
 from audiostore.notify import Notifier
-from audiostore.retry import CONSERVATIVE_CONFIG, Retry, RetryConfig
+from audiostore.retry import CONSERVATIVE_CONFIG, DEADLINE_CONFIG, Retry, RetryConfig
 from audiostore.stores import (
     ObjectStore,
     RetryingStore,
@@ -85,7 +86,7 @@ class AudioStorageManager:
         store: ObjectStore | None = None,
         project: str | None = None,
         credentials: "Credentials | None" = None,
-        retry_config: RetryConfig = CONSERVATIVE_CONFIG,
+        retry_config: RetryConfig | None = None,
         on_event: EventListener | None = None,
     ) -> None:
         """Create a manager; it connects with the first request.
@@ -97,7 +98,8 @@ class AudioStorageManager:
             project: Google Cloud project billed for the requests, which requester-pays buckets
                 demand; None reads the environment variable GCS_BILLING_PROJECT.
             credentials: google-auth credentials; Application Default Credentials if None.
-            retry_config: how often to retry, and how long to wait in between.
+            retry_config: how often to retry, and how long to wait in between; None:
+                `CONSERVATIVE_CONFIG`, and for many assets (`bulk`) `DEADLINE_CONFIG`.
             on_event: called with each event (see `audiostore.events`).
 
         Raises:
@@ -121,9 +123,19 @@ class AudioStorageManager:
             self._resume_folder = state_directory() / "ids"
         else:
             self._arguments["store"] = store
-        self._store = RetryingStore(store, retry_config, on_retry=self._report_retry)
-        self._changes = Changes(self._store)
+        self._single_store = store
+        """Makes each request once."""
         self._signed_urls = SignedUrls()
+        self._use_retries(retry_config or CONSERVATIVE_CONFIG)
+
+    def _use_retries(self, config: RetryConfig) -> None:
+        self._store = RetryingStore(
+            self._single_store,
+            config,
+            on_retry=self._report_retry,
+            on_retries_ended=lambda operation: self._notify(RetriesEnded(operation)),
+        )
+        self._changes = Changes(self._store)
         self.trash = Trash(self._store)
         """Deleted assets that can be restored."""
 
@@ -207,6 +219,20 @@ class AudioStorageManager:
         from audiostore.bulk import Bulk  # noqa: PLC0415  (not needed for one asset)
 
         return Bulk(self)
+
+    def _for_many(self) -> Self:
+        """Return this manager with the retries of calls on many assets; it shares the store."""
+        if self._arguments["retry_config"] is not None:
+            return self
+        twin = object.__new__(type(self))
+        members = vars(AudioStorageManager)
+        vars(twin).update(
+            (name, value)
+            for name, value in vars(self).items()
+            if not isinstance(members.get(name), cached_property)  # they hold the other's retries
+        )
+        twin._use_retries(DEADLINE_CONFIG)
+        return twin
 
     def upload_audio_file(
         self,
@@ -587,7 +613,16 @@ class AudioStorageManager:
         return result_of(self._store, asset)
 
     def _report_retry(self, retry: Retry) -> None:
-        self._notify(Retried(retry.operation, retry.attempt, retry.delay_s, retry.error))
+        self._notify(
+            Retried(
+                retry.operation,
+                retry.attempt,
+                retry.delay_s,
+                retry.error,
+                self.url,
+                retry.left_s,
+            )
+        )
 
 
 def _opened_again(arguments: dict[str, Any]) -> AudioStorageManager:

@@ -4,7 +4,9 @@ Built on tenacity.
 """
 
 import inspect
+import math
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,10 +29,11 @@ RETRYABLE_STATUS_CODES = frozenset({408, 429, 500, 502, 503, 504})
 OVERLOAD_STATUS_CODES = frozenset({429, 503})
 """HTTP statuses by which a server asks for fewer requests."""
 
-_LONGEST_RETRY_AFTER_S = 86400.0
+_LONGEST_RETRY_AFTER_S = 300.0
+"""A server that asks for a longer wait is not waited for, whatever the configuration."""
 
 
-def _status_of(error: object) -> int | None:
+def status_of(error: object) -> int | None:
     """Return an error's HTTP status: `status` of ours, `code` of `google.api_core.exceptions`."""
     codes = (getattr(error, name, None) for name in ("status", "code"))
     return next((code for code in codes if isinstance(code, int)), None)
@@ -38,12 +41,12 @@ def _status_of(error: object) -> int | None:
 
 def is_overload(error: BaseException) -> bool:
     """Say whether a store failed because it is overloaded: send fewer requests at once."""
-    return _status_of(error) in OVERLOAD_STATUS_CODES
+    return status_of(error) in OVERLOAD_STATUS_CODES
 
 
 class _RetryableStatusMeta(type):
     def __instancecheck__(cls, instance: object) -> bool:
-        return _status_of(instance) in RETRYABLE_STATUS_CODES
+        return status_of(instance) in RETRYABLE_STATUS_CODES
 
 
 class RetryableStatus(Exception, metaclass=_RetryableStatusMeta):  # noqa: N818
@@ -75,8 +78,13 @@ class RetryConfig:
         ConnectionError,
         TimeoutError,
     )
+    deadline_s: float | None = None
+    """No attempt starts later than so many seconds after the first failure since the last progress;
+    None: only `max_attempts` counts."""
 
     def __post_init__(self) -> None:
+        if self.deadline_s is not None and not self.deadline_s >= 0:
+            raise ValueError(f"deadline_s is {self.deadline_s}: it must not be negative")
         if self.max_attempts < 1:
             raise ValueError(f"max_attempts is {self.max_attempts}: it must be at least 1")
         if self.initial_delay < 0:
@@ -115,6 +123,17 @@ AGGRESSIVE_CONFIG = RetryConfig(
 PATIENT_CONFIG = RetryConfig(
     max_attempts=4, initial_delay=2.0, max_delay=60.0, exponential_base=2.5
 )
+DEADLINE_CONFIG = RetryConfig(
+    max_attempts=sys.maxsize,
+    initial_delay=1.0,
+    max_delay=8.0,
+    exponential_base=2.0,
+    deadline_s=120.0,
+)
+"""For work that is to outlast an outage: retries for two minutes, as Google's own client does.
+
+Attempts are at most 12 seconds apart, so that the end of the outage is soon noticed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +145,41 @@ class Retry:
     """Number of the attempt that failed, from 1, since the last progress."""
     delay_s: float
     error: Exception
+    left_s: float | None = None
+    """Seconds until the deadline; None: there is none."""
 
 
 class Budget:
-    """The attempts that one operation has left; progress restores all of them."""
+    """The attempts and the time that one operation has left; progress restores them."""
 
-    def __init__(self, config: RetryConfig) -> None:
+    def __init__(
+        self,
+        config: RetryConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        outage_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Start with all attempts and all the time.
+
+        Args:
+            config: says how many attempts, and how much time.
+            clock: in seconds.
+            outage_s: returns for how many seconds the same has failed for others, too.
+        """
         self._config = config
+        self._clock = clock
+        self._outage_s = outage_s
         self._failed = 0
+        self._failing_since = 0.0
 
     def renew(self) -> None:
-        """Restore all attempts: the operation made progress."""
+        """Restore all attempts and the time: the operation made progress."""
         self._failed = 0
 
     def spend(self) -> int:
         """Count one failed attempt; return how many there are since the last progress."""
+        if not self._failed:
+            self._failing_since = self._clock()
         self._failed += 1
         return self._failed
 
@@ -150,27 +189,36 @@ class Budget:
         return self._failed
 
     @property
+    def left_s(self) -> float | None:
+        """Seconds until the deadline; None: there is none."""
+        deadline_s = self._config.deadline_s
+        if deadline_s is None or not self._failed:
+            return deadline_s
+        failing_s = max(self._clock() - self._failing_since, self._outage_s())
+        return max(0.0, deadline_s - failing_s)
+
+    @property
     def exhausted(self) -> bool:
-        """Whether no attempt is left."""
-        return self._failed >= self._config.max_attempts
+        """Whether no attempt, or no time, is left."""
+        return self._failed >= self._config.max_attempts or self.left_s == 0
 
 
 def retry_after_s(error: BaseException) -> float:
     """Return the seconds to wait that the response of an error asks for (RFC 9110, 10.2.3); or 0.
 
-    At most a day.
+    A number too large to be a float is infinite.
     """
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     value = headers.get("Retry-After") or headers.get("retry-after")
     if not isinstance(value, str):
         return 0.0
     if value.strip().isdecimal():
-        return min(float(value), _LONGEST_RETRY_AFTER_S)
+        return float(value)
     try:
         seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return 0.0
-    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)
+    return max(0.0, seconds)
 
 
 def retry_operation(
@@ -182,7 +230,10 @@ def retry_operation(
     on_retry: Callable[[Retry], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call `operation` until it succeeds, fails permanently, or no attempt is left.
+    """Call `operation` until it succeeds, fails permanently, or no attempt or no time is left.
+
+    A wait that the server asks for (`Retry-After`) is at least that long. If it reaches beyond the
+    deadline, or is longer than five minutes, the error is raised at once.
 
     Args:
         operation: called without arguments.
@@ -290,22 +341,42 @@ class _Policy:
 
     def wait(self, state: RetryCallState) -> float:
         delay = self._config.calculate_delay(self._budget.failed - 1)
+        left_s = self._budget.left_s
+        if left_s is not None:
+            delay = min(delay, left_s)  # the last attempt comes at the deadline
         return max(delay, retry_after_s(_error(state)))
 
     def stop(self, state: RetryCallState) -> bool:
+        error = _error(state)
         if self._budget.exhausted:
-            _note(_error(state), self._operation, self._budget.failed)
-        return self._budget.exhausted
+            _note(error, self._operation, self._budget.failed)
+            return True
+        left_s = self._budget.left_s
+        asked_s = retry_after_s(error)
+        if asked_s <= min(_LONGEST_RETRY_AFTER_S, math.inf if left_s is None else left_s):
+            return False
+        _note(error, self._operation, self._budget.failed)
+        error.add_note(f"the server asks for a wait of {asked_s:.0f} s: try again after that")
+        return True
 
     def before_sleep(self, state: RetryCallState) -> None:
-        delay = state.upcoming_sleep
-        retry = Retry(self._operation, self._budget.failed, delay, _error(state))
+        retry = Retry(
+            self._operation,
+            self._budget.failed,
+            state.upcoming_sleep,
+            _error(state),
+            self._budget.left_s,
+        )
+        if retry.left_s is None:
+            limit = f"of {self._config.max_attempts}"
+        else:
+            limit = f"({retry.left_s:.0f} s left)"
         logger.warning(
-            "%s failed on attempt %d of %d, next in %.2f s: %s",
+            "%s failed on attempt %d %s, next in %.2f s: %s",
             retry.operation,
             retry.attempt,
-            self._config.max_attempts,
-            delay,
+            limit,
+            retry.delay_s,
             retry.error,
         )
         if self._on_retry:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,12 +90,12 @@ def test_it_is_in_the_help_and_in_the_completion(hello: Hello) -> None:
     assert "  hello         Greet a store\n" in hello("--help").stdout
     own = hello("hello", "--help").stdout
     for words in (
-        "Greet a store.\n\nA file in",
-        "NAME          whom to greet",
-        "--times N     how often",
-        "examples:\n  audiostore hello Nina --times 2",
+        r"Greet a store\.\n\nA file in",
+        r"NAME +whom to greet",
+        r"--times N +how often",
+        r"examples:\n  audiostore hello Nina --times 2",
     ):
-        assert words in own
+        assert re.search(words, own)
     script = hello("completion", "bash").stdout
     assert "_shtab_audiostore_hello_option_strings=(-h --help --times " in script
     assert "hello" in hello("nonsense").stderr  # among the commands to choose from

@@ -20,8 +20,13 @@ from tests.timing import PATIENCE_S, wait_until, within
 pytestmark = pytest.mark.slow
 
 
-def _on_terminal(*args: str | Path, typed: bytes = b"", **env: str) -> tuple[int, str]:
-    """Run the command on a pseudo-terminal; return its exit code and all that it showed."""
+def _on_terminal(
+    *args: str | Path, typed: bytes = b"", interrupt_at: bytes | None = None, **env: str
+) -> tuple[int, str]:
+    """Run the command on a pseudo-terminal; return its exit code and all that it showed.
+
+    It gets SIGINT once it has shown `interrupt_at`.
+    """
     control, terminal = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *map(str, args)],
@@ -39,6 +44,9 @@ def _on_terminal(*args: str | Path, typed: bytes = b"", **env: str) -> tuple[int
         with suppress(OSError):  # EIO: the command has left
             while piece := os.read(control, 65536):
                 shown += piece
+                if interrupt_at is not None and interrupt_at in shown:
+                    interrupt_at = None
+                    process.send_signal(signal.SIGINT)
         return process.wait(PATIENCE_S), shown.decode()
     finally:
         watchdog.cancel()
@@ -68,14 +76,42 @@ def test_progress_is_drawn_on_a_terminal_only(run: Run, server: StrictServer) ->
     assert run("put", _long_mp3()).stderr == ""
 
 
-def test_a_retry_is_noted_on_a_terminal_only(run: Run, server: StrictServer) -> None:
-    server.fault(faults.any_upload, faults.respond(503))
-    code, shown = _on_terminal("put", MP3)
+WAITING = "waiting for gs://bucket (503 Service Unavailable), at most "
+
+
+@pytest.mark.parametrize(
+    "command", ["put", "list", "show"], ids=["with a line", "with a count", "with nothing else"]
+)
+def test_what_is_waited_for_is_a_line_on_a_terminal_only(
+    run: Run, server: StrictServer, command: str
+) -> None:
+    audio_id = run("put", MP3).stdout.splitlines()[0]
+    arguments = {"put": (str(MP3),), "list": (), "show": (audio_id,)}[command]
+    matcher = faults.any_upload if command == "put" else faults.any_request
+
+    server.fault(matcher, faults.respond(503))
+    code, shown = _on_terminal(command, *arguments)
     assert code == 0
-    assert "audiostore: note: store gs://bucket/audio/" in shown
-    assert "retrying in" in shown
-    server.fault(faults.any_upload, faults.respond(503))
-    assert run("put", MP3).stderr == ""
+    assert shown.count(WAITING + "2 min 00 s") == 1
+    # The line is wiped out before the result stands there.
+    assert "\r" in shown.partition(WAITING)[2].partition("\n")[0].rstrip("\r")
+
+    server.fault(matcher, faults.respond(503))
+    assert run(command, *arguments).stderr == ""
+
+
+@pytest.mark.parametrize("way", ["--retry-for 0", "Ctrl-C"])
+def test_nobody_has_to_wait(server: StrictServer, way: str) -> None:
+    rule = server.fault(faults.any_request, faults.respond(503), times=None)
+    if way == "Ctrl-C":
+        with within(10):
+            code, shown = _on_terminal("list", interrupt_at=WAITING.encode())
+        assert code == 130
+    else:
+        with within(5):
+            code, shown = _on_terminal("list", "--retry-for", "0")
+        assert (code, rule.fired) == (1, 1)
+        assert "503" in shown
 
 
 @pytest.mark.slow

@@ -129,6 +129,8 @@ class Nursery:
 
 def serve() -> None:
     """Fork a child for every line of standard input."""
+    import pytest  # noqa: PLC0415
+
     import audiostore.cli.commands.put  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
@@ -137,6 +139,7 @@ def serve() -> None:
     # A kill, unlike a power failure, loses nothing of what was written: syncing is counted as a
     # step, but not done, which makes the matrix ten times as fast.
     os.fsync = _synced
+    rig.simulate_waits(pytest.MonkeyPatch())
     for line in sys.stdin.buffer:
         call = json.loads(line)
         receiver, sender = os.pipe()

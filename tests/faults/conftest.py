@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.child import Nursery
-from tests.faults.rig import Files, make_files
+from tests.faults.rig import Files, make_files, simulate_waits
 from tests.faults.table import ROWS
 from tests.gcs_server import StrictServer
+from tests.timing import SimulatedTime
 
 _LABELS = {row.label for row in ROWS}
 
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(autouse=True)
+def simulated(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SimulatedTime:
+    throttled = any("throttle" in mark.args for mark in request.node.iter_markers("row"))
+    return simulate_waits(monkeypatch, throttled=throttled)
 
 
 @pytest.fixture

@@ -8,22 +8,41 @@ from typing import Any
 
 import pytest
 
-from audiostore import AudioStorageManager, Event, RetryConfig, StorageResult
-from audiostore.stores.gcs import upload
+from audiostore import (
+    DEADLINE_CONFIG,
+    AudioStorageManager,
+    Event,
+    RetryConfig,
+    StorageResult,
+)
+from audiostore.stores.gcs import throttle, upload
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.stores.retrying import RetryingStore
 from tests.assets import BUCKET, JPG, OTHER_JPG, PNG, mp3_bytes
 from tests.faults.reader import BucketReader, Truth, agree, check
 from tests.gcs_server import StrictServer
-from tests.timing import wait_until
+from tests.timing import SimulatedTime, wait_until
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 OTHER_ID = "00000000-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
-QUICK = RetryConfig(5, 0.01, 0.02)
+QUICK = DEADLINE_CONFIG
+"""What the command line and calls on many assets use; the time to wait is simulated."""
 ONCE = RetryConfig(1)
 CHUNK = 256 << 10
 AUDIO = f"audio/{ID}/audio.mp3"
 COVER = f"audio/{ID}/thumbnail.jpg"
+
+
+def simulate_waits(patch: pytest.MonkeyPatch, *, throttled: bool = False) -> SimulatedTime:
+    """Let no retry really wait, nor the pauses of an overloaded host unless `throttled`."""
+    simulated = SimulatedTime()
+    defaults = RetryingStore.__init__.__kwdefaults__ or {}
+    patch.setitem(defaults, "sleep", simulated.sleep)
+    patch.setitem(defaults, "clock", simulated.clock)
+    if not throttled:
+        patch.setattr(throttle, "LONGEST_PAUSE_S", 0.005)
+    return simulated
 
 
 @dataclass(frozen=True)

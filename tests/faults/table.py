@@ -117,6 +117,12 @@ ROWS = tuple(
             "continues from the server's last byte",
         ),
         ("throttle", "429 or 503 during many uploads at once", "the whole process slows down"),
+        (
+            "outage",
+            "the store is down for 12 s, for a minute, for good",
+            "outlasted up to the deadline, which counts for all files together; a longer wait that "
+            "the store asks for is reported at once",
+        ),
         ("time-outs", "a slow link", "no retry while bytes move"),
         (
             "interrupts",
@@ -254,6 +260,12 @@ def document(results: Iterable[Result]) -> str:
         "(`tests/faults/proxy.py`) or a directory. What is visible is determined by a reader that",
         "shares no code with the library (`tests/faults/reader.py`). Nothing here ran against the",
         "real service: see the last section.",
+        "",
+        "The cases use the retries that the command line and `manager.bulk` use by default:",
+        "`DEADLINE_CONFIG`, for two minutes since the last success. The clock of the retries is",
+        "simulated, so that no case really waits. A call on one asset from a program makes three",
+        "attempts within a few seconds (`CONSERVATIVE_CONFIG`), unless the program chooses",
+        "otherwise: rows that need more retries then end in the error of row 2.",
         "",
         "## Results",
         "",

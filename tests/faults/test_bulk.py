@@ -303,8 +303,9 @@ def items(folder: Path, count: int, *, allow_missing: bool) -> Iterator[Any]:
 def bulk_run(call: dict[str, Any]) -> dict[str, Any]:
     """Upload all, with the journal."""
     from audiostore import AudioStorageManager  # noqa: PLC0415
-    from tests.faults.rig import QUICK, gcs  # noqa: PLC0415
+    from tests.faults.rig import QUICK, gcs, simulate_waits  # noqa: PLC0415
 
+    simulate_waits(pytest.MonkeyPatch())
     ids = {}
     failed: dict[str, str] = {}
     outcomes = 0

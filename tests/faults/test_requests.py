@@ -1,4 +1,4 @@
-"""Rows 1-4, 19, 20: what the server answers instead of doing it."""
+"""Rows 1-4, 19, 20, outage: what the server answers instead of doing it."""
 
 import time
 from pathlib import Path
@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 from google.api_core import exceptions
 
-from audiostore import Retried, RetryConfig
+from audiostore import (
+    AudioStorageManager,
+    AudioStoreError,
+    BulkItem,
+    Event,
+    Retried,
+    RetriesEnded,
+    RetryConfig,
+)
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import BUCKET
 from tests.faults.rig import (
@@ -16,11 +24,14 @@ from tests.faults.rig import (
     Files,
     assert_nothing,
     assert_whole,
+    gcs,
     in_sessions,
+    make_files,
     managing,
     uploads,
 )
 from tests.gcs_server import Request, StrictServer, faults
+from tests.timing import SimulatedTime
 
 WAYS = pytest.mark.parametrize("way", ["one request", "session"])
 
@@ -73,21 +84,95 @@ def test_each_chunk_of_a_session_outlasts_503_three_times(
 @WAYS
 @pytest.mark.parametrize("part", ["audio.", "thumbnail"])
 def test_503_forever_ends_in_an_error_and_keeps_the_files(
-    server: StrictServer, files: Files, part: str, way: str
+    server: StrictServer, files: Files, part: str, way: str, simulated: SimulatedTime
 ) -> None:
     rule = server.fault(faults.upload_of(part), faults.respond(503), times=None)
 
     with managing(server) as manager, pytest.raises(exceptions.ServiceUnavailable) as raised:
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
 
-    assert rule.fired == 5  # as often as the configuration says, not more
-    assert "attempt 5" in "".join(raised.value.__notes__)
+    assert simulated.clock() == pytest.approx(120)  # as long as the configuration says
+    assert f"attempt {rule.fired}" in "".join(raised.value.__notes__)
+    assert_nothing(server, files)
+
+
+@pytest.mark.row(2)
+def test_the_librarys_default_for_one_asset_makes_three_attempts(
+    server: StrictServer, files: Files
+) -> None:
+    rule = server.fault(faults.any_upload, faults.respond(503), times=None)
+    with (
+        AudioStorageManager(store=gcs(server)) as manager,
+        pytest.raises(exceptions.ServiceUnavailable),
+    ):
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
+    assert rule.fired == 3
+    assert_nothing(server, files)
+
+
+@pytest.mark.row("outage")
+@pytest.mark.parametrize("outage_s", [12, 60, 119])
+def test_an_outage_shorter_than_the_deadline_is_survived(
+    server: StrictServer, files: Files, simulated: SimulatedTime, outage_s: int
+) -> None:
+    def fail(_request: Request) -> None:
+        if simulated.clock() < outage_s:
+            raise ConnectionAbortedError("the server is down")
+
+    server.on_request = fail
+    with managing(server) as manager:
+        result = manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+
+    assert outage_s <= simulated.clock() <= outage_s + 12  # its end is soon noticed
+    assert_whole(server, files, result)
+
+
+@pytest.mark.row("outage")
+def test_a_bulk_upload_to_a_dead_store_ends_in_bounded_time(
+    server: StrictServer, tmp_path: Path, simulated: SimulatedTime
+) -> None:
+    songs = [make_files(tmp_path / f"{n:02}", audio_bytes=5000).audio for n in range(40)]
+    seen: list[Event] = []
+    rule = server.fault(faults.any_request, faults.respond(503), times=None)
+    with AudioStorageManager(store=gcs(server), on_event=seen.append) as manager:
+        items = [BulkItem(song) for song in songs]
+        # Two at once: in sequence, 40 files would each wait for two minutes.
+        outcomes = list(manager.bulk.upload(items, concurrency=2, check="none"))
+        errors = [each.error for each in outcomes if isinstance(each.error, AudioStoreError)]
+        assert [each.status for each in errors] == [503] * 40
+        assert simulated.clock() < 2 * (120 + 12)
+        assert sum("not tried" in str(each) for each in errors) >= 36
+
+        server.clear_faults()
+        simulated.sleep(8)  # once in so many seconds one finds out
+        again = list(manager.bulk.upload(items, concurrency=2, check="none"))
+    assert [each.error for each in again] == [None] * 40
+    ended = [each.operation for each in seen if isinstance(each, RetriesEnded)]
+    assert set(ended) == {each.operation for each in seen if isinstance(each, Retried)}
+    assert rule.fired < 100
+
+
+@pytest.mark.row("outage")
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_retry_after_beyond_the_deadline_is_reported_at_once(
+    server: StrictServer, files: Files, simulated: SimulatedTime, form: str
+) -> None:
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))
+    value = "3600" if form == "seconds" else date
+    rule = server.fault(faults.any_upload, faults.respond(503, {"Retry-After": value}), times=None)
+    with managing(server) as manager, pytest.raises(exceptions.ServiceUnavailable) as raised:
+        manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+    assert (rule.fired, simulated.slept) == (1, [])
+    assert "asks for a wait of 3" in "".join(raised.value.__notes__)
     assert_nothing(server, files)
 
 
 @pytest.mark.row(2)
 def test_attempts_do_not_multiply_when_chunks_fail_forever(
-    server: StrictServer, files: Files, monkeypatch: pytest.MonkeyPatch
+    server: StrictServer,
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    simulated: SimulatedTime,
 ) -> None:
     in_sessions(monkeypatch)
     server.fault(
@@ -97,8 +182,10 @@ def test_attempts_do_not_multiply_when_chunks_fail_forever(
     with managing(server) as manager, pytest.raises(exceptions.ServiceUnavailable):
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
 
-    # One chunk is taken, then the budget of five is spent: a chunk, four status queries.
-    assert uploads(server).count("session_chunk") + uploads(server).count("session_status") == 6
+    # One chunk is taken; then each attempt sends one request, a chunk or a status query.
+    failed = uploads(server).count("session_chunk") + uploads(server).count("session_status") - 1
+    assert failed == len(simulated.slept) + 1
+    assert simulated.clock() == pytest.approx(120)
     assert_nothing(server, files)
 
 
@@ -106,7 +193,7 @@ def test_attempts_do_not_multiply_when_chunks_fail_forever(
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_waited_for(
-    server: StrictServer, files: Files, status: int, form: str
+    server: StrictServer, files: Files, status: int, form: str, simulated: SimulatedTime
 ) -> None:
     times: list[float] = []
 
@@ -114,11 +201,10 @@ def test_retry_after_is_waited_for(
         if request.name != AUDIO:
             return
         if not times:
-            # A date has whole seconds: this one comes between one and two from now.
-            date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2))
-            answer = faults.respond(status, {"Retry-After": "1" if form == "seconds" else date})
+            date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 60))
+            answer = faults.respond(status, {"Retry-After": "30" if form == "seconds" else date})
             server.fault(faults.upload_of("audio."), answer)
-        times.append(time.monotonic())
+        times.append(simulated.clock())
 
     server.on_request = refuse_the_first
 
@@ -126,7 +212,7 @@ def test_retry_after_is_waited_for(
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
 
     assert len(times) == 2
-    assert times[1] - times[0] >= 0.99
+    assert 30 <= times[1] - times[0] <= 60
     assert_whole(server, files)
 
 
@@ -185,8 +271,6 @@ def test_a_bucket_that_does_not_exist_is_an_error_at_once(
     server: StrictServer, files: Files, explicit: bool
 ) -> None:
     store = GcsStore("nowhere", emulator=server.url)
-    from audiostore import AudioStorageManager  # noqa: PLC0415
-
     with (
         AudioStorageManager(store=store, retry_config=RetryConfig(5, 0.01, 0.02)) as manager,
         pytest.raises(exceptions.NotFound) as raised,

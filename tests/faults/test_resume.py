@@ -29,6 +29,7 @@ from tests.faults.rig import (
 from tests.faults.test_conflicts import race_processes
 from tests.faults.test_kills import WHEN, at_file_operation, at_request, matrix
 from tests.gcs_server import Request, StrictServer, faults
+from tests.timing import SimulatedTime
 
 pytestmark = pytest.mark.row("resume")
 IDS = pytest.mark.parametrize("audio_id", [ID, None], ids=["given id", "no id"])
@@ -499,7 +500,10 @@ def test_a_finished_session_is_not_trusted_once_its_object_is_deleted(
 
 
 def test_a_finished_session_in_memory_is_not_trusted_once_its_object_is_deleted(
-    server: StrictServer, files: Files, monkeypatch: pytest.MonkeyPatch
+    server: StrictServer,
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+    simulated: SimulatedTime,
 ) -> None:
     in_sessions(monkeypatch)
     lost = server.fault(faults.last_chunk, faults.lose_response(), times=None)
@@ -511,6 +515,7 @@ def test_a_finished_session_in_memory_is_not_trusted_once_its_object_is_deleted(
         lost.cancel()
         unknown.cancel()
         manager.delete(ID)
+        simulated.sleep(8)
         manager.upload_audio_file(files.audio, audio_id=ID, cleanup=True)
 
     truth = Truth(files.audio_bytes, (None,), must_be_there=True)

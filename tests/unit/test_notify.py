@@ -15,6 +15,7 @@ from audiostore.events import (
     Event,
     Progress,
     Retried,
+    RetriesEnded,
     Stored,
 )
 from audiostore.notify import Notifier
@@ -29,7 +30,7 @@ EVENTS: list[tuple[Event, str]] = [
     (CleanedUp(Path("/x/y")), "cleaned up /x/y"),
     (CleanupFailed(Path("/x/y"), "denied"), "/x/y was kept: denied"),
 ]
-QUIET: list[Event] = [Progress("x", 1, 2), Retried("x", 1, 0.5, OSError())]
+QUIET: list[Event] = [Progress("x", 1, 2), Retried("x", 1, 0.5, OSError()), RetriesEnded("x")]
 
 
 @pytest.mark.parametrize(("event", "line"), EVENTS)

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -21,6 +22,7 @@ from audiostore.errors import (
 from audiostore.retry import (
     AGGRESSIVE_CONFIG,
     CONSERVATIVE_CONFIG,
+    DEADLINE_CONFIG,
     PATIENT_CONFIG,
     Budget,
     Retry,
@@ -30,6 +32,7 @@ from audiostore.retry import (
     retry_operation,
     with_retry,
 )
+from tests.timing import SimulatedTime
 
 STEADY = RetryConfig(max_attempts=4, initial_delay=1, max_delay=8, jitter=False)
 AT_ONCE = RetryConfig(max_attempts=3, initial_delay=0, max_delay=0)
@@ -74,6 +77,11 @@ def test_the_presets_are_as_documented() -> None:
     assert values(CONSERVATIVE_CONFIG) == (3, 1.0, 2.0, 16.0, True)
     assert values(AGGRESSIVE_CONFIG) == (5, 0.5, 1.5, 8.0, True)
     assert values(PATIENT_CONFIG) == (4, 2.0, 2.5, 60.0, True)
+    assert values(DEADLINE_CONFIG)[1:] == (1.0, 2.0, 8.0, True)
+    deadlines = {
+        config.deadline_s for config in (CONSERVATIVE_CONFIG, AGGRESSIVE_CONFIG, PATIENT_CONFIG)
+    }
+    assert (deadlines, DEADLINE_CONFIG.deadline_s) == ({None}, 120)
 
 
 def test_delays_grow_up_to_their_limit() -> None:
@@ -104,6 +112,8 @@ def test_jitter_is_a_factor_from_a_half_to_one_and_a_half(
         ({"initial_delay": -1.0}, "initial_delay"),
         ({"initial_delay": 5.0, "max_delay": 4.0}, "max_delay"),
         ({"exponential_base": 0.9}, "exponential_base"),
+        ({"deadline_s": -1.0}, "deadline_s"),
+        ({"deadline_s": float("nan")}, "deadline_s"),
     ],
 )
 def test_values_out_of_range_are_refused(values: dict[str, float], named: str) -> None:
@@ -260,6 +270,65 @@ def test_each_call_has_its_own_budget(slept: list[float]) -> None:
     assert slept == [1, 2, 4] * 2
 
 
+# -- how long ----------------------------------------------------------------------------------
+
+DEADLINE = RetryConfig(max_attempts=1000, initial_delay=1, max_delay=8, jitter=False, deadline_s=30)
+
+
+def run_until_given_up(
+    config: RetryConfig, time: SimulatedTime, operation: Callable[[], object] | None = None
+) -> list[Retry]:
+    reported: list[Retry] = []
+    with pytest.raises(ConnectionError):
+        retry_operation(
+            operation or Operation(*[ConnectionError()] * 999),
+            config,
+            budget=Budget(config, clock=time.clock),
+            on_retry=reported.append,
+            sleep=time.sleep,
+        )
+    return reported
+
+
+def test_the_last_attempt_is_made_at_the_deadline() -> None:
+    time = SimulatedTime()
+    reported = run_until_given_up(DEADLINE, time)
+    assert time.slept == [1, 2, 4, 8, 8, 7]
+    assert [retry.left_s for retry in reported] == [30, 29, 27, 23, 15, 7]
+
+
+def test_attempts_and_deadline_both_limit() -> None:
+    time = SimulatedTime()
+    run_until_given_up(replace(DEADLINE, max_attempts=3), time)
+    assert time.slept == [1, 2]
+
+
+@pytest.mark.parametrize("deadline_s", [0, 0.5])
+def test_a_deadline_before_the_first_wait_is_over(deadline_s: float) -> None:
+    time = SimulatedTime()
+    run_until_given_up(replace(DEADLINE, deadline_s=deadline_s), time)
+    assert time.slept == ([deadline_s] if deadline_s else [])
+
+
+def test_the_time_counts_from_the_first_failure_since_the_last_progress() -> None:
+    time = SimulatedTime()
+    budget = Budget(DEADLINE, clock=time.clock)
+    calls = 0
+
+    def operation() -> None:
+        nonlocal calls
+        calls += 1
+        time.sleep(20)  # each attempt takes its time
+        if calls == 2:
+            budget.renew()
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        retry_operation(operation, DEADLINE, budget=budget, sleep=time.sleep)
+    # First failure at 20 s; progress at 41 s, failure then; at 62 s 21 s of 30 s have passed.
+    assert time.slept == [20, 1, 20, 1, 20, 2, 20]
+
+
 # -- Retry-After -------------------------------------------------------------------------------
 
 
@@ -283,6 +352,37 @@ def test_an_unreadable_retry_after_is_ignored(value: str) -> None:
 def test_without_a_response_no_wait_is_requested() -> None:
     assert retry_after_s(ConnectionError()) == 0
     assert retry_after_s(google.ServiceUnavailable("x")) == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "waits"),
+    [(DEADLINE, {30: True, 31: False, 86400: False}), (STEADY, {300: True, 301: False})],
+    ids=["with a deadline", "without"],
+)
+def test_a_wait_beyond_the_deadline_is_not_slept(
+    config: RetryConfig, waits: dict[int, bool]
+) -> None:
+    for seconds, is_waited in waits.items():
+        time = SimulatedTime()
+        error = asks_to_wait(str(seconds))
+        operation = Operation(error)
+        budget = Budget(config, clock=time.clock)
+        if is_waited:
+            retry_operation(operation, config, budget=budget, sleep=time.sleep)
+            assert time.slept == [seconds]
+            continue
+        with pytest.raises(google.ServiceUnavailable) as caught:
+            retry_operation(operation, config, "store x", budget=budget, sleep=time.sleep)
+        assert (operation.calls, time.slept) == (1, [])
+        assert caught.value.__notes__ == [
+            "while: store x (attempt 1)",
+            f"the server asks for a wait of {seconds} s: try again after that",
+        ]
+
+
+def test_a_wait_of_any_length_is_understood() -> None:
+    with pytest.raises(google.ServiceUnavailable):
+        retry_operation(Operation(asks_to_wait("9" * 400)), STEADY)
 
 
 # -- reports ----------------------------------------------------------------------------------

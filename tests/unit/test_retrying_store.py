@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from audiostore.errors import (
+    AudioStoreError,
     BlobNotFoundError,
     PreconditionFailedError,
     StoreConnectionError,
@@ -24,6 +26,7 @@ from audiostore.stores.protocol import (
 )
 from audiostore.stores.retrying import RetryingStore
 from audiostore.values import BlobInfo
+from tests.timing import SimulatedTime
 
 CONFIG = RetryConfig(max_attempts=3, initial_delay=1, max_delay=8, jitter=False)
 SPEC = BlobSpec("a/b", "x/y", {"k": "v"})
@@ -410,3 +413,150 @@ class EagerList(BreakingList):
 def test_a_listing_that_breaks_as_it_begins_is_repeated(slept: list[float]) -> None:
     store = RetryingStore(EagerList(0), CONFIG, sleep=slept.append)
     assert len(list(store.list("n"))) == 10
+
+
+# -- outages -----------------------------------------------------------------------------------
+
+DEADLINE = RetryConfig(max_attempts=1000, initial_delay=1, max_delay=8, jitter=False, deadline_s=30)
+
+
+class Down(MemoryStore):
+    """A store that is down for some kinds of requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = {"put", "stat"}
+        self.asked = 0
+
+    def put(self, spec: BlobSpec, source: Source, **options: Any) -> BlobInfo:
+        self._require("put")
+        return super().put(spec, source, **options)
+
+    def stat(self, name: str) -> BlobInfo:
+        self._require("stat")
+        return super().stat(name)
+
+    def _require(self, kind: str) -> None:
+        self.asked += 1
+        if kind in self.down:
+            raise AudioStoreError("busy", status=503)
+
+
+@pytest.fixture
+def down() -> tuple[Down, RetryingStore, SimulatedTime]:
+    time, inner = SimulatedTime(), Down()
+    return inner, RetryingStore(inner, DEADLINE, sleep=time.sleep, clock=time.clock), time
+
+
+Outage = tuple[Down, RetryingStore, SimulatedTime]
+
+
+def put(store: RetryingStore, name: str) -> None:
+    store.put(replace(SPEC, name=name), SOURCE)
+
+
+def test_one_outage_gives_only_the_first_operation_all_its_time(down: Outage) -> None:
+    inner, store, time = down
+    with pytest.raises(AudioStoreError, match="busy"):
+        put(store, "0")
+    assert time.clock() == 30
+    asked = inner.asked
+    for number in range(1, 100):
+        with pytest.raises(StoreConnectionError) as error:
+            put(store, str(number))
+        assert str(error.value) == (
+            f"store memory://memory/{number}: not tried, as memory://memory has failed for 30 s "
+            "(busy)"
+        )
+        assert error.value.status == 503
+    with pytest.raises(AudioStoreError, match="busy"):
+        store.stat("x")  # another kind is tried once
+    assert (inner.asked, time.clock()) == (asked + 1, 30)
+
+
+def test_an_operation_that_begins_in_an_outage_has_the_rest_of_the_time(down: Outage) -> None:
+    inner, store, time = down
+    inner.down = {"stat"}
+
+    def later(seconds: float) -> None:
+        SimulatedTime.sleep(time, seconds)
+        if time.clock() == 15:
+            inner.down.add("put")
+            with pytest.raises(AudioStoreError, match="busy"):
+                put(store, "x")
+            assert time.clock() == 30
+
+    store._sleep = later
+    with pytest.raises(AudioStoreError, match="busy"):
+        store.stat("x")
+    assert time.clock() == 30
+
+
+def test_a_store_that_is_back_is_noticed(down: Outage) -> None:
+    inner, store, time = down
+    with pytest.raises(AudioStoreError):
+        put(store, "0")
+    inner.down.clear()
+    with pytest.raises(StoreConnectionError, match="not tried"):
+        put(store, "1")
+    time.sleep(8)
+    put(store, "2")
+    put(store, "3")
+    inner.down.add("put")
+    with pytest.raises(AudioStoreError, match="busy"):
+        put(store, "4")
+    assert time.clock() == 30 + 8 + 30  # a new outage
+
+
+def test_an_old_outage_takes_no_time_from_a_later_one(down: Outage) -> None:
+    _, store, time = down
+    for outage in (1, 2):
+        with pytest.raises(AudioStoreError, match="busy"):
+            put(store, "0")
+        assert time.clock() == 30 * outage + 31 * (outage - 1)
+        time.sleep(31)
+
+
+def test_reading_that_works_does_not_hide_that_writing_fails(down: Outage) -> None:
+    inner, store, time = down
+    inner.down = {"put"}
+    for number in range(20):
+        with pytest.raises(BlobNotFoundError):
+            store.stat(str(number))
+        with pytest.raises(AudioStoreError):
+            put(store, str(number))
+    assert time.clock() == 30
+
+
+def test_what_the_store_refuses_ends_an_outage(down: Outage) -> None:
+    inner, store, time = down
+    with pytest.raises(AudioStoreError):
+        store.stat("x")
+    inner.down.clear()
+    time.sleep(8)
+    with pytest.raises(BlobNotFoundError):
+        store.stat("x")
+    with pytest.raises(BlobNotFoundError):
+        store.stat("y")
+
+
+def test_without_a_deadline_no_operation_concerns_another(slept: list[float]) -> None:
+    inner = Down()
+    store = RetryingStore(inner, CONFIG, sleep=slept.append)
+    for _ in range(3):
+        with pytest.raises(AudioStoreError, match="busy"):
+            put(store, "x")
+    assert inner.asked == 9
+
+
+def test_the_end_of_retries_is_reported(inner: Flaky, slept: list[float]) -> None:
+    ended: list[str] = []
+    store = RetryingStore(inner, CONFIG, on_retries_ended=ended.append, sleep=slept.append)
+    store.put(SPEC, SOURCE)
+    assert ended == []
+    inner.before = broken(1)
+    store.stat(SPEC.name)
+    inner.before = broken(3)
+    with pytest.raises(StoreConnectionError):
+        store.stat(SPEC.name)
+    assert ended == ["look up memory://memory/a/b"] * 2

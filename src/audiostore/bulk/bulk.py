@@ -30,6 +30,11 @@ class Bulk:
     On Linux, up to four forked processes do the work, if this process has a single thread when the
     first outcome is asked for and the manager has opened its store itself; otherwise threads do.
 
+    A store that fails for a while interrupts nothing: unless the manager has a `retry_config` of
+    its own, requests are retried until the store has failed for two minutes without a success
+    (`DEADLINE_CONFIG`). That time counts for all items together: then those in progress fail, and
+    the rest at once, without being tried, until the store responds again.
+
     These options are common to all methods:
 
     - `concurrency`: most transfers at once; None: the best number found, up to 64 in each process.
@@ -92,8 +97,9 @@ class Bulk:
         if upload_options.supersedes is not None:
             raise ValueError("supersedes names one asset: upload what replaces it by itself")
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+        manager = self._manager._for_many()
         return upload_items(
-            self._manager, items, journal, upload_options, run_options, skip_stored=skip_stored
+            manager, items, journal, upload_options, run_options, skip_stored=skip_stored
         )
 
     def download(
@@ -131,7 +137,8 @@ class Bulk:
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
-        return download_assets(self._manager, assets, to, run_options, part=part, names=names)
+        manager = self._manager._for_many()
+        return download_assets(manager, assets, to, run_options, part=part, names=names)
 
     def copy(
         self,
@@ -160,4 +167,5 @@ class Bulk:
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
-        return copy_assets(self._manager, target, assets, run_options)
+        source, target = self._manager._for_many(), target._for_many()
+        return copy_assets(source, target, assets, run_options)

@@ -13,6 +13,8 @@ options are a frozen dataclass. They are not one: that alone would double the ti
 
 from __future__ import annotations
 
+from audiostore.cli.values import duration
+
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -191,8 +193,8 @@ class JsonOptions(CommonOptions):
     json: bool = flag(help="print JSON, one object per line", group=_COMMON)
 
 
-class StoreOptions(CommonOptions):
-    """A command on a store."""
+class LocationOptions(CommonOptions):
+    """A command that names a store."""
 
     bucket: str | None = option(
         metavar="URL",
@@ -200,6 +202,21 @@ class StoreOptions(CommonOptions):
         "(default: $GCS_BUCKET_NAME, else ~/.local/share/audiostore)",
         group=_COMMON,
     )
+
+
+class RetryOptions(CommonOptions):
+    """A command that outlasts an outage of a store."""
+
+    retry_for: float | None = option(
+        metavar="DURATION",
+        parse=duration,
+        help="how long to retry while the store fails, such as 30s or 1h; 0: not at all "
+        "(default: 2m)",
+    )
+
+
+class StoreOptions(LocationOptions, RetryOptions):
+    """A command on a store."""
 
 
 class AssetOptions(StoreOptions, JsonOptions):

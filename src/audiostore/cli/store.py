@@ -12,7 +12,8 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from audiostore import AudioStorageManager, StorageResult, StoreSettings
+    from audiostore import AudioStorageManager, RetryConfig, StorageResult, StoreSettings
+    from audiostore.cli.declare import RetryOptions, StoreOptions
     from audiostore.config import Location
     from audiostore.events import EventListener
 
@@ -63,20 +64,38 @@ def choose_store(flag: str | None) -> Choice:
 
 @contextmanager
 def opened(
-    bucket: str | None, on_event: EventListener | None = None
+    options: StoreOptions, on_event: EventListener | None = None
 ) -> Iterator[AudioStorageManager]:
     """Yield a manager of the store that --bucket names, or of the default one.
 
     The default directory is named on stderr: the user may have forgotten to name a bucket.
+
+    Args:
+        options: those of the command.
+        on_event: its progress; if None, what it waits for is shown.
     """
-    choice = choose_store(bucket)
+    choice = choose_store(options.bucket)
     if choice.is_fallback:
         say(
             "note",
             f"no bucket given (--bucket or GCS_BUCKET_NAME): using {choice.describe()}",
         )
-    with audiostore.AudioStorageManager(choice.location.url, on_event=on_event) as manager:
+    if on_event is None:
+        from audiostore.cli.progress.waiting import WaitProgress  # noqa: PLC0415  (not for --help)
+
+        on_event = WaitProgress()
+    with audiostore.AudioStorageManager(
+        choice.location.url, retry_config=retries(options), on_event=on_event
+    ) as manager:
         yield manager
+
+
+def retries(options: RetryOptions) -> RetryConfig:
+    """Return how a command retries."""
+    from dataclasses import replace  # noqa: PLC0415  (not for --help)
+
+    config = audiostore.DEADLINE_CONFIG
+    return config if options.retry_for is None else replace(config, deadline_s=options.retry_for)
 
 
 def warn(result: StorageResult) -> None:

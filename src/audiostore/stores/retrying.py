@@ -11,7 +11,7 @@ from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
-from audiostore.retry import Budget, Retry, RetryConfig, retry_operation
+from audiostore.retry import Budget, Retry, RetryConfig, retry_operation, status_of
 from audiostore.sources import Source
 from audiostore.stores.capabilities import (
     Finding,
@@ -26,6 +26,7 @@ from audiostore.stores.capabilities import (
     SupportsVersions,
     complete,
 )
+from audiostore.stores.outages import Outages
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
@@ -34,6 +35,9 @@ from audiostore.stores.protocol import (
     Transferred,
 )
 from audiostore.values import BlobInfo, DeletedBlob
+
+_REFUSALS = (BlobNotFoundError, PreconditionFailedError)
+"""Such errors come from a store that is not down; those of a bucket have a status besides."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +56,8 @@ def _repeated(
 
     def call(self: "RetryingStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
         step: Callable[P, T] = getattr(self._store, method.__name__)
-        return self._retry(describe(self, *args, **kwargs))(lambda: step(*args, **kwargs))
+        retry = self._retry(method.__name__, describe(self, *args, **kwargs))
+        return retry(lambda: step(*args, **kwargs))
 
     update_wrapper(call, method)
     return call
@@ -73,14 +78,30 @@ class RetryingStore:
         config: RetryConfig,
         *,
         on_retry: Callable[[Retry], None] | None = None,
+        on_retries_ended: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Wrap a store.
+
+        Args:
+            store: makes each request once.
+            config: how often to retry, and for how long.
+            on_retry: called before each wait.
+            on_retries_ended: called with the name of an operation that was retried, when it has
+                succeeded or is given up.
+            sleep: waits that many seconds.
+            clock: in seconds.
+        """
         if isinstance(store, RetryingStore):
             raise TypeError("this store already retries requests: pass the store that it wraps")
         self._store: Store = complete(store)
         self._config = config
         self._on_retry = on_retry
+        self._on_retries_ended = on_retries_ended
         self._sleep = sleep
+        self._clock = clock
+        self._outages = Outages(config, store.url, clock)
 
     @property
     def url(self) -> str:
@@ -100,14 +121,14 @@ class RetryingStore:
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         """Write an object; the retry budget is renewed when the store has accepted more bytes."""
-        retry = self._retry(f"store {self.uri(spec.name)}")
+        retry = self._retry("put", f"store {self.uri(spec.name)}")
         accepted_bytes = 0
 
         def watch(transferred: Transferred) -> None:
             nonlocal accepted_bytes
             if transferred.accepted_bytes > accepted_bytes:
                 accepted_bytes = transferred.accepted_bytes
-                retry.budget.renew()
+                retry.renew()
             if on_transfer:
                 on_transfer(transferred)
 
@@ -119,7 +140,7 @@ class RetryingStore:
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         """Read an object; a broken read resumes after the last byte received."""
-        retry = self._retry(f"read {self.uri(blob.name)}")
+        retry = self._retry("open", f"read {self.uri(blob.name)}")
         return _ResumingReader(self._store, retry, blob, start, stop)
 
     stat = _repeated(ObjectStore.stat, lambda store, name: f"look up {store.uri(name)}")
@@ -163,7 +184,7 @@ class RetryingStore:
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         """Yield the objects under a prefix; a broken listing resumes after the last one."""
-        retry = self._retry(f"list {self.url}/{prefix}")
+        retry = self._retry("list", f"list {self.url}/{prefix}")
         after = start_after
         blobs: Iterator[BlobInfo] | None = None
         failure: Exception | None = None
@@ -178,13 +199,16 @@ class RetryingStore:
 
         while True:
             try:
+                is_first = blobs is None
                 if blobs is None:
                     blobs = self._store.list(prefix, start_after=after)
                 blob = next(blobs, None)
+                if is_first:
+                    self._outages.responded("list")
             except Exception as error:  # noqa: BLE001  (the retry layer judges it)
                 failure = error
                 blob = retry(resume)
-                retry.budget.renew()
+                retry.renew()
             if blob is None:
                 return
             after = blob.name
@@ -192,11 +216,12 @@ class RetryingStore:
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object."""
-        self._remove(f"delete {self.uri(blob.name)}", lambda: self._store.delete(blob))
+        operation = f"delete {self.uri(blob.name)}"
+        self._remove("delete", operation, lambda: self._store.delete(blob))
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
         """Yield what can be restored; a broken listing starts again and skips what it returned."""
-        retry = self._retry(f"list deleted objects of {self.url}/{prefix}")
+        retry = self._retry("list_deleted", f"list deleted objects of {self.url}/{prefix}")
         seen: tuple[bytes, int] = (b"", 0)
         deleted = self._store.list_deleted(prefix)
 
@@ -218,7 +243,7 @@ class RetryingStore:
     def purge(self, deleted: DeletedBlob) -> None:
         """Permanently remove a deleted generation."""
         operation = f"purge {self.uri(deleted.blob.name)}"
-        self._remove(operation, lambda: self._store.purge(deleted))
+        self._remove("purge", operation, lambda: self._store.purge(deleted))
 
     def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
         """Yield the files that are not objects."""
@@ -232,7 +257,7 @@ class RetryingStore:
         """Close the wrapped store."""
         self._store.close()
 
-    def _remove(self, operation: str, step: Callable[[], None]) -> None:
+    def _remove(self, kind: str, operation: str, step: Callable[[], None]) -> None:
         attempts = 0
 
         def remove() -> None:
@@ -244,37 +269,64 @@ class RetryingStore:
                 if attempts == 1:
                     raise
 
-        self._retry(operation)(remove)
+        self._retry(kind, operation)(remove)
 
-    def _retry(self, operation: str) -> "_Retry":
-        return _Retry(operation, self._config, self._on_retry, self._sleep)
+    def _retry(self, kind: str, operation: str) -> "_Retry":
+        self._outages.require_store(kind, operation)
+        return _Retry(self, kind, operation)
 
 
 class _Retry:
     """Repeats the steps of one operation, which share one budget."""
 
-    def __init__(
-        self,
-        operation: str,
-        config: RetryConfig,
-        on_retry: Callable[[Retry], None] | None,
-        sleep: Callable[[float], None],
-    ) -> None:
-        self.budget = Budget(config)
+    def __init__(self, store: RetryingStore, kind: str, operation: str) -> None:
+        self.budget = Budget(
+            store._config,
+            clock=store._clock,
+            outage_s=lambda: store._outages.failing_s(kind),
+        )
+        self._store = store
+        self._kind = kind
         self._operation = operation
-        self._config = config
-        self._on_retry = on_retry
-        self._sleep = sleep
+        self._has_retried = False
 
     def __call__(self, step: Callable[[], T]) -> T:
-        return retry_operation(
-            step,
-            self._config,
-            self._operation,
-            budget=self.budget,
-            on_retry=self._on_retry,
-            sleep=self._sleep,
-        )
+        try:
+            return retry_operation(
+                lambda: self._attempt(step),
+                self._store._config,
+                self._operation,
+                budget=self.budget,
+                on_retry=self._report,
+                sleep=self._store._sleep,
+            )
+        finally:
+            if self._has_retried:
+                self._has_retried = False
+                if self._store._on_retries_ended:
+                    self._store._on_retries_ended(self._operation)
+
+    def renew(self) -> None:
+        """Restore the budget: the operation made progress."""
+        self.budget.renew()
+        self._store._outages.responded(self._kind)
+
+    def _attempt(self, step: Callable[[], T]) -> T:
+        try:
+            result = step()
+        except Exception as error:
+            if self._store._config.is_retryable(error):
+                self._store._outages.failed(self._kind, error)
+            elif isinstance(error, _REFUSALS) or status_of(error) is not None:
+                self._store._outages.responded(self._kind)
+            raise
+        self._store._outages.responded(self._kind)
+        return result
+
+    def _report(self, retry: Retry) -> None:
+        self._has_retried = True
+        if self._store._on_retry:
+            self._store._on_retry(retry)
 
 
 class _ResumingReader:
@@ -294,7 +346,7 @@ class _ResumingReader:
         if self._position >= self._stop:
             return b""
         piece = self._retry(lambda: self._read(size))
-        self._retry.budget.renew()
+        self._retry.renew()
         self._position += len(piece)
         return piece
 

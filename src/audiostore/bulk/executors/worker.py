@@ -20,7 +20,7 @@ from audiostore.bulk.executors.messages import Cancel, Cancelled, Emitted, Finis
 from audiostore.bulk.executors.remote_errors import PortableError, portable
 from audiostore.bulk.executors.tasks import T, Task
 from audiostore.bulk.executors.thread_pool import Threads
-from audiostore.events import Event, Progress, Retried
+from audiostore.events import Event, Progress, Retried, RetriesEnded
 from audiostore.log import logger
 from audiostore.notify import Notifier
 
@@ -90,11 +90,14 @@ class _Outbox:
         self._sent_at = 0.0
 
     def emit(self, notifier: int, event: Event) -> None:
-        """Report an event: a retry at once, as a long pause may follow; others a bit later."""
+        """Report an event: of retries at once, as a long pause may follow; others a bit later."""
         if isinstance(event, Retried):
             self.put(Emitted(notifier, replace(event, error=PortableError.of(event.error))))
             return
         emitted = Emitted(notifier, event)
+        if isinstance(event, RetriesEnded):
+            self.put(emitted)
+            return
         with self._lock:
             if isinstance(event, Progress):
                 self._progress[notifier, event.name] = emitted  # the latest of an object is enough

@@ -36,7 +36,7 @@ def get_many(options: Options, directory: str) -> int:
     count = Count(FETCHED)
     progress = BulkProgress()
     try:
-        with opened(options.bucket, progress) as manager, progress:
+        with opened(options, progress) as manager, progress:
             wanted: Iterable[str] = audio_ids
             if options.all:
                 wanted = (audio_id for audio_id, _ in _stored(manager, part))

@@ -29,7 +29,7 @@ def protect(
     from audiostore.cli.listing import row  # noqa: PLC0415  (not for --help)
 
     audio_ids = distinct_ids(options.audio_ids)
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
 
         def plan(audio_id: str) -> None:
             print_plan(options, f"{verb} {row(manager.get(audio_id))}", audio_id)

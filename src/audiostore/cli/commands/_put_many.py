@@ -176,7 +176,7 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
     is_plausible = True
     try:
         with ExitStack() as stack:
-            manager = stack.enter_context(opened(options.bucket, progress))
+            manager = stack.enter_context(opened(options, progress))
             journal: Journal | None = None
             if not options.no_journal:
                 journal = stack.enter_context(open_journal(options.journal, location))

@@ -48,7 +48,7 @@ def run(options: Options) -> int:
     found = remaining = 0
     repairs = options.repair and options.yes and not options.dry_run
     seen = Checked(0, 0)
-    with opened(options.bucket) as manager, CountProgress() as progress:
+    with CountProgress() as progress, opened(options, progress.waiting) as manager:
 
         def on_progress(checked: Checked) -> None:
             nonlocal seen

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import audiostore
 from audiostore.cli.consent import print_plan
-from audiostore.cli.declare import DryRunOptions, JsonOptions, arguments, option
+from audiostore.cli.declare import DryRunOptions, JsonOptions, RetryOptions, arguments, option
 from audiostore.cli.each import distinct_ids
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
+from audiostore.cli.store import retries
 from audiostore.cli.values import positive
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
 
 
-class Options(JsonOptions, DryRunOptions):
+class Options(RetryOptions, JsonOptions, DryRunOptions):
     """Options of `copy`."""
 
     audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset (default: all assets)")
@@ -49,10 +50,11 @@ def run(options: Options) -> int:
             raise UsageError(f"--from {options.source}: no directory {str(path)!r}")
     audio_ids = distinct_ids(options.audio_ids)
     progress = BulkProgress()
-    with (
-        audiostore.AudioStorageManager(places[0].url, on_event=progress) as source,
-        audiostore.AudioStorageManager(places[1].url, on_event=progress) as target,
-    ):
+    source, target = (
+        audiostore.AudioStorageManager(place.url, retry_config=retries(options), on_event=progress)
+        for place in places
+    )
+    with source, target:
         missing: list[str] = []
         assets = _named(source, audio_ids, missing) if audio_ids else source.list()
         if options.dry_run:

@@ -28,7 +28,7 @@ def run(options: Options) -> int:
     from audiostore.ingest import UploadOptions, prepare_image  # noqa: PLC0415
 
     progress = AssetProgress()
-    with opened(options.bucket, progress) as manager, progress:
+    with opened(options, progress) as manager, progress:
         present = manager.get(options.audio_id)
         item = prepare_image(options.file, UploadOptions(fix_extension=options.fix_extension))
         if options.dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 
-from audiostore.cli.declare import JsonOptions, StoreOptions
+from audiostore.cli.declare import JsonOptions, LocationOptions
 from audiostore.cli.output import colored, escape, print_json
 from audiostore.cli.store import choose_store
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore doctor --bucket gs://my-bucket"
 
 
-class Options(StoreOptions, JsonOptions):
+class Options(LocationOptions, JsonOptions):
     """Options of `doctor`."""
 
 

@@ -42,7 +42,7 @@ def run(options: Options) -> int:
             f"{options.on:%Y-%m-%d %H:%M} UTC is in the past: give a future date, or delete the "
             f"asset now with 'audiostore rm {options.audio_id}'"
         )
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         asset = manager.get(options.audio_id)
         _require_not_earlier(asset, options.on)
         day = f"{options.on:%Y-%m-%d %H:%M} UTC"

@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     if export_format == "parquet" and to_stdout and is_terminal(sys.stdout):
         raise UsageError("Parquet is binary, not for a terminal: name a file with -o FILE")
     require_writer(export_format)
-    with opened(options.bucket) as manager, CountProgress() as progress:
+    with CountProgress() as progress, opened(options, progress.waiting) as manager:
         with _output(options.output) as stream:
             count = manager.catalog.export(
                 stream,

@@ -94,7 +94,7 @@ def _get_one(options: Options) -> int:
     if options.output == "-" and is_terminal(sys.stdout):
         raise UsageError("standard output is a terminal: redirect it, or give -o FILE")
     progress = AssetProgress()
-    with opened(options.bucket, progress) as manager, progress:
+    with opened(options, progress) as manager, progress:
         asset = manager.get(options.audio_ids[0])
 
         def fetch(path: Path) -> object:

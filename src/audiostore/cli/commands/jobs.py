@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import audiostore
-from audiostore.cli.declare import JsonOptions, StoreOptions, argument, option
+from audiostore.cli.declare import JsonOptions, LocationOptions, argument, option
 from audiostore.cli.failures import NOT_FOUND, as_typed
 from audiostore.cli.journals import journal_path
 from audiostore.cli.output import as_fields, escape, human_time, note, print_json, say
@@ -24,7 +24,7 @@ _HEADING = (
 )
 
 
-class Options(StoreOptions, JsonOptions):
+class Options(LocationOptions, JsonOptions):
     """Options of `jobs`."""
 
     number: int | None = argument("RUN", "number of a run", default=None, parse=positive)

@@ -23,7 +23,7 @@ def run(options: Options) -> int:
 
     query = query_of(options)
     count = 0
-    with opened(options.bucket) as manager, CountProgress() as progress:
+    with CountProgress() as progress, opened(options, progress.waiting) as manager:
         for asset in find_assets(manager, options, query, progress):
             progress.clear()
             if count == 0 and not options.json and is_terminal(sys.stdout):

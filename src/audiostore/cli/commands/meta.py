@@ -43,7 +43,7 @@ def run(options: Options) -> int:
         changes[key] = value
     if not changes and not options.replace:
         raise UsageError("nothing to change: give KEY=VALUE, or --remove KEY")
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         present = manager.get(options.audio_id)
         audio = present.audio
         result = changed_metadata(audio.metadata if audio else {}, changes, replace=options.replace)

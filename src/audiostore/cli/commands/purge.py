@@ -34,7 +34,7 @@ def run(options: Options) -> int:
     if bool(options.audio_ids) == options.all:
         raise UsageError("name one or more IDs, or give --all")
     audio_ids = distinct_ids(options.audio_ids)
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         if is_bucket(manager):
             raise UsageError(
                 "nothing was done: Google Cloud Storage deletes what is in the trash at a set time "

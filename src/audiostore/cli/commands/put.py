@@ -189,7 +189,7 @@ def _put_one(options: Options) -> int:
     upload = options.upload_options()
     progress = AssetProgress()
     try:
-        with opened(options.bucket, progress) as manager, progress:
+        with opened(options, progress) as manager, progress:
             result = manager.upload_audio_with_thumbnail(
                 options.files[0], options.thumbnail, audio_id=options.audio_id, options=upload
             )

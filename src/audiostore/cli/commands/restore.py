@@ -27,7 +27,7 @@ def run(options: Options) -> int:
     from audiostore.cli.listing import deleted_row  # noqa: PLC0415  (not for --help)
 
     audio_ids = distinct_ids(options.audio_ids)
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
 
         def plan(audio_id: str) -> None:
             if _is_complete(manager, audio_id):

@@ -36,7 +36,7 @@ class Options(AssetsOptions, ConsentOptions):
 def run(options: Options) -> int:
     """Delete the assets, after asking."""
     audio_ids = distinct_ids(options.audio_ids)
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         way_back = _way_back(manager, permanent=options.permanent)
 
         def plan(audio_id: str) -> None:

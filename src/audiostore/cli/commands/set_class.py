@@ -33,7 +33,7 @@ def run(options: Options) -> int:
     from audiostore.cli.listing import print_asset, row  # noqa: PLC0415  (not for --help)
 
     storage_class = options.storage_class
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         asset = manager.get(options.audio_id)
         audio = asset.audio
         if audio is None or audio.storage_class == storage_class:

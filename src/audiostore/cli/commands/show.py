@@ -16,7 +16,7 @@ def run(options: Options) -> int:
     """Print the asset."""
     from audiostore.cli.listing import print_asset  # noqa: PLC0415  (not for --help)
 
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         asset = manager.get(options.audio_id)
     print_asset(asset, as_json=options.json)
     warn(asset)

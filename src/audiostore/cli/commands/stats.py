@@ -43,7 +43,7 @@ def run(options: Options) -> int:
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
 
     query = query_of(options)
-    with opened(options.bucket) as manager, CountProgress() as progress:
+    with CountProgress() as progress, opened(options, progress.waiting) as manager:
         location = options.location or _location(manager)
         rates = None if location is None else audiostore.Rates.read(location, options.prices)
         statistics = manager.catalog.statistics(query, on_progress=progress)

@@ -38,7 +38,7 @@ def run(options: Options) -> int:
     name = options.download_as
     if name is not None and not (name.strip() and name.isprintable()):
         raise UsageError(f"invalid file name --download-as {name!r}: it must be printable text")
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         link = manager.signed_url(
             options.audio_id, part=options.part, expires_s=options.expires, download_as=name
         )

@@ -1,4 +1,4 @@
-"""Progress of one asset: a line, and notes on retries. On a terminal only."""
+"""Progress of one asset: a line, or what is waited for. On a terminal only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from audiostore.cli.output import escape, human_size, note
 from audiostore.cli.progress.display import Display
-from audiostore.events import CleanedUp, Event, Progress, Retried
+from audiostore.cli.progress.waiting import WaitProgress
+from audiostore.events import CleanedUp, Event, Progress, Retried, RetriesEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ class AssetProgress:
         """
         self._clock = clock
         self._display = Display()
+        self._waiting = WaitProgress(self._display)
         self._shows = self._display.is_shown
         self._lock = threading.Lock()  # events come from several threads
         self._drawn_at = clock()  # what takes no time needs no line
@@ -53,8 +55,8 @@ class AssetProgress:
             match event:
                 case Progress(name, done_bytes, total_bytes):
                     self._draw(name, done_bytes, total_bytes)
-                case Retried(operation, _, delay_s, error):
-                    self._note(f"{operation}: {error}; retrying in {delay_s:.1f} s")
+                case Retried() | RetriesEnded():
+                    self._waiting(event)
                     self._name = ""  # the rate starts anew
                 case CleanedUp(path):
                     self._note(f"deleted the local file {str(path)!r}, which is stored")

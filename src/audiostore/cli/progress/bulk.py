@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Self
 from audiostore import FilenameGenerator
 from audiostore.cli.output import counted, escape, human_size, human_time, say
 from audiostore.cli.progress.display import Display
-from audiostore.events import Begun, BulkBegun, Event, Progress, Retried
+from audiostore.cli.progress.waiting import Waiting
+from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, RetriesEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,6 +53,7 @@ class BulkProgress:
         self._stopped = threading.Event()
         self._started_s = clock()
         self._transfers: dict[str, _Transfer] = {}
+        self._waiting = Waiting()
         self._samples: deque[tuple[float, int]] = deque()
         self._all = self._all_bytes = 0
         self._is_counted = False
@@ -88,9 +90,10 @@ class BulkProgress:
                     )
                     transfer.done_bytes[name] = done_bytes
                     transfer.total_bytes[name] = total_bytes
-            case Retried():
+            case Retried() | RetriesEnded():
                 with self._lock:
-                    self.retries += 1
+                    self._waiting.hear(event)
+                    self.retries += isinstance(event, Retried)
             case _:
                 pass
 
@@ -138,6 +141,8 @@ class BulkProgress:
         """Redraw the block."""
         with self._lock:
             lines = [self._summary("  "), *self._slowest()]
+            if self._waiting.line:
+                lines.append(self._waiting.line)
         with self._display.aside():
             if not self._stopped.is_set():
                 self._display.draw(*lines)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from audiostore.cli.progress.display import Display
+from audiostore.cli.progress.waiting import WaitProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ class CountProgress:
         self._what = what
         self._clock = clock
         self._display = Display()
+        self.waiting = WaitProgress(self._display)
+        """Listens to the events of the manager; what it waits for takes the place of the count."""
         self._began_at = clock()
         self._drawn_at = self._began_at + _SILENT_S  # what is soon done needs no line
 

@@ -26,7 +26,7 @@ class Options(PolicyOptions, ConsentOptions):
 def run(options: Options) -> int:
     """Apply the policy, after asking."""
     policy = read_policy_file(options)
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         plan = manager.lifecycle.plan(policy)
         applies = not (options.dry_run or plan.changes_nothing)
         if not options.json:

@@ -37,7 +37,7 @@ def run(options: Options) -> int:
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
 
     policy = read_policy_file(options)
-    with opened(options.bucket) as manager, CountProgress() as progress:
+    with CountProgress() as progress, opened(options, progress.waiting) as manager:
         plan = manager.lifecycle.plan(policy)
         # A directory costs nothing.
         location = plan.settings.location

@@ -33,7 +33,7 @@ def run(options: Options) -> int:
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
 
     counts = dict.fromkeys(_OUTCOMES, 0)
-    with opened(options.bucket) as manager, CountProgress() as progress:
+    with CountProgress() as progress, opened(options, progress.waiting) as manager:
         if is_bucket(manager):
             raise UsageError(
                 "a bucket applies its rules itself, about once a day: 'audiostore lifecycle show' "

@@ -24,7 +24,7 @@ def run(options: Options) -> int:
     """Print the settings and the rules."""
     from audiostore.lifecycle import describe_rules  # noqa: PLC0415  (not for --help)
 
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         settings = manager.admin.settings()
     rules = describe_rules(settings.lifecycle_rules)
     if options.json:

@@ -18,7 +18,7 @@ def run(options: Options) -> int:
     from audiostore.cli.listing import deleted_row  # noqa: PLC0415  (not for --help)
 
     count = 0
-    with opened(options.bucket) as manager:
+    with opened(options) as manager:
         for trashed in manager.trash.list():
             count += 1
             if options.json:

@@ -1,0 +1,83 @@
+"""Outages of a store, seen by all operations together.
+
+Each operation that fails is retried until its deadline. When a store is down, thousands of them
+would wait for minutes each, one after the other. So the time counts for all: an operation that
+begins in an outage has only the rest of the time, and nothing is sent to a store that has been down
+until the deadline, except by one operation every few seconds, which finds out whether it is back.
+"""
+
+import time
+from collections.abc import Callable
+
+from audiostore.errors import StoreConnectionError
+from audiostore.retry import RetryConfig, status_of
+
+_ANY = ""
+"""Stands for all kinds of operations."""
+
+
+class Outages:
+    """For how long operations have failed, none succeeding. Safe to use from many threads.
+
+    One kind of operation can fail alone, such as writing when a quota is used up: this counts for
+    each kind, and for all together. It has no lock, which a fork could leave locked: each step is
+    one operation on a dict.
+    """
+
+    def __init__(
+        self, config: RetryConfig, url: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begin without an outage.
+
+        Args:
+            config: its deadline counts; without one, no operation concerns another.
+            url: the store, for messages.
+            clock: in seconds.
+        """
+        self._config = config
+        self._url = url
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        self._tried_at = 0.0
+        """When the store failed, or was asked to find out whether it is back."""
+        self._failure: tuple[str, int | None] = ("", None)
+
+    def require_store(self, kind: str, operation: str) -> None:
+        """Say that an operation begins.
+
+        Raises:
+            StoreConnectionError: the store is down: the operation must not be tried now.
+        """
+        deadline_s = self._config.deadline_s
+        if deadline_s is None or kind not in self._since:
+            return
+        idle_s = self._clock() - self._tried_at
+        if idle_s > deadline_s:
+            self._since.clear()  # it was not asked for so long: nobody knows
+        failing_s = self.failing_s(kind)
+        if failing_s < deadline_s or idle_s >= self._config.max_delay:
+            self._tried_at = self._clock()
+            return
+        reason, status = self._failure
+        raise StoreConnectionError(
+            f"{operation}: not tried, as {self._url} has failed for {failing_s:.0f} s ({reason})",
+            status=status,
+        )
+
+    def failed(self, kind: str, error: Exception) -> None:
+        """Record a transient failure."""
+        self._failure = (str(error), status_of(error))
+        now = self._tried_at = self._clock()
+        self._since.setdefault(kind, now)
+        self._since.setdefault(_ANY, now)
+
+    def responded(self, kind: str) -> None:
+        """Record that the store did, or refused, what it was asked."""
+        if self._since:
+            self._since.pop(kind, None)
+            self._since.pop(_ANY, None)
+
+    def failing_s(self, kind: str) -> float:
+        """Return for how many seconds this kind of operation, or all kinds, have failed."""
+        now = self._clock()
+        return max(now - self._since.get(each, now) for each in (kind, _ANY))
