@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         SourceNotFoundError as SourceNotFoundError,
         StoreConnectionError as StoreConnectionError,
         StoreTimeoutError as StoreTimeoutError,
+        StoreTlsError as StoreTlsError,
         UnplayableAudioError as UnplayableAudioError,
         UnsupportedByStoreError as UnsupportedByStoreError,
         UnsupportedFormatError as UnsupportedFormatError,
@@ -203,7 +204,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "ConfigurationError CredentialsError HeldError IntegrityError InvalidAudioIdError "
             "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
             "PreconditionFailedError ProcessDiedError SourceChangedError SourceNotFoundError "
-            "StoreConnectionError StoreTimeoutError UnplayableAudioError UnsupportedByStoreError "
+            "StoreConnectionError StoreTimeoutError StoreTlsError UnplayableAudioError "
+            "UnsupportedByStoreError "
             "UnsupportedFormatError"
         ),
         "events": (

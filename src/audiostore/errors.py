@@ -23,7 +23,8 @@
     ├── UnsupportedByStoreError   (NotImplementedError)  not possible with this store or settings
     ├── ProcessDiedError          (RuntimeError)     a worker process has died
     ├── StoreConnectionError      (ConnectionError)  no connection, or a response without sense
-    └── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
+    ├── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
+    └── StoreTlsError             (OSError)          no connection that can be trusted
 
 An error response of Google Cloud Storage is raised as the ``google.api_core.exceptions`` class of
 its status, which is an AudioStoreError as well: 401 a CredentialsError, 404 for an object a
@@ -227,3 +228,7 @@ class StoreConnectionError(AudioStoreError, ConnectionError):
 
 class StoreTimeoutError(AudioStoreError, TimeoutError):
     """The store did not respond, or a transfer made no progress, in time."""
+
+
+class StoreTlsError(AudioStoreError, OSError):
+    """The store could not prove who it is, or speaks no common version of TLS. Not retried."""

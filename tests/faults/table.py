@@ -125,6 +125,12 @@ ROWS = tuple(
         ),
         ("time-outs", "a slow link", "no retry while bytes move"),
         (
+            "tls",
+            "a certificate that is unknown, expired or for another host; no common version of "
+            "TLS; a handshake that is cut off",
+            "exactly one attempt, the error says what to do; what was cut off is retried",
+        ),
+        (
             "interrupts",
             "Ctrl-C, SIGTERM",
             "exits within a second, state as promised, exit code 130 or 143",

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
 from audiostore.errors import StoreConnectionError, StoreTimeoutError
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.connections import ConnectionOptions
+from audiostore.stores.gcs.download import Pipe
 from audiostore.stores.gcs.messages import Head, Request, Response
 from audiostore.stores.gcs.sockets import Sockets
 from audiostore.stores.gcs.transfers import PendingResponse
@@ -165,3 +166,80 @@ def test_all_threads_waiting_for_a_promise_are_woken() -> None:
         else:
             with pytest.raises(StoreConnectionError, match="broke"):
                 promise.result()
+
+
+@contextmanager
+def dripping(head: bytes, drip: bytes) -> Iterator[str]:
+    """Serve one connection: the request is read, then a byte or so is sent every few ms."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):  # the client is tired of it
+                connection.recv(1 << 16)
+                connection.sendall(head)
+                while True:
+                    connection.sendall(drip)
+                    time.sleep(0.01)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ENDLESS = b"Content-Length: 9999999\r\n\r\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "drip", "has_sink"),
+    [
+        (OK + ENDLESS, b"{", False),
+        (OK, b"X: y\r\n", False),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n", False),
+        (OK, b"X: y\r\n", True),
+        (b"HTTP/1.1 503 Busy\r\n" + ENDLESS, b"{", True),
+    ],
+    ids=["body", "head", "interim", "head of content", "error instead of content"],
+)
+def test_a_response_that_never_ends_is_given_up(head: bytes, drip: bytes, has_sink: bool) -> None:
+    options = ConnectionOptions(stall_timeout_s=60, response_timeout_s=0.3)
+    pipe = Pipe() if has_sink else None
+    with (
+        dripping(head, drip) as url,
+        closing(Transport(options)) as transport,
+        pytest.raises(StoreTimeoutError, match="the response is not complete after"),
+    ):
+        transport.start(Request("GET", url, sink=pipe)).result()
+
+
+@pytest.mark.slow
+def test_content_may_take_as_long_as_bytes_move() -> None:
+    options = ConnectionOptions(stall_timeout_s=60, response_timeout_s=0.1)
+    pipe = Pipe()
+    with dripping(OK + ENDLESS, b"x") as url, closing(Transport(options)) as transport:
+        transfer = transport.start(Request("GET", url, sink=pipe))
+        received = 0
+        while received < 50:  # half a second
+            received += len(pipe.take(1)[0])
+        assert not transfer.future.done()
+        transfer.cancel()
+
+
+@pytest.mark.slow
+def test_sending_a_request_may_take_as_long_as_bytes_move() -> None:
+    class Slow(BytesBody):
+        def read(self, size: int) -> bytes:
+            time.sleep(0.02)
+            return super().read(min(size, 100))
+
+    options = ConnectionOptions(stall_timeout_s=60, response_timeout_s=0.2)
+    with (
+        responding(OK + b"Content-Length: 0\r\n\r\n") as url,
+        closing(Transport(options)) as transport,
+    ):
+        assert transport.send(Request("PUT", url, body=Slow(b"x" * 3000))).status == 200

@@ -1,14 +1,39 @@
 """How connections are made: options, libcurl's settings for a transfer, and its errors."""
 
+import re
 from dataclasses import dataclass
 
 import pycurl
 
-from audiostore.errors import StoreConnectionError, StoreTimeoutError, server_text
+from audiostore.errors import (
+    StoreConnectionError,
+    StoreTimeoutError,
+    StoreTlsError,
+    server_text,
+)
 from audiostore.stores.gcs.transfers import Transfer
 
 _UPLOAD_BUFFER_BYTES = 1 << 20
 _RECEIVE_BUFFER_BYTES = 1 << 18
+
+# curl.se/libcurl/c/libcurl-errors.html
+_UNTRUSTED = frozenset(
+    {
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_SSL_CRL_BADFILE,
+        pycurl.E_SSL_ISSUER_ERROR,
+        pycurl.E_SSL_INVALIDCERTSTATUS,
+    }
+)
+# A handshake that fails, and one that is cut off or damaged on the way, have the same code.
+_DISTURBED = re.compile(
+    "unexpected eof|bad record mac|decryption failed|internal error", re.IGNORECASE
+)
+# In TLS 1.3 a server looks at the client after the handshake.
+_REJECTED = re.compile("alert .*(certificate|unknown ca|access denied)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +44,10 @@ class ConnectionOptions:
     """File of trusted certificates; certifi's if None."""
     connect_timeout_s: float = 20.0
     stall_timeout_s: float = 60.0
-    """A transfer fails when no byte has moved for that long; its whole duration has no limit."""
+    """A transfer fails when no byte has moved for that long."""
+    response_timeout_s: float = 120.0
+    """A response that is not the content of an object must be complete so long after its request
+    was sent. The transfer of content has no such limit."""
     max_connections: int = 64
 
 
@@ -59,7 +87,26 @@ def curl_error(transfer: Transfer, code: int, message: str) -> Exception:
     text = describe_failure(transfer, f"{reason} (curl error {code})")
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return StoreTimeoutError(text)
-    return StoreConnectionError(text)
+    if not _is_untrusted(code, message):
+        return StoreConnectionError(text)
+    error = StoreTlsError(text)
+    if code == pycurl.E_SSL_CACERT_BADFILE:
+        error.add_note("correct the name of the file with the trusted certificates")
+    else:
+        error.add_note(
+            "check the clock of this machine; if a proxy inspects the traffic, name the file with "
+            "its certificate in SSL_CERT_FILE"
+        )
+    return error
+
+
+def _is_untrusted(code: int, message: str) -> bool:
+    """Say whether trying again would fail in the same way."""
+    if code in _UNTRUSTED:
+        return True
+    if code == pycurl.E_SSL_CONNECT_ERROR:
+        return "SSL routines" in message and not _DISTURBED.search(message)
+    return code in (pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR) and bool(_REJECTED.search(message))
 
 
 def describe_failure(transfer: Transfer, reason: str) -> str:

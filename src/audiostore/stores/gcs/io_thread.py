@@ -43,7 +43,8 @@ class IoThread:
         self._waiting: deque[Transfer] = deque()
         self._active: dict[pycurl.Curl, Transfer] = {}
         self._idle: list[pycurl.Curl] = []
-        self._watch_every_s = max(0.05, min(5.0, options.stall_timeout_s / 8))
+        shortest_s = min(options.stall_timeout_s, options.response_timeout_s)
+        self._watch_every_s = max(0.05, min(5.0, shortest_s / 8))
         self._next_watch = 0.0
         self._stopping = False
         self.ended = False
@@ -151,15 +152,20 @@ class IoThread:
         return min(timeouts_s, default=None)
 
     def _watch(self, now: float) -> None:
-        """Abort the transfers that have stalled."""
+        """Abort the transfers that have stalled, and those whose response does not end."""
         if now < self._next_watch:
             return
         self._next_watch = now + self._watch_every_s
         for transfer in list(self._active.values()):
-            stalled_s = transfer.stalled_s(now)
+            transfer.look(now)
+            stalled_s, responding_s = now - transfer.moved_at, now - transfer.asked_at
             if stalled_s >= self._options.stall_timeout_s:
                 text = f"no byte has moved for {stalled_s:.0f} s"
-                self.finish(transfer, StoreTimeoutError(describe_failure(transfer, text)))
+            elif transfer.is_collected and responding_s >= self._options.response_timeout_s:
+                text = f"the response is not complete after {responding_s:.0f} s"
+            else:
+                continue
+            self.finish(transfer, StoreTimeoutError(describe_failure(transfer, text)))
 
     def _act_on_time(self) -> None:
         self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)

@@ -78,8 +78,12 @@ class Transfer:
         """Counts it as in flight."""
         self._transport = transport
         self._collected = bytearray()
-        self._moved = (0.0, 0.0, 0, 0)
-        self._moved_at = 0.0
+        self._sent: tuple[float, int] = (0.0, 0)
+        self._received: tuple[float, int] = (0.0, 0)
+        self.moved_at = 0.0
+        """When a byte was last seen to move."""
+        self.asked_at = 0.0
+        """When a byte of the request was last seen to move."""
 
     def result(self) -> Response:
         """Wait for the response.
@@ -113,24 +117,31 @@ class Transfer:
                 reason = self.error or StoreConnectionError("the response broke off")
                 thread.finish(self, reason)
 
-    def stalled_s(self, now: float) -> float:
-        """Return for how many seconds no byte has moved, as seen between two calls.
+    def look(self, now: float) -> None:
+        """See whether bytes have moved since the last time; called again and again.
 
         Bytes count when they leave for the network: on a slow link, bytes that libcurl has written
         long ago still wait in the socket's own buffer.
         """
         handle = self.handle
         if handle is None:
-            return 0.0
-        moved = (
+            return
+        sent = (
             handle.getinfo(pycurl.SIZE_UPLOAD_T),
-            handle.getinfo(pycurl.SIZE_DOWNLOAD_T),
-            len(self.head),
             _unsent_bytes(handle.getinfo(pycurl.ACTIVESOCKET)),
         )
-        if moved != self._moved or self.is_paused or not self._moved_at:
-            self._moved, self._moved_at = moved, now
-        return now - self._moved_at
+        received = (handle.getinfo(pycurl.SIZE_DOWNLOAD_T), len(self.head))
+        if sent != self._sent or not self.asked_at:
+            self._sent = sent
+            self.asked_at = self.moved_at = now
+        if received != self._received or self.is_paused:
+            self._received = received
+            self.moved_at = now
+
+    @property
+    def is_collected(self) -> bool:
+        """Whether its response is not, or not yet known to be, the content of an object."""
+        return self.request.sink is None or not 0 < self.response.status < 300
 
     def _abandon(self, thread: "IoThread") -> None:
         if not self.future.done():
