@@ -90,7 +90,3 @@ def test_the_tags_stay_read_only_after_a_pickle_and_belong_to_the_value() -> Non
     assert info.tags == {"title": "before"}
     with pytest.raises(TypeError):
         info.tags["title"] = "x"
-
-
-def test_from_dict_is_the_inverse_of_to_dict() -> None:
-    assert AudioInfo.from_dict(json.loads(json.dumps(INFO.to_dict())), b"\x89PNG") == INFO

@@ -26,11 +26,11 @@ from PIL import Image
 from audiostore.errors import InvalidSourceError, SourceNotFoundError, UnplayableAudioError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.info import AudioInfo
+from audiostore.media.parsing.text import MAX_TAG_CHARS, MAX_TAGS
 from audiostore.media.probe import decode_frames, read_audio
 from audiostore.media.probe.open import FileView
-from audiostore.media.probe.tags import MAX_TAG_CHARS, MAX_TAGS
 from audiostore.media.sandbox.pool import SandboxPool, decode_audio, probe_audio
-from audiostore.media.sandbox.worker import REQUEST
+from audiostore.media.sandbox.worker import Request
 from tests.timing import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -586,7 +586,7 @@ def test_a_worker_that_hangs_times_out_and_the_file_is_not_blamed() -> None:
 def test_a_worker_ends_itself_if_nobody_kills_it(tmp_path: Path) -> None:
     with SandboxPool(cpu_s=0.2) as pool:
         pool.probe(EXAMPLES / "last-tram-home.opus", "Ogg")
-        request = REQUEST.pack(b"decode", b"WAV", False, 0.2)
+        request = Request("decode", "WAV", 256 << 20, 0.2).pack()
         ours, theirs = socket.socketpair()
         with ours, theirs, hours_of_sound(tmp_path / "long.wav").open("rb") as file:
             descriptors = [file.fileno(), theirs.fileno()]
@@ -605,23 +605,41 @@ def test_a_worker_that_died_is_replaced() -> None:
         assert pool.probe(song, "Ogg")
 
 
+def flac_of_many_tags(path: Path) -> Path:
+    """A FLAC whose tags take FFmpeg some 20 s: it compares each with all before it."""
+    data = (EXAMPLES / "Lied für Ümläute.flac").read_bytes()
+    tags = b"".join(struct.pack("<I", 9) + b"%07d=a" % n for n in range(100_000))
+    comments = struct.pack("<II", 0, 100_000) + tags
+    streaminfo, sound = data[4:42], data[-50_000:]
+    block = struct.pack(">I", 4 << 24 | 1 << 31 | len(comments)) + comments
+    path.write_bytes(b"fLaC" + bytes([streaminfo[0] & 0x7F]) + streaminfo[1:] + block + sound)
+    return path
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (signal.SIGSEGV, r"crashes FFmpeg \(signal 11\)"),
+        (signal.SIGKILL, "FFmpeg was killed: this machine has too little memory for it"),
+    ],
+)
 def test_the_file_that_kills_a_worker_fails_and_the_queued_ones_do_not(
-    tmp_path: Path,
+    tmp_path: Path, number: signal.Signals, reason: str
 ) -> None:
-    song, path = EXAMPLES / "last-tram-home.opus", hours_of_sound(tmp_path / "long.wav")
+    song, path = EXAMPLES / "last-tram-home.opus", flac_of_many_tags(tmp_path / "tags.flac")
     with SandboxPool(cpu_s=60) as pool, ThreadPoolExecutor(8) as threads:
         pool.probe(song, "Ogg")
         worker = worker_of(pool)
-        deadly = threads.submit(pool.decode, path, "WAV")
+        deadly = threads.submit(pool.probe, path, "FLAC")
         before_s = computed_s(worker.pid)
         while computed_s(worker.pid) < before_s + 0.05:  # it is at it
             time.sleep(0.001)
         waiting = [threads.submit(pool.probe, song, "Ogg") for _ in range(7)]
         while pool._workers[0].queued < 8:
             time.sleep(0.001)
-        worker.send_signal(signal.SIGSEGV)
-        with pytest.raises(UnplayableAudioError, match=r"crashes FFmpeg \(signal 11\)"):
+        worker.send_signal(number)
+        with pytest.raises(UnplayableAudioError, match=reason):
             deadly.result()
         assert [job.result().codec for job in waiting] == ["opus"] * 7
         assert worker_of(pool) is not worker

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,7 +152,8 @@ def _preparation(options: UploadOptions) -> Callable[[int | None], None]:
         return lambda _: None
     from audiostore.media import start_workers  # noqa: PLC0415  (a subprocess)
 
-    return start_workers
+    images = options.check == "full" or options.thumbnail_max_px is not None
+    return partial(start_workers, images=images)
 
 
 def _failed(claimed: _ClaimedItem, error: Exception) -> UploadOutcome:

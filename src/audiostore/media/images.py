@@ -1,7 +1,8 @@
 """Recognises images and checks that they are complete, by structure: no pixel is decoded.
 
 What follows the end does not matter: some writers leave padding there, or further pictures.
-Pure functions, without Pillow, which takes far longer to open an image.
+Pure functions, in Python: Pillow takes far longer to open an image, and is C, so that it runs in
+sandbox workers only.
 """
 
 from io import BytesIO
@@ -14,6 +15,9 @@ from audiostore.media.recognition import describe_found, identify
 
 MAX_IMAGE_BYTES: Final = 20_000_000
 MAX_IMAGE_PIXELS: Final = 89_478_485  # Pillow's own: a quarter of a GiB at three bytes a pixel
+IMAGE_MEMORY_BYTES: Final = 512 << 20
+"""What decoding and scaling one may take: enough for 33 million pixels of any format, for all that
+`MAX_IMAGE_PIXELS` allows of most."""
 _MAX_PIXELS_A_SIDE = 65_535
 
 

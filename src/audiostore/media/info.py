@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Final
+
+MAX_RATE_HZ: Final = 10_000_000
+MAX_DURATION_S: Final = 10 * 365 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,6 @@ class ImageInfo:
             "height": self.height,
             "size_bytes": self.size_bytes,
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the value that `to_dict` was called on."""
-        rest = {name: value for name, value in values.items() if name != "format"}
-        return cls(format_name=values["format"], **rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +106,6 @@ class AudioInfo:
             "artwork": self.artwork.info.to_dict() if self.artwork else None,
             "artwork_problem": self.artwork_problem,
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], artwork: bytes = b"") -> Self:
-        """Return the value that `to_dict` was called on, with the bytes of its artwork."""
-        image = values["artwork"]
-        return cls(
-            **{
-                **values,
-                "chapters": tuple(Chapter(**chapter) for chapter in values["chapters"]),
-                "artwork": Artwork(artwork, ImageInfo.from_dict(image)) if image else None,
-            }
-        )
 
 
 def _audio_info(values: dict[str, Any]) -> AudioInfo:

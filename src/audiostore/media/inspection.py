@@ -95,7 +95,10 @@ def inspect_audio(
                 kind.name, extension, recognised.content_type, index_is_last=is_last
             )
         check_structure(stream, recognised, os.fstat(stream.fileno()).st_size, name=filename)
-        info, duration_s = _look_inside(path, stream, kind, check, artwork=artwork)
+        images_follow = check == "full" or artwork_max_px is not None
+        info, duration_s = _look_inside(
+            path, stream, kind, check, artwork=artwork, images_follow=images_follow
+        )
         is_last = kind.has_movable_index and needs_faststart(stream)
     except AudioStoreError as error:
         error.path = error.path or path
@@ -151,7 +154,8 @@ def inspect_image(
             )
         data = os.pread(stream.fileno(), size_bytes, 0)
         try:
-            return _inspect_data(data, kind, extension, check, max_px)
+            identify_image(data)
+            return _inspected(data, kind, extension, check, max_px)
         except InvalidImageError as error:
             raise InvalidImageError(f"{filename!r}: {error}") from error
     except AudioStoreError as error:
@@ -160,14 +164,22 @@ def inspect_image(
 
 
 def _look_inside(
-    path: Path, stream: FileIO, kind: Format, check: CheckLevel, *, artwork: bool
+    path: Path,
+    stream: FileIO,
+    kind: Format,
+    check: CheckLevel,
+    *,
+    artwork: bool,
+    images_follow: bool,
 ) -> tuple[AudioInfo, float]:
     from audiostore.media.sandbox.pool import (  # noqa: PLC0415  (subprocess)
         decode_audio,
         probe_audio,
     )
 
-    info = probe_audio(path, kind.name, stream.fileno(), artwork=artwork)
+    info = probe_audio(
+        path, kind.name, stream.fileno(), artwork=artwork, images_follow=images_follow
+    )
     if check != "full":
         return info, info.duration_s
     return info, decode_audio(path, kind.name, stream.fileno()).duration_s
@@ -181,25 +193,18 @@ def _embedded_artwork(
         return None, info.artwork_problem
     kind = format_named(info.artwork.info.format_name)
     try:
-        image = _inspect_data(info.artwork.data, kind, kind.extensions[0], check, max_px)
+        image = _inspected(info.artwork.data, kind, kind.extensions[0], check, max_px)
     except InvalidImageError as error:
         return None, str(error)
     return image, None
 
 
-def _inspect_data(
+def _inspected(
     data: bytes, kind: Format, extension: str, check: CheckLevel, max_px: int | None
 ) -> InspectedImage:
-    if check == "quick":
-        identify_image(data)
     scaled = None
     if check == "full" or max_px is not None:
-        from audiostore.media.artwork import check_image, scale_image  # noqa: PLC0415  (Pillow)
+        from audiostore.media.sandbox.pool import decode_image  # noqa: PLC0415  (subprocess)
 
-        if check == "full":
-            check_image(data)
-        if max_px is not None:
-            scaled = scale_image(data, max_px)
-    return InspectedImage(
-        kind.name, extension, kind.content_type, data, None if scaled == data else scaled
-    )
+        scaled = decode_image(data, kind.name, max_px)
+    return InspectedImage(kind.name, extension, kind.content_type, data, scaled)

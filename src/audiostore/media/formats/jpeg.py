@@ -20,6 +20,9 @@ _ALONE = frozenset({0x01, 0xD8})
 """Markers that no segment follows (B.1.1.3), except restarts and the end."""
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """B.1.1.3: markers that begin a frame and give its size (B.2.2)."""
+_MAX_SCANS = 100
+"""Encoders write a dozen. Each may take a decoder as long as a whole picture, and be ten bytes long
+(cure53.de/pentest-report_libjpeg-turbo.pdf, "LJT-01-003")."""
 _PRECISION = b"\x08"
 _COMPONENTS = (b"\x01", b"\x03", b"\x04")
 
@@ -30,7 +33,7 @@ def _recognise(_reader: Reader, offset: int) -> Recognised:
 
 def _read_header(data: bytes) -> ImageHeader:
     at, orientation = 2, 1
-    width = height = 0
+    width = height = scans = 0
     in_header = True  # up to the first scan
     for _ in range(MAX_PARTS):
         # From one segment to the next, or through the scan: both lead to a marker.
@@ -50,6 +53,11 @@ def _read_header(data: bytes) -> ImageHeader:
             raise InvalidImageError("the JPEG image is broken: its parts do not follow one another")
         if marker == _START_OF_SCAN:
             in_header = False
+            scans += 1
+            if scans > _MAX_SCANS:
+                raise InvalidImageError(
+                    f"the JPEG image is broken: it has more than {_MAX_SCANS} scans"
+                )
         elif marker in _FRAMES and in_header:
             if data[at + 2 : at + 3] != _PRECISION or data[at + 7 : at + 8] not in _COMPONENTS:
                 raise InvalidImageError("the JPEG image is broken, or of a kind that is not shown")

@@ -1,7 +1,6 @@
 """Decoding of every frame of an audio file."""
 
 from fractions import Fraction
-from typing import BinaryIO
 
 import av.error
 
@@ -9,6 +8,7 @@ from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
 from audiostore.media.info import AudioInfo, DecodedInfo
 from audiostore.media.parsing.mpeg import mpeg_length
+from audiostore.media.parsing.reading import Seekable
 from audiostore.media.parsing.tags import begins_trailing_tag
 from audiostore.media.probe.describe import read_audio
 from audiostore.media.probe.open import OpenAudio, open_audio
@@ -20,7 +20,7 @@ _MAX_JUNK_BYTES = 16 << 10
 _MPEG_CODECS = ("mp3", "mp2")
 
 
-def decode_frames(stream: BinaryIO, format_name: str) -> DecodedInfo:
+def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     """Decode an open audio file from its first frame to its last.
 
     Args:

@@ -2,26 +2,22 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import BinaryIO, Final
 
 import av
 from av.container import InputContainer
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
-from audiostore.media.info import AudioInfo, Chapter
+from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo, Chapter
 from audiostore.media.kinds import Format, StatedDuration
-from audiostore.media.parsing.reading import Reader
+from audiostore.media.parsing.reading import Reader, Seekable
+from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAG_CHARS, clean
 from audiostore.media.probe.open import OpenAudio, ffmpeg_errors, open_audio
 from audiostore.media.probe.pictures import choose_artwork, read_pictures
-from audiostore.media.probe.tags import MAX_TAG_CHARS, clean, unify_tags
-
-MAX_CHAPTERS: Final = 1_000
-_MAX_RATE_HZ = 10_000_000
-_MAX_DURATION_S = 10 * 365 * 86_400.0
+from audiostore.media.probe.tags import unify_tags
 
 
-def read_audio(stream: BinaryIO, format_name: str, *, artwork: bool = True) -> AudioInfo:
+def read_audio(stream: Seekable, format_name: str, *, artwork: bool = True) -> AudioInfo:
     """Return what is inside an open audio file, without decoding it.
 
     Args:
@@ -42,7 +38,7 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
     container, audio = file.container, file.audio
     context = audio.codec_context
     rate, channels = context.sample_rate, context.channels
-    if not 0 < rate <= _MAX_RATE_HZ or channels < 1:
+    if not 0 < rate <= MAX_RATE_HZ or channels < 1:
         raise UnplayableAudioError("its header names no sample rate, or no channels")
     codec = context.codec.canonical_name
     tags = unify_tags([*container.metadata.items(), *audio.metadata.items()])
@@ -54,13 +50,15 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
     duration_s, exact = _duration(file, kind, codec)
     if duration_s <= 0:
         raise UnplayableAudioError("it holds no sound: its duration is zero")
+    _require_sane(duration_s)
     bits = _bits(codec, context.extradata or b"")
     if codec.startswith("pcm_") and bits:
         bitrate: int | None = rate * channels * bits
     else:
         picture_bytes = sum(picture.size for picture in pictures or ())
         measured = (file.view.size - picture_bytes) * 8 / duration_s
-        bitrate = audio.bit_rate or (round(measured) if measured >= 1 else None)
+        stated = audio.bit_rate or 0
+        bitrate = stated if stated > 0 else round(measured) if measured >= 1 else None
     return AudioInfo(
         container=kind.name,
         codec=codec,
@@ -100,8 +98,7 @@ def _duration(file: OpenAudio, kind: Format, codec: str) -> tuple[float, bool]:
     stated_s = _seconds(audio.duration, audio.time_base)
     if stated_s <= 0 and file.container.duration:
         stated_s = file.container.duration / av.time_base
-    if stated_s > _MAX_DURATION_S:
-        raise UnplayableAudioError(f"its header claims {stated_s / 86_400:,.0f} days of sound")
+    _require_sane(stated_s)
     if kind.duration:
         reader = Reader(file.view, file.view.size, reads=32, total=1 << 20, window=4 << 10)
         header = audio.codec_context.extradata or b""
@@ -111,6 +108,11 @@ def _duration(file: OpenAudio, kind: Format, codec: str) -> tuple[float, bool]:
     if stated_s <= 0:
         return _packets_duration(file), False
     return stated_s, True
+
+
+def _require_sane(duration_s: float) -> None:
+    if duration_s > MAX_DURATION_S:
+        raise UnplayableAudioError(f"its header claims {duration_s / 86_400:,.0f} days of sound")
 
 
 def _packets_duration(file: OpenAudio) -> float:
@@ -128,6 +130,6 @@ def _chapters(container: InputContainer) -> Iterator[Chapter]:
     for chapter in container.chapters()[:MAX_CHAPTERS]:
         base = chapter["time_base"]
         start_s, end_s = _seconds(chapter["start"], base), _seconds(chapter["end"], base)
-        if 0 <= start_s <= end_s <= _MAX_DURATION_S:
+        if 0 <= start_s <= end_s <= MAX_DURATION_S:
             title = clean(chapter["metadata"].get("title", ""), MAX_TAG_CHARS)
             yield Chapter(round(start_s, 6), round(end_s, 6), title)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 import av.error
 from av.audio.stream import AudioStream
@@ -22,7 +22,7 @@ from av.stream import Disposition
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format
-from audiostore.media.parsing.reading import Reader
+from audiostore.media.parsing.reading import Reader, Seekable
 from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, start_after_large_id3v2
 
 _MAX_ID3_BYTES = 32 << 20
@@ -43,7 +43,7 @@ class OpenAudio:
 
 @contextmanager
 def open_audio(
-    stream: BinaryIO, kind: Format, options: Mapping[str, str] | None = None
+    stream: Seekable, kind: Format, options: Mapping[str, str] | None = None
 ) -> Iterator[OpenAudio]:
     """Open an audio file with the demuxer of its format.
 
@@ -81,7 +81,7 @@ def open_audio(
 class FileView:
     """The file from `start` on, as FFmpeg sees it: without a name."""
 
-    def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
+    def __init__(self, stream: Seekable, start: int, size: int) -> None:
         self._stream = stream
         self._start = start
         self._position = 0
@@ -127,8 +127,8 @@ def ffmpeg_errors() -> Iterator[None]:
         yield
     except _OtherFileError as error:
         raise UnplayableAudioError(str(error)) from error
-    except MemoryError as error:  # PyAV's ENOMEM is one, too
-        raise UnplayableAudioError("it asks for more memory than a song needs") from error
+    except MemoryError:  # PyAV's ENOMEM is one, too; the worker says how much there was
+        raise
     except av.error.FFmpegError as error:
         raise UnplayableAudioError(f"its structure is broken: {error.strerror or error}") from error
 

@@ -1,11 +1,8 @@
 """Tags of every container under one set of names, as clean text of limited length."""
 
 from collections.abc import Iterable
-from typing import Final
 
-MAX_TAGS: Final = 64
-MAX_TAG_CHARS: Final = 1_000
-_MAX_KEY_CHARS = 64
+from audiostore.media.parsing.text import MAX_KEY_CHARS, MAX_TAG_CHARS, MAX_TAGS, clean
 
 # FFmpeg translates most names of most formats to these; `_OTHER_NAMES` translates what it leaves
 # (Vorbis comments, ID3 TXXX, ASF and CAF keys that it does not know).
@@ -60,14 +57,6 @@ _TECHNICAL = tuple(
     ).split()
 )
 _NO_LANGUAGE = ("language", "und")  # ISO 639-2: undetermined; the default in MP4
-_DROPPED = frozenset(range(0x20)) | frozenset(range(0x7F, 0xA0)) | {0x200E, 0x200F, 0xFEFF}
-_DROPPED |= frozenset(range(0x202A, 0x202F)) | frozenset(range(0x2066, 0x206A))
-_DROPPED |= frozenset(range(0xD800, 0xE000))
-_CLEAN: dict[int, str | None] = {
-    **dict.fromkeys(_DROPPED, None),
-    **dict.fromkeys((0x09, 0x0A, 0x0D, 0x85, 0x2028, 0x2029), " "),
-}
-"""Drops control characters and those that change the direction of text; breaks become spaces."""
 
 
 def unify_tags(found: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -79,7 +68,7 @@ def unify_tags(found: Iterable[tuple[str, str]]) -> dict[str, str]:
     known: dict[str, str] = {}
     others: dict[str, str] = {}
     for raw, value in found:
-        key = clean(raw, _MAX_KEY_CHARS).lower()
+        key = clean(raw.lower(), MAX_KEY_CHARS)
         key = _OTHER_NAMES.get(key, key)
         text = clean(value, MAX_TAG_CHARS)
         if not key or not text or key.startswith(_TECHNICAL) or (key, text) == _NO_LANGUAGE:
@@ -91,9 +80,3 @@ def unify_tags(found: Iterable[tuple[str, str]]) -> dict[str, str]:
     ordered = {key: known[key] for key in _KNOWN_TAGS if key in known}
     room = MAX_TAGS - len(ordered)
     return {**ordered, **dict(list(others.items())[:room])}
-
-
-def clean(text: str, limit: int) -> str:
-    """Return text on one line, without control characters, of at most `limit` characters."""
-    cut = text[: 4 * limit].translate(_CLEAN).strip()
-    return cut if len(cut) <= limit else cut[: limit - 1].rstrip() + "…"

@@ -1,38 +1,59 @@
-"""A pool of sandbox workers: confined processes that inspect audio files.
+"""A pool of sandbox workers: confined processes that look at media files.
 
-FFmpeg's libraries are C, and a file of unknown origin may exploit them: within a megabyte it can
-ask for gigabytes of memory or minutes of time. So a worker process inspects it. It gets one open
-file and no path, and the kernel allows it little more memory than it starts with, no further open
-file or socket, and a few seconds of CPU time. It responds in JSON, so that a worker under an
-attacker's control cannot reach further either. If it dies, the file is to blame. If it only gets no
-turn, on a busy machine or from a slow disk, the file is not: the kernel counts the time that it
-computes, not the time that passes.
+FFmpeg's libraries and Pillow are C, and a file of unknown origin may exploit them: within a
+megabyte it can ask for gigabytes of memory or minutes of time. So a worker process looks at it. It
+gets one open file and no path, no environment, and no more memory and CPU time than an honest file
+needs; `confinement` takes everything else away from it, and `answers` checks what it sends back. If
+it dies, the file is to blame. If it only gets no turn, on a busy machine or from a slow disk, the
+file is not: the kernel counts the time that it computes, not the time that passes.
 
 `SandboxPool` keeps workers for many files: starting one takes some 70 ms, asking it about a file
-0.1 ms more than looking at the file here. `probe_audio` uses a pool of this process;
-`decode_audio` starts a worker for the file. Workers run `audiostore.media.sandbox.worker`.
+0.1 ms more than looking at the file here. The functions use a pool of this process. Workers run
+`audiostore.media.sandbox.worker`.
 """
 
 import atexit
 import errno
+import hashlib
 import os
+import tempfile
 import threading
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-from audiostore.errors import UnplayableAudioError
+from audiostore.errors import InvalidImageError, UnplayableAudioError
+from audiostore.media.images import IMAGE_MEMORY_BYTES
 from audiostore.media.info import AudioInfo, DecodedInfo
-from audiostore.media.sandbox.process import NotStartedError, Response, WorkerProcess
-from audiostore.media.sandbox.worker import REQUEST
+from audiostore.media.sandbox import answers
+from audiostore.media.sandbox.process import (
+    NotStartedError,
+    Response,
+    WorkerFailedError,
+    WorkerProcess,
+)
+from audiostore.media.sandbox.remembered import RememberedResults
+from audiostore.media.sandbox.worker import Request
 from audiostore.sources import open_regular
 
-PROBE_CPU_S: Final = 2.0
-PROBE_MEMORY_BYTES: Final = 128 << 20
-"""What a worker may take beyond what it has after its imports (resident then: some 60 MB)."""
-DECODE_CPU_S: Final = 600.0
-DECODE_MEMORY_BYTES: Final = 256 << 20
+
+class Limits(NamedTuple):
+    """What a worker may take for a file."""
+
+    cpu_s: float
+    memory_bytes: int
+    """Beyond what it has after its imports (resident then: some 60 MB)."""
+
+
+LIMITS: Final = {
+    "probe": Limits(2.0, 128 << 20),
+    "decode": Limits(600.0, 256 << 20),
+    "image": Limits(30.0, IMAGE_MEMORY_BYTES),
+}
+_SHORT: Final = "probe"
+"""For this task, many files wait in a worker's queue; for others, a worker has one at a time."""
 
 _TIMEOUT_FACTOR = 10
 """How much longer, by the clock, a worker may take than it may compute, plus a minute."""
@@ -42,10 +63,17 @@ all before it take all the CPU time that they may."""
 _QUEUED_BEFORE_NEXT = 4
 """Start another worker, up to the limit, once each has this many files queued."""
 _MAX_RESTARTS = 100
+_MAX_REMEMBERED = 64
+_MAX_REMEMBERED_BYTES = 32 << 20
 
 
 def probe_audio(
-    path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
+    path: Path,
+    format_name: str,
+    descriptor: int | None = None,
+    *,
+    artwork: bool = True,
+    images_follow: bool = False,
 ) -> AudioInfo:
     """Return what is inside an audio file, without decoding it; by this process's shared workers.
 
@@ -55,8 +83,9 @@ def probe_audio(
     Args:
         path: the file.
         format_name: the name of the format that it was recognised as.
-        descriptor: the file, if it is open; its position changes.
+        descriptor: the file, if it is open.
         artwork: whether to look at embedded pictures; else none are found.
+        images_follow: whether `decode_image` will be called: a worker started now can do both.
 
     Raises:
         UnplayableAudioError: no sound in it that can be decoded, broken, or it takes too much CPU
@@ -64,36 +93,19 @@ def probe_audio(
         SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read.
         TimeoutError: no response for long, though little was computed.
     """
-    return _shared().probe(path, format_name, descriptor, artwork=artwork)
+    pool = _shared()
+    if images_follow:
+        pool.expect_images()
+    return pool.probe(path, format_name, descriptor, artwork=artwork)
 
 
-def start_workers(limit: int | None = None) -> None:
-    """Start a worker in the background, so that it is ready when the first file comes.
-
-    Args:
-        limit: how many workers this process may have, if it has none yet; one of many processes
-            that share the work needs no more than one. None: a few.
-    """
-    pool = _shared(_SHARED_WORKERS if limit is None else limit)
-    threading.Thread(target=pool.start, name="audiostore-sandbox", daemon=True).start()
-
-
-def decode_audio(
-    path: Path,
-    format_name: str,
-    descriptor: int | None = None,
-    *,
-    cpu_s: float = DECODE_CPU_S,
-    memory_bytes: int = DECODE_MEMORY_BYTES,
-) -> DecodedInfo:
-    """Decode an audio file from its first frame to its last, in a worker of its own.
+def decode_audio(path: Path, format_name: str, descriptor: int | None = None) -> DecodedInfo:
+    """Decode an audio file from its first frame to its last, by this process's shared workers.
 
     Args:
         path: the file.
         format_name: the name of the format that it was recognised as.
-        descriptor: the file, if it is open; its position changes.
-        cpu_s: how long the worker may compute; the kernel then ends it.
-        memory_bytes: what the worker may take beyond what it starts with.
+        descriptor: the file, if it is open.
 
     Raises:
         UnplayableAudioError: frames that do not decode, sound that is missing, another duration
@@ -101,41 +113,85 @@ def decode_audio(
         SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read.
         TimeoutError: no response for long, though little was computed.
     """
-    with SandboxPool(cpu_s=cpu_s, memory_bytes=memory_bytes) as pool:
-        return pool.decode(path, format_name, descriptor)
+    return _shared().decode(path, format_name, descriptor)
+
+
+def decode_image(data: bytes, format_name: str, max_px: int | None = None) -> bytes | None:
+    """Decode an image, by this process's shared workers; scale it, if asked to.
+
+    The same image is decoded once: the last few results are remembered, by the image's SHA-256.
+
+    Args:
+        data: the image, as `identify_image` accepts it.
+        format_name: the name of the format that it was recognised as.
+        max_px: scale it down to this many pixels on its longer side; None: only decode it.
+
+    Returns:
+        The scaled image, in the same format; None if it fits, or is not to be scaled.
+
+    Raises:
+        InvalidImageError: it does not decode, takes too much CPU time or memory, or crashes the
+            worker.
+        TimeoutError: no response for long, though little was computed.
+    """
+    return _shared().decode_image(data, format_name, max_px)
+
+
+def start_workers(limit: int | None = None, *, images: bool = False) -> None:
+    """Start a worker in the background, so that it is ready when the first file comes.
+
+    Args:
+        limit: how many workers this process may have, if it has none yet; one of many processes
+            that share the work needs no more than one. None: a few.
+        images: whether images will be decoded.
+    """
+    pool = _shared(_SHARED_WORKERS if limit is None else limit)
+    if images:
+        pool.expect_images()
+    threading.Thread(target=pool.start, name="audiostore-sandbox", daemon=True).start()
 
 
 class SandboxPool:
     """Workers that look at files, each at one after the other, until they die.
 
-    Thread-safe; a context manager. Files wait in a worker's own queue, each with a socket of its
-    own for the response, so that no thread has to wake for another to be served. After a fork, the
-    copy starts workers of its own.
+    Thread-safe; a context manager. Audio files to probe wait in a worker's own queue, each with a
+    socket of its own for the response, so that no thread has to wake for another to be served. What
+    takes longer gets a worker for itself, an idle one if there is one. After a fork, the copy
+    starts workers of its own.
 
     Args:
-        cpu_s: how long a worker may compute for a file.
-        memory_bytes: what it may take beyond what it starts with.
+        cpu_s: how long a worker may compute for a file; None: as `LIMITS` says.
+        memory_bytes: what it may take beyond what it starts with; None: as `LIMITS` says.
         timeout_s: by the clock; the worker is then killed. None: a minute more than ten times
             `cpu_s`, which only a worker that hangs exceeds.
-        limit: how many workers there may be.
+        limit: how many workers there may be that files are queued for, and as many for themselves.
     """
 
     def __init__(
         self,
         *,
-        cpu_s: float = PROBE_CPU_S,
-        memory_bytes: int = PROBE_MEMORY_BYTES,
+        cpu_s: float | None = None,
+        memory_bytes: int | None = None,
         timeout_s: float | None = None,
         limit: int = 1,
     ) -> None:
-        self._cpu_s = cpu_s
-        self._timeout_s = 60 + _TIMEOUT_FACTOR * cpu_s if timeout_s is None else timeout_s
-        self._memory_bytes = memory_bytes
+        self._limits = {
+            task: Limits(
+                usual.cpu_s if cpu_s is None else cpu_s,
+                usual.memory_bytes if memory_bytes is None else memory_bytes,
+            )
+            for task, usual in LIMITS.items()
+        }
+        self._timeout_s = timeout_s
         self._limit = limit
         self._queue_slots = threading.BoundedSemaphore(limit * _MAX_QUEUED)
+        self._long_slots = threading.BoundedSemaphore(limit)
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._workers: list[WorkerProcess] = []
+        """Those that may be given a file: not those with a long task."""
+        self._expected: set[str] = set()
+        self._images = RememberedResults(_MAX_REMEMBERED, _MAX_REMEMBERED_BYTES)
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -153,20 +209,42 @@ class SandboxPool:
         self, path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
     ) -> AudioInfo:
         """Return what is inside an audio file; with the contract of `probe_audio`."""
-        with _opened(path, descriptor) as opened:
-            request = self._request("probe", format_name, artwork=artwork)
-            return AudioInfo.from_dict(*self._run(request, path, opened))
+        request = self._request("probe", format_name, artwork=artwork)
+        with _opened(path, descriptor) as opened, _blaming(request, path):
+            fields, picture = self._run(request, opened, path)
+            return answers.audio_info(fields, picture, format_name)
 
     def decode(self, path: Path, format_name: str, descriptor: int | None = None) -> DecodedInfo:
         """Decode an audio file; with the contract of `decode_audio`."""
-        with _opened(path, descriptor) as opened:
-            fields, _ = self._run(self._request("decode", format_name), path, opened)
-            return DecodedInfo(**fields)
+        request = self._request("decode", format_name)
+        with _opened(path, descriptor) as opened, _blaming(request, path):
+            fields, _ = self._run(request, opened, path)
+            return answers.decoded_info(fields)
+
+    def decode_image(
+        self, data: bytes, format_name: str, max_px: int | None = None
+    ) -> bytes | None:
+        """Decode an image; with the contract of `decode_image`."""
+
+        def result() -> bytes | InvalidImageError | None:
+            try:
+                return self._decode_image(data, format_name, max_px)
+            except InvalidImageError as error:
+                return error
+
+        found = self._images.get((hashlib.sha256(data).digest(), max_px), result)
+        if isinstance(found, Exception):
+            raise InvalidImageError(str(found))
+        return found
+
+    def expect_images(self) -> None:
+        """Have workers that start from now on load Pillow, too."""
+        self._expected.add("Pillow")
 
     def start(self) -> None:
         """Start a worker, if there is none; if that fails, the first file reports it."""
         with suppress(RuntimeError, OSError):
-            self._release(self._acquire())
+            self._release(self._acquire(self._request(_SHORT, "")))
 
     def close(self) -> None:
         """End the workers; one that is busy ends after its response."""
@@ -177,60 +255,96 @@ class SandboxPool:
         for worker in idle:
             worker.reap()
 
-    def _request(self, task: str, format_name: str, *, artwork: bool = False) -> bytes:
-        return REQUEST.pack(task.encode(), format_name.encode(), artwork, self._cpu_s)
+    def _decode_image(self, data: bytes, format_name: str, max_px: int | None) -> bytes | None:
+        request = self._request("image", format_name, max_px=max_px or 0)
+        with _file_of(data) as opened, _blaming(request, None):
+            _, picture = self._run(request, opened, None)
+            if not picture or max_px is None:
+                return None
+            return answers.scaled_image(picture, format_name, max_px)
 
-    def _run(self, request: bytes, path: Path, descriptor: int) -> Response:
-        with self._queue_slots:
-            fields, artwork = self._respond(request, path, descriptor)
-        if (reason := fields.get("unplayable")) is not None:
-            raise UnplayableAudioError(str(reason), path=path)
+    def _request(
+        self, task: str, format_name: str, *, max_px: int = 0, artwork: bool = False
+    ) -> Request:
+        cpu_s, memory_bytes = self._limits[task]
+        return Request(task, format_name, memory_bytes, cpu_s, max_px, artwork)
+
+    def _run(self, request: Request, descriptor: int, path: Path | None) -> Response:
+        with self._queue_slots if request.task == _SHORT else self._long_slots:
+            fields, picture = self._respond(request, descriptor, path)
+        if (reason := fields.get("refused")) is not None:
+            raise _RefusedError(answers.text_of(reason))
+        if (reason := fields.get("failed")) is not None:
+            raise WorkerFailedError(answers.text_of(reason))
         if (number := fields.get("errno")) is not None:
-            raise OSError(number, os.strerror(number), str(path))
-        return fields, artwork
+            code = answers.error_number(number)
+            raise OSError(code, os.strerror(code), *([] if path is None else [str(path)]))
+        return fields, picture
 
-    def _respond(self, request: bytes, path: Path, descriptor: int) -> Response:
+    def _respond(self, request: Request, descriptor: int, path: Path | None) -> Response:
+        timeout_s = self._timeout_s
+        if timeout_s is None:
+            timeout_s = 60 + _TIMEOUT_FACTOR * request.cpu_s
+        what = "an image" if path is None else repr(str(path))
         for _ in range(_MAX_RESTARTS):
-            worker = self._acquire()
+            worker = self._acquire(request)
             try:
-                return worker.run(request, descriptor, self._cpu_s, self._timeout_s)
+                return worker.run(request, descriptor, timeout_s)
             except NotStartedError:
                 self._drop(worker)
-            except UnplayableAudioError as error:
-                self._drop(worker)
-                error.path = path
-                raise
             except TimeoutError as error:
                 self._drop(worker)
                 raise TimeoutError(
                     errno.ETIMEDOUT,
-                    f"the sandbox gave no response for {self._timeout_s:g} s: the disk is too slow,"
+                    f"the sandbox gave no response for {timeout_s:g} s: the disk is too slow,"
                     " or the machine too busy; try again later",
-                    str(path),
+                    what,
                 ) from error
+            except BaseException:  # it died, or Ctrl-C
+                self._drop(worker)
+                raise
             finally:
                 self._release(worker)
         raise RuntimeError(
-            f"no sandbox worker lives long enough to look at {str(path)!r}:"
+            f"no sandbox worker lives long enough to look at {what}:"
             f" gave up after {_MAX_RESTARTS} restarts"
         )
 
-    def _acquire(self) -> WorkerProcess:
-        """Return the worker with the shortest queue, or a new one, with one more file queued."""
+    def _acquire(self, request: Request) -> WorkerProcess:
+        """Return a worker with one more file queued, a new one if need be.
+
+        For a short task, the one with the shortest queue; for others one that has nothing to do,
+        and which gets nothing else until it is released.
+        """
         while True:
             with self._lock:
-                least = min(self._workers, key=lambda worker: worker.queued, default=None)
-                is_full = len(self._workers) >= self._limit
+                able = [each for each in self._workers if request.program in each.programs]
+                least = min(able, key=lambda worker: worker.queued, default=None)
+                if request.task != _SHORT:
+                    if least is None or least.queued:
+                        break
+                    self._workers.remove(least)
+                    least.queued += 1
+                    return least
+                is_full = len(able) >= self._limit
                 if least and (is_full or least.queued < _QUEUED_BEFORE_NEXT):
                     least.queued += 1
                     return least
             with self._starting:
                 with self._lock:
-                    if len(self._workers) >= self._limit:
+                    able = [each for each in self._workers if request.program in each.programs]
+                    if len(able) >= self._limit:
                         continue  # another thread has just started it
-                worker = WorkerProcess(self._memory_bytes)
+                worker = self._start_one(request)
                 with self._lock:
                     self._workers.append(worker)
+        worker = self._start_one(request)
+        worker.queued += 1
+        return worker
+
+    def _start_one(self, request: Request) -> WorkerProcess:
+        most_bytes = max(limits.memory_bytes for limits in self._limits.values())
+        return WorkerProcess({request.program, *self._expected}, most_bytes)
 
     def _drop(self, worker: WorkerProcess) -> None:
         with self._lock:
@@ -242,12 +356,63 @@ class SandboxPool:
         with self._lock:
             worker.queued -= 1
             is_over = self._is_closed and not worker.queued
+            if not (is_over or worker.is_reaped or worker in self._workers):
+                self._workers.append(worker)  # it had a long task
         if is_over:
             self._drop(worker)
 
 
-def _opened(path: Path, descriptor: int | None) -> AbstractContextManager[int]:
-    return open_regular(path) if descriptor is None else nullcontext(descriptor)
+class _RefusedError(Exception):
+    """The worker refuses the file; the message says why."""
+
+
+@contextmanager
+def _blaming(request: Request, path: Path | None) -> Iterator[None]:
+    """Raise the error of the public contract if the file is to blame."""
+    kind = InvalidImageError if request.task == "image" else UnplayableAudioError
+    about = f"the {request.format_name} image cannot be decoded: " if path is None else ""
+    try:
+        yield
+    except _RefusedError as error:
+        raise kind(str(error), path=path) from None
+    except WorkerFailedError as error:
+        raise kind(f"{about}{error}", path=path) from error
+    except answers.InvalidAnswerError as error:
+        raise kind(f"{about}{request.program} gives invalid results for it", path=path) from error
+
+
+@contextmanager
+def _opened(path: Path, descriptor: int | None) -> Iterator[int]:
+    """Yield the file, opened anew: the worker cannot move the position of the caller's."""
+    if descriptor is None:
+        with open_regular(path) as opened:
+            yield opened
+        return
+    try:
+        opened = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:  # no /proc, or not ours to open any more
+        opened = os.dup(descriptor)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def _file_of(data: bytes) -> Iterator[int]:
+    """Yield a file without a name that holds these bytes."""
+    try:
+        descriptor = os.memfd_create("image")
+    except (AttributeError, OSError):
+        with tempfile.TemporaryFile(buffering=0) as file:
+            file.write(data)
+            yield file.fileno()
+        return
+    try:
+        os.write(descriptor, data)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 _SHARED_WORKERS = min(4, os.cpu_count() or 1)

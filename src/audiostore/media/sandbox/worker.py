@@ -1,116 +1,181 @@
 """What a sandbox worker runs: it looks at one file after the other.
 
 It imports little, because bulk uploads start several workers, and all of it at once: after
-`_limit` it can no longer open files.
+`confine` it can no longer open files.
 """
 
 import errno
+import fcntl
 import gc
 import io
 import json
 import os
-import resource
 import signal
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
-from audiostore.errors import UnplayableAudioError
+from audiostore.errors import InvalidImageError, UnplayableAudioError
+from audiostore.media.sandbox.confinement import confine
 
-REQUEST: Final = struct.Struct("<8s16s?d")
-"""The task ("probe" or "decode"), the name of the format, whether to look at embedded pictures,
-seconds of CPU time. With it come two descriptors: the file, and a socket for the response."""
+REQUEST: Final = struct.Struct("<8s16sQdI?")
+"""A `Request`. With it come two descriptors: the file, and a socket for the response."""
 READY: Final = b"+"
 """Sent on the channel once everything is imported."""
 RESPONSE_PREFIX: Final = struct.Struct("<cII")
 """A mark, sent by itself before the worker looks at the file, so that the parent knows which file
-killed a worker; how many bytes of JSON follow, and how many of artwork after them."""
+killed a worker; how many bytes of JSON follow, and how many of a picture after them."""
 _BEGUN: Final = b"?"
 _DESCRIPTORS = struct.Struct("ii")
 
 
-def serve(descriptor: int) -> NoReturn:
+class Request(NamedTuple):
+    """What to do with a file."""
+
+    task: str
+    """"probe", "decode" or "image"."""
+    format_name: str
+    """What the file was recognised as."""
+    memory_bytes: int
+    """What the worker may take beyond what it starts with."""
+    cpu_s: float
+    max_px: int = 0
+    """Scale an image to this; 0: only decode it."""
+    artwork: bool = False
+    """Whether to look at embedded pictures."""
+
+    @property
+    def program(self) -> str:
+        """What looks at the file."""
+        return "Pillow" if self.task == "image" else "FFmpeg"
+
+    def pack(self) -> bytes:
+        """Return the request as it is sent."""
+        task, format_name, *numbers = self
+        return REQUEST.pack(task.encode(), format_name.encode(), *numbers)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Request":
+        """Return the request that was sent as this."""
+        task, format_name, *numbers = REQUEST.unpack(data)
+        return cls(task.rstrip(b"\0").decode(), format_name.rstrip(b"\0").decode(), *numbers)
+
+
+Answer = tuple[Mapping[str, object], bytes]
+"""Fields as JSON types, and the bytes of a picture."""
+Task = Callable[["OpenFile", Request], Answer]
+
+
+class OpenFile:
+    """A file by its descriptor, with no system call but those that read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to an offset."""
+        return os.lseek(self._descriptor, offset, whence)
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes."""
+        return os.read(self._descriptor, size)
+
+
+def serve(descriptor: int, tasks: Mapping[str, Task] | None = None) -> NoReturn:
     """Respond to requests from the socket until it closes."""
     channel = socket.socket(fileno=descriptor)
+    most_bytes, *programs = sys.argv[1:]
     # Ends this process when it has computed for too long, even if its parent is gone.
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
-    _warm_up()
+    _warm_up(programs)
     gc.freeze()  # what exists now is kept
     gc.enable()
-    _limit(int(sys.argv[1]), channel)
+    space = confine(int(most_bytes), descriptor)
+    _warm_up(programs)  # this fails where the confinement takes away too much
     channel.sendall(READY)
     while True:
-        request, attached, _, _ = channel.recvmsg(REQUEST.size, socket.CMSG_LEN(_DESCRIPTORS.size))
-        if not request or not attached:
+        data, attached, _, _ = channel.recvmsg(REQUEST.size, socket.CMSG_LEN(_DESCRIPTORS.size))
+        if not data or not attached:
             os._exit(0)
-        task, format_name, artwork, cpu_s = REQUEST.unpack(request)
+        request = Request.unpack(data)
         file, reply = _DESCRIPTORS.unpack(attached[0][2])
         with (
-            io.FileIO(file) as stream,
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, reply) as response_socket,
             suppress(ConnectionError),  # the parent gave up
         ):
+            space.allow(request.memory_bytes)
+            # If the parent gives up or dies, this socket hangs up. It is the parent who chose the
+            # signal that the kernel then sends: SIGKILL.
+            fcntl.fcntl(reply, fcntl.F_SETFL, getattr(os, "O_ASYNC", 0))
             response_socket.sendall(_BEGUN)
-            signal.setitimer(signal.ITIMER_PROF, cpu_s)
-            response, picture = _look(stream, _text(task), _text(format_name), artwork=artwork)
-            text = json.dumps(response).encode()
+            signal.setitimer(signal.ITIMER_PROF, request.cpu_s)
+            fields, picture = _perform(tasks or _TASKS, OpenFile(file), request)
+            text = json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace")
             signal.setitimer(signal.ITIMER_PROF, 0)  # the next file has a time of its own
+            fcntl.fcntl(reply, fcntl.F_SETFL, 0)
             prefix = RESPONSE_PREFIX.pack(_BEGUN, len(text), len(picture))
             response_socket.sendall(prefix[len(_BEGUN) :] + text + picture)
+        os.close(file)
 
 
-def _look(
-    stream: io.FileIO, task: str, format_name: str, *, artwork: bool
-) -> tuple[Mapping[str, object], bytes]:
-    from audiostore.media import probe  # noqa: PLC0415
-
+def _perform(tasks: Mapping[str, Task], file: OpenFile, request: Request) -> Answer:
     try:
-        if task == "probe":
-            info = probe.read_audio(stream, format_name, artwork=artwork)
-            return info.to_dict(), info.artwork.data if info.artwork else b""
-        decoded = probe.decode_frames(stream, format_name)
-        return {name: getattr(decoded, name) for name in decoded.__slots__}, b""
-    except UnplayableAudioError as error:
-        return {"unplayable": str(error)}, b""
+        return tasks[request.task](file, request)
+    except (UnplayableAudioError, InvalidImageError) as error:
+        return {"refused": str(error)}, b""
     except MemoryError:
-        return {"unplayable": "it asks for more memory than a song needs"}, b""
+        return {"failed": f"it takes more than {request.memory_bytes >> 20} MiB of memory"}, b""
     except OSError as error:  # a failing disk is not the file's fault
         return {"errno": error.errno or errno.EIO}, b""
 
 
-def _text(padded: bytes) -> str:
-    return padded.rstrip(b"\0").decode()
-
-
-def _warm_up() -> None:
-    # Load now whatever is loaded at first use: later no file can be opened.
+def _probe(file: OpenFile, request: Request) -> Answer:
     from audiostore.media import probe  # noqa: PLC0415  (FFmpeg is loaded in workers alone)
-    from audiostore.media.formats import AUDIO_FORMATS  # noqa: PLC0415
 
-    pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
-    wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)
-    probe.decode_frames(io.BytesIO(wav), "WAV")
-    for each in AUDIO_FORMATS:
-        with suppress(UnplayableAudioError):
-            probe.read_audio(io.BytesIO(b"?" * 4096), each.name)
+    info = probe.read_audio(file, request.format_name, artwork=request.artwork)
+    return info.to_dict(), info.artwork.data if info.artwork else b""
 
 
-def _limit(memory_bytes: int, channel: socket.socket) -> None:
-    """Take away from this process what it will not need: memory, files, sockets, core dumps."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, ValueError):  # macOS has neither /proc nor a limit that holds
-        with io.FileIO("/proc/self/statm") as statm:
-            pages = int(statm.read().split()[0])
-        limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    # Descriptors are assigned from the lowest: the file, and the socket for the response,
-    # get the last numbers; until they are closed nothing else can be opened.
-    lowest = os.dup(channel.fileno())
-    above = os.dup(channel.fileno())
-    os.close(lowest)
-    os.close(above)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (above + 1, above + 1))
+def _decode(file: OpenFile, request: Request) -> Answer:
+    from audiostore.media import probe  # noqa: PLC0415
+
+    decoded = probe.decode_frames(file, request.format_name)
+    return {name: getattr(decoded, name) for name in decoded.__slots__}, b""
+
+
+def _image(file: OpenFile, request: Request) -> Answer:
+    from audiostore.media import artwork  # noqa: PLC0415  (Pillow is loaded in workers alone)
+
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    data = file.read(size_bytes)
+    if not request.max_px:
+        artwork.check_image(data)
+        return {}, b""
+    scaled = artwork.scale_image(data, request.max_px)
+    return {}, b"" if scaled is data else scaled
+
+
+_TASKS: Mapping[str, Task] = {"probe": _probe, "decode": _decode, "image": _image}
+
+
+def _warm_up(programs: Collection[str]) -> None:
+    """Load whatever is loaded at first use: later no file can be opened."""
+    if "FFmpeg" in programs:
+        from audiostore.media import probe  # noqa: PLC0415
+        from audiostore.media.formats import AUDIO_FORMATS  # noqa: PLC0415
+
+        pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
+        wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)
+        probe.decode_frames(io.BytesIO(wav), "WAV")
+        for each in AUDIO_FORMATS:
+            with suppress(UnplayableAudioError):
+                probe.read_audio(io.BytesIO(b"?" * 4096), each.name)
+    if "Pillow" in programs:
+        from audiostore.media.artwork import warm_up  # noqa: PLC0415
+
+        warm_up()

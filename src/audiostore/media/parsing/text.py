@@ -1,0 +1,23 @@
+"""Text of files of unknown origin, made safe to store and to show."""
+
+from typing import Final
+
+MAX_TAGS: Final = 64
+MAX_TAG_CHARS: Final = 1_000
+MAX_KEY_CHARS: Final = 64
+MAX_CHAPTERS: Final = 1_000
+
+_DROPPED = frozenset(range(0x20)) | frozenset(range(0x7F, 0xA0)) | {0x200E, 0x200F, 0xFEFF}
+_DROPPED |= frozenset(range(0x202A, 0x202F)) | frozenset(range(0x2066, 0x206A))
+_DROPPED |= frozenset(range(0xD800, 0xE000))
+_CLEAN: dict[int, str | None] = {
+    **dict.fromkeys(_DROPPED, None),
+    **dict.fromkeys((0x09, 0x0A, 0x0D, 0x85, 0x2028, 0x2029), " "),
+}
+"""Drops control characters and those that change the direction of text; breaks become spaces."""
+
+
+def clean(text: str, limit: int) -> str:
+    """Return text on one line, without control characters, of at most `limit` characters."""
+    cut = text[: 4 * limit].translate(_CLEAN).strip()
+    return cut if len(cut) <= limit else cut[: limit - 1].rstrip() + "…"

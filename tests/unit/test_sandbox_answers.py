@@ -1,0 +1,96 @@
+"""What a sandbox worker answers is checked: it may be under the control of the file."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from audiostore.media.images import identify_image
+from audiostore.media.info import Artwork, AudioInfo, Chapter, DecodedInfo
+from audiostore.media.sandbox.answers import InvalidAnswerError, audio_info, decoded_info
+
+COVER = (Path(__file__).parents[2] / "examples" / "morning-in-c.jpg").read_bytes()
+INFO = AudioInfo(
+    "MP3",
+    "mp3",
+    10.5,
+    True,
+    44_100,
+    2,
+    bitrate_bps=128_000,
+    tags={"title": "Tön", "artist": "Wir"},
+    chapters=(Chapter(0.0, 5.25, "one"),),
+    artwork=Artwork(COVER, identify_image(COVER)),
+)
+
+
+def sent(info: AudioInfo) -> dict[str, object]:
+    fields: dict[str, object] = json.loads(json.dumps(info.to_dict()))
+    return fields
+
+
+def test_facts_survive_the_way() -> None:
+    assert audio_info(sent(INFO), COVER, "MP3") == INFO
+    plain = replace(INFO, artwork=None, artwork_problem="too large", tags={}, chapters=())
+    assert audio_info(sent(plain), b"", "MP3") == plain
+
+
+WRONG: dict[str, list[object]] = {
+    "codec": [None, 1, "", "m p3", "x" * 65, "mp3\n"],
+    "duration_s": [None, "1", True, -1, math.nan, math.inf, 1e12, 10**400],
+    "sample_rate_hz": [None, 0, -1, 44_100.0, True, 10**9],
+    "channels": [None, 0, 70_000, "2"],
+    "bits_per_sample": [0, -8, "16", 10**6],
+    "bitrate_bps": [0, -1, 1.5, 1 << 90],
+    "tags": [
+        None,
+        [],
+        {"title": 1},
+        {"title": "a\x1b[2J"},
+        {"title": "a\nb"},
+        {"title": "x" * 1_001},
+        {"x" * 65: "a"},
+        {f"t{n}": "a" for n in range(65)},
+    ],
+    "chapters": [
+        None,
+        {},
+        [1],
+        [{"start_s": 0, "end_s": 1}],
+        [{"start_s": 0, "end_s": "1", "title": ""}],
+        [{"start_s": 0, "end_s": 1, "title": "\x07"}],
+        [{"start_s": 0, "end_s": 1, "title": ""}] * 1_001,
+    ],
+    "artwork_problem": [1, []],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_fact_of_another_type_or_beyond_its_limits_is_refused(name: str) -> None:
+    for value in WRONG[name]:
+        with pytest.raises(InvalidAnswerError):
+            audio_info({**sent(INFO), name: value}, COVER, "MP3")
+    if name not in ("bits_per_sample", "bitrate_bps", "artwork_problem"):
+        with pytest.raises(InvalidAnswerError):
+            audio_info({key: value for key, value in sent(INFO).items() if key != name}, b"", "MP3")
+
+
+def test_what_artwork_is_goes_by_its_bytes_and_the_format_by_our_own_recognition() -> None:
+    claims = {**sent(INFO), "container": "exe", "artwork": {"format": "PNG", "width": -1}}
+    assert audio_info(claims, COVER, "MP3") == INFO
+    with pytest.raises(InvalidAnswerError):
+        audio_info(sent(INFO), COVER[:-50], "MP3")
+
+
+@pytest.mark.parametrize("name", ["duration_s", "samples", "sample_rate_hz", "channels"])
+def test_what_decoding_found_is_checked(name: str) -> None:
+    fields: dict[str, object] = {
+        "duration_s": 1.5, "samples": 12_000, "sample_rate_hz": 8_000, "channels": 1,
+    }  # fmt: skip
+    assert decoded_info(fields) == DecodedInfo(1.5, 12_000, 8_000, 1)
+    wrong: object
+    for wrong in (None, "1", -1, [], 1 << 90, math.nan):
+        with pytest.raises(InvalidAnswerError):
+            decoded_info({**fields, name: wrong})
