@@ -539,6 +539,7 @@ class AudioStorageManager:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
             HeldError: it is under a hold.
+            UnsupportedByStoreError: the bucket decides on storage classes itself (Autoclass).
             ValueError: `storage_class` is not a storage class.
         """
         return self._found(self._changes.set_class(audio_id, storage_class))

@@ -124,6 +124,7 @@ _HELD = Cell("refused: says that it is held", "an event-based hold", code=1)
 _RETAINED = Cell("refused: says until when", "its retention period, until", code=1)
 _STAYS = Cell("finds it not deleted")
 _STILL_KEPT = Cell("ends its own hold; names what stays", "is still protected by")
+_BUCKET_DECIDES = Cell("", "(Autoclass)", code=1)
 _PERIOD = {"retentionPolicy": {"retentionPeriod": "2592000"}}
 _REQUESTER_PAYS = {"billing": {"requesterPays": True}}
 _NO_PROJECT = Cell("refused: says how to name a project", "GCS_BILLING_PROJECT", code=2)
@@ -163,6 +164,14 @@ KINDS = (
             "copy --to": replace(_NO_PROJECT, code=1),
             "purge": _NEVER_PURGED,
             "doctor": replace(_NO_PROJECT, text="says how to name a project", code=1),
+        },
+    ),
+    Kind(
+        "Autoclass",
+        {"autoclass": {"enabled": True}},
+        cells={
+            "set-class": replace(_BUCKET_DECIDES, text="refused: the bucket decides"),
+            "lifecycle apply": replace(_BUCKET_DECIDES, text="refused if it sets classes"),
         },
     ),
     Kind(

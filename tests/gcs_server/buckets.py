@@ -71,6 +71,11 @@ class Bucket:
         return bool((self.settings.get("versioning") or {}).get("enabled"))
 
     @property
+    def decides_on_classes(self) -> bool:
+        """Return whether every new object is Standard, whatever class is requested (Autoclass)."""
+        return bool((self.settings.get("autoclass") or {}).get("enabled"))
+
+    @property
     def requester_pays(self) -> bool:
         """Return whether every request must name a project to bill."""
         return bool((self.settings.get("billing") or {}).get("requesterPays"))
@@ -129,6 +134,7 @@ def settled(changes: Mapping[str, Any], current: Mapping[str, Any] | None, now: 
         made[key] = check(merged, made.get(key), now)
         if made[key] in ([], {"rule": []}):
             del made[key]
+    check_autoclass(made)
     return made
 
 
@@ -241,6 +247,43 @@ def _lifecycle(value: object, _old: object, _now: datetime) -> object:
     return check_lifecycle(value)
 
 
+def _autoclass(value: object, old: object, now: datetime) -> object:
+    """https://cloud.google.com/storage/docs/autoclass."""
+    given = _object(
+        "autoclass",
+        value,
+        "enabled",
+        "toggleTime",
+        "terminalStorageClass",
+        "terminalStorageClassUpdateTime",
+    )
+    is_on = _boolean("autoclass.enabled", given.get("enabled"))
+    if given.get("terminalStorageClass", "NEARLINE") not in ("NEARLINE", "ARCHIVE"):
+        raise invalid("Invalid value for: autoclass.terminalStorageClass")
+    before = old if isinstance(old, dict) else {}
+    if before.get("enabled") == is_on:
+        return {**before, **given}
+    return {**given, "toggleTime": written(now)}
+
+
+def check_autoclass(settings: Mapping[str, Any]) -> None:
+    """Refuse what a bucket cannot have that decides on storage classes itself.
+
+    Its default class is always Standard, and its lifecycle rules can neither set a class nor depend
+    on one (https://cloud.google.com/storage/docs/autoclass). The messages are unverified.
+    """
+    if not (settings.get("autoclass") or {}).get("enabled"):
+        return
+    if settings.get("storageClass", "STANDARD") != "STANDARD":
+        raise invalid("The default storage class of a bucket with Autoclass must be STANDARD.")
+    for rule in (settings.get("lifecycle") or {}).get("rule", ()):
+        if (
+            rule["action"]["type"] == "SetStorageClass"
+            or "matchesStorageClass" in rule["condition"]
+        ):
+            raise invalid("Autoclass and rules on storage classes cannot be combined.")
+
+
 def _billing(value: object, _old: object, _now: datetime) -> object:
     """https://cloud.google.com/storage/docs/requester-pays."""
     given = _object("billing", value, "requesterPays")
@@ -248,6 +291,7 @@ def _billing(value: object, _old: object, _now: datetime) -> object:
 
 
 _CHECKS: dict[str, Callable[[object, object, datetime], object]] = {
+    "autoclass": _autoclass,
     "billing": _billing,
     "cors": _cors,
     "defaultEventBasedHold": _default_hold,

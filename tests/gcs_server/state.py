@@ -231,6 +231,8 @@ class State:
             self._verify(blob, fields)
             kept = {key: value for key, value in fields.items() if key not in _NOT_KEPT}
             kept.setdefault("storageClass", home.settings.get("storageClass", "STANDARD"))
+            if home.decides_on_classes:
+                kept["storageClass"] = "STANDARD"
             if home.settings.get("defaultEventBasedHold"):
                 kept.setdefault("eventBasedHold", True)
             now = written(self.clock.now())

@@ -1,7 +1,7 @@
 """The protocol of one asset: how its objects are named, written, read, changed and deleted."""
 
 from audiostore.asset.attach import Attachments
-from audiostore.asset.changes import Changes
+from audiostore.asset.changes import Changes, require_own_classes
 from audiostore.asset.commit import Commits, find_stored
 from audiostore.asset.copy import copy_asset
 from audiostore.asset.drafts import Outcome
@@ -80,6 +80,7 @@ __all__ = [
     "part_of",
     "require_asset",
     "require_audio_id",
+    "require_own_classes",
     "require_part",
     "result_of",
     "thumbnail_reference",

@@ -15,15 +15,19 @@ from audiostore.asset.reading import find_asset, require_asset
 from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
+    AudioStoreError,
     BlobNotFoundError,
     PreconditionFailedError,
+    UnsupportedByStoreError,
     shown,
 )
-from audiostore.stores import StorageClass, Store, require_free
+from audiostore.stores import StorageClass, Store, SupportsSettings, require_free
 from audiostore.values import BlobInfo, changed
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _RACES = 8
+_FORBIDDEN = 403
+_AUTOCLASS = "the bucket decides on the storage class of each object itself (Autoclass)"
 
 
 class Changes:
@@ -159,6 +163,7 @@ class Changes:
         Raises:
             ValueError: `storage_class` is not a storage class.
             HeldError: the asset is under a hold.
+            UnsupportedByStoreError: the store decides on storage classes itself.
         """
         if storage_class not in STORAGE_CLASSES:
             known = ", ".join(STORAGE_CLASSES)
@@ -169,6 +174,7 @@ class Changes:
             if audio.storage_class == storage_class:
                 self._delete_old_copies(audio)
                 return asset
+            require_own_classes(self._store, audio_id)
             try:
                 moved = self._store.copy(
                     audio,
@@ -181,6 +187,12 @@ class Changes:
                 asset = reconciled(self._store, require_asset(self._store, audio_id))
                 continue
             self._delete_old_copies(moved)
+            if moved.storage_class != storage_class:
+                raise UnsupportedByStoreError(
+                    f"{self._store.uri(moved.name)} stays {moved.storage_class}: {_AUTOCLASS}. It "
+                    "has a new generation",
+                    audio_id=audio_id,
+                )
             return replace(asset, audio=moved)
         raise self._contended(audio_id)
 
@@ -223,5 +235,28 @@ class Changes:
         return AssetConflictError(
             f"asset {audio_id} in {self._store.url} is being changed by other writers: try again "
             "later",
+            audio_id=audio_id,
+        )
+
+
+def require_own_classes(store: SupportsSettings, audio_id: str) -> None:
+    """Require that storage classes can be set in a store, as far as its settings tell.
+
+    Args:
+        store: the store.
+        audio_id: the asset whose class is to be set.
+
+    Raises:
+        UnsupportedByStoreError: the store decides on them itself.
+    """
+    try:
+        settings = store.settings()
+    except AudioStoreError as error:
+        if error.status != _FORBIDDEN:
+            raise
+        return  # without storage.buckets.get, only a rewrite can show it
+    if settings.autoclass:
+        raise UnsupportedByStoreError(
+            f"cannot set the storage class of {audio_id}: {_AUTOCLASS}. Nothing was changed",
             audio_id=audio_id,
         )

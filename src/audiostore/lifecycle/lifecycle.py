@@ -58,6 +58,8 @@ class Lifecycle:
         """Return what applying a policy would change; nothing is changed.
 
         Raises:
+            UnsupportedByStoreError: the policy moves audio to other storage classes, and the bucket
+                decides on them itself (Autoclass).
             google.api_core.exceptions.Forbidden: the settings cannot be read.
         """
         return make_plan(policy, self._manager.admin)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal
 
-from audiostore.errors import PreconditionFailedError
+from audiostore.errors import PreconditionFailedError, UnsupportedByStoreError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
 from audiostore.lifecycle.recognition import recognise
 from audiostore.lifecycle.rules import OwnRule, RuleResource, own_rules
@@ -72,9 +72,16 @@ def make_plan(policy: Policy, admin: SupportsSettings) -> Plan:
     """Compare a policy with the rules of a store; nothing is changed.
 
     Raises:
+        UnsupportedByStoreError: the policy moves audio to other storage classes, and the store
+            decides on them itself.
         google.api_core.exceptions.Forbidden: the settings cannot be read.
     """
     settings = admin.settings()
+    if settings.autoclass and policy.class_days:
+        raise UnsupportedByStoreError(
+            "the bucket decides on the storage class of each object itself (Autoclass): take "
+            "nearline_after_days, coldline_after_days and archive_after_days out of the policy"
+        )
     recognised = [(rule, recognise(rule)) for rule in settings.lifecycle_rules]
     present = [(rule, own) for rule, own in recognised if own is not None]
     steps: list[PlanStep] = []

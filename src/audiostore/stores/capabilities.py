@@ -42,6 +42,8 @@ class StoreSettings:
     retention_s: int = 0
     """How long after its creation an object cannot be deleted or overwritten, in seconds."""
     retention_is_locked: bool = False
+    autoclass: bool = False
+    """Whether the store decides on the storage class of each object itself, and ignores others'."""
     cors: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
     """As in the JSON API's bucket resource."""
     lifecycle_rules: tuple[Mapping[str, object], ...] = field(default=(), hash=False)

@@ -30,7 +30,8 @@ class Options(AssetOptions, ConsentOptions):
 
 def run(options: Options) -> int:
     """Move the audio, after asking if a bucket charges for it."""
-    from audiostore.cli.listing import print_asset, row  # noqa: PLC0415  (not for --help)
+    from audiostore.asset import require_own_classes  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.listing import print_asset, row  # noqa: PLC0415
 
     storage_class = options.storage_class
     with opened(options) as manager:
@@ -40,6 +41,7 @@ def run(options: Options) -> int:
             note(f"nothing to change: {asset.audio_id} is already {storage_class}")
             costs: list[str] = []
         else:
+            require_own_classes(manager.admin, asset.audio_id)
             costs = _costs_of_moving(manager, audio, storage_class)
             if options.dry_run:
                 action = f"move the audio of {asset.audio_id} from {audio.storage_class} to "

@@ -79,6 +79,9 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
             "them early",
             hint=f"{update} --default-storage-class=STANDARD",
         )
+    if present.autoclass:
+        detail = "the bucket decides on that of each object (Autoclass)"
+        yield Finding("storage classes", ok=True, detail=detail)
     yield _soft_delete(present, update)
     yield Finding(
         "versioning",

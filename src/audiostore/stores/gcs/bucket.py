@@ -14,7 +14,8 @@ from audiostore.stores.gcs.responses import Fields, error_of, json_body, not_und
 
 _FIELDS = (
     "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"
-    "iamConfiguration,retentionPolicy,cors,lifecycle,billing"
+    "iamConfiguration,retentionPolicy,cors,lifecycle,billing,"
+    "autoclass"
 )
 _DAY_S = 24 * 3600
 _SOFT_DELETE_S = range(7 * _DAY_S, 90 * _DAY_S + 1)
@@ -55,6 +56,7 @@ def settings_of(bucket: Mapping[str, Any]) -> StoreSettings:
             uniform_access=access.fields("uniformBucketLevelAccess").truth("enabled"),
             retention_s=retention.integer("retentionPeriod", 0),
             retention_is_locked=retention.truth("isLocked"),
+            autoclass=fields.fields("autoclass").truth("enabled"),
             cors=_objects(fields.items("cors")),
             lifecycle_rules=_objects(fields.fields("lifecycle").items("rule")),
         )
