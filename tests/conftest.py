@@ -1,12 +1,16 @@
 """What every test has: no metadata server of a cloud, bounded and repeatable properties."""
 
 import os
+import signal
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 os.environ["NO_GCE_CHECK"] = "true"  # before google.auth looks for a machine of Google's
+# A shell ignores SIGINT in a command that it starts in the background; tests interrupt themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 from hypothesis import HealthCheck, settings
