@@ -154,8 +154,10 @@ if TYPE_CHECKING:
         StorageClass as StorageClass,
         Store as Store,
         StoreAdmin as StoreAdmin,
+        StoreFacts as StoreFacts,
         StoreSettings as StoreSettings,
         SupportsDiagnosis as SupportsDiagnosis,
+        SupportsFacts as SupportsFacts,
         SupportsForeignFiles as SupportsForeignFiles,
         SupportsPermissions as SupportsPermissions,
         SupportsReclass as SupportsReclass,
@@ -222,10 +224,10 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "sources": "BytesSource Source SourceReader",
         "stores": (
             "BlobReader BlobSpec CacheScope Finding ForeignFile ObjectStore OpenOptions Opener "
-            "StorageClass Store StoreAdmin StoreSettings SupportsDiagnosis SupportsForeignFiles "
-            "SupportsPermissions SupportsReclass SupportsSettings SupportsSignedUrls "
-            "SupportsSoftDelete SupportsVersions TransferListener Transferred open_store "
-            "register_store"
+            "StorageClass Store StoreAdmin StoreFacts StoreSettings SupportsDiagnosis "
+            "SupportsFacts SupportsForeignFiles SupportsPermissions SupportsReclass "
+            "SupportsSettings SupportsSignedUrls SupportsSoftDelete SupportsVersions "
+            "TransferListener Transferred open_store register_store"
         ),
         "stores.gcs": "ConnectionOptions GcsStore",
         "stores.local": "LocalStore",

@@ -10,7 +10,7 @@ from audiostore import AudioStorageManager
 from tests.assets import OGG, OTHER_JPG
 from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
-from tests.gcs_server import StrictServer
+from tests.gcs_server import StrictServer, faults
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 WAY_BACK = "('audiostore restore' can undo this for 7 days)"
@@ -122,18 +122,70 @@ def test_without_soft_delete_rm_needs_permanent(call: Call, server: StrictServer
     assert call("restore", audio_id)[0] == 3
 
 
-def test_where_the_settings_cannot_be_read_rm_needs_permanent(
+REASONS = pytest.mark.parametrize("reason", ["SoftDeletePolicyRequired", "invalid"])
+
+
+def test_where_the_settings_cannot_be_read_rm_finds_out_that_it_can_be_undone(
     call: Call, server: StrictServer
 ) -> None:
     audio_id = _put(call, MP3)
     server.denied.add("storage.buckets.get")
+    would = call("rm", audio_id, "-n")[1]
+    assert "'audiostore restore' can undo this for a time that this account may not see" in would
+    assert call("rm", audio_id) == (0, "", "")
+    assert audio_id in call("trash", "list")[1]
+    assert call("restore", audio_id)[0] == 0
+    assert "keeps and bills it for a time" in call("rm", audio_id, "--permanent", "-n")[1]
+
+
+@REASONS
+def test_where_the_settings_cannot_be_read_rm_finds_out_that_it_cannot_be_undone(
+    call: Call, server: StrictServer, reason: str
+) -> None:
+    server.state.soft_delete_reason = reason
+    audio_id = _put(call, MP3)
+    server.configure("bucket", softDeletePolicy={"retentionDurationSeconds": "0"})
+    server.denied.add("storage.buckets.get")
+    code, out, err = call("rm", audio_id)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "cannot restore deleted assets (soft delete is off)" in err
+    assert call("trash", "list") == (0, "", "")
+    assert call("restore", audio_id)[0] == 0
+    assert call("rm", audio_id, "--permanent")[0] == 0
+    assert call("restore", audio_id)[0] == call("show", audio_id)[0] == 3
+
+
+def test_where_nothing_can_be_known_rm_needs_permanent(call: Call, server: StrictServer) -> None:
+    audio_id = _put(call, MP3)
+    server.fault(faults.operation("bucket_get"), faults.respond(501), times=None)
     code, out, err = call("rm", audio_id)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "nothing was deleted: unknown whether gs://bucket keeps" in err
-    assert call("trash", "list") == (0, "", "")
-    assert call("show", audio_id)[0] == 0
     assert call("rm", audio_id, "--permanent")[0] == 0
     assert call("show", audio_id)[0] == 3
+
+
+def test_rm_takes_the_versions_that_another_program_left(call: Call, server: StrictServer) -> None:
+    audio_id = _put(call, MP3, "--thumbnail", COVER)
+    server.configure("bucket", versioning={"enabled": True})
+    for record in server.objects("bucket"):
+        server.remove("bucket", record.name)
+    assert "(deleted before, 2 noncurrent versions)" in call("rm", audio_id, "-n")[1]
+    assert call("restore", audio_id)[0] == 3
+    assert call("rm", audio_id) == (0, "", "")
+    assert call("restore", audio_id)[0] == 0
+
+
+def test_rm_says_that_versioning_keeps_nothing(call: Call, server: StrictServer) -> None:
+    audio_id = _put(call, MP3)
+    server.configure(
+        "bucket",
+        versioning={"enabled": True},
+        softDeletePolicy={"retentionDurationSeconds": "0"},
+    )
+    code, _, err = call("rm", audio_id, "-n")
+    assert code == 2
+    assert "(soft delete is off, and versioning keeps nothing that is deleted)" in err
 
 
 def test_a_bucket_keeps_even_what_is_deleted_permanently(call: Call, server: StrictServer) -> None:

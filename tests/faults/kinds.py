@@ -142,6 +142,8 @@ _WARNS_OF_VERSIONS = {
     "doctor": Cell("says what stays as a version", "all versions"),
 }
 
+_NOT_SEEN = Cell("refused: names the permission", "storage.buckets.get", code=1)
+
 KINDS = (
     Kind("plain", AS_NEW),
     Kind("no soft delete", _NOTHING_KEPT, cells=_WITHOUT_SOFT_DELETE),
@@ -150,6 +152,18 @@ KINDS = (
         "Object Versioning, no soft delete",
         {**_VERSIONING, **_NOTHING_KEPT},
         cells={**_WITHOUT_SOFT_DELETE, **_WARNS_OF_VERSIONS},
+    ),
+    Kind("hierarchical namespace", {"hierarchicalNamespace": {"enabled": True}}),
+    Kind(
+        "without storage.buckets.get",
+        server={"denied": {"storage.buckets.get"}},
+        cells={
+            "lifecycle show": _NOT_SEEN,
+            "lifecycle apply": _NOT_SEEN,
+            "expire": Cell("works; cannot tell whether a rule deletes it", "cannot tell"),
+            "rm -n": Cell("works; cannot tell for how long it is kept", "account may not see"),
+            "doctor": Cell("says what it cannot see", "cannot be seen"),
+        },
     ),
     Kind(
         "requester pays",

@@ -27,6 +27,7 @@ from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, Store
 from tests.faults.reader import BucketReader, DirectoryReader, Shown, Thing, Truth, agree, check
 from tests.faults.rig import ID, OTHER_ID, QUICK
 from tests.gcs_server import AS_NEW, StrictServer
+from tests.gcs_server.buckets import Bucket
 
 ONCE = RetryConfig(1)
 WEEK_S = 7 * 24 * 3600
@@ -192,6 +193,7 @@ def _shown(kind: str, folder: Path, most: int) -> Generator[Stage, None, None]:
 BUCKETS: Mapping[str, Mapping[str, Any]] = {
     "gcs": AS_NEW,
     "versioned": {**AS_NEW, "versioning": {"enabled": True}},
+    "hierarchical": {**AS_NEW, "hierarchicalNamespace": {"enabled": True}},
 }
 
 
@@ -214,10 +216,20 @@ def _in_turn(kind: str, server: StrictServer, names: Sequence[str]) -> Generator
         read = BucketReader(server.host, name).things
 
         def leftovers(pair: tuple[str, str] = (name, other)) -> list[str]:
-            return [left for each in pair for left in server.state.bucket(each).noncurrent]
+            homes = [server.state.bucket(each) for each in pair]
+            return [left for home in homes for left in (*home.noncurrent, *_empty_folders(home))]
 
         with closing(store), closing(target):
             yield Stage(kind, store, target, read, leftovers)
+
+
+def _empty_folders(home: Bucket) -> list[str]:
+    """Return the folders without an object; all assets share the top one, which stays."""
+    return [
+        folder
+        for folder in home.folders
+        if folder != "audio/" and not any(name.startswith(folder) for name in home.names)
+    ]
 
 
 def in_memory(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Stage:

@@ -144,6 +144,12 @@ ROWS = tuple(
             "does what the table of the kinds of bucket says",
         ),
         (
+            "hierarchical",
+            "deleting in a bucket with a hierarchical namespace: killed, disturbed, forbidden",
+            "no empty folder stays; a flat bucket is asked once for its layout, by the first "
+            "deletion",
+        ),
+        (
             "versioned",
             "delete, replace, move, supersede, copy, repair: in buckets with Object Versioning, "
             "with soft delete, with both and with neither",
@@ -201,6 +207,24 @@ REAL_BUCKET_ONLY = (
         "A power failure (not only SIGKILL) keeps what was synced",
         "32",
         "needs a real power cut; only the order of fsync and link is checked here.",
+    ),
+    (
+        "A deletion that names a generation deletes it, live or noncurrent, and soft delete keeps "
+        "it; a listing of versions marks the noncurrent ones with timeDeleted",
+        "versioned",
+        "documented.",
+    ),
+    (
+        "Deleting a folder that is not empty fails with 409; soft-deleted objects do not count; "
+        "restoring an object creates its folder again",
+        "hierarchical",
+        "that it fails is documented, the status is from others' tests, the rest is assumed.",
+    ),
+    (
+        "A listing of soft-deleted objects, and the storage layout, need storage.objects.list "
+        "alone; where soft delete is off, the former fails with 400",
+        "kinds",
+        "documented; the reason SoftDeletePolicyRequired for other calls only.",
     ),
     (
         "TLS, the load balancers, HTTP/1.1 keep-alive of the real endpoint",

@@ -57,7 +57,7 @@ def works(kind: str) -> list[str]:
     return [work.name for work in WORKS if likewise not in work.not_on]
 
 
-# Where nothing is overwritten or deleted, a versioned bucket does what any other does.
+# Where nothing is overwritten or deleted, every kind of bucket does the same.
 DELETING = {
     "delete",
     "restore what lived",
@@ -119,7 +119,7 @@ def repaired_and_run_again(stage: Stage, work: Work) -> None:
     ("kind", "name"),
     [
         (kind, name)
-        for kind in ("local", "gcs", "versioned")
+        for kind in ("local", *BUCKETS)
         for name in works(kind)
         if kind in ("local", "gcs") or name in DELETING
     ],

@@ -14,6 +14,7 @@ from .billing import Billing
 from .bucket_api import BucketApi
 from .calls import JSON_LIMIT, Call, answer_json, json_of, mask_of
 from .errors import ApiError, invalid
+from .folders import FolderApi
 from .listing import Page, Wanted
 from .media import media
 from .multipart import Parts, boundary_of
@@ -47,6 +48,7 @@ class App:
     buckets: BucketApi
     xml: XmlApi
     billing: Billing
+    folders: FolderApi
 
     def handle(self, call: Call) -> Response:
         """Handle one request; errors are raised as `ApiError`."""
@@ -78,6 +80,11 @@ class App:
             "bucket_lock": self.buckets.lock,
             "bucket_patch": self.buckets.patch,
             "permissions": self.buckets.permissions,
+            "layout": self.folders.layout,
+            "folder_list": self.folders.list,
+            "folder_insert": self.folders.insert,
+            "folder_get": self.folders.get,
+            "folder_delete": self.folders.delete,
         }
         return handlers[route.operation](call)
 

@@ -27,6 +27,11 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "bucket_create": ("storage.buckets.create",),
     "bucket_lock": ("storage.buckets.update",),
     "bucket_patch": ("storage.buckets.get", "storage.buckets.update"),
+    "layout": ("storage.objects.list",),
+    "folder_list": ("storage.folders.list",),
+    "folder_insert": ("storage.folders.create",),
+    "folder_get": ("storage.folders.get",),
+    "folder_delete": ("storage.folders.delete",),
     "sign_blob": ("iam.serviceAccounts.signBlob",),
 }
 _SESSION = ("session_chunk", "session_status", "session_cancel")

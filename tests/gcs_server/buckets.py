@@ -23,6 +23,8 @@ AS_NEW: Mapping[str, Any] = {
 }
 """Soft delete for 7 days, the default of a new bucket."""
 
+NO_SOFT_DELETE_REASON = "SoftDeletePolicyRequired"
+
 _CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _MULTI_REGIONS = ("US", "EU", "ASIA")
 _LONGEST_RETENTION = 3_155_760_000
@@ -47,6 +49,15 @@ _OUTPUT_ONLY = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder of a bucket with a hierarchical namespace; its name ends with a slash."""
+
+    name: str
+    created: str
+    metageneration: int = 1
+
+
 @dataclass
 class Bucket:
     """One bucket: its objects, their names in order, every generation it ever had, its settings.
@@ -62,8 +73,34 @@ class Bucket:
     history: dict[str, list[int]] = field(default_factory=dict)
     noncurrent: dict[str, list[StoredObject]] = field(default_factory=dict)
     deleted: dict[str, list[StoredObject]] = field(default_factory=dict)
+    folders: dict[str, Folder] = field(default_factory=dict)
     metageneration: int = 1
     updated: str = ""
+
+    @property
+    def hierarchical(self) -> bool:
+        """Return whether folders are resources."""
+        return bool((self.settings.get("hierarchicalNamespace") or {}).get("enabled"))
+
+    @property
+    def location(self) -> str:
+        """Where it is."""
+        return str(self.settings.get("location", "US"))
+
+    @property
+    def location_type(self) -> str:
+        """What kind of place that is."""
+        return "multi-region" if self.location in _MULTI_REGIONS else "region"
+
+    def make_folders(self, name: str, now: str) -> None:
+        """Create the folders in a name that do not exist, if folders are resources."""
+        if not self.hierarchical:
+            return
+        end = name.find("/")
+        while end >= 0:
+            folder = name[: end + 1]
+            self.folders.setdefault(folder, Folder(folder, now))
+            end = name.find("/", end + 1)
 
     @property
     def versioned(self) -> bool:
@@ -89,7 +126,6 @@ class Bucket:
 
 def bucket_json(bucket: Bucket, base: str) -> Json:
     """Write a bucket resource."""
-    location = bucket.settings.get("location", "US")
     raw = b"\x08" + bytes([bucket.metageneration & 127])
     return {
         "kind": "storage#bucket",
@@ -98,8 +134,8 @@ def bucket_json(bucket: Bucket, base: str) -> Json:
         "projectNumber": "123456789012",
         "name": bucket.name,
         "metageneration": str(bucket.metageneration),
-        "location": location,
-        "locationType": "multi-region" if location in _MULTI_REGIONS else "region",
+        "location": bucket.location,
+        "locationType": bucket.location_type,
         "storageClass": "STANDARD",
         "etag": base64.b64encode(raw).decode(),
         "timeCreated": bucket.time_created,
@@ -131,6 +167,8 @@ def settled(changes: Mapping[str, Any], current: Mapping[str, Any] | None, now: 
             continue
         if key == "location" and current is not None and merged != made.get(key, "US"):
             raise invalid("The location of a bucket cannot be changed.")
+        if key == "hierarchicalNamespace" and current is not None and merged != made.get(key):
+            raise invalid("The hierarchical namespace of a bucket cannot be changed.")
         made[key] = check(merged, made.get(key), now)
         if made[key] in ([], {"rule": []}):
             del made[key]
@@ -284,6 +322,12 @@ def check_autoclass(settings: Mapping[str, Any]) -> None:
             raise invalid("Autoclass and rules on storage classes cannot be combined.")
 
 
+def _hierarchical(value: object, _old: object, _now: datetime) -> object:
+    """https://cloud.google.com/storage/docs/hns-overview: chosen when the bucket is created."""
+    given = _object("hierarchicalNamespace", value, "enabled")
+    return {"enabled": _boolean("hierarchicalNamespace.enabled", given.get("enabled"))}
+
+
 def _billing(value: object, _old: object, _now: datetime) -> object:
     """https://cloud.google.com/storage/docs/requester-pays."""
     given = _object("billing", value, "requesterPays")
@@ -295,6 +339,7 @@ _CHECKS: dict[str, Callable[[object, object, datetime], object]] = {
     "billing": _billing,
     "cors": _cors,
     "defaultEventBasedHold": _default_hold,
+    "hierarchicalNamespace": _hierarchical,
     "iamConfiguration": _iam,
     "labels": _labels,
     "lifecycle": _lifecycle,
@@ -348,9 +393,10 @@ def check_lock(bucket: Bucket, after: Mapping[str, Any]) -> None:
         )
 
 
-def no_soft_delete(doing: str) -> ApiError:
+def no_soft_delete(doing: str, reason: str) -> ApiError:
     """Refuse what only a bucket with soft delete has.
 
-    The message is unverified (users' reports).
+    The message is unverified (users' reports). Documented is the reason (`NO_SOFT_DELETE_REASON`,
+    https://cloud.google.com/storage/docs/json_api/v1/objects/bulkRestore).
     """
-    return ApiError(400, "invalid", f"Soft delete policy is required to {doing}")
+    return ApiError(400, reason, f"Soft delete policy is required to {doing}")

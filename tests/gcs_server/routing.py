@@ -40,6 +40,11 @@ _ALLOWED = {
         "bucket_patch": "ifMetagenerationMatch ifMetagenerationNotMatch projection predefinedAcl "
         "predefinedDefaultObjectAcl",
         "permissions": "permissions",
+        "layout": "prefix",
+        "folder_list": "prefix delimiter startOffset endOffset pageSize pageToken",
+        "folder_insert": "recursive",
+        "folder_get": "ifMetagenerationMatch ifMetagenerationNotMatch",
+        "folder_delete": "ifMetagenerationMatch ifMetagenerationNotMatch",
         "token": "",
         "sign_blob": "",
     }.items()
@@ -203,6 +208,12 @@ def _plain(method: str, rest: list[str], query: dict[str, str]) -> tuple[str, st
             operations = {"GET": "bucket_get", "PATCH": "bucket_patch"}
         case [bucket, "lockRetentionPolicy"]:
             operations = {"POST": "bucket_lock"}
+        case [bucket, "storageLayout"]:
+            operations = {"GET": "layout"}
+        case [bucket, "folders"]:
+            operations = {"GET": "folder_list", "POST": "folder_insert"}
+        case [bucket, "folders", name]:
+            operations = {"GET": "folder_get", "DELETE": "folder_delete"}
         case [bucket, "iam", "testPermissions"]:
             operations = {"GET": "permissions"}
         case [bucket, "o"]:
@@ -229,7 +240,7 @@ def _plain(method: str, rest: list[str], query: dict[str, str]) -> tuple[str, st
     if method not in operations:
         raise _not_allowed()
     bucket = rest[0] if rest else ""
-    name = rest[2] if len(rest) == 3 and rest[1] == "o" else ""
+    name = rest[2] if len(rest) == 3 and rest[1] in ("o", "folders") else ""
     return operations[method], bucket, name, "", ""
 
 

@@ -20,6 +20,7 @@ from .bucket_api import BucketApi
 from .buckets import bucket_json
 from .connection import Connection, Recorder, Request, Shared
 from .faults import Fault, Faults, Head, Rule
+from .folders import FolderApi
 from .lifecycle import Verdict
 from .objects import Preconditions, StoredObject
 from .resources import check_name, inserted
@@ -79,6 +80,7 @@ class StrictServer:
             BucketApi(self.state, self.auth),
             XmlApi(self.state, self.auth, self.accounts),
             self.billing,
+            FolderApi(self.state),
         )
         self._shared = Shared(app, Faults(), Recorder(), Event())
         self._lock = Lock()
@@ -214,6 +216,10 @@ class StrictServer:
     def soft_deleted(self, bucket: str, name: str) -> list[StoredObject]:
         """Return the soft-deleted generations of a name, oldest first."""
         return list(self.state.bucket(bucket).deleted.get(name, ()))
+
+    def folders(self, bucket: str) -> list[str]:
+        """Return the names of the folders of a bucket with a hierarchical namespace, in order."""
+        return sorted(self.state.bucket(bucket).folders)
 
     def bucket(self, name: str) -> dict[str, Any]:
         """Return the resource of a bucket, as GET does."""

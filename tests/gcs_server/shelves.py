@@ -44,6 +44,7 @@ def place(home: Bucket, made: StoredObject, now: datetime) -> None:
     """Make a new generation live, and retire the previous one."""
     current = home.objects.get(made.name)
     home.objects[made.name] = made
+    home.make_folders(made.name, made.time_created)
     home.history.setdefault(made.name, []).append(made.generation)
     if current is None:
         bisect.insort(home.names, made.name)

@@ -13,7 +13,7 @@ from typing import Any
 
 from .ageing import Done, carry_out
 from .blobs import Blob, BlobWriter
-from .buckets import Bucket, check_lock, no_soft_delete, settled
+from .buckets import NO_SOFT_DELETE_REASON, Bucket, check_lock, no_soft_delete, settled
 from .clock import Clock, moment_of, written
 from .errors import ApiError, forbidden, invalid, no_bucket, no_object
 from .listing import Page, Wanted, page
@@ -40,6 +40,7 @@ class State:
         self.discard = discard
         self.validate_checksums = validate_checksums
         self.hold_reason = REPORTED_HOLD_REASON
+        self.soft_delete_reason = NO_SOFT_DELETE_REASON
         self.clock = Clock()
         self.lock = RLock()
         self._bucket_settings = dict(bucket_settings or {})
@@ -149,7 +150,7 @@ class State:
         with self.lock:
             home = self.bucket(bucket)
             if not home.soft_delete_seconds:
-                raise no_soft_delete("request a soft-deleted version")
+                raise no_soft_delete("request a soft-deleted version", self.soft_delete_reason)
             found = of_generation(home.deleted.get(name, ()), generation)
             if found is None:
                 raise no_object(bucket, name)
@@ -189,7 +190,7 @@ class State:
         with self.lock:
             home = self.bucket(bucket)
             if not home.soft_delete_seconds:
-                raise no_soft_delete("list soft-deleted versions")
+                raise no_soft_delete("list soft-deleted versions", self.soft_delete_reason)
             return page(sorted(home.deleted), home.deleted.__getitem__, wanted, several=True)
 
     def objects(self, bucket: str) -> list[StoredObject]:
@@ -329,7 +330,7 @@ class State:
         with self.lock:
             home = self.bucket(bucket)
             if not home.soft_delete_seconds:
-                raise no_soft_delete("restore a soft-deleted version")
+                raise no_soft_delete("restore a soft-deleted version", self.soft_delete_reason)
             found = of_generation(home.deleted.get(name, ()), generation)
             if found is None:
                 present(home, name, generation)

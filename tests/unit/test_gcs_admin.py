@@ -227,8 +227,28 @@ def test_settings_that_cannot_be_seen_are_a_finding(server: StrictServer, store:
     assert found["settings"].ok
     assert "storage.buckets.get" in found["settings"].detail
     assert found["settings"].hint.endswith("--role=roles/storage.legacyBucketReader")
-    assert "soft delete" not in found
+    assert found["soft delete"].detail == (
+        "deleted objects can be restored; for how long cannot be seen"
+    )
+    assert "versioning" not in found
     assert "links" in found
+    server.configure("bucket", softDeletePolicy={"retentionDurationSeconds": "0"})
+    off = by_subject(list(store.diagnose()))["soft delete"]
+    assert off.detail == "off: deleted objects cannot be restored"
+    assert "--soft-delete-duration=7d" in off.hint
+
+
+def test_the_doctor_recognises_a_hierarchical_namespace() -> None:
+    settings = {**AS_NEW, "hierarchicalNamespace": {"enabled": True}}
+    with StrictServer("bucket", bucket_settings=settings) as server:
+        store = GcsStore("bucket", emulator=server.url)
+        found = by_subject(list(store.diagnose()))["namespace"]
+        assert found.detail == "hierarchical: the folder of an asset is deleted with it"
+        server.denied.add("storage.folders.delete")
+        found = by_subject(list(store.diagnose()))["namespace"]
+        assert "the folders of deleted assets stay, empty (storage.folders.delete" in found.detail
+        assert "--role=roles/storage.objectUser" in found.hint
+        store.close()
 
 
 @pytest.mark.parametrize("operation", ["permissions", "bucket_get"])

@@ -219,9 +219,10 @@ def delete_asset(store: Store, audio_id: str) -> None:
         if not folder:
             folder = list(store.noncurrent(folder_prefix(audio_id)))
         if not folder:
-            if not is_begun:
-                raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
-            return
+            if is_begun:
+                return
+            _remove_empty_folders(store, audio_id)
+            raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
         if not is_begun:
             nothing = f"nothing of {audio_id} was deleted"
             require_free(store, folder, nothing, audio_id=audio_id)
@@ -242,6 +243,14 @@ def delete_asset(store: Store, audio_id: str) -> None:
         f"asset {audio_id} in {store.url} is being written to: delete it again later",
         audio_id=audio_id,
     )
+
+
+def _remove_empty_folders(store: Store, audio_id: str) -> None:
+    """Remove what a deletion left that was killed between an asset's last object and its folder."""
+    for file in store.foreign_files(folder_prefix(audio_id)):
+        if file.is_removable:
+            with suppress(BlobNotFoundError):
+                store.remove_foreign_file(file)
 
 
 def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | None:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from audiostore import AudioStorageManager, RetryConfig, StorageResult, StoreSettings
+    from audiostore import AudioStorageManager, RetryConfig, StorageResult, StoreFacts
     from audiostore.cli.declare import RetryOptions, StoreOptions
     from audiostore.config import Location
     from audiostore.events import EventListener
@@ -104,13 +104,13 @@ def warn(result: StorageResult) -> None:
         say("warning", f"{result.audio_id}: {as_typed(warning)}")
 
 
-def known_settings(manager: AudioStorageManager) -> StoreSettings | str:
-    """Return the settings of the store; or why they cannot be read, as text.
+def known_facts(manager: AudioStorageManager) -> StoreFacts | str:
+    """Return what is known of the store; or why nothing is, as text.
 
     Credentials often may not read a bucket's settings: storing does not need it.
     """
     try:
-        return manager.admin.settings()
+        return manager.admin.facts()
     except Exception as error:
         if not is_api_error(error) or audiostore.CONSERVATIVE_CONFIG.is_retryable(error):
             raise

@@ -51,6 +51,23 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What is known of a store, even to a caller that may not read its settings."""
+
+    keeps_deleted: bool
+    """Whether an object that is deleted now can be restored."""
+    location: str | None
+    """None: unknown."""
+    settings: StoreSettings | None = None
+    """None: the caller may not read them, so that all else is unknown."""
+
+    @classmethod
+    def of(cls, settings: StoreSettings) -> "StoreFacts":
+        """Return what settings tell."""
+        return cls(settings.soft_delete_s > 0, settings.location, settings)
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignFile:
     """A file or folder in a store that is not part of an object."""
 
@@ -128,6 +145,15 @@ class SupportsSettings(Protocol):
             ValueError: the store does not accept such a setting.
             UnsupportedByStoreError: its settings cannot be changed.
         """
+        ...
+
+
+@runtime_checkable
+class SupportsFacts(Protocol):
+    """Some of a store's settings are known even to a caller that may not read them."""
+
+    def facts(self) -> StoreFacts:
+        """Return what is known of the store."""
         ...
 
 
@@ -216,6 +242,7 @@ class SupportsDiagnosis(Protocol):
 class StoreAdmin(
     SupportsVersions,
     SupportsSettings,
+    SupportsFacts,
     SupportsPermissions,
     SupportsReclass,
     SupportsForeignFiles,
@@ -280,6 +307,11 @@ class Absent:
         """
         del present, lifecycle_rules, soft_delete_s, retention_s
         raise UnsupportedByStoreError(f"{self._store.url} has no settings that could be changed")
+
+    def facts(self) -> StoreFacts:
+        """Return what the settings tell."""
+        known = self._store if isinstance(self._store, SupportsSettings) else self
+        return StoreFacts.of(known.settings())
 
     def granted(self, permissions: Sequence[str]) -> frozenset[str]:
         """Grant everything: the store checks no permissions."""
@@ -348,6 +380,8 @@ class _Completed:
         self.noncurrent = versions.noncurrent
         settings: SupportsSettings = store if isinstance(store, SupportsSettings) else absent
         self.settings, self.change_settings = settings.settings, settings.change_settings
+        facts: SupportsFacts = store if isinstance(store, SupportsFacts) else absent
+        self.facts = facts.facts
         permissions: SupportsPermissions = (
             store if isinstance(store, SupportsPermissions) else absent
         )

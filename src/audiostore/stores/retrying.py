@@ -17,6 +17,7 @@ from audiostore.stores.capabilities import (
     Finding,
     ForeignFile,
     Store,
+    SupportsFacts,
     SupportsForeignFiles,
     SupportsPermissions,
     SupportsReclass,
@@ -166,6 +167,7 @@ class RetryingStore:
         SupportsSettings.change_settings,
         lambda store, *_, **__: f"change the settings of {store.url}",
     )
+    facts = _repeated(SupportsFacts.facts, lambda store: f"read what is known of {store.url}")
     granted = _repeated(
         SupportsPermissions.granted, lambda store, _: f"read the permissions on {store.url}"
     )

@@ -12,7 +12,7 @@ from audiostore.cli.consent import has_consent, print_plan
 from audiostore.cli.declare import AssetOptions, ConsentOptions, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note, say
-from audiostore.cli.store import is_bucket, known_settings, opened, warn
+from audiostore.cli.store import is_bucket, known_facts, opened, warn
 from audiostore.cli.values import moment
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -74,9 +74,11 @@ def _warn_if_kept(manager: AudioStorageManager, asset: StorageResult) -> None:
     """Warn about what prevents the deletion."""
     from audiostore.lifecycle import deletes_on_custom_time  # noqa: PLC0415  (not for --help)
 
-    settings = known_settings(manager)
-    if isinstance(settings, str):
-        say("warning", f"cannot tell whether the store will delete it: {settings}")
+    facts = known_facts(manager)
+    settings = None if isinstance(facts, str) else facts.settings
+    if settings is None:
+        why = facts if isinstance(facts, str) else "storage.buckets.get is missing"
+        say("warning", f"cannot tell whether the store will delete it: {why}")
     elif asset.audio and not deletes_on_custom_time(settings.lifecycle_rules, asset.audio.name):
         say(
             "warning",

@@ -13,7 +13,7 @@ from audiostore.cli.declare import AssetsOptions, ConsentOptions, flag
 from audiostore.cli.each import distinct_ids, with_each
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note
-from audiostore.cli.store import is_bucket, known_settings, opened
+from audiostore.cli.store import is_bucket, known_facts, opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -65,27 +65,33 @@ def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
     Raises:
         UsageError: it cannot, and --permanent is not given.
     """
-    settings = known_settings(manager)
-    if isinstance(settings, str):
+    facts = known_facts(manager)
+    if isinstance(facts, str):
         if permanent:
             return "permanently, as far as is known"
         raise UsageError(
             f"nothing was deleted: unknown whether {manager.url} keeps deleted assets "
-            f"({settings}); give --permanent to delete anyway"
+            f"({facts}); give --permanent to delete anyway"
         )
-    days = f"{settings.soft_delete_s / _DAY_S:g} days"
-    if permanent and settings.soft_delete_s and is_bucket(manager):
-        return f"permanently (the bucket's soft delete still keeps and bills it for {days})"
+    settings = facts.settings
+    time = (
+        f"{settings.soft_delete_s / _DAY_S:g} days"
+        if settings
+        else "a time that this account may not see"
+    )
+    if permanent and facts.keeps_deleted and is_bucket(manager):
+        return f"permanently (the bucket's soft delete still keeps and bills it for {time})"
     if permanent:
         return "permanently"
-    if not settings.soft_delete_s:
-        versions = ", and versioning keeps nothing that is deleted" if settings.versioning else ""
+    if not facts.keeps_deleted:
+        is_versioned = settings is not None and settings.versioning
+        versions = ", and versioning keeps nothing that is deleted" if is_versioned else ""
         raise UsageError(
             f"nothing was deleted: {manager.url} cannot restore deleted assets (soft delete is "
             f"off{versions}); enable soft delete ('audiostore doctor' prints how), or give "
             "--permanent"
         )
-    return f"('audiostore restore' can undo this for {days})"
+    return f"('audiostore restore' can undo this for {time})"
 
 
 def _present(manager: AudioStorageManager, audio_id: str) -> str:
@@ -104,9 +110,12 @@ def _present(manager: AudioStorageManager, audio_id: str) -> str:
     except audiostore.AssetNotFoundError:
         prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
         count = sum(1 for _ in manager.store.list(prefix))
-        if not count:
-            raise
-        return f"{audio_id}  (incomplete asset, {count} objects)"
+        if count:
+            return f"{audio_id}  (incomplete asset, {count} objects)"
+        versions = len(manager.admin.noncurrent(prefix))
+        if versions:
+            return f"{audio_id}  (deleted before, {versions} noncurrent versions)"
+        raise
     blobs = asset.parts.values()
     require_free(manager.store, blobs, f"{audio_id} cannot be deleted", audio_id=audio_id)
     return row(asset)

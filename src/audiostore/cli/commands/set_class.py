@@ -8,7 +8,7 @@ from audiostore.cli.consent import has_consent, print_plan, will_ask
 from audiostore.cli.declare import AssetOptions, ConsentOptions, argument
 from audiostore.cli.filters import STORAGE_CLASSES
 from audiostore.cli.output import note, say
-from audiostore.cli.store import is_bucket, known_settings, opened, warn
+from audiostore.cli.store import is_bucket, known_facts, opened, warn
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ def _costs_of_moving(
 def _price(manager: AudioStorageManager, audio: BlobInfo, days: int) -> str:
     from audiostore.catalog import Rates  # noqa: PLC0415  (not for --help)
 
-    settings = known_settings(manager)
-    if isinstance(settings, str):
+    facts = known_facts(manager)
+    if isinstance(facts, str) or facts.location is None:
         return ""
-    rates = Rates.read(settings.location)
+    rates = Rates.read(facts.location)
     monthly = rates.prices.get(audio.storage_class)
     if monthly is None:
         return ""

@@ -60,10 +60,10 @@ def _location(manager: AudioStorageManager) -> str | None:
     """Return where a bucket is; None for a directory, and if it may not be read."""
     if not is_bucket(manager):
         return None
-    if not manager.admin.granted(["storage.buckets.get"]):
-        note("cannot read the bucket's location (storage.buckets.get): give it with --location")
-        return None
-    return manager.admin.settings().location
+    location = manager.admin.facts().location
+    if location is None:
+        note("cannot read the bucket's location: give it with --location")
+    return location
 
 
 def statistics_block(statistics: Statistics, cost: Cost | None) -> str:

@@ -27,6 +27,8 @@ _NEEDS = (
 )
 PERMISSIONS = tuple(permission for _, needed, _, _ in _NEEDS for permission in needed)
 """All that audiostore uses on a bucket."""
+FOLDER_PERMISSIONS = ("storage.folders.list", "storage.folders.delete")
+"""What it uses as well on a bucket with a hierarchical namespace."""
 
 
 def grant(url: str, role: str) -> str:
@@ -115,11 +117,38 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
     yield _cors(present.cors, update)
 
 
+def unseen_soft_delete(url: str, *, is_on: bool) -> Finding:
+    """Report soft delete to an account that may not read the settings, and so not for how long."""
+    if not is_on:
+        return _no_soft_delete("", f"gcloud storage buckets update {url}")
+    detail = "deleted objects can be restored; for how long cannot be seen"
+    return Finding("soft delete", ok=True, detail=detail)
+
+
+def namespace(url: str, granted: frozenset[str]) -> Finding:
+    """Report a hierarchical namespace, and whether empty folders can be deleted in it."""
+    detail = "hierarchical: the folder of an asset is deleted with it"
+    lacking = [permission for permission in FOLDER_PERMISSIONS if permission not in granted]
+    if not lacking:
+        return Finding("namespace", ok=True, detail=detail)
+    return Finding(
+        "namespace",
+        ok=True,
+        detail=f"hierarchical: the folders of deleted assets stay, empty ({', '.join(lacking)} is "
+        "missing)",
+        hint=grant(url, _USER),
+    )
+
+
 def _soft_delete(present: StoreSettings, update: str) -> Finding:
     if present.soft_delete_s:
         detail = f"deleted objects can be restored for {_days(present.soft_delete_s)}"
         return Finding("soft delete", ok=True, detail=detail)
     versions = "; audiostore leaves no noncurrent versions either" if present.versioning else ""
+    return _no_soft_delete(versions, update)
+
+
+def _no_soft_delete(versions: str, update: str) -> Finding:
     return Finding(
         "soft delete",
         ok=True,

@@ -11,12 +11,13 @@ from google.api_core.exceptions import (
 
 from audiostore.errors import AudioStoreError, redacted
 from audiostore.stores.capabilities import Finding
-from audiostore.stores.gcs import advice
+from audiostore.stores.gcs import advice, layout
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.bucket import granted, resource
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.objects import list_objects
 from audiostore.stores.gcs.responses import error_of
+from audiostore.stores.gcs.trash import keeps_deleted
 from audiostore.stores.gcs.upload import session_of
 
 _PROBE = "audio/.doctor"
@@ -45,6 +46,7 @@ def diagnose(client: Client) -> Iterator[Finding]:
             return
     yield from _permissions(client)
     yield from _settings(client)
+    yield from _namespace(client)
     yield _links(client)
 
 
@@ -87,6 +89,7 @@ def _settings(client: Client) -> Iterator[Finding]:
             detail="the bucket's settings cannot be seen (storage.buckets.get is missing)",
             hint=advice.grant(client.url, "roles/storage.legacyBucketReader"),
         )
+        yield from _without_settings(client)
         return
     except _UNKNOWN:
         yield Finding("settings", ok=True, detail="this server cannot be asked for them")
@@ -95,6 +98,23 @@ def _settings(client: Client) -> Iterator[Finding]:
         yield _failed(client, "settings", error)
         return
     yield from advice.settings(client.url, bucket, client.user_project)
+
+
+def _without_settings(client: Client) -> Iterator[Finding]:
+    """Find out what an account that may not read the settings can know."""
+    try:
+        yield advice.unseen_soft_delete(client.url, is_on=keeps_deleted(client))
+    except AudioStoreError as error:
+        yield _failed(client, "soft delete", error)
+
+
+def _namespace(client: Client) -> Iterator[Finding]:
+    try:
+        found = layout.read(client)
+        if found.is_hierarchical:
+            yield advice.namespace(client.url, granted(client, advice.FOLDER_PERMISSIONS))
+    except AudioStoreError as error:
+        yield _failed(client, "namespace", error)
 
 
 def _links(client: Client) -> Finding:

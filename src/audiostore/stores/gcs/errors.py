@@ -23,6 +23,7 @@ from audiostore.errors import (
     HeldError,
     IntegrityError,
     PreconditionFailedError,
+    UnsupportedByStoreError,
 )
 from audiostore.stores.gcs.messages import Response
 from audiostore.stores.gcs.responses import error_message
@@ -50,6 +51,10 @@ class GcsHeldError(exceptions.Forbidden, HeldError):
 
 class GcsUserProjectMissingError(exceptions.BadRequest, ConfigurationError):
     """400 of a bucket that bills the requester, to a request that named no project."""
+
+
+class GcsNoSoftDeleteError(exceptions.BadRequest, UnsupportedByStoreError):
+    """400 of a bucket that keeps no deleted objects, to a request about them."""
 
 
 class GcsInvalidSettingError(exceptions.BadRequest, AudioStoreError, ValueError):
@@ -88,6 +93,10 @@ _NO_PROJECT_HINT = (
     "account needs roles/serviceusage.serviceUsageConsumer on that project"
 )
 
+# Documented is the reason. Users report a general one, with this message.
+_NO_SOFT_DELETE_REASON = "SoftDeletePolicyRequired"
+_NO_SOFT_DELETE = re.compile("soft delete policy is required", re.IGNORECASE)
+
 _HINTS = {
     401: "the credentials were refused: run 'gcloud auth application-default login', or name a "
     "service account's key file in GOOGLE_APPLICATION_CREDENTIALS",
@@ -120,14 +129,12 @@ def error_for(
     reason, reasons = error_message(response)
     if status == 404 and of_object and "bucket does not exist" not in reason:
         return _error(GcsBlobNotFoundError, what, reason, response)
-    if status == 400 and _CHECKSUM.search(reason):
-        return _error(GcsChecksumError, what, reason, response)
-    if status == 400 and _NO_PROJECT_REASONS & reasons:
-        error = _error(GcsUserProjectMissingError, what, reason, response)
-        error.add_note(_NO_PROJECT_HINT)
+    bad = _class_for_400(reason, reasons, of_settings=of_settings) if status == 400 else None
+    if bad is not None:
+        error = _error(bad, what, reason, response)
+        if bad is GcsUserProjectMissingError:
+            error.add_note(_NO_PROJECT_HINT)
         return error
-    if status == 400 and of_settings:
-        return _error(GcsInvalidSettingError, what, reason, response)
     if status == 403 and _HELD_REASONS & reasons:
         error = _error(GcsHeldError, what, reason, response)
         error.add_note("release its hold, or wait until its retention period is over")
@@ -148,6 +155,18 @@ def held_error(blob: BlobInfo, uri: str) -> AudioStoreError:
     """Return the exception for a write that was refused because the object is protected."""
     reason = f"protected by {blob.kept_by}: it was not changed"
     return described(cast("HeldError", _error(GcsHeldError, uri, reason, Response(403))), blob)
+
+
+def _class_for_400(
+    reason: str, reasons: frozenset[str], *, of_settings: bool
+) -> _GoogleError | None:
+    if _CHECKSUM.search(reason):
+        return GcsChecksumError
+    if _NO_PROJECT_REASONS & reasons:
+        return GcsUserProjectMissingError
+    if _NO_SOFT_DELETE_REASON in reasons or _NO_SOFT_DELETE.search(reason):
+        return GcsNoSoftDeleteError
+    return GcsInvalidSettingError if of_settings else None
 
 
 def role_for(permission: str) -> str:

@@ -85,16 +85,21 @@ def noncurrent(client: Client, prefix: str) -> tuple[BlobInfo, ...]:
     (cloud.google.com/storage/docs/json_api/v1/objects#resource).
     """
     fields = f"items({FIELDS},timeDeleted),nextPageToken"
-    return tuple(
-        blob_info(resource)
-        for page in pages(client, prefix, versions="true", fields=fields)
-        for resource in page
-        if "timeDeleted" in resource
-    )
+    found: list[BlobInfo] = []
+    last = b""
+    for page in pages(client, prefix, versions="true", fields=fields):
+        for resource in page:
+            blob = blob_info(resource)
+            last = next_name(blob, client.uri(prefix), prefix, last)
+            if "timeDeleted" in resource:
+                found.append(blob)
+    return tuple(found)
 
 
-def pages(client: Client, prefix: str, **query: object) -> Iterator[list[dict[str, Any]]]:
-    """Yield the object resources of a listing, a page at a time.
+def pages(
+    client: Client, prefix: str, *, collection: str = "o", **query: object
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the resources of a listing, of objects or of ``folders``, a page at a time.
 
     Raises:
         StoreConnectionError: a page cannot be understood; or the listing would never end.
@@ -102,14 +107,11 @@ def pages(client: Client, prefix: str, **query: object) -> Iterator[list[dict[st
     token: str | None = None
     seen: set[str] = set()
     empty_pages = 0
+    if collection == "o":
+        query["maxResults"] = PAGE_OBJECTS
+    path = f"{client.bucket_path()}/{collection}"
     while True:
-        url = client.url_of(
-            f"{client.bucket_path()}/o",
-            prefix=prefix,
-            pageToken=token,
-            maxResults=PAGE_OBJECTS,
-            **query,
-        )
+        url = client.url_of(path, prefix=prefix, pageToken=token, **query)
         response = client.call("GET", url)
         if response.status != 200:
             raise error_of(response, client.uri(prefix))

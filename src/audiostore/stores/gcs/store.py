@@ -7,14 +7,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from audiostore.errors import StoreConnectionError
+from audiostore.errors import BlobNotFoundError, StoreConnectionError
 from audiostore.sources import Source
-from audiostore.stores.capabilities import Finding, StoreSettings
+from audiostore.stores.capabilities import Finding, ForeignFile, StoreFacts, StoreSettings
 from audiostore.stores.clock import utc_now
 from audiostore.stores.gcs import bucket as settings_of_bucket, objects, signed_urls, trash
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Download, check_range
+from audiostore.stores.gcs.facts import facts
+from audiostore.stores.gcs.folders import Folders
 from audiostore.stores.gcs.responses import error_of
 from audiostore.stores.gcs.sessions import SessionFiles, Sessions, SessionsInMemory
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
@@ -92,6 +94,7 @@ class GcsStore:
             iam_endpoint=iam_endpoint,
             options=connections or ConnectionOptions(),
         )
+        self._folders = Folders(self._client)
         self._chunk_bytes = chunk_bytes
         self._sessions: Sessions = (
             SessionsInMemory() if session_folder is None else SessionFiles(session_folder)
@@ -209,8 +212,13 @@ class GcsStore:
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
-        with objects.telling_holds(self._client, blob.name, blob.generation):
-            objects.delete(self._client, blob)
+        try:
+            with objects.telling_holds(self._client, blob.name, blob.generation):
+                objects.delete(self._client, blob)
+        except BlobNotFoundError:  # perhaps deleted by an attempt that came no further
+            self._folders.tidy(blob.name)
+            raise
+        self._folders.tidy(blob.name)
 
     def noncurrent(self, prefix: str) -> tuple[BlobInfo, ...]:
         """Return the noncurrent versions of a bucket with Object Versioning."""
@@ -235,6 +243,18 @@ class GcsStore:
     def settings(self) -> StoreSettings:
         """Return the settings of the bucket."""
         return settings_of_bucket.read(self._client)
+
+    def facts(self) -> StoreFacts:
+        """Return what is known of the bucket, whether or not its settings may be read."""
+        return facts(self._client)
+
+    def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
+        """Yield the empty folders of a bucket with a hierarchical namespace."""
+        return self._folders.empty(prefix)
+
+    def remove_foreign_file(self, file: ForeignFile) -> None:
+        """Delete an empty folder (see `SupportsForeignFiles.remove_foreign_file`)."""
+        self._folders.remove(file)
 
     def change_settings(
         self,

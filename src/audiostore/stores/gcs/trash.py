@@ -1,12 +1,13 @@
 """The deleted and overwritten objects of a bucket: its soft delete.
 
 Reference: cloud.google.com/storage/docs/soft-delete, …/docs/json_api/v1/objects/list (softDeleted)
-and …/objects/restore. Measured by others, to be confirmed on a real bucket: without soft delete, a
-bucket responds to both with 400 "Soft delete policy is required …"; a restored generation stays in
-the trash as well, until it expires.
+and …/objects/restore. Without soft delete, a bucket responds to both with 400. Measured by others,
+to be confirmed on a real bucket: a restored generation stays in the trash as well, until it
+expires.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import groupby
 
 from audiostore.errors import StoreConnectionError, UnsupportedByStoreError
@@ -16,7 +17,14 @@ from audiostore.stores.gcs.objects import FIELDS, next_name, pages
 from audiostore.stores.gcs.responses import Fields, blob_info, error_of, json_body
 from audiostore.values import BlobInfo, DeletedBlob
 
-_NO_SOFT_DELETE = "soft delete policy is required"
+
+def keeps_deleted(client: Client) -> bool:
+    """Say whether the bucket's soft delete is on, which an account that may list can find out."""
+    try:
+        next(pages(client, "audio/", softDeleted="true", fields="items(name)"))
+    except UnsupportedByStoreError:
+        return False
+    return True
 
 
 def list_deleted(client: Client, prefix: str) -> Iterator[DeletedBlob]:
@@ -41,7 +49,7 @@ def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -
     if response.status == 200:
         return blob_info(json_body(response), name=blob.name)
     error = error_of(response, client.uri(blob.name), of_object=True)
-    if _says_no_soft_delete(error):
+    if isinstance(error, UnsupportedByStoreError):
         raise UnsupportedByStoreError(
             f"{client.uri(blob.name)} cannot be restored while the bucket's soft delete is off: "
             f"run 'gcloud storage buckets update {client.url} --soft-delete-duration=7d'"
@@ -68,16 +76,13 @@ def purge(client: Client, deleted: DeletedBlob) -> None:
 
 def _listed(client: Client, prefix: str) -> Iterator[DeletedBlob]:
     fields = f"items({FIELDS},softDeleteTime,hardDeleteTime),nextPageToken"
-    try:
+    with suppress(UnsupportedByStoreError):  # the bucket keeps nothing
         last = b""
         for page in pages(client, prefix, softDeleted="true", fields=fields):
             for resource in page:
                 deleted = _deleted(resource)
                 last = next_name(deleted.blob, client.uri(prefix), prefix, last)
                 yield deleted
-    except Exception as error:
-        if not _says_no_soft_delete(error):
-            raise
 
 
 def _deleted(resource: object) -> DeletedBlob:
@@ -91,7 +96,3 @@ def _deleted(resource: object) -> DeletedBlob:
         )
     except ValueError as error:
         raise StoreConnectionError(f"the response is not a deleted object: {error}") from None
-
-
-def _says_no_soft_delete(error: Exception) -> bool:
-    return getattr(error, "code", None) == 400 and _NO_SOFT_DELETE in str(error).lower()

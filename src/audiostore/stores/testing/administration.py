@@ -76,6 +76,7 @@ class AdministrationTests:
         put(store)
         assert list(store.foreign_files("audio/")) == []
         assert list(store.foreign_files("")) == []
+        assert store.noncurrent("") == ()
 
     def test_a_foreign_file_that_is_gone_is_not_removed(self, store: Store) -> None:
         file = ForeignFile("audio/x", "an empty folder", is_removable=True, changed_at=NOON)

@@ -11,7 +11,7 @@ from audiostore.errors import (
     HeldError,
     PreconditionFailedError,
 )
-from audiostore.stores.capabilities import Store, StoreSettings
+from audiostore.stores.capabilities import Store, StoreFacts, StoreSettings
 from audiostore.stores.testing.changing import taking
 from audiostore.stores.testing.samples import NAME, put, trash
 
@@ -38,6 +38,8 @@ class SettingsTests:
         assert settings.lifecycle_rules == ()
         assert settings.location
         assert store.settings() == settings
+        assert store.facts() == StoreFacts.of(settings)
+        assert store.facts().keeps_deleted
 
     def test_change_settings_changes_what_is_named(self, store: Store) -> None:
         first = store.settings()

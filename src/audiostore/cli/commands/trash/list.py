@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audiostore.cli.declare import JsonOptions, StoreOptions
 from audiostore.cli.output import note, print_json
-from audiostore.cli.store import known_settings, opened
+from audiostore.cli.store import known_facts, opened
 
 EXAMPLE = "audiostore trash list"
 
@@ -26,8 +26,8 @@ def run(options: Options) -> int:
             else:
                 print(deleted_row(trashed), flush=True)
         if count == 0:
-            settings = known_settings(manager)
-            keeps_none = not isinstance(settings, str) and not settings.soft_delete_s
+            facts = known_facts(manager)
+            keeps_none = not isinstance(facts, str) and not facts.keeps_deleted
             why = ": it cannot restore deleted assets (soft delete is off)" if keeps_none else ""
             note(f"the trash of {manager.url} is empty{why}")
     return 0
