@@ -1,6 +1,7 @@
 """`audiostore probe`, and what `put` makes of the files' insides."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -305,3 +306,18 @@ def test_put_checks_at_the_given_level(call: Call, bucket: str) -> None:
         assert (code, out) == (2, "")
         assert "is cut short" in err
     assert call("put", cut, "--check", "none")[0] == 0
+
+
+def test_a_file_that_claims_terabytes_is_refused_at_once(call: Call, bucket: str) -> None:
+    path = _file("sparse.mp3", MP3.read_bytes()[:4096])
+    os.truncate(path, 3 << 40)
+    reason = "has 3,298,534,883,328 bytes: the limit is {}; raise --max-size to store it"
+    for command in (("put",), ("put", "--dry-run"), ("probe",), ("put", "--skip-stored")):
+        code, out, err = call(*command, path)
+        assert reason.format("100,000,000,000") in out + err
+        assert code
+    assert reason.format("1,000,000") in call("put", path, "--max-size", "1MB")[2]
+    assert call("probe", MP3, "--max-size", "1MB")[0] == 0
+    for size in ("0", "-1", "6T", "9" * 400, "big"):
+        assert call("put", path, f"--max-size={size}")[0] == 2
+    assert not _stored(bucket)

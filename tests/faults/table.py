@@ -61,6 +61,17 @@ ROWS = tuple(
             "local file deleted while it uploads",
             "error and nothing committed, or a verified success",
         ),
+        (
+            "swaps",
+            "a neighbour replaces, rewrites or edits a local file, or flips a link, at every step "
+            "of an upload",
+            "the file is kept or stored exactly, and what is stored has its own facts",
+        ),
+        (
+            "forged",
+            "another local file has the size and crc32c of what is stored",
+            "cleanup compares md5 or all bytes; the file is kept, with a warning",
+        ),
         ("24", "the name is taken by another object", "conflict, the object is untouched"),
         (
             "25",

@@ -26,9 +26,10 @@ from audiostore.errors import (
     InvalidMetadataError,
     UnsupportedFormatError,
 )
+from audiostore.localfiles import LocalFile
 from audiostore.media.recognition import describe
 from audiostore.retry import RetryConfig
-from audiostore.sources import BytesSource, LocalFile
+from audiostore.sources import BytesSource
 from audiostore.stores.local import LocalStore
 from audiostore.values import OWN_KEYS
 from tests.audio_samples import recognise_audio, recognise_image

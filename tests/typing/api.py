@@ -56,8 +56,9 @@ from audiostore import (
     store_audio_file,
     with_retry,
 )
+from audiostore.localfiles import LocalFile
 from audiostore.retry import Budget, Retry
-from audiostore.sources import BytesSource, LocalFile, Source, SourceReader
+from audiostore.sources import BytesSource, Source, SourceReader
 from audiostore.stores.capabilities import Finding, StoreAdmin, complete
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobReader, BlobSpec, Transferred

@@ -8,8 +8,8 @@ import pytest
 from audiostore.events import CleanedUp, CleanupFailed, Event
 from audiostore.ingest import UploadOptions
 from audiostore.ingest.cleanup import clean_up
+from audiostore.localfiles import LocalFile
 from audiostore.notify import Notifier
-from audiostore.sources import LocalFile
 
 
 def make(path: Path, data: bytes = b"data") -> LocalFile:
@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_deleted_is_a_warning(
 ) -> None:
     file = make(tmp_path / "song.mp3")
 
-    def refuse(source: object, target: object) -> None:
+    def refuse(source: object, target: object, **_: int) -> None:
         raise PermissionError(13, f"cannot move {source} to {target}")
 
     monkeypatch.setattr(os, "rename", refuse)
@@ -90,9 +90,9 @@ def test_a_file_emptied_at_the_last_moment_is_a_warning(
     file = make(tmp_path / "song.mp3")
     real = os.rename
 
-    def rename(source: str, target: str) -> None:
-        os.truncate(source, 0)
-        real(source, target)
+    def rename(source: str, target: str, **folders: int) -> None:
+        os.truncate(file.path, 0)
+        real(source, target, **folders)
 
     monkeypatch.setattr(os, "rename", rename)
     (warning,) = clean_up([file], Notifier())

@@ -29,7 +29,8 @@ from audiostore import (
     StoreTimeoutError,
 )
 from audiostore.errors import HeldError, SourceChangedError, UnsupportedByStoreError
-from audiostore.sources import BytesSource, LocalFile
+from audiostore.localfiles import LocalFile
+from audiostore.sources import BytesSource
 from audiostore.stores.capabilities import ForeignFile, complete
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Download, Pipe

@@ -17,6 +17,7 @@ from audiostore import (
     FilenameGenerator,
     InvalidImageError,
     InvalidMetadataError,
+    InvalidSourceError,
     MemoryStore,
     ObjectStore,
     RetryConfig,
@@ -549,6 +550,18 @@ def test_a_refusal_keeps_the_local_file(manager: AudioStorageManager, tmp_path: 
         assert path.exists()
 
 
+def test_a_file_over_the_limit_is_refused(manager: AudioStorageManager, tmp_path: Path) -> None:
+    cover = file(tmp_path, "cover.jpg", JPG.read_bytes())
+    small = MP3.stat().st_size - 1
+    for song, image in ((MP3, None), (OGG, cover)):
+        with pytest.raises(InvalidSourceError, match="pass a larger max_size_bytes to store it"):
+            manager.upload_audio_with_thumbnail(
+                song, image, max_size_bytes=small if image is None else 1000, cleanup="always"
+            )
+    assert cover.exists()
+    assert manager.upload_audio_file(MP3, max_size_bytes=small + 1).created
+
+
 # -- MP4 with its index at the end -------------------------------------------------------------
 
 
@@ -616,6 +629,10 @@ def test_faststart_leaves_alone_what_needs_none(
         {"cache": "shared"},
         {"cache": "public, x"},
         {"cleanup": "never"},
+        {"max_size_bytes": 0},
+        {"max_size_bytes": None},
+        {"max_size_bytes": True},
+        {"max_size_bytes": (5 << 40) + 1},
     ],
     ids=str,
 )

@@ -507,12 +507,12 @@ def test_a_file_that_no_longer_exists_gives_no_warning(
 def test_a_file_that_cannot_be_deleted_is_a_warning(
     manager: AudioStorageManager, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Path, target: object) -> Path:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(name: str, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", name)
 
     with monkeypatch.context() as patch:  # as root, no directory refuses
-        patch.setattr(Path, "rename", refuse)
-        patch.setattr(Path, "unlink", refuse)
+        patch.setattr(os, "rename", refuse)
+        patch.setattr(os, "unlink", refuse)
         with AudioStorageManager(store=MemoryStore()) as other:
             result = other.upload_audio_with_thumbnail(*files, cleanup=True)
 

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,8 @@ from audiostore.errors import (
     UnsupportedFormatError,
 )
 from audiostore.ingest import UploadOptions, prepare, prepare_audio, prepare_image
-from audiostore.sources import LocalFile
+from audiostore.localfiles import LocalFile
+from audiostore.media import InspectedAudio, inspect_audio
 from tests.assets import JPG, mp3_bytes
 from tests.timing import PATIENCE_S
 
@@ -29,8 +32,9 @@ def _audio(path: object) -> PreparedFile:
         return item
 
 
-def _image(path: str) -> PreparedFile:
-    return prepare_image(path, TRUSTING)
+def _image(path: str | Path) -> PreparedFile:
+    with prepare_image(path, TRUSTING) as item:
+        return item
 
 
 def _path(item: PreparedFile) -> Path:
@@ -96,20 +100,23 @@ def test_a_name_that_no_file_can_have_is_refused() -> None:
         _audio("a\ud800.mp3")
 
 
-def test_the_file_that_was_recognised_is_the_one_that_is_stored(tmp_path: Path) -> None:
+def test_the_file_that_was_recognised_is_the_one_that_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(MP3)
 
-    def replace_then_look(opened: prepare._Opened) -> PreparedFile:
+    def replace_then_inspect(*args: Any, **options: Any) -> InspectedAudio:
         other = tmp_path / "other"
         other.write_bytes(b"<html>replaced</html>")
         other.replace(path)
-        return prepare._prepare_audio(opened, UploadOptions())[0]
+        return inspect_audio(*args, **options)
 
-    item = prepare._inspected(path, replace_then_look)
-    assert item.facts["duration_s"]
-    with pytest.raises(SourceChangedError):
-        item.source.open()
+    monkeypatch.setattr(prepare, "inspect_audio", replace_then_inspect)
+    with prepare_audio(path, UploadOptions()) as item:
+        assert item.facts["duration_s"]
+        with closing(item.source.open()) as reader:
+            assert reader.read(len(MP3)) == MP3
 
 
 @pytest.mark.slow
@@ -118,7 +125,7 @@ def test_neither_pillow_nor_ffmpeg_is_loaded_to_look_quickly() -> None:
         "import sys\n"
         "from audiostore.ingest import UploadOptions, prepare_audio, prepare_image\n"
         "with prepare_audio(sys.argv[1], UploadOptions()) as item: assert item.artwork\n"
-        "prepare_image(sys.argv[2], UploadOptions())\n"
+        "with prepare_image(sys.argv[2], UploadOptions()): pass\n"
         "assert not {'PIL', 'av'} & set(sys.modules)"
     )
     song, cover = JPG.with_suffix(".mp3"), JPG
@@ -148,6 +155,6 @@ def test_a_file_that_changes_between_its_inspection_and_its_snapshot_is_refused(
 
     of_open = LocalFile.of_open
     monkeypatch.setattr(LocalFile, "of_open", change_then_snapshot)
-    prepare_it = _audio if name == "a.mp3" else lambda path: prepare_image(path, UploadOptions())
+    prepare_it = _audio if name == "a.mp3" else _image
     with pytest.raises(SourceChangedError):
         prepare_it(path)

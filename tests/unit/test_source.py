@@ -3,14 +3,16 @@
 import errno
 import os
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import google_crc32c
 import pytest
 
+from audiostore import localfiles
 from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
-from audiostore.sources import BytesSource, LocalFile, Source, encode_crc32c
+from audiostore.localfiles import Inspection, LocalFile, OpenFile
+from audiostore.sources import BytesSource, Source, encode_crc32c
 
 DATA = bytes(range(256)) * 20
 
@@ -172,6 +174,79 @@ def test_a_change_during_the_snapshot_is_noticed(
         LocalFile.snapshot(path)
 
 
+def test_an_open_file_is_read_whatever_happens_to_its_path(path: Path) -> None:
+    with path.open("rb") as stream:
+        source = OpenFile(LocalFile.of_open(path, stream.fileno()), stream)
+        path.with_name("other").write_bytes(b"other")
+        path.with_name("other").replace(path)
+        assert read(source) == DATA
+        path.unlink()
+        assert read(source) == DATA
+    with pytest.raises(ValueError, match="closed"):
+        source.open()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_an_open_file_is_noticed(path: Path, change: str) -> None:
+    with path.open("rb") as stream:
+        source = OpenFile(LocalFile.of_open(path, stream.fileno()), stream)
+        CHANGES[change](path)
+        with pytest.raises(SourceChangedError, match=r"song\.mp3.*nothing was committed"):
+            read(source)
+
+
+def test_another_name_that_comes_or_goes_is_no_change(path: Path) -> None:
+    path.with_name("second").hardlink_to(path)
+    file = LocalFile.snapshot(path)
+    path.with_name("third").hardlink_to(path)
+    path.with_name("second").unlink()
+    assert read(file) == DATA
+    path.with_name("third").unlink()
+    assert read(file) == DATA
+    assert file.remove() is True
+
+
+def test_a_change_within_a_tick_of_the_clock_is_noticed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The times of a file may not show a change that follows another one at once."""
+    monkeypatch.setattr(localfiles, "_is_unchanged", lambda *_: True)
+    with path.open("rb") as stream:
+        for age_ns, is_noticed in ((10**9, True), (10**10, False)):
+            now_ns = path.stat().st_ctime_ns + age_ns
+            inspection = Inspection(path, stream.fileno(), now_ns=lambda now_ns=now_ns: now_ns)  # type: ignore[misc]
+            overwrite_keeping_everything(path)
+            path.write_bytes(path.read_bytes()[::-1])
+            with pytest.raises(SourceChangedError) if is_noticed else nullcontext():
+                inspection.finish()
+
+
+def test_a_file_that_claims_too_much_is_refused_unread(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.truncate(path, 3 << 40)
+    monkeypatch.delattr(os, "pread")
+    with pytest.raises(InvalidSourceError, match=r"song\.mp3' has 3,298,534,883,328 bytes: the"):
+        LocalFile.snapshot(path, max_bytes=10**11)
+
+
+@pytest.mark.parametrize("name", ["/proc/self/status", "/dev/zero", "/proc/kcore"])
+def test_files_of_the_system_are_refused_unread(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not Path(name).exists():
+        pytest.skip("not on this system")
+    monkeypatch.delattr(os, "pread")
+    with pytest.raises(InvalidSourceError):
+        LocalFile.snapshot(Path(name), max_bytes=10**11)
+
+
+def test_a_file_without_the_bytes_that_it_claims_is_refused() -> None:
+    path = Path("/sys/kernel/mm/transparent_hugepage/enabled")  # a page, and some bytes in it
+    if not path.exists():
+        pytest.skip("not on this system")
+    with pytest.raises(SourceChangedError):
+        LocalFile.snapshot(path)
+
+
 def test_only_regular_files_are_accepted(tmp_path: Path, path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match="no file at"):
         LocalFile.snapshot(tmp_path / "missing")
@@ -234,10 +309,10 @@ def at_rename(monkeypatch: pytest.MonkeyPatch, before: Callable[[], object]) -> 
     """Have something happen between the check of the path and its renaming."""
     real = os.rename
 
-    def rename(source: object, target: object) -> None:
+    def rename(source: str, target: str, **folders: int) -> None:
         monkeypatch.setattr(os, "rename", real)
         before()
-        real(source, target)  # type: ignore[arg-type]
+        real(source, target, **folders)
 
     monkeypatch.setattr(os, "rename", rename)
 
@@ -263,13 +338,13 @@ def test_a_file_put_in_its_place_during_removal_is_never_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = LocalFile.snapshot(path)
-    real = LocalFile.snapshot
+    real = LocalFile.of_open
 
-    def snapshot_meanwhile(aside: Path) -> LocalFile:
+    def snapshot_meanwhile(path: Path, descriptor: int) -> LocalFile:
         path.write_bytes(b"new take")
-        return real(aside)
+        return real(path, descriptor)
 
-    monkeypatch.setattr(LocalFile, "snapshot", snapshot_meanwhile)
+    monkeypatch.setattr(LocalFile, "of_open", staticmethod(snapshot_meanwhile))
     assert file.remove() is True
     assert path.read_bytes() == b"new take"
     assert list(path.parent.iterdir()) == [path]
@@ -280,11 +355,11 @@ def test_both_files_are_kept_where_both_are_new(
 ) -> None:
     file = LocalFile.snapshot(path)
 
-    def snapshot_meanwhile(aside: Path) -> LocalFile:
+    def snapshot_meanwhile(path: Path, _: int) -> LocalFile:
         path.write_bytes(b"second take")
-        raise OSError(errno.EIO, "cannot be read", str(aside))
+        raise OSError(errno.EIO, "cannot be read", str(path))
 
-    monkeypatch.setattr(LocalFile, "snapshot", snapshot_meanwhile)
+    monkeypatch.setattr(LocalFile, "of_open", staticmethod(snapshot_meanwhile))
     with pytest.raises(OSError, match="File exists") as caught:
         file.remove()
     assert path.read_bytes() == b"second take"
@@ -343,7 +418,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_file(
 ) -> None:
     file = LocalFile.snapshot(path)
 
-    def refuse(source: object, target: object) -> None:
+    def refuse(source: object, target: object, **_: int) -> None:
         raise PermissionError(errno.EACCES, "denied", str(source), None, str(target))
 
     monkeypatch.setattr(os, "rename", refuse)

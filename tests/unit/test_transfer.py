@@ -91,7 +91,7 @@ def test_what_was_written_is_returned() -> None:
 def test_412_over_our_own_object_is_success_that_created_nothing() -> None:
     store = Misbehaving()
     ours = plain(store)
-    assert write(store) == Written(ours, created=False)
+    assert write(store) == Written(ours, created=False, is_sent=False)
     assert store.deleted == []
 
 
@@ -142,7 +142,7 @@ def test_a_replacement_whose_response_was_lost_is_recognised() -> None:
     store = Misbehaving()
     first = plain(store, source=WRONG)
     second = plain(store, over=first.generation)
-    assert write(store, over=first.generation) == Written(second, created=False)
+    assert write(store, over=first.generation) == Written(second, created=False, is_sent=False)
 
 
 def test_wrong_bytes_are_removed_and_reported() -> None:

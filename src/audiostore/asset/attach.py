@@ -58,14 +58,16 @@ class Attachments:
         if asset is not None:
             return self._replace(asset, folder, draft)
         written = self._writer.write(draft)
+        sent = (written.blob,) if written.is_sent else ()
         asset = find_asset(self._store, audio_id)
         if asset is None:
-            return Outcome(written.blob, written.created)
+            return Outcome(written.blob, written.created, sent)
         # The audio was stored at the same time, and its writer may not have seen this artwork.
-        return Outcome(reference(self._store, asset, written.blob), written.created)
+        return Outcome(reference(self._store, asset, written.blob), written.created, sent)
 
     def _replace(self, asset: Asset, folder: Sequence[BlobInfo], draft: Draft) -> Outcome:
         present = asset.thumbnail
+        sent: tuple[BlobInfo, ...]
         is_stored = (
             present is not None
             and present.name == draft.spec.name
@@ -76,11 +78,12 @@ class Attachments:
         # A killed writer may have left the audio object naming the artwork that it replaced.
         asset = reconciled(self._store, asset)
         if present is not None and is_stored:
-            cover, created = present, False
+            cover, created, sent = present, False, ()
         else:
             in_place = next((b for b in folder if b.name == draft.spec.name), None)
             written = self._write_replacement(asset, in_place, draft)
             cover, created = written.blob, written.created
+            sent = (cover,) if written.is_sent else ()
             try:
                 asset = reference(self._store, asset, cover)
             except (AssetConflictError, HeldError):
@@ -102,11 +105,12 @@ class Attachments:
         for blob in folder:
             if part_of(blob.name) is THUMBNAIL and blob.name != cover.name:
                 self._writer.remove(blob)
-        return Outcome(asset, created)
+        return Outcome(asset, created, sent)
 
     def _write_replacement(self, asset: Asset, in_place: BlobInfo | None, draft: Draft) -> Written:
         if in_place is not None and in_place.kept_by and has_content(in_place, draft.source):
-            return Written(in_place, created=False)  # of an attempt that was killed, and stays
+            # Of an attempt that was killed, and stays.
+            return Written(in_place, created=False, is_sent=False)
         marks = record.replaces(asset, in_place)
         marked = draft.adding(marks)
         try:

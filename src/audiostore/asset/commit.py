@@ -146,13 +146,13 @@ class Commits:
                     return compare(present)
                 waiting = _waiting(folder) if adopts and thumbnail is None else None
                 cover = thumbnail if waiting or thumbnail else spare
-                written, stored_cover = self._write(audio_id, audio, cover, waiting, derived)
+                written, stored_cover, sent = self._write(audio_id, audio, cover, waiting, derived)
                 if id_is_new:
                     asset = Asset(audio_id, written.blob, stored_cover, thumbnail_missing=False)
-                    return Outcome(asset, written.created)
+                    return Outcome(asset, written.created, sent)
                 outcome = self._outcome(audio_id, written, stored_cover, adopts=adopts)
                 if outcome is not None:
-                    return outcome
+                    return replace(outcome, sent=sent)
             # Two writers stored different audio under one id, and each withdrew: after random
             # waits one of them is first.
             self._sleep(_BACKOFF_S * 2**attempt * random.random())  # noqa: S311
@@ -169,9 +169,17 @@ class Commits:
         thumbnail: Draft | None,
         waiting: BlobInfo | None,
         derived: Sequence[Draft],
-    ) -> tuple[Written, BlobInfo | None]:
-        """Write all objects, the audio last; return the audio and the thumbnail that it names."""
-        cover = waiting if thumbnail is None else self._writer.write(thumbnail).blob
+    ) -> tuple[Written, BlobInfo | None, tuple[BlobInfo, ...]]:
+        """Write all objects, the audio last.
+
+        Returns:
+            the audio; the thumbnail that it names; which of the two were sent by this call.
+        """
+        cover, sent = waiting, []
+        if thumbnail is not None:
+            stored = self._writer.write(thumbnail)
+            cover = stored.blob
+            sent += [stored.blob] if stored.is_sent else []
         for draft in derived:
             self._writer.write(draft)
 
@@ -186,7 +194,8 @@ class Commits:
             if thumbnail is not None and cover is not None:
                 self._withdraw(cover, audio_id, audio)
             raise
-        return written, cover
+        sent += [written.blob] if written.is_sent else []
+        return written, cover, tuple(sent)
 
     def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Draft) -> None:
         """Remove artwork whose audio was not stored, unless the audio that was may refer to it."""

@@ -21,8 +21,8 @@ from audiostore.errors import (
     BlobNotFoundError,
     PreconditionFailedError,
 )
+from audiostore.localfiles import LocalFile
 from audiostore.notify import Notifier
-from audiostore.sources import LocalFile
 from audiostore.stores import BlobSpec, ObjectStore, get_checked, spec_of
 from audiostore.values import BlobInfo, StorageResult
 

@@ -31,6 +31,8 @@ class Outcome:
     stored: Asset | BlobInfo
     """The asset, or artwork that waits for its audio."""
     created: bool
+    sent: tuple[BlobInfo, ...] = ()
+    """The objects all of whose bytes this call has sent."""
     warnings: tuple[str, ...] = ()
 
 

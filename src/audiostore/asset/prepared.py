@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from audiostore.sources import LocalFile, Source
+from audiostore.localfiles import LocalFile
+from audiostore.sources import Source
 
 TYPE_CHECKING = False  # reading an asset must not import media
 if TYPE_CHECKING:

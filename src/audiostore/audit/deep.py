@@ -46,7 +46,8 @@ class DeepCheck:
         if not path.exists():
             return  # deleted meanwhile
         try:
-            with prepare_audio(path, UploadOptions(check="full", artwork="none")) as prepared:
+            options = UploadOptions(check="full", artwork="none", max_size_bytes=audio.size_bytes)
+            with prepare_audio(path, options) as prepared:
                 found = {k: v for k, v in prepared.facts.items() if k in FACT_KEYS}
                 content_type = prepared.content_type
         except (UnplayableAudioError, UnsupportedFormatError) as error:
@@ -86,7 +87,8 @@ class DeepCheck:
         if not path.exists():
             return  # replaced meanwhile
         try:
-            prepare_image(path, UploadOptions(check="full"))
+            with prepare_image(path, UploadOptions(check="full")):
+                pass
         except (AudioStoreError, ValueError) as error:
             yield problem_of(
                 audio_id, thumbnail, "unreadable-image", f"it cannot be shown: {error}",
@@ -109,7 +111,8 @@ class DeepCheck:
 
 def _estimated_duration(path: Path) -> str:
     """Return the duration that a quick inspection finds: some formats do not state one."""
-    with prepare_audio(path, UploadOptions(artwork="none")) as prepared:
+    options = UploadOptions(artwork="none", max_size_bytes=path.stat().st_size)
+    with prepare_audio(path, options) as prepared:
         return prepared.facts["duration_s"]
 
 

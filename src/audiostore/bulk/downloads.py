@@ -11,7 +11,7 @@ from audiostore.asset import PartName, require_part
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.items import DownloadOutcome
 from audiostore.errors import AssetNotFoundError, shown
-from audiostore.sources import LocalFile
+from audiostore.localfiles import LocalFile
 from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Dry runs: what an upload of many files would do, found out without sending a byte."""
 
 from collections.abc import Generator, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -82,8 +83,11 @@ def _plan(index: int, item: BulkItem, options: UploadOptions, *, covers_are_give
     custom = check_custom_metadata(item.metadata)
     # As in an upload, embedded artwork counts only if no thumbnail is given.
     inspected = replace(options, artwork="none") if item.thumbnail else options
-    with prepare_audio(item.audio, inspected) as audio:
-        thumbnail = prepare_image(item.thumbnail, options) if item.thumbnail else audio.artwork
+    with ExitStack() as files:
+        audio = files.enter_context(prepare_audio(item.audio, inspected))
+        thumbnail = audio.artwork
+        if item.thumbnail:
+            thumbnail = files.enter_context(prepare_image(item.thumbnail, options))
         file_metadata(_SOME_ID, "audio", audio.filename, audio.source, custom, facts=audio.facts)
         duration = audio.facts.get("duration_s")
         return Planned(

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from audiostore.sources import LocalFile
+from audiostore.localfiles import LocalFile
 from audiostore.values import BlobInfo, StorageResult
 
 _ROWS = 1000

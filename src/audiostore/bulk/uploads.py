@@ -26,7 +26,7 @@ from audiostore.bulk.journal import (
 from audiostore.bulk.skipping import StoredAudio
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadOptions
-from audiostore.sources import LocalFile
+from audiostore.localfiles import LocalFile
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
@@ -194,7 +194,8 @@ class _Uploader:
         if self.stored is None:
             return self._upload(item, claim), claim.audio_id
         try:
-            file = LocalFile.snapshot(Path(item.audio))
+            path, limit = Path(item.audio), self.options.max_size_bytes
+            file = LocalFile.snapshot(path, max_bytes=limit)
         except (OSError, ValueError):
             return self._upload(item, claim), claim.audio_id  # it raises the fitting error
         with self.stored.exclusive(file):

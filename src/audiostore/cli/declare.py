@@ -13,7 +13,7 @@ options are a frozen dataclass. They are not one: that alone would double the ti
 
 from __future__ import annotations
 
-from audiostore.cli.values import duration
+from audiostore.cli.values import duration, object_size
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -254,4 +254,9 @@ class CheckOptions(Declared):
     )
     fix_extension: bool = flag(
         help="accept a file whose extension does not match its content, and go by the content"
+    )
+    max_size: int | None = option(
+        metavar="SIZE",
+        parse=object_size,
+        help="reject larger files, such as sparse ones that claim terabytes (default: 100GB)",
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 PART_HELP = "audio, thumbnail or another part that 'audiostore show' lists (default: audio)"
 _LINK_LIMIT_S = 7 * 86400  # of a V4 signed URL
+_OBJECT_LIMIT_BYTES = 5 << 40  # of a bucket
 _SIZE = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)"
 _CLOCK = r"(?:([0-9]+):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]+)?)"
 _SPAN = r"(?:([0-9]+(?:\.[0-9]+)?)s?|([0-9]+)([mhd]))"
@@ -47,6 +48,17 @@ def size(text: str) -> int:
     if match is None or match[2] not in _BYTES:
         raise ArgumentTypeError(f"invalid size {text!r} (examples: 500K, 5M)")
     return round(float(match[1]) * _BYTES[match[2]])
+
+
+def object_size(text: str) -> int:
+    """Return bytes, as many as an object may have."""
+    try:
+        size_bytes = size(text)
+    except OverflowError:
+        size_bytes = 0
+    if not 1 <= size_bytes <= _OBJECT_LIMIT_BYTES:
+        raise ArgumentTypeError(f"invalid size {text!r} (from 1 byte to 5T; examples: 500M, 2G)")
+    return size_bytes
 
 
 def rate(text: str) -> float:

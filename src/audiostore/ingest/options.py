@@ -6,6 +6,7 @@ from typing import Literal, TypedDict, Unpack
 
 from audiostore.asset import check_custom_metadata, require_audio_id
 from audiostore.errors import shown
+from audiostore.localfiles import MAX_OBJECT_BYTES
 from audiostore.stores import CacheScope, check_cache_scope
 
 CheckLevel = Literal["quick", "full", "none"]
@@ -21,6 +22,7 @@ class ThumbnailKeywords(TypedDict, total=False):
     check: CheckLevel
     thumbnail_max_px: int | None
     fix_extension: bool
+    max_size_bytes: int
     cache: CacheScope
 
 
@@ -66,6 +68,9 @@ class UploadOptions:
     faststart: bool = False
     """Move the index of an MP4 file to its front, without loss, so that players can start before
     they have the whole file."""
+    max_size_bytes: int = 100_000_000_000
+    """A file that has more bytes, or claims to, is refused before it is read: a sparse file of
+    terabytes takes no room on a disk, and hours to read. At most 5 TiB, as a bucket allows."""
     cache: CacheScope = "private"
     """Who may cache the objects: "private" (the listener's player only), or "public" (shared caches
     too)."""
@@ -87,6 +92,9 @@ class UploadOptions:
         px: object = self.thumbnail_max_px
         if px is not None and not (isinstance(px, int) and px is not True and px >= 1):
             raise _invalid("thumbnail_max_px", px, "at least 1, or None")
+        size: object = self.max_size_bytes
+        if not (isinstance(size, int) and size is not True and 1 <= size <= MAX_OBJECT_BYTES):
+            raise _invalid("max_size_bytes", size, f"from 1 to {MAX_OBJECT_BYTES:,}")
         check_cache_scope(self.cache)
         if self.supersedes is not None:
             require_audio_id(self.supersedes)

@@ -2,65 +2,76 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path, PurePath
-from typing import TypeVar
+from typing import BinaryIO, cast
 
 from audiostore.asset import PreparedFile, facts_of
 from audiostore.errors import (
     InvalidSourceError,
-    SourceChangedError,
     SourceNotFoundError,
     shown,
 )
 from audiostore.ingest.options import UploadOptions
+from audiostore.localfiles import (
+    Inspection,
+    LocalFile,
+    OpenFile,
+    changed_while_read,
+    open_regular,
+    restore,
+)
 from audiostore.media import (
     InspectedImage,
     inspect_audio,
     inspect_image,
     write_faststart,
 )
-from audiostore.sources import BytesSource, LocalFile, Source, open_regular, restore
+from audiostore.sources import BytesSource, Source
 from audiostore.values import PathLike
-
-T = TypeVar("T")
 
 
 @contextmanager
 def prepare_audio(path: PathLike, options: UploadOptions) -> Iterator[PreparedFile]:
-    """Inspect an audio file; yield it, ready to be stored within the block.
+    """Inspect an audio file; yield it, open and ready to be stored within the block.
 
     Raises:
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
         UnplayableAudioError: it is cut short, damaged, or has no sound.
+        SourceChangedError: it changed meanwhile.
         OSError: it cannot be read.
     """
-    prepared, index_is_last = _inspected(path, lambda opened: _prepare_audio(opened, options))
-    if not index_is_last:
+    with ExitStack() as files:
+        with _opened(path, options, files) as opened:
+            prepared, index_is_last = _prepare_audio(opened, options)
+            if index_is_last and options.faststart:
+                prepared = _with_faststart(prepared, opened, files)
+            elif index_is_last:
+                prepared = _warned(
+                    prepared,
+                    "its index is at the end, so players must fetch the whole file first: pass "
+                    "faststart=True to move the index to the front",
+                )
         yield prepared
-    elif options.faststart:
-        with _with_faststart(prepared) as rewritten:
-            yield rewritten
-    else:
-        yield _warned(
-            prepared,
-            "its index is at the end, so players must fetch the whole file first: pass "
-            "faststart=True to move the index to the front",
-        )
 
 
-def prepare_image(path: PathLike, options: UploadOptions) -> PreparedFile:
-    """Inspect an image file; return it, ready to be stored.
+@contextmanager
+def prepare_image(path: PathLike, options: UploadOptions) -> Iterator[PreparedFile]:
+    """Inspect an image file; yield it, open and ready to be stored within the block.
 
     Raises:
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
         InvalidImageError: it is cut short or too large; or a full check cannot decode it.
+        SourceChangedError: it changed meanwhile.
         OSError: it cannot be read.
     """
-    return _inspected(path, lambda opened: _prepare_image(opened, options))
+    with ExitStack() as files:
+        with _opened(path, options, files) as opened:
+            prepared = _prepare_image(opened, options)
+        yield prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +83,49 @@ class _Opened:
     stream: FileIO
 
 
+@contextmanager
+def _opened(path: PathLike, options: UploadOptions, files: ExitStack) -> Iterator[_Opened]:
+    """Yield a file, which `files` closes; say of errors in the block what was read."""
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")
+    local = path if isinstance(path, Path) else Path(path)
+    local = local.absolute()  # the working directory may change during the upload
+    try:
+        try:
+            descriptor = _open(local, options, files)
+        except SourceNotFoundError:
+            if not restore(local):
+                raise
+            descriptor = _open(local, options, files)
+        stream = files.enter_context(FileIO(descriptor, closefd=False))
+        yield _Opened(local, os.fsencode(local.name).decode("utf-8", "replace"), stream)
+    except OSError as error:
+        error.add_note(f"while reading {str(local)!r}")
+        raise
+
+
+def _open(path: Path, options: UploadOptions, files: ExitStack) -> int:
+    limit, remedy = options.max_size_bytes, "pass a larger max_size_bytes to store it"
+    return files.enter_context(open_regular(path, max_bytes=limit, remedy=remedy))
+
+
 def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFile, bool]:
     """Return an audio file ready to be stored, and whether its index follows its sound."""
-    before = os.fstat(opened.stream.fileno())
-    found = inspect_audio(
-        opened.path,
-        opened.stream,
-        opened.filename,
-        check=options.check,
-        fix_extension=options.fix_extension,
-        artwork=options.artwork == "embedded",
-        artwork_max_px=options.thumbnail_max_px,
-        faststart=options.faststart,
-    )
-    file = _snapshot(opened, before)
+    inspection = Inspection(opened.path, opened.stream.fileno())
+    with inspection.explaining():
+        found = inspect_audio(
+            opened.path,
+            opened.stream,
+            opened.filename,
+            check=options.check,
+            fix_extension=options.fix_extension,
+            artwork=options.artwork == "embedded",
+            artwork_max_px=options.thumbnail_max_px,
+            faststart=options.faststart,
+        )
+    file = inspection.finish()
     prepared = PreparedFile(
-        source=file,
+        source=OpenFile(file, opened.stream),
         file=file,
         format_name=found.format_name,
         extension=found.extension,
@@ -103,19 +141,20 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
 
 
 def _prepare_image(opened: _Opened, options: UploadOptions) -> PreparedFile:
-    before = os.fstat(opened.stream.fileno())
-    found = inspect_image(
-        opened.path,
-        opened.stream,
-        opened.filename,
-        check=options.check,
-        fix_extension=options.fix_extension,
-        max_px=options.thumbnail_max_px,
-    )
-    file = _snapshot(opened, before)
+    inspection = Inspection(opened.path, opened.stream.fileno())
+    with inspection.explaining():
+        found = inspect_image(
+            opened.path,
+            opened.stream,
+            opened.filename,
+            check=options.check,
+            fix_extension=options.fix_extension,
+            max_px=options.thumbnail_max_px,
+        )
+    file = inspection.finish()
     if found.data is not None and BytesSource(found.data).crc32c != file.crc32c:
-        raise _changed(opened.path)
-    source = file if found.scaled is None else BytesSource(found.scaled)
+        raise changed_while_read(opened.path)
+    source = OpenFile(file, opened.stream) if found.scaled is None else BytesSource(found.scaled)
     return _prepared_image(source, file, opened.filename, found)
 
 
@@ -133,58 +172,24 @@ def _prepared_image(
     )
 
 
-def _snapshot(opened: _Opened, inspected: os.stat_result) -> LocalFile:
-    """Return a snapshot of the file, which must not have changed since its inspection began."""
-    file = LocalFile.of_open(opened.path, opened.stream.fileno())
-    if (file.size_bytes, file.mtime_ns) != (inspected.st_size, inspected.st_mtime_ns):
-        raise _changed(opened.path)
-    return file
-
-
-def _changed(path: Path) -> SourceChangedError:
-    return SourceChangedError(
-        f"{str(path)!r} changed while it was read: try again once nothing writes to it",
-        path=path,
-    )
+def _with_faststart(prepared: PreparedFile, opened: _Opened, files: ExitStack) -> PreparedFile:
+    """Return an audio file with its index moved to the front, in a file without a name."""
+    if prepared.file is None:
+        raise ValueError(f"{prepared.filename!r} is not a local file")
+    target = files.enter_context(_nameless_file())
+    with Inspection(opened.path, opened.stream.fileno()).explaining():
+        write_faststart(opened.stream, target)
+    target.flush()
+    prepared.file.require_same(opened.stream.fileno())
+    rewritten = LocalFile.of_open(opened.path, target.fileno())
+    return replace(prepared, source=OpenFile(rewritten, target))
 
 
 @contextmanager
-def _with_faststart(prepared: PreparedFile) -> Iterator[PreparedFile]:
-    """Yield an audio file with its index moved to the front."""
-    if prepared.file is None:
-        raise ValueError(f"{prepared.filename!r} is not a local file")
-    with (
-        prepared.file.path.open("rb") as stream,
-        tempfile.TemporaryDirectory(prefix="audiostore-") as folder,
-    ):
-        rewritten = Path(folder) / "audio"
-        with rewritten.open("wb") as target:
-            write_faststart(stream, target)
-        yield replace(prepared, source=LocalFile.snapshot(rewritten))
+def _nameless_file() -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile(prefix="audiostore-") as file:
+        yield cast("BinaryIO", file)
 
 
 def _warned(prepared: PreparedFile, warning: str) -> PreparedFile:
     return replace(prepared, warnings=(*prepared.warnings, f"{prepared.filename!r}: {warning}"))
-
-
-def _inspected(path: PathLike, prepare: Callable[[_Opened], T]) -> T:
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")
-    local = path if isinstance(path, Path) else Path(path)
-    local = local.absolute()  # the working directory may change during the upload
-    try:
-        try:
-            return _open(local, prepare)
-        except SourceNotFoundError:
-            if not restore(local):
-                raise
-            return _open(local, prepare)
-    except OSError as error:
-        error.add_note(f"while reading {str(local)!r}")
-        raise
-
-
-def _open(local: Path, prepare: Callable[[_Opened], T]) -> T:
-    with open_regular(local) as descriptor, FileIO(descriptor, closefd=False) as stream:
-        filename = os.fsencode(local.name).decode("utf-8", "replace")
-        return prepare(_Opened(local, filename, stream))

@@ -1,18 +1,21 @@
 """Uploads: from local files to a stored asset, and the cleanup of the files."""
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from audiostore.asset import (
+    AUDIO,
+    THUMBNAIL,
     Asset,
     Attachments,
     Changes,
     Commits,
     Outcome,
+    Part,
     PreparedFile,
     delete_asset,
     find_stored,
@@ -32,10 +35,10 @@ from audiostore.ingest.cleanup import clean_up
 from audiostore.ingest.options import Cleanup, UploadOptions
 from audiostore.ingest.prepare import prepare_audio, prepare_image
 from audiostore.ingest.resume import ChosenId
+from audiostore.localfiles import FileState, LocalFile
 from audiostore.notify import Notifier
-from audiostore.sources import FileState
-from audiostore.stores import Store
-from audiostore.values import PathLike, StorageResult
+from audiostore.stores import Store, has_bytes
+from audiostore.values import BlobInfo, PathLike, StorageResult
 
 
 class IdSource(Protocol):
@@ -98,12 +101,13 @@ class Uploads:
         inspected = options
         if upload.thumbnail_path is not None:
             inspected = replace(options, artwork="none")  # embedded artwork would not be used
-        with prepare_audio(upload.audio_path, inspected) as audio:
+        with ExitStack() as files:
+            audio = files.enter_context(prepare_audio(upload.audio_path, inspected))
             thumbnail: PreparedFile | None = None
             missing: SourceNotFoundError | None = None
             try:
                 if upload.thumbnail_path is not None:
-                    thumbnail = prepare_image(upload.thumbnail_path, options)
+                    thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
             except SourceNotFoundError as error:
                 if not options.cleanup:
                     raise
@@ -151,22 +155,26 @@ class Uploads:
                         outcome = replace(outcome, warnings=outcome.warnings + warnings)
                     return outcome
 
-                files = [audio] if thumbnail is None else [thumbnail, audio]  # the audio goes last
-                kept = thumbnail if upload.keeps_thumbnail else None
-                result = self._store_files(chosen.audio_id, store, files, options.cleanup, kept)
+                result = self._store_files(
+                    chosen.audio_id,
+                    store,
+                    {THUMBNAIL: thumbnail, AUDIO: audio},  # the audio goes last
+                    options.cleanup,
+                    keeps_thumbnail=upload.keeps_thumbnail,
+                )
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
     def attach(self, path: PathLike, audio_id: str, options: UploadOptions) -> StorageResult:
         """Store artwork for an asset (see the manager's `upload_thumbnail_file`)."""
         require_audio_id(audio_id)
-        thumbnail = prepare_image(path, options)
+        with prepare_image(path, options) as thumbnail:
 
-        def store() -> Outcome:
-            custom = dict(options.metadata or {})
-            return self._attachments.attach(audio_id, thumbnail, custom, cache=options.cache)
+            def store() -> Outcome:
+                custom = dict(options.metadata or {})
+                return self._attachments.attach(audio_id, thumbnail, custom, cache=options.cache)
 
-        result = self._store_files(audio_id, store, [thumbnail], options.cleanup)
+            result = self._store_files(audio_id, store, {THUMBNAIL: thumbnail}, options.cleanup)
         uri = result.thumbnail_path or ""
         self._notify(Attached(audio_id, uri, waiting=result.audio is None))
         return result
@@ -213,19 +221,34 @@ class Uploads:
         self,
         audio_id: str,
         store: Callable[[], Outcome],
-        prepared: Sequence[PreparedFile],
+        files: Mapping[Part, PreparedFile | None],
         cleanup: Cleanup,
-        kept: PreparedFile | None = None,
+        *,
+        keeps_thumbnail: bool = False,
     ) -> StorageResult:
-        files = [each.file for each in prepared if each.file is not None and each is not kept]
+        prepared = {part: each for part, each in files.items() if each is not None}
+        deletable = {
+            each.file: (part, each.source)
+            for part, each in prepared.items()
+            if each.file is not None and not (keeps_thumbnail and part is THUMBNAIL)
+        }
         try:
             outcome = store()
         except Exception:
             if cleanup == "always":
-                clean_up(files, self._notify)
+                clean_up(deletable, self._notify)
             raise
-        own = tuple(warning for each in prepared for warning in each.warnings)
-        failed = clean_up(files, self._notify) if cleanup else ()
+
+        def is_stored(file: LocalFile) -> bool:
+            part, source = deletable[file]
+            blob = _stored(outcome, part)
+            return blob is not None and (
+                any(_is_generation(blob, sent) for sent in outcome.sent)
+                or has_bytes(self._store, blob, source)
+            )
+
+        own = tuple(warning for each in prepared.values() for warning in each.warnings)
+        failed = clean_up(deletable, self._notify, is_stored=is_stored) if cleanup else ()
         warnings = outcome.warnings + own + failed
         if isinstance(outcome.stored, Asset):
             return result_of(
@@ -234,6 +257,16 @@ class Uploads:
         return waiting_result(
             self._store, audio_id, outcome.stored, created=outcome.created, warnings=warnings
         )
+
+
+def _stored(outcome: Outcome, part: Part) -> BlobInfo | None:
+    if isinstance(outcome.stored, Asset):
+        return outcome.stored.parts.get(part.name)
+    return outcome.stored
+
+
+def _is_generation(blob: BlobInfo, other: BlobInfo) -> bool:
+    return (blob.name, blob.generation) == (other.name, other.generation)
 
 
 def _require_state(prepared: PreparedFile, state: FileState | None) -> None:

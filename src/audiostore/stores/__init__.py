@@ -36,7 +36,14 @@ from audiostore.stores.protocol import (
 )
 from audiostore.stores.registry import Opener, OpenOptions, open_store, register_store
 from audiostore.stores.retrying import RetryingStore
-from audiostore.stores.transfer import IsOurs, Written, get_checked, has_content, put_checked
+from audiostore.stores.transfer import (
+    IsOurs,
+    Written,
+    get_checked,
+    has_bytes,
+    has_content,
+    put_checked,
+)
 
 __all__ = [
     "BlobReader",
@@ -71,6 +78,7 @@ __all__ = [
     "complete",
     "content_disposition",
     "get_checked",
+    "has_bytes",
     "has_content",
     "open_store",
     "put_checked",

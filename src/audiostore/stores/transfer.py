@@ -4,6 +4,8 @@ After a write, the size and checksum that the store reports are compared with th
 after a download, those of the bytes received with what the store reports.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from audiostore.errors import (
 from audiostore.files import NewFile, whole_file
 from audiostore.log import logger
 from audiostore.sources import Source, encode_crc32c
-from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener
+from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener, Transferred
 from audiostore.values import BlobInfo
 
 _PIECE_BYTES = 1 << 20
@@ -37,11 +39,57 @@ class Written:
     blob: BlobInfo
     created: bool
     """False if it existed already: written by an earlier attempt, or by another writer."""
+    is_sent: bool
+    """Whether this call sent all of its bytes. Otherwise size and crc32c alone say that they are
+    those of the source, which proves nothing against someone who forges them; `has_bytes` does."""
 
 
 def has_content(blob: BlobInfo, source: Source) -> bool:
     """Say whether the stored object has the size and crc32c of the source."""
     return blob.size_bytes == source.size_bytes and blob.crc32c == source.crc32c
+
+
+def has_bytes(store: ObjectStore, blob: BlobInfo, source: Source) -> bool:
+    """Say whether a stored object has the very bytes of the source, by more than a crc32c.
+
+    A bucket's md5 is compared; where there is none, or the object is a local file, all bytes are.
+
+    Raises:
+        SourceChangedError: the source has changed.
+        BlobNotFoundError: this generation is gone.
+    """
+    if not has_content(blob, source):
+        return False
+    with closing(source.open()) as local:
+        if blob.md5_hash is not None and not store.url.startswith("file:"):
+            return base64.b64encode(_digest(local.read, "md5")).decode() == blob.md5_hash
+        with closing(store.open(blob)) as stored:
+            return _digest(local.read, "sha256") == _digest(stored.read, "sha256")
+
+
+def _digest(read: Callable[[int], bytes], algorithm: str) -> bytes:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    while piece := read(_PIECE_BYTES):
+        digest.update(piece)
+    return digest.digest()
+
+
+class _Watched:
+    """Notices whether the store had some of the bytes before any were sent."""
+
+    def __init__(self, report: TransferListener | None) -> None:
+        self._report = report
+        self._resumed: bool | None = None
+
+    @property
+    def is_resumed(self) -> bool:
+        return bool(self._resumed)
+
+    def __call__(self, transferred: Transferred) -> None:
+        if self._resumed is None:
+            self._resumed = transferred.accepted_bytes > 0
+        if self._report:
+            self._report(transferred)
 
 
 def put_checked(
@@ -69,11 +117,12 @@ def put_checked(
         IntegrityError: other bytes were stored; that generation was removed again.
     """
     conflict = PreconditionFailedError()
+    watched = _Watched(on_transfer)
     for _ in range(_VANISHED_ROUNDS):
         logger.debug("sending %d bytes to %s", source.size_bytes, store.uri(spec.name))
         try:
             blob = store.put(
-                spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer
+                spec, source, if_generation_match=if_generation_match, on_transfer=watched
             )
         except PreconditionFailedError as error:
             conflict = error
@@ -85,7 +134,7 @@ def put_checked(
                 continue  # the object in the way is gone
             if has_content(found, source) and is_ours(found):
                 logger.debug("%s is already stored, with the same content", store.uri(spec.name))
-                return Written(found, created=False)
+                return Written(found, created=False, is_sent=False)
             if _is_damaged(found, spec) and not if_generation_match:
                 _discard(store, found)
                 continue
@@ -98,7 +147,7 @@ def put_checked(
         if not has_content(blob, source):
             _remove_damaged(store, blob, source)
         logger.debug("%s is stored and verified (%s)", store.uri(spec.name), blob.crc32c)
-        return Written(blob, created=True)
+        return Written(blob, created=True, is_sent=not watched.is_resumed)
     raise conflict
 
 

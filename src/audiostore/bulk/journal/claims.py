@@ -7,7 +7,7 @@ from typing import Literal, Protocol, Self
 
 from audiostore.asset import FilenameGenerator
 from audiostore.bulk.items import BulkItem
-from audiostore.sources import FileState
+from audiostore.localfiles import FileState
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.journal.claims import Claim, ItemSnapshot, PathState
 from audiostore.bulk.journal.database import STORED, SUPERSEDED
-from audiostore.sources import FileState
+from audiostore.localfiles import FileState
 
 _STATE = struct.Struct("<QqQ")
 

@@ -10,9 +10,10 @@ duplicates.
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from audiostore.asset import check_custom_metadata, file_metadata, require_audio_id
 from audiostore.bulk.items import BulkItem
@@ -28,9 +29,12 @@ from audiostore.bulk.sources.rows import (
     read_rows,
 )
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
-from audiostore.sources import BytesSource, LocalFile
+from audiostore.localfiles import LocalFile, open_regular
+from audiostore.sources import BytesSource
 
 _CHANGE_CHECK_ROWS = 1_000
+_MAX_BYTES = 100 << 30
+"""Sparse files of any size take no room on a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,9 @@ class Manifest:
         """
         if self.errors:
             raise ValueError(f"the manifest {str(self.path)!r} has {self.errors} errors")
-        if LocalFile.snapshot(self.path) != self._file:
-            raise _changed(self.path)
-        with self.path.open("rb") as stream:
+        with _opened(self.path) as stream:
+            if LocalFile.of_open(self.path, stream.fileno()) != self._file:
+                raise _changed(self.path)
             rows = read_rows(self.path, stream, self._refuse)
             for number, row in enumerate(rows):
                 if number % _CHANGE_CHECK_ROWS == 0:
@@ -111,15 +115,15 @@ def check_manifest(
         SourceNotFoundError, InvalidSourceError, OSError: it cannot be read.
     """
     common = check_custom_metadata(metadata)
-    file = LocalFile.snapshot(path)
     check = _Check(path, common, on_problem, fix_extension=fix_extension, cleanup=cleanup)
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
+        file = LocalFile.of_open(path, stream.fileno())
         for row in read_rows(path, stream, check.report):
             on_row(check.count + 1)
             check.add(row)
-    shared_thumbnails = check.finish()
-    if LocalFile.snapshot(path) != file:
-        raise _changed(path)
+        shared_thumbnails = check.finish()
+        if LocalFile.of_open(path, stream.fileno()) != file:
+            raise _changed(path)
     return Manifest(
         check.count,
         check.size_bytes,
@@ -191,6 +195,15 @@ class _Check:
             shared.add(line)
             shared.add(first)
         return shared
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    with (
+        open_regular(path, max_bytes=_MAX_BYTES, remedy="split it") as descriptor,
+        open(descriptor, "rb", closefd=False) as stream,
+    ):
+        yield stream
 
 
 def _changed(path: Path) -> SourceChangedError:

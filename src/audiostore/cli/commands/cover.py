@@ -30,10 +30,12 @@ def run(options: Options) -> int:
     progress = AssetProgress()
     with opened(options, progress) as manager, progress:
         present = manager.get(options.audio_id)
-        item = prepare_image(options.file, UploadOptions(fix_extension=options.fix_extension))
-        if options.dry_run:
+        with prepare_image(
+            options.file, UploadOptions(fix_extension=options.fix_extension)
+        ) as item:
             action = f"store {item.filename} ({item.content_type}) as the artwork of"
             facts = {"filename": item.filename, "content_type": item.content_type}
+        if options.dry_run:
             print_plan(options, f"{action} {present.audio_id}", present.audio_id, **facts)
             return 0
         if present.thumbnail and not has_consent(

@@ -26,6 +26,8 @@ def run(options: Options) -> int:
     from audiostore.ingest import UploadOptions, prepare_audio  # noqa: PLC0415  (not for --help)
 
     upload = UploadOptions(check=options.check, fix_extension=options.fix_extension)
+    if options.max_size is not None:
+        upload = UploadOptions.of(upload, max_size_bytes=options.max_size)
     code = 0
     for number, path in enumerate(options.files):
         try:

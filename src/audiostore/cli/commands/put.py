@@ -137,7 +137,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
             UsageError: a key of the metadata is given twice.
             AudioStoreError, ValueError: an option is not valid.
         """
-        return audiostore.UploadOptions(
+        options = audiostore.UploadOptions(
             metadata=self._metadata(),
             cleanup=self.cleanup,
             check=self.check,
@@ -149,6 +149,9 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
             supersedes=self.supersedes,
             trash_superseded=self.trash_superseded,
         )
+        if self.max_size is None:
+            return options
+        return options.of(options, max_size_bytes=self.max_size)
 
     def _metadata(self) -> dict[str, str]:
         """Return the metadata to store.

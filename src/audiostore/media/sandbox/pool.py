@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from audiostore.errors import InvalidImageError, UnplayableAudioError
+from audiostore.localfiles import open_regular
 from audiostore.media.images import IMAGE_MEMORY_BYTES
 from audiostore.media.info import AudioInfo, DecodedInfo
 from audiostore.media.sandbox import answers
@@ -36,7 +37,6 @@ from audiostore.media.sandbox.process import (
 )
 from audiostore.media.sandbox.remembered import RememberedResults
 from audiostore.media.sandbox.worker import Request
-from audiostore.sources import open_regular
 
 
 class Limits(NamedTuple):

@@ -14,7 +14,8 @@ from audiostore.errors import (
     PreconditionFailedError,
     SourceChangedError,
 )
-from audiostore.sources import BytesSource, LocalFile
+from audiostore.localfiles import LocalFile
+from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec, ObjectStore, Transferred
 from audiostore.stores.testing.samples import (
     DATA,
