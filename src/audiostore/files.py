@@ -25,6 +25,11 @@ class NewFile:
         while view:
             view = view[os.write(self.descriptor, view[:_WRITE_BYTES]) :]
 
+    def clear(self) -> None:
+        """Remove what was written, to start again."""
+        os.ftruncate(self.descriptor, 0)
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+
     def sync(self) -> None:
         """Wait until its content is on the disk."""
         os.fsync(self.descriptor)

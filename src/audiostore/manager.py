@@ -220,8 +220,9 @@ class AudioStorageManager:
 
         return Bulk(self)
 
+    @cached_property
     def _for_many(self) -> Self:
-        """Return this manager with the retries of calls on many assets; it shares the store."""
+        """This manager with the retries of calls on many assets; it shares the store."""
         if self._arguments["retry_config"] is not None:
             return self
         twin = object.__new__(type(self))
@@ -608,7 +609,17 @@ class AudioStorageManager:
         def report(received_bytes: int) -> None:
             self._notify(Progress(blob.name, received_bytes, blob.size_bytes))
 
-        get_checked(self._store, blob, path, on_received=report)
+        damaged: list[Retry] = []
+
+        def repeat(retry: Retry) -> None:
+            damaged.append(retry)
+            self._report_retry(retry)
+
+        try:
+            get_checked(self._store, blob, path, on_received=report, on_retry=repeat)
+        finally:
+            if damaged:
+                self._notify(RetriesEnded(damaged[0].operation))
 
     def _found(self, asset: Asset) -> StorageResult:
         return result_of(self._store, asset)

@@ -1,11 +1,22 @@
 """Rows 30 and 31: reading, and deleting, when the wire fails."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from google.api_core import exceptions
 
-from audiostore import AssetNotFoundError, Event, IntegrityError, Retried
+from audiostore import (
+    AssetNotFoundError,
+    AudioStorageManager,
+    Event,
+    IntegrityError,
+    LocalStore,
+    Progress,
+    Retried,
+    RetriesEnded,
+)
 from tests.assets import BUCKET, OTHER_JPG
 from tests.faults.proxy import Proxy, Trouble
 from tests.faults.rig import (
@@ -55,6 +66,112 @@ def test_a_corrupted_download_leaves_no_file(
     assert left_in(folder) == (["song.mp3"] if existing else [])
     if existing:
         assert (folder / "song.mp3").read_bytes() == b"what was here before"
+
+
+def _download(manager: AudioStorageManager, folder: Path) -> Path:
+    return manager.download(ID, folder / "song.mp3")
+
+
+def _bulk_download(manager: AudioStorageManager, folder: Path) -> Path:
+    (outcome,) = manager.bulk.download([ID], folder)
+    if outcome.error is not None:
+        raise outcome.error
+    return cast(Path, outcome.path)
+
+
+def _copy(manager: AudioStorageManager, folder: Path) -> Path:
+    with AudioStorageManager(store=LocalStore(folder)) as target:
+        (outcome,) = manager.bulk.copy(target)
+    if outcome.error is not None:
+        raise outcome.error
+    return folder / AUDIO
+
+
+def _check_deep(manager: AudioStorageManager, folder: Path) -> None:
+    # What is stored here does not play: that is another finding.
+    if "damaged-bytes" in [problem.kind for problem in manager.audit.check(deep=True)]:
+        raise IntegrityError
+
+
+Way = Callable[[AudioStorageManager, Path], Path | None]
+OF_AUDIO = faults.download & faults.named("audio.")
+
+
+@pytest.mark.row(31)
+@pytest.mark.parametrize(
+    ("way", "offset"),
+    [
+        (_download, 0),
+        (_download, 700_000),
+        (_bulk_download, 350_000),
+        (_copy, 350_000),
+        (_check_deep, 350_000),
+    ],
+)
+def test_a_download_damaged_in_transit_is_repeated(
+    server: StrictServer, stored: Files, folder: Path, way: Way, offset: int
+) -> None:
+    rule = server.fault(OF_AUDIO, faults.flip_response(offset), times=2)
+
+    with managing(server) as manager:
+        path = way(manager, folder)
+
+    assert rule.fired == 2
+    assert path is None or path.read_bytes() == stored.audio_bytes
+    downloads = [r for r in server.requests if r.operation == "download" and r.name == AUDIO]
+    assert len(downloads) == 3
+    pinned = server.generations(BUCKET, AUDIO)[-1]
+    assert {r.query["generation"] for r in downloads} == {str(pinned)}
+
+
+@pytest.mark.row(31)
+@pytest.mark.parametrize("way", [_download, _copy, _check_deep])
+def test_a_download_that_is_always_damaged_is_given_up(
+    server: StrictServer, stored: Files, folder: Path, way: Way
+) -> None:
+    rule = server.fault(OF_AUDIO, faults.flip_response(200_000), times=None)
+
+    with managing(server) as manager, pytest.raises(IntegrityError):
+        way(manager, folder)
+
+    assert rule.fired == 3
+    assert not [path for path in folder.rglob("*.mp3") if path.is_file()]
+
+
+@pytest.mark.row(31)
+def test_a_download_damaged_and_cut_short_is_repeated(
+    server: StrictServer, stored: Files, folder: Path
+) -> None:
+    # Cut, damaged in what follows, cut again, and then the rest of it.
+    server.fault(OF_AUDIO, faults.truncate_response(300_000))
+    server.fault(OF_AUDIO, faults.flip_response(10))
+    server.fault(OF_AUDIO, faults.truncate_response(1))
+
+    with managing(server) as manager:
+        path = manager.download(ID, folder)
+
+    assert path.read_bytes() == stored.audio_bytes
+
+
+@pytest.mark.row(31)
+def test_progress_goes_back_only_after_a_report(
+    server: StrictServer, stored: Files, folder: Path
+) -> None:
+    server.fault(OF_AUDIO, faults.flip_response(0), times=2)
+    seen: list[Event] = []
+    with managing(server, on_event=seen.append) as manager:
+        manager.download(ID, folder)
+
+    done_bytes = 0
+    for event in seen:
+        match event:
+            case Retried():
+                done_bytes = 0
+            case Progress():
+                assert event.done_bytes >= done_bytes
+                done_bytes = event.done_bytes
+    assert sum(isinstance(event, Retried) for event in seen) == 2
+    assert sum(isinstance(event, RetriesEnded) for event in seen) == 1
 
 
 @pytest.mark.row(31)

@@ -97,7 +97,7 @@ class Bulk:
         if upload_options.supersedes is not None:
             raise ValueError("supersedes names one asset: upload what replaces it by itself")
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
-        manager = self._manager._for_many()
+        manager = self._manager._for_many
         return upload_items(
             manager, items, journal, upload_options, run_options, skip_stored=skip_stored
         )
@@ -137,7 +137,7 @@ class Bulk:
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
-        manager = self._manager._for_many()
+        manager = self._manager._for_many
         return download_assets(manager, assets, to, run_options, part=part, names=names)
 
     def copy(
@@ -167,5 +167,5 @@ class Bulk:
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
-        source, target = self._manager._for_many(), target._for_many()
+        source, target = self._manager._for_many, target._for_many
         return copy_assets(source, target, assets, run_options)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,12 +23,15 @@ from audiostore.errors import (
 )
 from audiostore.files import NewFile, whole_file
 from audiostore.log import logger
+from audiostore.retry import Retry
 from audiostore.sources import Source, encode_crc32c
 from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener, Transferred
 from audiostore.values import BlobInfo
 
 _PIECE_BYTES = 1 << 20
 _VANISHED_ROUNDS = 3
+_DAMAGED_ROUNDS = 3
+"""A damaged download is repeated so often; what is damaged every time is stored so."""
 
 IsOurs = Callable[[BlobInfo], bool]
 
@@ -189,18 +193,23 @@ def get_checked(
     destination: Path,
     *,
     on_received: Callable[[int], None] | None = None,
+    on_retry: Callable[[Retry], None] | None = None,
 ) -> None:
     """Download one generation of an object to a file, which appears only whole and verified.
+
+    The checksum is of all bytes together and cannot tell which are wrong: if it does not match, all
+    are read again, from the same generation, three times in all.
 
     Args:
         store: the store to download from.
         blob: the object, as the store described it.
         destination: path of the file; an existing one is replaced in one step.
         on_received: called with the number of bytes received.
+        on_retry: called before the bytes are read again; their number starts from 0.
 
     Raises:
         BlobNotFoundError: this generation is gone.
-        IntegrityError: the bytes received do not match the checksum; no file was left.
+        IntegrityError: the bytes received never match the checksum; no file was left.
         ValueError: the destination is a directory, a device or a pipe.
         OSError: the file cannot be written; no file was left.
     """
@@ -209,15 +218,42 @@ def get_checked(
     logger.debug("downloading %s", store.uri(blob.name))
     try:
         with whole_file(destination) as file:
-            _fetch(store, blob, file, on_received)
+            _fetch(store, blob, file, on_received, on_retry)
     except OSError as error:
         error.add_note(f"while downloading {store.uri(blob.name)} to {str(destination)!r}")
         raise
 
 
 def _fetch(
-    store: ObjectStore, blob: BlobInfo, file: NewFile, on_received: Callable[[int], None] | None
+    store: ObjectStore,
+    blob: BlobInfo,
+    file: NewFile,
+    on_received: Callable[[int], None] | None,
+    on_retry: Callable[[Retry], None] | None,
 ) -> None:
+    operation = f"read {store.uri(blob.name)}"
+    for attempt in count(1):
+        size, crc32c = _read(store, blob, file, on_received)
+        if (size, crc32c) == (blob.size_bytes, blob.crc32c):
+            return
+        error = IntegrityError(
+            f"{store.uri(blob.name)} was received with wrong bytes ({size} bytes, crc32c {crc32c}, "
+            f"not {blob.size_bytes} bytes, crc32c {blob.crc32c}): nothing was kept. Try again; if "
+            "that repeats, the stored object is damaged"
+        )
+        if attempt == _DAMAGED_ROUNDS:
+            error.add_note(f"while: {operation} (attempt {attempt})")
+            raise error
+        logger.warning("%s failed on attempt %d, next at once: %s", operation, attempt, error)
+        if on_retry:
+            on_retry(Retry(operation, attempt, 0.0, error))
+        file.clear()
+
+
+def _read(
+    store: ObjectStore, blob: BlobInfo, file: NewFile, on_received: Callable[[int], None] | None
+) -> tuple[int, str]:
+    """Write the bytes of an object to a file; return their number and crc32c."""
     size = crc = 0
     with closing(store.open(blob)) as reader:
         while piece := reader.read(_PIECE_BYTES):
@@ -227,9 +263,4 @@ def _fetch(
             del piece  # frees its memory for the next one
             if on_received:
                 on_received(size)
-    if size != blob.size_bytes or encode_crc32c(crc) != blob.crc32c:
-        raise IntegrityError(
-            f"{store.uri(blob.name)} was received with wrong bytes ({size} bytes, crc32c "
-            f"{encode_crc32c(crc)}, not {blob.size_bytes} bytes, crc32c {blob.crc32c}): nothing "
-            "was kept. Try again; if that repeats, the stored object is damaged"
-        )
+    return size, encode_crc32c(crc)
