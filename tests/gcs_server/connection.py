@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from .wire import (
     reset,
 )
 from .xml_api import xml_error
+
+_WORTH_COMPRESSING = 1000
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ class Connection:
             raise DroppedError
         if fault.mangle is not None:
             _mangle(response, fault.mangle)
+        _compress(response, raw.headers)
         response.close = response.close or not raw.keep_alive
         response.head_only = raw.method == "HEAD"
         return self._send(response, fault)
@@ -301,6 +305,20 @@ class Connection:
             last=last,
             name=name,
         )
+
+
+def _compress(response: Response, asked: Mapping[str, str]) -> None:
+    """Compress JSON for a client that accepts it, and has gzip in its name.
+
+    See cloud.google.com/storage/docs/json_api/v1/how-tos/performance, and of Google's other JSON
+    APIs developers.google.com/authorized-buyers/apis/guides/performance.
+    """
+    is_asked = all("gzip" in asked.get(name, "") for name in ("accept-encoding", "user-agent"))
+    is_json = response.headers.get("Content-Type", "").startswith("application/json")
+    is_plain = response.stream is None and "Content-Encoding" not in response.headers
+    if is_asked and is_json and is_plain and len(response.body) > _WORTH_COMPRESSING:
+        response.body = gzip.compress(response.body, 6)
+        response.headers["Content-Encoding"] = "gzip"
 
 
 def _mangle(response: Response, how: Mangle) -> None:

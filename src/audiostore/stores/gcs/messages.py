@@ -26,6 +26,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SECRET_QUERY = frozenset({"upload_id", "x-goog-signature", "access_token", "rewritetoken"})
 _SECRET_HEADERS = ("authorization", "encryption-key", "encryption-key-sha256")
 
+MAX_RESPONSE_BYTES = 64 << 20
+"""The largest response that is collected in memory."""
+
 
 class Body(Protocol):
     """The body of a request: a known number of bytes, read once, front to back."""

@@ -111,8 +111,7 @@ def pages(
         query["maxResults"] = PAGE_OBJECTS
     path = f"{client.bucket_path()}/{collection}"
     while True:
-        url = client.url_of(path, prefix=prefix, pageToken=token, **query)
-        response = client.call("GET", url)
+        response = client.get_long(client.url_of(path, prefix=prefix, pageToken=token, **query))
         if response.status != 200:
             raise error_of(response, client.uri(prefix))
         try:

@@ -10,12 +10,14 @@ Object resources: cloud.google.com/storage/docs/json_api/v1/objects#resource.
 
 import json
 import re
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from audiostore.errors import AudioStoreError, StoreConnectionError, server_text, shown
 from audiostore.stores.clock import utc_now
-from audiostore.stores.gcs.messages import Response
+from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Response
 from audiostore.values import BlobInfo
 
 _SHOWN_BYTES = 80
@@ -168,6 +170,29 @@ def json_body(response: Response) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise not_understood(response, f"is {_kind(value)}, not a JSON object")
     return value
+
+
+def decompressed(response: Response) -> Response:
+    """Return a response to a request that accepts gzip, with its body as it was before.
+
+    A hostile server could make a few bytes grow without end: the limit of all responses holds.
+
+    Raises:
+        StoreConnectionError: it is damaged, cut short, or larger than any response may be.
+    """
+    if response.headers.get("content-encoding", "").lower() != "gzip":
+        return response
+    decoder = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        body = decoder.decompress(response.body, MAX_RESPONSE_BYTES + 1)
+    except zlib.error:
+        raise not_understood(response, "is compressed, but damaged") from None
+    if len(body) > MAX_RESPONSE_BYTES:
+        raise not_understood(response, f"has more than {MAX_RESPONSE_BYTES >> 20} MiB")
+    if not decoder.eof or decoder.unused_data:
+        raise not_understood(response, "is compressed, but not complete")
+    headers = {k: v for k, v in response.headers.items() if k != "content-encoding"}
+    return replace(response, headers=headers, body=body)
 
 
 def not_understood(response: Response, reason: str) -> StoreConnectionError:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import pycurl
 
 from audiostore.errors import StoreConnectionError
-from audiostore.stores.gcs.messages import Head, Request, Response
+from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Head, Request, Response
 from audiostore.stores.gcs.throttle import Throttle
 
 if TYPE_CHECKING:
     from audiostore.stores.gcs.io_thread import IoThread
     from audiostore.stores.gcs.transport import Transport
 
-_MAX_RESPONSE_BYTES = 64 << 20
 _STATUS_LINE = re.compile(rb"HTTP/\S+ +(\d{3})")
 
 
@@ -167,7 +166,7 @@ class Transfer:
                 self.take_head()
             if sink is None or self.response.status >= 300:
                 self._collected += data
-                return None if len(self._collected) <= _MAX_RESPONSE_BYTES else 0
+                return None if len(self._collected) <= MAX_RESPONSE_BYTES else 0
             self.responded()  # from now on, the reader controls the speed
             self.is_paused = not sink.write(data)
         except Exception as error:  # noqa: BLE001
