@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,12 +25,13 @@ from audiostore.stores.protocol import (
     Transferred,
 )
 from audiostore.stores.retrying import RetryingStore
-from audiostore.values import BlobInfo
+from audiostore.values import BlobInfo, DeletedBlob
 from tests.timing import SimulatedTime
 
 CONFIG = RetryConfig(max_attempts=3, initial_delay=1, max_delay=8, jitter=False)
 SPEC = BlobSpec("a/b", "x/y", {"k": "v"})
 SOURCE = BytesSource(bytes(range(200)))
+BLOB = MemoryStore().put(SPEC, SOURCE)
 
 
 class Flaky(MemoryStore):
@@ -413,6 +414,28 @@ class EagerList(BreakingList):
 def test_a_listing_that_breaks_as_it_begins_is_repeated(slept: list[float]) -> None:
     store = RetryingStore(EagerList(0), CONFIG, sleep=slept.append)
     assert len(list(store.list("n"))) == 10
+
+
+def test_each_deleted_object_that_is_listed_restores_the_budget(slept: list[float]) -> None:
+    class Deleted(MemoryStore):
+        """A store that breaks off after each item that it has not returned before."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.returned = 0
+
+        def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
+            del prefix
+            for number in range(10):
+                if number > self.returned:
+                    self.returned = number
+                    raise StoreConnectionError("broke")
+                blob = replace(BLOB, generation=number + 1)
+                yield DeletedBlob(blob, *[datetime(2026, 1, 1, tzinfo=UTC)] * 2)
+
+    store = RetryingStore(Deleted(), CONFIG, sleep=slept.append)
+    assert [item.blob.generation for item in store.list_deleted("")] == list(range(1, 11))
+    assert slept == [1] * 9
 
 
 # -- outages -----------------------------------------------------------------------------------

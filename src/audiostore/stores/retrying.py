@@ -239,6 +239,7 @@ class RetryingStore:
                 raise
 
         while (item := retry(resume)) is not None:
+            retry.renew()
             seen = position(item)
             yield item
 
