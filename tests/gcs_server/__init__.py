@@ -4,7 +4,8 @@
 objects and uploads it has the settings of buckets (`bucket_settings=`, `AS_NEW`, `configure`,
 `bucket`), soft delete and restore, noncurrent versions, holds and retention, a clock (`advance`,
 `now`), lifecycle rules on request (`run_lifecycle`), permissions (`permissions=`), service
-accounts with signBlob (`service_account`), and GET and HEAD by V4 signed URLs, which it verifies.
+accounts with signBlob (`service_account`), GET and HEAD by V4 signed URLs, which it verifies, and
+objects under customers' keys (`encryption` of a bucket, `put(encryption=)`, `keys`).
 
 It does what the documentation cited in its modules says. Behaviour that is not documented is marked
 "unverified" there, with its source. None of it was compared with a real bucket.
@@ -14,6 +15,7 @@ from . import faults
 from .accounts import ServiceAccount
 from .buckets import AS_NEW
 from .connection import Request
+from .encryption import Encryption, supplied
 from .faults import Fault, Head, Matcher, Rule
 from .lifecycle import Verdict
 from .objects import StoredObject
@@ -23,6 +25,7 @@ from .sessions import QUANTUM, Session
 __all__ = [
     "AS_NEW",
     "QUANTUM",
+    "Encryption",
     "Fault",
     "Head",
     "Matcher",
@@ -34,4 +37,5 @@ __all__ = [
     "StrictServer",
     "Verdict",
     "faults",
+    "supplied",
 ]

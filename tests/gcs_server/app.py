@@ -13,6 +13,7 @@ from .auth import Auth
 from .billing import Billing
 from .bucket_api import BucketApi
 from .calls import JSON_LIMIT, Call, answer_json, json_of, mask_of
+from .encryption import encryption_json, refuse_supplied_key
 from .errors import ApiError, invalid
 from .folders import FolderApi
 from .listing import Page, Wanted
@@ -133,6 +134,7 @@ class App:
     def _prepare(self, call: Call, fields: Json) -> str:
         """Complete the fields of an upload from its query and headers; return the name."""
         query = call.route.query
+        refuse_supplied_key(call.headers)
         name = check_name(query.get("name") or str(fields.get("name", "")))
         call.found_name(name)
         fields.pop("name", None)
@@ -225,7 +227,9 @@ class App:
     def _download(self, call: Call) -> Response:
         if call.route.query.get("softDeleted") == "true":
             raise invalid("The media of a soft-deleted object cannot be read.")
-        return media(self.state, self._get(call), call.headers)
+        record = self._get(call)
+        self.state.keys.require_readable(record.encryption, call.headers)
+        return media(self.state, record, call.headers)
 
     def _patch(self, call: Call) -> Response:
         route = call.route
@@ -287,7 +291,9 @@ class App:
 
     def _resource(self, call: Call, record: StoredObject) -> Json:
         more = protection_json(self.state.bucket(record.bucket), record)
-        return resources.object_json(record, call.base, **more)
+        shown = self.state.keys.shown(record.encryption, call.route.operation, call.headers)
+        resource = resources.object_json(record, call.base, **more)
+        return encryption_json(resource, record.encryption, shown=shown)
 
 
 def _token(page: Page) -> str:

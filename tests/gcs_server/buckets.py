@@ -6,12 +6,14 @@ The fields are those of https://cloud.google.com/storage/docs/json_api/v1/bucket
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from .clock import written
+from .encryption import Encryption
 from .errors import ApiError, invalid
 from .lifecycle import check_lifecycle
 from .objects import Json, StoredObject
@@ -28,6 +30,7 @@ NO_SOFT_DELETE_REASON = "SoftDeletePolicyRequired"
 _CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _MULTI_REGIONS = ("US", "EU", "ASIA")
 _LONGEST_RETENTION = 3_155_760_000
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 _OUTPUT_ONLY = frozenset(
     [
         "acl",
@@ -122,6 +125,12 @@ class Bucket:
         """How long deleted objects are kept; 0: not at all."""
         policy = self.settings.get("softDeletePolicy") or {}
         return int(policy.get("retentionDurationSeconds", 0))
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """What new objects are encrypted with, unless the request says otherwise."""
+        key = (self.settings.get("encryption") or {}).get("defaultKmsKeyName")
+        return None if key is None else Encryption(key)
 
 
 def bucket_json(bucket: Bucket, base: str) -> Json:
@@ -281,6 +290,15 @@ def _default_hold(value: object, _old: object, _now: datetime) -> object:
     return _boolean("defaultEventBasedHold", value)
 
 
+def _encryption(value: object, _old: object, _now: datetime) -> object:
+    """https://cloud.google.com/storage/docs/encryption/using-customer-managed-keys."""
+    given = _object("encryption", value, "defaultKmsKeyName")
+    key = given.get("defaultKmsKeyName")
+    if not isinstance(key, str) or not _KMS_KEY.fullmatch(key):
+        raise invalid("Malformed Cloud KMS crypto key")
+    return given
+
+
 def _lifecycle(value: object, _old: object, _now: datetime) -> object:
     return check_lifecycle(value)
 
@@ -339,6 +357,7 @@ _CHECKS: dict[str, Callable[[object, object, datetime], object]] = {
     "billing": _billing,
     "cors": _cors,
     "defaultEventBasedHold": _default_hold,
+    "encryption": _encryption,
     "hierarchicalNamespace": _hierarchical,
     "iamConfiguration": _iam,
     "labels": _labels,

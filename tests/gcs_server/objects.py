@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from .blobs import Blob
+from .encryption import Encryption
 from .errors import condition_not_met, invalid, not_modified as not_modified_error
 
 Json = dict[str, Any]
@@ -63,6 +64,7 @@ class StoredObject:
     soft_delete_time: str | None = None
     hard_delete_time: str | None = None
     hold_released: str | None = None
+    encryption: Encryption | None = None
 
     @property
     def size(self) -> int:

@@ -12,6 +12,7 @@ from threading import Lock
 from . import resources
 from .auth import Auth
 from .calls import JSON_LIMIT, Call, demand_json
+from .encryption import Chosen, named
 from .errors import ApiError, invalid, no_object
 from .objects import Json, Preconditions, StoredObject
 from .resources import check_name
@@ -29,6 +30,7 @@ class Progress:
     source: StoredObject
     target: tuple[str, str]
     fields: Json | None
+    encryption: Chosen
     done: int = 0
 
 
@@ -76,6 +78,7 @@ class Rewrites:
             reading=False,
         )
         self.state.check(route.to_bucket, name, conditions)
+        self.state.keys.require_readable(source.encryption, call.headers, copying=True)
         token, progress = self._progress(route, source, (route.to_bucket, name), given)
         steps = [size for size in (step, per_call) if size is not None]
         progress.done += min([source.size - progress.done, *steps])
@@ -89,15 +92,18 @@ class Rewrites:
         self, route: Route, source: StoredObject, target: tuple[str, str], given: Json
     ) -> tuple[str, Progress]:
         token = route.query.get("rewriteToken")
+        encryption = named(route.query.get("destinationKmsKeyName"))
+        self.state.keys.require(encryption)
         with self._lock:
             if token is None:
                 token = secrets.token_urlsafe(24)
-                self._under_way[token] = Progress(source, target, given or None)
+                self._under_way[token] = Progress(source, target, given or None, encryption)
             progress = self._under_way.get(token)
         if (
             progress is None
             or progress.target != target
             or progress.fields != (given or None)
+            or progress.encryption != encryption
             or progress.source.generation != source.generation
         ):
             raise invalid("Invalid rewrite token.", "invalidArgument")
@@ -119,6 +125,7 @@ class Rewrites:
                 fields,
                 conditions,
                 may_overwrite=self.auth.may("storage.objects.delete"),
+                encryption=progress.encryption,
             )
         except ApiError:
             blob.remove()

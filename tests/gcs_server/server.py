@@ -19,6 +19,7 @@ from .billing import Billing
 from .bucket_api import BucketApi
 from .buckets import bucket_json
 from .connection import Connection, Recorder, Request, Shared
+from .encryption import DEFAULT, Keys
 from .faults import Fault, Faults, Head, Rule
 from .folders import FolderApi
 from .lifecycle import Verdict
@@ -117,11 +118,19 @@ class StrictServer:
         self._uploads.expire(status)
 
     def put(self, bucket: str, name: str, data: bytes, **fields: Any) -> StoredObject:
-        """Store an object without a request; `fields` by their JSON names."""
+        """Store an object without a request; `fields` by their JSON names, and `encryption`."""
+        encryption = fields.pop("encryption", DEFAULT)
         checked = inserted({"contentType": "application/octet-stream", **fields})
         writer = self.state.writer()
         writer.write(data)
-        return self.state.store(bucket, check_name(name), writer.finish(), checked, Preconditions())
+        return self.state.store(
+            bucket,
+            check_name(name),
+            writer.finish(),
+            checked,
+            Preconditions(),
+            encryption=encryption,
+        )
 
     def remove(self, bucket: str, name: str) -> None:
         """Delete an object without a request."""
@@ -150,6 +159,11 @@ class StrictServer:
     def service_account(self, email: str, private_key_pem: str | None = None) -> ServiceAccount:
         """Create a service account, with a new key or the given one; it can sign URLs at once."""
         return self.accounts.add(email, private_key_pem)
+
+    @property
+    def keys(self) -> Keys:
+        """The Cloud KMS keys that are disabled or denied; can be changed in place."""
+        return self.state.keys
 
     @property
     def tokens(self) -> set[str] | None:

@@ -15,6 +15,7 @@ from .ageing import Done, carry_out
 from .blobs import Blob, BlobWriter
 from .buckets import NO_SOFT_DELETE_REASON, Bucket, check_lock, no_soft_delete, settled
 from .clock import Clock, moment_of, written
+from .encryption import DEFAULT, Chosen, Keys
 from .errors import ApiError, forbidden, invalid, no_bucket, no_object
 from .listing import Page, Wanted, page
 from .objects import Json, Preconditions, StoredObject, check_metadata_size
@@ -42,6 +43,7 @@ class State:
         self.hold_reason = REPORTED_HOLD_REASON
         self.soft_delete_reason = NO_SOFT_DELETE_REASON
         self.clock = Clock()
+        self.keys = Keys()
         self.lock = RLock()
         self._bucket_settings = dict(bucket_settings or {})
         self._buckets = {name: self._new_bucket(name, {}) for name in buckets}
@@ -215,6 +217,7 @@ class State:
         conditions: Preconditions,
         *,
         may_overwrite: bool = True,
+        encryption: Chosen = DEFAULT,
     ) -> StoredObject:
         """Make a new generation visible, bytes and metadata in one step.
 
@@ -230,6 +233,9 @@ class State:
                     raise forbidden("storage.objects.delete")
                 self._check_free(home, current, becomes_noncurrent=home.versioned)
             self._verify(blob, fields)
+            if encryption == DEFAULT:
+                encryption = home.encryption
+                self.keys.require(encryption)
             kept = {key: value for key, value in fields.items() if key not in _NOT_KEPT}
             kept.setdefault("storageClass", home.settings.get("storageClass", "STANDARD"))
             if home.decides_on_classes:
@@ -247,6 +253,7 @@ class State:
                 now,
                 blob,
                 time_storage_class_updated=now,
+                encryption=encryption,
             )
             place(home, made, self.clock.now())
             return made
@@ -339,7 +346,13 @@ class State:
             try:
                 fields = dict(found.fields)
                 return self.store(
-                    bucket, name, blob, fields, conditions, may_overwrite=may_overwrite
+                    bucket,
+                    name,
+                    blob,
+                    fields,
+                    conditions,
+                    may_overwrite=may_overwrite,
+                    encryption=found.encryption,
                 )
             except ApiError:
                 blob.remove()

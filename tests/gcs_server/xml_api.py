@@ -69,6 +69,7 @@ class XmlApi:
         record = self.state.get(
             route.bucket, route.name, route.number("generation"), Preconditions()
         )
+        self.state.keys.require_readable(record.encryption, call.headers)
         response = media(self.state, record, call.headers)
         response.headers["ETag"] = f'"{binascii.hexlify(b64decode(record.md5_hash)).decode()}"'
         response.headers["Last-Modified"] = format_datetime(moment_of(record.updated), usegmt=True)
