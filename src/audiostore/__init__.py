@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         StoreTimeoutError as StoreTimeoutError,
         StoreTlsError as StoreTlsError,
         UnplayableAudioError as UnplayableAudioError,
+        UnreadableBlobError as UnreadableBlobError,
         UnsupportedByStoreError as UnsupportedByStoreError,
         UnsupportedFormatError as UnsupportedFormatError,
     )
@@ -207,8 +208,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
             "PreconditionFailedError ProcessDiedError SourceChangedError SourceNotFoundError "
             "StoreConnectionError StoreTimeoutError StoreTlsError UnplayableAudioError "
-            "UnsupportedByStoreError "
-            "UnsupportedFormatError"
+            "UnreadableBlobError UnsupportedByStoreError UnsupportedFormatError"
         ),
         "events": (
             "Attached Begun BulkBegun CleanedUp CleanupFailed Deleted Downloaded Event "

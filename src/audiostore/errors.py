@@ -18,6 +18,7 @@
     ├── AssetConflictError        (FileExistsError)  the id holds other content
     ├── IntegrityError            (RuntimeError)     stored or received bytes fail their checksum
     ├── BlobNotFoundError         (LookupError)      the store has no such object or generation
+    ├── UnreadableBlobError       (PermissionError)  an object's bytes or checksum need a key
     ├── PreconditionFailedError   (RuntimeError)     the object has another generation
     ├── HeldError                 (PermissionError)  a hold, or a retention period, forbids it
     ├── UnsupportedByStoreError   (NotImplementedError)  not possible with this store or settings
@@ -197,6 +198,10 @@ class IntegrityError(AudioStoreError, RuntimeError):
 
 class BlobNotFoundError(AudioStoreError, LookupError):
     """The store has no object with this name, or not in this generation."""
+
+
+class UnreadableBlobError(AudioStoreError, PermissionError):
+    """The bytes of an object, or its checksum, cannot be read: its key is missing or disabled."""
 
 
 class PreconditionFailedError(AudioStoreError, RuntimeError):

@@ -45,6 +45,7 @@ from audiostore.stores import (
     StoreAdmin,
     get_checked,
     open_store,
+    require_checksum,
 )
 from audiostore.values import BlobInfo, PathLike, StorageResult
 
@@ -445,10 +446,12 @@ class AudioStorageManager:
             ValueError: `part` is not the name of a part.
             CredentialsError: these credentials cannot sign; the message says what to do.
             UnsupportedByStoreError: the store has no signed URLs (a directory).
+            UnreadableBlobError: the object cannot be read, so the URL would not work.
             ValueError: `expires_s` is out of range.
         """
         check_expires_s(expires_s)
         blob = self._part(audio_id, part)
+        require_checksum(self._store, blob)
         return self._signed_urls.get(
             blob,
             expires_s,

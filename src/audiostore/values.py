@@ -41,8 +41,10 @@ class BlobInfo:
     name: str
     size_bytes: int
     content_type: str
-    crc32c: str
-    """Base64 of the big-endian CRC-32C, as Google Cloud Storage writes it."""
+    crc32c: str | None
+    """Base64 of the big-endian CRC-32C, as Google Cloud Storage writes it.
+
+    None where the store does not tell it (see `unreadable`): unknown checksums are never equal."""
     generation: int
     metageneration: int
     storage_class: str
@@ -66,6 +68,8 @@ class BlobInfo:
     over."""
     retention_mode: str | None = None
     """"Locked" or "Unlocked", for a retention period of the object's own."""
+    unreadable: str | None = None
+    """Why its checksum is not known, and its bytes may not be readable, if so."""
 
     @property
     def is_held(self) -> bool:
@@ -104,11 +108,21 @@ class BlobInfo:
             "event_based_hold": self.event_based_hold,
             "retained_until": _iso(self.retained_until),
             "retention_mode": self.retention_mode,
+            "unreadable": self.unreadable,
         }
 
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
+
+
+def same_bytes(blob: BlobInfo | None, other: BlobInfo | None) -> bool:
+    """Say whether two objects are known to have the same bytes, or neither exists."""
+    if blob is None or other is None:
+        return blob is other
+    return blob.crc32c is not None and (
+        (blob.size_bytes, blob.crc32c) == (other.size_bytes, other.crc32c)
+    )
 
 
 @dataclass(frozen=True, slots=True)

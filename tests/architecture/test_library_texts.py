@@ -13,11 +13,11 @@ ROOT = Path(audiostore.__file__).parent
 COMMAND = re.compile(r"'audiostore |\baudiostore [a-z-]+'")
 FLAG = re.compile(r"(?<![\w-])--[a-z]")
 # Findings on a bucket quote Google's own command line.
-GCLOUD_MODULES = {"stores/gcs/advice.py", "stores/gcs/signers.py", "stores/gcs/trash.py"}
+GCLOUD_MODULES = {f"stores/gcs/{name}.py" for name in ("advice", "errors", "signers", "trash")}
 GCLOUD_FLAG = re.compile(
     r"--(member|role|default-storage-class|no-versioning|uniform-bucket-level-access"
     r"|clear-retention-period|soft-delete-duration|public-access-prevention|cors-file"
-    r"|impersonate-service-account)\b"
+    r"|impersonate-service-account|authorize-cmek)\b"
 )
 
 

@@ -1,6 +1,6 @@
 """The conformance suite over every store, and over the layer that retries."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from audiostore.stores.testing import (
     SettingsTests,
     SoftDeleteTests,
 )
+from tests.faults.kinds import KMS_KEY
 from tests.gcs_server import AS_NEW, StrictServer
 
 Advance = Callable[[float], None]
@@ -75,9 +76,13 @@ class TestGcs(EveryTest):
     can_purge = False
     restores_a_copy = True
 
+    settings: Mapping[str, object] = AS_NEW
+
     @pytest.fixture
     def server(self, tmp_path: Path) -> Iterator[StrictServer]:
-        with StrictServer("b", page_size=3, directory=tmp_path, bucket_settings=AS_NEW) as server:
+        with StrictServer(
+            "b", page_size=3, directory=tmp_path, bucket_settings=self.settings
+        ) as server:
             yield server
 
     @pytest.fixture
@@ -94,3 +99,10 @@ class TestGcs(EveryTest):
         """Have the tests of large objects use resumable sessions."""
         if hasattr(LargeObjectTests, request.function.__name__):
             monkeypatch.setattr(upload, "ONE_REQUEST_BYTES", 1000)
+
+
+@pytest.mark.slow
+class TestGcsUnderKmsKey(TestGcs):
+    """A listing, and most responses, show no checksums."""
+
+    settings: Mapping[str, object] = {**AS_NEW, "encryption": {"defaultKmsKeyName": KMS_KEY}}

@@ -6,11 +6,14 @@ each cell. Most kinds are settings of the bucket resource
 (cloud.google.com/storage/docs/json_api/v1/buckets).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.gcs_server import AS_NEW
+from tests.assets import BUCKET
+from tests.gcs_server import AS_NEW, StrictServer, supplied
+
+KMS_KEY = "projects/p/locations/us/keyRings/r/cryptoKeys/k"
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class Kind:
     """What is set on the bucket, by the JSON names, in addition to a plain one's settings."""
     full: Mapping[str, Any] = field(default_factory=dict)
     """What is set only once the assets are there, which could not be stored otherwise."""
+    then: Callable[[StrictServer], object] | None = None
+    """What is done to the server once the assets are there."""
     server: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the `StrictServer`."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -128,6 +133,16 @@ _BUCKET_DECIDES = Cell("", "(Autoclass)", code=1)
 _PERIOD = {"retentionPolicy": {"retentionPeriod": "2592000"}}
 _REQUESTER_PAYS = {"billing": {"requesterPays": True}}
 _NO_PROJECT = Cell("refused: says how to name a project", "GCS_BILLING_PROJECT", code=2)
+_REFUSED = Cell("refused: cannot be read", "cannot be read and verified", code=1)
+_WARNED = Cell("✓, with a warning", "cannot be verified", changes=False)
+_FOUND = Cell("reports each object", "unreadable-object", code=1)
+_UNREADABLE = {
+    **dict.fromkeys(("get", "copy --from", "url"), _REFUSED),
+    **dict.fromkeys(("list", "show", "stats"), _WARNED),
+    **dict.fromkeys(("check", "check --deep"), _FOUND),
+    "export": Cell("✓, without checksums", '"crc32c": null', changes=False),
+}
+"""What commands do with objects whose key the bucket does not have."""
 
 _NOTHING_KEPT = {"softDeletePolicy": {"retentionDurationSeconds": "0"}}
 _WITHOUT_SOFT_DELETE = {
@@ -206,6 +221,28 @@ KINDS = (
             "release": _STILL_KEPT,
             "trash list": replace(_STAYS, changes=False),
             "restore": _STAYS,
+        },
+    ),
+    Kind("Cloud KMS key", {"encryption": {"defaultKmsKeyName": KMS_KEY}}),
+    Kind(
+        "Cloud KMS key disabled",
+        {"encryption": {"defaultKmsKeyName": KMS_KEY}},
+        then=lambda server: server.keys.disabled.add(KMS_KEY),
+        cells={
+            **_UNREADABLE,
+            **dict.fromkeys(
+                ("put", "cover", "put --supersedes --trash-superseded", "copy --to"),
+                Cell("refused: names the key", "enable the Cloud KMS key", code=1),
+            ),
+            "set-class": Cell("refused: names the key", "enable the Cloud KMS key", code=1),
+        },
+    ),
+    Kind(
+        "customer-supplied keys",
+        then=lambda server: server.encrypt(BUCKET, supplied(bytes(32))),
+        cells={
+            **_UNREADABLE,
+            "set-class": Cell("refused: names the kind of key", "customer-supplied key", code=1),
         },
     ),
 )

@@ -148,6 +148,12 @@ ROWS = tuple(
         ),
         ("fork", "a manager used before and after fork", "works, or the error says what to do"),
         ("threads", "64 threads on one manager", "all succeed, no thread keeps the program alive"),
+        (
+            "customer keys",
+            "objects under a customer's key that is disabled, denied, or comes with each request",
+            "one finding and one warning each; nothing else of the store is affected; nothing is "
+            "deleted, overwritten or copied that cannot be verified",
+        ),
         ("secrets", "tokens and session URIs", "never in logs, errors or repr"),
         (
             "kinds",
@@ -214,6 +220,13 @@ REAL_BUCKET_ONLY = (
         "observed by others, not fully documented.",
     ),
     ("Retry-After is sent with 429 and 503", "3", "not documented; honoured if it is sent."),
+    (
+        "An object's own resource shows the checksums under a Cloud KMS key, its listing none; the "
+        "responses of patch, rewrite and restore may show them or not",
+        "customer keys, kinds",
+        "the listing is documented, the resource is seen by others; any response without them is "
+        "completed by reading the object.",
+    ),
     (
         "A power failure (not only SIGKILL) keeps what was synced",
         "32",

@@ -19,7 +19,7 @@ from .billing import Billing
 from .bucket_api import BucketApi
 from .buckets import bucket_json
 from .connection import Connection, Recorder, Request, Shared
-from .encryption import DEFAULT, Keys
+from .encryption import DEFAULT, Encryption, Keys
 from .faults import Fault, Faults, Head, Rule
 from .folders import FolderApi
 from .lifecycle import Verdict
@@ -131,6 +131,10 @@ class StrictServer:
             Preconditions(),
             encryption=encryption,
         )
+
+    def encrypt(self, bucket: str, encryption: Encryption | None, name: str = "") -> None:
+        """Have the objects of a name, or all, as if they had been stored under this key."""
+        self.state.encrypt(bucket, encryption, name)
 
     def remove(self, bucket: str, name: str) -> None:
         """Delete an object without a request."""

@@ -15,7 +15,7 @@ from .ageing import Done, carry_out
 from .blobs import Blob, BlobWriter
 from .buckets import NO_SOFT_DELETE_REASON, Bucket, check_lock, no_soft_delete, settled
 from .clock import Clock, moment_of, written
-from .encryption import DEFAULT, Chosen, Keys
+from .encryption import DEFAULT, Chosen, Encryption, Keys
 from .errors import ApiError, forbidden, invalid, no_bucket, no_object
 from .listing import Page, Wanted, page
 from .objects import Json, Preconditions, StoredObject, check_metadata_size
@@ -257,6 +257,17 @@ class State:
             )
             place(home, made, self.clock.now())
             return made
+
+    def encrypt(self, bucket: str, encryption: Encryption | None, name: str) -> None:
+        """Have the generations of a name, or of all names, under another key."""
+        with self.lock:
+            home = self.bucket(bucket)
+            for each in (name,) if name else (*home.objects, *home.deleted, *home.noncurrent):
+                if each in home.objects:
+                    home.objects[each] = replace(home.objects[each], encryption=encryption)
+                for shelf in (home.deleted, home.noncurrent):
+                    if each in shelf:
+                        shelf[each] = [replace(r, encryption=encryption) for r in shelf[each]]
 
     def patch(
         self,

@@ -105,7 +105,7 @@ def upload(
 
 
 def audio_of(manager: AudioStorageManager) -> list[str]:
-    return sorted(asset.audio.crc32c for asset in manager.list() if asset.audio)
+    return sorted(str(asset.audio.crc32c) for asset in manager.list() if asset.audio)
 
 
 def ids_of(outcomes: Sequence[UploadOutcome]) -> list[str | None]:

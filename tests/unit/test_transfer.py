@@ -14,12 +14,13 @@ from audiostore.errors import (
     IntegrityError,
     PreconditionFailedError,
     StoreConnectionError,
+    UnreadableBlobError,
 )
 from audiostore.sources import BytesSource, Source
 from audiostore.stores import Written, get_checked, has_content, put_checked
 from audiostore.stores.memory import MemoryStore
 from audiostore.stores.protocol import BlobReader, BlobSpec, TransferListener
-from audiostore.values import BlobInfo
+from audiostore.values import BlobInfo, same_bytes
 
 SPEC = BlobSpec("a/b", "x/y", {"by": "me"})
 SOURCE = BytesSource(b"the right bytes")
@@ -314,3 +315,48 @@ def test_a_deleted_generation_is_not_found(folder: Path) -> None:
     with pytest.raises(BlobNotFoundError):
         get_checked(store, old, folder / "out")
     assert list(folder.iterdir()) == []
+
+
+# -- checksums that the store does not tell --------------------------------------------------------
+
+
+def hidden(blob: BlobInfo) -> BlobInfo:
+    return replace(blob, crc32c=None, md5_hash=None, unreadable="its key is disabled")
+
+
+class Hiding(Misbehaving):
+    """A store that tells no checksum of what it has."""
+
+    def stat(self, name: str) -> BlobInfo:
+        return hidden(super().stat(name))
+
+
+def test_an_unknown_checksum_equals_no_other() -> None:
+    blob = hidden(plain(MemoryStore()))
+    assert not has_content(blob, SOURCE)
+    assert not same_bytes(blob, blob)
+    assert same_bytes(None, None)
+
+
+def test_what_is_in_the_way_and_cannot_be_verified_is_neither_ours_nor_damaged() -> None:
+    spec = replace(SPEC, metadata={"crc32c": SOURCE.crc32c})
+    store = Hiding()
+    before = plain(store, spec)
+    with pytest.raises(AssetConflictError, match="crc32c unknown"):
+        put_checked(store, spec, SOURCE, is_ours=lambda _: True)
+    assert (list(store.list("")), store.deleted) == ([before], [])
+
+
+def test_a_write_that_cannot_be_verified_fails_and_is_removed() -> None:
+    store = Misbehaving(lambda store: hidden(plain(store)))
+    with pytest.raises(IntegrityError, match="cannot be verified") as caught:
+        put_checked(store, SPEC, SOURCE, is_ours=lambda _: True)
+    assert "its key is disabled" in caught.value.__notes__
+    assert list(store.list("")) == []
+
+
+def test_what_cannot_be_verified_is_not_downloaded(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with pytest.raises(UnreadableBlobError, match="its key is disabled"):
+        get_checked(store, hidden(plain(store)), tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []

@@ -254,7 +254,7 @@ class Commits:
             raise AssetConflictError(
                 f"cannot store {audio.filename!r} as {present.audio_id}: {uri} exists (generation "
                 f"{present.audio.generation}, {present.audio.size_bytes} bytes, crc32c "
-                f"{present.audio.crc32c}) with other content than this file "
+                f"{present.audio.crc32c or 'unknown'}) with other content than this file "
                 f"({audio.source.size_bytes} bytes, crc32c {audio.source.crc32c}); it was not "
                 "touched. Audio under an id never changes: use another id",
                 audio_id=present.audio_id,

@@ -23,8 +23,8 @@ from audiostore.errors import (
 )
 from audiostore.localfiles import LocalFile
 from audiostore.notify import Notifier
-from audiostore.stores import BlobSpec, ObjectStore, get_checked, spec_of
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.stores import BlobSpec, ObjectStore, get_checked, require_checksum, spec_of
+from audiostore.values import BlobInfo, StorageResult, same_bytes
 
 # These keys name generations, which have a meaning in the source store only.
 _OF_ITS_STORE = ("audio_generation", "replaces_generation")
@@ -46,6 +46,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
         AssetNotFoundError: its audio or artwork is missing in the source.
         BlobNotFoundError: it was deleted from the source meanwhile.
         IntegrityError: the bytes received or stored do not match the checksum; none were kept.
+        UnreadableBlobError: the source does not tell the checksum of an object.
     """
     audio = asset.audio
     if audio is None or (asset.thumbnail is None and "thumbnail_name" in audio.metadata):
@@ -56,8 +57,8 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
         )
 
     def compare(present: Asset) -> Outcome:
-        same_audio = present.audio.name == audio.name and _same(present.audio, audio)
-        if not (same_audio and _same(present.thumbnail, asset.thumbnail)):
+        same_audio = present.audio.name == audio.name and same_bytes(present.audio, audio)
+        if not (same_audio and same_bytes(present.thumbnail, asset.thumbnail)):
             raise AssetConflictError(
                 f"asset {asset.audio_id} exists in {target.url} with other "
                 f"{'artwork' if same_audio else 'audio'} than in {asset.audio_path}: it was not "
@@ -66,13 +67,15 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
             )
         return Outcome(present, created=False)
 
+    crc32c = require_checksum(source, audio)
     present = find_asset(target, asset.audio_id)
     if present is not None:
         return compare(present).created
     there = {blob.name: blob for blob in objects_of(target, asset.audio_id)}
-    leftovers = {name: blob for name, blob in there.items() if _is_leftover(blob, audio)}
-    if asset.thumbnail is not None and _same(leftovers.get(asset.thumbnail.name), asset.thumbnail):
-        del leftovers[asset.thumbnail.name]
+    leftovers = {name: blob for name, blob in there.items() if _is_leftover(blob, crc32c)}
+    cover = asset.thumbnail
+    if cover is not None and same_bytes(leftovers.get(cover.name), cover):
+        del leftovers[cover.name]
     with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
 
         def fetched(blob: BlobInfo) -> LocalFile:
@@ -80,9 +83,9 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
             get_checked(source, blob, path)
             return LocalFile.snapshot(path)
 
-        cover, thumbnail = asset.thumbnail, None
+        thumbnail = None
         if cover is not None:
-            thumbnail = _thumbnail_draft(cover, fetched(cover), audio, leftovers.get(cover.name))
+            thumbnail = _thumbnail_draft(cover, fetched(cover), crc32c, leftovers.get(cover.name))
         derived = [
             Draft(
                 spec_of(blob, blob.name),
@@ -114,11 +117,11 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
 
 
 def _thumbnail_draft(
-    cover: BlobInfo, file: LocalFile, audio: BlobInfo, leftover: BlobInfo | None
+    cover: BlobInfo, file: LocalFile, audio_crc32c: str, leftover: BlobInfo | None
 ) -> Draft:
     """Return the draft of the thumbnail, which replaces a different one of an earlier copy."""
     spec = spec_of(cover, cover.name)
-    metadata = {**_own(spec.metadata), "audio_crc32c": audio.crc32c}
+    metadata = {**_own(spec.metadata), "audio_crc32c": audio_crc32c}
     draft = Draft(replace(spec, metadata=metadata), file, _is_the_same)
     if leftover is None:
         return draft
@@ -128,9 +131,9 @@ def _thumbnail_draft(
     return replace(marked, if_generation_match=leftover.generation)
 
 
-def _is_leftover(blob: BlobInfo, audio: BlobInfo) -> bool:
+def _is_leftover(blob: BlobInfo, audio_crc32c: str) -> bool:
     """Say whether this is artwork of an earlier copy that was killed before it wrote the audio."""
-    return part_of(blob.name) is THUMBNAIL and blob.metadata.get("audio_crc32c") == audio.crc32c
+    return part_of(blob.name) is THUMBNAIL and blob.metadata.get("audio_crc32c") == audio_crc32c
 
 
 def _is_the_same(found: BlobInfo, spec: BlobSpec) -> bool:
@@ -139,9 +142,3 @@ def _is_the_same(found: BlobInfo, spec: BlobSpec) -> bool:
 
 def _own(metadata: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if key not in _OF_ITS_STORE}
-
-
-def _same(blob: BlobInfo | None, other: BlobInfo | None) -> bool:
-    if blob is None or other is None:
-        return blob is other
-    return (blob.size_bytes, blob.crc32c) == (other.size_bytes, other.crc32c)

@@ -61,6 +61,10 @@ def result_of(
     """Return the public value that describes an asset."""
     if asset.thumbnail_missing:
         warnings = (*warnings, "the artwork that the audio names is missing")
+    unreadable = [blob for blob in asset.parts.values() if blob.crc32c is None]
+    if unreadable:
+        names = " and ".join(blob.name for blob in unreadable)
+        warnings = (*warnings, f"{names} cannot be verified: {unreadable[0].unreadable}")
     return StorageResult(
         audio_id=asset.audio_id,
         audio=asset.audio,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.errors import InvalidMetadataError, shown
 from audiostore.sources import Source
-from audiostore.values import OWN_KEYS, REFERENCE_KEYS, TAG_KEYS, BlobInfo
+from audiostore.values import OWN_KEYS, REFERENCE_KEYS, TAG_KEYS, BlobInfo, same_bytes
 
 if TYPE_CHECKING:
     from audiostore.media import AudioInfo
@@ -203,7 +203,7 @@ def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
     """Return the metadata by which an audio object names its thumbnail."""
     if thumbnail is None:
         return {}
-    values = (thumbnail.name, str(thumbnail.generation), thumbnail.crc32c)
+    values = (thumbnail.name, str(thumbnail.generation), _claimed_crc32c(thumbnail))
     return dict(zip(REFERENCE_KEYS, values, strict=True))
 
 
@@ -239,9 +239,18 @@ def is_committed_audio(blob: BlobInfo) -> bool:
     """Say whether this is the audio object of an asset, with the bytes that its metadata names."""
     return (
         parse_blob_name(blob.name) == (blob.metadata.get("audio_id"), AUDIO)
-        and blob.metadata.get("crc32c") == blob.crc32c
+        and blob.metadata.get("crc32c") == _claimed_crc32c(blob)
         and blob.metadata.get("file_size") == str(blob.size_bytes)
     )
+
+
+def _claimed_crc32c(blob: BlobInfo) -> str:
+    """Return the checksum of an object; if the store does not tell it, what its metadata says.
+
+    It decides what belongs together: what is not readable for now must not look orphaned. Bytes are
+    compared by a checksum that is known, always.
+    """
+    return blob.crc32c or blob.metadata.get("crc32c", "")
 
 
 def names_thumbnail(audio: BlobInfo, thumbnail: BlobInfo | None) -> bool:
@@ -256,10 +265,9 @@ def names_content_of(audio: BlobInfo, thumbnail: BlobInfo) -> bool:
     Artwork that was restored from the trash has a new generation, to which the audio object is
     updated a moment later; until then the same bytes under the same name count.
     """
-    return (
-        audio.metadata.get("thumbnail_name") == thumbnail.name
-        and audio.metadata.get("thumbnail_crc32c") == thumbnail.crc32c
-    )
+    return audio.metadata.get("thumbnail_name") == thumbnail.name and audio.metadata.get(
+        "thumbnail_crc32c"
+    ) == _claimed_crc32c(thumbnail)
 
 
 def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
@@ -267,10 +275,8 @@ def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
 
     Their generations may differ: a change of storage class gives the object a new one.
     """
-    audios = [
-        [b.size_bytes, b.crc32c, *map(b.metadata.get, REFERENCE_KEYS)] for b in (audio, other)
-    ]
-    return audios[0] == audios[1]
+    references = [[b.metadata.get(key) for key in REFERENCE_KEYS] for b in (audio, other)]
+    return same_bytes(audio, other) and references[0] == references[1]
 
 
 def waits_for_audio(thumbnail: BlobInfo) -> bool:

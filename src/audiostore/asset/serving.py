@@ -12,8 +12,8 @@ import google_crc32c
 
 from audiostore.errors import BlobNotFoundError, IntegrityError, shown
 from audiostore.sources import encode_crc32c
-from audiostore.stores import BlobReader, ObjectStore
-from audiostore.values import BlobInfo
+from audiostore.stores import BlobReader, ObjectStore, require_checksum
+from audiostore.values import BlobInfo, same_bytes
 
 MAX_EXPIRES_S = 7 * 24 * 3600
 """The longest life of a V4 URL (cloud.google.com/storage/docs/access-control/signed-urls)."""
@@ -31,7 +31,11 @@ def open_blob(store: ObjectStore, blob: BlobInfo) -> BinaryIO:
     gets in another storage class), and no other. It requests ranges, which grow while the file is
     read in order. If the file is read in order from its first byte to its last, its checksum is
     verified, and the last read raises IntegrityError if it differs.
+
+    Raises:
+        UnreadableBlobError: the store does not tell its checksum.
     """
+    require_checksum(store, blob)
     raw = cast(io.RawIOBase, _RawBlob(store, blob))
     return cast(BinaryIO, io.BufferedReader(raw, _BUFFER_BYTES))
 
@@ -113,8 +117,7 @@ class _RawBlob(io.RawIOBase):
             return self._store.open(self._blob, start=start, stop=stop)
         except BlobNotFoundError:
             found = self._store.stat(self._blob.name)
-            same = (self._blob.size_bytes, self._blob.crc32c)
-            if (found.size_bytes, found.crc32c) != same:
+            if not same_bytes(found, self._blob):
                 raise
             # The same bytes, in another storage class or restored from the trash.
             self._blob = found

@@ -35,7 +35,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.stores import Store, require_free
-from audiostore.values import BlobInfo, DeletedBlob
+from audiostore.values import BlobInfo, DeletedBlob, same_bytes
 
 _RACES = 5
 _ROUNDS = 10
@@ -193,7 +193,7 @@ class Trash:
             return self._store.restore(deleted)
         except PreconditionFailedError as error:
             live = self._store.stat(deleted.blob.name)
-            if (live.size_bytes, live.crc32c) == (deleted.blob.size_bytes, deleted.blob.crc32c):
+            if same_bytes(live, deleted.blob):
                 return live
             raise AssetConflictError(
                 f"cannot restore {self._store.uri(deleted.blob.name)}: the name has been used for "

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from audiostore.audit.folders import Folder
+from audiostore.audit.folders import Folder, unreadable_object
 from audiostore.audit.problems import Problem, UpdateObject, problem_of
 from audiostore.errors import (
     AudioStoreError,
@@ -19,6 +19,8 @@ from audiostore.values import FACT_KEYS, BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
 """Containers state a duration in steps of up to that; a decoder counts samples."""
+_OF_THE_OBJECT = (400, 403)
+"""The statuses of an object whose key is disabled, or that the account may not read."""
 
 
 class DeepCheck:
@@ -32,9 +34,11 @@ class DeepCheck:
         asset = folder.asset
         if asset is None:
             return
+        # What has no known checksum was reported when the folder was checked.
         with tempfile.TemporaryDirectory(prefix="audiostore-check-") as directory:
-            yield from self._audio(asset.audio_id, asset.audio, Path(directory))
-            if asset.thumbnail is not None:
+            if asset.audio.crc32c:
+                yield from self._audio(asset.audio_id, asset.audio, Path(directory))
+            if asset.thumbnail is not None and asset.thumbnail.crc32c:
                 yield from self._thumbnail(asset.audio_id, asset.thumbnail, Path(directory))
 
     def _audio(self, audio_id: str, audio: BlobInfo, directory: Path) -> Iterator[Problem]:
@@ -106,6 +110,10 @@ class DeepCheck:
             )  # fmt: skip
         except BlobNotFoundError:
             return None
+        except AudioStoreError as error:
+            if error.status not in _OF_THE_OBJECT:
+                raise
+            return unreadable_object(audio_id, blob, str(error))
         return None
 
 

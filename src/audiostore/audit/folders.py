@@ -59,6 +59,14 @@ def foreign_object(blob: BlobInfo, audio_id: str | None = None) -> Problem:
     )  # fmt: skip
 
 
+def unreadable_object(audio_id: str, blob: BlobInfo, why: str) -> Problem:
+    """Return the problem of an object whose bytes or checksum cannot be read."""
+    return problem_of(
+        audio_id, blob, "unreadable-object", f"it cannot be verified: {why}",
+        "make it readable: nothing else is known to be wrong with it",
+    )  # fmt: skip
+
+
 def check_objects(folder: Folder) -> Iterator[Problem]:
     """Yield what is wrong with single objects of a folder."""
     for blob in folder.blobs:
@@ -70,16 +78,17 @@ def check_objects(folder: Folder) -> Iterator[Problem]:
             )  # fmt: skip
         elif part is None:
             yield foreign_object(blob, folder.audio_id)
-        elif part.is_derived:
-            continue
-        elif blob.metadata.get("audio_id") is None:
+        elif blob.metadata.get("audio_id") is None and not part.is_derived:
             yield problem_of(
                 folder.audio_id, blob, "unmanaged-object",
                 "it is named like an object of audiostore, but was not stored by it",
                 "upload it, or move it elsewhere",
             )  # fmt: skip
         else:
-            yield from _check_own(folder.audio_id, blob, part)
+            if blob.crc32c is None:
+                yield unreadable_object(folder.audio_id, blob, str(blob.unreadable))
+            if not part.is_derived:
+                yield from _check_own(folder.audio_id, blob, part)
 
 
 def _check_own(audio_id: str, blob: BlobInfo, part: Part) -> Iterator[Problem]:
@@ -96,9 +105,8 @@ def _check_own(audio_id: str, blob: BlobInfo, part: Part) -> Iterator[Problem]:
             audio_id, blob, "empty-object", "it has no bytes",
             "restore it from a copy, or delete the asset",
         )  # fmt: skip
-    elif (metadata.get("crc32c"), metadata.get("file_size")) != (
-        blob.crc32c,
-        str(blob.size_bytes),
+    elif metadata.get("file_size") != str(blob.size_bytes) or (
+        blob.crc32c not in (None, metadata.get("crc32c"))
     ):
         yield problem_of(
             audio_id, blob, "wrong-bytes",

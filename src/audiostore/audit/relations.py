@@ -21,7 +21,8 @@ def check_relations(folder: Folder) -> Iterator[Problem]:
     if asset is None:
         yield from _check_orphans(folder)
         return
-    for blob in folder.audios[1:]:
+    audios = folder.audios
+    for blob in audios[1:] if all(each.crc32c for each in audios) else ():
         yield problem_of(
             folder.audio_id, blob, "second-audio", f"the audio of this asset is {asset.audio.name}",
             "delete it: two uploads used one id, and readers see the earlier one",
@@ -57,8 +58,8 @@ def _check_reference(folder: Folder, asset: Asset) -> Iterator[Problem]:
             repair=UpdateObject(audio, "remove the reference to its artwork", dict.fromkeys(keys)),
         )  # fmt: skip
     elif thumbnail is None and keys:
-        yield _missing_thumbnail(folder, audio)
-    elif thumbnail is not None and not names_thumbnail(audio, thumbnail):
+        yield from _missing_thumbnail(folder, audio)
+    elif thumbnail is not None and thumbnail.crc32c and not names_thumbnail(audio, thumbnail):
         same = names_content_of(audio, thumbnail)
         yield problem_of(
             audio_id, audio, "stale-generation" if same else "unrecorded-replacement",
@@ -74,23 +75,24 @@ def _check_reference(folder: Folder, asset: Asset) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _missing_thumbnail(folder: Folder, audio: BlobInfo) -> Problem:
+def _missing_thumbnail(folder: Folder, audio: BlobInfo) -> Iterator[Problem]:
     name = audio.metadata["thumbnail_name"]
     present = next((blob for blob in folder.blobs if blob.name == name), None)
     if present is None:
-        return problem_of(
+        yield problem_of(
             folder.audio_id, audio, "missing-thumbnail", f"its artwork {name} is missing",
             "attach artwork, or remove the reference",
             repair=UpdateObject(
                 audio, "remove the reference to its artwork", dict.fromkeys(REFERENCE_KEYS)
             ),
         )  # fmt: skip
-    return problem_of(
-        folder.audio_id, audio, "mismatched-thumbnail",
-        f"its artwork {name} holds other bytes (crc32c {present.crc32c}) than it should "
-        f"(crc32c {audio.metadata['thumbnail_crc32c']})",
-        "it was overwritten by hand: attach the right artwork",
-    )  # fmt: skip
+    elif present.crc32c:
+        yield problem_of(
+            folder.audio_id, audio, "mismatched-thumbnail",
+            f"its artwork {name} holds other bytes (crc32c {present.crc32c}) than it should "
+            f"(crc32c {audio.metadata['thumbnail_crc32c']})",
+            "it was overwritten by hand: attach the right artwork",
+        )  # fmt: skip
 
 
 def _check_leftovers(folder: Folder, asset: Asset) -> Iterator[Problem]:
@@ -98,6 +100,8 @@ def _check_leftovers(folder: Folder, asset: Asset) -> Iterator[Problem]:
     for blob in folder.thumbnails:
         if blob == asset.thumbnail or blob.name == audio.metadata.get("thumbnail_name"):
             continue
+        if not (blob.crc32c and audio.crc32c):
+            continue  # what it is cannot be said
         if waits_for_audio(blob) and not any(key in audio.metadata for key in REFERENCE_KEYS):
             yield problem_of(
                 folder.audio_id, blob, "unattached-thumbnail",

@@ -12,7 +12,7 @@ from typing import Self
 from uuid import UUID
 
 from audiostore.localfiles import LocalFile
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.values import StorageResult
 
 _ROWS = 1000
 _PIECE_BYTES = 1 << 20
@@ -74,11 +74,8 @@ class StoredAudio:
 
     def add(self, asset: StorageResult) -> None:
         """Add an asset that was just stored."""
-        if asset.audio is not None:
-            with self._lock:
-                self._connection.execute(
-                    "INSERT INTO audio VALUES (?, ?, ?, ?)", _row(asset.audio_id, asset.audio)
-                )
+        with self._lock:
+            self._connection.executemany("INSERT INTO audio VALUES (?, ?, ?, ?)", _rows([asset]))
 
     @contextmanager
     def exclusive(self, file: LocalFile) -> Iterator[None]:
@@ -100,7 +97,7 @@ class StoredAudio:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("CREATE TABLE audio (size_bytes INT, crc32c BLOB, md5 BLOB, id BLOB)")
-        rows = (_row(each.audio_id, each.audio) for each in assets if each.audio is not None)
+        rows = _rows(assets)
         connection.execute("BEGIN")
         while some := list(islice(rows, _ROWS)):
             connection.executemany("INSERT INTO audio VALUES (?, ?, ?, ?)", some)
@@ -108,9 +105,13 @@ class StoredAudio:
         connection.execute("COMMIT")
 
 
-def _row(audio_id: str, audio: BlobInfo) -> _Row:
-    md5 = None if audio.md5_hash is None else base64.b64decode(audio.md5_hash)
-    return audio.size_bytes, base64.b64decode(audio.crc32c), md5, UUID(audio_id).bytes
+def _rows(assets: Iterable[StorageResult]) -> Iterator[_Row]:
+    """Yield the rows of the assets whose audio has a known checksum: no other can be recognised."""
+    for asset in assets:
+        audio = asset.audio
+        if audio is not None and audio.crc32c is not None:
+            md5 = None if audio.md5_hash is None else base64.b64decode(audio.md5_hash)
+            yield audio.size_bytes, base64.b64decode(audio.crc32c), md5, UUID(asset.audio_id).bytes
 
 
 def _md5_of(file: LocalFile) -> bytes:

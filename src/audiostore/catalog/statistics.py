@@ -39,6 +39,8 @@ class Statistics:
     total: Tally
     unknown_durations: int
     """Assets of unknown duration."""
+    unverified: int
+    """Assets of which the store does not tell every checksum."""
     by_format: Mapping[str, Tally] = field(hash=False)
     by_month: Mapping[str, Tally] = field(hash=False)
     """By the month in which they were stored (UTC): "2026-01"."""
@@ -50,6 +52,7 @@ class Statistics:
         return {
             **self.total.to_dict(),
             "unknown_durations": self.unknown_durations,
+            "unverified": self.unverified,
             "by_format": {k: t.to_dict() for k, t in self.by_format.items()},
             "by_month": {k: t.to_dict() for k, t in self.by_month.items()},
             "by_storage_class": {k: t.to_dict() for k, t in self.by_storage_class.items()},
@@ -59,7 +62,7 @@ class Statistics:
 def summarise(assets: Iterable[StorageResult]) -> Statistics:
     """Count assets in constant memory."""
     total = _Sum()
-    unknown_durations = 0
+    unknown_durations = unverified = 0
     by_format: dict[str, _Sum] = {}
     by_month: dict[str, _Sum] = {}
     by_class: dict[str, _Sum] = {}
@@ -70,6 +73,7 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
         duration_s = asset.duration_s
         if duration_s is None:
             unknown_durations += 1
+        unverified += any(blob.crc32c is None for blob in asset.parts.values())
         created = audio.created_at
         of_class = by_class.setdefault(audio.storage_class, _Sum())
         sums = (
@@ -88,6 +92,7 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
     return Statistics(
         total.tally(),
         unknown_durations,
+        unverified,
         _in_order(by_format),
         _in_order(by_month),
         _in_order(by_class),

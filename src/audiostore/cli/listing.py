@@ -80,7 +80,7 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
     yield "type", escape(blob.content_type)
     yield "size", f"{human_size(blob.size_bytes)} ({blob.size_bytes} bytes)"
     yield "created", f"{blob.created_at:%Y-%m-%d %H:%M:%S} UTC"
-    yield "crc32c", blob.crc32c
+    yield "crc32c", blob.crc32c or "-"
     yield "md5", blob.md5_hash or "-"
     yield "storage class", escape(blob.storage_class)
     yield "generation", f"{blob.generation} (metageneration {blob.metageneration})"

@@ -43,6 +43,7 @@ from audiostore.stores.transfer import (
     has_bytes,
     has_content,
     put_checked,
+    require_checksum,
 )
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "open_store",
     "put_checked",
     "register_store",
+    "require_checksum",
     "require_free",
     "spec_of",
 ]

@@ -71,7 +71,8 @@ class ObjectStore(Protocol):
 
     An object becomes visible whole, bytes and metadata in one step, or not at all. Every reader
     sees a write or a deletion immediately (strong consistency). A method that acts on an existing
-    object takes the BlobInfo of the generation that it is to act on. Every method may raise
+    object takes the BlobInfo of the generation that it is to act on. An object whose checksum the
+    store cannot tell is described all the same (`BlobInfo.unreadable`). Every method may raise
     StoreConnectionError, StoreTimeoutError, OSError, or an AudioStoreError with an HTTP `status`.
     """
 
@@ -173,7 +174,8 @@ class ObjectStore(Protocol):
         """Copy an object with its metadata within the store, under a precondition on the target.
 
         A copy onto its own name (`if_generation_match` being its generation) changes the object's
-        storage class; the copy gets a new generation. Holds are not copied.
+        storage class; the copy gets a new generation. Its encryption key stays, holds and access
+        control lists are not copied.
 
         Args:
             source: the object.
@@ -185,6 +187,7 @@ class ObjectStore(Protocol):
             BlobNotFoundError: the source is gone, or has another generation.
             PreconditionFailedError: the target has another generation, exists, or does not.
             HeldError: the object to replace is under a hold.
+            UnreadableBlobError: the source is encrypted with a key that the store does not have.
         """
         ...
 

@@ -20,6 +20,7 @@ from audiostore.errors import (
     BlobNotFoundError,
     IntegrityError,
     PreconditionFailedError,
+    UnreadableBlobError,
 )
 from audiostore.files import NewFile, whole_file
 from audiostore.log import logger
@@ -49,8 +50,21 @@ class Written:
 
 
 def has_content(blob: BlobInfo, source: Source) -> bool:
-    """Say whether the stored object has the size and crc32c of the source."""
+    """Say whether the stored object is known to have the size and crc32c of the source."""
     return blob.size_bytes == source.size_bytes and blob.crc32c == source.crc32c
+
+
+def require_checksum(store: ObjectStore, blob: BlobInfo) -> str:
+    """Return the crc32c of an object.
+
+    Raises:
+        UnreadableBlobError: the store does not tell it.
+    """
+    if blob.crc32c is None:
+        raise UnreadableBlobError(
+            f"{store.uri(blob.name)} cannot be read and verified: {blob.unreadable}"
+        )
+    return blob.crc32c
 
 
 def has_bytes(store: ObjectStore, blob: BlobInfo, source: Source) -> bool:
@@ -144,9 +158,10 @@ def put_checked(
                 continue
             raise AssetConflictError(
                 f"cannot store {store.uri(spec.name)}: object exists (generation "
-                f"{found.generation}, {found.size_bytes} bytes, crc32c {found.crc32c}) with other "
-                f"content than these {source.size_bytes} bytes (crc32c {source.crc32c}), or for "
-                "another use; it was not touched. Use another id, or delete the asset first"
+                f"{found.generation}, {found.size_bytes} bytes, crc32c "
+                f"{found.crc32c or 'unknown'}) with other content than these {source.size_bytes} "
+                f"bytes (crc32c {source.crc32c}), or for another use; it was not touched. Use "
+                "another id, or delete the asset first"
             ) from error
         if not has_content(blob, source):
             _remove_damaged(store, blob, source)
@@ -160,8 +175,8 @@ def _is_damaged(found: BlobInfo, spec: BlobSpec) -> bool:
 
     An earlier writer stored wrong bytes, noticed, and could not remove them.
     """
-    meant = spec.metadata.get("crc32c")
-    return meant is not None and found.metadata.get("crc32c") == meant != found.crc32c
+    meant, present = spec.metadata.get("crc32c"), found.crc32c
+    return None not in (meant, present) and found.metadata.get("crc32c") == meant != present
 
 
 def _discard(store: ObjectStore, blob: BlobInfo) -> None:
@@ -170,11 +185,14 @@ def _discard(store: ObjectStore, blob: BlobInfo) -> None:
 
 
 def _remove_damaged(store: ObjectStore, blob: BlobInfo, source: Source) -> NoReturn:
+    what = "with wrong bytes" if blob.crc32c else "but cannot be verified"
     error = IntegrityError(
-        f"{store.uri(blob.name)} was stored with wrong bytes ({blob.size_bytes} bytes, crc32c "
-        f"{blob.crc32c}, not {source.size_bytes} bytes, crc32c {source.crc32c}): local files are "
-        "kept; try again"
+        f"{store.uri(blob.name)} was stored {what} ({blob.size_bytes} bytes, crc32c "
+        f"{blob.crc32c or 'unknown'}, not {source.size_bytes} bytes, crc32c {source.crc32c}): "
+        "local files are kept; try again"
     )
+    if blob.unreadable:
+        error.add_note(blob.unreadable)
     try:
         store.delete(blob)
     except (BlobNotFoundError, PreconditionFailedError):
@@ -209,12 +227,14 @@ def get_checked(
 
     Raises:
         BlobNotFoundError: this generation is gone.
+        UnreadableBlobError: the store does not tell its checksum.
         IntegrityError: the bytes received never match the checksum; no file was left.
         ValueError: the destination is a directory, a device or a pipe.
         OSError: the file cannot be written; no file was left.
     """
     if destination.exists() and not destination.is_file():
         raise ValueError(f"{str(destination)!r} is not a regular file: name another destination")
+    require_checksum(store, blob)
     logger.debug("downloading %s", store.uri(blob.name))
     try:
         with whole_file(destination) as file:

@@ -10,7 +10,7 @@ import sys
 import audiostore
 from audiostore.cli.declare import JsonOptions, option
 from audiostore.cli.filters import FilterOptions, query_of
-from audiostore.cli.output import escape, human_size, note, print_json
+from audiostore.cli.output import counted, escape, human_size, note, print_json, say
 from audiostore.cli.store import is_bucket, opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -49,6 +49,12 @@ def run(options: Options) -> int:
         statistics = manager.catalog.statistics(query, on_progress=progress)
         cost = None if rates is None else rates.monthly_cost(statistics)
         progress.clear()
+        if statistics.unverified:
+            say(
+                "warning",
+                f"{counted(statistics.unverified, 'asset')} cannot be verified: "
+                "'audiostore check' says why",
+            )
         if options.json:
             print_json({"url": manager.url, **statistics.to_dict(), "cost": cost})
         else:

@@ -100,12 +100,19 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
         ok=True,
         detail="granted on the bucket alone (uniform)"
         if present.uniform_access
-        else "granted object by object as well",
+        else "granted object by object as well: what audiostore stores, rewrites or restores gets "
+        "the bucket's default ACL, and no other",
         hint="" if present.uniform_access else f"{update} --uniform-bucket-level-access",
     )
     yield _public_access(bucket, update)
     if bucket.get("billing", {}).get("requesterPays"):
         yield _billing(payer)
+    if key := bucket.get("encryption", {}).get("defaultKmsKeyName"):
+        yield Finding(
+            "encryption",
+            ok=True,
+            detail=f"new objects are encrypted with {key}: a listing reads each object as well",
+        )
     if present.retention_s:
         lock = ", locked" if present.retention_is_locked else ""
         yield Finding(

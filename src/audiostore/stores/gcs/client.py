@@ -1,6 +1,7 @@
 """The API client: signed requests to one bucket."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ PUBLIC_ENDPOINT = "https://storage.googleapis.com"
 # Google's JSON APIs compress for a client that also has "gzip" in its name
 # (cloud.google.com/storage/docs/json_api/v1/how-tos/performance).
 _ACCEPTING_GZIP = {"Accept-Encoding": "gzip", "User-Agent": "audiostore (gzip)"}
+_GETS_AT_ONCE = 64
 
 
 class Client:
@@ -99,6 +101,24 @@ class Client:
             StoreConnectionError: the response cannot be decompressed, or is too large.
         """
         return decompressed(self.call("GET", url, headers=_ACCEPTING_GZIP))
+
+    def get_each(self, urls: Iterable[str | None]) -> Generator[Response | None, None, None]:
+        """Send a signed GET to each URL, several at once, and yield the responses in order.
+
+        None, which stands for no request, is yielded for None.
+        """
+        ahead: deque[Transfer | None] = deque()
+        try:
+            for url in urls:
+                ahead.append(None if url is None else self._start("GET", url, {}))
+                while ahead and (ahead[0] is None or len(ahead) == _GETS_AT_ONCE):
+                    yield self._received(ahead.popleft())
+            while ahead:
+                yield self._received(ahead.popleft())
+        finally:
+            for transfer in ahead:
+                if transfer is not None:
+                    transfer.cancel()
 
     def call_json(self, method: str, url: str, value: object) -> Response:
         """Send a signed request whose body is JSON."""
@@ -180,6 +200,15 @@ class Client:
             )
         signed = {**headers, **self.authentication.headers(method, url)}
         return self._transport.start(Request(method, url, signed, body() if body else None, sink))
+
+    def _received(self, transfer: Transfer | None) -> Response | None:
+        if transfer is None:
+            return None
+        response = transfer.result()
+        if response.status == 401 and self._renew(transfer):
+            response = self._start("GET", transfer.request.url, {}).result()
+        response.payer = self.user_project
+        return response
 
     def _stream(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:
         pipe = Pipe()

@@ -15,7 +15,7 @@ from audiostore.stores.gcs import advice, layout
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.bucket import granted, resource
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.gcs.objects import list_objects
+from audiostore.stores.gcs.objects import pages
 from audiostore.stores.gcs.responses import error_of
 from audiostore.stores.gcs.trash import keeps_deleted
 from audiostore.stores.gcs.upload import session_of
@@ -56,7 +56,7 @@ def _credentials(client: Client) -> str:
 
 
 def _list(client: Client) -> str:
-    found = next(list_objects(client, "audio/", ""), None)
+    found = next(pages(client, "audio/", fields="items(name),nextPageToken"))
     return "the bucket can be listed" + ("" if found else "; no assets yet")
 
 

@@ -103,6 +103,10 @@ _HINTS = {
     403: "grant the account roles/storage.objectUser on the bucket",
     404: "create the bucket, or correct its name",
 }
+_KMS_HINT = (
+    "enable the Cloud KMS key, and let the bucket's service agent use it: run 'gcloud storage "
+    "service-agent --authorize-cmek=KEY'"
+)
 _ROLES = {
     "storage.buckets.get": "roles/storage.legacyBucketReader",
     "storage.buckets.update": "roles/storage.admin",
@@ -140,7 +144,10 @@ def error_for(
         error.add_note("release its hold, or wait until its retention period is over")
         return error
     error = _error(_SPECIFIC.get(status) or _class_for(status), what, reason, response)
-    if status == 403 and permission:
+    if status in (400, 403) and "Cloud KMS" in reason:
+        # For a hint the text will do: its reason is "forbidden", and downloads have none.
+        error.add_note(_KMS_HINT)
+    elif status == 403 and permission:
         error.add_note(f"the account needs {permission} on the bucket: {role_for(permission)}")
     elif status in _HINTS:
         error.add_note(_HINTS[status])

@@ -9,13 +9,21 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from audiostore.errors import AudioStoreError, BlobNotFoundError, StoreConnectionError, shown
+from audiostore.errors import (
+    AudioStoreError,
+    BlobNotFoundError,
+    StoreConnectionError,
+    UnreadableBlobError,
+    shown,
+)
 from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.described import FIELDS, described, described_again
 from audiostore.stores.gcs.responses import (
     Fields,
     blob_info,
     error_of,
     json_body,
+    kms_key,
     not_understood,
 )
 from audiostore.stores.protocol import StorageClass
@@ -26,11 +34,6 @@ _MAX_EMPTY_PAGES = 1000
 """In a row; the service may send a few, with a token for the next."""
 _MAX_IDLE_CALLS = 100
 """Of a copy, in a row, that copy nothing."""
-FIELDS = (
-    "name,size,contentType,crc32c,md5Hash,generation,metageneration,storageClass,timeCreated,"
-    "metadata,cacheControl,contentDisposition,temporaryHold,customTime,timeStorageClassUpdated,"
-    "eventBasedHold,retention,retentionExpirationTime"
-)
 # The fields that a copy has from its source. If the request has a body, a rewrite copies none of
 # them by itself.
 _COPIED = (
@@ -70,8 +73,9 @@ def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[Blob
         startOffset=start_after or None,
         fields=f"items({FIELDS}),nextPageToken",
     ):
-        for resource in page:
-            blob = blob_info(resource)
+        for _, blob in described(
+            client, page, lambda listed: client.object_url(listed.name, fields=FIELDS)
+        ):
             if blob.name == start_after:  # startOffset is inclusive
                 continue
             last = next_name(blob, client.uri(prefix), prefix, last + b"\0")
@@ -203,7 +207,8 @@ def copy(
     The body of a rewrite replaces all metadata of the source, and without one the copy gets the
     bucket's default class: so the body says everything, as the source says it now, and the
     source's metageneration is demanded. Holds are not among it: they do not go with a copy
-    (cloud.google.com/storage/docs/json_api/v1/objects/rewrite, …/docs/object-holds).
+    (cloud.google.com/storage/docs/json_api/v1/objects/rewrite, …/docs/object-holds). A Cloud KMS
+    key is named, or the copy would get the bucket's default one.
     """
     resource = _resource(client, source.name, f"{FIELDS},contentEncoding,contentLanguage")
     present = blob_info(resource, name=source.name)
@@ -211,6 +216,13 @@ def copy(
         raise BlobNotFoundError(
             f"no {client.uri(source.name)} of generation {source.generation}: it was "
             "replaced or deleted"
+        )
+    fields = Fields(resource)
+    if fields.value("customerEncryption"):
+        raise UnreadableBlobError(
+            f"{client.uri(source.name)} is encrypted with a customer-supplied key, which "
+            "audiostore does not have: it cannot be copied, or moved to another storage class. "
+            "Give it a Cloud KMS key first (gcloud storage objects update)"
         )
     body = {field: resource[field] for field in _COPIED if field in resource}
     if storage_class is not None:
@@ -228,6 +240,7 @@ def copy(
             ifSourceGenerationMatch=source.generation,
             ifSourceMetagenerationMatch=present.metageneration,
             ifGenerationMatch=if_generation_match,
+            destinationKmsKeyName=kms_key(fields),
             rewriteToken=token,
         )
         response = client.call_json("POST", url, body)
@@ -237,7 +250,7 @@ def copy(
         try:
             progress = Fields(json_body(response))
             if progress.truth("done"):
-                return blob_info(progress.value("resource"), name=target)
+                return described_again(client, progress.value("resource"), target)
             token, before = progress.text("rewriteToken"), rewritten
             rewritten = progress.integer("totalBytesRewritten")
             idle = 0 if rewritten > before else idle + 1

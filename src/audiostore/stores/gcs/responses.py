@@ -127,11 +127,12 @@ def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
         found = fields.text("name")
         if not found or name not in (None, found):
             raise _wrong("name", found)
+        crc32c = fields.matching("crc32c", _CRC32C) if fields.text("crc32c", "") else None
         return BlobInfo(
             name=found,
             size_bytes=fields.integer("size"),
             content_type=fields.text("contentType", "application/octet-stream"),
-            crc32c=fields.matching("crc32c", _CRC32C),
+            crc32c=crc32c,
             generation=fields.integer("generation"),
             metageneration=fields.integer("metageneration"),
             storage_class=fields.text("storageClass", "STANDARD"),
@@ -146,6 +147,7 @@ def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
             event_based_hold=fields.truth("eventBasedHold"),
             retained_until=_retained_until(fields),
             retention_mode=fields.fields("retention").optional_text("mode"),
+            unreadable=_unreadable(fields) if crc32c is None else None,
         )
     except ValueError as error:
         raise StoreConnectionError(f"the response is not an object resource: {error}") from None
@@ -265,6 +267,31 @@ def _retained_until(fields: Fields) -> datetime | None:
     times = (fields.optional_moment("retentionExpirationTime"), own)
     until = max((time for time in times if time), default=None)
     return until if until and until > utc_now() else None
+
+
+def kms_key(fields: Fields) -> str | None:
+    """Return the Cloud KMS key of an object, as requests name it: without its version."""
+    name = fields.optional_text("kmsKeyName")
+    return name.partition("/cryptoKeyVersions/")[0] if name else None
+
+
+def _unreadable(fields: Fields) -> str:
+    """Return why an object's resource shows no checksum.
+
+    Its key encrypts that, too; a key of Cloud KMS may be disabled, or not granted to the bucket
+    (cloud.google.com/storage/docs/encryption/customer-managed-keys, …/customer-supplied-keys).
+    """
+    if fields.value("customerEncryption"):
+        return (
+            "it is encrypted with a customer-supplied key, which audiostore does not have: give it "
+            "another with 'gcloud storage objects update'"
+        )
+    if key := kms_key(fields):
+        return (
+            f"the bucket cannot use the Cloud KMS key {server_text(key)}: enable it, and let the "
+            "bucket's service agent use it"
+        )
+    return "the bucket does not tell its checksum"
 
 
 def _class_changed_at(fields: Fields) -> datetime | None:

@@ -13,8 +13,9 @@ from itertools import groupby
 from audiostore.errors import StoreConnectionError, UnsupportedByStoreError
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.gcs.objects import FIELDS, next_name, pages
-from audiostore.stores.gcs.responses import Fields, blob_info, error_of, json_body
+from audiostore.stores.gcs.described import FIELDS, described, described_again
+from audiostore.stores.gcs.objects import next_name, pages
+from audiostore.stores.gcs.responses import Fields, error_of, json_body
 from audiostore.values import BlobInfo, DeletedBlob
 
 
@@ -47,7 +48,7 @@ def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -
     )
     response = client.call("POST", url, body=lambda: BytesBody(b""))
     if response.status == 200:
-        return blob_info(json_body(response), name=blob.name)
+        return described_again(client, json_body(response), blob.name)
     error = error_of(response, client.uri(blob.name), of_object=True)
     if isinstance(error, UnsupportedByStoreError):
         raise UnsupportedByStoreError(
@@ -75,18 +76,22 @@ def purge(client: Client, deleted: DeletedBlob) -> None:
 
 
 def _listed(client: Client, prefix: str) -> Iterator[DeletedBlob]:
-    fields = f"items({FIELDS},softDeleteTime,hardDeleteTime),nextPageToken"
+    def url_of(listed: BlobInfo) -> str:
+        return client.object_url(
+            listed.name, generation=listed.generation, softDeleted="true", fields=fields
+        )
+
+    fields = f"{FIELDS},softDeleteTime,hardDeleteTime"
+    mask = f"items({fields}),nextPageToken"
     with suppress(UnsupportedByStoreError):  # the bucket keeps nothing
         last = b""
-        for page in pages(client, prefix, softDeleted="true", fields=fields):
-            for resource in page:
-                deleted = _deleted(resource)
-                last = next_name(deleted.blob, client.uri(prefix), prefix, last)
-                yield deleted
+        for page in pages(client, prefix, softDeleted="true", fields=mask):
+            for resource, blob in described(client, page, url_of):
+                last = next_name(blob, client.uri(prefix), prefix, last)
+                yield _deleted(resource, blob)
 
 
-def _deleted(resource: object) -> DeletedBlob:
-    blob = blob_info(resource)
+def _deleted(resource: object, blob: BlobInfo) -> DeletedBlob:
     try:
         fields = Fields(resource)
         return DeletedBlob(

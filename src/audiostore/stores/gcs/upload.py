@@ -10,11 +10,10 @@ again resumes after the last byte that the server has.
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from audiostore.errors import (
     AudioStoreError,
@@ -24,8 +23,10 @@ from audiostore.errors import (
 )
 from audiostore.sources import Source, SourceReader
 from audiostore.stores.gcs.body import BytesBody, SourceBody, json_bytes
+from audiostore.stores.gcs.client import Client
+from audiostore.stores.gcs.described import FIELDS, described_again
 from audiostore.stores.gcs.messages import Body, Response, origin_of, require_field_value
-from audiostore.stores.gcs.objects import FIELDS, rfc3339
+from audiostore.stores.gcs.objects import rfc3339
 from audiostore.stores.gcs.responses import blob_info, error_of, json_body, not_understood
 from audiostore.stores.gcs.sessions import SessionNote, Sessions
 from audiostore.stores.protocol import BlobSpec, TransferListener, Transferred
@@ -47,33 +48,6 @@ _PASSING = (401, 408, 429)
 _RANGE = re.compile(r"bytes=0-([0-9]{1,19})")
 
 
-class ApiClient(Protocol):
-    """Sends signed requests; see `Client`."""
-
-    def call(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Callable[[], Body] | None = None,
-    ) -> Response:
-        """Send a request and return the response, whatever its status."""
-        ...
-
-    def is_own(self, url: str) -> bool:
-        """Say whether a URL is on the bucket's own server."""
-        ...
-
-    def upload_url(self, upload_type: str, name: str, if_generation_match: int) -> str:
-        """Return the URL that starts writing an object."""
-        ...
-
-    def object_url(self, name: str, **query: object) -> str:
-        """Return the URL of an object's resource."""
-        ...
-
-
 class Furthest:
     """The furthest progress of one attempt."""
 
@@ -92,7 +66,7 @@ class Furthest:
 class Upload:
     """One attempt to write one object."""
 
-    client: ApiClient
+    client: Client
     sessions: Sessions
     bucket: str
     spec: BlobSpec
@@ -250,7 +224,7 @@ class Upload:
     def _finished(self, response: Response, note: SessionNote | None = None) -> BlobInfo:
         if response.status in (200, 201):
             try:
-                blob = blob_info(json_body(response), name=self.spec.name)
+                blob = described_again(self.client, json_body(response), self.spec.name)
             except StoreConnectionError as error:
                 blob = self._found(error)
             self._report(self.source.size_bytes, self.source.size_bytes)
@@ -344,7 +318,7 @@ class Upload:
         return f"gs://{self.bucket}/{self.spec.name}"
 
 
-def session_of(client: ApiClient, response: Response) -> str:
+def session_of(client: Client, response: Response) -> str:
     """Return the URL of the upload session that a response opened.
 
     Raises:
