@@ -2,7 +2,6 @@
 
 import io
 import json
-import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from audiostore.media.sandbox import pool as pool_module
 from audiostore.media.sandbox.pool import SandboxPool
 from audiostore.media.sandbox.process import Response
 from audiostore.media.sandbox.worker import Request
+from tests.hostile_images import jpeg_of_scans, webp_of_one_colour
 from tests.sandbox_child import HostileWorker
 from tests.unit.test_artwork import COVERS, ENDINGS, EXAMPLES, exif, picture, png_of
 
@@ -71,28 +71,6 @@ def test_the_sandbox_answers_as_pillow_does_here(pool: SandboxPool, name: str) -
         assert _outcome(lambda px=max_px: pool.decode_image(data, kind, px)) == expected  # type: ignore[misc]
 
 
-def webp_of_one_colour(width: int, height: int) -> bytes:
-    """A WebP of 28 bytes (RFC 9649, 3: five prefix codes of one symbol each)."""
-    fields = [(width - 1, 14), (height - 1, 14), (0, 4), (0, 3), *[(1, 4)] * 5]
-    bits = shift = 0
-    for value, size in fields:
-        bits |= value << shift
-        shift += size
-    body = b"\x2f" + bits.to_bytes(8, "little")
-    body = body[: -(-(shift + 8) // 8)]
-    chunk = b"VP8L" + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
-    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
-
-
-def jpeg_of_scans(side: int, scans: int) -> bytes:
-    """A progressive JPEG of one colour, whose last scan comes again and again."""
-    out = io.BytesIO()
-    Image.new("L", (side, side), 100).save(out, "JPEG", progressive=True)
-    data = out.getvalue()
-    last = data[data.rindex(b"\xff\xda") : -2]
-    return data[:-2] + last * (scans - data.count(b"\xff\xda")) + data[-2:]
-
-
 def _peak_mib(pool: SandboxPool) -> float:
     (worker,) = pool._workers
     status = Path(f"/proc/{worker._process.pid}/status").read_text()
@@ -136,6 +114,7 @@ def test_an_image_that_takes_too_long_is_refused_and_the_next_is_not() -> None:
         assert pool.decode_image(picture("JPEG"), "JPEG") is None
 
 
+@pytest.mark.slow
 def test_one_worker_is_enough_for_audio_and_images_if_they_are_expected() -> None:
     with SandboxPool() as pool:
         pool.expect_images()

@@ -14,9 +14,7 @@ file is not: the kernel counts the time that it computes, not the time that pass
 
 import atexit
 import errno
-import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -225,6 +223,7 @@ class SandboxPool:
         self, data: bytes, format_name: str, max_px: int | None = None
     ) -> bytes | None:
         """Decode an image; with the contract of `decode_image`."""
+        import hashlib  # noqa: PLC0415  (OpenSSL)
 
         def result() -> bytes | InvalidImageError | None:
             try:
@@ -404,6 +403,8 @@ def _file_of(data: bytes) -> Iterator[int]:
     try:
         descriptor = os.memfd_create("image")
     except (AttributeError, OSError):
+        import tempfile  # noqa: PLC0415  (where there is nothing else)
+
         with tempfile.TemporaryFile(buffering=0) as file:
             file.write(data)
             yield file.fileno()
