@@ -1,11 +1,14 @@
 """What a sandbox worker answers is checked: it may be under the control of the file."""
 
+import contextlib
 import json
 import math
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from audiostore.media.images import identify_image
 from audiostore.media.info import Artwork, AudioInfo, Chapter, DecodedInfo
@@ -82,6 +85,26 @@ def test_what_artwork_is_goes_by_its_bytes_and_the_format_by_our_own_recognition
     assert audio_info(claims, COVER, "MP3") == INFO
     with pytest.raises(InvalidAnswerError):
         audio_info(sent(INFO), COVER[:-50], "MP3")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from([*sent(INFO), "samples"]), JSON), st.booleans())
+def test_any_json_is_a_value_or_refused(fields: dict[str, object], is_mixed: bool) -> None:
+    whole = {**sent(INFO), **fields} if is_mixed else fields
+    with contextlib.suppress(InvalidAnswerError):
+        found = audio_info(whole, b"", "MP3")
+        text = "".join([*found.tags, *found.tags.values()])
+        assert "Cc" not in map(unicodedata.category, text)
+        json.dumps(found.to_dict(), allow_nan=False)
+    with contextlib.suppress(InvalidAnswerError):
+        decoded_info(whole)
 
 
 @pytest.mark.parametrize("name", ["duration_s", "samples", "sample_rate_hz", "channels"])
