@@ -22,7 +22,9 @@ from audiostore.asset import (
     open_blob,
     require_asset,
     require_audio_id,
+    require_known,
     require_part,
+    require_servable,
     result_of,
 )
 from audiostore.config import require_configured_bucket, state_directory
@@ -390,6 +392,7 @@ class AudioStorageManager:
 
         Raises:
             AssetNotFoundError: the asset does not exist, or does not have this part.
+            UnsupportedFormatError: the object's extension is none of audiostore's.
             ValueError: `part` is not the name of a part.
             IntegrityError: the bytes received do not match the checksum; no file was left.
             OSError: the file cannot be written.
@@ -416,6 +419,7 @@ class AudioStorageManager:
 
         Raises:
             AssetNotFoundError: the asset does not exist, or does not have this part.
+            UnsupportedFormatError: the object's extension is none of audiostore's.
             ValueError: `part` is not the name of a part.
             IntegrityError: raised by the last read if the checksum differs.
         """
@@ -443,6 +447,7 @@ class AudioStorageManager:
 
         Raises:
             AssetNotFoundError: the asset does not exist, or does not have this part.
+            UnsupportedFormatError: the object's extension or content type is none of audiostore's.
             ValueError: `part` is not the name of a part.
             CredentialsError: these credentials cannot sign; the message says what to do.
             UnsupportedByStoreError: the store has no signed URLs (a directory).
@@ -451,6 +456,7 @@ class AudioStorageManager:
         """
         check_expires_s(expires_s)
         blob = self._part(audio_id, part)
+        require_servable(blob)
         require_checksum(self._store, blob)
         return self._signed_urls.get(
             blob,
@@ -606,6 +612,7 @@ class AudioStorageManager:
             raise AssetNotFoundError(
                 f"asset {asset.audio_id} in {self.url} has no {part}", audio_id=asset.audio_id
             )
+        require_known(blob)
         return blob
 
     def _download(self, blob: BlobInfo, path: Path) -> None:

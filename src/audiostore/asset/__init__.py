@@ -5,6 +5,7 @@ from audiostore.asset.changes import Changes, require_own_classes
 from audiostore.asset.commit import Commits, find_stored
 from audiostore.asset.copy import copy_asset
 from audiostore.asset.drafts import Outcome
+from audiostore.asset.known import require_known, require_servable
 from audiostore.asset.layout import (
     AUDIO,
     PARTS,
@@ -80,8 +81,10 @@ __all__ = [
     "part_of",
     "require_asset",
     "require_audio_id",
+    "require_known",
     "require_own_classes",
     "require_part",
+    "require_servable",
     "result_of",
     "thumbnail_reference",
     "waiting_result",

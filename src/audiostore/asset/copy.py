@@ -12,6 +12,7 @@ from pathlib import Path
 
 from audiostore.asset.commit import Commits
 from audiostore.asset.drafts import Draft, Outcome
+from audiostore.asset.known import spec_of_copy
 from audiostore.asset.layout import THUMBNAIL, part_of
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
@@ -23,7 +24,7 @@ from audiostore.errors import (
 )
 from audiostore.localfiles import LocalFile
 from audiostore.notify import Notifier
-from audiostore.stores import BlobSpec, ObjectStore, get_checked, require_checksum, spec_of
+from audiostore.stores import BlobSpec, ObjectStore, get_checked, require_checksum
 from audiostore.values import BlobInfo, StorageResult, same_bytes
 
 # These keys name generations, which have a meaning in the source store only.
@@ -34,7 +35,8 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
     """Copy an asset with all its metadata; return False if the target already has it.
 
     The bytes pass through a temporary directory. Holds and storage classes are not copied: the
-    target's own rules apply to the copy.
+    target's own rules apply to the copy. Content types and headers are audiostore's own: what the
+    source says is not trusted.
 
     Args:
         source: the store to copy from.
@@ -45,6 +47,8 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
         AssetConflictError: the target has other content under the id, which was not touched.
         AssetNotFoundError: its audio or artwork is missing in the source.
         BlobNotFoundError: it was deleted from the source meanwhile.
+        UnsupportedFormatError: it has a file that is of no format of audiostore, by its extension.
+        InvalidMetadataError: it has metadata that an upload could not have.
         IntegrityError: the bytes received or stored do not match the checksum; none were kept.
         UnreadableBlobError: the source does not tell the checksum of an object.
     """
@@ -71,6 +75,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
     present = find_asset(target, asset.audio_id)
     if present is not None:
         return compare(present).created
+    specs = {blob.name: spec_of_copy(blob) for blob in asset.parts.values()}
     there = {blob.name: blob for blob in objects_of(target, asset.audio_id)}
     leftovers = {name: blob for name, blob in there.items() if _is_leftover(blob, crc32c)}
     cover = asset.thumbnail
@@ -85,10 +90,12 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
 
         thumbnail = None
         if cover is not None:
-            thumbnail = _thumbnail_draft(cover, fetched(cover), crc32c, leftovers.get(cover.name))
+            thumbnail = _thumbnail_draft(
+                cover, specs[cover.name], fetched(cover), crc32c, leftovers.get(cover.name)
+            )
         derived = [
             Draft(
-                spec_of(blob, blob.name),
+                specs[blob.name],
                 fetched(blob),
                 is_ours=lambda _found, _spec: True,  # the same bytes will do
                 if_generation_match=there[blob.name].generation if blob.name in there else 0,
@@ -98,7 +105,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
         try:
             outcome = Commits(target, Notifier()).commit(
                 asset.audio_id,
-                Draft(spec_of(audio, audio.name), fetched(audio), _is_the_same),
+                Draft(specs[audio.name], fetched(audio), _is_the_same),
                 thumbnail,
                 derived=derived,
                 compare=compare,
@@ -117,10 +124,9 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
 
 
 def _thumbnail_draft(
-    cover: BlobInfo, file: LocalFile, audio_crc32c: str, leftover: BlobInfo | None
+    cover: BlobInfo, spec: BlobSpec, file: LocalFile, audio_crc32c: str, leftover: BlobInfo | None
 ) -> Draft:
     """Return the draft of the thumbnail, which replaces a different one of an earlier copy."""
-    spec = spec_of(cover, cover.name)
     metadata = {**_own(spec.metadata), "audio_crc32c": audio_crc32c}
     draft = Draft(replace(spec, metadata=metadata), file, _is_the_same)
     if leftover is None:

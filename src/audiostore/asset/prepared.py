@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from audiostore.localfiles import LocalFile
 from audiostore.sources import Source
+from audiostore.stores import served_as
 
 TYPE_CHECKING = False  # reading an asset must not import media
 if TYPE_CHECKING:
@@ -37,10 +38,7 @@ class PreparedFile:
     @property
     def served_as(self) -> str:
         """The file name that browsers save it under: its own, with the correct extension."""
-        stem, dot, own = self.filename.rpartition(".")
-        if dot and f".{own.lower()}" == self.extension:
-            return self.filename
-        return f"{stem if dot else self.filename}{self.extension}"
+        return served_as(self.filename, self.extension)
 
     @property
     def identity(self) -> list[str | int]:

@@ -163,6 +163,19 @@ def changed_metadata(
     return update
 
 
+def copied_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata of an object of another store, checked like a caller's.
+
+    Raises:
+        InvalidMetadataError: an upload could not have it.
+    """
+    others = {key: value for key, value in metadata.items() if key not in OWN_KEYS}
+    own = {key: value for key, value in metadata.items() if key in OWN_KEYS}
+    whole = {**own, **check_custom_metadata(others)}
+    _require_fit({k: v for k, v in whole.items() if k not in (*REFERENCE_KEYS, "superseded_by")})
+    return whole
+
+
 def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """Return a copy of the caller's metadata.
 

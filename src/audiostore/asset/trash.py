@@ -16,6 +16,7 @@ from itertools import groupby
 
 from audiostore.asset import record
 from audiostore.asset.attach import reconciled
+from audiostore.asset.known import require_servable
 from audiostore.asset.layout import (
     AUDIO,
     FilenameGenerator,
@@ -117,6 +118,8 @@ class Trash:
         Raises:
             AssetNotFoundError: it is not in the trash.
             AssetConflictError: its object names have been used for other content since.
+            UnsupportedFormatError: a file of it is of no format of audiostore, by its extension or
+                content type.
         """
         present = find_asset(self._store, require_audio_id(audio_id))
         for _ in range(_RACES):
@@ -163,6 +166,9 @@ class Trash:
             self._restore(self._missing_thumbnail(present))
             return
         trashed = self.get(audio_id)
+        for deleted in (trashed.audio, trashed.thumbnail, *trashed.derived.values()):
+            if deleted is not None:
+                require_servable(deleted.blob)
         if trashed.thumbnail is not None:
             self._restore(trashed.thumbnail)
         for deleted in trashed.derived.values():
@@ -187,8 +193,10 @@ class Trash:
 
         Raises:
             AssetConflictError: a live object of that name has other content.
+            UnsupportedFormatError: it is of no format of ours, or served as another kind.
             BlobNotFoundError: it is no longer in the trash, or the live object was deleted again.
         """
+        require_servable(deleted.blob)
         try:
             return self._store.restore(deleted)
         except PreconditionFailedError as error:

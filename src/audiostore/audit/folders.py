@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from audiostore.asset import (
     AUDIO,
@@ -15,7 +14,7 @@ from audiostore.asset import (
     part_of,
 )
 from audiostore.audit.problems import DeleteObject, Problem, UpdateObject, problem_of
-from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS, Format
+from audiostore.media import format_of
 from audiostore.values import FACT_KEYS, BlobInfo
 
 
@@ -130,7 +129,7 @@ def _check_own(audio_id: str, blob: BlobInfo, part: Part) -> Iterator[Problem]:
 
 
 def _check_content_type(audio_id: str, blob: BlobInfo, part: Part) -> Iterator[Problem]:
-    found = _format_of(blob, part)
+    found = format_of(blob.name, "audio" if part is AUDIO else "image")
     if found is None:
         yield problem_of(
             audio_id, blob, "unknown-extension", "audiostore stores no files of this extension",
@@ -149,13 +148,6 @@ def _check_content_type(audio_id: str, blob: BlobInfo, part: Part) -> Iterator[P
             "correct it: players go by it",
             repair=UpdateObject(blob, f"serve it as {expected}", content_type=expected),
         )  # fmt: skip
-
-
-def _format_of(blob: BlobInfo, part: Part) -> Format | None:
-    """Return the format that an object's name stands for; None if it stands for none of ours."""
-    formats = AUDIO_FORMATS if part is AUDIO else IMAGE_FORMATS
-    suffix = PurePosixPath(blob.name).suffix
-    return next((f for f in formats if suffix in f.extensions), None)
 
 
 def _has_plausible_facts(audio: BlobInfo) -> bool:

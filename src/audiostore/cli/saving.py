@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from audiostore.cli.output import escape, is_safe
 from audiostore.values import StorageResult
 
 MAX_NAME_BYTES = 255
+# Devices on Windows, whatever follows after a dot: a folder may be shared with one
+# (learn.microsoft.com/windows/win32/fileio/naming-a-file).
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])", re.IGNORECASE)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 Fetch = Callable[[Path], object]
@@ -32,6 +36,8 @@ def file_name(asset: StorageResult, part: PartName) -> str:
     name = "".join(c if is_safe(c) else "_" for c in component)
     if name.startswith("-"):
         name = f"_{name[1:]}"  # it must not look like an option
+    if _RESERVED.fullmatch(name.partition(".")[0]):
+        name = f"_{name}"
     if part != AUDIO.name:
         name = PurePosixPath(name).stem
     if not name.lower().endswith(extension):

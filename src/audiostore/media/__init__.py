@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from audiostore.media.formats import (
         AUDIO_FORMATS as AUDIO_FORMATS,
         IMAGE_FORMATS as IMAGE_FORMATS,
+        format_of as format_of,
     )
     from audiostore.media.info import (
         Artwork as Artwork,
@@ -33,7 +34,7 @@ else:
         __name__,
         {
             "faststart": "write_faststart",
-            "formats": "AUDIO_FORMATS IMAGE_FORMATS",
+            "formats": "AUDIO_FORMATS IMAGE_FORMATS format_of",
             "info": "Artwork AudioInfo Chapter DecodedInfo ImageInfo",
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",

@@ -23,6 +23,7 @@ from audiostore.stores.headers import (
     cache_control,
     check_cache_scope,
     content_disposition,
+    served_as,
 )
 from audiostore.stores.protection import require_free
 from audiostore.stores.protocol import (
@@ -86,5 +87,6 @@ __all__ = [
     "register_store",
     "require_checksum",
     "require_free",
+    "served_as",
     "spec_of",
 ]

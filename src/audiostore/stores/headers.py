@@ -4,11 +4,11 @@ import re
 from typing import Literal
 from urllib.parse import quote
 
-from audiostore.errors import shown
+from audiostore.errors import is_safe, shown
 
 CacheScope = Literal["private", "public"]
 
-_NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["\\%/]')
+_NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["%]')
 _ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187, section 3.2.1, besides letters and digits
 
 
@@ -38,10 +38,20 @@ def check_cache_scope(scope: object) -> None:
 def content_disposition(filename: str, *, kind: Literal["inline", "attachment"] = "inline") -> str:
     """Return Content-Disposition: played in place, or saved ("attachment"), under the given name.
 
-    RFC 6266: an ASCII name for old clients, and the true one in UTF-8 (RFC 8187) if they differ.
+    RFC 6266: an ASCII name for old clients, and the true one in UTF-8 (RFC 8187) if they differ;
+    without separators of paths and characters that control or reorder text (section 4.3).
     """
+    filename = "".join("_" if c in "/\\" or not is_safe(c) else c for c in filename)
     ascii_name = _NOT_IN_QUOTES.sub("_", filename)
     header = f'{kind}; filename="{ascii_name}"'
     if ascii_name != filename:
         header += f"; filename*=UTF-8''{quote(filename, safe=_ATTR_CHAR)}"
     return header
+
+
+def served_as(filename: str, extension: str) -> str:
+    """Return the name that browsers save a file under: its own, with the correct extension."""
+    stem, dot, own = filename.rpartition(".")
+    if dot and f".{own.lower()}" == extension:
+        return filename
+    return f"{stem if dot else filename}{extension}"

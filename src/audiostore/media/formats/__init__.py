@@ -6,8 +6,9 @@ probing, file name extensions, content types and the documentation all go by `FO
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Literal
 
-from audiostore.media.kinds import Format
+from audiostore.media.kinds import Format, extension_of
 
 _FOUND: list[Format] = [
     import_module(f"{__name__}.{name}").FORMAT
@@ -20,6 +21,18 @@ FORMATS = AUDIO_FORMATS + IMAGE_FORMATS
 """Audio first, then images; both by the names of their modules."""
 
 _BY_NAME = {each.name: each for each in FORMATS}
+
+
+def format_of(name: str, kind: Literal["audio", "image"]) -> Format | None:
+    """Return the format that a file's name stands for by its extension; None if it stands for none.
+
+    Args:
+        name: of a file, or of an object.
+        kind: which formats there are to choose from.
+    """
+    extension = extension_of(name)
+    formats = AUDIO_FORMATS if kind == "audio" else IMAGE_FORMATS
+    return next((each for each in formats if extension in each.extensions), None)
 
 
 def format_named(name: str) -> Format:
