@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 
 from audiostore import __version__
-from audiostore.cli.output import say
+from audiostore.cli.output import guarded, say
 
 TYPE_CHECKING = False  # typing itself would take longer to import than argparse
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # any name can be printed
     arguments = list(sys.argv[1:] if argv is None else argv)
-    return _finish(0 if _is_answered_at_once(arguments) else _run(arguments))
+    with guarded():
+        return _finish(0 if _is_answered_at_once(arguments) else _run(arguments))
 
 
 def _is_answered_at_once(arguments: list[str]) -> bool:

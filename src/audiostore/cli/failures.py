@@ -41,8 +41,10 @@ def exit_code(error: Exception) -> int:
 
 def sentence(error: Exception) -> str:
     """Return what failed, on what, and what to do, as far as the error knows."""
+    from audiostore.errors import redacted  # noqa: PLC0415  (not for --help)
+
     if not _is_expected(error):
-        return (
+        return redacted(
             f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore: run the "
             "command again with --debug and report the output"
         )
@@ -59,7 +61,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, audiostore.HeldError) and error.temporary_hold and error.audio_id:
         notes = [note for note in notes if note != "release it first"]
         notes.append(f"run 'audiostore release {error.audio_id}' first")
-    return "; ".join([as_typed(_message(error)), *map(as_typed, notes)])
+    return redacted("; ".join([as_typed(_message(error)), *map(as_typed, notes)]))
 
 
 def as_typed(text: str) -> str:
@@ -70,10 +72,12 @@ def as_typed(text: str) -> str:
 
 
 def print_traceback(error: Exception) -> None:
-    """Print the traceback on stderr."""
+    """Print the traceback on stderr, without secrets."""
     import traceback  # noqa: PLC0415  (for --debug only)
 
-    traceback.print_exception(error, file=sys.stderr)
+    from audiostore.errors import redacted  # noqa: PLC0415
+
+    print(redacted("".join(traceback.format_exception(error))), end="", file=sys.stderr)
 
 
 def _message(error: Exception) -> str:

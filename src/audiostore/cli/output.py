@@ -1,28 +1,67 @@
-"""What is printed: lines for people, in which no name can control the terminal, and JSON."""
+"""What is printed: lines for people, in which no text can control the terminal, and JSON.
+
+While a command runs, standard output and standard error are `Guarded`: whatever is printed, be it a
+column, an error or a traceback, is text. Colors and cursor keys of our own are written past that.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+from contextlib import contextmanager
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from typing import TextIO
+    from collections.abc import Iterator
+    from typing import Any, TextIO
 
     from _typeshed import DataclassInstance
 
 _COLORS = {"error": "31", "warning": "33", "FAIL": "31", "ok": "32"}
 
-# Characters of these categories move the cursor, color, reorder or break a line.
-_UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
-_JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: scripts and emoji need them
+
+class Guarded:
+    """A text stream that escapes what could control a terminal, but for the ends of lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text, escaped."""
+        self._stream.write(escape_lines(text))
+        return len(text)
+
+    def write_unguarded(self, text: str) -> None:
+        """Write a text of our own as it is."""
+        self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Guard standard output and standard error."""
+    streams = sys.stdout, sys.stderr
+    guards: Any = [stream and Guarded(stream) for stream in streams]  # None without a console
+    sys.stdout, sys.stderr = guards
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+def write_unguarded(stream: TextIO, text: str) -> None:
+    """Write what is no text of a store: our own colors and cursor keys, a script."""
+    getattr(stream, "write_unguarded", stream.write)(text)
+    stream.flush()
 
 
 def say(kind: str, text: str) -> None:
     """Print one line, ``audiostore: kind: text``, on stderr."""
     folded = re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
-    print(f"audiostore: {colored(kind, sys.stderr)}: {escape(folded)}", file=sys.stderr, flush=True)
+    write_unguarded(sys.stderr, f"audiostore: {colored(kind, sys.stderr)}: {escape(folded)}\n")
 
 
 def note(text: str) -> None:
@@ -44,16 +83,18 @@ def colored(word: str, stream: TextIO) -> str:
     return f"\x1b[{_COLORS[word]}m{word}\x1b[0m"
 
 
-def is_safe(character: str) -> bool:
-    """Say whether a character cannot control a terminal."""
-    import unicodedata  # noqa: PLC0415  (not for --help)
-
-    return character in _JOINERS or unicodedata.category(character) not in _UNSAFE_CATEGORIES
-
-
 def escape(text: str) -> str:
-    r"""Return the text with unsafe characters written as ``\n``, ``\x1b``, ``\u202e``."""
-    return "".join(c if is_safe(c) else c.encode("unicode_escape").decode("ascii") for c in text)
+    r"""Return the text with what controls a terminal written as ``\n``, ``\x1b``, ``\u202e``."""
+    if text.isprintable():
+        return text
+    from audiostore.errors import escaped  # noqa: PLC0415  (not for --help)
+
+    return escaped(text)
+
+
+def escape_lines(text: str) -> str:
+    """Return the text escaped, each line by itself."""
+    return text if text.isprintable() else "\n".join(map(escape, text.split("\n")))
 
 
 def human_size(size_bytes: float) -> str:
@@ -90,7 +131,8 @@ def print_json(value: object) -> None:
     """Print a public value as JSON on one line, in ASCII: no terminal and no locale fails on it."""
     import json  # noqa: PLC0415  (not for --help)
 
-    print(json.dumps(value, default=_plain), flush=True)
+    # The one control character that JSON may hold unescaped (RFC 8259, section 7).
+    print(json.dumps(value, default=_plain).replace("\x7f", r"\u007f"), flush=True)
 
 
 def as_fields(value: DataclassInstance) -> dict[str, object]:

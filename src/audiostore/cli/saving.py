@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from audiostore.asset import AUDIO, PartName
-from audiostore.cli.output import escape, is_safe
+from audiostore.cli.output import escape
+from audiostore.errors import is_safe
 from audiostore.values import StorageResult
 
 MAX_NAME_BYTES = 255

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, _SubParsersAction
 
 from audiostore.cli.declare import CommonOptions, argument
+from audiostore.cli.output import write_unguarded
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def run(options: Options) -> int:
 
     parser = build_parser()
     _mark_files(parser, shtab.FILE)
-    print(shtab.complete(parser, shell=options.shell))
+    write_unguarded(sys.stdout, f"{shtab.complete(parser, shell=options.shell)}\n")
     return 0
 
 

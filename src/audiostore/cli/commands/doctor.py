@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 
 from audiostore.cli.declare import JsonOptions, LocationOptions
-from audiostore.cli.output import colored, escape, print_json
+from audiostore.cli.output import colored, escape, print_json, write_unguarded
 from audiostore.cli.store import choose_store
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -42,4 +42,4 @@ def _print(options: Options, finding: Finding) -> None:
     hint = f" -> {finding.hint}" if finding.hint else ""
     padding = " " * (5 - len(word))
     line = escape(f"{finding.subject}: {finding.detail}{hint}")
-    print(f"{colored(word, sys.stdout)}{padding}{line}", flush=True)
+    write_unguarded(sys.stdout, f"{colored(word, sys.stdout)}{padding}{line}\n")

@@ -9,7 +9,7 @@ import unicodedata
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from audiostore.cli.output import is_terminal
+from audiostore.cli.output import escape, is_terminal, write_unguarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,25 +34,22 @@ class Display:
         """Replace what is drawn, each line cut to the width of the terminal."""
         columns = _columns() - 1
         with self._lock:
-            fitted = [fit(line, columns) for line in lines]
+            fitted = [fit(escape(line), columns) for line in lines]
             if len(fitted) == len(self._drawn) == 1:
                 text = "\r" + fitted[0].ljust(len(self._drawn[0]))
             else:
                 self.clear()
                 text = "\r" * (len(fitted) == 1) + "\n".join(fitted)
-            sys.stderr.write(text)
-            sys.stderr.flush()
+            write_unguarded(sys.stderr, text)
             self._drawn = fitted
 
     def clear(self) -> None:
         """Remove what is drawn."""
         with self._lock:
             if len(self._drawn) == 1:
-                sys.stderr.write("\r" + " " * len(self._drawn[0]) + "\r")
+                write_unguarded(sys.stderr, "\r" + " " * len(self._drawn[0]) + "\r")
             elif self._drawn:
-                sys.stderr.write(f"\r\x1b[{len(self._drawn) - 1}A\x1b[J")
-            if self._drawn:
-                sys.stderr.flush()
+                write_unguarded(sys.stderr, f"\r\x1b[{len(self._drawn) - 1}A\x1b[J")
             self._drawn = []
 
     @contextmanager
