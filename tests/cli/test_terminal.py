@@ -76,7 +76,7 @@ def test_progress_is_drawn_on_a_terminal_only(run: Run, server: StrictServer) ->
     assert run("put", _long_mp3()).stderr == ""
 
 
-WAITING = "waiting for gs://bucket (503 Service Unavailable), at most "
+WAITING = "waiting for gs://bucket for up to 2 min 00 s: 503 Service Unavailable"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_is_waited_for_is_a_line_on_a_terminal_only(
     server.fault(matcher, faults.respond(503))
     code, shown = _on_terminal(command, *arguments)
     assert code == 0
-    assert shown.count(WAITING + "2 min 00 s") == 1
+    assert shown.count(WAITING) == 1
     # The line is wiped out before the result stands there.
     assert "\r" in shown.partition(WAITING)[2].partition("\n")[0].rstrip("\r")
 

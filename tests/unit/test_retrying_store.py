@@ -16,6 +16,7 @@ from audiostore.errors import (
 )
 from audiostore.retry import Retry, RetryConfig
 from audiostore.sources import BytesSource, Source
+from audiostore.stores.capabilities import ForeignFile, StoreSettings
 from audiostore.stores.memory import MemoryStore
 from audiostore.stores.protocol import (
     BlobReader,
@@ -183,6 +184,53 @@ def test_what_will_not_pass_is_not_repeated(
         CALLS[call](store, blob)
     assert inner.log == [call]
     assert slept == []
+
+
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+FILE = ForeignFile("folder/x", "an empty folder", is_removable=True, changed_at=NEW_YEAR)
+DELETED = DeletedBlob(BLOB, NEW_YEAR, NEW_YEAR)
+ARGUMENTS: dict[str, tuple[object, ...]] = {
+    "put": (SPEC, SOURCE),
+    "open": (BLOB,),
+    "stat": ("a/b",),
+    "list": ("",),
+    "update": (BLOB, {}),
+    "copy": (BLOB, "x"),
+    "delete": (BLOB,),
+    "noncurrent": ("",),
+    "list_deleted": ("",),
+    "restore": (DELETED,),
+    "purge": (DELETED,),
+    "settings": (),
+    "change_settings": (StoreSettings(1, "EU", "STANDARD"),),
+    "facts": (),
+    "granted": ((),),
+    "reclass": (BLOB, "ARCHIVE"),
+    "foreign_files": ("",),
+    "remove_foreign_file": (FILE,),
+    "signed_url": (BLOB,),
+}
+NOT_RETRIED = {"url", "uri", "diagnose", "close"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted({n for n in vars(RetryingStore) if n[0] != "_"} - NOT_RETRIED)
+)
+def test_everything_that_asks_the_store_is_retried(name: str, slept: list[float]) -> None:
+    calls: list[str] = []
+    store = RetryingStore(MemoryStore(), CONFIG, sleep=slept.append)
+
+    def fail(*_: object, **__: object) -> object:
+        calls.append(name)
+        raise StoreConnectionError("broke")
+
+    def request() -> None:
+        next(getattr(store, name)(*ARGUMENTS[name]))
+
+    setattr(store._store, name, fail)
+    with pytest.raises(StoreConnectionError):
+        request()
+    assert calls == [name] * 3
 
 
 def test_retries_are_reported(inner: Flaky, slept: list[float]) -> None:
@@ -431,7 +479,7 @@ def test_each_deleted_object_that_is_listed_restores_the_budget(slept: list[floa
                     self.returned = number
                     raise StoreConnectionError("broke")
                 blob = replace(BLOB, generation=number + 1)
-                yield DeletedBlob(blob, *[datetime(2026, 1, 1, tzinfo=UTC)] * 2)
+                yield replace(DELETED, blob=blob)
 
     store = RetryingStore(Deleted(), CONFIG, sleep=slept.append)
     assert [item.blob.generation for item in store.list_deleted("")] == list(range(1, 11))

@@ -18,7 +18,6 @@ from audiostore.stores.capabilities import (
     ForeignFile,
     Store,
     SupportsFacts,
-    SupportsForeignFiles,
     SupportsPermissions,
     SupportsReclass,
     SupportsSettings,
@@ -175,10 +174,6 @@ class RetryingStore:
         SupportsReclass.reclass,
         lambda store, blob, _: f"change the storage class of {store.uri(blob.name)}",
     )
-    remove_foreign_file = _repeated(
-        SupportsForeignFiles.remove_foreign_file,
-        lambda store, file: f"remove {file.path} from {store.url}",
-    )
     signed_url = _repeated(
         SupportsSignedUrls.signed_url,
         lambda store, blob, **_: f"sign a URL of {store.uri(blob.name)}",
@@ -223,23 +218,17 @@ class RetryingStore:
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
         """Yield what can be restored; a broken listing starts again and skips what it returned."""
-        retry = self._retry("list_deleted", f"list deleted objects of {self.url}/{prefix}")
         seen: tuple[bytes, int] = (b"", 0)
-        deleted = self._store.list_deleted(prefix)
 
         def position(item: DeletedBlob) -> tuple[bytes, int]:
             return item.blob.name.encode(), item.blob.generation
 
-        def resume() -> DeletedBlob | None:
-            nonlocal deleted
-            try:
-                return next((item for item in deleted if position(item) > seen), None)
-            except Exception:
-                deleted = self._store.list_deleted(prefix)
-                raise
-
-        while (item := retry(resume)) is not None:
-            retry.renew()
+        items = self._restarting(
+            self._retry("list_deleted", f"list deleted objects of {self.url}/{prefix}"),
+            lambda: self._store.list_deleted(prefix),
+            lambda item: position(item) > seen,
+        )
+        for item in items:
             seen = position(item)
             yield item
 
@@ -249,8 +238,23 @@ class RetryingStore:
         self._remove("purge", operation, lambda: self._store.purge(deleted))
 
     def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
-        """Yield the files that are not objects."""
-        return self._store.foreign_files(prefix)
+        """Yield the files that are not objects; a broken listing starts again and skips them."""
+        seen: set[str] = set()
+        for file in self._restarting(
+            self._retry("foreign_files", f"list foreign files of {self.url}/{prefix}"),
+            lambda: self._store.foreign_files(prefix),
+            lambda file: file.path not in seen,
+        ):
+            seen.add(file.path)
+            yield file
+
+    def remove_foreign_file(self, file: ForeignFile) -> None:
+        """Remove a file that is not an object."""
+        self._remove(
+            "remove_foreign_file",
+            f"remove {file.path} from {self.url}",
+            lambda: self._store.remove_foreign_file(file),
+        )
 
     def diagnose(self) -> Iterator[Finding]:
         """Check what storing needs, without retries: the purpose is to find faults."""
@@ -259,6 +263,25 @@ class RetryingStore:
     def close(self) -> None:
         """Close the wrapped store."""
         self._store.close()
+
+    def _restarting(
+        self, retry: "_Retry", start: Callable[[], Iterator[T]], is_new: Callable[[T], bool]
+    ) -> Iterator[T]:
+        items: Iterator[T] | None = None
+
+        def resume() -> T | None:
+            nonlocal items
+            try:
+                if items is None:
+                    items = start()
+                return next((item for item in items if is_new(item)), None)
+            except Exception:
+                items = None
+                raise
+
+        while (item := retry(resume)) is not None:
+            retry.renew()
+            yield item
 
     def _remove(self, kind: str, operation: str, step: Callable[[], None]) -> None:
         attempts = 0

@@ -32,7 +32,7 @@ class Waiting:
 
     @property
     def line(self) -> str | None:
-        """Return ``waiting for gs://b (503 Service Unavailable), at most 1 min 58 s``, or None."""
+        """Return ``waiting for gs://b for up to 1 min 58 s: 503 Service Unavailable``, or None."""
         return _line(self._last[next(reversed(self._last))]) if self._last else None
 
 
@@ -62,8 +62,9 @@ class WaitProgress:
 
 
 def _line(event: Retried) -> str:
-    limit = "" if event.left_s is None else f", at most {human_time(event.left_s)}"
-    return f"waiting for {escape(event.store_url)} ({escape(_reason(event.error))}){limit}"
+    # The reason may be long, and a line is cut to the width of the terminal.
+    limit = "" if event.left_s is None else f" for up to {human_time(event.left_s)}"
+    return f"waiting for {escape(event.store_url)}{limit}: {escape(_reason(event.error))}"
 
 
 def _reason(error: Exception) -> str:
