@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from audiostore import AudioStoreError
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import human_time
 from audiostore.cli.parser import build_parser
 from audiostore.cli.progress.bulk import BulkProgress, abandoning
 from audiostore.cli.progress.count import CountProgress
 from audiostore.cli.values import rate
-from audiostore.events import Begun, BulkBegun, Progress, Retried
+from audiostore.events import Begun, BulkBegun, Progress, Retried, RetriesEnded
 from tests.cli.conftest import COMMAND, COVER, EXAMPLES, FLAC, MP3, Call, Run
 from tests.cli.test_terminal import _interrupted, _on_terminal
 from tests.gcs_server import StrictServer, faults
@@ -662,6 +663,35 @@ def test_a_dumb_terminal_gets_no_progress_block(server: StrictServer, music: Pat
     code, shown = _on_terminal("put", music, "--max-rate", "200K", TERM="dumb")
     assert code == 0
     assert "\x1b" not in shown
+
+
+def test_the_block_says_what_is_waited_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiostore.cli.progress.display.is_terminal", lambda _: True)
+    progress = BulkProgress()
+    busy = AudioStoreError("x", status=503)
+
+    def shown() -> str:
+        return capsys.readouterr().err.rpartition("\r")[2]
+
+    progress(Retried("list", 1, 1.0, busy, "gs://b", 119.6))
+    assert shown() == "waiting for gs://b for up to 2 min 00 s: 503 Service Unavailable"
+    progress(RetriesEnded("list"))
+    progress._has_begun = True
+    capsys.readouterr()
+    for number in range(3):
+        progress(Retried(f"store {number}", 1, 1.0, busy, "gs://b", 60.0 - number))
+    assert shown() == ""  # events do not flood a terminal: it is drawn from time to time
+    progress.draw()
+    assert shown().splitlines()[-1] == "waiting for gs://b for up to 58 s: 503 Service Unavailable"
+    progress(RetriesEnded("store 2"))
+    progress.draw()
+    assert "for up to 59 s" in shown()
+    progress(RetriesEnded("store 0"))
+    progress(RetriesEnded("store 1"))
+    progress.draw()
+    assert "waiting" not in shown()
 
 
 class _Clock:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from audiostore import AudioStorageManager, CopyOutcome, StorageResult
     from audiostore.cli.progress.bulk import BulkProgress
+    from audiostore.cli.progress.count import CountProgress
     from audiostore.config import Location
 
 EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
@@ -40,6 +41,7 @@ class Options(RetryOptions, JsonOptions, DryRunOptions):
 def run(options: Options) -> int:
     """Copy the assets."""
     from audiostore.cli.progress.bulk import BulkProgress  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
     from audiostore.config import DirectoryLocation, parse_location  # noqa: PLC0415
 
     places = [_resolved(parse_location(url)) for url in (options.source, options.target)]
@@ -49,16 +51,20 @@ def run(options: Options) -> int:
         case DirectoryLocation(path) if not path.is_dir():
             raise UsageError(f"--from {options.source}: no directory {str(path)!r}")
     audio_ids = distinct_ids(options.audio_ids)
-    progress = BulkProgress()
+    progress, counting = BulkProgress(), CountProgress()
     source, target = (
-        audiostore.AudioStorageManager(place.url, retry_config=retries(options), on_event=progress)
+        audiostore.AudioStorageManager(
+            place.url,
+            retry_config=retries(options),
+            on_event=counting.waiting if options.dry_run else progress,
+        )
         for place in places
     )
     with source, target:
         missing: list[str] = []
         assets = _named(source, audio_ids, missing) if audio_ids else source.list()
         if options.dry_run:
-            code = _plan(options, target, assets)
+            code = _plan(options, target, assets, counting)
         else:
             code = _copy(options, source, target, assets, progress)
     return code or (NOT_FOUND if missing else 0)
@@ -86,12 +92,16 @@ def _named(
             missing.append(audio_id)
 
 
-def _plan(options: Options, target: AudioStorageManager, assets: Iterator[StorageResult]) -> int:
+def _plan(
+    options: Options,
+    target: AudioStorageManager,
+    assets: Iterator[StorageResult],
+    progress: CountProgress,
+) -> int:
     from audiostore.cli.listing import row  # noqa: PLC0415  (not for --help)
-    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
 
     present = 0
-    with CountProgress() as progress:
+    with progress:
         for count, asset in enumerate(assets, 1):
             progress(count)
             try:

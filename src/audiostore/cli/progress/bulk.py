@@ -51,6 +51,7 @@ class BulkProgress:
         # The display has its own lock: a paused terminal (Ctrl-S) must not block events.
         self._display = Display()
         self._stopped = threading.Event()
+        self._has_begun = False
         self._started_s = clock()
         self._transfers: dict[str, _Transfer] = {}
         self._waiting = Waiting()
@@ -94,6 +95,9 @@ class BulkProgress:
                 with self._lock:
                     self._waiting.hear(event)
                     self.retries += isinstance(event, Retried)
+                    begins_later = not self._has_begun and self._display.is_shown
+                if begins_later:
+                    self._draw_waiting()
             case _:
                 pass
 
@@ -147,6 +151,13 @@ class BulkProgress:
             if not self._stopped.is_set():
                 self._display.draw(*lines)
 
+    def _draw_waiting(self) -> None:
+        """Draw what is waited for before the work begins, such as a listing."""
+        line = self._waiting.line
+        with self._display.aside():
+            if line is not None and not self._stopped.is_set():
+                self._display.draw(line)
+
     def report(self) -> None:
         """Print a line."""
         with self._lock:
@@ -157,6 +168,7 @@ class BulkProgress:
 
     def _begin(self) -> None:
         """Start threads: not earlier, because processes are forked while there are none."""
+        self._has_begun = True
         beat = (_DRAW_S, self.draw) if self._display.can_move else (_LINE_S, self.report)
         self._start(self._beat, *beat)
         self._start(self._count_later, self._expected)
