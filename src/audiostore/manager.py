@@ -394,6 +394,7 @@ class AudioStorageManager:
             AssetNotFoundError: the asset does not exist, or does not have this part.
             UnsupportedFormatError: the object's extension is none of audiostore's.
             ValueError: `part` is not the name of a part.
+            UnreadableBlobError: its bytes cannot be read and verified.
             IntegrityError: the bytes received do not match the checksum; no file was left.
             OSError: the file cannot be written.
         """
@@ -421,6 +422,7 @@ class AudioStorageManager:
             AssetNotFoundError: the asset does not exist, or does not have this part.
             UnsupportedFormatError: the object's extension is none of audiostore's.
             ValueError: `part` is not the name of a part.
+            UnreadableBlobError: its bytes cannot be read and verified.
             IntegrityError: raised by the last read if the checksum differs.
         """
         return open_blob(self._store, self._part(audio_id, part))

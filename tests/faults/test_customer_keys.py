@@ -19,7 +19,7 @@ from audiostore import (
     MemoryStore,
     UnreadableBlobError,
 )
-from audiostore.audit import Problem
+from audiostore.audit import DeleteObject, Problem
 from audiostore.audit.checking import Checker
 from audiostore.audit.repairing import repair
 from tests.assets import BUCKET, MP3, OGG, OTHER_JPG
@@ -125,6 +125,21 @@ def test_what_cannot_be_read_is_one_finding_and_one_warning(
     before = generations(server)
     assert [repair(manager, each, now=LATER) for each in found_problems] == ["by hand"] * 2
     assert generations(server) == before
+
+
+@each_reason
+def test_no_repair_deletes_anything_beside_what_cannot_be_read(
+    server: StrictServer, manager: AudioStorageManager, why: str
+) -> None:
+    for name, like in ((f"audio/{ID}/audio.ogg", AUDIO), (f"audio/{ID}/thumbnail.png", COVER)):
+        found = server.object(BUCKET, like)
+        assert found is not None
+        data = server.read(BUCKET, like)
+        server.put(BUCKET, name, data, encryption=OTHER_KEY, **found.fields)
+    in_order = [problem.kind for problem in problems(manager)]
+    assert {"second-audio", "leftover-thumbnail"} <= set(in_order)
+    UNREADABLE[why](server)
+    assert not [p for p in problems(manager) if isinstance(p.repair, DeleteObject)]
 
 
 @pytest.mark.slow

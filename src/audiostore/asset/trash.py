@@ -205,7 +205,8 @@ class Trash:
                 return live
             raise AssetConflictError(
                 f"cannot restore {self._store.uri(deleted.blob.name)}: the name has been used for "
-                "other content since, which was not touched"
+                f"{'other content' if live.crc32c else 'content that cannot be read'} since, which "
+                "was not touched"
             ) from error
 
     def _deleted(self, audio_id: str) -> Iterator[DeletedBlob]:
