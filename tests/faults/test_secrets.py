@@ -1,13 +1,22 @@
 """Tokens and session URIs never appear in logs, errors or repr."""
 
+import json
 import logging
 import traceback
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import google.oauth2.credentials
 import pytest
 
-from audiostore import AudioStorageManager, Event, RetryConfig
+from audiostore import (
+    AudioStorageManager,
+    BulkItem,
+    CredentialsError,
+    Event,
+    RetryConfig,
+)
 from audiostore.stores.gcs.messages import Request, Response
 from tests.assets import BUCKET
 from tests.faults.rig import ID, gcs, in_sessions, make_files
@@ -77,6 +86,72 @@ def test_no_secret_is_shown_when_something_fails(
     assert [secret for secret in secrets if secret in text] == []
     assert len(secrets) > 2 or fault == "token"
     assert BUCKET in text
+
+
+@pytest.mark.parametrize("form", ["plain", "json", "bare", "cut", "location"])
+def test_a_secret_that_a_server_repeats_is_not_shown(
+    server: StrictServer, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by the error, its causes and notes, nor by the journal of a run."""
+    in_sessions(monkeypatch)
+    server.tokens = {"the-access-token"}
+    credentials = google.oauth2.credentials.Credentials("the-access-token")
+    secrets = {"the-access-token"}
+
+    def repeat(_status: int, headers: dict[str, str], _body: bytes) -> tuple[int, Any, bytes]:
+        upload_id = server.sessions()[-1].upload_id
+        secrets.add(upload_id)
+        url = f"{server.url}/o?upload_id={upload_id}"
+        match form:
+            case "plain":
+                body = f"<html>no {url}, Authorization: Bearer the-access-token"
+            case "json":
+                body = json.dumps({"error": {"message": f"no {url}", "errors": [{"reason": url}]}})
+            case "bare":
+                body = f"no session {upload_id} for the-access-token"
+            case "cut":
+                body = "x" * 470 + f" {upload_id}"  # the text that is shown ends within it
+            case _:
+                return 301, {**headers, "Location": url, "X-GUploader-UploadID": upload_id}, b""
+        return 403, headers, body.encode()
+
+    server.fault(faults.session_chunk, faults.mangle(repeat), times=None)
+    files = make_files(tmp_path / "local", audio_bytes=300_000)
+    journal = tmp_path / "journal"
+    with AudioStorageManager(
+        store=gcs(server, credentials=credentials), retry_config=RetryConfig(2, 0.01, 0.02)
+    ) as manager:
+        [outcome] = manager.bulk.upload([BulkItem(files.audio)], journal=journal)
+    error: BaseException | None = outcome.error
+    told = []
+    while error is not None:
+        response = getattr(error, "response", None)
+        told += [repr(error.args), str(error), repr(vars(error)), *getattr(error, "__notes__", ())]
+        told += [str(dict(response.headers))] if response else []
+        error = error.__cause__ or error.__context__
+    text = "\n".join(told) + journal.read_bytes().decode("latin-1")
+    assert len(secrets) >= 2
+    assert told
+    assert [secret for secret in secrets if secret[:12] in text] == []
+
+
+def test_a_token_server_that_repeats_the_request_reveals_nothing(server: StrictServer) -> None:
+    said = "bad the-refresh-secret of the-client-secret, Bearer the-access-token"
+    body = {"error": "invalid_grant", "error_description": said, "access_token": "the-access-token"}
+    server.fault(faults.token, faults.respond(400, body=body), times=None)
+    credentials = google.oauth2.credentials.Credentials(
+        token=None,
+        refresh_token="the-refresh-secret",
+        token_uri=f"{server.url}/token",
+        client_id="client",
+        client_secret="the-client-secret",
+    )
+    with closing(gcs(server, credentials=credentials)) as store:
+        with pytest.raises(CredentialsError, match="bad") as raised:
+            store.stat("x")
+        text = f"{raised.value} {raised.value.__cause__!r} {vars(raised.value)}"
+    assert "-secret" not in text
+    assert "access-token" not in text
 
 
 @pytest.mark.parametrize("kind", ["request", "answer"])

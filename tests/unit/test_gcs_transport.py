@@ -82,6 +82,38 @@ def test_a_response_on_a_kept_connection_has_its_own_head(transport: Transport) 
     )
 
 
+NONSENSE = {
+    "a length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: \xff\r\n\r\n",
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a length beyond the body": b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nab",
+    "an unknown coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \xff\xfe\x80x\r\n\r\n",
+    "a chunk without size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\xff\xff\r\n",
+    "an unknown version": b"HTTP/\xff 200 OK\r\n\r\n",
+    "a short status": b"HTTP/1.1 20 OK\r\n\r\n",
+    "no status": b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n",
+    "no HTTP": b"\xff\xfe\x00garbage\r\n\r\n",
+    "nothing": b"",
+    "too many headers": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20_000 + b"\r\n",
+    "too long a header": b"HTTP/1.1 200 OK\r\na: " + b"b" * 400_000 + b"\r\n\r\n",
+    "a NUL in a header": b"HTTP/1.1 200 OK\r\na: b\0c\r\nContent-Length: 0\r\n\r\n",
+    "a lone CR": b"HTTP/1.1 200 OK\r\na: b\rc: d\r\nContent-Length: 0\r\n\r\n",
+    "a line without colon": b"HTTP/1.1 200 OK\r\n\xff\xffx\r\nContent-Length: 0\r\n\r\n",
+    "another protocol": b"HTTP/1.1 101 Switch\r\nUpgrade: \xff\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NONSENSE.values(), ids=NONSENSE)
+def test_a_response_that_is_no_http_is_an_error_and_the_thread_lives(
+    transport: Transport, sent: bytes
+) -> None:
+    with responding(sent) as url, pytest.raises(StoreConnectionError) as raised:
+        transport.send(Request("GET", url))
+    assert str(raised.value).isprintable()
+    with responding(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") as url:
+        assert transport.send(Request("GET", url)).body == b"ok"
+
+
 def test_a_head_reveals_no_secret() -> None:
     assert "SECRET" not in repr(Head([b"HTTP/1.1 200 OK\r\n", b"Location: SECRET\r\n"]))
 

@@ -20,7 +20,9 @@ from audiostore.stores.clock import utc_now
 from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Response
 from audiostore.values import BlobInfo
 
-_SHOWN_BYTES = 80
+_SHOWN_CHARACTERS = 80
+_READ_BYTES = 4096
+"""Of a body that is shown: more than is shown, so that no part of a secret stands at the end."""
 _INTEGER = re.compile(r"[0-9]{1,19}")
 _LARGEST = (1 << 63) - 1  # the API's integers are of 64 bits
 _CRC32C = re.compile(r"[A-Za-z0-9+/]{6}==")
@@ -246,7 +248,7 @@ def error_message(response: Response) -> tuple[str, frozenset[str]]:
         elif isinstance(error, str):
             text = error
     except StoreConnectionError:
-        text = response.body[: 8 * _SHOWN_BYTES].decode("utf-8", "replace")
+        return _start_of(response) or f"HTTP status {response.status}", reasons
     shown_text = server_text(text, *response.secrets) if isinstance(text, str) else ""
     return shown_text or f"HTTP status {response.status}", reasons
 
@@ -308,14 +310,19 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _what_it_is(response: Response) -> str:
     body = response.body
-    start = body[:_SHOWN_BYTES].decode("utf-8", "replace").strip()
+    start = _start_of(response)[:_SHOWN_CHARACTERS]
     if not body:
         return "is not JSON: it is empty"
     if body.startswith(b"\x1f\x8b") or response.headers.get("content-encoding"):
         return "is not JSON: it is compressed, which was not asked for"
     if start[:5].lower() in ("<!doc", "<html"):
         return "is not JSON but a web page: a proxy or a login page has answered instead"
-    return f'is not JSON: "{server_text(start, *response.secrets)}"'
+    return f'is not JSON: "{start}"'
+
+
+def _start_of(response: Response) -> str:
+    """Return the beginning of a body, ready to be shown; cut off only after secrets are removed."""
+    return server_text(response.body[:_READ_BYTES].decode("utf-8", "replace"), *response.secrets)
 
 
 def _wrong(name: str, value: object) -> ValueError:
