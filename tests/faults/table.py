@@ -146,6 +146,11 @@ ROWS = tuple(
             "Ctrl-C, SIGTERM",
             "exits within a second, state as promised, exit code 130 or 143",
         ),
+        (
+            "hostile files",
+            "a file that asks for gigabytes or minutes, or kills what decodes it",
+            "refused with that reason, whatever the other files of the run; ends with the command",
+        ),
         ("fork", "a manager used before and after fork", "works, or the error says what to do"),
         ("threads", "64 threads on one manager", "all succeed, no thread keeps the program alive"),
         (

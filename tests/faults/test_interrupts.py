@@ -5,18 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.assets import BUCKET, MP3, make_silence
+from tests.assets import BUCKET, make_silence
 from tests.faults.child import ROOT
 from tests.faults.proxy import Proxy
 from tests.faults.reader import DirectoryReader, Truth, check
 from tests.faults.rig import Files, make_files, reader_of
 from tests.gcs_server import StrictServer, faults
-from tests.hostile_images import jpeg_of_scans
 from tests.timing import PATIENCE_S, wait_until, within
 
 pytestmark = pytest.mark.row("interrupts")
@@ -208,73 +206,3 @@ def test_an_interrupted_put_into_a_directory_shows_nothing(
         assert path.stat().st_size == 3 << 30
     finally:
         path.unlink()
-
-
-def _sandbox_workers(pid: int) -> list[int]:
-    """The sandbox workers among the descendants of a process."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdigit() and b"audiostore.media.sandbox" in _command_line(entry):
-                parents[int(entry.name)] = _parent(entry)
-    return [worker for worker, parent in parents.items() if pid in (parent, _grandparent(parent))]
-
-
-def _command_line(process: Path) -> bytes:
-    return (process / "cmdline").read_bytes()
-
-
-def _parent(process: Path) -> int:
-    return int((process / "stat").read_text().rpartition(") ")[2].split()[1])
-
-
-def _grandparent(parent: int) -> int | None:
-    try:
-        return _parent(Path("/proc", str(parent)))
-    except OSError:
-        return None
-
-
-def _memory_mib(pid: int) -> int:
-    with suppress(OSError):
-        status = Path(f"/proc/{pid}/status").read_text()
-        if "RssAnon:" in status:
-            return int(status.split("RssAnon:")[1].split()[0]) >> 10
-    return 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "codes", "files"),
-    [
-        (signal.SIGINT, (130,), 1),
-        (signal.SIGTERM, (130, 143), 1),
-        (signal.SIGKILL, (-9,), 1),
-        (signal.SIGINT, (130,), 2),
-        (signal.SIGKILL, (-9,), 2),
-    ],
-)
-def test_an_image_that_takes_long_to_decode_ends_with_the_command(
-    server: StrictServer,
-    tmp_path: Path,
-    number: signal.Signals,
-    codes: tuple[int, ...],
-    files: int,
-) -> None:
-    folder = tmp_path / "local"
-    folder.mkdir()
-    for index in range(files):
-        (folder / f"{index}.mp3").write_bytes(MP3.read_bytes())
-        (folder / f"{index}.jpg").write_bytes(jpeg_of_scans(9_400 + index, 100))
-    what = (folder,) if files > 1 else (folder / "0.mp3", "--thumbnail", folder / "0.jpg")
-    command = Command(server, tmp_path / "state", "put", *what, "--check", "full")
-    # A picture of 88 million pixels: twice as many bytes of coefficients, ten seconds and more.
-    wait_until(lambda: any(_memory_mib(pid) > 100 for pid in _sandbox_workers(command.process.pid)))
-    workers = _sandbox_workers(command.process.pid)
-
-    with within(1.5, busy_limit_s=8):
-        command.process.send_signal(number)
-        code, _, err = command.ended()
-        wait_until(lambda: not any(_memory_mib(pid) for pid in workers))
-
-    assert code in codes, err

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,9 +160,24 @@ def test_a_worker_ends_when_its_parent_gives_up_however_busy_it_is(
     assert hostile._process.returncode == -signal.SIGKILL
 
 
-def test_a_file_that_waits_for_a_worker_which_is_ended_is_not_to_blame(
-    hostile: HostileWorker, playground: Path
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_a_file_is_to_blame_if_its_worker_died_and_not_if_it_was_ended_for_another(
+    hostile: HostileWorker, playground: Path, is_ended: bool
 ) -> None:
-    hostile.reap()
-    with pytest.raises((NotStartedError, OSError)):
-        ask(hostile, "hang", playground / "present")
+    with ThreadPoolExecutor(1) as threads:
+        before_s = _computed_s(hostile)
+        busy = threads.submit(ask, hostile, "compute", playground / "present")
+        wait_until(lambda: _computed_s(hostile) > before_s + 0.02)
+        if is_ended:
+            hostile.end()
+        else:
+            hostile._process.send_signal(signal.SIGSEGV)
+        with pytest.raises(NotStartedError if is_ended else WorkerFailedError):
+            busy.result()
+        if not is_ended:
+            hostile.end()
+            assert not hostile._is_ended
+
+
+def _computed_s(worker: HostileWorker) -> float:
+    return time.clock_gettime(~worker._process.pid << 3 | 2)

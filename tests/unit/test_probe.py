@@ -31,6 +31,7 @@ from audiostore.media.probe import decode_frames, read_audio
 from audiostore.media.probe.open import FileView
 from audiostore.media.sandbox.pool import SandboxPool, decode_audio, probe_audio
 from audiostore.media.sandbox.worker import Request
+from tests.hostile_files import flac_of_many_tags
 from tests.timing import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -603,17 +604,6 @@ def test_a_worker_that_died_is_replaced() -> None:
         worker.kill()
         worker.wait()
         assert pool.probe(song, "Ogg")
-
-
-def flac_of_many_tags(path: Path) -> Path:
-    """A FLAC whose tags take FFmpeg some 20 s: it compares each with all before it."""
-    data = (EXAMPLES / "Lied für Ümläute.flac").read_bytes()
-    tags = b"".join(struct.pack("<I", 9) + b"%07d=a" % n for n in range(100_000))
-    comments = struct.pack("<II", 0, 100_000) + tags
-    streaminfo, sound = data[4:42], data[-50_000:]
-    block = struct.pack(">I", 4 << 24 | 1 << 31 | len(comments)) + comments
-    path.write_bytes(b"fLaC" + bytes([streaminfo[0] & 0x7F]) + streaminfo[1:] + block + sound)
-    return path
 
 
 @pytest.mark.slow

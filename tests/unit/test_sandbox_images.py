@@ -16,7 +16,7 @@ from audiostore.media.sandbox import pool as pool_module
 from audiostore.media.sandbox.pool import SandboxPool
 from audiostore.media.sandbox.process import Response
 from audiostore.media.sandbox.worker import Request
-from tests.hostile_images import jpeg_of_scans, webp_of_one_colour
+from tests.hostile_files import jpeg_of_scans, webp_of_one_colour
 from tests.sandbox_child import HostileWorker
 from tests.unit.test_artwork import COVERS, ENDINGS, EXAMPLES, exif, picture, png_of
 

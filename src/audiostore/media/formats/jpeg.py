@@ -32,7 +32,7 @@ def _recognise(_reader: Reader, offset: int) -> Recognised:
 
 
 def _read_header(data: bytes) -> ImageHeader:
-    at, orientation = 2, 1
+    at, exif = 2, b""
     width = height = scans = 0
     in_header = True  # up to the first scan
     for _ in range(MAX_PARTS):
@@ -43,7 +43,7 @@ def _read_header(data: bytes) -> ImageHeader:
         at = found.end()
         marker = data[at - 1]
         if marker == _END_OF_IMAGE:
-            return ImageHeader(width, height, orientation)
+            return ImageHeader(width, height, exif_orientation(exif))
         if marker in _ALONE:
             continue
         end = at + max(2, int.from_bytes(data[at : at + 2]))
@@ -64,7 +64,7 @@ def _read_header(data: bytes) -> ImageHeader:
             height = int.from_bytes(data[at + 3 : at + 5])
             width = int.from_bytes(data[at + 5 : at + 7])
         elif marker == _APP1 and data[at + 2 : at + 6] == b"Exif":
-            orientation = exif_orientation(data[at + 2 : end])
+            exif = data[at + 2 : end]
         at = end
     raise too_many_parts("JPEG")
 

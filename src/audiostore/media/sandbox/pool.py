@@ -292,7 +292,7 @@ class SandboxPool:
             except NotStartedError:
                 self._drop(worker)
             except TimeoutError as error:
-                self._drop(worker)
+                self._end(worker)
                 raise TimeoutError(
                     errno.ETIMEDOUT,
                     f"the sandbox gave no response for {timeout_s:g} s: the disk is too slow,"
@@ -300,7 +300,7 @@ class SandboxPool:
                     what,
                 ) from error
             except BaseException:  # it died, or Ctrl-C
-                self._drop(worker)
+                self._end(worker)
                 raise
             finally:
                 self._release(worker)
@@ -350,6 +350,10 @@ class SandboxPool:
             if worker in self._workers:
                 self._workers.remove(worker)
         worker.reap()
+
+    def _end(self, worker: WorkerProcess) -> None:
+        worker.end()
+        self._drop(worker)
 
     def _release(self, worker: WorkerProcess) -> None:
         with self._lock:

@@ -73,6 +73,7 @@ class WorkerProcess:
         self.queued = 0
         """How many files it is looking at or are waiting for it; the pool's lock guards it."""
         self.is_reaped = False
+        self._is_ended = False
         self._owner = os.getpid()
         self._requests, theirs = socket.socketpair()
         try:
@@ -130,6 +131,11 @@ class WorkerProcess:
                 theirs.close()  # if the worker dies, no writer is left
             return self._receive(ours, request, timeout_s)
 
+    def end(self) -> None:
+        """Kill the worker, if it has not died by itself: what it looks at is not to blame."""
+        self._is_ended = self._is_ended or self._process.poll() is None
+        self.reap()
+
     def reap(self) -> None:
         """Kill the worker, and wait for its end; in a fork of its parent, only let go of it."""
         self.is_reaped = True
@@ -161,12 +167,12 @@ class WorkerProcess:
             _receive_into(data, ours, end + picture_bytes, limits)
             fields = _fields(data[RESPONSE_PREFIX.size : end])
         except _ComputesTooLongError as error:
-            self.reap()
+            self.end()
             raise WorkerFailedError(_too_long(request)) from error
         except (ValueError, TypeError, RecursionError) as error:
             raise WorkerFailedError(f"{request.program} gives invalid results for it") from error
         except (_EndOfResponseError, ConnectionError) as error:
-            if not data or self.is_reaped:
+            if not data or self._is_ended:
                 raise NotStartedError from error
             raise WorkerFailedError(self._exit_reason(request)) from error
         return fields, bytes(data[end : end + picture_bytes])
