@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         SourceChangedError as SourceChangedError,
         SourceNotFoundError as SourceNotFoundError,
         StoreConnectionError as StoreConnectionError,
+        StoreLockedError as StoreLockedError,
         StoreTimeoutError as StoreTimeoutError,
         StoreTlsError as StoreTlsError,
         UnplayableAudioError as UnplayableAudioError,
@@ -207,8 +208,9 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "ConfigurationError CredentialsError HeldError IntegrityError InvalidAudioIdError "
             "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
             "PreconditionFailedError ProcessDiedError SourceChangedError SourceNotFoundError "
-            "StoreConnectionError StoreTimeoutError StoreTlsError UnplayableAudioError "
-            "UnreadableBlobError UnsupportedByStoreError UnsupportedFormatError"
+            "StoreConnectionError StoreLockedError StoreTimeoutError StoreTlsError "
+            "UnplayableAudioError UnreadableBlobError UnsupportedByStoreError "
+            "UnsupportedFormatError"
         ),
         "events": (
             "Attached Begun BulkBegun CleanedUp CleanupFailed Deleted Downloaded Event "

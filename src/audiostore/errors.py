@@ -23,6 +23,7 @@
     ├── HeldError                 (PermissionError)  a hold, or a retention period, forbids it
     ├── UnsupportedByStoreError   (NotImplementedError)  not possible with this store or settings
     ├── ProcessDiedError          (RuntimeError)     a worker process has died
+    ├── StoreLockedError          (BlockingIOError)  another writer keeps a directory locked
     ├── StoreConnectionError      (ConnectionError)  no connection, or a response without sense
     ├── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
     └── StoreTlsError             (OSError)          no connection that can be trusted
@@ -225,6 +226,10 @@ class UnsupportedByStoreError(AudioStoreError, NotImplementedError):
 
 class ProcessDiedError(AudioStoreError, RuntimeError):
     """A worker process has died: out of memory, killed, or crashed in a library."""
+
+
+class StoreLockedError(AudioStoreError, BlockingIOError):
+    """Another writer has held the lock of a directory store for too long; nothing was changed."""
 
 
 class StoreConnectionError(AudioStoreError, ConnectionError):

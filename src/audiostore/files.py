@@ -7,9 +7,47 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiostore.errors import AudioStoreError
+
 _WRITE_BYTES = 256 << 10
 """Measured: larger writes take the kernel far more CPU time on a virtual machine."""
-_IN_USE = (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free some space on the file system of {path}, then try again",
+    errno.EDQUOT: "the disk quota is used up: free some space below {path}, or raise the quota",
+    errno.EFBIG: "the file is larger than its file system, or a limit of this process, allows",
+    errno.EROFS: "the file system of {path} is read-only: mount it writable, or use another",
+    errno.EIO: "the disk reports an error: check it before you trust what it stores",
+    errno.ENAMETOOLONG: "use a shorter path",
+    errno.EMFILE: "this process has too many open files: raise its limit, or do less at once",
+    errno.ENFILE: "this machine has too many open files: raise its limit, or do less at once",
+    errno.ENOMEM: "this machine is out of memory: do less at once",
+}
+
+
+def explain(error: OSError, path: str | os.PathLike[str]) -> None:
+    """Add to an error of the operating system its path, if it has none, and what to do.
+
+    Args:
+        error: of an operation on a file; those of audiostore say it themselves.
+        path: of the file, or of its folder.
+    """
+    if isinstance(error, AudioStoreError) or error.errno is None:
+        return
+    if error.filename is None:
+        error.filename = os.fspath(path)
+    hint = _HINTS.get(error.errno, "").format(path=repr(error.filename))
+    if hint and hint not in getattr(error, "__notes__", ()):
+        error.add_note(hint)
+
+
+@contextmanager
+def explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Explain an error of the operating system that the block raises (see `explain`)."""
+    try:
+        yield
+    except OSError as error:
+        explain(error, path)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +59,7 @@ class NewFile:
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self.descriptor, view[:_WRITE_BYTES]) :]
+        write_all(self.descriptor, data)
 
     def clear(self) -> None:
         """Remove what was written, to start again."""
@@ -33,6 +69,13 @@ class NewFile:
     def sync(self) -> None:
         """Wait until its content is on the disk."""
         os.fsync(self.descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write bytes to an open file, all of them."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view[:_WRITE_BYTES]) :]
 
 
 @contextmanager
@@ -56,7 +99,10 @@ def whole_file(path: Path) -> Iterator[NewFile]:
 
     It is written next to the path. Its content is on the disk before it gets its name.
     """
-    with new_file(path.with_name(f".{os.urandom(8).hex()}.audiostore-part")) as file:
+    with (
+        explained(path),
+        new_file(path.with_name(f".{os.urandom(8).hex()}.audiostore-part")) as file,
+    ):
         yield file
         file.sync()
         file.path.replace(path)
@@ -74,19 +120,6 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
-
-
-def remove_if_empty(folder: Path) -> bool:
-    """Remove a folder if it is empty; say whether it is gone."""
-    try:
-        folder.rmdir()
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        if error.errno not in _IN_USE:
-            raise
-        return False
-    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,8 +15,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiostore.files import write_all
 from audiostore.log import logger
 
+_MOST_BYTES = 1 << 16
 _LIFETIME_S = 7 * 24 * 3600.0
 
 
@@ -28,17 +30,20 @@ class StateFile:
     descriptor: int
 
     def read(self) -> str:
-        """Return its text; "" if it is empty or expired."""
-        status = os.fstat(self.descriptor)
-        if _is_expired(status):
+        """Return its text; "" if it is empty, expired, or damaged by a power failure."""
+        if _is_expired(os.fstat(self.descriptor)):
             return ""
-        return os.pread(self.descriptor, status.st_size, 0).decode("ascii", "replace")
+        data = os.pread(self.descriptor, _MOST_BYTES, 0)
+        digest, _, text = data.decode("ascii", "replace").partition(" ")
+        return text if digest == hash_of(text) else ""
 
     def write(self, text: str) -> None:
         """Replace its text, which is ASCII."""
         try:
             os.ftruncate(self.descriptor, 0)
-            os.pwrite(self.descriptor, text.encode("ascii"), 0)
+            os.lseek(self.descriptor, 0, os.SEEK_SET)
+            if text:
+                write_all(self.descriptor, f"{hash_of(text)} {text}".encode("ascii"))
         except OSError as error:
             _log(error)
 

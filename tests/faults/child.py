@@ -4,6 +4,7 @@
 kill costs milliseconds. Run as a module, this is that interpreter.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -270,15 +271,22 @@ def change_object(store: Any, call: dict[str, Any]) -> None:
                 store.stat(name), name, if_generation_match=generation, storage_class="ARCHIVE"
             )
         case "restore":
-            oldest = next(store.list_deleted(name))
-            store.restore(oldest, if_generation_match=generation)
+            store.restore(oldest_deleted(store, name), if_generation_match=generation)
         case "purge":
-            store.purge(next(store.list_deleted(name)))
+            store.purge(oldest_deleted(store, name))
         case "expire":
-            later = datetime.now(UTC) + timedelta(days=9)
-            assert not list(LocalStore(Path(call["root"]), now=lambda: later).list_deleted(""))
+            later = datetime.now(UTC) + timedelta(days=int(call["days"]))
+            store = LocalStore(Path(call["root"]), now=lambda: later)
+            store.change_settings(store.settings())
         case "settings":
             store.change_settings(store.settings(), soft_delete_s=60)
+
+
+def oldest_deleted(store: Any, name: str) -> Any:
+    """Return what was deleted first; what cannot be read is not listed."""
+    for deleted in store.list_deleted(name):
+        return deleted
+    raise OSError(errno.EIO, "not in the listing", name)
 
 
 def _count_operations(die_at: int | None, die: str) -> list[str]:

@@ -103,6 +103,12 @@ ROWS = tuple(
             "no half object, clear error",
         ),
         (
+            "power",
+            "directory store: the power fails at any step, and what was not synced is lost or torn",
+            "an object is there whole or not at all; what was reported as stored, deleted, "
+            "restored or replaced stays so; local files gone only if stored",
+        ),
+        (
             "managing",
             "delete, restore, purge, hold, release, expire, annotate, set-class, artwork, "
             "supersede, copy, lifecycle, repair: killed or disturbed at every step, or run "
@@ -234,8 +240,8 @@ REAL_BUCKET_ONLY = (
     ),
     (
         "A power failure (not only SIGKILL) keeps what was synced",
-        "32",
-        "needs a real power cut; only the order of fsync and link is checked here.",
+        "power",
+        "needs a real power cut; here, a model of a file system is (`tests/faults/power.py`).",
     ),
     (
         "A deletion that names a generation deletes it, live or noncurrent, and soft delete keeps "

@@ -30,6 +30,7 @@ WRITING = [
     "scandir",
     "lseek",
 ]
+_IN_FOLDERS = ("dst_dir_fd", "dir_fd")
 MOST_POINTS = 300
 
 
@@ -61,7 +62,8 @@ class FailingDisk:
 
     def _wrapped(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self._is_below(args[0] if args else None) and not self._gives_back(name, args):
+            below = next((kwargs[key] for key in _IN_FOLDERS if key in kwargs), args[0])
+            if self._is_below(below) and not self._gives_back(name, args):
                 self.count += 1
                 due = self.count >= self._number if self._for_ever else self.count == self._number
                 if due:

@@ -250,7 +250,9 @@ def test_a_killed_expiry_resumes(
         overwritten(root)
         store = LocalStore(root)
         store.delete(put(store, OTHER, "c"))
-        call = {"do": "expire", "root": str(root), "name": NAME}
+        call = {"do": "expire", "root": str(root), "name": NAME, "days": 9}
+        for day in range(1, 9):
+            change_object(store, {**call, "days": day})
         answer = nursery.run({**call, "die_at": number, "die": when})
         assert state_of(root).live == {NAME: B}
         if answer["killed"]:

@@ -47,6 +47,7 @@ from audiostore import (
     StorageResult,
     StoreConnectionError,
     Stored,
+    StoreLockedError,
     StoreTimeoutError,
     UnsupportedFormatError,
     UploadKeywords,
@@ -271,6 +272,7 @@ def errors() -> None:
         CredentialsError,
         SourceNotFoundError,
         StoreConnectionError,
+        StoreLockedError,
         StoreTimeoutError,
     ]
     ours: list[type[AudioStoreError]] = [ConfigurationError, AssetConflictError]

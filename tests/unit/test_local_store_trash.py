@@ -126,29 +126,91 @@ def test_a_copy_of_the_tree_has_the_same_trash(
     assert generations(store) == [deleted.blob.generation]
 
 
-def test_a_folder_whose_day_has_passed_is_removed_by_the_next_writer(
+def live(store: LocalStore, clock: Clock, *, days: int) -> None:
+    """Let days pass, on each of which something is stored."""
+    for _ in range(days):
+        clock.advance(days=1)
+        put(store, f"daily/{clock.time:%j}", b"")
+
+
+def days_of(root: Path) -> list[str]:
+    return sorted({path[:10] for path in trashed(root)})
+
+
+def test_what_has_been_in_the_trash_for_its_time_is_removed_by_the_next_writer(
     store: LocalStore, root: Path, clock: Clock
 ) -> None:
     store.delete(put(store))
-    clock.advance(days=3)
+    live(store, clock, days=3)
     store.delete(put(store, "later"))
-    clock.advance(days=5)
-    other = put(store, "b/c")
-    assert len(trashed(root)) == 4, "who creates is in a hurry"
-    store.delete(other)
-    assert [path[:10] for path in trashed(root)] == ["2026-07-11"] * 2 + ["2026-07-16"] * 2
+    live(store, clock, days=5)
+    assert days_of(root) == ["2026-07-08", "2026-07-11"], "a day longer than was promised"
+    live(store, clock, days=1)
+    assert days_of(root) == ["2026-07-11"]
+    assert not (root / ".audiostore/trash/2026-07-08").exists()
 
 
-@pytest.mark.slow
-def test_a_folder_whose_day_has_passed_is_removed_by_the_next_listing(
-    store: LocalStore, root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("days", [8, 400, 4000, -30, -9000])
+def test_a_clock_that_jumps_purges_no_trash(
+    store: LocalStore, root: Path, clock: Clock, days: int
 ) -> None:
-    monkeypatch.setattr("audiostore.stores.local.trash._REMOVED_AT_ONCE", 20)
-    for number in range(50):  # more than one turn at the lock removes
-        store.delete(put(store, f"a/{number}", b""))
-    clock.advance(days=8)
+    """Nor does what is done meanwhile, and nor does the time after it was set right."""
+    blob = put(store)
+    store.delete(blob)
+    clock.advance(days=days)
+    meanwhile = put(store, "meanwhile")
+    for each in (store, LocalStore(root, now=clock)):
+        put(each, f"b/{id(each)}")
+        list(each.list_deleted(""))
+    store.delete(meanwhile)
+    clock.advance(days=-days, hours=1)
+    put(LocalStore(root, now=clock), "c")
+    store.delete(put(store, "d"))
+    deleted = {found.blob.name: found for found in store.list_deleted("")}
+    assert deleted.keys() >= {NAME, "meanwhile", "d"}
+    assert read(store, store.restore(deleted[NAME])) == DATA
+
+
+@pytest.mark.parametrize("keep_s", [60, 86400])
+def test_a_jump_purges_nothing_however_short_the_trash_keeps_it(
+    store: LocalStore, root: Path, clock: Clock, keep_s: int
+) -> None:
+    store.change_settings(store.settings(), soft_delete_s=keep_s)
+    store.delete(put(store))
+    clock.advance(days=4000)
+    store.delete(put(store, "later"))
+    assert len(days_of(root)) == 2
+
+
+def test_a_lost_record_of_the_time_purges_nothing(
+    store: LocalStore, root: Path, clock: Clock
+) -> None:
+    store.delete(put(store))
+    clock.advance(days=4000)
+    for damage in (b"", b"{}", b"[" * 5000, b'{"pid": 1, "since": "0001-01-01T00:00:00+14:00"}'):
+        (root / ".audiostore/lock").write_bytes(damage)
+        put(store, f"a/{len(damage)}")
+        assert days_of(root) == ["2026-07-08"]
+    live(store, clock, days=12)
+    assert days_of(root) == [], "and time goes on from there"
+
+
+def test_a_clock_behind_the_last_write_is_a_finding(store: LocalStore, clock: Clock) -> None:
+    put(store)
+    assert "clock" not in {finding.subject for finding in store.diagnose()}
+    clock.advance(days=-400)
+    (finding,) = (f for f in store.diagnose() if f.subject == "clock")
+    assert not finding.ok
+    assert "2026-07-01 12:00" in finding.detail
+    assert "clock of this machine" in finding.hint
+
+
+def test_reading_the_trash_removes_nothing(store: LocalStore, root: Path, clock: Clock) -> None:
+    store.delete(put(store))
+    before = files(root)
+    clock.advance(days=30)
     assert generations(store) == []
-    assert list((root / ".audiostore/trash").iterdir()) == []
+    assert files(root) == before
 
 
 def test_one_writer_removes_only_so_much(
@@ -157,9 +219,10 @@ def test_one_writer_removes_only_so_much(
     monkeypatch.setattr("audiostore.stores.local.trash._REMOVED_AT_ONCE", 3)
     for number in range(3):
         store.delete(put(store, f"a/{number}", b""))
-    clock.advance(days=9)
+    live(store, clock, days=8)
+    clock.advance(days=1)
     for left in (3, 0, 0):
-        store.delete(put(store, "b", b""))
+        put(store, f"b/{left}{clock.time.microsecond}", b"")
         assert sum(path.startswith("2026-07-08") for path in trashed(root)) == left
 
 
@@ -170,14 +233,15 @@ def test_a_file_that_cannot_be_removed_does_not_block_writers(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store.delete(put(store))
-    clock.advance(days=9)
-    blob = put(store)
+    live(store, clock, days=8)
+    blob = put(store, "other")
+    clock.advance(days=1)
 
     def refuse(*args: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(args[0]))
 
     monkeypatch.setattr("audiostore.stores.local.trash._remove_tree", refuse)
-    store.delete(blob)
+    LocalStore(store.url.removeprefix("file://"), now=clock).delete(blob)
     assert generations(store) == [blob.generation]
     assert "cannot remove" in caplog.text
 
@@ -233,10 +297,10 @@ def test_what_has_its_name_still_is_not_in_the_trash(
 
 
 def _refusing(real: Callable[..., None], refused: Path) -> Callable[..., None]:
-    def call(path: Path, *args: object, **kwargs: object) -> None:
-        if path == refused:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
-        real(path, *args, **kwargs)
+    def call(name: str, *args: object, **kwargs: object) -> None:
+        if name == refused.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+        real(name, *args, **kwargs)
 
     return call
 
@@ -328,12 +392,13 @@ def test_the_trash_can_be_looked_at_where_nothing_may_be_written(
     younger = put(store)
     store.delete(younger)
     clock.advance(days=6)
+    (root / ".audiostore/deleting/0123.json").write_text("{}")  # as after a kill
     real = os.open
 
-    def read_only(path: str, flags: int, *rest: int) -> int:
-        if flags & os.O_CREAT:
+    def read_only(path: str, flags: int, *rest: int, **options: int) -> int:
+        if flags & (os.O_CREAT | os.O_RDWR):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
-        return real(path, flags, *rest)
+        return real(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", read_only)
     assert generations(store) == [younger.generation]

@@ -1,19 +1,21 @@
 """Whether a directory can hold a store, and what it permits."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from audiostore.errors import ConfigurationError
-from audiostore.files import NewFile
+from audiostore.files import explained
 from audiostore.stores.capabilities import Finding
 from audiostore.stores.local.files import set_generation
+from audiostore.stores.local.folder import Tree
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import generation_for
 from audiostore.stores.local.trash import Trash
+from audiostore.stores.local.workspace import Workspace
 
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 _READ = os.R_OK | os.X_OK
 _WRITE = os.W_OK | os.X_OK
 _NEEDS = {
@@ -42,26 +44,32 @@ def granted(root: Path, permissions: Sequence[str]) -> frozenset[str]:
 
 
 def diagnose(
-    root: Path,
-    locked: Callable[[], AbstractContextManager[None]],
-    temporary: Callable[[], AbstractContextManager[NewFile]],
-    settings: SettingsFile,
-    trash: Trash,
+    tree: Tree, workspace: Workspace, settings: SettingsFile, trash: Trash, now: datetime
 ) -> Iterator[Finding]:
-    """Check what storing needs (a folder, a lock, a link, exact times), free space and trash."""
-    yield Finding("store", ok=True, detail=f"the directory {root}")
+    """Check what storing needs (a folder, a lock, a link, exact times), the clock, space, trash."""
+    yield Finding("store", ok=True, detail=f"the directory {tree.root}")
+    last = workspace.last_holder()
     try:
-        with locked(), temporary() as file:
-            set_generation(file, generation_for(datetime.now(UTC)))
-            link = file.path.with_suffix(".link")
-            os.link(file.path, link)
-            link.unlink()
+        with explained(tree.root), workspace.locked(), workspace.temporary() as file:
+            set_generation(file.descriptor, generation_for(now), file.folder.path)
+            link = f"{file.name}.link"
+            file.link(file.folder, link)
+            file.folder.unlink(link)
     except (OSError, ConfigurationError) as error:
         hint = "choose another directory (file:///DIR), or correct its permissions"
-        yield Finding("write", ok=False, detail=str(error), hint=hint)
+        detail = "; ".join([str(error), *getattr(error, "__notes__", ())])
+        yield Finding("write", ok=False, detail=detail, hint=hint)
         return
     yield Finding("write", ok=True, detail="files can be written, locked and linked")
-    space = os.statvfs(root)
+    if last is not None and last.since - now > _CLOCKS_DIFFER_BY:
+        yield Finding(
+            "clock",
+            ok=False,
+            detail=f"the store was last written to at {last.since:%Y-%m-%d %H:%M} UTC, by "
+            f"{last.host}: that is in the future",
+            hint=f"correct the clock of this machine, or of {last.host}",
+        )
+    space = os.statvfs(tree.root)
     free_gib = space.f_bavail * space.f_frsize / 2**30
     yield Finding(
         "space",

@@ -5,13 +5,13 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import google_crc32c
 
 from audiostore.errors import ConfigurationError
-from audiostore.files import NewFile
+from audiostore.files import explain, write_all
 from audiostore.sources import encode_crc32c
+from audiostore.stores.local.folder import Folder
 from audiostore.stores.protocol import TransferListener, Transferred
 
 _PIECE_BYTES = 1 << 20
@@ -26,16 +26,37 @@ class Content:
     md5_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Temporary:
+    """A file that is being written; it is deleted at the end, unless it was renamed."""
+
+    folder: Folder
+    name: str
+    descriptor: int
+
+    def sync(self) -> None:
+        """Wait until its content, and its modification time, are on the disk."""
+        os.fsync(self.descriptor)
+
+    def link(self, target: Folder, name: str) -> None:
+        """Give it a name that is free."""
+        self.folder.link(self.name, target, name)
+
+    def rename(self, target: Folder, name: str) -> None:
+        """Have it replace what has a name."""
+        self.folder.rename(self.name, target, name)
+
+
 def fill(
-    file: NewFile, read: Callable[[int], bytes], on_transfer: TransferListener | None
+    descriptor: int, read: Callable[[int], bytes], on_transfer: TransferListener | None
 ) -> Content:
-    """Write everything that `read` returns."""
+    """Write everything that `read` returns to an open file."""
     size = crc = 0
     md5 = hashlib.md5(usedforsecurity=False)
     while piece := read(_PIECE_BYTES):
         crc = google_crc32c.extend(crc, piece)
         md5.update(piece)
-        file.write(piece)
+        write_all(descriptor, piece)
         size += len(piece)
         if on_transfer:
             on_transfer(Transferred(size, 0))
@@ -45,8 +66,9 @@ def fill(
 class FileReader:
     """Reads an open file, which it owns, from one offset to another."""
 
-    def __init__(self, descriptor: int, start: int, stop: int) -> None:
+    def __init__(self, descriptor: int, path: str, start: int, stop: int) -> None:
         self._descriptor = descriptor
+        self._path = path
         self._remaining = max(0, stop - start)
         try:
             os.lseek(descriptor, start, os.SEEK_SET)
@@ -56,7 +78,11 @@ class FileReader:
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes."""
-        piece = os.read(self._descriptor, min(size, self._remaining))
+        try:
+            piece = os.read(self._descriptor, min(size, self._remaining))
+        except OSError as error:
+            explain(error, self._path)
+            raise
         self._remaining -= len(piece)
         return piece
 
@@ -72,32 +98,36 @@ def generation_of(status: os.stat_result) -> int:
     return status.st_mtime_ns // 1000
 
 
-def generation_at(path: Path) -> int | None:
-    """Return the generation of the file at a path; None if it does not exist."""
-    try:
-        return generation_of(path.stat())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+def generation_in(folder: Folder, name: str) -> int | None:
+    """Return the generation of a file; None if it does not exist."""
+    status = folder.status(name)
+    return None if status is None else generation_of(status)
 
 
-def set_generation(file: NewFile, generation: int) -> None:
-    """Set the modification time of a file that is being written to a generation.
+def set_generation(descriptor: int, generation: int, folder: str) -> None:
+    """Set the modification time of an open file to a generation.
 
     Raises:
-        ConfigurationError: the file system does not keep microseconds.
+        ConfigurationError: the file system of the folder does not keep microseconds.
     """
-    _set_time(file.descriptor, generation, file.path)
+    os.utime(descriptor, ns=(generation * 1000, generation * 1000))
+    if os.fstat(descriptor).st_mtime_ns != generation * 1000:
+        raise ConfigurationError(
+            f"the file system of {folder} does not keep modification times in microseconds "
+            "and cannot hold a store: choose another directory",
+            path=folder,
+        )
 
 
-def set_generation_at(path: Path, generation: int) -> None:
+def set_generation_in(folder: Folder, name: str, generation: int) -> None:
     """Set a file's modification time to a generation, safe on the disk.
 
     Raises:
         ConfigurationError: the file system does not keep microseconds.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor, _ = folder.open(name)
     try:
-        _set_time(descriptor, generation, path)
+        set_generation(descriptor, generation, folder.path)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -105,14 +135,4 @@ def set_generation_at(path: Path, generation: int) -> None:
 
 def is_text(name: str) -> bool:
     """Say whether a file's name is UTF-8, as the name of every object is."""
-    return not any("\ud800" <= c <= "\udfff" for c in name)
-
-
-def _set_time(descriptor: int, generation: int, path: Path) -> None:
-    os.utime(descriptor, ns=(generation * 1000, generation * 1000))
-    if os.fstat(descriptor).st_mtime_ns != generation * 1000:
-        raise ConfigurationError(
-            f"the file system of {path.parent} does not keep modification times in microseconds "
-            "and cannot hold a store: choose another directory",
-            path=path.parent,
-        )
+    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)

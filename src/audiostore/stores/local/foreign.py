@@ -3,39 +3,52 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError
-from audiostore.files import remove_if_empty, sync_folder
 from audiostore.stores.capabilities import ForeignFile
-from audiostore.stores.local.files import generation_at, is_text
-from audiostore.stores.local.objects import folder_of, object_path, stat_object
-from audiostore.stores.local.sidecar import sidecar_path, sidecars
+from audiostore.stores.local.files import generation_in, generation_of, is_text
+from audiostore.stores.local.folder import Entry, Folder, Tree, is_of_one_entry
+from audiostore.stores.local.objects import folder_of, is_object, is_too_long
+from audiostore.stores.local.sidecar import sidecar_name, sidecars
 
 _SIDECAR = re.compile(r"\.(.+)\.[0-9]+\.json", re.DOTALL)
 _EMPTY = "an empty folder"
 _ORPHAN = "metadata of an object that is gone"
+_LINK = "not a regular file, but a symbolic link, which the store does not follow"
+_UNREADABLE = "a folder that cannot be read"
 
 
-def foreign_files(root: Path, prefix: str, private: str) -> Iterator[ForeignFile]:
+def foreign_files(tree: Tree, prefix: str, private: str) -> Iterator[ForeignFile]:
     """Yield what is not an object, in the order of the folders' names.
+
+    Then what does not belong in the store's own folder, whatever the prefix.
 
     Memory: the names in the folders on the path that is being walked.
 
     Args:
-        root: of the store.
+        tree: the directory of the store.
         prefix: of the paths below it.
         private: name of the store's own folder below it.
     """
-    folder = folder_of(prefix)
-    if folder is not None:
-        yield from _in_folder(root, folder, prefix, private)
+    place = folder_of(prefix)
+    if place is not None:
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(tree.folder(place))
+            except OSError as error:
+                if not is_of_one_entry(error):
+                    raise
+                yield from _in_the_way(tree, place)
+            else:
+                yield from _in_folder(folder, f"{place}/" if place else "", prefix, private)
+    with suppress(FileNotFoundError, NotADirectoryError), tree.folder() as root:
+        yield from _misplaced(root, "", [Entry(private, is_folder=True)])
 
 
-def remove(root: Path, file: ForeignFile) -> None:
+def remove(tree: Tree, file: ForeignFile) -> None:
     """Remove something that `foreign_files` found. The caller holds the store's lock.
 
     Raises:
@@ -44,97 +57,173 @@ def remove(root: Path, file: ForeignFile) -> None:
     """
     if not file.is_removable:
         raise ValueError(f"{file.path} must not be removed: it is {file.description}")
-    folder, _, name = file.path.rpartition("/")
-    parent = object_path(root, folder) if folder else root
-    path = parent / name
-    found = None
-    with suppress(FileNotFoundError, NotADirectoryError):
-        status = path.lstat()
-        if stat.S_ISDIR(status.st_mode):
-            found = _judge_folder(file.path, path) if not name.startswith(".") else None
-        else:
-            found = _judge_file(root, file.path, path)
-    if found != file:
-        raise BlobNotFoundError(f"{path} is no longer {file.description}: it was not removed")
-    if file.description == _EMPTY:
-        path.rmdir()
-    else:
-        path.unlink()
-    sync_folder(parent)
-    if parent != root:
-        remove_if_empty(parent)
+    place, _, name = file.path.rpartition("/")
+    with suppress(FileNotFoundError, NotADirectoryError), tree.folder(place) as folder:
+        status = folder.status(name)
+        entry = Entry(name, is_folder=status is not None and stat.S_ISDIR(status.st_mode))
+        if status is not None and _judge(folder, file.path, entry) == file:
+            if file.description == _EMPTY:
+                folder.remove_if_empty(name)
+            else:
+                folder.unlink(name)
+            folder.sync()
+            if folder.above is not None:
+                folder.above.remove_if_empty(place.rpartition("/")[2])
+            return
+    raise BlobNotFoundError(
+        f"{tree.root / file.path} is no longer {file.description}: it was not removed"
+    )
 
 
-def _in_folder(root: Path, folder: str, prefix: str, private: str) -> Iterator[ForeignFile]:
-    try:
-        with os.scandir(root / folder) as entries:
-            found = sorted((e.name, e.is_dir()) for e in entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry_name, is_folder in found:
-        name = f"{folder}/{entry_name}" if folder else entry_name
+def _in_the_way(tree: Tree, place: str) -> Iterator[ForeignFile]:
+    """Yield what keeps a folder from being opened, unless it is only missing.
+
+    Raises:
+        OSError: that is the root itself.
+    """
+    parts = place.split("/") if place else []
+    for depth, name in enumerate(parts):
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),
+            tree.folder("/".join(parts[:depth])) as folder,
+        ):
+            try:
+                os.close(folder.enter(name).descriptor)
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                description = f"{_UNREADABLE}: {error.strerror}"
+                yield _file(folder, "/".join(parts[: depth + 1]), name, description)
+                return
+
+
+def _in_folder(folder: Folder, at: str, prefix: str, private: str) -> Iterator[ForeignFile]:
+    for entry in sorted(folder.entries(), key=lambda entry: entry.name):
+        name = at + entry.name
         if name == private:
             continue
-        path = root / name
         with suppress(FileNotFoundError):  # gone meanwhile
-            if is_folder and is_text(entry_name) and not entry_name.startswith("."):
-                file = _judge_folder(name, path)
-            else:
-                file = _judge_file(root, name, path)
+            file = _judge(folder, name, entry)
             if file is not None and name.startswith(prefix):
                 yield file
-        if is_folder and not entry_name.startswith(".") and is_text(entry_name):
+            is_readable = file is None or file.description == _EMPTY
             inside = f"{name}/"
+            if not (_is_visible_folder(entry) and is_readable):
+                continue
             if inside.startswith(prefix) or prefix.startswith(inside):
-                yield from _in_folder(root, name, prefix, private)
+                below = folder.enter(entry.name)
+                try:
+                    yield from _in_folder(below, inside, prefix, private)
+                finally:
+                    os.close(below.descriptor)
 
 
-def _judge_folder(name: str, path: Path) -> ForeignFile | None:
-    with os.scandir(path) as entries:
-        if next(entries, None) is not None:
-            return None
-    return _file(name, path, _EMPTY, is_removable=True)
-
-
-def _judge_file(root: Path, name: str, path: Path) -> ForeignFile | None:
-    """Classify anything but a visible folder; None for an object."""
-    if not is_text(name):
-        name = os.fsencode(name).decode("utf-8", "backslashreplace")
-        description = "a file whose name is not UTF-8"
-    elif path.is_dir():
-        description = "a hidden folder that does not belong to the store"
-    elif match := _SIDECAR.fullmatch(path.name):
-        return _judge_sidecar(name, path, path.with_name(match[1]))
-    elif path.name.startswith("."):
-        description = "a hidden file that does not belong to the store"
-    elif not path.is_file():
-        description = "not a regular file"
-    else:
-        try:
-            stat_object(root, name)
-        except BlobNotFoundError:
-            description = _describe(path, sidecars(path))
+def _misplaced(folder: Folder, at: str, entries: list[Entry]) -> Iterator[ForeignFile]:
+    """Yield what is neither a folder nor a regular file, or cannot be read, at any depth."""
+    for entry in entries:
+        name = at + entry.name
+        status = folder.status(entry.name)
+        if status is None:
+            continue
+        if not entry.is_folder or not stat.S_ISDIR(status.st_mode):
+            if not stat.S_ISREG(status.st_mode):
+                yield _file(folder, name, entry.name, _kind(status))
+        elif is_too_long(name):
+            yield _file(folder, name, entry.name, "a folder too deep to be of this store")
         else:
+            try:
+                below = folder.enter(entry.name)
+            except OSError as error:
+                if not is_of_one_entry(error):
+                    raise
+                yield _file(folder, name, entry.name, f"{_UNREADABLE}: {error.strerror}")
+                continue
+            try:
+                yield from _misplaced(below, f"{name}/", below.entries())
+            finally:
+                os.close(below.descriptor)
+
+
+def _is_visible_folder(entry: Entry) -> bool:
+    return entry.is_folder and is_text(entry.name) and not entry.name.startswith(".")
+
+
+def _judge(folder: Folder, name: str, entry: Entry) -> ForeignFile | None:
+    """Classify an entry of a folder; None for an object, and for a folder that is in order."""
+    if _is_visible_folder(entry):
+        return _judge_folder(folder, name, entry.name)
+    if not is_text(entry.name):
+        kind = "folder" if entry.is_folder else "file"
+        return _file(folder, name, entry.name, f"a {kind} whose name is not UTF-8")
+    if match := _SIDECAR.fullmatch(entry.name):
+        return _judge_sidecar(folder, name, entry.name, match[1])
+    if entry.is_folder:
+        description = "a hidden folder that does not belong to the store"
+    elif entry.name.startswith("."):
+        description = "a hidden file that does not belong to the store"
+    else:
+        status = folder.status(entry.name)
+        if status is None:
             return None
-    return _file(name, path, description)
+        found = _judge_file(folder, name, entry.name, status)
+        if found is None:
+            return None
+        description = found
+    return _file(folder, name, entry.name, description)
 
 
-def _judge_sidecar(name: str, path: Path, of: Path) -> ForeignFile | None:
-    live = generation_at(of)
-    current = sidecar_path(of, live) if live is not None else None
-    if path == current:
-        return None
-    if current and not current.exists():
+def _judge_file(folder: Folder, name: str, file: str, status: os.stat_result) -> str | None:
+    """Say why a visible file is not an object, or cannot be read; None if it is one."""
+    if not stat.S_ISREG(status.st_mode):
+        return _kind(status)
+    try:
+        if not is_object(folder, file, name):
+            return _describe(folder, file, status)
+    except OSError as error:
+        if not is_of_one_entry(error):
+            raise
+        return f"an object whose metadata cannot be read: {error.strerror}"
+    if not os.access(file, os.R_OK, dir_fd=folder.descriptor):
+        return "an object that this user may not read"
+    return None
+
+
+def _judge_folder(folder: Folder, name: str, entry_name: str) -> ForeignFile | None:
+    if is_too_long(name):
+        return _file(folder, name, entry_name, "a folder too deep for objects")
+    try:
+        inside = folder.enter(entry_name)
+        try:
+            is_empty = inside.has_at_most(0)
+        finally:
+            os.close(inside.descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if not is_of_one_entry(error):
+            raise
+        return _file(folder, name, entry_name, f"{_UNREADABLE}: {error.strerror}")
+    return _file(folder, name, entry_name, _EMPTY, is_removable=True) if is_empty else None
+
+
+def _judge_sidecar(folder: Folder, name: str, entry_name: str, of: str) -> ForeignFile | None:
+    live = generation_in(folder, of)
+    current = sidecar_name(of, live) if live is not None else None
+    if entry_name == current:
+        return None  # its object is a foreign file, if this is damaged
+    status = folder.status(entry_name)
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        return _file(folder, name, entry_name, _kind(status))
+    if current and folder.status(current) is None:
         return None  # its object may be the file there, which is a foreign file itself
-    return _file(name, path, _ORPHAN, is_removable=True)
+    return _file(folder, name, entry_name, _ORPHAN, is_removable=True)
 
 
-def _describe(path: Path, metadata_files: Sequence[Path]) -> str:
+def _describe(folder: Folder, file: str, status: os.stat_result) -> str:
     """Say why a file is not an object."""
-    live = generation_at(path)
-    if live is not None and sidecar_path(path, live).exists():
+    if folder.status(sidecar_name(file, generation_of(status))) is not None:
         return "a file whose metadata is damaged"
-    if metadata_files:
+    if sidecars(folder, file):
         return (
             "a file that was changed since it was stored (its modification time does not match "
             "its metadata)"
@@ -142,7 +231,17 @@ def _describe(path: Path, metadata_files: Sequence[Path]) -> str:
     return "a file that was not put here by the store (it has no metadata)"
 
 
-def _file(name: str, path: Path, description: str, *, is_removable: bool = False) -> ForeignFile:
+def _kind(status: os.stat_result) -> str:
+    return _LINK if stat.S_ISLNK(status.st_mode) else "not a regular file"
+
+
+def _file(
+    folder: Folder, name: str, entry_name: str, description: str, *, is_removable: bool = False
+) -> ForeignFile:
     # The inode's change time: unlike the modification time, no copying program sets it back.
-    changed_at = datetime.fromtimestamp(path.lstat().st_ctime, UTC)
-    return ForeignFile(name, description, is_removable, changed_at)
+    status = folder.status(entry_name)
+    if status is None:
+        raise FileNotFoundError(name)
+    changed_at = datetime.fromtimestamp(status.st_ctime, UTC)
+    path = name if is_text(name) else os.fsencode(name).decode("utf-8", "backslashreplace")
+    return ForeignFile(path, description, is_removable, changed_at)

@@ -4,18 +4,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import date, datetime, timedelta
 
-from audiostore.errors import BlobNotFoundError, PreconditionFailedError
-from audiostore.files import NewFile, make_folder, sync_folder
-from audiostore.stores.local.files import Content, set_generation, set_generation_at
-from audiostore.stores.local.objects import object_path, stat_object
+from audiostore.errors import PreconditionFailedError
+from audiostore.files import explained, write_all
+from audiostore.stores.local.files import Content, Temporary, fill, set_generation
+from audiostore.stores.local.folder import Folder, Tree
+from audiostore.stores.local.objects import look_up, object_path, place_of, stat_object
 from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import (
+    encoded_blob,
     generation_for,
-    sidecar_path,
+    sidecar_name,
     sidecars,
     time_of,
     write_blob,
@@ -26,13 +27,15 @@ from audiostore.stores.protection import held_error, retained
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, DeletedBlob
 
+_LONG_TO_SYNC_BYTES = 1 << 20
+
 
 class Names:
     """The names of the live objects of a store."""
 
     def __init__(
         self,
-        root: Path,
+        tree: Tree,
         *,
         workspace: Workspace,
         settings: SettingsFile,
@@ -40,19 +43,29 @@ class Names:
         recovery: Recovery,
         now: Callable[[], datetime],
     ) -> None:
-        self._root = root
+        self._tree = tree
         self._workspace = workspace
         self._settings = settings
         self._trash = trash
         self._recovery = recovery
         self._now = now
+        self._expired_on: date | None = None
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Be the only writer, after cleaning up what killed processes left."""
-        with self._workspace.locked():
+    def locked(self, *, wait: bool = True) -> Iterator[datetime]:
+        """Be the only writer, after cleaning up what killed processes left.
+
+        Yields:
+            The store's own time (see `workspace`).
+
+        Raises:
+            StoreLockedError: another process holds the lock, and does not release it.
+        """
+        with explained(self._tree.root), self._workspace.locked(wait=wait) as time:
             self._recovery.finish()
-            yield
+            if self._expired_on != time.date() and self._trash.expire(time):
+                self._expired_on = time.date()
+            yield time
 
     def require_free(self, name: str, generation: int) -> BlobInfo | None:
         """Require that a name is free (0), or its object replaceable at this generation; return it.
@@ -61,18 +74,15 @@ class Names:
             PreconditionFailedError: it has another generation, or is a foreign file.
             HeldError: a hold, or the retention period, forbids it.
         """
-        path = object_path(self._root, name)
-        try:
-            present = stat_object(self._root, name)
-        except BlobNotFoundError:
-            present = None
+        path = object_path(self._tree.root, name)
+        present, is_taken = look_up(self._tree, name)
         found = present.generation if present else 0
         if found != generation:
             raise PreconditionFailedError(
                 f"{path.as_uri()} has generation {found}, not {generation} (0: does not exist)"
             )
         if present is None:
-            if os.path.lexists(path):
+            if is_taken:
                 raise PreconditionFailedError(
                     f"{path} exists, but is not an object of this store: move it away"
                 )
@@ -85,7 +95,7 @@ class Names:
     def commit(
         self,
         spec: BlobSpec,
-        data: NewFile,
+        data: Temporary,
         content: Content,
         if_generation_match: int,
         storage_class: str,
@@ -97,12 +107,13 @@ class Names:
         Raises:
             PreconditionFailedError: the name is taken; or the source of the copy has changed.
         """
-        data.sync()
-        with self.locked(), self._workspace.temporary() as metadata:
-            if copy_of is not None and stat_object(self._root, copy_of.name) != copy_of:
-                raise PreconditionFailedError(
-                    f"{object_path(self._root, copy_of.name).as_uri()} has changed"
-                )
+        if content.size_bytes > _LONG_TO_SYNC_BYTES:
+            data.sync()  # only to hold the lock for a shorter time: it is synced again below
+        place, file = place_of(spec.name)
+        with self.locked() as time:
+            if copy_of is not None and stat_object(self._tree, copy_of.name) != copy_of:
+                path = object_path(self._tree.root, copy_of.name)
+                raise PreconditionFailedError(f"{path.as_uri()} has changed")
             present = self.require_free(spec.name, if_generation_match)
             # Assigned under the lock, generations grow in the order of publication.
             generation = self._next_generation(spec.name, present)
@@ -121,34 +132,33 @@ class Names:
                 content_disposition=spec.content_disposition,
                 custom_time=spec.custom_time,
             )
-            set_generation(data, generation)
+            set_generation(data.descriptor, generation, data.folder.path)
             data.sync()
-            write_blob(metadata, info)
-            path = object_path(self._root, spec.name)
             if present:
-                with self._taking(spec.name, present):
-                    _put_next_to(path, metadata, generation)
-                    data.path.rename(path)
-                    sync_folder(path.parent)
+                with self._taking(spec.name, present, time), self._tree.folder(place) as folder:
+                    write_blob(folder, sidecar_name(file, generation), info)
+                    folder.sync()
+                    data.rename(folder, file)
+                    folder.sync()
             else:
-                _publish(path, data, metadata, generation)
+                self._publish(data, info)
         return info
 
     def delete(self, blob: BlobInfo) -> None:
         """Remove an object's name (see `ObjectStore.delete`)."""
-        path = object_path(self._root, blob.name)
-        with self.locked():
-            present = stat_object(self._root, blob.name)
+        place, file = place_of(blob.name)
+        with self.locked() as time:
+            present = stat_object(self._tree, blob.name)
             self.require_free(blob.name, blob.generation)
-            with self._taking(blob.name, present):
-                path.unlink()
-                sync_folder(path.parent)
+            with self._taking(blob.name, present, time), self._tree.folder(place) as folder:
+                folder.unlink(file)
+                folder.sync()
 
     def restore(self, deleted: DeletedBlob, if_generation_match: int) -> BlobInfo:
         """Restore a name (see `SupportsSoftDelete.restore`)."""
         name = deleted.blob.name
-        path = object_path(self._root, name)
-        with self.locked(), self._workspace.temporary() as metadata:
+        place, file = place_of(name)
+        with self.locked() as time:
             slot, found = self._trash.find(deleted, self._now())
             present = self.require_free(name, if_generation_match)
             generation = self._next_generation(name, present)
@@ -159,65 +169,114 @@ class Names:
                 created_at=time_of(generation),
                 class_changed_at=None,
             )
-            write_blob(metadata, info)
-            with self._taking(name, present, restoring=slot):
-                make_folder(path.parent)
-                _put_next_to(path, metadata, generation)
-                set_generation_at(slot.data, generation)
-                if present:
-                    slot.data.rename(path)
-                else:
-                    os.link(slot.data, path)
-                sync_folder(path.parent)
+            with (
+                self._taking(name, present, time, restoring=slot),
+                self._tree.folder(place, make=True) as folder,
+                self._trash.opened(slot) as kept,
+            ):
+                write_blob(folder, sidecar_name(file, generation), info)
+                folder.sync()
+                with self._dated(kept, slot.data, generation) as (at, data):
+                    if present:
+                        at.rename(data, folder, file)
+                    else:
+                        at.link(data, folder, file)
+                    folder.sync()
         return info
 
     def purge(self, deleted: DeletedBlob) -> None:
         """Empty a slot of the trash (see `SupportsSoftDelete.purge`)."""
         with self.locked():
             slot, _ = self._trash.find(deleted, self._now())
-            with self._recovery.noted(slot.name, [slot]):
-                slot.data.unlink()
+            with self._recovery.noted(slot.name, [slot]), self._trash.opened(slot) as kept:
+                kept.unlink(slot.data)
 
     def redescribe(self, blob: BlobInfo, change: Callable[[BlobInfo], BlobInfo]) -> BlobInfo:
         """Change an object's metadata (see `ObjectStore.update`)."""
-        path = object_path(self._root, blob.name)
+        place, file = place_of(blob.name)
         with self.locked():
-            present = stat_object(self._root, blob.name)
+            present = stat_object(self._tree, blob.name)
             if (present.generation, present.metageneration) != (
                 blob.generation,
                 blob.metageneration,
             ):
+                path = object_path(self._tree.root, blob.name)
                 raise PreconditionFailedError(f"{path.as_uri()} has changed")
             info = change(present)
-            with self._workspace.temporary() as metadata:
-                write_blob(metadata, info)
-                _put_next_to(path, metadata, info.generation)
+            with self._workspace.temporary() as metadata, self._tree.folder(place) as folder:
+                write_all(metadata.descriptor, encoded_blob(info))
+                metadata.sync()
+                metadata.rename(folder, sidecar_name(file, info.generation))
+                folder.sync()
         return info
 
     @contextmanager
+    def _dated(self, kept: Folder, data: str, generation: int) -> Iterator[tuple[Folder, str]]:
+        """Yield the file in a slot, dated by a generation, or a copy that leaves the slot empty.
+
+        Only the owner of a file can date it; a store may be shared by a group of users.
+        """
+        descriptor, status = kept.open(data)
+        try:
+            if os.geteuid() in (0, status.st_uid):
+                set_generation(descriptor, generation, kept.path)
+                os.fsync(descriptor)
+                yield kept, data
+                return
+            with self._workspace.temporary() as copy:
+                fill(copy.descriptor, lambda size: os.read(descriptor, size), None)
+                set_generation(copy.descriptor, generation, kept.path)
+                copy.sync()
+                yield copy.folder, copy.name
+                kept.unlink(data)
+        finally:
+            os.close(descriptor)
+
+    def _publish(self, data: Temporary, info: BlobInfo) -> None:
+        """Make an object visible under a name that is free."""
+        place, file = place_of(info.name)
+        with self._tree.folder(place, make=True) as folder:
+            if folder.has_at_most(0):
+                folder.make_safe()
+            current = sidecar_name(file, info.generation)
+            outdated = [name for name in sidecars(folder, file) if name != current]
+            write_blob(folder, current, info)
+            folder.sync()
+            data.link(folder, file)
+            folder.sync()
+            for name in outdated:
+                folder.unlink(name)
+
+    @contextmanager
     def _taking(
-        self, name: str, present: BlobInfo | None, *, restoring: Slot | None = None
+        self,
+        name: str,
+        present: BlobInfo | None,
+        time: datetime,
+        *,
+        restoring: Slot | None = None,
     ) -> Iterator[None]:
         """Run a step that takes a name: its present object moves to the trash, if there is one.
 
         Args:
             name: the name.
             present: the live object, if there is one.
+            time: the store's own.
             restoring: the slot in the trash of the object that gets the name.
         """
-        now = self._now()
         keep_s = self._settings.read().soft_delete_s
         slots = [restoring] if restoring else []
-        kept: DeletedBlob | None = None
+        kept: tuple[Slot, DeletedBlob] | None = None
         if present and keep_s:
-            kept = DeletedBlob(present, now, now + timedelta(seconds=keep_s))
-            slots.append(self._trash.slot(kept))
+            # Not before it was stored, or others were deleted, even if the clock is behind.
+            deleted_at = max(self._now(), present.created_at, time)
+            deleted = DeletedBlob(present, deleted_at, deleted_at + timedelta(seconds=keep_s))
+            kept = (self._trash.new_slot(deleted, time), deleted)
+            slots.append(kept[0])
         with self._recovery.noted(name, slots):
             if kept:
-                with self._workspace.temporary() as file:
-                    self._trash.keep(kept, file)
+                self._trash.keep(*kept)
             yield
-        self._trash.expire(now)
 
     def _next_generation(self, name: str, present: BlobInfo | None) -> int:
         """Return a generation that no object has, live or deleted, even if the clock is wrong."""
@@ -227,19 +286,3 @@ class Names:
         while self._trash.holds(name, generation):
             generation += 1
         return generation
-
-
-def _put_next_to(path: Path, metadata: NewFile, generation: int) -> None:
-    metadata.path.rename(sidecar_path(path, generation))
-    sync_folder(path.parent)
-
-
-def _publish(path: Path, data: NewFile, metadata: NewFile, generation: int) -> None:
-    """Make an object visible under a name that is free."""
-    make_folder(path.parent)
-    outdated = [file for file in sidecars(path) if file != sidecar_path(path, generation)]
-    _put_next_to(path, metadata, generation)
-    os.link(data.path, path)
-    sync_folder(path.parent)
-    for file in outdated:
-        file.unlink()

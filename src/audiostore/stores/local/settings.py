@@ -3,25 +3,31 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import Any, cast
 
 from audiostore.errors import ConfigurationError
-from audiostore.files import NewFile, sync_folder
+from audiostore.files import write_all
 from audiostore.stores.capabilities import StoreSettings
+from audiostore.stores.local.files import Temporary
+from audiostore.stores.local.folder import NotRegularError, Tree
+from audiostore.stores.local.sidecar import read_json
 
 DEFAULT_SOFT_DELETE_S = 7 * 24 * 3600
 """The default of buckets."""
+_FILE = "settings.json"
 _LONGEST_S = 100 * 365 * 24 * 3600
 
 
 class SettingsFile:
     """``.audiostore/settings.json``; the writer holds the store's lock."""
 
-    def __init__(self, path: Path, location: str) -> None:
-        self._path = path
+    def __init__(self, tree: Tree, place: str) -> None:
+        self._tree = tree
+        self._place = place
+        self._path = tree.root / place / _FILE
         self._defaults = StoreSettings(
             metageneration=1,
-            location=location,
+            location=str(tree.root),
             storage_class="STANDARD",
             soft_delete_s=DEFAULT_SOFT_DELETE_S,
         )
@@ -33,7 +39,8 @@ class SettingsFile:
             ConfigurationError: the file is damaged.
         """
         try:
-            fields = json.loads(self._path.read_bytes())
+            with self._tree.folder(self._place) as folder:
+                fields = cast("dict[str, Any]", read_json(folder, _FILE))
             settings = replace(
                 self._defaults,
                 metageneration=int(fields["metageneration"]),
@@ -41,16 +48,17 @@ class SettingsFile:
                 retention_s=_seconds("retention_s", fields["retention_s"]),
                 lifecycle_rules=kept_rules(fields["lifecycle_rules"]),
             )
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return self._defaults
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, NotRegularError, NotADirectoryError) as error:
             raise ConfigurationError(
                 f"the settings in {self._path} are damaged ({error}): repair the file, or move it "
-                "away to get the defaults"
+                "away to get the defaults",
+                path=self._path,
             ) from error
         return settings
 
-    def write(self, settings: StoreSettings, file: NewFile) -> None:
+    def write(self, settings: StoreSettings, file: Temporary) -> None:
         """Replace the settings in one step."""
         fields = {
             "metageneration": settings.metageneration,
@@ -58,10 +66,11 @@ class SettingsFile:
             "retention_s": settings.retention_s,
             "lifecycle_rules": settings.lifecycle_rules,
         }
-        file.write(json.dumps(fields, ensure_ascii=False, indent=1).encode())
+        write_all(file.descriptor, json.dumps(fields, ensure_ascii=False, indent=1).encode())
         file.sync()
-        file.path.rename(self._path)
-        sync_folder(self._path.parent)
+        with self._tree.folder(self._place) as folder:
+            file.rename(folder, _FILE)
+            folder.sync()
 
 
 def with_changes(

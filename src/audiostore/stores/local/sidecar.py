@@ -3,18 +3,22 @@
 import json
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from audiostore.files import NewFile
+from audiostore.errors import InvalidMetadataError
+from audiostore.files import explain, write_all
 from audiostore.log import logger
-from audiostore.stores.local.files import generation_of
+from audiostore.stores.local.files import generation_of, is_text
+from audiostore.stores.local.folder import NO_FILE, Folder
 from audiostore.values import BlobInfo, DeletedBlob
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXTS = ("content_type", "crc32c", "md5_hash", "storage_class")
 # Not in the files that earlier versions wrote.
 _LATER_TEXTS = ("cache_control", "content_disposition")
+_MOST_BYTES = 1 << 20
+"""A hundred times what a bucket allows an object."""
+_LAST_GENERATION = (datetime(9000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _LATER_TIMES = ("custom_time", "class_changed_at")
 
 
@@ -28,55 +32,101 @@ def generation_for(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def sidecar_path(path: Path, generation: int) -> Path:
-    """Return the metadata file of a generation of the object at a path."""
-    return path.with_name(f".{path.name}.{generation}.json")
+def sidecar_name(file: str, generation: int) -> str:
+    """Return the name of the metadata file of a generation of an object."""
+    return f".{file}.{generation}.json"
 
 
-def sidecars(path: Path) -> list[Path]:
-    """Return the metadata files of every generation of the object at a path."""
-    head, tail = f".{path.name}.", ".json"
-    with os.scandir(path.parent) as entries:
-        return [
-            path.with_name(entry.name)
-            for entry in entries
-            if entry.name.startswith(head)
-            and entry.name.endswith(tail)
-            and entry.name[len(head) : -len(tail)].isdecimal()
-        ]
+def sidecars(folder: Folder, file: str) -> list[str]:
+    """Return the names of the metadata files of every generation of an object."""
+    head, tail = f".{file}.", ".json"
+    return [
+        entry.name
+        for entry in folder.entries()
+        if entry.name.startswith(head)
+        and entry.name.endswith(tail)
+        and entry.name[len(head) : -len(tail)].isdecimal()
+    ]
 
 
-def write_blob(file: NewFile, blob: BlobInfo) -> None:
-    """Write the metadata of an object."""
-    _write(file, _fields(blob))
+def encoded_blob(blob: BlobInfo) -> bytes:
+    """Return the metadata of an object as it is written.
+
+    Raises:
+        InvalidMetadataError: it is too large to be read again.
+    """
+    return _encoded(_fields(blob))
 
 
-def write_deleted(file: NewFile, deleted: DeletedBlob) -> None:
+def write_blob(folder: Folder, name: str, blob: BlobInfo) -> None:
+    """Write the metadata of an object, safe on the disk."""
+    write_file(folder, name, encoded_blob(blob))
+
+
+def write_deleted(folder: Folder, name: str, deleted: DeletedBlob) -> None:
     """Write the metadata of a deleted object, and until when it can be restored."""
     times = {
         "deleted_at": deleted.deleted_at.isoformat(),
         "gone_at": deleted.gone_at.isoformat(),
     }
-    _write(file, {**_fields(deleted.blob), **times})
+    write_file(folder, name, _encoded({**_fields(deleted.blob), **times}))
 
 
-def read_blob(path: Path, name: str, status: os.stat_result) -> BlobInfo | None:
-    """Return the description of the object at a path; None if it is not an object."""
+def write_file(folder: Folder, name: str, data: bytes) -> None:
+    """Write a small file, safe on the disk but for its name; it replaces a leftover of that name.
+
+    Nobody must read it yet: it is not replaced in one step.
+    """
+    try:
+        descriptor = folder.create(name)
+    except FileExistsError:
+        folder.unlink(name)
+        descriptor = folder.create(name)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    except OSError as error:
+        explain(error, f"{folder.path}/{name}")
+        folder.unlink(name, missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def read_blob(folder: Folder, file: str, name: str, status: os.stat_result) -> BlobInfo | None:
+    """Return the description of the object in a file; None if it is not an object."""
     generation = generation_of(status)
-    fields = _read(sidecar_path(path, generation))
+    if not 0 <= generation <= _LAST_GENERATION:
+        return None
+    fields = _read(folder, sidecar_name(file, generation))
     return _blob(fields, name, generation, status.st_size) if fields is not None else None
 
 
-def read_deleted(path: Path, name: str, generation: int, size_bytes: int) -> DeletedBlob | None:
+def read_deleted(
+    folder: Folder, file: str, name: str, generation: int, size_bytes: int
+) -> DeletedBlob | None:
     """Return the description in a metadata file of the trash; None if missing or damaged."""
-    fields = _read(path)
+    fields = _read(folder, file)
     if fields is None:
         return None
     deleted_at, gone_at = _moment(fields.get("deleted_at")), _moment(fields.get("gone_at"))
-    if deleted_at is None or gone_at is None:
-        logger.warning("the metadata %s is damaged", path)
+    if deleted_at is None or gone_at is None or generation > _LAST_GENERATION:
+        logger.warning("the metadata %r is damaged", f"{folder.path}/{file}")
         return None
     return DeletedBlob(_blob(fields, name, generation, size_bytes), deleted_at, gone_at)
+
+
+def read_json(folder: Folder, name: str) -> object:
+    """Return what is in a small JSON file.
+
+    Raises:
+        ValueError: it is too large, or not JSON.
+        OSError: see `Folder.open`.
+    """
+    try:
+        return json.loads(folder.read(name, _MOST_BYTES))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _fields(blob: BlobInfo) -> dict[str, object]:
@@ -85,23 +135,33 @@ def _fields(blob: BlobInfo) -> dict[str, object]:
     return fields
 
 
-def _write(file: NewFile, fields: dict[str, object]) -> None:
-    file.write(json.dumps(fields, ensure_ascii=False, indent=1).encode())
-    file.sync()
+def _encoded(fields: dict[str, object]) -> bytes:
+    data = json.dumps(fields, ensure_ascii=False, indent=1).encode()
+    if len(data) > _MOST_BYTES:
+        raise InvalidMetadataError(
+            f"the metadata has {len(data)} bytes, more than {_MOST_BYTES}: store less of it"
+        )
+    return data
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(folder: Folder, name: str) -> dict[str, Any] | None:
+    path = f"{folder.path}/{name}"
     try:
-        fields = json.loads(path.read_bytes())
+        fields = read_json(folder, name)
     except FileNotFoundError:
         return None
     except ValueError as error:
-        logger.warning("the metadata %s is damaged: %s", path, error)
+        logger.warning("the metadata %r is damaged: %s", path, error)
+        return None
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        logger.warning("the metadata %r is %s", path, error.strerror)
         return None
     if not _is_metadata(fields):
-        logger.warning("the metadata %s is damaged", path)
+        logger.warning("the metadata %r is damaged", path)
         return None
-    return dict(fields)
+    return cast("dict[str, Any]", fields)
 
 
 def _is_metadata(fields: object) -> bool:
@@ -109,13 +169,13 @@ def _is_metadata(fields: object) -> bool:
         return False
     metadata = fields.get("metadata")
     return (
-        all(isinstance(fields.get(name), str) for name in _TEXTS)
+        all(isinstance(fields.get(name), str) and is_text(fields[name]) for name in _TEXTS)
         and all(isinstance(fields.get(name), str | None) for name in _LATER_TEXTS)
         and all(fields.get(name) is None or _moment(fields[name]) for name in _LATER_TIMES)
         and isinstance(fields.get("temporary_hold", False), bool)
         and isinstance(fields.get("metageneration"), int)
         and isinstance(metadata, dict)
-        and all(isinstance(value, str) for value in metadata.values())
+        and all(isinstance(v, str) and is_text(k) and is_text(v) for k, v in metadata.items())
     )
 
 
@@ -123,9 +183,9 @@ def _moment(text: object) -> datetime | None:
     """Return a point in time; None if it is not one."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment and moment.tzinfo else None
 
 
 def _blob(fields: dict[str, Any], name: str, generation: int, size_bytes: int) -> BlobInfo:

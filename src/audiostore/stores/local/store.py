@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -14,18 +14,22 @@ from audiostore.errors import (
     ConfigurationError,
     IntegrityError,
     PreconditionFailedError,
+    StoreLockedError,
 )
-from audiostore.files import NewFile
+from audiostore.files import explained
+from audiostore.log import logger
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, ForeignFile, StoreSettings
 from audiostore.stores.clock import utc_now
-from audiostore.stores.local import diagnosis, foreign
+from audiostore.stores.local import diagnosis, foreign, workspace
 from audiostore.stores.local.files import FileReader, fill
+from audiostore.stores.local.folder import Tree
 from audiostore.stores.local.names import Names
 from audiostore.stores.local.objects import (
     folder_of,
     object_path,
     open_object,
+    pass_over,
     stat_object,
     walk,
 )
@@ -59,15 +63,13 @@ class LocalStore:
         """
         self._root = Path(root).absolute()
         self._now = now
-        self._workspace = Workspace(self._root, now)
-        folder = self._workspace.folder
-        self._settings = SettingsFile(folder / "settings.json", str(self._root))
-        self._trash = Trash(self._root, folder / "trash")
-        self._recovery = Recovery(
-            self._root, folder / "deleting", self._trash, self._workspace.temporary
-        )
+        self._tree = tree = Tree(self._root)
+        self._settings = SettingsFile(tree, workspace.NAME)
+        self._trash = Trash(tree, f"{workspace.NAME}/trash")
+        self._workspace = Workspace(tree, now, oldest_day=self._trash.oldest_day)
+        self._recovery = Recovery(tree, f"{workspace.NAME}/deleting", self._trash)
         self._names = Names(
-            self._root,
+            tree,
             workspace=self._workspace,
             settings=self._settings,
             trash=self._trash,
@@ -96,32 +98,34 @@ class LocalStore:
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         """Write an object (see `ObjectStore.put`)."""
-        self._names.require_free(spec.name, if_generation_match)
-        with closing(source.open()) as reader, self._new_file(spec.name) as data:
-            content = fill(data, reader.read, on_transfer)
-            if content.crc32c != source.crc32c:
-                raise IntegrityError(
-                    f"{self.uri(spec.name)} was not stored: the bytes that were read have crc32c "
-                    f"{content.crc32c}, not {source.crc32c}"
-                )
-            return self._names.commit(spec, data, content, if_generation_match, "STANDARD")
+        with self._storing(spec.name):
+            self._names.require_free(spec.name, if_generation_match)
+            with closing(source.open()) as reader, self._workspace.temporary() as data:
+                content = fill(data.descriptor, reader.read, on_transfer)
+                if content.crc32c != source.crc32c:
+                    raise IntegrityError(
+                        f"{self.uri(spec.name)} was not stored: the bytes that were read have "
+                        f"crc32c {content.crc32c}, not {source.crc32c}"
+                    )
+                return self._names.commit(spec, data, content, if_generation_match, "STANDARD")
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         """Read an object (see `ObjectStore.open`), even if it is deleted meanwhile."""
-        descriptor, info = open_object(self._root, blob.name)
+        descriptor, info = open_object(self._tree, blob.name)
         if info.generation != blob.generation:
             os.close(descriptor)
             raise self._no_generation(blob)
         end = info.size_bytes if stop is None else min(stop, info.size_bytes)
-        return FileReader(descriptor, start, end)
+        return FileReader(descriptor, str(object_path(self._root, blob.name)), start, end)
 
     def stat(self, name: str) -> BlobInfo:
         """Return the object's description."""
-        return self._described(name, self._retention_s())
+        return retained(stat_object(self._tree, name), self._retention_s(), self._now())
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         """Yield the objects under a prefix in the order of their names' bytes.
 
+        A file or folder that cannot be read is passed over with a warning; `foreign_files` has it.
         Memory: the names in the folders on the path that is being walked.
         """
         self._finish()
@@ -129,9 +133,13 @@ class LocalStore:
         if folder is None:
             return
         retention_s = self._retention_s()
-        for name in walk(self._root, folder, prefix, start_after):
-            with suppress(BlobNotFoundError):
-                yield self._described(name, retention_s)
+        try:
+            with self._tree.folder(folder) as inside:
+                at = f"{folder}/" if folder else ""
+                for blob in walk(inside, inside.entries(), at, prefix, start_after):
+                    yield retained(blob, retention_s, self._now())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            pass_over(error, f"{self._root}/{folder}")
 
     def update(
         self,
@@ -167,15 +175,17 @@ class LocalStore:
         Raises:
             IntegrityError: the source is damaged; nothing was committed.
         """
-        descriptor, present = open_object(self._root, source.name)
+        descriptor, present = open_object(self._tree, source.name)
+        path = str(object_path(self._root, source.name))
         with (
-            closing(FileReader(descriptor, 0, present.size_bytes)) as reader,
-            self._new_file(target) as data,
+            closing(FileReader(descriptor, path, 0, present.size_bytes)) as reader,
+            self._storing(target),
+            self._workspace.temporary() as data,
         ):
             if present.generation != source.generation:
                 raise self._no_generation(source)
             self._names.require_free(target, if_generation_match)
-            content = fill(data, reader.read, None)
+            content = fill(data.descriptor, reader.read, None)
             if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
                 raise IntegrityError(f"{self.uri(source.name)} is damaged and was not copied")
             return self._names.commit(
@@ -196,14 +206,8 @@ class LocalStore:
 
         Memory: the names in the folders on the path that is being walked.
         """
-        now = self._now()
-        if self._recovery.is_any() or self._trash.has_expired(now):
-            with _unless_read_only():
-                more = True
-                while more:
-                    with self._names.locked():
-                        more = self._trash.expire(now)
-        yield from self._trash.entries(prefix, now)
+        self._finish()
+        yield from self._trash.entries(prefix, self._now())
 
     def restore(self, deleted: DeletedBlob, *, if_generation_match: int = 0) -> BlobInfo:
         """Make a deleted generation live again (see `SupportsSoftDelete.restore`)."""
@@ -257,12 +261,12 @@ class LocalStore:
     def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
         """Yield what is not an object (see `SupportsForeignFiles.foreign_files`)."""
         self._finish()
-        yield from foreign.foreign_files(self._root, prefix, self._workspace.folder.name)
+        yield from foreign.foreign_files(self._tree, prefix, workspace.NAME)
 
     def remove_foreign_file(self, file: ForeignFile) -> None:
         """Remove a leftover (see `SupportsForeignFiles.remove_foreign_file`)."""
         with self._names.locked():
-            foreign.remove(self._root, file)
+            foreign.remove(self._tree, file)
 
     def granted(self, permissions: Sequence[str]) -> frozenset[str]:
         """Return which permissions the directory grants (see `diagnosis.granted`)."""
@@ -271,47 +275,40 @@ class LocalStore:
     def diagnose(self) -> Iterator[Finding]:
         """Check what storing needs (see `diagnosis.diagnose`)."""
         return diagnosis.diagnose(
-            self._root, self._names.locked, self._workspace.temporary, self._settings, self._trash
+            self._tree, self._workspace, self._settings, self._trash, self._now()
         )
 
     def close(self) -> None:
         """Do nothing: nothing is held open between calls."""
 
-    def _described(self, name: str, retention_s: int) -> BlobInfo:
-        return retained(stat_object(self._root, name), retention_s, self._now())
-
     def _retention_s(self) -> int:
         """Return the retention period, 0 if the settings are damaged: they concern no reader."""
         try:
             return self._settings.read().retention_s
-        except ConfigurationError:
+        except (ConfigurationError, OSError):
             return 0
 
     def _finish(self) -> None:
-        """Clean up after processes that were killed."""
+        """Clean up after processes that were killed, unless another writer is at work."""
         if self._recovery.is_any():
-            with _unless_read_only(), self._names.locked():
-                pass
+            try:
+                with self._names.locked(wait=False):
+                    pass
+            except StoreLockedError:
+                pass  # it has cleaned up, or will
+            except OSError as error:  # reading does not depend on it
+                if error.errno not in _MAY_NOT_WRITE:
+                    logger.warning("cannot clean up after a writer that was killed: %s", error)
 
     @contextmanager
-    def _new_file(self, name: str) -> Iterator[NewFile]:
-        """Yield a file for the bytes of an object."""
+    def _storing(self, name: str) -> Iterator[None]:
+        """Have errors say what was being stored."""
         try:
-            with self._workspace.temporary() as data:
-                yield data
+            with explained(self._root):
+                yield
         except OSError as error:
             error.add_note(f"while storing {self.uri(name)}")
             raise
 
     def _no_generation(self, blob: BlobInfo) -> BlobNotFoundError:
         return BlobNotFoundError(f"no {self.uri(blob.name)} of generation {blob.generation}")
-
-
-@contextmanager
-def _unless_read_only() -> Iterator[None]:
-    """Suppress errors that only mean that this process may not write here."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _MAY_NOT_WRITE:
-            raise
