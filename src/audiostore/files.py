@@ -24,19 +24,19 @@ _HINTS = {
 }
 
 
-def explain(error: OSError, path: str | os.PathLike[str]) -> None:
-    """Add to an error of the operating system its path, if it has none, and what to do.
+def explain(error: OSError, path: str | os.PathLike[str] | None = None) -> None:
+    """Add to an error about a disk, or about this process's limits, its path and what to do.
 
     Args:
-        error: of an operation on a file; those of audiostore say it themselves.
-        path: of the file, or of its folder.
+        error: of the operating system; those of audiostore say it themselves.
+        path: of the file, or of its folder, for an error that does not name it.
     """
-    if isinstance(error, AudioStoreError) or error.errno is None:
+    if isinstance(error, AudioStoreError) or error.errno not in _HINTS:
         return
-    if error.filename is None:
+    if error.filename is None and path is not None:
         error.filename = os.fspath(path)
-    hint = _HINTS.get(error.errno, "").format(path=repr(error.filename))
-    if hint and hint not in getattr(error, "__notes__", ()):
+    hint = _HINTS[error.errno].format(path=repr(error.filename or "the output"))
+    if hint not in getattr(error, "__notes__", ()):
         error.add_note(hint)
 
 

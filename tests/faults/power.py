@@ -63,6 +63,7 @@ class Recorder:
     def __init__(self, base: Path) -> None:
         self.base = base
         self.operations: list[Operation] = []
+        self._labels: dict[Node, str] = {}
         self._nodes: dict[tuple[int, int], Node] = {}
         self.root = self._found(base)
 
@@ -71,6 +72,7 @@ class Recorder:
         node = self._nodes.get((status.st_dev, status.st_ino))
         if node is None:
             node = self._nodes[status.st_dev, status.st_ino] = Node(is_folder=path.is_dir())
+            self._labels[node] = path.name
             if node.is_folder:
                 node.start = {each.name: self._found(each) for each in sorted(path.iterdir())}
             else:
@@ -124,8 +126,16 @@ class Recorder:
         return self._nodes.get((status.st_dev, status.st_ino))
 
     def _add(self, kind: str, node: Node | None, *args: Any, **fields: Any) -> None:
-        if node is not None:
-            self.operations.append(Operation(kind, node, *args, **fields))
+        if node is None:
+            return
+        operation = Operation(kind, node, *args, **fields)
+        if kind == "name" and operation.other is not None:
+            self._labels[operation.other] = operation.name
+        self.operations.append(operation)
+
+    def synced(self) -> list[str]:
+        """Return, for each `fsync`, the last name of the file or folder that it was about."""
+        return [self._labels[each.node] for each in self.operations if each.kind == "sync"]
 
     def _open(self, path: Any, flags: int, *_: Any, dir_fd: int | None = None) -> Any:
         folder, name = self._place(path, dir_fd)
@@ -190,7 +200,15 @@ class Recorder:
         old, old_name = self._place(source, src_dir_fd)
         folder, name = self._place(target, dst_dir_fd)
         assert (old is None) == (folder is None), "a file left what is recorded"
-        return lambda: self._add("rename", folder, name, old, old_name)
+        status = os.stat(source, dir_fd=src_dir_fd, follow_symlinks=False)
+        node = self._nodes.get((status.st_dev, status.st_ino))
+
+        def done() -> None:
+            self._add("rename", folder, name, old, old_name)
+            if node is not None:
+                self._labels[node] = name
+
+        return done
 
     _replace = _rename
 
@@ -417,11 +435,6 @@ def build(tree: Tree, base: Path) -> None:
             path.write_bytes(file[1])
             os.utime(path, ns=(file[2], file[2]))
             made[file[0]] = path
-
-
-def syncs(recorder: Recorder) -> int:
-    """Return how often something was synced."""
-    return sum(operation.kind == "sync" for operation in recorder.operations)
 
 
 def _exists(path: Any, dir_fd: int | None) -> bool:

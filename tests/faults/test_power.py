@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from audiostore import AssetNotFoundError, AudioStorageManager, LocalStore
+from audiostore.errors import AudioStoreError
 from audiostore.files import whole_file
 from audiostore.statefiles import claim
+from audiostore.stores.local.files import Temporary
+from audiostore.stores.local.folder import Folder
 from audiostore.values import BlobInfo
 from tests.assets import OTHER_JPG
 from tests.faults.power import Recorder, Tree, build, crashes
@@ -292,3 +295,49 @@ def test_a_power_failure_at_any_step_breaks_no_promise(
     tmp_path: Path, call: Callable[[Path], Run], count_points: Callable[[int], None]
 ) -> None:
     count_points(call(tmp_path / "run").check(tmp_path))
+
+
+SYNCS = [
+    # What is left out: the call, the name of what is synced, and which of them (from the end).
+    *[(uploading, name, -1) for name in ("run", "audio", "audio.mp3", "thumbnail.jpg", ID)],
+    *[(deleting, name, -1) for name in ("trash", ID)],
+    (deleting, ID, -2),
+    *[(restoring, name, -1) for name in ("audio", "thumbnail.jpg", "audio.mp3")],
+    *[(replacing, name, -1) for name in ("thumbnail.jpg", "trash")],
+    (replacing, ID, -2),
+    *[(updating, name, -1) for name in ("SIDECAR", "x")],
+    *[(changing_settings, name, -1) for name in ("settings.json", ".audiostore")],
+    (downloading, "song.mp3", -1),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.row("controls")
+@pytest.mark.parametrize(("call", "name", "which"), SYNCS)
+def test_a_sync_that_is_left_out_is_noticed(
+    tmp_path: Path, call: Callable[[Path], Run], name: str, which: int
+) -> None:
+    run = call(tmp_path / "run")
+    labels = run.recorder.synced()
+    numbers = [n for n, label in enumerate(labels) if label == name]
+    if name == "SIDECAR":
+        numbers = [n for n, label in enumerate(labels) if label.endswith(".json")]
+    with pytest.raises((PromiseBrokenError, AssertionError, ValueError, AudioStoreError)):
+        run.check(tmp_path, ignored=numbers[which])
+
+
+@pytest.mark.slow
+@pytest.mark.row("controls")
+@pytest.mark.parametrize("owner", [Temporary, Folder])
+@pytest.mark.parametrize("call", [uploading, replacing])
+def test_a_store_that_does_not_sync_is_noticed(
+    tmp_path: Path,
+    call: Callable[[Path], Run],
+    owner: type[Temporary | Folder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(owner, "sync", lambda _: None)
+    run = call(tmp_path / "run")
+    monkeypatch.undo()
+    with pytest.raises((PromiseBrokenError, AssertionError, ValueError, AudioStoreError)):
+        run.check(tmp_path)

@@ -1,8 +1,9 @@
 """What may change of a stored asset, on every store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,11 @@ from audiostore import (
     AudioStorageManager,
     FilenameGenerator,
     InvalidMetadataError,
+    MemoryStore,
     RetryConfig,
 )
 from audiostore.errors import HeldError
+from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, STORES, Store, opened
 
 ONCE = RetryConfig(max_attempts=1)
@@ -198,3 +201,44 @@ def test_what_the_superseded_asset_had_superseded_names_the_newest(
     ).audio_id
     assert sorted(asset.audio_id for asset in manager.list()) == sorted([audio_id, third])
     assert manager.get(audio_id).superseded_by == third
+
+
+class Busy(MemoryStore):
+    """A store in which another writer is always faster."""
+
+    def _change_first(self, name: str) -> None:
+        present = self.stat(name)
+        super().update(present, {"n": str(present.metageneration)})
+
+    def update(self, blob: BlobInfo, metadata: Mapping[str, str | None], **rest: Any) -> BlobInfo:
+        self._change_first(blob.name)
+        return super().update(blob, metadata, **rest)
+
+    def copy(self, source: BlobInfo, target: str, **rest: Any) -> BlobInfo:
+        super().copy(source, source.name, if_generation_match=source.generation)
+        return super().copy(source, target, **rest)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manager, audio_id: manager.update_metadata(audio_id, {"a": "b"}),
+        lambda manager, audio_id: manager.hold(audio_id),
+        lambda manager, audio_id: manager.expire(audio_id, LATER),
+        lambda manager, audio_id: manager.set_class(audio_id, "COLDLINE"),
+    ],
+    ids=["update_metadata", "hold", "expire", "set_class"],
+)
+def test_a_change_that_others_keep_beating_ends_in_an_error(
+    change: Callable[[AudioStorageManager, str], object],
+) -> None:
+    with AudioStorageManager(store=Busy(), retry_config=ONCE) as manager:
+        audio_id = manager.upload_audio_file(MP3).audio_id
+        with pytest.raises(AssetConflictError, match="being changed by other writers") as caught:
+            change(manager, audio_id)
+        assert caught.value.audio_id == audio_id
+        after = manager.get(audio_id).audio
+        assert after is not None
+        assert not after.temporary_hold
+        assert after.storage_class == "STANDARD"
+        assert "a" not in after.metadata

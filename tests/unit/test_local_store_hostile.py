@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import socket
@@ -228,15 +227,8 @@ def large_number(path: Path) -> None:
     path.write_text('{"metageneration": ' + "9" * 100_000 + "}")
 
 
-def lone_surrogate(path: Path) -> None:
-    fields = (
-        json.loads(path.with_name("saved").read_text()) if path.with_name("saved").exists() else {}
-    )
-    path.write_text(json.dumps({**fields, "metadata": {"title": "\ud800"}}))
-
-
 NOT_FILES = [fifo, loop, dangling, folder, unix_socket]
-BAD_TEXTS = [huge, deep, large_number, lone_surrogate]
+BAD_TEXTS = [huge, deep, large_number]
 
 
 def replace(path: Path, damage: Callable[[Path], None]) -> None:

@@ -437,3 +437,25 @@ def test_a_folder_without_permission_keeps_the_file(path: Path) -> None:
     finally:
         path.parent.chmod(0o755)
     assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("change", ["replaced", "written", "touched"])
+def test_remove_does_not_even_move_a_file_that_changed(
+    path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would miss it for a moment."""
+    file = LocalFile.snapshot(path)
+    if change == "replaced":
+        path.with_name("new").write_bytes(path.read_bytes())
+        path.with_name("new").replace(path)
+    elif change == "written":
+        path.write_bytes(path.read_bytes() + b"more")
+    else:
+        os.utime(path, ns=(1, 1))
+
+    def moved(*args: object, **kwargs: object) -> None:
+        pytest.fail("it was moved")
+
+    monkeypatch.setattr(os, "rename", moved)
+    with pytest.raises(SourceChangedError, match="was kept"):
+        file.remove()

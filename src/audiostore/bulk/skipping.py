@@ -1,7 +1,9 @@
 """Recognizing audio that is already in the store, by size, crc32c and md5 of its bytes."""
 
 import base64
+import errno
 import hashlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -11,6 +13,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from audiostore.files import explain
 from audiostore.localfiles import LocalFile
 from audiostore.values import StorageResult
 
@@ -35,7 +38,8 @@ class StoredAudio:
         # An empty name: a temporary file that no other process can see.
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         try:
-            self._fill(assets)
+            with _on_the_disk():
+                self._fill(assets)
         except BaseException:
             self._connection.close()
             raise
@@ -61,7 +65,7 @@ class StoredAudio:
             SourceChangedError: the file changed meanwhile.
             OSError: it cannot be read.
         """
-        with self._lock:
+        with self._lock, _on_the_disk():
             found = self._connection.execute(
                 "SELECT id, md5 FROM audio WHERE size_bytes = ? AND crc32c = ?",
                 (file.size_bytes, base64.b64decode(file.crc32c)),
@@ -74,7 +78,7 @@ class StoredAudio:
 
     def add(self, asset: StorageResult) -> None:
         """Add an asset that was just stored."""
-        with self._lock:
+        with self._lock, _on_the_disk():
             self._connection.executemany("INSERT INTO audio VALUES (?, ?, ?, ?)", _rows([asset]))
 
     @contextmanager
@@ -103,6 +107,21 @@ class StoredAudio:
             connection.executemany("INSERT INTO audio VALUES (?, ?, ?, ?)", some)
         connection.execute("CREATE INDEX by_content ON audio (size_bytes, crc32c)")
         connection.execute("COMMIT")
+
+
+@contextmanager
+def _on_the_disk() -> Iterator[None]:
+    """Raise an OSError where SQLite cannot use its temporary file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+        code = errno.ENOSPC if is_full else errno.EIO
+        # https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations
+        folders = map(os.environ.get, ("SQLITE_TMPDIR", "TMPDIR"))
+        failure = OSError(code, str(error), next(filter(None, folders), "/var/tmp"))  # noqa: S108
+        explain(failure)
+        raise failure from error
 
 
 def _rows(assets: Iterable[StorageResult]) -> Iterator[_Row]:

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import IO, Literal, get_args
 
 from audiostore.catalog.query import folded
+from audiostore.files import explained
 from audiostore.values import StorageResult
 
 SortKey = Literal["id", "created", "size", "duration", "title", "artist", "name"]
@@ -84,7 +85,8 @@ def _merged(keyed: Iterator[Keyed], *, descending: bool, run_assets: int) -> Ite
     if len(run) < run_assets:
         yield from run
         return
-    with tempfile.TemporaryFile(prefix="audiostore-sort-") as file:
+    folder = tempfile.gettempdir()
+    with explained(folder), tempfile.TemporaryFile(prefix="audiostore-sort-", dir=folder) as file:
         runs = []
         while run:
             runs.append((file.tell(), len(run)))

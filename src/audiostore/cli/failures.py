@@ -42,12 +42,15 @@ def exit_code(error: Exception) -> int:
 def sentence(error: Exception) -> str:
     """Return what failed, on what, and what to do, as far as the error knows."""
     from audiostore.errors import redacted  # noqa: PLC0415  (not for --help)
+    from audiostore.files import explain  # noqa: PLC0415  (not for --help)
 
     if not _is_expected(error):
         return redacted(
             f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore: run the "
             "command again with --debug and report the output"
         )
+    if isinstance(error, OSError):
+        explain(error)
     notes = [
         note
         for note in getattr(error, "__notes__", [])

@@ -15,6 +15,7 @@ from audiostore.errors import (
     SourceNotFoundError,
     shown,
 )
+from audiostore.files import explained
 from audiostore.ingest.options import UploadOptions
 from audiostore.localfiles import (
     Inspection,
@@ -187,7 +188,8 @@ def _with_faststart(prepared: PreparedFile, opened: _Opened, files: ExitStack) -
 
 @contextmanager
 def _nameless_file() -> Iterator[BinaryIO]:
-    with tempfile.TemporaryFile(prefix="audiostore-") as file:
+    folder = tempfile.gettempdir()
+    with explained(folder), tempfile.TemporaryFile(prefix="audiostore-", dir=folder) as file:
         yield cast("BinaryIO", file)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from audiostore.errors import InvalidMetadataError
 from audiostore.files import explain, write_all
 from audiostore.log import logger
-from audiostore.stores.local.files import generation_of, is_text
+from audiostore.stores.local.files import generation_of
 from audiostore.stores.local.folder import NO_FILE, Folder
 from audiostore.values import BlobInfo, DeletedBlob
 
@@ -169,13 +169,13 @@ def _is_metadata(fields: object) -> bool:
         return False
     metadata = fields.get("metadata")
     return (
-        all(isinstance(fields.get(name), str) and is_text(fields[name]) for name in _TEXTS)
+        all(isinstance(fields.get(name), str) for name in _TEXTS)
         and all(isinstance(fields.get(name), str | None) for name in _LATER_TEXTS)
         and all(fields.get(name) is None or _moment(fields[name]) for name in _LATER_TIMES)
         and isinstance(fields.get("temporary_hold", False), bool)
         and isinstance(fields.get("metageneration"), int)
         and isinstance(metadata, dict)
-        and all(isinstance(v, str) and is_text(k) and is_text(v) for k, v in metadata.items())
+        and all(isinstance(value, str) for value in metadata.values())
     )
 
 
