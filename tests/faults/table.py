@@ -165,7 +165,22 @@ ROWS = tuple(
             "one finding and one warning each; nothing else of the store is affected; nothing is "
             "deleted, overwritten or copied that cannot be verified",
         ),
-        ("secrets", "tokens and session URIs", "never in logs, errors or repr"),
+        (
+            "answers",
+            "responses that are empty, compressed, a login page, nested without end, or of other "
+            "types",
+            "a look whether it is stored; success with one generation, or a clear error",
+        ),
+        (
+            "hostile",
+            "a store whose names, types, metadata and headers are meant to be obeyed",
+            "no request of its choice is sent to another store; content types are our own",
+        ),
+        (
+            "secrets",
+            "tokens and session URIs, also where a server repeats them",
+            "never in logs, errors, journals or repr",
+        ),
         (
             "kinds",
             "every command on every kind of bucket",

@@ -1,18 +1,14 @@
 """A store that lies: nothing of it becomes a request, an unknown type, or a file of any name."""
 
-import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from audiostore import (
     AudioStorageManager,
     AudioStoreError,
-    GcsStore,
     MemoryStore,
     UnsupportedFormatError,
 )
@@ -22,8 +18,6 @@ from audiostore.cli.saving import file_name
 from audiostore.sources import BytesSource, encode_crc32c
 from audiostore.stores.headers import content_disposition
 from audiostore.stores.protocol import BlobSpec
-from tests.assets import JPG, MP3
-from tests.gcs_server import StrictServer, faults
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 SCRIPT = b"<script>alert(document.domain)</script>"
@@ -184,39 +178,6 @@ def test_metadata_that_an_upload_could_not_have_is_not_copied(
     _commit(manager, ".mp3", **{key: "x"})
     with pytest.raises(AudioStoreError, match="metadata key"):
         copy_asset(manager.store, MemoryStore(), manager.get(ID))
-
-
-@pytest.mark.parametrize("field", ["contentType", "name", "metadata", "cacheControl"])
-def test_a_hostile_bucket_sends_no_request_of_its_choice_to_another(field: str) -> None:
-    with StrictServer("theirs") as hostile, StrictServer("bucket") as own, ExitStack() as stack:
-        own.put("bucket", "precious", b"x")
-        source, target = (
-            stack.enter_context(AudioStorageManager(store=GcsStore(name, emulator=server.url)))
-            for name, server in (("theirs", hostile), ("bucket", own))
-        )
-        audio_id = source.upload_audio_with_thumbnail(MP3, JPG).audio_id
-
-        def lie(
-            status: int, headers: dict[str, str], body: bytes
-        ) -> tuple[int, dict[str, str], bytes]:
-            page: dict[str, Any] = json.loads(body)
-            for item in page.get("items", [page]):
-                if field == "metadata":
-                    item["metadata"] |= {SMUGGLED: "x", "title": SMUGGLED}
-                elif field == "name":
-                    item["name"] += SMUGGLED
-                else:
-                    item[field] = SMUGGLED
-            return status, headers, json.dumps(page).encode()
-
-        hostile.fault(faults.listing | faults.stat, faults.mangle(lie), times=None)
-        list(source.bulk.copy(target))
-        assert own.object("bucket", "precious") is not None
-        assert {request.operation for request in own.requests} <= {"list", "stat", "upload"}
-        for stored in own.objects("bucket"):
-            if stored.name != "precious":
-                assert stored.content_type in ("audio/mpeg", "image/jpeg")
-                assert f"audio/{audio_id}/" in stored.name
 
 
 @pytest.mark.parametrize(
