@@ -216,7 +216,7 @@ def retry_after_s(error: BaseException) -> float:
         return float(value)
     try:
         seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ArithmeticError, LookupError, TypeError, ValueError):
         return 0.0
     return max(0.0, seconds)
 

@@ -14,6 +14,7 @@ import pytest
 
 from audiostore import AudioStoreError, ConfigurationError, StoreConnectionError
 from audiostore.errors import InvalidRequestError
+from audiostore.retry import retry_after_s
 from audiostore.sources import BytesSource
 from audiostore.stores import put_checked
 from audiostore.stores.gcs import GcsStore
@@ -135,6 +136,50 @@ def test_a_field_of_another_type_or_out_of_range_is_an_error_of_the_store(
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        {"billing": 7},
+        {"encryption": []},
+        {"encryption": {"defaultKmsKeyName": 7}},
+        {"iamConfiguration": "x"},
+        {"iamConfiguration": {"publicAccessPrevention": {}}},
+        {"locationType": {}},
+        {"location": None},
+        {"cors": [7]},
+        {"cors": [{"origin": 7, "method": {}}], "metageneration": "-1"},
+        {"lifecycle": {"rule": {}}},
+        {"softDeletePolicy": {"retentionDurationSeconds": "long"}},
+        {"versioning": {"enabled": "true"}},
+        {"retentionPolicy": {"retentionPeriod": 1.5}},
+    ],
+)
+def test_settings_of_another_type_are_a_failed_finding(
+    server: StrictServer, store: GcsStore, wrong: dict[str, object]
+) -> None:
+    def mangled(
+        status: int, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        return status, headers, json.dumps({**json.loads(body), **wrong}).encode()
+
+    server.fault(faults.operation("bucket_get"), faults.mangle(mangled), times=None)
+    failed = [finding for finding in store.diagnose() if not finding.ok]
+    assert [finding.subject for finding in failed] == ["settings"]
+    assert "is not a bucket resource" in failed[0].detail
+
+
+@pytest.mark.parametrize(
+    "value", ["Thu, 99999999999999999999 Jan 2026 00:00:00 GMT", "9" * 400, "²"]
+)
+def test_a_retry_after_without_sense_is_an_error_of_the_store(
+    server: StrictServer, store: GcsStore, value: str
+) -> None:
+    server.fault(faults.stat, faults.respond(503, {"Retry-After": value}))
+    with pytest.raises(AudioStoreError) as raised:
+        store.stat("x")
+    assert retry_after_s(raised.value) in (0, float("inf"))
+
+
+@pytest.mark.parametrize(
     ("body", "text"),
     [
         ({"error": {"message": {"a": "b"}, "errors": {}}}, "HTTP status 403"),
@@ -199,6 +244,35 @@ def test_a_finished_session_whose_state_has_no_sense_is_not_asked_for_ever(
     server.fault(faults.status_query, faults.replace_body(b"<html>"), times=None)
     assert store.put(SPEC, LARGE) == store.stat(SPEC.name)
     assert len(server.sessions()) == 1
+
+
+@pytest.mark.parametrize("field", ["crc32c", "size"])
+def test_a_write_whose_response_tells_of_other_bytes_is_looked_up_before_it_is_removed(
+    server: StrictServer, store: GcsStore, field: str
+) -> None:
+    def mangled(
+        status: int, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        wrong = {"crc32c": "AAAAAA==", "size": "11"}
+        return status, headers, json.dumps({**json.loads(body), field: wrong[field]}).encode()
+
+    server.fault(faults.simple_upload, faults.mangle(mangled))
+    written = put_checked(store, SPEC, SMALL, is_ours=lambda _: True)
+    assert written.blob == store.stat(SPEC.name)
+    assert server.read("bucket", SPEC.name) == SMALL.data
+    assert not [request for request in server.requests if request.operation == "delete"]
+
+
+def test_a_session_that_claims_to_be_finished_and_is_not_is_begun_anew(
+    server: StrictServer, store: GcsStore
+) -> None:
+    server.fault(faults.session_chunk, faults.reset(10))
+    with pytest.raises(StoreConnectionError):
+        store.put(SPEC, LARGE)
+    server.fault(faults.status_query, faults.respond(200, body=b"<html>"), times=None)
+    with pytest.raises(StoreConnectionError, match="web page"):
+        store.put(SPEC, LARGE)
+    assert store.put(SPEC, LARGE) == store.stat(SPEC.name)
 
 
 # --- sessions -------------------------------------------------------------------------------------

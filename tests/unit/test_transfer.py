@@ -349,7 +349,7 @@ def test_what_is_in_the_way_and_cannot_be_verified_is_neither_ours_nor_damaged()
 
 
 def test_a_write_that_cannot_be_verified_fails_and_is_removed() -> None:
-    store = Misbehaving(lambda store: hidden(plain(store)))
+    store = Hiding(lambda store: hidden(plain(store)))
     with pytest.raises(IntegrityError, match="cannot be verified") as caught:
         put_checked(store, SPEC, SOURCE, is_ours=lambda _: True)
     assert "its key is disabled" in caught.value.__notes__

@@ -17,6 +17,7 @@ import google_crc32c
 
 from audiostore.errors import (
     AssetConflictError,
+    AudioStoreError,
     BlobNotFoundError,
     IntegrityError,
     PreconditionFailedError,
@@ -164,10 +165,21 @@ def put_checked(
                 "another id, or delete the asset first"
             ) from error
         if not has_content(blob, source):
-            _remove_damaged(store, blob, source)
+            blob = _looked_at_again(store, blob, source)
+            if not (has_content(blob, source) and is_ours(blob)):
+                _remove_damaged(store, blob, source)
         logger.debug("%s is stored and verified (%s)", store.uri(spec.name), blob.crc32c)
         return Written(blob, created=True, is_sent=not watched.is_resumed)
     raise conflict
+
+
+def _looked_at_again(store: ObjectStore, blob: BlobInfo, source: Source) -> BlobInfo:
+    """Return what is stored, if it is right after all: it may be the response that is damaged."""
+    with suppress(AudioStoreError):
+        found = store.stat(blob.name)
+        if has_content(found, source):
+            return found
+    return blob
 
 
 def _is_damaged(found: BlobInfo, spec: BlobSpec) -> bool:

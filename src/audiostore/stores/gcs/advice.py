@@ -7,8 +7,10 @@ cloud.google.com/sdk/gcloud/reference/storage/buckets/update and …/add-iam-pol
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from audiostore.errors import StoreConnectionError
 from audiostore.stores.capabilities import Finding, StoreSettings
 from audiostore.stores.gcs.bucket import settings_of
+from audiostore.stores.gcs.responses import Fields
 
 _USER = "roles/storage.objectUser"
 _ADMIN = "roles/storage.admin"
@@ -67,10 +69,20 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
         url: of the bucket.
         bucket: its resource.
         payer: the project that requests are billed to, if one is named.
+
+    Raises:
+        StoreConnectionError: it is not the resource of a bucket.
     """
     present = settings_of(bucket)
     update = f"gcloud storage buckets update {url}"
-    kind = bucket.get("locationType")
+    try:
+        fields = Fields(bucket)
+        kind = fields.optional_text("locationType")
+        key = fields.fields("encryption").optional_text("defaultKmsKeyName")
+        requester_pays = fields.fields("billing").truth("requesterPays")
+        prevention = fields.fields("iamConfiguration").optional_text("publicAccessPrevention")
+    except ValueError as error:
+        raise StoreConnectionError(f"the response is not a bucket resource: {error}") from None
     where = f"{present.location} ({kind})" if kind else present.location
     yield Finding("location", ok=True, detail=f"{where}, new objects are {present.storage_class}")
     if present.storage_class != "STANDARD":
@@ -104,10 +116,10 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
         "the bucket's default ACL, and no other",
         hint="" if present.uniform_access else f"{update} --uniform-bucket-level-access",
     )
-    yield _public_access(bucket, update)
-    if bucket.get("billing", {}).get("requesterPays"):
+    yield _public_access(prevention, update)
+    if requester_pays:
         yield _billing(payer)
-    if key := bucket.get("encryption", {}).get("defaultKmsKeyName"):
+    if key:
         yield Finding(
             "encryption",
             ok=True,
@@ -177,8 +189,7 @@ def _billing(payer: str | None) -> Finding:
     )
 
 
-def _public_access(bucket: Mapping[str, Any], update: str) -> Finding:
-    prevention = bucket.get("iamConfiguration", {}).get("publicAccessPrevention", "inherited")
+def _public_access(prevention: str | None, update: str) -> Finding:
     if prevention == "enforced":
         return Finding("public access", ok=True, detail="prevented; signed URLs still work")
     return Finding(

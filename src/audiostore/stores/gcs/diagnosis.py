@@ -81,7 +81,7 @@ def _permissions(client: Client) -> Iterator[Finding]:
 
 def _settings(client: Client) -> Iterator[Finding]:
     try:
-        bucket = resource(client)
+        findings = list(advice.settings(client.url, resource(client), client.user_project))
     except Forbidden:
         yield Finding(
             "settings",
@@ -97,7 +97,7 @@ def _settings(client: Client) -> Iterator[Finding]:
     except AudioStoreError as error:
         yield _failed(client, "settings", error)
         return
-    yield from advice.settings(client.url, bucket, client.user_project)
+    yield from findings
 
 
 def _without_settings(client: Client) -> Iterator[Finding]:

@@ -226,6 +226,8 @@ class Upload:
             try:
                 blob = described_again(self.client, json_body(response), self.spec.name)
             except StoreConnectionError as error:
+                if note is not None:
+                    note.forget()  # if nothing is stored, the next attempt begins anew
                 blob = self._found(error)
             self._report(self.source.size_bytes, self.source.size_bytes)
             if note is not None:
