@@ -153,6 +153,17 @@ def test_a_bulk_upload_to_a_dead_store_ends_in_bounded_time(
 
 
 @pytest.mark.row("outage")
+def test_retries_that_are_chosen_are_those_of_bulk_calls_too(
+    server: StrictServer, tmp_path: Path
+) -> None:
+    rule = server.fault(faults.any_request, faults.respond(503), times=None)
+    with managing(server, retry=ONCE) as manager:
+        (outcome,) = manager.bulk.download([ID], tmp_path)
+    assert outcome.error is not None
+    assert rule.fired == 1
+
+
+@pytest.mark.row("outage")
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_retry_after_beyond_the_deadline_is_reported_at_once(
     server: StrictServer, files: Files, simulated: SimulatedTime, form: str

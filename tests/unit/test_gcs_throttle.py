@@ -42,6 +42,20 @@ def test_refusals_in_a_row_close_it_to_one_at_a_time() -> None:
     assert [throttle.admit(now), throttle.admit(now)] == [True, False]
 
 
+def test_a_host_that_goes_silent_is_not_asked_one_at_a_time() -> None:
+    throttle = Throttle()
+    for second in range(0, 40, 2):
+        assert throttle.admit(second)
+        throttle.done(503, second)
+    now, rounds, asked = 100.0, 0, 0
+    while asked < 64:
+        admitted = sum(throttle.admit(now) for _ in range(64))
+        for _ in range(admitted):
+            throttle.done(0, now + 60)
+        now, rounds, asked = now + 60, rounds + 1, asked + admitted
+    assert rounds <= 4
+
+
 def test_success_opens_it_again() -> None:
     throttle = Throttle()
     throttle.admit(0.0)

@@ -579,6 +579,30 @@ def test_a_store_that_is_back_is_noticed(down: Outage) -> None:
     assert time.clock() == 30 + 8 + 30  # a new outage
 
 
+def test_several_at_once_find_out_that_a_store_is_back(down: Outage) -> None:
+    inner, store, time = down
+    with pytest.raises(AudioStoreError):
+        put(store, "0")
+    inner.down.clear()
+    time.sleep(8)
+    # Those that begin while the first one has no response are sent, too.
+    store._outages.require_store("put", "store 1")
+    put(store, "2")
+    put(store, "3")
+
+
+def test_when_the_one_that_finds_out_fails_others_are_not_sent(down: Outage) -> None:
+    _, store, time = down
+    for number in range(2):
+        with pytest.raises(AudioStoreError, match="busy"):
+            put(store, "0")
+        for _ in range(5):
+            with pytest.raises(StoreConnectionError, match="not tried"):
+                put(store, "1")
+        assert time.clock() == 30 + 8 * number
+        time.sleep(8)
+
+
 def test_an_old_outage_takes_no_time_from_a_later_one(down: Outage) -> None:
     _, store, time = down
     for outage in (1, 2):
@@ -611,13 +635,18 @@ def test_what_the_store_refuses_ends_an_outage(down: Outage) -> None:
         store.stat("y")
 
 
-def test_without_a_deadline_no_operation_concerns_another(slept: list[float]) -> None:
+@pytest.mark.parametrize(
+    ("config", "attempts"), [(CONFIG, 3), (replace(DEADLINE, deadline_s=0), 1)]
+)
+def test_without_a_deadline_no_operation_concerns_another(
+    slept: list[float], config: RetryConfig, attempts: int
+) -> None:
     inner = Down()
-    store = RetryingStore(inner, CONFIG, sleep=slept.append)
+    store = RetryingStore(inner, config, sleep=slept.append, clock=lambda: 0.0)
     for _ in range(3):
         with pytest.raises(AudioStoreError, match="busy"):
             put(store, "x")
-    assert inner.asked == 9
+    assert inner.asked == 3 * attempts
 
 
 def test_the_end_of_retries_is_reported(inner: Flaky, slept: list[float]) -> None:

@@ -6,6 +6,7 @@ begins in an outage has only the rest of the time, and nothing is sent to a stor
 until the deadline, except by one operation every few seconds, which finds out whether it is back.
 """
 
+import math
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from audiostore.retry import RetryConfig, status_of
 
 _ANY = ""
 """Stands for all kinds of operations."""
+_PROBE_S = 1.0
+"""For so long after one operation was sent to find out, others are sent as well."""
 
 
 class Outages:
@@ -30,7 +33,7 @@ class Outages:
         """Begin without an outage.
 
         Args:
-            config: its deadline counts; without one, no operation concerns another.
+            config: its deadline counts; without one, or time, no operation concerns another.
             url: the store, for messages.
             clock: in seconds.
         """
@@ -39,7 +42,9 @@ class Outages:
         self._clock = clock
         self._since: dict[str, float] = {}
         self._tried_at = 0.0
-        """When the store failed, or was asked to find out whether it is back."""
+        """When an operation failed, or was sent although others had failed."""
+        self._probed_at = -math.inf
+        """When one was sent to find out whether the store is back, if it has not failed."""
         self._failure: tuple[str, int | None] = ("", None)
 
     def require_store(self, kind: str, operation: str) -> None:
@@ -49,14 +54,17 @@ class Outages:
             StoreConnectionError: the store is down: the operation must not be tried now.
         """
         deadline_s = self._config.deadline_s
-        if deadline_s is None or kind not in self._since:
-            return
-        idle_s = self._clock() - self._tried_at
+        if not deadline_s or kind not in self._since:
+            return  # without retries, too, each operation is tried
+        now = self._clock()
+        idle_s = now - self._tried_at
         if idle_s > deadline_s:
             self._since.clear()  # it was not asked for so long: nobody knows
+        if idle_s >= self._config.max_delay:
+            self._probed_at = now
         failing_s = self.failing_s(kind)
-        if failing_s < deadline_s or idle_s >= self._config.max_delay:
-            self._tried_at = self._clock()
+        if failing_s < deadline_s or now - self._probed_at < _PROBE_S:
+            self._tried_at = now
             return
         reason, status = self._failure
         raise StoreConnectionError(
@@ -68,6 +76,7 @@ class Outages:
         """Record a transient failure."""
         self._failure = (str(error), status_of(error))
         now = self._tried_at = self._clock()
+        self._probed_at = -math.inf
         self._since.setdefault(kind, now)
         self._since.setdefault(_ANY, now)
 

@@ -49,6 +49,9 @@ class Throttle:
             elif 0 < status < 500:
                 self._overloads = 0
                 self._window = min(_UNLIMITED, self._window + 1.0)
+            elif status == 0:
+                # A host that has gone silent must not be waited for once by each, in turn.
+                self._window = min(_UNLIMITED, self._window * 2)
 
 
 class Throttles:
