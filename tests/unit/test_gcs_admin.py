@@ -230,6 +230,8 @@ def test_settings_that_cannot_be_seen_are_a_finding(server: StrictServer, store:
     assert found["soft delete"].detail == (
         "deleted objects can be restored; for how long cannot be seen"
     )
+    assert found["location"].detail == "US, the storage class of new objects cannot be seen"
+    assert "unknown are its versioning" in found["settings"].detail
     assert "versioning" not in found
     assert "links" in found
     server.configure("bucket", softDeletePolicy={"retentionDurationSeconds": "0"})

@@ -86,7 +86,8 @@ def _settings(client: Client) -> Iterator[Finding]:
         yield Finding(
             "settings",
             ok=True,
-            detail="the bucket's settings cannot be seen (storage.buckets.get is missing)",
+            detail="the bucket's settings cannot be seen (storage.buckets.get is missing): unknown "
+            "are its versioning, retention, lifecycle rules, CORS and public access",
             hint=advice.grant(client.url, "roles/storage.legacyBucketReader"),
         )
         yield from _without_settings(client)
@@ -103,6 +104,10 @@ def _settings(client: Client) -> Iterator[Finding]:
 def _without_settings(client: Client) -> Iterator[Finding]:
     """Find out what an account that may not read the settings can know."""
     try:
+        location = layout.read(client).location
+        if location is not None:
+            detail = f"{location}, the storage class of new objects cannot be seen"
+            yield Finding("location", ok=True, detail=detail)
         yield advice.unseen_soft_delete(client.url, is_on=keeps_deleted(client))
     except AudioStoreError as error:
         yield _failed(client, "soft delete", error)
