@@ -88,6 +88,18 @@ def test_a_folder_with_something_else_in_it_stays(
     assert server.folders(BUCKET) == ["audio/", FOLDER, f"{FOLDER}notes/"]
 
 
+def test_folders_that_all_assets_share_stay(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    manager.delete(ID)
+    before = len(server.requests)
+    for name in ("audio/stray", "stray"):
+        server.put(BUCKET, name, b"stray")
+        manager.store.delete(manager.store.stat(name))
+    assert server.folders(BUCKET) == ["audio/"]
+    assert "folder_delete" not in [r.operation for r in server.requests[before:]]
+
+
 @pytest.mark.parametrize("answer", [faults.respond(503), faults.lose_response()])
 def test_a_deletion_that_ended_before_its_folder_is_finished_by_the_next_run(
     server: StrictServer, manager: AudioStorageManager, answer: faults.Fault

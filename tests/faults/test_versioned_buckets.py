@@ -18,7 +18,7 @@ from google.oauth2.service_account import Credentials
 from audiostore import AudioStorageManager, LocalStore
 from audiostore.asset.copy import copy_asset
 from audiostore.errors import AssetNotFoundError, IntegrityError
-from tests.assets import BUCKET, MP3, OTHER_JPG, PNG
+from tests.assets import BUCKET, JPG, MP3, OTHER_JPG, PNG
 from tests.faults.managing import attach, upload
 from tests.faults.rig import ID, ONCE, OTHER_ID, gcs
 from tests.gcs_server import AS_NEW, StrictServer, faults
@@ -30,8 +30,10 @@ pytestmark = pytest.mark.row("versioned")
 
 ON = {"versioning": {"enabled": True}}
 NOTHING_KEPT = {"softDeletePolicy": {"retentionDurationSeconds": "0"}}
+KEY = "projects/p/locations/us/keyRings/r/cryptoKeys/k"
 KINDS: Mapping[str, Mapping[str, Any]] = {
     "both": {**AS_NEW, **ON},
+    "both, customer's key": {**AS_NEW, **ON, "encryption": {"defaultKmsKeyName": KEY}},
     "soft delete": AS_NEW,
     "versioning": {**NOTHING_KEPT, **ON},
     "neither": NOTHING_KEPT,
@@ -57,6 +59,12 @@ class Place:
         """Return signed links to each part of the asset."""
         return [self.manager.signed_url(ID, part=part) for part in self.manager.get(ID).parts]  # type: ignore[arg-type]
 
+    def fields(self, name: str) -> dict[str, Any]:
+        """Return the metadata of an object, as an argument of `StrictServer.put`."""
+        found = self.server.object(BUCKET, name)
+        assert found is not None
+        return {"metadata": found.metadata, "contentType": found.content_type}
+
     def noncurrent(self) -> list[str]:
         """Return the names of noncurrent versions."""
         return list(self.server.state.bucket(BUCKET).noncurrent)
@@ -80,7 +88,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
             yield Place(server, manager, request.param)
 
 
-with_versions = pytest.mark.parametrize("place", ["both", "versioning"], indirect=True)
+with_versions = pytest.mark.parametrize(
+    "place", ["both", "both, customer's key", "versioning"], indirect=True
+)
 
 
 def statuses(links: list[str]) -> list[int]:
@@ -167,8 +177,40 @@ def test_versions_that_another_program_left_are_deleted_with_the_asset(place: Pl
 
 
 @with_versions
+@pytest.mark.parametrize("names", [(AUDIO, COVER), (AUDIO,), (COVER,)], ids=len)
+def test_what_another_program_deleted_can_be_restored(place: Place, names: tuple[str, ...]) -> None:
+    """`rm` of earlier releases did this, too."""
+    place.server.put(BUCKET, COVER, b"older", metadata={"by": "gsutil"})
+    place.server.put(BUCKET, COVER, JPG.read_bytes(), **place.fields(COVER))
+    before = {part: blob.crc32c for part, blob in place.manager.get(ID).parts.items()}
+    for name in names:
+        place.server.remove(BUCKET, name)
+
+    for _ in range(2):
+        after = place.manager.restore(ID)
+        assert not after.warnings
+        assert {part: blob.crc32c for part, blob in after.parts.items()} == before
+
+    assert after.audio is not None
+    assert after.audio.metadata["thumbnail_generation"] == str(after.parts["thumbnail"].generation)
+
+
+@with_versions
+def test_versions_that_are_no_copies_of_audio_that_moves_stay(place: Place) -> None:
+    audio = place.server.read(BUCKET, AUDIO)
+    fields = place.fields(AUDIO)
+    place.server.put(BUCKET, AUDIO, b"not ours")
+    place.server.put(BUCKET, AUDIO, audio, **fields)
+
+    place.manager.set_class(ID, "NEARLINE")
+
+    (kept,) = place.server.noncurrent(BUCKET, AUDIO)
+    assert kept.size == len(b"not ours")
+
+
+@with_versions
 def test_an_asset_that_another_program_deleted_can_be_deleted_for_good(place: Place) -> None:
-    """And so put in the trash, where the bucket keeps it: `rm` of earlier releases did this."""
+    """And so put in the trash, where the bucket keeps it."""
     links = place.links()
     place.server.remove(BUCKET, AUDIO)
     place.server.remove(BUCKET, COVER)

@@ -22,7 +22,7 @@ from audiostore.errors import (
     shown,
 )
 from audiostore.stores import StorageClass, Store, SupportsSettings, require_free
-from audiostore.values import BlobInfo, changed
+from audiostore.values import BlobInfo, changed, same_bytes
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _RACES = 8
@@ -199,7 +199,7 @@ class Changes:
     def _delete_old_copies(self, audio: BlobInfo) -> None:
         """Delete the noncurrent versions with the same bytes, so that no link reads them."""
         for old in self._store.noncurrent(audio.name):
-            if (old.size_bytes, old.crc32c) == (audio.size_bytes, audio.crc32c):
+            if same_bytes(old, audio):
                 with suppress(BlobNotFoundError, PreconditionFailedError):
                     self._store.delete(old)
 

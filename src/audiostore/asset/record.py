@@ -241,11 +241,12 @@ def replaces(asset: Asset, overwritten: BlobInfo | None) -> dict[str, str]:
 
 
 def replaced_by(thumbnail: BlobInfo) -> BlobInfo | None:
-    """Return the generation that a thumbnail overwrote, if it says so."""
+    """Return the earlier generation that a thumbnail overwrote, if it says so."""
     generation = thumbnail.metadata.get("replaces_generation", "")
     if not (generation.isascii() and generation.isdigit()):
         return None
-    return replace(thumbnail, generation=int(generation))
+    replaced = int(generation)
+    return replace(thumbnail, generation=replaced) if replaced < thumbnail.generation else None
 
 
 def is_committed_audio(blob: BlobInfo) -> bool:

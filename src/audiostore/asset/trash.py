@@ -8,10 +8,11 @@ audio object is updated to name the new generation of its artwork. A call that w
 completed by repeating it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 from audiostore.asset import record
@@ -115,8 +116,11 @@ class Trash:
     def restore(self, audio_id: str) -> Asset:
         """Restore a deleted asset, complete; or its artwork, if only that is missing.
 
+        Where the trash does not have it, noncurrent versions are restored: of an asset that another
+        program deleted in a bucket with Object Versioning.
+
         Raises:
-            AssetNotFoundError: it is not in the trash.
+            AssetNotFoundError: it is neither in the trash nor noncurrent.
             AssetConflictError: its object names have been used for other content since.
             UnsupportedFormatError: a file of it is of no format of audiostore, by its extension or
                 content type.
@@ -162,10 +166,15 @@ class Trash:
         return count
 
     def _restore_missing(self, audio_id: str, present: Asset | None) -> None:
-        if present is not None:  # an earlier attempt may have been killed here
-            self._restore(self._missing_thumbnail(present))
-            return
-        trashed = self.get(audio_id)
+        try:
+            if present is not None:  # an earlier attempt may have been killed here
+                self._restore(self._missing_thumbnail(present))
+                return
+            trashed = self.get(audio_id)
+        except AssetNotFoundError:
+            if self._restore_versions(audio_id, present.audio if present else None):
+                return
+            raise
         for deleted in (trashed.audio, trashed.thumbnail, *trashed.derived.values()):
             if deleted is not None:
                 require_servable(deleted.blob)
@@ -176,6 +185,27 @@ class Trash:
             with suppress(AssetConflictError, BlobNotFoundError):
                 self._restore(deleted)
         self._restore(trashed.audio)
+
+    def _restore_versions(self, audio_id: str, live: BlobInfo | None) -> bool:
+        """Make the latest versions of an asset live again; return False if there are none.
+
+        Args:
+            audio_id: the asset's id.
+            live: its audio, if only its artwork is missing.
+        """
+        versions = sorted(
+            self._store.noncurrent(folder_prefix(audio_id)), key=lambda blob: -blob.generation
+        )
+        audio = live or next(filter(record.is_committed_audio, versions), None)
+        if audio is None:
+            return False
+        cover = next((blob for blob in versions if record.is_thumbnail_of(audio, blob)), None)
+        missing = [blob for blob in (cover, None if live else audio) if blob is not None]
+        for blob in missing:
+            require_servable(blob)
+        for blob in missing:
+            self._unless_live(blob, partial(self._store.copy, blob, blob.name))
+        return live is None or cover is not None
 
     def _missing_thumbnail(self, asset: Asset) -> DeletedBlob:
         found = _newest(
@@ -188,26 +218,28 @@ class Trash:
             )
         return found
 
-    def _restore(self, deleted: DeletedBlob) -> BlobInfo:
-        """Make a deleted object live, unless a live one has the same content.
+    def _restore(self, deleted: DeletedBlob) -> None:
+        self._unless_live(deleted.blob, partial(self._store.restore, deleted))
+
+    def _unless_live(self, blob: BlobInfo, restore: Callable[[], object]) -> None:
+        """Make an object live again, unless a live one has the same content.
 
         Raises:
             AssetConflictError: a live object of that name has other content.
             UnsupportedFormatError: it is of no format of ours, or served as another kind.
-            BlobNotFoundError: it is no longer in the trash, or the live object was deleted again.
+            BlobNotFoundError: it is gone meanwhile, or the live object was deleted again.
         """
-        require_servable(deleted.blob)
+        require_servable(blob)
         try:
-            return self._store.restore(deleted)
+            restore()
         except PreconditionFailedError as error:
-            live = self._store.stat(deleted.blob.name)
-            if same_bytes(live, deleted.blob):
-                return live
-            raise AssetConflictError(
-                f"cannot restore {self._store.uri(deleted.blob.name)}: the name has been used for "
-                f"{'other content' if live.crc32c else 'content that cannot be read'} since, which "
-                "was not touched"
-            ) from error
+            live = self._store.stat(blob.name)
+            if not same_bytes(live, blob):
+                raise AssetConflictError(
+                    f"cannot restore {self._store.uri(blob.name)}: the name has been used for "
+                    f"{'other content' if live.crc32c else 'content that cannot be read'} since, "
+                    "which was not touched"
+                ) from error
 
     def _deleted(self, audio_id: str) -> Iterator[DeletedBlob]:
         return self._store.list_deleted(folder_prefix(audio_id))

@@ -117,7 +117,7 @@ class SupportsVersions(Protocol):
     def noncurrent(self, prefix: str) -> tuple[BlobInfo, ...]:
         """Return the noncurrent versions of the objects under a prefix, such as one asset's.
 
-        `ObjectStore.delete` deletes such a version.
+        `ObjectStore.delete` deletes such a version, `ObjectStore.copy` makes it live again.
         """
         ...
 

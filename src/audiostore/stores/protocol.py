@@ -173,6 +173,8 @@ class ObjectStore(Protocol):
     ) -> BlobInfo:
         """Copy an object with its metadata within the store, under a precondition on the target.
 
+        A store with `SupportsVersions` copies a noncurrent version as well.
+
         A copy onto its own name (`if_generation_match` being its generation) changes the object's
         storage class; the copy gets a new generation. Its encryption key stays, holds and access
         control lists are not copied.

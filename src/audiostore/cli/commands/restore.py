@@ -24,6 +24,7 @@ class Options(AssetsOptions, DryRunOptions):
 
 def run(options: Options) -> int:
     """Restore each asset."""
+    from audiostore.asset import FileOrganizer  # noqa: PLC0415  (not for --help)
     from audiostore.cli.listing import deleted_row  # noqa: PLC0415  (not for --help)
 
     audio_ids = distinct_ids(options.audio_ids)
@@ -32,9 +33,16 @@ def run(options: Options) -> int:
         def plan(audio_id: str) -> None:
             if _is_complete(manager, audio_id):
                 note(f"nothing to restore: {audio_id} is stored and complete")
-            else:
-                trashed = manager.trash.get(audio_id)
-                print_plan(options, f"restore {deleted_row(trashed)}", audio_id)
+                return
+            try:
+                found = deleted_row(manager.trash.get(audio_id))
+            except audiostore.AssetNotFoundError:
+                prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
+                versions = len(manager.admin.noncurrent(prefix))
+                if not versions:
+                    raise
+                found = f"{audio_id}  ({versions} noncurrent versions)"
+            print_plan(options, f"restore {found}", audio_id)
 
         def restore(audio_id: str) -> Mapping[str, object]:
             was_complete = _is_complete(manager, audio_id)

@@ -88,15 +88,18 @@ def noncurrent(client: Client, prefix: str) -> tuple[BlobInfo, ...]:
     Of the versions in a listing, the noncurrent ones have a `timeDeleted`
     (cloud.google.com/storage/docs/json_api/v1/objects#resource).
     """
-    fields = f"items({FIELDS},timeDeleted),nextPageToken"
+
+    def url_of(listed: BlobInfo) -> str:
+        return client.object_url(listed.name, generation=listed.generation, fields=FIELDS)
+
+    mask = f"items({FIELDS},timeDeleted),nextPageToken"
     found: list[BlobInfo] = []
     last = b""
-    for page in pages(client, prefix, versions="true", fields=fields):
-        for resource in page:
-            blob = blob_info(resource)
+    for page in pages(client, prefix, versions="true", fields=mask):
+        versions = [each for each in page if not isinstance(each, dict) or "timeDeleted" in each]
+        for _, blob in described(client, versions, url_of):
             last = next_name(blob, client.uri(prefix), prefix, last)
-            if "timeDeleted" in resource:
-                found.append(blob)
+            found.append(blob)
     return tuple(found)
 
 
@@ -210,7 +213,8 @@ def copy(
     (cloud.google.com/storage/docs/json_api/v1/objects/rewrite, …/docs/object-holds). A Cloud KMS
     key is named, or the copy would get the bucket's default one.
     """
-    resource = _resource(client, source.name, f"{FIELDS},contentEncoding,contentLanguage")
+    mask = f"{FIELDS},contentEncoding,contentLanguage"
+    resource = _resource(client, source.name, mask, generation=source.generation)
     present = blob_info(resource, name=source.name)
     if present.generation != source.generation:
         raise BlobNotFoundError(
@@ -304,8 +308,11 @@ def telling_holds(client: Client, name: str, generation: int) -> Iterator[None]:
         raise held_error(blob, client.uri(name)) from error
 
 
-def _resource(client: Client, name: str, fields: str) -> dict[str, Any]:
-    response = client.call("GET", client.object_url(name, fields=fields))
+def _resource(
+    client: Client, name: str, fields: str, generation: int | None = None
+) -> dict[str, Any]:
+    url = client.object_url(name, fields=fields, generation=generation)
+    response = client.call("GET", url)
     if response.status != 200:
         raise error_of(response, client.uri(name), of_object=True)
     return json_body(response)
