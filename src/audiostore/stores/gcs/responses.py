@@ -11,6 +11,7 @@ Object resources: cloud.google.com/storage/docs/json_api/v1/objects#resource.
 import json
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -23,7 +24,6 @@ from audiostore.values import BlobInfo
 _SHOWN_CHARACTERS = 80
 _READ_BYTES = 4096
 """Of a body that is shown: more than is shown, so that no part of a secret stands at the end."""
-_INTEGER = re.compile(r"[0-9]{1,19}")
 _LARGEST = (1 << 63) - 1  # the API's integers are of 64 bits
 _CRC32C = re.compile(r"[A-Za-z0-9+/]{6}==")
 _MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
@@ -52,21 +52,20 @@ class Fields:
         """Return a text, None for a field that is missing."""
         return self.text(name) if name in self._fields else None
 
-    def matching(self, name: str, pattern: re.Pattern[str]) -> str:
-        """Return a text of that form."""
-        value = self.text(name)
-        if not pattern.fullmatch(value):
-            raise _wrong(name, value)
-        return value
+    def checked(self, types: Mapping[str, tuple[type, ...]]) -> Mapping[str, Any]:
+        """Return all fields, of which some must have certain types, if they are there."""
+        for name, value in self._fields.items():
+            if name in types and type(value) not in types[name]:
+                raise _wrong(name, value)
+        return self._fields
+
+    def has(self, name: str) -> bool:
+        """Say whether there is such a field."""
+        return name in self._fields
 
     def integer(self, name: str, default: int | None = None) -> int:
         """Return a number from 0 to 2^63-1, as the API writes it: in decimal, mostly as text."""
-        value = self._fields.get(name, default)
-        if isinstance(value, str) and _INTEGER.fullmatch(value):
-            value = int(value)
-        if type(value) is int and 0 <= value <= _LARGEST:
-            return value
-        raise _wrong(name, value)
+        return _integer(name, self._fields.get(name, default))
 
     def truth(self, name: str) -> bool:
         """Return true or false; False for a field that is missing."""
@@ -77,20 +76,12 @@ class Fields:
 
     def moment(self, name: str) -> datetime:
         """Return a point in time (RFC 3339)."""
-        text = self.text(name)
-        try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is UTC:
-                return moment
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        raise _wrong(name, text)
+        return _moment(name, self._fields.get(name))
 
     def optional_moment(self, name: str) -> datetime | None:
         """Return a point in time, None for a field that is missing."""
-        return None if self._fields.get(name) in (None, "") else self.moment(name)
+        value = self._fields.get(name)
+        return None if value is None or value == "" else _moment(name, value)
 
     def texts(self, name: str) -> dict[str, str]:
         """Return an object whose values are texts; empty for a field that is missing."""
@@ -114,6 +105,34 @@ class Fields:
         raise _wrong(name, value)
 
 
+# The JSON types of the fields of an object that are read. Checked in one pass: a listing has
+# thousands of objects.
+_TEXT, _TRUTH, _NUMBER = (str,), (bool,), (str, int)
+_OPTIONAL_TEXT = (str, type(None))
+_OBJECT_FIELDS: Mapping[str, tuple[type, ...]] = {
+    "name": _TEXT,
+    "size": _NUMBER,
+    "contentType": _TEXT,
+    "crc32c": _OPTIONAL_TEXT,
+    "md5Hash": _OPTIONAL_TEXT,
+    "generation": _NUMBER,
+    "metageneration": _NUMBER,
+    "storageClass": _TEXT,
+    "timeCreated": _TEXT,
+    "timeStorageClassUpdated": _OPTIONAL_TEXT,
+    "metadata": (dict,),
+    "cacheControl": _TEXT,
+    "contentDisposition": _TEXT,
+    "temporaryHold": _TRUTH,
+    "eventBasedHold": _TRUTH,
+    "customTime": _OPTIONAL_TEXT,
+    "retention": (dict,),
+    "retentionExpirationTime": _OPTIONAL_TEXT,
+    "kmsKeyName": _TEXT,
+}
+_ONLY_TEXT = frozenset({str})
+
+
 def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
     """Return an object resource as a value.
 
@@ -126,29 +145,38 @@ def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
     """
     try:
         fields = Fields(resource)
-        found = fields.text("name")
+        given = fields.checked(_OBJECT_FIELDS)
+        found = given.get("name")
         if not found or name not in (None, found):
             raise _wrong("name", found)
-        crc32c = fields.matching("crc32c", _CRC32C) if fields.text("crc32c", "") else None
+        metadata = given.get("metadata", {})
+        if not _ONLY_TEXT.issuperset(map(type, metadata.values())):
+            raise _wrong("metadata", metadata)
+        crc32c = _of_form("crc32c", given.get("crc32c"), _CRC32C)
+        created = given.get("timeCreated")
+        retained_until, retention_mode = _retention(fields)
         return BlobInfo(
             name=found,
-            size_bytes=fields.integer("size"),
-            content_type=fields.text("contentType", "application/octet-stream"),
+            size_bytes=_integer("size", given.get("size")),
+            content_type=given.get("contentType", "application/octet-stream"),
             crc32c=crc32c,
-            generation=fields.integer("generation"),
-            metageneration=fields.integer("metageneration"),
-            storage_class=fields.text("storageClass", "STANDARD"),
-            created_at=fields.moment("timeCreated"),
-            md5_hash=fields.matching("md5Hash", _MD5) if fields.text("md5Hash", "") else None,
-            metadata=fields.texts("metadata"),
-            cache_control=fields.optional_text("cacheControl"),
-            content_disposition=fields.optional_text("contentDisposition"),
-            temporary_hold=fields.truth("temporaryHold"),
+            generation=_integer("generation", given.get("generation")),
+            metageneration=_integer("metageneration", given.get("metageneration")),
+            storage_class=given.get("storageClass", "STANDARD"),
+            created_at=_moment("timeCreated", created),
+            md5_hash=_of_form("md5Hash", given.get("md5Hash"), _MD5),
+            metadata=metadata,
+            cache_control=given.get("cacheControl"),
+            content_disposition=given.get("contentDisposition"),
+            temporary_hold=given.get("temporaryHold", False),
             custom_time=fields.optional_moment("customTime"),
-            class_changed_at=_class_changed_at(fields),
-            event_based_hold=fields.truth("eventBasedHold"),
-            retained_until=_retained_until(fields),
-            retention_mode=fields.fields("retention").optional_text("mode"),
+            # Until it is changed, the field holds the creation time, as for nearly all objects.
+            class_changed_at=None
+            if given.get("timeStorageClassUpdated") == created
+            else _class_changed_at(fields),
+            event_based_hold=given.get("eventBasedHold", False),
+            retained_until=retained_until,
+            retention_mode=retention_mode,
             unreadable=_unreadable(fields) if crc32c is None else None,
         )
     except ValueError as error:
@@ -260,15 +288,47 @@ def _reasons(error: dict[str, Any]) -> list[str]:
     return [reason for reason in found if isinstance(reason, str)]
 
 
-def _retained_until(fields: Fields) -> datetime | None:
-    """Return when the retention of an object ends, None if it has: its own, or the bucket's.
+def _integer(name: str, value: object) -> int:
+    if type(value) is str and value.isascii() and value.isdigit():
+        value = int(value)
+    if type(value) is int and 0 <= value <= _LARGEST:
+        return value
+    raise _wrong(name, value)
 
-    Documented is that `retentionExpirationTime` is the later one of both.
+
+def _moment(name: str, value: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:
+            return moment
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise _wrong(name, value)
+
+
+def _of_form(name: str, value: str | None, pattern: re.Pattern[str]) -> str | None:
+    if not value or pattern.fullmatch(value):
+        return value or None
+    raise _wrong(name, value)
+
+
+def _retention(fields: Fields) -> tuple[datetime | None, str | None]:
+    """Return when the retention of an object ends, and the mode of its own.
+
+    The time is that of its own or of the bucket's, None if it is over. Documented is that
+    `retentionExpirationTime` is the later one of both.
     """
-    own = fields.fields("retention").optional_moment("retainUntilTime")
-    times = (fields.optional_moment("retentionExpirationTime"), own)
-    until = max((time for time in times if time), default=None)
-    return until if until and until > utc_now() else None
+    if not (fields.has("retention") or fields.has("retentionExpirationTime")):
+        return None, None  # as for nearly all objects
+    own = fields.fields("retention")
+    ends = (
+        fields.optional_moment("retentionExpirationTime"),
+        own.optional_moment("retainUntilTime"),
+    )
+    until = max((end for end in ends if end), default=None)
+    return until if until and until > utc_now() else None, own.optional_text("mode")
 
 
 def kms_key(fields: Fields) -> str | None:
@@ -298,8 +358,6 @@ def _unreadable(fields: Fields) -> str:
 
 def _class_changed_at(fields: Fields) -> datetime | None:
     """Return when the class was changed; until then the field holds the creation time."""
-    if fields.optional_text("timeStorageClassUpdated") == fields.text("timeCreated"):
-        return None  # as for nearly all objects: saves parsing the times
     changed_at = fields.optional_moment("timeStorageClassUpdated")
     return None if changed_at == fields.moment("timeCreated") else changed_at
 
