@@ -52,6 +52,15 @@ def test_a_claim_is_on_the_disk_before_it_is_returned(journal: Journal, song: Pa
     other.close()
 
 
+def test_nobody_else_can_hold_a_lock_on_a_journal(journal: Journal, song: Path) -> None:
+    claim(begin_run(journal, URL), song)
+    files = {path.name: path.stat().st_mode & 0o777 for path in journal.path.parent.iterdir()}
+    assert {name: mode for name, mode in files.items() if name != song.name} == dict.fromkeys(
+        files.keys() - {song.name}, 0o600
+    )
+    assert len(files) >= 4, "the database, its log and index, a lock"
+
+
 def test_claims_are_synced_and_results_are_not(journal: Journal, song: Path) -> None:
     run = begin_run(journal, URL)
     levels: list[int] = []

@@ -22,6 +22,7 @@ from audiostore.stores.local import LocalStore, workspace
 from audiostore.stores.local.folder import Tree
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
+from tests.assets import MP3
 
 NAME = "audio/x/audio.mp3"
 OTHER = "audio/y/audio.mp3"
@@ -318,6 +319,25 @@ def test_a_bad_lock_is_an_error_that_names_it(
         store.delete(blob)
     assert list(store.list("")) == [blob]
     assert not next(f for f in store.diagnose() if f.subject == "write").ok
+
+
+def test_check_reports_each_bad_entry_once(
+    store: LocalStore, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with AudioStorageManager(store=store) as manager:
+        good, bad = (manager.upload_audio_file(MP3, artwork="none") for _ in range(2))
+        manager.delete(manager.upload_audio_file(MP3).audio_id)
+        assert bad.audio is not None
+        (sidecar,) = (root / bad.audio.name).parent.glob(".*.json")
+        places = ["audio/pipe", ".audiostore/deleting/pipe", ".audiostore/trash/2020-01-01"]
+        replace(sidecar, fifo)
+        for place in places:
+            (fifo if "pipe" in place else loop)(root / place)
+        found = {problem.name: problem for problem in manager.audit.check()}
+        assert sorted(found) == sorted([bad.audio.name, *places])
+        assert {problem.kind for problem in found.values()} == {"foreign-file"}
+        assert [asset.audio_id for asset in manager.list()] == [good.audio_id]
+    assert str(root / ".audiostore/deleting/pipe") in caplog.text
 
 
 def test_very_deep_folders_end_no_walk(store: LocalStore, root: Path) -> None:

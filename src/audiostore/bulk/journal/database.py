@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,11 @@ class JournalDatabase:
             last = rows[-1][0]
 
     def _open(self) -> sqlite3.Connection:
+        # Whoever can read a database, or a lock file, can hold a lock on it. SQLite gives its other
+        # files the same mode.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with suppress(OSError):  # it exists; otherwise SQLite says what is wrong
+            os.close(os.open(self.path, flags, 0o600))
         try:
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False

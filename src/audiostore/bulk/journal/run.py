@@ -38,7 +38,7 @@ class JournaledRun:
         lock_name = os.urandom(8).hex()
         self._lock_path = database.lock_path(lock_name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._lock_file = os.open(self._lock_path, flags, 0o644)
+        self._lock_file = os.open(self._lock_path, flags, 0o600)
         fcntl.flock(self._lock_file, fcntl.LOCK_EX)  # before other processes can see the run
         try:
             self.number = self._insert_run(lock_name)
