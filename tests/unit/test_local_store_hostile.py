@@ -178,6 +178,20 @@ def test_the_error_of_a_link_says_that_it_is_one(
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+def test_nothing_is_written_to_a_file_that_is_linked_in_place_of_the_lock(
+    store: LocalStore, root: Path, tmp_path: Path
+) -> None:
+    put(store)
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    mine.chmod(0o640)
+    (root / ".audiostore/lock").unlink()
+    (root / ".audiostore/lock").hardlink_to(mine)
+    use(LocalStore(root))
+    assert mine.read_text() == "precious"
+    assert stat.S_IMODE(mine.stat().st_mode) == 0o640
+
+
 def test_the_root_itself_may_be_a_link(root: Path, tmp_path: Path) -> None:
     root.mkdir()
     (tmp_path / "link").symlink_to(root)

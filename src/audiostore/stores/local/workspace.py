@@ -166,8 +166,9 @@ class Workspace:
             "since": now.astimezone(UTC).isoformat(),
             "time": time.astimezone(UTC).isoformat(),
         }
-        with suppress(OSError):  # a full disk must still let go of what is deleted
-            os.pwrite(descriptor, json.dumps(record).encode().ljust(_RECORD_BYTES), 0)
+        if os.fstat(descriptor).st_nlink == 1:  # never into a file that is somebody's elsewhere
+            with suppress(OSError):  # a full disk must still let go of what is deleted
+                os.pwrite(descriptor, json.dumps(record).encode().ljust(_RECORD_BYTES), 0)
         return time
 
     def _locked(self, descriptor: int) -> StoreLockedError:
@@ -214,7 +215,8 @@ def _open_lock(folder: Folder) -> int:
         status = regular(descriptor, f"{folder.path}/lock")
         writers = os.fstat(folder.descriptor).st_mode & 0o222 | stat.S_IWUSR
         mode = writers | writers << 1
-        if status.st_mode & 0o777 != mode and status.st_uid == os.geteuid():
+        is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1
+        if is_ours and status.st_mode & 0o777 != mode:
             os.fchmod(descriptor, mode)
     except BaseException:
         os.close(descriptor)
