@@ -164,6 +164,25 @@ def test_a_hold_protects_until_it_is_released(call: Call, audio_id: str) -> None
     assert call("rm", audio_id)[0] == 0
 
 
+def test_a_project_to_bill_is_named_on_the_command_line(call: Call, server: StrictServer) -> None:
+    server.billing.payers = {"payer"}
+    server.configure("bucket", billing={"requesterPays": True})
+    code, out, err = call("list")
+    assert (code, out) == (2, "")
+    assert "give --billing-project, or set GCS_BILLING_PROJECT" in err
+    code, out, _ = call("doctor")
+    assert code == 1
+    assert "give --billing-project" in out
+    assert call("doctor", "--billing-project", "payer")[0] == 0
+    code, out, _ = call("put", MP3, "--billing-project", "payer")
+    assert code == 0
+    copied = call(
+        *("copy", "--from", "gs://bucket", "--to", Path("copy").absolute().as_uri()),
+        *("--billing-project", "payer"),
+    )
+    assert copied[:2] == (0, out.splitlines()[0] + "\n")
+
+
 def test_what_else_protects_an_asset_is_shown_and_not_released(
     call: Call, server: StrictServer
 ) -> None:

@@ -215,7 +215,17 @@ class RetryOptions(CommonOptions):
     )
 
 
-class StoreOptions(LocationOptions, RetryOptions):
+class BillingOptions(CommonOptions):
+    """A command on a bucket that may bill the requester."""
+
+    billing_project: str | None = option(
+        metavar="PROJECT",
+        help="project that pays for requests to a requester-pays bucket "
+        "(default: $GCS_BILLING_PROJECT)",
+    )
+
+
+class StoreOptions(LocationOptions, RetryOptions, BillingOptions):
     """A command on a store."""
 
 

@@ -15,6 +15,7 @@ FAILED, BAD_INPUT, NOT_FOUND, PARTLY_FAILED, INTERRUPTED = 1, 2, 3, 4, 130
 _ON_THE_COMMAND_LINE = {
     "fix_extension=True": "--fix-extension",
     "pass a larger max_size_bytes": "raise --max-size",
+    "pass project='my-project'": "give --billing-project",
     "faststart=True": "--faststart",
     "permanent=True": "--permanent",
     "expire() sets": "'audiostore expire' sets",

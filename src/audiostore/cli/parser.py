@@ -30,7 +30,8 @@ exit codes:
 
 environment:
   GCS_BUCKET_NAME        the bucket, unless --bucket is given
-  GCS_BILLING_PROJECT    the project that pays for requests to a requester-pays bucket
+  GCS_BILLING_PROJECT    the project that pays for requests to a requester-pays bucket, unless
+                         --billing-project is given
   STORAGE_EMULATOR_HOST  address of a Cloud Storage emulator to use instead of Google's
   NO_COLOR               if set, print without colors
 

@@ -85,7 +85,10 @@ def opened(
 
         on_event = WaitProgress()
     with audiostore.AudioStorageManager(
-        choice.location.url, retry_config=retries(options), on_event=on_event
+        choice.location.url,
+        project=options.billing_project,
+        retry_config=retries(options),
+        on_event=on_event,
     ) as manager:
         yield manager
 

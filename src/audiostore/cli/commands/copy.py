@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import audiostore
 from audiostore.cli.consent import print_plan
-from audiostore.cli.declare import DryRunOptions, JsonOptions, RetryOptions, arguments, option
+from audiostore.cli.declare import (
+    BillingOptions,
+    DryRunOptions,
+    JsonOptions,
+    RetryOptions,
+    arguments,
+    option,
+)
 from audiostore.cli.each import distinct_ids
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
 
 
-class Options(RetryOptions, JsonOptions, DryRunOptions):
+class Options(RetryOptions, BillingOptions, JsonOptions, DryRunOptions):
     """Options of `copy`."""
 
     audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset (default: all assets)")
@@ -55,6 +62,7 @@ def run(options: Options) -> int:
     source, target = (
         audiostore.AudioStorageManager(
             place.url,
+            project=options.billing_project,
             retry_config=retries(options),
             on_event=counting.waiting if options.dry_run else progress,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 
-from audiostore.cli.declare import JsonOptions, LocationOptions
+from audiostore.cli.declare import BillingOptions, JsonOptions, LocationOptions
+from audiostore.cli.failures import as_typed
 from audiostore.cli.output import colored, escape, print_json, write_unguarded
 from audiostore.cli.store import choose_store
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLE = "audiostore doctor --bucket gs://my-bucket"
 
 
-class Options(LocationOptions, JsonOptions):
+class Options(LocationOptions, BillingOptions, JsonOptions):
     """Options of `doctor`."""
 
 
@@ -27,7 +28,7 @@ def run(options: Options) -> int:
     choice = choose_store(options.bucket)
     failed = False
     _print(options, Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
-    with closing(open_store(choice.location.url)) as store:
+    with closing(open_store(choice.location.url, project=options.billing_project)) as store:
         for finding in complete(store).diagnose():
             failed = failed or not finding.ok
             _print(options, finding)
@@ -39,7 +40,7 @@ def _print(options: Options, finding: Finding) -> None:
         print_json(finding)
         return
     word = "ok" if finding.ok else "FAIL"
-    hint = f" -> {finding.hint}" if finding.hint else ""
+    hint = f" -> {as_typed(finding.hint)}" if finding.hint else ""
     padding = " " * (5 - len(word))
     line = escape(f"{finding.subject}: {finding.detail}{hint}")
     write_unguarded(sys.stdout, f"{colored(word, sys.stdout)}{padding}{line}\n")
