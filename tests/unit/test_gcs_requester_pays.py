@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 
+import google.oauth2.credentials
 import pytest
 from google.api_core import exceptions
 
@@ -87,6 +88,19 @@ def test_the_project_may_come_from_the_environment(
         assert list(manager.list()) == []
     with AudioStorageManager(B, project="other") as manager, pytest.raises(exceptions.Forbidden):
         next(manager.list(), None)
+
+
+def test_the_quota_project_of_credentials_pays_as_well(server: StrictServer) -> None:
+    """google-auth sends it as a header, which users often do not know of."""
+    for project, is_allowed in (("payer", True), ("other", False)):
+        user = google.oauth2.credentials.Credentials("token", quota_project_id=project)
+        with closing(GcsStore(B, emulator=server.url, credentials=user)) as store:
+            if is_allowed:
+                assert list(store.list("")) == []
+                continue
+            with pytest.raises(exceptions.Forbidden) as caught:
+                list(store.list(""))
+            assert "on the project other" in caught.value.__notes__[-1]
 
 
 def test_the_doctor_says_who_pays(server: StrictServer, monkeypatch: pytest.MonkeyPatch) -> None:

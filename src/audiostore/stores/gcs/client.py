@@ -87,8 +87,10 @@ class Client:
         transfer = self._start(method, url, headers or {}, body=body)
         response = transfer.result()
         if response.status == 401 and self._renew(transfer):
-            response = self._start(method, url, headers or {}, body=body).result()
-        response.payer = self.user_project
+            transfer = self._start(method, url, headers or {}, body=body)
+            response = transfer.result()
+        # google-auth sends the quota project of credentials, which users may not know of.
+        response.payer = self.user_project or transfer.request.headers.get("x-goog-user-project")
         return response
 
     def get_long(self, url: str) -> Response:
