@@ -195,21 +195,6 @@ def test_a_missing_object_is_both_ours_and_googles(store: GcsStore) -> None:
     assert isinstance(raised.value, exceptions.NotFound)
 
 
-def test_a_missing_bucket_is_not_a_missing_object(server: StrictServer) -> None:
-    store = GcsStore("nowhere", emulator=server.url)
-    for call in (
-        lambda: store.stat("x"),
-        lambda: store.put(SPEC, SMALL),
-        lambda: store.put(SPEC, LARGE),
-        lambda: list(store.list("")),
-    ):
-        with pytest.raises(exceptions.NotFound, match="bucket does not exist") as raised:
-            call()
-        assert not isinstance(raised.value, BlobNotFoundError)
-        assert "create the bucket" in "".join(raised.value.__notes__)
-    store.close()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "kind"),

@@ -111,7 +111,7 @@ def test_a_bucket_without_soft_delete_has_an_empty_trash(
 
 
 def test_another_refusal_is_not_an_empty_trash(server: StrictServer, store: GcsStore) -> None:
-    server.fault(faults.listing, faults.respond(400))
+    server.fault(faults.listing, faults.respond(400), times=None)
     with pytest.raises(exceptions.BadRequest):
         list(store.list_deleted(""))
 

@@ -6,9 +6,8 @@ more specific one), and can be pickled. This module is imported with the first e
 cloud.google.com/storage/docs/json_api/v1/status-codes.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import new_class
 from typing import Any, cast
@@ -78,9 +77,9 @@ class ResponseHeaders:
     headers: Mapping[str, str]
 
 
-# "Provided CRC32C "x" doesn't match calculated CRC32C "y"."
-_CHECKSUM = re.compile(r"(crc32c|md5).*match", re.IGNORECASE)
-
+# An answer is told by its reason, and by what was asked: its message is only shown. The reason
+# "invalid" is that of every value that a bucket does not accept.
+_INVALID = "invalid"
 # The documented reasons of 403 (cloud.google.com/storage/docs/json_api/v1/status-codes). Users
 # report that of a missing permission, "forbidden", for a hold: see `objects.telling_holds`.
 _HELD_REASONS = frozenset({"objectUnderActiveHold", "retentionPolicyNotMet"})
@@ -93,9 +92,11 @@ _NO_PROJECT_HINT = (
     "account needs roles/serviceusage.serviceUsageConsumer on that project"
 )
 
-# Documented is the reason. Users report a general one, with this message.
-_NO_SOFT_DELETE_REASON = "SoftDeletePolicyRequired"
-_NO_SOFT_DELETE = re.compile("soft delete policy is required", re.IGNORECASE)
+# Documented is the first one. Users report the other: our requests are valid but for this.
+_NO_SOFT_DELETE_REASONS = frozenset({"SoftDeletePolicyRequired", _INVALID})
+
+# Documented with 403 as well as with 429.
+_TOO_MANY_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded"})
 
 _HINTS = {
     401: "the credentials were refused: run 'gcloud auth application-default login', or name a "
@@ -126,14 +127,23 @@ def error_for(
     *,
     of_object: bool,
     of_settings: bool,
+    of_trash: bool,
+    checksum: str,
     permission: str,
 ) -> AudioStoreError:
     """Return the exception for an error response (see `responses.error_of`)."""
-    status = response.status
     reason, reasons = error_message(response)
-    if status == 404 and of_object and "bucket does not exist" not in reason:
+    if response.status == 403 and _TOO_MANY_REASONS & reasons:
+        response = replace(response, status=429)
+    status = response.status
+    if status == 404 and of_object:
         return _error(GcsBlobNotFoundError, what, reason, response)
-    bad = _class_for_400(reason, reasons, of_settings=of_settings) if status == 400 else None
+    bad = None
+    if status == 400:
+        names_checksum = checksum != "" and checksum in reason
+        bad = _class_for_400(
+            reasons, names_checksum=names_checksum, of_settings=of_settings, of_trash=of_trash
+        )
     if bad is not None:
         error = _error(bad, what, reason, response)
         if bad is GcsUserProjectMissingError:
@@ -165,13 +175,13 @@ def held_error(blob: BlobInfo, uri: str) -> AudioStoreError:
 
 
 def _class_for_400(
-    reason: str, reasons: frozenset[str], *, of_settings: bool
+    reasons: frozenset[str], *, names_checksum: bool, of_settings: bool, of_trash: bool
 ) -> _GoogleError | None:
-    if _CHECKSUM.search(reason):
+    if names_checksum and _INVALID in reasons:
         return GcsChecksumError
     if _NO_PROJECT_REASONS & reasons:
         return GcsUserProjectMissingError
-    if _NO_SOFT_DELETE_REASON in reasons or _NO_SOFT_DELETE.search(reason):
+    if of_trash and _NO_SOFT_DELETE_REASONS & reasons:
         return GcsNoSoftDeleteError
     return GcsInvalidSettingError if of_settings else None
 

@@ -120,7 +120,10 @@ def pages(
     while True:
         response = client.get_long(client.url_of(path, prefix=prefix, pageToken=token, **query))
         if response.status != 200:
-            raise error_of(response, client.uri(prefix))
+            # Is it what is deleted that cannot be listed?
+            is_trash = response.status == 400 and "softDeleted" in query and token is None
+            of_trash = is_trash and _status_of_listing(client) == 200
+            raise error_of(response, client.uri(prefix), of_trash=of_trash)
         try:
             page = Fields(json_body(response))
             resources, token = page.items("items"), page.text("nextPageToken", "")
@@ -314,5 +317,13 @@ def _resource(
     url = client.object_url(name, fields=fields, generation=generation)
     response = client.call("GET", url)
     if response.status != 200:
-        raise error_of(response, client.uri(name), of_object=True)
+        # A missing bucket is answered as a missing object is.
+        is_there = response.status != 404 or _status_of_listing(client) != 404
+        raise error_of(response, client.uri(name), of_object=is_there)
     return json_body(response)
+
+
+def _status_of_listing(client: Client) -> int:
+    """Return the HTTP status that a listing of the bucket has."""
+    url = client.url_of(f"{client.bucket_path()}/o", maxResults=1, fields="kind")
+    return client.call("GET", url).status

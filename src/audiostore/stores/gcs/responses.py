@@ -243,6 +243,8 @@ def error_of(
     *,
     of_object: bool = False,
     of_settings: bool = False,
+    of_trash: bool = False,
+    checksum: str = "",
     permission: str = "",
 ) -> AudioStoreError:
     """Return the exception for a response that is not a success.
@@ -252,12 +254,21 @@ def error_of(
         what: what failed, and on what, for the message.
         of_object: whether the request named one object, so that 404 can mean the object.
         of_settings: whether it would have changed settings, so that 400 can mean one of them.
+        of_trash: whether it was about soft-deleted objects, so that 400 can mean that the bucket
+            keeps none.
+        checksum: that of the bytes it carried; a 400 that names it means that they are others.
         permission: what the caller lacks on 403, if the role objectUser does not include it.
     """
     from audiostore.stores.gcs.errors import error_for  # noqa: PLC0415  (google.api_core)
 
     return error_for(
-        response, what, of_object=of_object, of_settings=of_settings, permission=permission
+        response,
+        what,
+        of_object=of_object,
+        of_settings=of_settings,
+        of_trash=of_trash,
+        checksum=checksum,
+        permission=permission,
     )
 
 

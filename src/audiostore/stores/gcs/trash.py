@@ -49,11 +49,12 @@ def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -
     response = client.call("POST", url, body=lambda: BytesBody(b""))
     if response.status == 200:
         return described_again(client, json_body(response), blob.name)
-    error = error_of(response, client.uri(blob.name), of_object=True)
+    error = error_of(response, client.uri(blob.name), of_object=True, of_trash=True)
     if isinstance(error, UnsupportedByStoreError):
         raise UnsupportedByStoreError(
             f"{client.uri(blob.name)} cannot be restored while the bucket's soft delete is off: "
-            f"run 'gcloud storage buckets update {client.url} --soft-delete-duration=7d'"
+            f"run 'gcloud storage buckets update {client.url} --soft-delete-duration=7d'",
+            status=error.status,
         ) from error
     raise error
 

@@ -236,7 +236,7 @@ class Upload:
         # After these statuses the session may still be valid.
         if note is not None and response.status < 500 and response.status not in _PASSING:
             note.forget()
-        raise error_of(response, self._what)
+        raise error_of(response, self._what, checksum=self.source.crc32c)
 
     def _found(self, error: StoreConnectionError) -> BlobInfo:
         """Look for the object that a response, which cannot be understood, says is stored.
