@@ -277,6 +277,17 @@ REAL_BUCKET_ONLY = (
         "documented; the reason SoftDeletePolicyRequired for other calls only.",
     ),
     (
+        "The reason of a refusal: `forbidden` for a hold, `required` without a project to bill",
+        "kinds",
+        "users' reports; the documentation says `objectUnderActiveHold` and `UserProjectMissing`: "
+        "both are understood.",
+    ),
+    (
+        "Autoclass accepts a rewrite to another class and ignores the class",
+        "kinds",
+        "documented; without storage.buckets.get one rewrite relies on it.",
+    ),
+    (
         "TLS, the load balancers, HTTP/1.1 keep-alive of the real endpoint",
         "5, 6, 10-12",
         "the proxy here uses plain TCP on the loopback interface.",

@@ -314,6 +314,7 @@ def test_a_bucket_that_is_as_it_should_be_needs_no_advice() -> None:
         ("access", {"iamConfiguration": {}}, "--uniform-bucket-level-access"),
         ("public access", {"iamConfiguration": {}}, "--public-access-prevention"),
         ("retention", {"retentionPolicy": {"retentionPeriod": "90"}}, "--clear-retention-period"),
+        ("holds", {"defaultEventBasedHold": True}, "--no-default-event-based-hold"),
         ("cors", {"cors": []}, "--cors-file=cors.json"),
         ("cors", {"cors": [{"origin": ["*"], "method": ["PUT"]}]}, "--cors-file=cors.json"),
         (

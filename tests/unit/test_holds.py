@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 
-from audiostore import AudioStorageManager, BlobInfo, HeldError, LocalStore, MemoryStore
+from audiostore import (
+    AudioStorageManager,
+    BlobInfo,
+    HeldError,
+    LocalStore,
+    MemoryStore,
+    RetryConfig,
+)
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import JPG, MP3, OGG, OTHER_JPG
-from tests.gcs_server import AS_NEW, StrictServer
+from tests.gcs_server import AS_NEW, StrictServer, faults
 from tests.gcs_server.objects import Preconditions
 from tests.unit.test_gcs_store import SMALL, SPEC
 
@@ -149,6 +156,30 @@ def test_a_default_hold_lets_assets_be_stored_and_described(
     assert result.thumbnail.event_based_hold
     with pytest.raises(HeldError, match="an event-based hold"):
         manager.set_class(OTHER_ID, "NEARLINE")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"defaultEventBasedHold": True}, {"retentionPolicy": {"retentionPeriod": "600"}}],
+    ids=["hold", "retention"],
+)
+def test_what_was_interrupted_is_finished_though_nothing_can_be_replaced(
+    server: StrictServer, store: GcsStore, settings: dict[str, Any]
+) -> None:
+    server.configure("bucket", **settings)
+    manager = AudioStorageManager(store=store, retry_config=RetryConfig(1))
+    server.fault(faults.upload_of("audio.mp3"), faults.reset())
+    with pytest.raises(ConnectionError):
+        _upload(manager, ID)
+    _upload(manager, ID)
+    assert manager.get(ID).thumbnail is not None
+    manager.upload_audio_file(OGG, audio_id=OTHER_ID, check="none", artwork="none")
+    server.fault(faults.patch, faults.reset())
+    with pytest.raises(ConnectionError):
+        manager.upload_thumbnail_file(JPG, OTHER_ID, check="none")
+    manager.upload_thumbnail_file(JPG, OTHER_ID, check="none")
+    assert manager.get(OTHER_ID).thumbnail is not None
+    assert all(len(server.generations("bucket", o.name)) == 1 for o in server.objects("bucket"))
 
 
 def test_a_period_that_is_over_protects_nothing(server: StrictServer, store: GcsStore) -> None:

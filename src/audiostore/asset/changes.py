@@ -26,7 +26,8 @@ from audiostore.values import BlobInfo, changed, same_bytes
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _RACES = 8
-_FORBIDDEN = 403
+_UNSEEN = (403, 404, 501)
+"""Without storage.buckets.get; an emulator that does not show settings."""
 _AUTOCLASS = "the bucket decides on the storage class of each object itself (Autoclass)"
 
 
@@ -252,9 +253,9 @@ def require_own_classes(store: SupportsSettings, audio_id: str) -> None:
     try:
         settings = store.settings()
     except AudioStoreError as error:
-        if error.status != _FORBIDDEN:
+        if error.status not in _UNSEEN:
             raise
-        return  # without storage.buckets.get, only a rewrite can show it
+        return  # only a rewrite can show it
     if settings.autoclass:
         raise UnsupportedByStoreError(
             f"cannot set the storage class of {audio_id}: {_AUTOCLASS}. Nothing was changed",

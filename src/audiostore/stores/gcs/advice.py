@@ -125,6 +125,14 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
             ok=True,
             detail=f"new objects are encrypted with {key}: a listing reads each object as well",
         )
+    if bucket.get("defaultEventBasedHold"):
+        yield Finding(
+            "holds",
+            ok=True,
+            detail="every new object is under an event-based hold: it can neither be deleted nor "
+            "replaced until whoever set it releases it",
+            hint=f"{update} --no-default-event-based-hold",
+        )
     if present.retention_s:
         lock = ", locked" if present.retention_is_locked else ""
         yield Finding(

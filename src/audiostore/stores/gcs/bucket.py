@@ -14,7 +14,8 @@ from audiostore.stores.gcs.responses import Fields, error_of, json_body, not_und
 
 _FIELDS = (
     "metageneration,location,locationType,storageClass,softDeletePolicy,versioning,"
-    "iamConfiguration,retentionPolicy,cors,lifecycle,billing,autoclass,encryption"
+    "iamConfiguration,retentionPolicy,cors,lifecycle,billing,autoclass,encryption,"
+    "defaultEventBasedHold"
 )
 _DAY_S = 24 * 3600
 _SOFT_DELETE_S = range(7 * _DAY_S, 90 * _DAY_S + 1)
