@@ -17,7 +17,7 @@ GCLOUD_MODULES = {f"stores/gcs/{name}.py" for name in ("advice", "errors", "sign
 GCLOUD_FLAG = re.compile(
     r"--(member|role|default-storage-class|no-versioning|uniform-bucket-level-access"
     r"|clear-retention-period|soft-delete-duration|public-access-prevention|cors-file"
-    r"|impersonate-service-account|authorize-cmek)\b"
+    r"|impersonate-service-account|authorize-cmek|no-default-event-based-hold)\b"
 )
 
 

@@ -69,9 +69,3 @@ def test_every_error_of_a_bucket_is_ours_and_googles_and_can_be_pickled(status: 
     assert (copy.status, copy.code) == (status, status)
     assert getattr(copy, "__notes__", []) == getattr(error, "__notes__", [])
     assert retry_after_s(copy) == 7
-
-
-def test_a_missing_bucket_is_not_a_missing_object() -> None:
-    body = b'{"error": {"message": "The specified bucket does not exist."}}'
-    error = responses.error_of(Response(404, {}, body), "gs://b/x", of_object=True)
-    assert not isinstance(error, errors.BlobNotFoundError)
