@@ -1,8 +1,18 @@
-"""``python -m audiostore``: the same command as ``audiostore``."""
+"""The command ``audiostore``, which is also ``python -m audiostore``."""
 
 import sys
 
-from audiostore.cli import main
+
+def run() -> int:
+    """Run the command line; until a command begins, Ctrl-C ends the process without a traceback."""
+    import signal  # noqa: PLC0415  (not for a module that only looks at this one)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from audiostore.cli import main  # noqa: PLC0415  (after that)
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

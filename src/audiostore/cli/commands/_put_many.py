@@ -153,13 +153,15 @@ def _size_of(item: BulkItem) -> int:
 def _plan(options: Options, work: _Work, upload: UploadOptions) -> int:
     count, warnings = Count(PLANNED), Warnings()
     items = work.items(count.leave_out)
-    for plan in plan_items(items, upload, covers_are_given=work.covers_are_given):
-        count.add("failed" if plan.error else "storable", plan.size_bytes)
-        if options.json:
-            print_json(plan)
-        else:
-            print(plan_line(plan), flush=True)
-        warnings.print(plan.item, plan.warnings)
+    plans = plan_items(items, upload, covers_are_given=work.covers_are_given)
+    with abandoning(plans):
+        for plan in plans:
+            count.add("failed" if plan.error else "storable", plan.size_bytes)
+            if options.json:
+                print_json(plan)
+            else:
+                print(plan_line(plan), flush=True)
+            warnings.print(plan.item, plan.warnings)
     if not count.total:
         return _nothing(options, work, count)
     warnings.print_rest()
