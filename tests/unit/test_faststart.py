@@ -163,3 +163,18 @@ def test_broken_boxes_are_refused_with_the_place() -> None:
 def test_a_cut_file_is_refused(percent: int) -> None:
     with pytest.raises(UnplayableAudioError):
         faststart(LANTERNS[: len(LANTERNS) * percent // 100])
+
+
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [
+        (box(b"free", b"") * 100_001, "more than 100,000 boxes"),
+        (box(b"meta", bytes(4) + box(b"free", b"") * 100_001), "more than 100,000 boxes"),
+        (box(b"trak", box(b"free", b"") * 60_000) * 2, "more than 100,000 boxes"),
+        (box(b"trak", box(b"trak", box(b"trak", box(b"trak", box(b"trak", b""))))), "too deeply"),
+    ],
+)
+def test_an_index_that_claims_too_much_is_refused(index: bytes, reason: str) -> None:
+    data = box(b"ftyp", b"M4A ") + box(b"mdat", bytes(100)) + box(b"moov", index)
+    with pytest.raises(UnplayableAudioError, match=reason):
+        faststart(data)

@@ -17,7 +17,8 @@ from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 
 MAX_MOOV_BYTES: Final = 64 << 20
 _MAX_BOXES = 100_000
-_MAX_DEPTH = 16
+_MAX_DEPTH = 4
+"""moov, trak, mdia, minf, stbl."""
 _PIECE_BYTES = 1 << 20
 _OFFSET_32_MAX = 0xFFFF_FFFF
 _PATH_TO_OFFSETS = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
@@ -97,7 +98,7 @@ def write_faststart(source: BinaryIO, target: BinaryIO) -> None:
 def _moved_index(body: bytes, first_mdat: int, moov: _Box, file_end: int) -> bytes:
     for wide in (False, True):
         # The new size is needed to compute the offsets: rewrite once without moving to find it.
-        size = 8 + len(_rewritten(body, lambda offset: offset, wide=wide))
+        size = 8 + len(_rewritten(memoryview(body), None, wide=wide, left=iter(range(_MAX_BOXES))))
 
         def moved(offset: int, size: int = size) -> int:
             if not 0 <= offset < file_end or moov.start <= offset < moov.end:
@@ -109,22 +110,29 @@ def _moved_index(body: bytes, first_mdat: int, moov: _Box, file_end: int) -> byt
             return offset + size - (moov.end - moov.start if offset >= moov.end else 0)
 
         try:
-            return _box(b"moov", _rewritten(body, moved, wide=wide))
+            left = iter(range(_MAX_BOXES))
+            return _box(b"moov", _rewritten(memoryview(body), moved, wide=wide, left=left))
         except OverflowError:
             continue
     raise UnplayableAudioError("its index points beyond any file")
 
 
 def _rewritten(
-    body: bytes, moved: Callable[[int], int], *, wide: bool, kind: bytes = b"moov", depth: int = 0
-) -> bytes:
+    body: memoryview,
+    moved: Callable[[int], int] | None,
+    *,
+    wide: bool,
+    left: Iterator[int],
+    kind: bytes = b"moov",
+    depth: int = 0,
+) -> bytearray:
     # Boxes on the path to the offsets are rebuilt, all others are copied.
     if depth > _MAX_DEPTH:
         raise UnplayableAudioError("its boxes are nested too deeply")
     out = bytearray()
     rest_at = 0
-    for box in _boxes(body, 0):
-        content = memoryview(body)[box.start + box.header_bytes : box.end]
+    for box in _boxes(body, 0, left):
+        content = body[box.start + box.header_bytes : box.end]
         rest_at = box.end
         if box.kind in (b"cmov", b"mvex", b"saio", b"iloc"):
             what = {b"cmov": "a compressed index", b"mvex": "fragments"}.get(
@@ -134,24 +142,27 @@ def _rewritten(
         if box.kind in _PATH_TO_OFFSETS:
             out += _box(
                 box.kind,
-                _rewritten(bytes(content), moved, wide=wide, kind=box.kind, depth=depth + 1),
+                _rewritten(content, moved, wide=wide, left=left, kind=box.kind, depth=depth + 1),
             )
         elif kind == b"stbl" and box.kind in (b"stco", b"co64"):
             out += _offsets(box.kind, content, moved, wide=wide)
         else:
-            if box.kind == b"meta" and _has_items(bytes(content)):
+            if box.kind == b"meta" and _has_items(content, left):
                 raise UnsupportedFormatError("the MP4 file has positions in an iloc box")
-            out += memoryview(body)[box.start : box.end]
+            out += body[box.start : box.end]
     out += body[rest_at:]  # QuickTime ends some lists of boxes with four zero bytes
-    return bytes(out)
+    return out
 
 
-def _has_items(meta: bytes) -> bool:
+def _has_items(meta: memoryview, left: Iterator[int]) -> bool:
     # QuickTime's meta box has no version and flags before its boxes.
-    return any(box.kind == b"iloc" for box in _boxes(meta, 0 if meta[4:8] == b"hdlr" else 4))
+    start = 0 if bytes(meta[4:8]) == b"hdlr" else 4
+    return any(box.kind == b"iloc" for box in _boxes(meta, start, left))
 
 
-def _offsets(kind: bytes, content: memoryview, moved: Callable[[int], int], *, wide: bool) -> bytes:
+def _offsets(
+    kind: bytes, content: memoryview, moved: Callable[[int], int] | None, *, wide: bool
+) -> bytes:
     code = "I" if kind == b"stco" else "Q"
     width = 4 if kind == b"stco" else 8
     count = int.from_bytes(content[4:8], "big") if len(content) >= 8 else -1
@@ -161,20 +172,23 @@ def _offsets(kind: bytes, content: memoryview, moved: Callable[[int], int], *, w
     if sys.byteorder == "little":
         offsets.byteswap()
     target = "Q" if wide or code == "Q" else "I"
-    result = array(target, map(moved, offsets))  # OverflowError: more than 32 bits
+    # OverflowError: more than 32 bits
+    result = array(target, map(moved, offsets) if moved else offsets)
     if sys.byteorder == "little":
         result.byteswap()
     return _box(b"stco" if target == "I" else b"co64", bytes(content[:8]) + result.tobytes())
 
 
-def _box(kind: bytes, content: bytes) -> bytes:
+def _box(kind: bytes, content: bytes | bytearray) -> bytes:
     if len(content) + 8 > _OFFSET_32_MAX:
         return struct.pack(">I4sQ", 1, kind, len(content) + 16) + content
     return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
-def _boxes(body: bytes, start: int) -> Iterator[_Box]:
+def _boxes(body: memoryview, start: int, left: Iterator[int]) -> Iterator[_Box]:
     while start + 8 <= len(body):
+        if next(left, None) is None:
+            raise UnplayableAudioError(f"its index has more than {_MAX_BOXES:,} boxes")
         yield (box := _box_at(body[start : start + 16], start, len(body)))
         start = box.end
 
@@ -198,7 +212,7 @@ def _top_boxes(stream: BinaryIO) -> list[_Box]:
     return boxes
 
 
-def _box_at(head: bytes, start: int, end: int) -> _Box:
+def _box_at(head: bytes | memoryview, start: int, end: int) -> _Box:
     # ISO/IEC 14496-12, 4.2: size 1 means that 64 bits follow, 0 that the box ends with the file.
     size, kind = struct.unpack_from(">I4s", head)
     header = 8
