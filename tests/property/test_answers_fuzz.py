@@ -70,7 +70,7 @@ class Damage:
         self._left -= 1
         choice = self._random.choice
         match choice(["json", "json", "json", "bytes", "body", "status", "header"]):
-            case "json" if body.startswith(b"{"):
+            case "json" if body.startswith(b"{") and body.strip() != b"{}":
                 return status, headers, self._other_json(json.loads(body))
             case "bytes" if body:
                 return status, headers, self._other_bytes(body)
