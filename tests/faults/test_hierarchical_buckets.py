@@ -98,6 +98,7 @@ def test_folders_that_all_assets_share_stay(
         manager.store.delete(manager.store.stat(name))
     assert server.folders(BUCKET) == ["audio/"]
     assert "folder_delete" not in [r.operation for r in server.requests[before:]]
+    assert list(manager.store.foreign_files("audio/")) == []
 
 
 @pytest.mark.parametrize("answer", [faults.respond(503), faults.lose_response()])
