@@ -470,8 +470,8 @@ def test_a_folder_that_cannot_be_read_is_a_failure(
 ) -> None:
     scandir = os.scandir  # the superuser, whom tests may run as, reads every folder
 
-    def guarded(path: str | Path = ".") -> object:
-        if Path(path).name == "b":
+    def guarded(path: str | Path | int = ".") -> object:
+        if not isinstance(path, int) and Path(path).name == "b":
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 

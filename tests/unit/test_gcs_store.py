@@ -641,12 +641,18 @@ def test_metadata_that_changes_during_a_copy_is_not_lost(server: StrictServer) -
     store.close()
 
 
-def test_a_copy_of_another_generation_is_not_made(server: StrictServer, store: GcsStore) -> None:
-    server.configure("bucket", versioning={"enabled": True})
+@pytest.mark.parametrize("keeps_versions", [False, True])
+def test_a_copy_has_the_bytes_of_the_generation_that_was_asked_for(
+    server: StrictServer, store: GcsStore, *, keeps_versions: bool
+) -> None:
+    server.configure("bucket", versioning={"enabled": keeps_versions})
     old = store.put(SPEC, SMALL)
     store.put(SPEC, LARGE, if_generation_match=old.generation)
-    with pytest.raises(BlobNotFoundError):
-        store.copy(old, "copy")  # though it still exists as a noncurrent version
+    if keeps_versions:  # the old one still exists, as a noncurrent version
+        assert store.copy(old, "copy").crc32c == old.crc32c
+    else:
+        with pytest.raises(BlobNotFoundError):
+            store.copy(old, "copy")
 
 
 def test_a_class_that_a_rule_changed_says_when(server: StrictServer, store: GcsStore) -> None:
