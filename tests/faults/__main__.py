@@ -31,7 +31,7 @@ class Collector:
         self._seen.add(report.nodeid)
         properties = dict(report.user_properties)
         case = re.sub(r"^.*tests/faults/|^faults/", "", report.nodeid)
-        labels = str(properties.get("rows", "")).split()
+        labels = [label for label in str(properties.get("rows", "")).split(",") if label]
         if not labels and report.failed:
             self.broken.append(case)
         for label in labels:

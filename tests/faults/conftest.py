@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if unknown := set(labels) - _LABELS:
             raise pytest.UsageError(f"{item.nodeid}: no such rows: {unknown}")
         if labels:
-            item.user_properties.append(("rows", " ".join(dict.fromkeys(labels))))
+            item.user_properties.append(("rows", ",".join(dict.fromkeys(labels))))
 
 
 @pytest.fixture(autouse=True)
