@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audiostore.asset import record
-from audiostore.asset.drafts import Draft, Outcome, Writer, draft_of
+from audiostore.asset.drafts import Draft, Outcome, Writer, draft_of, remove_replaced
 from audiostore.asset.layout import THUMBNAIL, part_of
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import find_asset, objects_of
@@ -99,7 +99,7 @@ class Attachments:
         # have been killed here.
         replaced = record.replaced_by(cover)
         if replaced is not None:
-            self._writer.remove(replaced)
+            remove_replaced(self._store, replaced)
         cover = self._expiring_with(asset.audio, cover)
         asset = replace(asset, thumbnail=cover)
         for blob in folder:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from audiostore.asset.commit import Commits
-from audiostore.asset.drafts import Draft, Outcome
+from audiostore.asset.drafts import Draft, Outcome, remove_replaced
 from audiostore.asset.known import spec_of_copy
 from audiostore.asset.layout import THUMBNAIL, part_of
 from audiostore.asset.reading import find_asset, objects_of
@@ -117,7 +117,10 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
                 "try again",
                 audio_id=asset.audio_id,
             ) from error
-    for blob in leftovers.values():  # in a versioned bucket, also one that was just overwritten
+    for blob in leftovers.values():
+        if thumbnail is not None and blob.name == thumbnail.spec.name:
+            remove_replaced(target, blob)
+            continue
         with suppress(BlobNotFoundError, PreconditionFailedError):  # gone or replaced meanwhile
             target.delete(blob)
     return outcome.created

@@ -1,6 +1,7 @@
 """Drafts: objects ready to be written, each with a way to recognise it once it is stored."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from audiostore.asset import record
@@ -15,6 +16,7 @@ from audiostore.stores import (
     BlobSpec,
     CacheScope,
     ObjectStore,
+    SupportsVersions,
     TransferListener,
     Transferred,
     Written,
@@ -131,3 +133,16 @@ class Writer:
                 self._notify(Progress(name, transferred.sent_bytes, total_bytes))
 
         return report
+
+
+def remove_replaced(store: ObjectStore, blob: BlobInfo) -> None:
+    """Delete a generation that another one has replaced, where Object Versioning has kept it.
+
+    It is looked for first: emulators ignore the generation of a DELETE, and would delete the live
+    object.
+    """
+    if isinstance(store, SupportsVersions):
+        for version in store.noncurrent(blob.name):
+            if (version.name, version.generation) == (blob.name, blob.generation):
+                with suppress(BlobNotFoundError, HeldError, PreconditionFailedError):
+                    store.delete(version)
