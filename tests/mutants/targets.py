@@ -46,9 +46,30 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     "ingest/cleanup.py": (
         f"{_UNIT}/test_cleanup.py",
         f"{_UNIT}/test_manager.py",
-        "tests/faults/test_sources.py",
+        "tests/faults/test_forged.py",
     ),
-    "sources.py": (f"{_UNIT}/test_source.py", "tests/faults/test_sources.py"),
+    "localfiles.py": (
+        f"{_UNIT}/test_source.py",
+        "tests/faults/test_sources.py",
+        "tests/faults/test_forged.py",
+        "tests/faults/test_swaps.py",
+    ),
+    "asset/known.py": (f"{_UNIT}/test_hostile_stores.py", f"{_UNIT}/test_copying.py"),
+    "stores/outages.py": (f"{_UNIT}/test_retrying_store.py", "tests/faults/test_requests.py"),
+    "stores/gcs/described.py": (
+        f"{_UNIT}/test_gcs_described.py",
+        "tests/faults/test_customer_keys.py",
+    ),
+    "stores/local/folder.py": (
+        _CONFORMANCE,
+        f"{_UNIT}/test_local_store_hostile.py",
+        "tests/faults/test_power.py",
+    ),
+    "stores/local/workspace.py": (
+        f"{_UNIT}/test_local_store_hostile.py",
+        f"{_UNIT}/test_local_store_trash.py",
+        "tests/faults/test_power.py",
+    ),
     "stores/transfer.py": (
         f"{_UNIT}/test_transfer.py",
         _CONFORMANCE,
@@ -76,14 +97,23 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     "stores/local/store.py": (
         _CONFORMANCE,
         f"{_UNIT}/test_local_store.py",
+        f"{_UNIT}/test_local_store_hostile.py",
         "tests/faults/test_directory.py",
+        "tests/faults/test_power.py",
     ),
     "stores/local/objects.py": (
         _CONFORMANCE,
         f"{_UNIT}/test_local_store.py",
+        f"{_UNIT}/test_local_store_hostile.py",
         "tests/faults/test_directory.py",
+        "tests/faults/test_power.py",
     ),
-    "stores/local/recovery.py": (f"{_UNIT}/test_local_store.py", "tests/faults/test_directory.py"),
+    "stores/local/recovery.py": (
+        f"{_UNIT}/test_local_store.py",
+        f"{_UNIT}/test_local_store_hostile.py",
+        "tests/faults/test_directory.py",
+        "tests/faults/test_power.py",
+    ),
     "stores/local/trash.py": (
         f"{_UNIT}/test_local_store_trash.py",
         _CONFORMANCE,
