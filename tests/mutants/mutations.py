@@ -96,7 +96,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
                 yield node, "pass"
             case ast.Assign(targets=[ast.Attribute()]):
                 yield node, "pass"
-            case ast.Return(value=ast.expr() as value) if not _is_none(value):
+            case ast.Return(value=ast.expr() as value) if not _is_nothing(value):
                 yield node, "return None"
             case ast.Call(keywords=[_, *_]):
                 for keyword in node.keywords:
@@ -145,8 +145,9 @@ def _is_text(node: ast.expr) -> bool:
     )
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.expr) -> bool:
+    """Say whether a result means the same to its caller as None, most often."""
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def _short(text: str) -> str:

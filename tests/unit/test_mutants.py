@@ -36,3 +36,8 @@ def test_a_mutation_changes_one_place_and_nothing_that_people_only_read(tmp_path
         ("return a + 1", "return None"),
         ("a + 1", "(a - 1)"),
     }
+
+
+def test_a_result_that_is_false_is_not_made_none(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text("def f() -> bool:\n    return False\n")
+    assert [each.after for each in mutations(Path("m.py"), tmp_path)] == ["True"]
