@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         Tally as Tally,
     )
     from audiostore.errors import (
+        AmbiguousAudioIdError as AmbiguousAudioIdError,
         AssetConflictError as AssetConflictError,
         AssetNotFoundError as AssetNotFoundError,
         AudioStoreError as AudioStoreError,
@@ -204,7 +205,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "Catalog Cost ExportFormat ProgressListener Query Rates SortKey Statistics Tally"
         ),
         "errors": (
-            "AssetConflictError AssetNotFoundError AudioStoreError BlobNotFoundError "
+            "AmbiguousAudioIdError AssetConflictError AssetNotFoundError AudioStoreError "
+            "BlobNotFoundError "
             "ConfigurationError CredentialsError HeldError IntegrityError InvalidAudioIdError "
             "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
             "PreconditionFailedError ProcessDiedError SourceChangedError SourceNotFoundError "

@@ -6,6 +6,7 @@
     ├── ConfigurationError        (ValueError)       no store configured, or not a store's URL
     ├── CredentialsError          (PermissionError)  no credentials, or they cannot be refreshed
     ├── InvalidAudioIdError       (ValueError)       not a canonical UUID
+    ├── AmbiguousAudioIdError     (ValueError)       several ids begin with these characters
     ├── InvalidRequestError       (ValueError)       a header or URL that HTTP does not allow
     ├── InvalidMetadataError      (ValueError)       not text, too large, or a reserved key
     ├── UnsupportedFormatError    (ValueError)       unknown extension, or content of another kind
@@ -151,6 +152,13 @@ class CredentialsError(AudioStoreError, PermissionError):
 
 class InvalidAudioIdError(AudioStoreError, ValueError):
     """The audio id is not a UUID in its canonical text form."""
+
+
+class AmbiguousAudioIdError(AudioStoreError, ValueError):
+    """Several assets have an id that begins with the given characters."""
+
+    candidates: tuple[str, ...] = ()
+    """The ids of some of them, in order."""
 
 
 class InvalidRequestError(AudioStoreError, ValueError):

@@ -16,6 +16,7 @@ from audiostore.asset.layout import (
     PartName,
     derived_parts,
     folder_prefix,
+    id_prefix,
     part_of,
     require_audio_id,
     require_part,
@@ -41,6 +42,7 @@ from audiostore.asset.record import (
     thumbnail_reference,
     waits_for_audio,
 )
+from audiostore.asset.resolving import resolve_id
 from audiostore.asset.serving import SignedUrls, check_expires_s, open_blob
 from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
 
@@ -74,6 +76,7 @@ __all__ = [
     "find_asset",
     "find_stored",
     "folder_prefix",
+    "id_prefix",
     "is_committed_audio",
     "names_content_of",
     "names_thumbnail",
@@ -85,6 +88,7 @@ __all__ = [
     "require_own_classes",
     "require_part",
     "require_servable",
+    "resolve_id",
     "result_of",
     "thumbnail_reference",
     "waiting_result",

@@ -53,6 +53,7 @@ THUMBNAIL = Part("thumbnail", "image", is_mutable=True, max_age_s=_HOUR_S)
 PARTS: Mapping[str, Part] = {part.name: part for part in (AUDIO, THUMBNAIL)}
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DIGITS = re.compile(r"[0-9a-f]{4,32}")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,16}")
 _BLOB_NAME = re.compile(
     rf"audio/(?P<id>{_UUID.pattern})/(?P<part>{'|'.join(PARTS)})(?P<ext>{_EXTENSION.pattern})"
@@ -144,6 +145,27 @@ def require_audio_id(audio_id: object) -> str:
             "'3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b' (lower case, 8-4-4-4-12)"
         )
     return audio_id
+
+
+def id_prefix(text: object) -> str:
+    """Return the beginning of an id, or a whole id, in canonical form: lower case, with hyphens.
+
+    Upper case is accepted, and so are digits without any hyphen, as other programs write UUIDs.
+
+    Raises:
+        InvalidAudioIdError: it is not the beginning of a UUID, or has less than four digits.
+    """
+    given = text.strip().lower().removesuffix("-") if isinstance(text, str) else ""
+    digits = given.replace("-", "")
+    if _DIGITS.fullmatch(digits):
+        groups = digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]
+        canonical = "-".join(filter(None, groups))
+        if given in (canonical, digits):
+            return canonical
+    raise InvalidAudioIdError(
+        f"{shown(text)} is neither an audio id such as '3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b' nor "
+        "the beginning of one, of at least 4 digits"
+    )
 
 
 def require_part(name: object, argument: str = "part") -> Part:

@@ -29,6 +29,7 @@ from audiostore.asset.layout import (
 )
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
+from audiostore.asset.resolving import resolve_deleted_id
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -112,6 +113,22 @@ class Trash:
                 audio_id=audio_id,
             )
         return trashed
+
+    def resolve(self, prefix: str) -> str:
+        """Return the full id of the deleted asset whose id begins with a prefix.
+
+        Where nothing deleted has such an id, a stored asset is found: its artwork may be missing.
+
+        Args:
+            prefix: at least four characters, in lower or upper case, with or without hyphens. A
+                full id is returned without a request, whether it exists or not.
+
+        Raises:
+            InvalidAudioIdError: it is not the beginning of an id.
+            AmbiguousAudioIdError: several deleted assets have such an id.
+            AssetNotFoundError: none has.
+        """
+        return resolve_deleted_id(self._store, prefix)
 
     def restore(self, audio_id: str) -> Asset:
         """Restore a deleted asset, complete; or its artwork, if only that is missing.

@@ -5,7 +5,7 @@ from contextlib import closing, suppress
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from audiostore.asset import result_of
+from audiostore.asset import TrashedAsset, resolve_id, result_of
 from audiostore.catalog.export import ExportFormat, write
 from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
@@ -96,6 +96,38 @@ class Catalog:
             return _and_close(found, islice(found, limit))
         return _and_close(found, in_order(found, order_by, descending=descending, limit=limit))
 
+    def find_deleted(
+        self,
+        query: Query = Query(),  # noqa: B008  (frozen)
+        *,
+        on_progress: ProgressListener | None = None,
+    ) -> Iterator[TrashedAsset]:
+        """Yield the assets in the trash that match a query, in the order of their ids.
+
+        Args:
+            query: which assets, as they were before they were deleted; all of them by default.
+            on_progress: called from time to time with the number of assets read.
+        """
+        for count, trashed in enumerate(self._manager.trash.list(), 1):
+            if on_progress and count % _REPORT_EVERY == 0:
+                on_progress(count)
+            if query.matches(_before_deletion(trashed)):
+                yield trashed
+
+    def resolve(self, prefix: str) -> str:
+        """Return the full id of the asset whose id begins with a prefix, by one listing request.
+
+        Args:
+            prefix: at least four characters, in lower or upper case, with or without hyphens. A
+                full id is returned without a request, whether it exists or not.
+
+        Raises:
+            InvalidAudioIdError: it is not the beginning of an id.
+            AmbiguousAudioIdError: several assets have such an id.
+            AssetNotFoundError: none has.
+        """
+        return resolve_id(self._manager.store, prefix)
+
     def statistics(
         self,
         query: Query = Query(),  # noqa: B008  (frozen)
@@ -170,6 +202,17 @@ class Catalog:
                     continue
                 with suppress(AssetNotFoundError):  # deleted, since the listing was read
                     yield self._manager.get(asset.audio_id)  # or its artwork replaced
+
+
+def _before_deletion(trashed: TrashedAsset) -> StorageResult:
+    return StorageResult(
+        audio_id=trashed.audio_id,
+        audio=trashed.audio.blob,
+        thumbnail=trashed.thumbnail.blob if trashed.thumbnail else None,
+        audio_path=None,
+        thumbnail_path=None,
+        derived={name: part.blob for name, part in trashed.derived.items()},
+    )
 
 
 def _and_close(
