@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 from audiostore.errors import ConfigurationError, shown
 
 BUCKET_VARIABLE = "GCS_BUCKET_NAME"
+STORE_VARIABLE = "AUDIOSTORE_STORE"
+CONFIG_VARIABLE = "AUDIOSTORE_CONFIG"
 BILLING_VARIABLE = "GCS_BILLING_PROJECT"
 EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 CA_VARIABLES = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -19,18 +21,28 @@ _FILE_URL = re.compile(r"file:(//(localhost)?)?(?P<path>/[^/?#\x00-\x20][^?#\x00
 # cloud.google.com/storage/docs/buckets#naming: 3 to 63 characters, or dotted names up to 222.
 # Emulators allow shorter ones.
 _BUCKET = re.compile(r"[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+# cloud.google.com/storage/docs/objects#naming: 1024 bytes of UTF-8 for a whole name; neither
+# control characters nor what gcloud reads as wildcards.
+_LONGEST_PREFIX_BYTES = 900
+_NOT_IN_PREFIX = re.compile(r"[\x00-\x1f\x7f-\x9f\[\]*?#\ud800-\udfff]")
+_LIBRARY = "audio"
+"""The folder that a store keeps its assets in (`asset.FileOrganizer.AUDIO_ROOT`)."""
+_VALID = "give my-bucket, gs://my-bucket, gs://my-bucket/prefix, ./dir or file:///some/dir"
 
 
 @dataclass(frozen=True, slots=True)
 class BucketLocation:
-    """A Google Cloud Storage bucket."""
+    """A Google Cloud Storage bucket, or what lies under a prefix in one."""
 
     bucket: str
+    prefix: str = ""
+    """Without a slash at its ends; "" for the whole bucket."""
 
     @property
     def url(self) -> str:
-        """``gs://bucket``."""
-        return f"gs://{self.bucket}"
+        """``gs://bucket`` or ``gs://bucket/prefix``."""
+        return f"gs://{self.bucket}/{self.prefix}" if self.prefix else f"gs://{self.bucket}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +61,45 @@ Location = BucketLocation | DirectoryLocation
 
 
 def parse_location(url: str) -> Location:
-    """Return the location that ``my-bucket``, ``gs://my-bucket`` or ``file:///some/dir`` names.
+    """Return the location that a URL, the name of a bucket, or the path of a directory names.
+
+    ``my-bucket``, ``gs://my-bucket``, ``gs://my-bucket/prefix``, ``file:///some/dir``, ``./dir``,
+    ``../dir``, ``/dir`` and ``~/dir`` are understood: a plain word is a bucket's name.
 
     Raises:
         ConfigurationError: the URL names neither a bucket nor a directory.
     """
-    return parse_directory(url) if url.startswith("file:") else parse_bucket(url)
+    return parse_directory(url) if is_directory(url) else parse_bucket(url)
+
+
+def is_directory(url: str) -> bool:
+    """Say whether this is the ``file:`` URL or the path of a directory, valid or not."""
+    return url.startswith(("file:", "/", "./", "../", "~")) or url in (".", "..")
+
+
+def absolute_url(url: str, base: Path | None = None) -> str:
+    """Return a URL that stays right when the working directory changes: that of a path.
+
+    Args:
+        url: any that names a store; of those, paths alone are relative.
+        base: the directory that a path is relative to; None for the working directory.
+
+    Raises:
+        ConfigurationError: it is the path of no directory.
+    """
+    if url.startswith("file:") or not is_directory(url):
+        return url
+    return _at_path(url, base).url
 
 
 def parse_directory(url: str) -> DirectoryLocation:
-    """Return the directory that a ``file:`` URL names.
+    """Return the directory that a ``file:`` URL or a path names.
 
     Raises:
-        ConfigurationError: it is not the URL of a local directory.
+        ConfigurationError: it is not that of a local directory.
     """
+    if not url.startswith("file:"):
+        return _at_path(url)
     match = _FILE_URL.fullmatch(url)
     if match is None:
         raise ConfigurationError(
@@ -72,18 +109,70 @@ def parse_directory(url: str) -> DirectoryLocation:
     return DirectoryLocation(Path(os.fsdecode(unquote_to_bytes(match["path"]))))
 
 
+def _at_path(text: str, base: Path | None = None) -> DirectoryLocation:
+    if "\0" in text:
+        raise ConfigurationError(f"{shown(text)} is not the path of a directory: it contains NUL")
+    try:
+        path = Path(text).expanduser()
+        path = path if path.is_absolute() else (base or Path.cwd()) / path
+        # One directory has one name, by which the journals of its uploads are found. What ".."
+        # leaves may be a symbolic link.
+        return DirectoryLocation(path.resolve() if ".." in path.parts else path)
+    except (ValueError, RuntimeError, OSError) as error:  # no such user, no working directory
+        raise ConfigurationError(f"{shown(text)} is not the path of a directory: {error}") from None
+
+
 def parse_bucket(url: str) -> BucketLocation:
-    """Return the bucket that ``my-bucket`` or ``gs://my-bucket`` names.
+    """Return what ``my-bucket``, ``gs://my-bucket`` or ``gs://my-bucket/prefix`` names.
 
     Raises:
-        ConfigurationError: it is not the name of a bucket.
+        ConfigurationError: it is not the name of a bucket, or the prefix is not valid.
     """
-    bucket = url.removeprefix("gs://").rstrip("/")
-    if not _BUCKET.fullmatch(bucket):
+    bucket, _, prefix = url.removeprefix("gs://").rstrip("/").partition("/")
+    if _BUCKET.fullmatch(bucket) and not (prefix and not url.startswith("gs://")):
+        return BucketLocation(bucket, _checked_prefix(url, bucket, prefix))
+    scheme = _SCHEME.match(url)
+    if scheme and scheme[0] != "gs:":
         raise ConfigurationError(
-            f"{shown(url)} is not a bucket: give my-bucket, gs://my-bucket or file:///some/dir"
+            f"{shown(url)} is not a bucket, and {scheme[0]}// is not supported: {_VALID}"
         )
-    return BucketLocation(bucket)
+    if _BUCKET.fullmatch(bucket):
+        raise ConfigurationError(
+            f"{shown(url)} is not a bucket: give gs://{shown(url)[1:-1]} for a prefix in one, or "
+            f"./{shown(url)[1:-1]} for a directory"
+        )
+    raise ConfigurationError(f"{shown(url)} is not a bucket: {_VALID}")
+
+
+def _checked_prefix(url: str, bucket: str, prefix: str) -> str:
+    wrong = _wrong_with(prefix, bucket) if prefix else None
+    if wrong is None:
+        return prefix
+    raise ConfigurationError(f"{shown(url)} is not a valid prefix in a bucket: {wrong}")
+
+
+def _wrong_with(prefix: str, bucket: str) -> str | None:
+    """Return what is wrong with a prefix, None if nothing is.
+
+    Percent signs are literal, as in gcloud. The folder of assets is refused anywhere in it: a
+    library in that of another would be reached by its rules and its repairs.
+    """
+    if found := _NOT_IN_PREFIX.search(prefix):
+        return f"it contains {shown(found[0])}"
+    segments = prefix.split("/")
+    for bad in ("", ".", ".."):
+        if bad in segments:
+            return f"it contains the segment {bad!r}" if bad else "it contains an empty segment"
+    if _LIBRARY in segments:
+        library = "/".join([f"gs://{bucket}", *segments[: segments.index(_LIBRARY)]])
+        return (
+            f"{library} keeps its assets in the folder {_LIBRARY}: name {library}, or a prefix "
+            "without such a folder"
+        )
+    size_bytes = len(prefix.encode())
+    if size_bytes > _LONGEST_PREFIX_BYTES:
+        return f"it has {size_bytes} bytes; at most {_LONGEST_PREFIX_BYTES} are possible"
+    return None
 
 
 def configured_bucket(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -101,9 +190,27 @@ def require_configured_bucket(environ: Mapping[str, str] = os.environ) -> str:
     if bucket is None:
         raise ConfigurationError(
             f"no bucket is configured: set {BUCKET_VARIABLE} to a bucket's name, or pass "
-            "bucket_name='my-bucket' (or 'file:///some/dir' to store in a directory)"
+            "bucket_name='my-bucket' (or './dir' to store in a directory)"
         )
     return bucket
+
+
+def configured_store(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the name of a store in AUDIOSTORE_STORE, None if it is unset or empty."""
+    return environ.get(STORE_VARIABLE) or None
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> tuple[Path, bool]:
+    """Return where the configuration is, and whether AUDIOSTORE_CONFIG names it.
+
+    Otherwise it is ``config.toml`` in the user's directory for configuration (XDG_CONFIG_HOME on
+    Linux).
+    """
+    if named := environ.get(CONFIG_VARIABLE):
+        return Path(named), True
+    import platformdirs  # noqa: PLC0415  (not needed to parse a location)
+
+    return platformdirs.user_config_path("audiostore", appauthor=False) / "config.toml", False
 
 
 def billing_project(environ: Mapping[str, str] = os.environ) -> str | None:

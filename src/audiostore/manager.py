@@ -27,7 +27,12 @@ from audiostore.asset import (
     require_servable,
     result_of,
 )
-from audiostore.config import require_configured_bucket, state_directory
+from audiostore.config import (
+    absolute_url,
+    billing_project,
+    require_configured_bucket,
+    state_directory,
+)
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
 from audiostore.events import (
     Deleted,
@@ -95,8 +100,9 @@ class AudioStorageManager:
         """Create a manager; it connects with the first request.
 
         Args:
-            bucket_name: ``my-bucket``, ``gs://my-bucket`` or ``file:///some/dir``; None reads
-                the environment variable GCS_BUCKET_NAME.
+            bucket_name: ``my-bucket``, ``gs://my-bucket/prefix``, ``file:///some/dir``, or the path
+                of a directory that begins with ``./``, ``../``, ``/`` or ``~``; None reads the
+                environment variable GCS_BUCKET_NAME.
             store: the store to use instead of `bucket_name`; it is closed with the manager.
             project: Google Cloud project billed for the requests, which requester-pays buckets
                 demand; None reads the environment variable GCS_BILLING_PROJECT.
@@ -120,7 +126,7 @@ class AudioStorageManager:
         """Whether the store is known to work in a process forked from this one."""
         self._resume_folder: Path | None = None
         if store is None:
-            url = bucket_name or require_configured_bucket()
+            url = absolute_url(bucket_name or require_configured_bucket())
             self._arguments["bucket_name"] = url
             store = open_store(url, credentials=credentials, project=project)
             self._resume_folder = state_directory() / "ids"
@@ -130,6 +136,47 @@ class AudioStorageManager:
         """Makes each request once."""
         self._signed_urls = SignedUrls()
         self._use_retries(retry_config or CONSERVATIVE_CONFIG)
+
+    @classmethod
+    def from_config(
+        cls,
+        name: str | None = None,
+        *,
+        project: str | None = None,
+        credentials: "Credentials | None" = None,
+        retry_config: RetryConfig | None = None,
+        on_event: EventListener | None = None,
+    ) -> Self:
+        """Return a manager of a store that the configuration file names.
+
+        The file is that of AUDIOSTORE_CONFIG, else ``audiostore/config.toml`` in the user's
+        directory for configuration::
+
+            [stores.studio]
+            url = "gs://music/prod"
+            billing_project = "my-project"      # optional
+
+        Args:
+            name: of the store; None: that of AUDIOSTORE_STORE, else the file's ``default``.
+            project: as for `AudioStorageManager`, and so are all others; None: that of
+                GCS_BILLING_PROJECT, else the store's ``billing_project``.
+            credentials: of google-auth.
+            retry_config: how often to retry.
+            on_event: called with each event.
+
+        Raises:
+            ConfigurationError: the file names no such store, cannot be read, or is not valid.
+        """
+        from audiostore.configfile import store_of  # noqa: PLC0415  (not every program needs it)
+
+        store = store_of(name)
+        return cls(
+            store.url,
+            project=project or billing_project() or store.billing_project,
+            credentials=credentials,
+            retry_config=retry_config,
+            on_event=on_event,
+        )
 
     def _use_retries(self, config: RetryConfig) -> None:
         self._store = RetryingStore(

@@ -39,7 +39,7 @@ def run(options: Options) -> int:
     """Print the greeting."""
     greeting = " ".join([f"hello {options.name}"] * options.times)
     if options.json:
-        print_json({"greeting": greeting, "store": choose_store(options.bucket).location.url})
+        print_json({"greeting": greeting, "store": choose_store(options).location.url})
     else:
         print(greeting)
     return 0

@@ -31,7 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home and an empty working directory; no configuration."""
-    for name in ("GCS_BUCKET_NAME", "STORAGE_EMULATOR_HOST", "NO_COLOR", "XDG_DATA_HOME"):
+    for name in (
+        "AUDIOSTORE_CONFIG",
+        "AUDIOSTORE_STORE",
+        "GCS_BILLING_PROJECT",
+        "GCS_BUCKET_NAME",
+        "NO_COLOR",
+        "STORAGE_EMULATOR_HOST",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "home"
     (tmp_path / "cwd").mkdir()

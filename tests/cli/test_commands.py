@@ -170,7 +170,7 @@ def test_all_output_can_be_json(call: Call, bucket: str) -> None:
 def test_doctor_works_without_a_bucket(call: Call) -> None:
     code, out, err = call("doctor")
     assert (code, err) == (0, "")
-    assert "the default: neither --bucket nor GCS_BUCKET_NAME is given" in out
+    assert "the default: neither --bucket, --store nor GCS_BUCKET_NAME is given" in out
 
 
 def test_rm_deletes_the_known_assets_and_reports_the_others(call: Call, bucket: str) -> None:

@@ -25,6 +25,7 @@ from audiostore.errors import (
     ConfigurationError,
     InvalidMetadataError,
     UnsupportedFormatError,
+    shown,
 )
 from audiostore.localfiles import LocalFile
 from audiostore.media.recognition import describe
@@ -332,6 +333,6 @@ def test_any_text_is_a_location_or_a_configuration_error(text: str) -> None:
         try:
             parse_location(url)
         except ConfigurationError as error:
-            assert repr(url) in str(error)  # noqa: PT017
+            assert shown(url) in str(error)  # noqa: PT017
         else:
             assert url

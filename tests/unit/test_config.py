@@ -37,8 +37,6 @@ def test_valid_bucket_names_pass(name: str) -> None:
     [
         "",
         "gs://",
-        "/",
-        "gs://my-bucket/folder",
         "My-Bucket",
         "a b",
         "bucket\n",
@@ -47,15 +45,91 @@ def test_valid_bucket_names_pass(name: str) -> None:
         ".a",
         "s3://bucket",
         "https://storage.googleapis.com/b",
-        "/some/dir",
-        "./dir",
+        "C:\\Music",
+        "gs:my-bucket",
+        "my-bucket/prefix",
+        ".hidden",
         "bück",
         "a" * 300,
     ],
 )
 def test_a_value_that_is_not_a_bucket_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="is not a bucket: give"):
+    with pytest.raises(ConfigurationError, match="is not a bucket"):
         parse_location(url)
+
+
+def test_a_word_with_a_slash_is_told_apart_by_the_caller() -> None:
+    with pytest.raises(ConfigurationError, match=r"gs://music/prod for a pre.* ./music/prod for a"):
+        parse_location("music/prod")
+    with pytest.raises(ConfigurationError, match="s3:// is not supported: give my-bucket, gs://"):
+        parse_location("s3://music")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["prod", "a/b/c", "my library", "Zürich/🎵", "100%25", "%2e%2e", "audio2", "...", "x" * 900],
+)
+def test_a_prefix_is_part_of_the_url(prefix: str) -> None:
+    location = parse_location(f"gs://music/{prefix}//")
+    assert location == BucketLocation("music", prefix)
+    assert parse_location(location.url) == location
+
+
+@pytest.mark.parametrize(
+    ("prefix", "why"),
+    [
+        ("/x", "empty segment"),
+        ("a//b", "empty segment"),
+        ("a/./b", "segment '.'"),
+        ("..", "segment '..'"),
+        ("a/../b", "segment '..'"),
+        ("a\nb", "contains '\\\\n'"),
+        ("a\x85b", "contains"),
+        ("a[1]", r"contains '\['"),
+        ("a*", r"contains '\*'"),
+        ("a?b", r"contains '\?'"),
+        ("a#1", "contains '#'"),
+        ("\udc80", "contains"),
+        ("x" * 901, "901 bytes; at most 900"),
+        ("ü" * 451, "902 bytes; at most 900"),
+        ("audio", "gs://music keeps its assets in the folder audio: name gs://music,"),
+        ("prod/audio/1", "gs://music/prod keeps its assets in the folder audio: name gs://music/p"),
+    ],
+)
+def test_a_prefix_that_would_go_wrong_later_is_refused(prefix: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        parse_location(f"gs://music/{prefix}")
+
+
+def test_a_directory_is_named_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (tmp_path / "link").symlink_to(here)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", "/home/ann")
+    for text, path in {
+        ".": here,
+        "./": here,
+        "./a b#?%20": here / "a b#?%20",
+        "./-x": here / "-x",
+        "..": tmp_path,
+        "../x": tmp_path / "x",
+        "../link/../y": tmp_path / "y",
+        "/srv/music/": Path("/srv/music"),
+        "/": Path("/"),
+        "~": Path("/home/ann"),
+        "~/music": Path("/home/ann/music"),
+    }.items():
+        assert parse_location(text) == DirectoryLocation(path), text
+    # What ".." leaves is the target of a link, as for the kernel.
+    (here / "in").symlink_to("/usr/lib")
+    assert parse_location("./in/../share") == DirectoryLocation(Path("/usr/lib/../share").resolve())
+
+
+@pytest.mark.parametrize("text", ["/a\0b", "~no-such-user-here/x"])
+def test_a_path_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not the path of a directory"):
+        parse_location(text)
 
 
 @pytest.mark.parametrize(

@@ -198,8 +198,13 @@ class LocationOptions(CommonOptions):
 
     bucket: str | None = option(
         metavar="URL",
-        help="the store: my-bucket, gs://my-bucket or file:///some/dir "
+        help="the store: my-bucket, gs://my-bucket/prefix, ./dir or file:///some/dir "
         "(default: $GCS_BUCKET_NAME, else ~/.local/share/audiostore)",
+        group=_COMMON,
+    )
+    store: str | None = option(
+        metavar="NAME",
+        help="the store of this name in the configuration (default: $AUDIOSTORE_STORE)",
         group=_COMMON,
     )
 

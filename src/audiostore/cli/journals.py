@@ -47,13 +47,15 @@ def spot_check(journal: Journal, manager: AudioStorageManager, audio_ids: Sequen
     return missing == 0 or missing < len(audio_ids)
 
 
-def jobs_command(number: int, *, journal: str | None, bucket: str | None) -> str:
+def jobs_command(number: int, *, journal: str | None, bucket: str | None, store: str | None) -> str:
     """Return the command that prints what failed in a run."""
     words = ["audiostore", "jobs", str(number)]
     if journal is not None:
         words += ["--journal", journal]
     elif bucket is not None:
         words += ["--bucket", bucket]
+    elif store is not None:
+        words += ["--store", store]
     return f"'{shlex.join(words)}'"
 
 

@@ -29,7 +29,9 @@ exit codes:
   130  interrupted
 
 environment:
-  GCS_BUCKET_NAME        the bucket, unless --bucket is given
+  AUDIOSTORE_STORE       name of a store in the configuration, unless --bucket or --store is given
+  AUDIOSTORE_CONFIG      the configuration (default: ~/.config/audiostore/config.toml)
+  GCS_BUCKET_NAME        the bucket, as in --bucket, unless another store is given
   GCS_BILLING_PROJECT    the project that pays for requests to a requester-pays bucket, unless
                          --billing-project is given
   STORAGE_EMULATOR_HOST  address of a Cloud Storage emulator to use instead of Google's
@@ -135,8 +137,13 @@ def _top() -> Parser:
     parser.add_argument(
         "--bucket",
         metavar="URL",
-        help="the store: my-bucket, gs://my-bucket or file:///some/dir "
+        help="the store: my-bucket, gs://my-bucket/prefix, ./dir or file:///some/dir "
         "(default: $GCS_BUCKET_NAME, else ~/.local/share/audiostore)",
+    )
+    parser.add_argument(
+        "--store",
+        metavar="NAME",
+        help="the store of this name in the configuration (default: $AUDIOSTORE_STORE)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

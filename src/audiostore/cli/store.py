@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import audiostore
-from audiostore.cli.failures import as_typed, is_api_error, sentence
+from audiostore.cli.failures import UsageError, as_typed, is_api_error, sentence
 from audiostore.cli.output import say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from audiostore import AudioStorageManager, RetryConfig, StorageResult, StoreFacts
-    from audiostore.cli.declare import RetryOptions, StoreOptions
+    from audiostore.cli.declare import LocationOptions, RetryOptions, StoreOptions
     from audiostore.config import Location
     from audiostore.events import EventListener
 
@@ -21,44 +21,92 @@ if TYPE_CHECKING:
 class Choice:
     """A store, and what chose it."""
 
-    def __init__(self, location: Location, origin: str, *, is_fallback: bool = False) -> None:
+    def __init__(
+        self,
+        location: Location,
+        origin: str,
+        *,
+        billing_project: str | None = None,
+        is_fallback: bool = False,
+    ) -> None:
         self.location = location
         self.origin = origin
+        self.billing_project = billing_project
+        """That of the store's configuration."""
         self.is_fallback = is_fallback
 
     def describe(self) -> str:
-        """Return ``the bucket B`` or ``the directory D``."""
+        """Return ``the bucket B``, ``the prefix P of the bucket B`` or ``the directory D``."""
         from audiostore.config import BucketLocation, DirectoryLocation  # noqa: PLC0415
 
         match self.location:
-            case BucketLocation(bucket):
+            case BucketLocation(bucket, ""):
                 return f"the bucket {bucket}"
+            case BucketLocation(bucket, prefix):
+                return f"the prefix {prefix} of the bucket {bucket}"
             case DirectoryLocation(path):
                 return f"the directory {path}"
 
+    def payer(self, given: str | None) -> str | None:
+        """Return the project to bill: the one given, else the environment's, else the store's."""
+        from audiostore.config import billing_project  # noqa: PLC0415  (not for --help)
 
-def choose_store(flag: str | None) -> Choice:
-    """Return the store of --bucket, else of GCS_BUCKET_NAME, else the user's data directory.
+        return given or billing_project() or self.billing_project
+
+
+def choose_store(options: LocationOptions) -> Choice:
+    """Return the store of the options, else of the environment, the configuration, the user.
+
+    --bucket or --store, else AUDIOSTORE_STORE, else GCS_BUCKET_NAME, else the configuration's
+    default, else the user's data directory.
 
     Raises:
         ConfigurationError: what was given is not a store.
+        UsageError: --bucket and --store are given.
     """
     from audiostore.config import (  # noqa: PLC0415  (not for --help)
         BUCKET_VARIABLE,
-        DirectoryLocation,
+        STORE_VARIABLE,
         configured_bucket,
+        configured_store,
         parse_location,
     )
 
-    if flag is not None:
-        return Choice(parse_location(flag), "given by --bucket")
-    configured = configured_bucket()
-    if configured is not None:
-        return Choice(parse_location(configured), f"given by {BUCKET_VARIABLE}")
-    from platformdirs import user_data_path  # noqa: PLC0415  (only without a bucket)
+    if options.bucket is not None and options.store is not None:
+        raise UsageError("--bucket and --store both name a store: give one of them")
+    if options.bucket is not None:
+        return Choice(parse_location(options.bucket), "given by --bucket")
+    if options.store is not None:
+        return _named(options.store, "given by --store")
+    name, url = configured_store(), configured_bucket()
+    if name is not None:
+        other = f", which goes before {BUCKET_VARIABLE}" if url else ""
+        return _named(name, f"given by {STORE_VARIABLE}{other}")
+    if url is not None:
+        return Choice(parse_location(url), f"given by {BUCKET_VARIABLE}")
+    return _named(None, "the default of the configuration")
+
+
+def _named(name: str | None, origin: str) -> Choice:
+    """Return a store of the configuration: of a name, or the default, or the user's directory."""
+    from audiostore.config import (  # noqa: PLC0415  (not for --help)
+        BUCKET_VARIABLE,
+        DirectoryLocation,
+        parse_location,
+    )
+    from audiostore.configfile import default_store, find_store  # noqa: PLC0415
+
+    found = default_store() if name is None else find_store(name)
+    if found is not None:
+        return Choice(
+            parse_location(found.url),
+            f"named {found.name!r} in {str(found.file)!r}, {origin}",
+            billing_project=found.billing_project,
+        )
+    from platformdirs import user_data_path  # noqa: PLC0415  (only without a store)
 
     directory = user_data_path("audiostore", appauthor=False).absolute()
-    origin = f"the default: neither --bucket nor {BUCKET_VARIABLE} is given"
+    origin = f"the default: neither --bucket, --store nor {BUCKET_VARIABLE} is given"
     return Choice(DirectoryLocation(directory), origin, is_fallback=True)
 
 
@@ -66,7 +114,7 @@ def choose_store(flag: str | None) -> Choice:
 def opened(
     options: StoreOptions, on_event: EventListener | None = None
 ) -> Iterator[AudioStorageManager]:
-    """Yield a manager of the store that --bucket names, or of the default one.
+    """Yield a manager of the store that --bucket or --store names, or of the default one.
 
     The default directory is named on stderr: the user may have forgotten to name a bucket.
 
@@ -74,11 +122,11 @@ def opened(
         options: those of the command.
         on_event: its progress; if None, what it waits for is shown.
     """
-    choice = choose_store(options.bucket)
+    choice = choose_store(options)
     if choice.is_fallback:
         say(
             "note",
-            f"no bucket given (--bucket or GCS_BUCKET_NAME): using {choice.describe()}",
+            f"no store given (--bucket, --store or GCS_BUCKET_NAME): using {choice.describe()}",
         )
     if on_event is None:
         from audiostore.cli.progress.waiting import WaitProgress  # noqa: PLC0415  (not for --help)
@@ -86,7 +134,7 @@ def opened(
         on_event = WaitProgress()
     with audiostore.AudioStorageManager(
         choice.location.url,
-        project=options.billing_project,
+        project=choice.payer(options.billing_project),
         retry_config=retries(options),
         on_event=on_event,
     ) as manager:

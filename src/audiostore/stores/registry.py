@@ -9,11 +9,13 @@ from audiostore.config import (
     billing_project,
     ca_bundle,
     emulator_endpoint,
+    is_directory,
     parse_bucket,
     parse_directory,
     parse_location,
     state_directory,
 )
+from audiostore.errors import ConfigurationError, shown
 from audiostore.stores.protocol import ObjectStore
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ def open_store(
     """Return the store at a URL, without connecting to it or creating anything.
 
     Args:
-        url: ``my-bucket``, ``gs://my-bucket``, ``file:///some/dir``, or a URL whose scheme was
-            registered with `register_store`.
+        url: ``my-bucket``, ``gs://my-bucket/prefix``, ``file:///some/dir``, ``./dir``, or a URL
+            whose scheme was registered with `register_store`.
         credentials: of google-auth, for a bucket; Application Default Credentials if None.
         project: Google Cloud project billed for the requests, which requester-pays buckets
             demand; None reads the environment variable GCS_BILLING_PROJECT.
@@ -54,7 +56,8 @@ def open_store(
             no emulator is configured.
     """
     match = _SCHEME.match(url)
-    opener = _OPENERS.get(match[1] if match else "gs")
+    scheme = match[1] if match else "file" if is_directory(url) else "gs"
+    opener = _OPENERS.get(scheme)
     if opener is None:
         parse_location(url)  # raises, and lists valid URLs
         raise AssertionError(f"{url!r} has a location, but no store")
@@ -86,8 +89,11 @@ def register_store(scheme: str, opener: Opener) -> None:
 def _open_bucket(url: str, options: OpenOptions) -> ObjectStore:
     from audiostore.stores.gcs import ConnectionOptions, GcsStore  # noqa: PLC0415  (libcurl)
 
+    location = parse_bucket(url)
+    if location.prefix:
+        raise ConfigurationError(f"{shown(url)} is a prefix in a bucket: not supported yet")
     return GcsStore(
-        parse_bucket(url).bucket,
+        location.bucket,
         credentials=options.credentials,
         project=options.project or billing_project(),
         emulator=emulator_endpoint(),

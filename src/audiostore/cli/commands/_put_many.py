@@ -53,7 +53,7 @@ def put_many(options: Options) -> int:
     if options.trash_superseded:
         raise UsageError("--trash-superseded is for one FILE, with --supersedes ID")
     upload = options.upload_options()
-    location = choose_store(options.bucket).location
+    location = choose_store(options).location
     work = _work(options, location, upload)
     if work is None:
         return BAD_INPUT
@@ -236,7 +236,9 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
     if not count.failed:
         return 0 if is_plausible else PARTLY_FAILED
     if number is not None:
-        command = jobs_command(number, journal=options.journal, bucket=options.bucket)
+        command = jobs_command(
+            number, journal=options.journal, bucket=options.bucket, store=options.store
+        )
         say("note", f"run the same command again to retry what failed; {command} lists it")
     return PARTLY_FAILED
 

@@ -25,10 +25,11 @@ def run(options: Options) -> int:
     """Print the findings; 1 if one of them is a failure."""
     from audiostore.stores import Finding, complete, open_store  # noqa: PLC0415  (not for --help)
 
-    choice = choose_store(options.bucket)
+    choice = choose_store(options)
+    project = choice.payer(options.billing_project)
     failed = False
     _print(options, Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
-    with closing(open_store(choice.location.url, project=options.billing_project)) as store:
+    with closing(open_store(choice.location.url, project=project)) as store:
         for finding in complete(store).diagnose():
             failed = failed or not finding.ok
             _print(options, finding)

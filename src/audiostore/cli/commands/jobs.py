@@ -37,7 +37,7 @@ def run(options: Options) -> int:
     """List the runs in a journal, or what failed in one of them."""
     from audiostore import Journal  # noqa: PLC0415  (not for --help)
 
-    choice = choose_store(options.bucket)
+    choice = choose_store(options)
     path = journal_path(options.journal, choice.location)
     if not path.exists():
         if options.journal is not None:
