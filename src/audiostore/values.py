@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
 
+from audiostore.sourcepaths import SOURCE_PATH_KEYS, source_path_of
+
 PathLike = str | os.PathLike[str]
 """A path of a local file."""
 
@@ -29,6 +31,8 @@ OWN_KEYS = frozenset(
         "supersedes",
         "superseded_by",
         *FACT_KEYS,
+        *SOURCE_PATH_KEYS,
+        "tag_keys",
     }
 )
 """Custom metadata that audiostore writes itself, and callers cannot."""
@@ -214,6 +218,15 @@ class StorageResult:
     def original_filename(self) -> str | None:
         """The name of the local file; None if it is not known."""
         return self._main.metadata.get("original_filename")
+
+    @property
+    def source_path(self) -> str | None:
+        """Where the file was, relative to the directory or manifest that was stored, with ``/``.
+
+        Bytes that are not UTF-8 are surrogates, as in all paths of Python. No part of it is empty,
+        ``.`` or ``..``. None for a file that was named by itself.
+        """
+        return source_path_of(self._main.metadata)
 
     @property
     def has_thumbnail(self) -> bool:

@@ -194,7 +194,7 @@ def test_only_one_folder_is_read_at_a_time(tmp_path: Path) -> None:
     for folder in "abc":
         _make(tmp_path, f"{folder}/song.mp3")
     items = find_items([tmp_path], lambda _: None)
-    assert next(items) == BulkItem(tmp_path / "a/song.mp3")
+    assert next(items) == BulkItem(tmp_path / "a/song.mp3", source_path="a/song.mp3")
     _make(tmp_path, "c/later.mp3")
     assert [item.audio.name for item in items] == ["song.mp3", "later.mp3", "song.mp3"]
 

@@ -20,6 +20,7 @@ from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.errors import AssetConflictError
 from audiostore.notify import Notifier
+from audiostore.sourcepaths import source_path_metadata
 from audiostore.stores import BlobSpec, CacheScope, ObjectStore, Written, has_content
 from audiostore.values import BlobInfo
 
@@ -63,6 +64,7 @@ class Commits:
         id_is_new: bool,
         cache: CacheScope = "private",
         supersedes: str | None = None,
+        source_path: str | None = None,
     ) -> Outcome:
         """Store an asset; artwork that already waits under its id becomes part of it.
 
@@ -75,6 +77,7 @@ class Commits:
             id_is_new: the id was just generated from random bits, so no other writer can use it.
             cache: who may cache what is served.
             supersedes: the id of the asset that it replaces.
+            source_path: where the file was, below the directory that was stored.
 
         Raises:
             AssetConflictError: the id holds other content.
@@ -99,7 +102,10 @@ class Commits:
             audio,
             custom,
             cache=cache,
-            own={} if supersedes is None else {"supersedes": supersedes},
+            own={
+                **({} if supersedes is None else {"supersedes": supersedes}),
+                **source_path_metadata(source_path),
+            },
             is_ours=lambda found, _: record.is_committed_audio(found),
         )
         return self.commit(

@@ -82,12 +82,12 @@ def draft_of(
         UnsupportedFormatError: the file's extension cannot be used in an object's name.
     """
     metadata = record.file_metadata(
-        audio_id, part.name, file.filename, file.source, custom, facts=file.facts
+        audio_id, part.name, file.filename, file.source, custom, facts=file.facts, own=own
     )
     spec = BlobSpec(
         name=blob_name(audio_id, part.name, file.extension),
         content_type=file.content_type,
-        metadata={**metadata, **own},
+        metadata=metadata,
         cache_control=part.cache_control(cache),
         content_disposition=content_disposition(file.served_as),
     )

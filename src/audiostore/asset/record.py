@@ -90,6 +90,7 @@ def file_metadata(
     custom: Mapping[str, str],
     *,
     facts: Mapping[str, str] | None = None,
+    own: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the metadata of an asset's object: the caller's keys, facts, and audiostore's own.
 
@@ -109,6 +110,7 @@ def file_metadata(
         "original_filename": filename,
         "file_size": str(source.size_bytes),
         "crc32c": source.crc32c,
+        **(own or {}),
     }
     if _size_bytes(metadata) > MAX_METADATA_BYTES:
         _leave_out_tags(metadata, custom)

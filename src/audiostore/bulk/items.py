@@ -22,6 +22,8 @@ class BulkItem:
     """Where the item comes from, for messages: ``songs.csv, line 17``."""
     keeps_thumbnail: bool = False
     """The thumbnail is shared with other items: cleaning up deletes the audio file only."""
+    source_path: str | None = None
+    """Where the audio file is, relative to the directory or manifest that was named, with ``/``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,7 @@ class _Uploader:
         upload = Upload(
             item.audio,
             thumbnail,
-            replace(self.options, metadata=item.metadata),
+            replace(self.options, metadata=item.metadata, source_path=item.source_path),
             audio_state=claim.audio_state,
             thumbnail_state=claim.thumbnail_state,
             keeps_thumbnail=item.keeps_thumbnail,

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict, Unpack
 from audiostore.asset import check_custom_metadata, require_audio_id
 from audiostore.errors import shown
 from audiostore.localfiles import MAX_OBJECT_BYTES
+from audiostore.sourcepaths import is_source_path
 from audiostore.stores import CacheScope, check_cache_scope
 
 CheckLevel = Literal["quick", "full", "none"]
@@ -33,6 +34,7 @@ class UploadKeywords(ThumbnailKeywords, total=False):
     faststart: bool
     supersedes: str | None
     trash_superseded: bool
+    source_path: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,10 @@ class UploadOptions:
     two names the other, as `supersedes` and `superseded_by`."""
     trash_superseded: bool = False
     """Delete the superseded asset once the new one is stored."""
+    source_path: str | None = None
+    """Where the file was, relative to the directory that was stored, such as
+    ``Nina Simone/Pastel Blues/01 Be My Husband.flac``: what a download rebuilds. In a bulk upload,
+    each item has its own."""
 
     def __post_init__(self) -> None:
         if self.metadata is not None:
@@ -98,6 +104,12 @@ class UploadOptions:
         check_cache_scope(self.cache)
         if self.supersedes is not None:
             require_audio_id(self.supersedes)
+        if self.source_path is not None and not is_source_path(self.source_path):
+            raise _invalid(
+                "source_path",
+                self.source_path,
+                "a relative path without '..', or None",
+            )
 
     @classmethod
     def of(

@@ -147,6 +147,7 @@ class Uploads:
                         id_is_new=chosen.is_new,
                         cache=options.cache,
                         supersedes=options.supersedes,
+                        source_path=options.source_path,
                     )
                     if options.supersedes is not None:
                         warnings = self._supersede(

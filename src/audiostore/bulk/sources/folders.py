@@ -12,7 +12,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from audiostore.bulk.items import BulkItem
@@ -51,8 +51,9 @@ def find_items(
 
     Files among the paths are taken whatever their extensions; images among them are covers for
     the others. Below directories, audio files are known by their extensions, and hidden files and
-    links to directories are ignored. A file is yielded once, however often it is given. Memory
-    holds the names in one directory, and the paths.
+    links to directories are ignored. A file is yielded once, however often it is given. The source
+    path of one below a directory is relative to that; one given by itself has none. Memory holds
+    the names in one directory, and the paths.
 
     Args:
         paths: files and directories.
@@ -139,9 +140,9 @@ def _items_below(
         except OSError as error:
             on_ignored(IgnoredPath(folder, "unreadable directories", error))
             continue
-        yield from _items_in(
-            folder, names, {n for n in names if true_folder / n in named}, on_ignored
-        )
+        taken = {n for n in names if true_folder / n in named}
+        for item in _items_in(folder, names, taken, on_ignored):
+            yield replace(item, source_path=item.audio.relative_to(root).as_posix())
         waiting += [(folder / name, true_folder / name) for name in reversed(folders)]
 
 

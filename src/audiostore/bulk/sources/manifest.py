@@ -30,6 +30,7 @@ from audiostore.bulk.sources.rows import (
 )
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
 from audiostore.localfiles import LocalFile, open_regular
+from audiostore.sourcepaths import is_source_path
 from audiostore.sources import BytesSource
 
 _CHANGE_CHECK_ROWS = 1_000
@@ -223,7 +224,17 @@ def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
         audio_id=row.fields.get(ID),
         metadata={**common, **own},
         origin=f"{manifest.name}, line {row.line}",
+        source_path=_source_path(manifest.parent, row.fields[AUDIO]),
     )
+
+
+def _source_path(folder: Path, named: str) -> str | None:
+    """Return where a file is below the manifest's directory; None if it is elsewhere."""
+    relative = named
+    if os.path.isabs(named):  # noqa: PTH117  (a row may hold what no path can)
+        relative = os.path.relpath(named, folder.absolute())
+    path = os.path.normpath(relative).replace(os.sep, "/")
+    return path if is_source_path(path) else None
 
 
 def _check_item(

@@ -1,0 +1,76 @@
+"""Source paths: where a stored file was, relative to the directory or manifest that was named.
+
+A path of a POSIX system is bytes without NUL. As a Python text, bytes that are not UTF-8 are
+surrogates (PEP 383). In metadata, which is UTF-8, such a path is kept twice: as text with U+FFFD in
+their place, and exactly, in base64url (RFC 4648, section 5).
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+
+MAX_SOURCE_PATH_BYTES = 4096
+"""As many as Linux allows in a path."""
+
+_TEXT, _BYTES = SOURCE_PATH_KEYS = ("source_path", "source_path_bytes")
+_TEXT_CHARACTERS = 512
+"""Of the text of a path that is kept in base64, too: both must fit in 8 KiB."""
+
+
+def is_source_path(path: object) -> bool:
+    """Say whether this is a path of a file below some directory: relative, with ``/``, and plain.
+
+    Its parts are not empty, ``.`` or ``..``, so that joined to a directory it stays below it.
+    """
+    if not isinstance(path, str):
+        return False
+    try:
+        raw = _raw(path)
+    except UnicodeEncodeError:
+        return False
+    parts = raw.split(b"/")
+    return (
+        len(raw) <= MAX_SOURCE_PATH_BYTES
+        and b"\0" not in raw
+        and not any(part in (b"", b".", b"..") for part in parts)
+    )
+
+
+def source_path_metadata(path: str | None) -> dict[str, str]:
+    """Return the metadata that keeps a source path; {} for None."""
+    if path is None:
+        return {}
+    raw = _raw(path)
+    text = _text(raw)
+    if text == path:
+        return {_TEXT: text}
+    return {_TEXT: text, _BYTES: urlsafe_b64encode(raw).decode("ascii")}
+
+
+def source_path_of(metadata: Mapping[str, str]) -> str | None:
+    """Return the source path that metadata keeps; None if there is none, or if it is not plain.
+
+    A store is not trusted: see `is_source_path`. The bytes count only if they are those of the
+    text, so that a path is never other than it looks.
+    """
+    text, encoded = metadata.get(_TEXT), metadata.get(_BYTES)
+    path = text
+    if text is not None and encoded is not None:
+        try:
+            raw = urlsafe_b64decode(encoded.encode("ascii"))
+        except (UnicodeEncodeError, Base64Error):
+            raw = b""
+        if _text(raw) == text:
+            path = raw.decode("utf-8", "surrogateescape")
+    return path if is_source_path(path) else None
+
+
+def _raw(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "replace")[:_TEXT_CHARACTERS]
