@@ -35,6 +35,16 @@ To add a format: one module in `src/audiostore/media/formats/`, its samples in
 
 """
 
+AUDIO_DATA = """
+## The audio itself
+
+The size and the CRC-32C of the audio itself, without tags and artwork, are computed at upload and
+stored with each asset (`StorageResult.audio_data_size_bytes`, `audio_data_crc32c`). They stay the
+same when a tag editor writes the file anew, with more or less padding, or moves its index. They are
+None where they cannot be told, and for assets stored by earlier versions.
+
+"""
+
 CUTS = """
 AAC in the old ADIF form is recognised, but FFmpeg cannot read it: it is stored only with
 `check="none"`.
@@ -107,6 +117,7 @@ def page() -> str:
     found = cuts()
     all_cuts = [verdict for verdicts in found.values() for verdict in verdicts]
     count = ", ".join(f"{all_cuts.count(v)} by {v}" for v in ("quick", "full", "nothing"))
+    audio_data = [[f.name, f.audio_data_are or "not known"] for f in AUDIO_FORMATS]
     signs = [[f.name, f.cut_found_by, f.cut_missed] for f in AUDIO_FORMATS]
     return (
         HEAD
@@ -116,6 +127,8 @@ def page() -> str:
         + RESULTS
         + _table(("Sample", *(f"{p} %" for p in PERCENTS)), ([n, *v] for n, v in found.items()))
         + f"\nOf {len(all_cuts)} cuts: {count}.\n"
+        + AUDIO_DATA
+        + _table(("Format", "The audio itself"), audio_data)
     )
 
 

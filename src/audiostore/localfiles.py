@@ -72,23 +72,33 @@ class LocalFile:
             return cls.of_open(path, descriptor)
 
     @classmethod
-    def of_open(cls, path: Path, descriptor: int) -> Self:
+    def of_open(
+        cls, path: Path, descriptor: int, on_piece: Callable[[bytes, int, int], None] | None = None
+    ) -> Self:
         """Take a snapshot of an open file; its position does not change.
+
+        Args:
+            path: where the file is.
+            descriptor: the file.
+            on_piece: called with each piece, in order, and the CRC-32C of all before it, and of
+                all with it.
 
         Raises:
             SourceChangedError: it changed while it was read.
             OSError: it cannot be read.
         """
-        before = os.fstat(descriptor)
+        status = os.fstat(descriptor)
         crc = offset = 0
         # Not to its end: a file of the system may have none.
-        while piece := os.pread(descriptor, min(_PIECE_BYTES, before.st_size - offset), offset):
-            crc = google_crc32c.extend(crc, piece)
+        while piece := os.pread(descriptor, min(_PIECE_BYTES, status.st_size - offset), offset):
+            before, crc = crc, google_crc32c.extend(crc, piece)
+            if on_piece is not None:
+                on_piece(piece, before, crc)
             offset += len(piece)
-        if offset < before.st_size or not _is_unchanged(before, os.fstat(descriptor)):
+        if offset < status.st_size or not _is_unchanged(status, os.fstat(descriptor)):
             raise changed_while_read(path)
-        ctime_ns = before.st_ctime_ns if before.st_nlink == 1 else None
-        return cls(path, *_identity(before), ctime_ns, encode_crc32c(crc))
+        ctime_ns = status.st_ctime_ns if status.st_nlink == 1 else None
+        return cls(path, *_identity(status), ctime_ns, encode_crc32c(crc))
 
     def open(self) -> SourceReader:
         """Start reading at the first byte of the file that the path leads to now.
@@ -244,13 +254,16 @@ class Inspection:
             # Another change may come within the same step of its time: compare the bytes.
             self._snapshot = LocalFile.of_open(path, descriptor)
 
-    def finish(self) -> LocalFile:
+    def finish(self, on_piece: Callable[[bytes, int, int], None] | None = None) -> LocalFile:
         """Return a snapshot of the file, which has not changed since.
+
+        Args:
+            on_piece: called with what the file holds (see `LocalFile.of_open`).
 
         Raises:
             SourceChangedError: it has.
         """
-        file = LocalFile.of_open(self._path, self._descriptor)
+        file = LocalFile.of_open(self._path, self._descriptor, on_piece)
         if not self._is_unchanged() or (self._snapshot and self._snapshot.crc32c != file.crc32c):
             raise changed_while_read(self._path)
         return file

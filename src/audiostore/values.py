@@ -15,6 +15,8 @@ REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
 """Custom metadata by which an audio object names its thumbnail."""
 FACT_KEYS = ("duration_s", "codec", "sample_rate_hz", "channels", "bitrate_bps")
 """Custom metadata with the facts that inspection found in an audio file."""
+AUDIO_DATA_KEYS = ("audio_data_size", "audio_data_crc32c")
+"""Custom metadata that identifies the audio itself, without tags and artwork."""
 TAG_KEYS = ("title", "artist", "album")
 """The tags of a file that become custom metadata, unless the caller gives the same key."""
 OWN_KEYS = frozenset(
@@ -33,6 +35,7 @@ OWN_KEYS = frozenset(
         *FACT_KEYS,
         *SOURCE_PATH_KEYS,
         "tag_keys",
+        *AUDIO_DATA_KEYS,
     }
 )
 """Custom metadata that audiostore writes itself, and callers cannot."""
@@ -277,6 +280,20 @@ class StorageResult:
     def bitrate_bps(self) -> int | None:
         """The bit rate in bit/s; None if it is not known."""
         return self._whole("bitrate_bps")
+
+    @property
+    def audio_data_size_bytes(self) -> int | None:
+        """The size of the audio itself, without tags and artwork; None if it is not known."""
+        size = self._main.metadata.get("audio_data_size", "")
+        return int(size) if size.isascii() and size.isdigit() else None
+
+    @property
+    def audio_data_crc32c(self) -> str | None:
+        """The CRC-32C of the audio itself, base64 of the big-endian value; None if not known.
+
+        With `audio_data_size_bytes`, it stays the same when a file is given other tags or artwork.
+        """
+        return self._main.metadata.get("audio_data_crc32c")
 
     @property
     def supersedes(self) -> str | None:

@@ -3,6 +3,7 @@
 import time
 from io import BytesIO
 
+import google_crc32c
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
@@ -10,7 +11,7 @@ from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format, Recognised
 from audiostore.media.recognition import describe, identify
-from audiostore.media.structure import check_structure
+from audiostore.media.structure import check_structure, find_audio_data
 from tests.audio_samples import (
     AUDIO,
     IMPOSTORS,
@@ -58,6 +59,7 @@ def survives(data: bytes) -> None:
         assert 0 <= found.offset < len(data)
         assert found.content_type.isascii()
         bounded_check(stream, found, len(data))
+        bounded_audio_data(stream, found, data)
     elapsed = time.thread_time() - started
     assert elapsed < MAX_SECONDS
     assert stream.total < MAX_BYTES
@@ -69,6 +71,15 @@ def survives(data: bytes) -> None:
         except UnsupportedFormatError as error:
             words = str(error)
         assert words.isprintable()
+
+
+def bounded_audio_data(stream: GuardedStream, found: Recognised, data: bytes) -> None:
+    """Find the audio data; if they can be told, they are a part of the file."""
+    audio_data = find_audio_data(stream, found, len(data))
+    if audio_data is not None:
+        audio_data.add(data, 0, google_crc32c.value(data))
+        size, _ = audio_data.result() or (0, 0)
+        assert 0 <= size <= len(data)
 
 
 def bounded_check(stream: GuardedStream, found: Recognised, size: int) -> None:

@@ -144,14 +144,14 @@ def test_a_file_that_changes_between_its_inspection_and_its_snapshot_is_refused(
     path = tmp_path / name
     path.write_bytes(JPG.with_suffix(path.suffix).read_bytes())
 
-    def change_then_snapshot(path: Path, descriptor: int) -> LocalFile:
+    def change_then_snapshot(path: Path, descriptor: int, on_piece: Any = None) -> LocalFile:
         before = path.stat()
         with path.open("r+b") as stream:
             stream.seek(200)
             stream.write(b"changed")
         if keeps_time:
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        return of_open(path, descriptor)
+        return of_open(path, descriptor, on_piece)
 
     of_open = LocalFile.of_open
     monkeypatch.setattr(LocalFile, "of_open", change_then_snapshot)

@@ -32,6 +32,7 @@ from audiostore.asset.reading import (
 from audiostore.asset.record import (
     Asset,
     assemble,
+    audio_data_facts,
     changed_metadata,
     check_custom_metadata,
     facts_of,
@@ -65,6 +66,7 @@ __all__ = [
     "TrashedAsset",
     "all_assets",
     "assemble",
+    "audio_data_facts",
     "changed_metadata",
     "check_custom_metadata",
     "check_expires_s",

@@ -21,8 +21,15 @@ from typing import TYPE_CHECKING
 
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.errors import InvalidMetadataError, shown
-from audiostore.sources import Source
-from audiostore.values import OWN_KEYS, REFERENCE_KEYS, TAG_KEYS, BlobInfo, same_bytes
+from audiostore.sources import Source, encode_crc32c
+from audiostore.values import (
+    AUDIO_DATA_KEYS,
+    OWN_KEYS,
+    REFERENCE_KEYS,
+    TAG_KEYS,
+    BlobInfo,
+    same_bytes,
+)
 
 if TYPE_CHECKING:
     from audiostore.media import AudioInfo
@@ -80,6 +87,11 @@ def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
         if info.tags.get(key):
             facts[key] = info.tags[key][:_TAG_CHARACTERS]
     return facts
+
+
+def audio_data_facts(size_bytes: int, crc32c: int) -> dict[str, str]:
+    """Return what identifies the audio itself, without tags and artwork, as it is stored."""
+    return dict(zip(AUDIO_DATA_KEYS, (str(size_bytes), encode_crc32c(crc32c)), strict=True))
 
 
 def file_metadata(

@@ -15,7 +15,7 @@ from audiostore.errors import (
 )
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.stores import ObjectStore, get_checked
-from audiostore.values import FACT_KEYS, BlobInfo
+from audiostore.values import AUDIO_DATA_KEYS, FACT_KEYS, BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
 """Containers state a duration in steps of up to that; a decoder counts samples."""
@@ -52,7 +52,9 @@ class DeepCheck:
         try:
             options = UploadOptions(check="full", artwork="none", max_size_bytes=audio.size_bytes)
             with prepare_audio(path, options) as prepared:
-                found = {k: v for k, v in prepared.facts.items() if k in FACT_KEYS}
+                found = {
+                    k: v for k, v in prepared.facts.items() if k in (*FACT_KEYS, *AUDIO_DATA_KEYS)
+                }
                 content_type = prepared.content_type
         except (UnplayableAudioError, UnsupportedFormatError) as error:
             yield problem_of(
@@ -61,7 +63,8 @@ class DeepCheck:
             )  # fmt: skip
             return
         stored = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
-        wrong = {k: v for k, v in found.items() if stored.get(k) != v}
+        known = {*FACT_KEYS, *audio.metadata}  # what identifies its data may not be there
+        wrong = {k: v for k, v in found.items() if k in known and audio.metadata.get(k) != v}
         if "duration_s" in wrong and (
             _is_close(stored.get("duration_s"), wrong["duration_s"])
             or _is_close(stored.get("duration_s"), _estimated_duration(path))

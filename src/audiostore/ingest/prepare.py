@@ -9,7 +9,7 @@ from io import FileIO
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
-from audiostore.asset import PreparedFile, facts_of
+from audiostore.asset import PreparedFile, audio_data_facts, facts_of
 from audiostore.errors import (
     InvalidSourceError,
     SourceNotFoundError,
@@ -124,7 +124,9 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
             artwork_max_px=options.thumbnail_max_px,
             faststart=options.faststart,
         )
-    file = inspection.finish()
+    file = inspection.finish(found.audio_data.add if found.audio_data else None)
+    data = found.audio_data.result() if found.audio_data else None
+    facts = facts_of(found.info, found.duration_s) if found.info and found.duration_s else {}
     prepared = PreparedFile(
         source=OpenFile(file, opened.stream),
         file=file,
@@ -132,7 +134,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         extension=found.extension,
         content_type=found.content_type,
         filename=opened.filename,
-        facts=facts_of(found.info, found.duration_s) if found.info and found.duration_s else {},
+        facts={**facts, **(audio_data_facts(*data) if data else {})},
         info=found.info,
         artwork=_embedded_artwork(opened.filename, found.artwork) if found.artwork else None,
     )

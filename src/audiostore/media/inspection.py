@@ -11,9 +11,9 @@ from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 from audiostore.media.info import AudioInfo
-from audiostore.media.kinds import Format
+from audiostore.media.kinds import AudioData, Format
 from audiostore.media.recognition import identify, require_audio, require_image
-from audiostore.media.structure import check_structure
+from audiostore.media.structure import check_structure, find_audio_data
 
 CheckLevel = Literal["quick", "full", "none"]
 """How closely a file is inspected. "quick": look inside, for whatever can be seen cheaply; "full":
@@ -55,6 +55,8 @@ class InspectedAudio:
     index_is_last: bool = False
     """Whether its index follows its sound, so that players must fetch the whole file before they
     can play; `write_faststart` moves it."""
+    audio_data: AudioData | None = field(default=None, repr=False, compare=False)
+    """Finds the audio itself, without tags and artwork, as the file is read; None if it cannot."""
 
 
 def inspect_audio(
@@ -89,17 +91,23 @@ def inspect_audio(
         recognised = require_audio(filename, identify(stream), fix_extension=fix_extension)
         kind = recognised.format
         extension = kind.extension_for(filename)
+        size_bytes = os.fstat(stream.fileno()).st_size
         if check == "none":
             is_last = faststart and kind.has_movable_index and needs_faststart(stream)
             return InspectedAudio(
-                kind.name, extension, recognised.content_type, index_is_last=is_last
+                kind.name,
+                extension,
+                recognised.content_type,
+                index_is_last=is_last,
+                audio_data=find_audio_data(stream, recognised, size_bytes),
             )
-        check_structure(stream, recognised, os.fstat(stream.fileno()).st_size, name=filename)
+        check_structure(stream, recognised, size_bytes, name=filename)
         images_follow = check == "full" or artwork_max_px is not None
         info, duration_s = _look_inside(
             path, stream, kind, check, artwork=artwork, images_follow=images_follow
         )
         is_last = kind.has_movable_index and needs_faststart(stream)
+        audio_data = find_audio_data(stream, recognised, size_bytes)
     except AudioStoreError as error:
         error.path = error.path or path
         raise
@@ -113,6 +121,7 @@ def inspect_audio(
         artwork=image,
         artwork_problem=problem,
         index_is_last=is_last,
+        audio_data=audio_data,
     )
 
 

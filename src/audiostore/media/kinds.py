@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from audiostore.media.parsing.images import ImageHeader
 from audiostore.media.parsing.reading import Reader
@@ -23,6 +23,24 @@ class StatedDuration:
     codec_header: bytes
     """FFmpeg's extradata."""
     reader: Reader
+
+
+class AudioData(Protocol):
+    """Finds the audio data of a file, without tags and artwork, while the file is read."""
+
+    def add(self, piece: bytes, crc_before: int, crc_after: int, /) -> None:
+        """Take the next piece of the file, from its first byte on.
+
+        Args:
+            piece: some bytes.
+            crc_before: the CRC-32C of all bytes of the file before them.
+            crc_after: that with them.
+        """
+        ...
+
+    def result(self) -> tuple[int, int] | None:
+        """Return the size and the CRC-32C of the audio data; None if they cannot be told."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +74,11 @@ class Format:
     """What shows that a file was cut short."""
     cut_missed: str = ""
     """Which cuts `check` cannot see."""
+    audio_data: "Callable[[Reader, Recognised], AudioData | None] | None" = None
+    """Find out which bytes are the audio itself, which editing tags does not change; None if that
+    cannot be told."""
+    audio_data_are: str = ""
+    """What `audio_data` takes for the audio itself, in words."""
     has_movable_index: bool = False
     """Whether the file may have its index after its sound, and `write_faststart` can move it."""
     demuxer: str = ""

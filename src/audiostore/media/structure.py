@@ -10,7 +10,7 @@ uncompressed sound is sound wherever it ends. What decoding adds is damage in th
 from typing import BinaryIO
 
 from audiostore.errors import UnplayableAudioError
-from audiostore.media.kinds import Recognised
+from audiostore.media.kinds import AudioData, Recognised
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 
 _READS = 5000
@@ -41,3 +41,23 @@ def check_structure(
         return
     if flaw:
         raise UnplayableAudioError(f"{'the file' if name is None else repr(name)} {flaw}")
+
+
+def find_audio_data(stream: BinaryIO, recognised: Recognised, size_bytes: int) -> AudioData | None:
+    """Find out which bytes of an audio file are the audio itself, without tags and artwork.
+
+    Args:
+        stream: the file, seekable; its position changes.
+        recognised: what `recognise` found it to be.
+        size_bytes: the file's size.
+
+    Returns:
+        What computes their size and checksum as the file is read; None if they cannot be told from
+        the rest.
+    """
+    find = recognised.format.audio_data
+    reader = Reader(stream, size_bytes, reads=_READS, total=_BYTES, window=_WINDOW)
+    try:
+        return find(reader, recognised) if find else None
+    except BudgetSpentError:
+        return None

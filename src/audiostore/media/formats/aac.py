@@ -1,6 +1,7 @@
 """AAC in ADTS (ISO/IEC 14496-3): nothing but frames; ADIF is recognised, to say what it is."""
 
 from audiostore.media.kinds import Format, Recognised, StatedDuration
+from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.mpeg import Frames, check_tail, repeats, search
 from audiostore.media.parsing.reading import Reader
 from audiostore.media.parsing.tags import end_of_data, start_of_data
@@ -56,6 +57,11 @@ def _check(reader: Reader, found: Recognised) -> str | None:
     return check_tail(reader, found.offset, end_of_data(reader, found.offset), _FRAMES)
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts:
+    """Return the frames: all but the tags in front and at the end."""
+    return Parts([(found.offset, end_of_data(reader, found.offset))])
+
+
 def _duration(stated: StatedDuration) -> tuple[float, bool] | None:
     """Count frames up to the end, or extrapolate from the first 256 KiB.
 
@@ -82,6 +88,8 @@ FORMAT = Format(
     recognise=_recognise,
     search=_search,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the frames between the tags",
     cut_found_by="a last frame that is not whole",
     cut_missed="between two frames (ADIF is refused)",
     demuxer="aac",

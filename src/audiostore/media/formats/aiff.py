@@ -1,7 +1,8 @@
 """AIFF and AIFF-C (Apple, 1989 and 1991): checked by the sizes of their chunks."""
 
 from audiostore.media.kinds import Format, Recognised
-from audiostore.media.parsing.chunks import IFF, SLACK, check_sound, walk_chunks
+from audiostore.media.parsing.audio_data import Parts
+from audiostore.media.parsing.chunks import IFF, SLACK, check_sound, sound_in, walk_chunks
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
 
 _CODECS = {
@@ -51,6 +52,14 @@ def _check(reader: Reader, found: Recognised) -> str | None:
     return flaw or (None if described else "is cut short: the description of its sound is missing")
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
+    """Return the samples: what the SSND chunk holds after its offset and block size."""
+    for chunk in walk_chunks(reader, found.offset + 12, IFF):
+        if chunk.id == b"SSND":
+            return Parts([sound_in(reader, chunk.start + 8, max(0, chunk.size - 8))])
+    return None
+
+
 FORMAT = Format(
     name="AIFF",
     kind="audio",
@@ -59,6 +68,8 @@ FORMAT = Format(
     magic=(b"FORM",),
     recognise=_recognise,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the samples in the SSND chunk",
     cut_found_by="sizes of FORM and SSND",
     cut_missed="of a pipe's output: any",
     demuxer="aiff",

@@ -3,6 +3,7 @@
 import struct
 
 from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.chunks import walk_chunks
 from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, quoted
 
@@ -37,6 +38,15 @@ def _check(reader: Reader, found: Recognised) -> str | None:
     return NO_SOUND if size <= 4 else None
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
+    """Return what the data chunk holds after its count of edits."""
+    for chunk in walk_chunks(reader, found.offset + 8, _HEADER, align=1):
+        if chunk.id == b"data":
+            end = reader.size if chunk.size == _TO_THE_END else chunk.end
+            return Parts([(chunk.start + 4, end)])
+    return None
+
+
 FORMAT = Format(
     name="CAF",
     kind="audio",
@@ -45,6 +55,8 @@ FORMAT = Format(
     magic=(b"caff",),
     recognise=_recognise,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the content of the data chunk, after its count of edits",
     cut_found_by="sizes of all chunks",
     cut_missed='in sound of size -1 ("to the end"): any',
     demuxer="caf",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
 from audiostore.media.parsing.tags import end_of_data
 
@@ -213,6 +214,15 @@ def _crc16_is_zero(frame: bytes) -> bool:
     return rest == 0
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
+    """Return the frames: all that follows the metadata blocks."""
+    blocks = _walk_blocks(reader, found.offset + 4)
+    if isinstance(blocks, str):
+        return None
+    _, start = blocks
+    return Parts([(start, end_of_data(reader, start))])
+
+
 FORMAT = Format(
     name="FLAC",
     kind="audio",
@@ -221,6 +231,8 @@ FORMAT = Format(
     magic=(_MARKER,),
     recognise=_recognise,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the frames: what follows the metadata blocks",
     cut_found_by="CRC-16 and sample number of the last frame",
     cut_missed="between two frames, if the header counts no samples (a pipe's output)",
     demuxer="flac",

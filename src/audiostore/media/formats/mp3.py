@@ -1,6 +1,7 @@
 """MP3 (MPEG audio layers II and III): nothing but frames, whose headers give their lengths."""
 
 from audiostore.media.kinds import Format, Recognised, StatedDuration
+from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.mpeg import (
     LAYER_3,
     MPEG_1,
@@ -72,6 +73,11 @@ def _promised_bytes(frame: bytes) -> int | None:
     return None
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts:
+    """Return the frames: all but the tags in front and at the end."""
+    return Parts([(found.offset, end_of_data(reader, found.offset))])
+
+
 def _duration(stated: StatedDuration) -> tuple[float, bool]:
     """Say whether a header in the first frame counts the frames: else FFmpeg estimates.
 
@@ -93,6 +99,8 @@ FORMAT = Format(
     recognise=_recognise,
     search=_search,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the frames between the tags",
     cut_found_by="byte count of Xing, Info, VBRI; a last frame that is not whole",
     cut_missed="between two frames, without such a count; a missing beginning",
     demuxer="mp3",

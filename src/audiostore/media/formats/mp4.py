@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short, quoted
 
 _MOST_BOXES = 4000
@@ -302,6 +303,16 @@ class _SampleTable:
         return sum(big(data, i) for i in range(0, len(data), 4))
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
+    """Return what the mdat boxes hold, wherever the index moves them to."""
+    sound, at = [], found.offset
+    for box in _boxes(reader, found.offset, reader.size):
+        at = box.end
+        if box.type == b"mdat":
+            sound.append((box.start, box.end))
+    return Parts(sound) if at >= reader.size - _GARBAGE else None
+
+
 # No codecs in the content type: RFC 6381 wants the object type from inside the codec's
 # configuration ("mp4a.40.2"; a bare "mp4a" is another statement), and browsers disagree on the
 # letters: Safari takes "audio/mp4; codecs=Opus" and refuses "codecs=opus" (shaka-player pull
@@ -315,6 +326,8 @@ FORMAT = Format(
     magic_at=4,
     recognise=_recognise,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the content of all mdat boxes",
     cut_found_by="sizes of all boxes, the index (moov), the place of its last chunk",
     cut_missed="between two fragments, in a fragmented file",
     has_movable_index=True,

@@ -1,7 +1,10 @@
 """Ogg (RFC 3533): the codec by each stream's first packet, a cut by the last page."""
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import google_crc32c
 
 from audiostore.media.kinds import Format, Recognised, StatedDuration
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
@@ -121,6 +124,114 @@ def _is_silent(reader: Reader, found: Recognised, last: _Page) -> bool:
     return last.position <= skipped
 
 
+# -- audio data -----------------------------------------------------------------------------------
+
+_HEADER_PACKETS = {"vorbis": 3, "opus": 2, "speex": 2, "flac": 0}
+"""How many packets come before the sound; of FLAC's, each says whether another one follows."""
+_SETUP = 2
+"""The number of the packet that holds Vorbis' codebooks; the one before holds the tags."""
+_FLAC_MAPPING = 9
+"""Bytes before FLAC's own marker (RFC 9639 section 10.1): they count the packets of metadata."""
+_LAST_BLOCK = 0x80
+_MOST_HEADER_PAGES = 2000
+
+
+def _audio_data(reader: Reader, found: Recognised) -> "_Packets | None":
+    """Return all packets but those with tags and pictures.
+
+    Tags that grow shift the pages after them, and change the numbers and checksums in the headers
+    of these. The sound begins on a page of its own (RFC 7845 section 3, Vorbis I section A.2, RFC
+    9639 section 10.1).
+    """
+    codec = found.codec or ""
+    first = _page(reader.at(found.offset, _HEADER + 255))
+    if first is None or codec not in _HEADER_PACKETS:
+        return None
+    headers = b""
+    for number, packet in enumerate(_header_packets(reader, found.offset, first.serial)):
+        start = packet.parts[0][0]
+        if number == 0 or (codec == "vorbis" and number == _SETUP):
+            data = b"".join(reader.at(a, b - a) for a, b in packet.parts)
+            headers += data[_FLAC_MAPPING if codec == "flac" else 0 :]
+        is_last = number + 1 == _HEADER_PACKETS[codec]
+        if codec == "flac" and number:
+            is_last = bool(big(reader.at(start, 1), 0, 1) & _LAST_BLOCK)
+        if is_last:
+            end = end_of_data(reader, found.offset)
+            sound = packet.next_page
+            return None if sound is None else _Packets(headers, first.serial, sound, end)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _HeaderPacket:
+    parts: list[tuple[int, int]]
+    """Where they begin and end in the file: one part a page."""
+    next_page: int | None
+    """Where the next page begins; None if another packet follows in the same page."""
+
+
+def _header_packets(reader: Reader, at: int, serial: int) -> Iterator[_HeaderPacket]:
+    parts: list[tuple[int, int]] = []
+    for _ in range(_MOST_HEADER_PAGES):
+        head = reader.at(at, _HEADER + 255)
+        page = _page(head)
+        if page is None or page.serial != serial:
+            return
+        lacing = head[_HEADER : page.body]
+        start = end = at + page.body
+        at += page.size
+        for i, length in enumerate(lacing, 1):
+            end += length
+            if length < 255:
+                is_last = i == len(lacing)
+                yield _HeaderPacket([*parts, (start, end)], at if is_last else None)
+                parts, start = [], end
+        if end > start:
+            parts.append((start, end))
+
+
+class _Packets:
+    """The audio data of a stream: some headers, and what the pages in a part of the file hold."""
+
+    def __init__(self, headers: bytes, serial: int, start: int, end: int) -> None:
+        self._crc = google_crc32c.value(headers)
+        self._size = len(headers)
+        self._serial = serial
+        self._start, self._end = start, end
+        self._at = 0
+        self._rest: bytes | None = b""
+        """What may be the beginning of a page; None after something else was found."""
+
+    def add(self, piece: bytes, crc_before: int, crc_after: int) -> None:
+        """Take the next piece of the file."""
+        del crc_before, crc_after
+        skipped, left = max(0, self._start - self._at), max(0, self._end - self._at)
+        self._at += len(piece)
+        if self._rest is not None:
+            self._rest = self._follow(self._rest + piece[skipped:left])
+
+    def result(self) -> tuple[int, int] | None:
+        """Return the size and the CRC-32C of the packets; None if anything else is among them."""
+        return None if self._rest is None or self._rest else (self._size, self._crc)
+
+    def _follow(self, data: bytes) -> bytes | None:
+        """Take whole pages; return what is left, or None if it is not a page of the stream."""
+        at = 0
+        while (body := at + _HEADER + big(data, at + 26, 1)) <= len(data):
+            end = body + sum(data[at + _HEADER : body])
+            if end > len(data):
+                break
+            head = data[at : at + _HEADER]
+            is_ours = head[:4] == _CAPTURE and not head[5] & _BEGINS
+            if not is_ours or little(head, 14) != self._serial:
+                return None
+            self._crc = google_crc32c.extend(self._crc, data[body:end])
+            self._size += end - body
+            at = end
+        return data[at:]
+
+
 _MIRRORED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 
 
@@ -155,6 +266,8 @@ FORMAT = Format(
     recognise=_recognise,
     codecs_in_type=_CODECS_IN_TYPE,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="all packets of the stream, except those of tags and pictures",
     cut_found_by="last page whole, its CRC-32, its end-of-stream mark",
     cut_missed=("none: an end without the mark is refused, also of a recording of a live stream"),
     demuxer="ogg",

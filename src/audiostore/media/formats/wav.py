@@ -1,7 +1,8 @@
 """WAV (RIFF 1991; EBU Tech 3306 RF64; ITU-R BS.2088 BW64): checked by the sizes of its chunks."""
 
 from audiostore.media.kinds import Format, Recognised
-from audiostore.media.parsing.chunks import RIFF, check_sound, walk_chunks
+from audiostore.media.parsing.audio_data import Parts
+from audiostore.media.parsing.chunks import RIFF, check_sound, sound_in, walk_chunks
 from audiostore.media.parsing.reading import Reader, cut_short, little, quoted
 
 _CODECS = {  # RFC 2361, mmreg.h
@@ -70,6 +71,19 @@ def _check_fields(fields: bytes | None) -> str | None:
     return None
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
+    """Return the samples: what the data chunk holds."""
+    wide_data = None
+    for chunk in walk_chunks(reader, found.offset + 12, RIFF):
+        if chunk.id == b"ds64":
+            wide_data = little(reader.at(chunk.start, 16), 8, 8)
+        elif chunk.id == b"data":
+            is_wide = wide_data is not None and chunk.size == 0xFFFFFFFF
+            size = wide_data if is_wide and wide_data is not None else chunk.size
+            return Parts([sound_in(reader, chunk.start, size)])
+    return None
+
+
 FORMAT = Format(
     name="WAV",
     kind="audio",
@@ -78,6 +92,8 @@ FORMAT = Format(
     magic=(b"RIFF", b"RF64", b"BW64"),
     recognise=_recognise,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the content of the data chunk",
     cut_found_by="sizes of RIFF, RF64, BW64, data",
     cut_missed="of a pipe's output (sizes 0 or 0xFFFFFFFF): any",
     demuxer="wav",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
 
 _EBML = 0x1A45DFA3
@@ -172,6 +173,25 @@ def _check_rest(rest: bytes) -> str | None:
     return None
 
 
+def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
+    """Return the clusters: blocks of sound and their times.
+
+    Where a cluster has no size, it ends where the next begins, which only reading all of it shows.
+    """
+    segment = _find(reader, _SEGMENT, found.offset, reader.size)
+    if segment is None:
+        return None
+    end = reader.size if segment.size is None else segment.start + segment.size
+    clusters, at = [], segment.start
+    for element in _elements(reader, segment.start, end):
+        if element.size is None:
+            return None
+        begin, at = at, element.start + element.size
+        if element.id == _CLUSTER:
+            clusters.append((begin, at))
+    return Parts(clusters) if at == end else None
+
+
 # Without a codec in the type, `canPlayType` cannot say whether a player can play it; WebM's
 # container guidelines allow these two.
 _CODECS_IN_TYPE = ("opus", "vorbis")
@@ -185,6 +205,8 @@ FORMAT = Format(
     recognise=_recognise,
     codecs_in_type=_CODECS_IN_TYPE,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="all clusters, if these have sizes (not as browsers record)",
     cut_found_by="sizes of segment and clusters; the last block, if those have none",
     cut_missed=(
         "between two clusters or blocks, if the segment has no size (a pipe's output, a browser's"

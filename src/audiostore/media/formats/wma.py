@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, little
 
 
@@ -26,6 +27,7 @@ _VIDEO = _guid("BC19EFC0-5B4D-11CF-A8FD-00805F5C442B")
 _CODECS = {0x160: "wmav1", 0x161: "wmav2", 0x162: "wmapro", 0x163: "wmalossless", 0xA: "wmavoice"}
 _OBJECT = 24  # a GUID and a size of 64 bits
 _TOP = 30  # the header object's own fields
+_DATA_HEADER = 26  # a file id, a count of packets, two bytes: then the packets
 _MOST_OBJECTS = 500
 _BROADCAST = 1
 
@@ -91,8 +93,18 @@ def _check(reader: Reader, found: Recognised) -> str | None:
             return cut_short("its sound promises", data.end - data.start, reader.size - data.start)
         if stated > reader.size:
             return cut_short("its header promises", stated, reader.size)
-    # A file id, a count of packets, two bytes: then the packets.
-    return NO_SOUND if data.end - data.start <= 26 or reader.size <= data.start + 26 else None
+    packets = data.start + _DATA_HEADER
+    return NO_SOUND if data.end <= packets or reader.size <= packets else None
+
+
+def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
+    """Return the packets: what the data object holds after its file id and their count."""
+    header_end = found.offset + little(reader.at(found.offset, _OBJECT), 16, 8)
+    data = next(_objects(reader, header_end, reader.size), None)
+    if data is None or data.id != _DATA:
+        return None  # a live stream may have no data object
+    is_whole = data.end > data.start + _DATA_HEADER
+    return Parts([(data.start + _DATA_HEADER, data.end if is_whole else reader.size)])
 
 
 FORMAT = Format(
@@ -103,6 +115,8 @@ FORMAT = Format(
     magic=(_HEADER[:4],),
     recognise=_recognise,
     check=_check,
+    audio_data=_audio_data,
+    audio_data_are="the packets of the data object",
     cut_found_by="sizes of the file and its data",
     cut_missed="of live streams (the broadcast flag): any",
     demuxer="asf",

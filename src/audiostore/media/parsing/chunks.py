@@ -73,6 +73,13 @@ def check_sound(reader: Reader, start: int, size: int, whole_end: int) -> str | 
     return None
 
 
+def sound_in(reader: Reader, start: int, size: int) -> tuple[int, int]:
+    """Return where a chunk of sound begins and ends; of an unknown size, it ends with the file."""
+    if size == 0 or _is_placeholder(size):
+        return start, reader.size
+    return start, min(start + size, reader.size)
+
+
 # What programs that write to a pipe put as a size, because they cannot go back to fill it in. All
 # ones less some header (FFmpeg, mpg123, lame), 2 GiB or a little less (SoX, arecord, espeak). And
 # 0, which the size of the whole file distinguishes from true emptiness.
