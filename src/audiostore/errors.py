@@ -34,11 +34,13 @@ its status, which is an AudioStoreError as well: 401 a CredentialsError, 404 for
 BlobNotFoundError, 412 a PreconditionFailedError, 403 for an object under a hold a HeldError.
 """
 
+import errno
 import os
 import re
 import unicodedata
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 _SHOWN_CHARACTERS = 80
@@ -70,6 +72,12 @@ _UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: scripts and emoji need them
 
 
+E = TypeVar("E", bound=Exception)
+
+# Of a disk, or of its whole file system. A single file can be too large, too, but nobody knows.
+_FULL_OR_READ_ONLY = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
 class AudioStoreError(Exception):
     """The base class of all errors that audiostore raises.
 
@@ -82,6 +90,9 @@ class AudioStoreError(Exception):
     """The local file, if the error is about one."""
     status: int | None = None
     """The HTTP status, if a response of a bucket caused the error."""
+    affects_all: bool = False
+    """Whether any other asset would fail with it, too: no such bucket, no permission to write, no
+    credentials, no trusted connection, no disk space. A bulk run ends with such an error."""
 
     def __init__(
         self,
@@ -95,6 +106,19 @@ class AudioStoreError(Exception):
         self.audio_id = audio_id
         self.path = None if path is None else Path(path)
         self.status = status
+
+
+def affects_all(error: Exception) -> bool:
+    """Say whether any other asset would fail with this error, too."""
+    if isinstance(error, OSError) and error.errno in _FULL_OR_READ_ONLY:
+        return True
+    return bool(getattr(error, "affects_all", False))
+
+
+def affecting_all(error: E) -> E:
+    """Mark an error as one with which any other asset would fail, too; return it."""
+    error.__dict__["affects_all"] = True  # an OSError has no such attribute
+    return error
 
 
 def shown(value: object) -> str:
@@ -145,9 +169,13 @@ def is_safe(character: str) -> bool:
 class ConfigurationError(AudioStoreError, ValueError):
     """No store is configured, or the configured value does not name a store."""
 
+    affects_all = True
+
 
 class CredentialsError(AudioStoreError, PermissionError):
     """No credentials for the bucket were found, or they cannot be refreshed."""
+
+    affects_all = True
 
 
 class InvalidAudioIdError(AudioStoreError, ValueError):
@@ -250,3 +278,5 @@ class StoreTimeoutError(AudioStoreError, TimeoutError):
 
 class StoreTlsError(AudioStoreError, OSError):
     """The store could not prove who it is, or speaks no common version of TLS. Not retried."""
+
+    affects_all = True

@@ -232,6 +232,22 @@ def test_fail_fast_starts_nothing_more(call: Call, bucket: str) -> None:
         assert next(iter(_lines(call("jobs", "--json")[1])))["state"] == "stopped"
 
 
+def test_what_every_file_would_meet_is_one_sentence(
+    call: Call, server: StrictServer, music: Path, tmp_path: Path
+) -> None:
+    server.denied.add("storage.objects.create")
+    for arguments in (["put", music], ["put", music, "--json", "--in-order"]):
+        code, out, err = call(*arguments)
+        assert (code, out) == (1, "")
+        assert err.count("\n") == 1
+        assert "storage.objects.create" in err
+    server.denied.clear()
+    assert call("put", music)[0] == 0
+    server.denied.add("storage.objects.get")
+    code, out, err = call("get", "--all", "--to", tmp_path / "to")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+
+
 def test_every_item_is_a_line_of_json(call: Call, bucket: str, music: Path) -> None:
     (music / "a/cut.mp3").write_bytes(MP3.read_bytes()[:60_000])
     code, out, _ = call("put", music, "--json", "--in-order", "--meta", "mood=glad")

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class Bulk:
     """Uploads, downloads and copies many assets; reached as `AudioStorageManager.bulk`.
 
-    Each method yields one outcome per item; a failing item never stops the others. The input is
+    Each method yields one outcome per item; a failing item never stops the others. An error that
+    all others would meet, too (`AudioStoreError.affects_all`, a full disk), ends the run: it is
+    raised once, after the outcomes of what was in progress, and the rest is not tried. The input is
     read as it is needed, so it may have any length. Closing the generator starts nothing more and
     waits for what is running; an exception thrown into it, such as KeyboardInterrupt, does not
     wait.
@@ -32,8 +34,7 @@ class Bulk:
 
     A store that fails for a while interrupts nothing: unless the manager has a `retry_config` of
     its own, requests are retried until the store has failed for two minutes without a success
-    (`DEADLINE_CONFIG`). That time counts for all items together: then those in progress fail, and
-    the rest at once, without being tried, until the store responds again.
+    (`DEADLINE_CONFIG`). That time counts for all items together: then the run ends.
 
     These options are common to all methods:
 
@@ -87,6 +88,7 @@ class Bulk:
         Raises:
             ValueError: an option is not valid, or `supersedes` is given, which is for one asset.
             ConfigurationError: the journal cannot be used (raised with the first outcome).
+            AudioStoreError, OSError: an error that affects all items.
             Exception: what `items` raises, after the outcomes of all items before; or the journal
                 cannot be written.
         """
@@ -134,6 +136,7 @@ class Bulk:
         Raises:
             ValueError: an option is not valid.
             OSError: the directory cannot be created.
+            AudioStoreError, OSError: an error that affects all assets.
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
@@ -164,6 +167,7 @@ class Bulk:
 
         Raises:
             ValueError: an option is not valid, or both stores are the same.
+            AudioStoreError, OSError: an error that affects all assets.
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from audiostore.asset import PartName, require_part
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.items import DownloadOutcome
-from audiostore.errors import AssetNotFoundError, shown
+from audiostore.errors import AssetNotFoundError, affecting_all, shown
 from audiostore.localfiles import LocalFile
 from audiostore.values import BlobInfo, StorageResult
 
@@ -110,6 +110,8 @@ class _Downloader:
             path = target if skipped else self._download(asset, target)
         except Exception as failure:  # noqa: BLE001  (it is reported as this asset's outcome)
             error = failure
+            if isinstance(failure, PermissionError) and not os.access(self.root, os.W_OK | os.X_OK):
+                affecting_all(failure)
         elapsed_s = time.monotonic() - started
         return DownloadOutcome(index, audio_id, path, error, skipped, size_bytes, elapsed_s)
 

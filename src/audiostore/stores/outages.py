@@ -10,8 +10,8 @@ import math
 import time
 from collections.abc import Callable
 
-from audiostore.errors import StoreConnectionError
-from audiostore.retry import RetryConfig, status_of
+from audiostore.errors import StoreConnectionError, affecting_all
+from audiostore.retry import RetryConfig, retry_after_s, status_of
 
 _ANY = ""
 """Stands for all kinds of operations."""
@@ -67,9 +67,12 @@ class Outages:
             self._tried_at = now
             return
         reason, status = self._failure
-        raise StoreConnectionError(
-            f"{operation}: not tried, as {self._url} has failed for {failing_s:.0f} s ({reason})",
-            status=status,
+        raise affecting_all(
+            StoreConnectionError(
+                f"{operation}: not tried, as {self._url} has failed for {failing_s:.0f} s "
+                f"({reason})",
+                status=status,
+            )
         )
 
     def failed(self, kind: str, error: Exception) -> None:
@@ -79,6 +82,12 @@ class Outages:
         self._probed_at = -math.inf
         self._since.setdefault(kind, now)
         self._since.setdefault(_ANY, now)
+
+    def given_up(self, kind: str, error: Exception) -> None:
+        """Mark the error of an operation that is given up as one that affects all, if it does."""
+        deadline_s = self._config.deadline_s
+        if deadline_s and max(self.failing_s(kind), retry_after_s(error)) >= deadline_s:
+            affecting_all(error)
 
     def responded(self, kind: str) -> None:
         """Record that the store did, or refused, what it was asked."""

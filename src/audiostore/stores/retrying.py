@@ -317,15 +317,20 @@ class _Retry:
         self._has_retried = False
 
     def __call__(self, step: Callable[[], T]) -> T:
+        store = self._store
         try:
             return retry_operation(
                 lambda: self._attempt(step),
-                self._store._config,
+                store._config,
                 self._operation,
                 budget=self.budget,
                 on_retry=self._report,
-                sleep=self._store._sleep,
+                sleep=store._sleep,
             )
+        except Exception as error:
+            if store._config.is_retryable(error):
+                store._outages.given_up(self._kind, error)
+            raise
         finally:
             if self._has_retried:
                 self._has_retried = False

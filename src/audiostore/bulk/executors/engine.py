@@ -17,7 +17,7 @@ from audiostore.bulk.executors.process_pool import ProcessPool
 from audiostore.bulk.executors.tasks import Executor, R, T, TaskSource
 from audiostore.bulk.executors.thread_pool import ThreadPool
 from audiostore.bulk.executors.worker_process import worker_count
-from audiostore.errors import shown
+from audiostore.errors import affects_all, shown
 from audiostore.events import BulkBegun, Event, Progress
 from audiostore.notify import Notifier
 
@@ -134,7 +134,8 @@ def run(
         window: with `in_order`, how many items may be taken ahead of the next outcome.
 
     Raises:
-        Exception: what the source raised, after the outcomes of all that was started.
+        Exception: what the source raised; or an error of a task that affects all (it has no
+            outcome). After the outcomes of all that was started.
     """
     state = _Run(source, executor, in_order=in_order, fail_fast=fail_fast, window=window)
     try:
@@ -193,6 +194,7 @@ class _Run(Generic[T, R]):
                 timeout_s=_POLL_S if self._busy else None,
             )
             self._source.record(outcomes)
+            outcomes = self._without_general(outcomes)
         elif not outcomes and self._is_waiting:
             time.sleep(_POLL_S)
         if self._fail_fast and any(outcome.error is not None for outcome in outcomes):
@@ -207,6 +209,15 @@ class _Run(Generic[T, R]):
         if self._is_exhausted and not self._executor.pending:  # cancelled tasks left gaps
             for index in sorted(self._early):
                 yield self._early.pop(index)
+
+    def _without_general(self, outcomes: Sequence[R]) -> Sequence[R]:
+        """Leave out those whose error would be that of all others; with one, stop."""
+        general = [each.error for each in outcomes if each.error and affects_all(each.error)]
+        if not general:
+            return outcomes
+        self.failure = self.failure or general[0]
+        self.stop()
+        return [each for each in outcomes if not (each.error and affects_all(each.error))]
 
     def stop(self) -> None:
         """Start nothing more."""

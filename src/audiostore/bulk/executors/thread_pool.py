@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from audiostore.bulk.executors.limits import MAX_CONCURRENCY, AdaptiveLimit, fits, lookahead
 from audiostore.bulk.executors.tasks import R, T, Task
+from audiostore.errors import affects_all
 
 O = TypeVar("O")  # noqa: E741  (an outcome of any kind)
 
@@ -141,6 +142,7 @@ class ThreadPool(Generic[T, R]):
         self._lock = self._threads.lock
         self._news = threading.Condition(self._lock)
         self._finished: list[R] = []
+        self._is_futile = False
         self._wanted = 1
         self._low = 0
 
@@ -169,7 +171,7 @@ class ThreadPool(Generic[T, R]):
         """Run fewer tasks at once: the store is overloaded."""
         with self._lock:
             self._adaptive.throttle()
-            self._threads.limit = self._adaptive.value
+            self._adapt()
 
     def submit(self, tasks: Sequence[Task[T]]) -> None:
         """Queue tasks."""
@@ -212,6 +214,10 @@ class ThreadPool(Generic[T, R]):
             or (not self._threads.active and not self.backlog)
         )
 
+    def _adapt(self) -> None:
+        # What would only fail, too, is not started before the owner knows, and cancels it.
+        self._threads.limit = 0 if self._is_futile else self._adaptive.value
+
     def _started(self) -> None:
         if self.backlog < self._low:
             self._news.notify()
@@ -219,6 +225,8 @@ class ThreadPool(Generic[T, R]):
     def _task_finished(self, outcome: R) -> None:
         self._finished.append(outcome)
         self._adaptive.finished(outcome.size_bytes)
-        self._threads.limit = self._adaptive.value
+        if outcome.error is not None and affects_all(outcome.error):
+            self._is_futile = True
+        self._adapt()
         if len(self._finished) >= self._wanted or not self._threads.active:
             self._news.notify()

@@ -20,6 +20,7 @@ from audiostore.cli.report import (
 )
 from audiostore.cli.saving import MAX_NAME_BYTES, file_name
 from audiostore.cli.store import opened
+from audiostore.errors import affects_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,6 +68,10 @@ def get_many(options: Options, directory: str) -> int:
         say("stopped", count.summary(progress.elapsed_s))
         say("interrupted", "run the same command again to resume; complete files are kept")
         return INTERRUPTED
+    except Exception as error:
+        if count.total and affects_all(error):
+            say("stopped", count.summary(progress.elapsed_s))
+        raise
     if not count.total:
         note("nothing to download")
         return 0

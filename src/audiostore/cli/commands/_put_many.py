@@ -30,6 +30,7 @@ from audiostore.cli.report import (
 )
 from audiostore.cli.store import choose_store, opened
 from audiostore.config import DirectoryLocation
+from audiostore.errors import affects_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -226,6 +227,11 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
         )
         say("interrupted", again)
         return INTERRUPTED
+    except Exception as error:
+        if count.total and affects_all(error):
+            warnings.print_rest()
+            say("stopped", count.summary(progress.elapsed_s))
+        raise
     if not count.total:
         return _nothing(options, work, count)
     warnings.print_rest()

@@ -23,6 +23,7 @@ from audiostore.errors import (
     IntegrityError,
     PreconditionFailedError,
     UnsupportedByStoreError,
+    affecting_all,
 )
 from audiostore.stores.gcs.messages import Response
 from audiostore.stores.gcs.responses import error_message
@@ -154,7 +155,10 @@ def error_for(
         error.add_note("release its hold, or wait until its retention period is over")
         return error
     error = _error(_SPECIFIC.get(status) or _class_for(status), what, reason, response)
-    if status in (400, 403) and "Cloud KMS" in reason:
+    lacks_key = status in (400, 403) and "Cloud KMS" in reason
+    if not of_object and (lacks_key or status in (403, 404)):
+        affecting_all(error)  # of the bucket: an object may have a key, or readers, of its own
+    if lacks_key:
         # For a hint the text will do: its reason is "forbidden", and downloads have none.
         error.add_note(_KMS_HINT)
     elif status == 403 and permission:

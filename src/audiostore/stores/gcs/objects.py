@@ -16,8 +16,10 @@ from audiostore.errors import (
     UnreadableBlobError,
     shown,
 )
+from audiostore.stores.gcs.bucket import granted
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.described import FIELDS, described, described_again
+from audiostore.stores.gcs.messages import Response
 from audiostore.stores.gcs.responses import (
     Fields,
     blob_info,
@@ -317,10 +319,29 @@ def _resource(
     url = client.object_url(name, fields=fields, generation=generation)
     response = client.call("GET", url)
     if response.status != 200:
-        # A missing bucket is answered as a missing object is.
-        is_there = response.status != 404 or _status_of_listing(client) != 404
-        raise error_of(response, client.uri(name), of_object=is_there)
+        raise read_error(client, response, name)
     return json_body(response)
+
+
+def read_error(client: Client, response: Response, name: str) -> AudioStoreError:
+    """Return the exception for a refused read of an object.
+
+    A missing bucket is answered as a missing object is, and a caller who may read no object as one
+    who may not read this one: so the bucket is asked again.
+    """
+    is_of_object = True
+    if response.status == 404:
+        is_of_object = _status_of_listing(client) != 404
+    elif response.status == 403:
+        is_of_object = _may_read_objects(client)
+    return error_of(response, client.uri(name), of_object=is_of_object)
+
+
+def _may_read_objects(client: Client) -> bool:
+    try:
+        return bool(granted(client, ("storage.objects.get",)))
+    except AudioStoreError:
+        return True  # nobody knows
 
 
 def _status_of_listing(client: Client) -> int:

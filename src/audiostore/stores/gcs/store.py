@@ -156,7 +156,7 @@ class GcsStore:
             headers["Range"] = f"bytes={start}-{end - 1}"
         transfer, pipe = self._client.stream(url, headers)
         if transfer.response.status >= 300:
-            raise error_of(transfer.result(), self.uri(blob.name), of_object=True)
+            raise objects.read_error(self._client, transfer.result(), blob.name)
         try:
             check_range(transfer.response, start, end, blob.size_bytes)
         except StoreConnectionError as error:

@@ -15,6 +15,7 @@ from audiostore.errors import (
     IntegrityError,
     PreconditionFailedError,
     StoreLockedError,
+    affecting_all,
 )
 from audiostore.files import explained
 from audiostore.log import logger
@@ -98,9 +99,10 @@ class LocalStore:
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         """Write an object (see `ObjectStore.put`)."""
-        with self._storing(spec.name):
+        # Opened outside: that a source cannot be read is not the fault of this store.
+        with closing(source.open()) as reader, self._storing(spec.name):
             self._names.require_free(spec.name, if_generation_match)
-            with closing(source.open()) as reader, self._workspace.temporary() as data:
+            with self._workspace.temporary() as data:
                 content = fill(data.descriptor, reader.read, on_transfer)
                 if content.crc32c != source.crc32c:
                     raise IntegrityError(
@@ -307,6 +309,8 @@ class LocalStore:
             with explained(self._root):
                 yield
         except OSError as error:
+            if error.errno in _MAY_NOT_WRITE:
+                affecting_all(error)
             error.add_note(f"while storing {self.uri(name)}")
             raise
 
