@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from audiostore.catalog import (
         Catalog as Catalog,
         Cost as Cost,
+        DuplicateAssets as DuplicateAssets,
         ExportFormat as ExportFormat,
         ProgressListener as ProgressListener,
         Query as Query,
@@ -202,7 +203,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "RunInfo UploadOutcome check_manifest find_items"
         ),
         "catalog": (
-            "Catalog Cost ExportFormat ProgressListener Query Rates SortKey Statistics Tally"
+            "Catalog Cost DuplicateAssets ExportFormat ProgressListener Query Rates SortKey "
+            "Statistics Tally"
         ),
         "errors": (
             "AmbiguousAudioIdError AssetConflictError AssetNotFoundError AudioStoreError "

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from audiostore.asset import TrashedAsset, resolve_id, result_of
+from audiostore.catalog.duplicates import DuplicateAssets, find_duplicates
 from audiostore.catalog.export import ExportFormat, write
 from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
@@ -141,6 +142,26 @@ class Catalog:
             on_progress: called from time to time with the number of assets read.
         """
         return summarise(self.find(query, on_progress=on_progress))
+
+    def duplicates(
+        self,
+        query: Query = Query(),  # noqa: B008  (frozen)
+        *,
+        on_progress: ProgressListener | None = None,
+    ) -> Iterator[DuplicateAssets]:
+        """Yield the groups of assets that have the same audio, whatever their tags and artwork.
+
+        The whole store is read before the first group. A private temporary file takes about 2 kB an
+        asset; memory holds one group.
+
+        Args:
+            query: which assets to compare; all of them by default.
+            on_progress: called from time to time with the number of assets read.
+
+        Raises:
+            OSError: the temporary file cannot be written.
+        """
+        return find_duplicates(self.find(query, on_progress=on_progress))
 
     def export(
         self,
