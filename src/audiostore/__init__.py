@@ -50,6 +50,8 @@ if TYPE_CHECKING:
         ManifestProblemListener as ManifestProblemListener,
         RunInfo as RunInfo,
         UploadOutcome as UploadOutcome,
+        UploadReason as UploadReason,
+        UploadStatus as UploadStatus,
         check_manifest as check_manifest,
         find_items as find_items,
     )
@@ -200,7 +202,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "bulk": (
             "Bulk BulkItem CopyOutcome DownloadOutcome FailedItem FileNaming IgnoredPath "
             "IgnoredPathListener Journal Manifest ManifestProblem ManifestProblemListener "
-            "RunInfo UploadOutcome check_manifest find_items"
+            "RunInfo UploadOutcome UploadReason UploadStatus check_manifest find_items"
         ),
         "catalog": (
             "Catalog Cost DuplicateAssets ExportFormat ProgressListener Query Rates SortKey "

@@ -54,7 +54,7 @@ def test_the_shell_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         said,
         (
             "2 stored (",
-            "2 stored by an earlier run",
+            "2 already stored",
             "2 stored (",
             "2 skipped, already in the store",
             "2 stored (",

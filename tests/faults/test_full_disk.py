@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from audiostore import AudioStorageManager, BulkItem, LocalStore, MemoryStore
-from audiostore.bulk.skipping import StoredAudio
+from audiostore.bulk.storeview import StoreView
 from audiostore.catalog.sorting import in_order
 from audiostore.cli.failures import sentence
 from audiostore.errors import ConfigurationError
@@ -126,10 +126,12 @@ def test_a_full_disk_below_the_temporary_file_of_sqlite_is_called_that(
     monkeypatch.setenv("SQLITE_TMPDIR", "/its/folder")
     with AudioStorageManager(store=MemoryStore(), retry_config=ONCE) as manager:
         asset = manager.upload_audio_file(MP3, audio_id=ID)
-    with StoredAudio([]) as stored:
-        stored._connection.execute("PRAGMA max_page_count = 1")
-        with pytest.raises(OSError, match="disk is full") as caught:
-            deque(map(stored.add, [asset] * 1000))
+        with StoreView(manager) as view:
+            view.list_now()
+            assert view._connection is not None
+            view._connection.execute("PRAGMA max_page_count = 1")
+            with pytest.raises(OSError, match="disk is full") as caught:
+                deque(map(view.add, [asset] * 1000))
     assert caught.value.errno == errno.ENOSPC
     require_full(caught.value, Path("/its/folder"))
 

@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 
 from audiostore import ConfigurationError
-from audiostore.bulk.items import BulkItem
-from audiostore.bulk.journal import Claim, ItemResult, ItemSnapshot, Journal, Run, begin_run
+from audiostore.bulk.items import BulkItem, UploadStatus
+from audiostore.bulk.journal import (
+    Claim,
+    ItemResult,
+    ItemSnapshot,
+    Journal,
+    Run,
+    begin_run,
+    read_run,
+)
 from tests.faults.child import ROOT
 
 URL = "gs://bucket"
@@ -37,7 +45,8 @@ def claim(run: Run, path: Path, **options: object) -> Claim:
 
 
 def record(run: Run, made: Claim, error: str | None = None, *, skipped: bool = False) -> None:
-    run.record([ItemResult(made, made.audio_id, error, skipped)])
+    status: UploadStatus = "failed" if error else "skipped" if skipped else "stored"
+    run.record([ItemResult(made, made.audio_id, status, error)])
 
 
 def test_a_new_item_gets_an_id_that_nothing_was_stored_under(journal: Journal, song: Path) -> None:
@@ -246,7 +255,8 @@ def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) ->
     record(first, broken, "ValueError: no song")
     first.close()
     second = begin_run(journal, URL)
-    claim(second, songs[0])
+    before = claim(second, songs[0])
+    second.record([ItemResult(before, before.audio_id, "stored before")])
     record(second, claim(second, songs[1]))
     second.close()
 
@@ -265,7 +275,7 @@ def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) ->
 def test_more_runs_and_failures_than_a_page_are_listed(journal: Journal, tmp_path: Path) -> None:
     run = begin_run(journal, URL)
     claims = run.claim([ItemSnapshot.of(BulkItem(tmp_path / f"{n}.mp3")) for n in range(1201)])
-    run.record([ItemResult(made, made.audio_id, "gone", False) for made in claims])
+    run.record([ItemResult(made, made.audio_id, "failed", "gone") for made in claims])
     assert len(list(journal.failures(run.number))) == 1201
 
 
@@ -353,3 +363,56 @@ def test_the_lock_file_of_a_killed_run_is_removed(tmp_path: Path, journal: Journ
     os.close(killed._lock_file)  # as the kernel does
     begin_run(journal, URL)
     assert len(list(tmp_path.glob("*.lock"))) == 1
+
+
+def test_a_journal_of_version_2_is_kept(tmp_path: Path, song: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal(path) as journal:
+        run = begin_run(journal, URL)
+        made = claim(run, song)
+        record(run, made)
+        run.close()
+    old = sqlite3.connect(path)
+    for column in ("changed", "deleted"):
+        old.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+    old.execute("PRAGMA user_version = 2")
+    old.close()
+    assert claim(read_run(path, URL), song).audio_id == made.audio_id
+    with Journal(path) as journal:
+        assert [info.stored for info in journal.runs()] == [1]
+        again = claim(begin_run(journal, URL), song)
+    assert (again.status, again.audio_id) == ("stored", made.audio_id)
+
+
+def test_an_asset_that_is_gone_gets_a_new_id_from_one_run_alone(
+    journal: Journal, song: Path
+) -> None:
+    run = begin_run(journal, URL)
+    made = claim(run, song)
+    record(run, made)
+    snapshot = ItemSnapshot.of(BulkItem(song))
+    first, second = begin_run(journal, URL), begin_run(journal, URL)
+    (lost,), (late,) = first.claim([snapshot]), second.claim([snapshot])
+    (renewed,) = first.renew([(lost, snapshot)])
+    assert (renewed.status, renewed.is_new, renewed.is_resumed) == ("claimed", True, False)
+    assert renewed.audio_id != made.audio_id
+    assert [each.status for each in second.renew([(late, snapshot)])] == ["busy"]
+    assert claim(second, song).status == "busy"
+    record(first, renewed)
+    assert claim(second, song) == Claim("stored", renewed.audio_id, key=renewed.key)
+
+
+def test_reading_a_journal_writes_nothing(tmp_path: Path, song: Path) -> None:
+    path = tmp_path / "state" / "journal"
+    path.parent.mkdir()
+    assert claim(read_run(path, URL), song).status == "claimed"
+    assert list(path.parent.iterdir()) == []
+    with Journal(path) as journal:
+        run = begin_run(journal, URL)
+        made = claim(run, song)
+        assert claim(read_run(path, URL), song) == Claim("busy", made.audio_id, key=made.key)
+        record(run, made)
+        run.close()
+    before = {each.name: each.stat() for each in path.parent.iterdir()}
+    assert claim(read_run(path, URL), song) == Claim("stored", made.audio_id, key=made.key)
+    assert {each.name: each.stat() for each in path.parent.iterdir()} == before

@@ -22,11 +22,13 @@ from audiostore import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
+from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.executors import InputReader
 from audiostore.bulk.items import BulkItem, UploadOutcome
 from audiostore.bulk.journal import Journal, UnjournaledRun
 from audiostore.bulk.sources.folders import find_items
-from audiostore.bulk.uploads import _ClaimedItems
+from audiostore.bulk.storeview import StoreView
+from audiostore.bulk.uploads import _DecidedItems
 from audiostore.sources import Source
 from audiostore.stores.protocol import BlobSpec, TransferListener
 from audiostore.values import BlobInfo
@@ -283,8 +285,12 @@ def test_fail_fast_leaves_the_rest_for_the_next_run(
     assert len(audio_of(manager)) == 20
 
 
-def test_a_run_that_released_items_is_not_complete(songs: list[Path]) -> None:
-    items = _ClaimedItems(InputReader([BulkItem(song) for song in songs[:3]]), UnjournaledRun())
+def test_a_run_that_released_items_is_not_complete(
+    manager: AudioStorageManager, songs: list[Path]
+) -> None:
+    run = UnjournaledRun()
+    decider = Decider(run, StoreView(manager), DecisionOptions())
+    items = _DecidedItems(InputReader([BulkItem(song) for song in songs[:3]]), run, decider)
     taken = items.take(5)
     assert taken is not None
     states = [items.is_complete]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
         CopyOutcome as CopyOutcome,
         DownloadOutcome as DownloadOutcome,
         UploadOutcome as UploadOutcome,
+        UploadReason as UploadReason,
+        UploadStatus as UploadStatus,
     )
     from audiostore.bulk.journal import (
         FailedItem as FailedItem,
@@ -35,7 +37,7 @@ else:  # imported when first used: a journal or a download does not need the ins
             "bulk": "Bulk",
             "copies": "size_of",
             "downloads": "FileNaming name_by_id",
-            "items": "BulkItem CopyOutcome DownloadOutcome UploadOutcome",
+            "items": "BulkItem CopyOutcome DownloadOutcome UploadOutcome UploadReason UploadStatus",
             "journal": "FailedItem Journal RunInfo",
             "planning": "Planned plan_items",
             "sources": (

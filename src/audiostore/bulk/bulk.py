@@ -59,6 +59,7 @@ class Bulk:
         *,
         journal: "Journal | str | os.PathLike[str] | None" = None,
         skip_stored: bool = False,
+        again: bool = False,
         concurrency: int | None = None,
         max_rate_bytes_s: float | None = None,
         in_order: bool = False,
@@ -72,11 +73,14 @@ class Bulk:
             items: the assets to store.
             journal: an open journal, or the path of its file. With it, ids outlive this process:
                 after any interruption, run again with the same items, and each is stored exactly
-                once; those stored before are reported with `done_before`. Several processes may
-                share the items and the journal.
+                once. What the journal records as stored is looked up in the store: the status of
+                an outcome is "stored before" if it is there, and "deleted" if it is in the trash;
+                what is gone is stored again, under a new id. Several processes may share the items
+                and the journal.
             skip_stored: list the store first, and do not upload audio that it has (same size,
                 crc32c and, where the store keeps it, md5); its id is reported with `skipped`. The
                 local files of skipped items are kept, whatever `cleanup` says.
+            again: store what is in the trash, too, under a new id.
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes sent per second on average.
             in_order: yield outcomes in the order of the items.
@@ -88,7 +92,8 @@ class Bulk:
         Raises:
             ValueError: an option is not valid, or `supersedes` is given, which is for one asset.
             ConfigurationError: the journal cannot be used (raised with the first outcome).
-            AudioStoreError, OSError: an error that affects all items.
+            AudioStoreError, OSError: an error that affects all items; or what the journal records
+                cannot be looked up in the store.
             Exception: what `items` raises, after the outcomes of all items before; or the journal
                 cannot be written.
         """
@@ -101,7 +106,13 @@ class Bulk:
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
         manager = self._manager._for_many
         return upload_items(
-            manager, items, journal, upload_options, run_options, skip_stored=skip_stored
+            manager,
+            items,
+            journal,
+            upload_options,
+            run_options,
+            skip_stored=skip_stored,
+            again=again,
         )
 
     def download(

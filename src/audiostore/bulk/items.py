@@ -3,8 +3,40 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from audiostore.values import StorageResult
+
+UploadStatus = Literal["stored", "stored before", "changed", "skipped", "deleted", "failed"]
+"""What became of an item.
+
+- "stored": this run stored it;
+- "stored before": an earlier run did, and the store still has it;
+- "changed": this run updated or superseded what was stored of it;
+- "skipped": its audio was already in the store, under another id (`skip_stored`);
+- "deleted": its asset is in the trash, and was not stored again;
+- "failed": see the error.
+"""
+UploadReason = Literal[
+    "new", "changed", "resumed", "gone", "again", "stored", "deleted", "lost", "busy"
+]
+"""Why an item is stored, or not.
+
+To be stored:
+
+- "new": the journal, if there is one, does not know it;
+- "changed": its files have changed since they were stored;
+- "resumed": an earlier attempt failed or was interrupted;
+- "gone": it was stored, and is neither in the store nor in its trash any more;
+- "again": it is in the trash, and is to be stored in spite of that.
+
+Not to be stored:
+
+- "stored": the store has it;
+- "deleted": it is in the trash: somebody has deleted it;
+- "lost": neither the store nor the local disk has it;
+- "busy": another run is storing it right now.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +68,41 @@ class UploadOutcome:
     audio_id: str | None
     """The id that it is, or would be, stored under."""
     result: StorageResult | None
-    """The stored asset; None if it failed, or if this run did not upload it."""
+    """The stored asset, if this run uploaded it or cleaned up its local files."""
     error: Exception | None
     skipped: bool = False
     """Its audio was already in the store, under `audio_id` (see `skip_stored`)."""
     elapsed_s: float = 0.0
     """How long the upload took."""
-    done_before: bool = False
-    """According to the journal, an earlier run stored it under this id (or this run did, for an
-    item that is given twice). The store was not asked, so `result` is None."""
+    reason: UploadReason = "new"
+    """Why it was stored, or not."""
+    has_artwork: bool | None = None
+    """Whether the stored asset has artwork; None if nothing is stored, or it is not known."""
+
+    @property
+    def status(self) -> UploadStatus:
+        """What became of it."""
+        if self.error is not None:
+            return "failed"
+        if self.skipped:
+            return "skipped"
+        if self.reason == "deleted":
+            return "deleted"
+        return "stored before" if self.reason == "stored" else "stored"
+
+    @property
+    def done_before(self) -> bool:
+        """Whether an earlier run stored it, under `audio_id`, and the store still has it.
+
+        Or this run did, for an item that is given twice.
+        """
+        return self.status == "stored before"
 
     @property
     def size_bytes(self) -> int:
         """How many bytes of it are stored by this run."""
-        blobs = (self.result.audio, self.result.thumbnail) if self.result else ()
+        result = self.result if self.status == "stored" else None
+        blobs = (result.audio, result.thumbnail) if result else ()
         return sum(blob.size_bytes for blob in blobs if blob is not None)
 
 

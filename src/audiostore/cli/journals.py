@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-import audiostore
-from audiostore.cli.output import say
-
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from audiostore import AudioStorageManager, Journal
+    from audiostore import Journal
     from audiostore.config import Location
 
 
@@ -23,28 +19,6 @@ def open_journal(path: str | None, location: Location) -> Journal:
     file = journal_path(path, location)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Journal(file)
-
-
-def spot_check(journal: Journal, manager: AudioStorageManager, audio_ids: Sequence[str]) -> bool:
-    """Look up a few of the assets that the journal records as stored; warn if some are missing.
-
-    Returns:
-        False if all are missing: the store was emptied, or it is another store.
-    """
-    missing = 0
-    for audio_id in audio_ids:
-        try:
-            manager.get(audio_id)
-        except audiostore.AssetNotFoundError:
-            missing += 1
-    if missing:
-        say(
-            "warning",
-            f"{missing} of {len(audio_ids)} assets that the journal records as stored are missing "
-            f"from {manager.url}: were they deleted? Run the same command with --no-journal "
-            f"--skip-stored to store what is missing; the journal is {str(journal.path)!r}",
-        )
-    return missing == 0 or missing < len(audio_ids)
 
 
 def jobs_command(number: int, *, journal: str | None, bucket: str | None, store: str | None) -> str:

@@ -32,8 +32,9 @@ _COVERS = {
 
 UPLOADED = {
     "stored": "{} stored",
-    "stored before": "{} stored by an earlier run, according to the journal",
+    "stored before": "{} already stored",
     "skipped": "{} skipped, already in the store",
+    "deleted": "{} in the trash, not stored again",
     "failed": "{} failed",
 }
 FETCHED = {"fetched": "{} downloaded", "skipped": "{} already there", "failed": "{} failed"}
@@ -45,20 +46,12 @@ def place(item: BulkItem) -> str:
     return f"{item.origin}: {item.audio}" if item.origin else str(item.audio)
 
 
-def outcome_status(outcome: UploadOutcome) -> str:
-    """Return the status of an item, as JSON has it."""
-    if outcome.error is not None:
-        return "failed"
-    if outcome.done_before:
-        return "stored before"
-    return "skipped" if outcome.skipped else "stored"
-
-
 def outcome_fields(outcome: UploadOutcome) -> Mapping[str, object]:
     """Return an outcome for JSON."""
     result, item = outcome.result, outcome.item
     return {
-        "status": outcome_status(outcome),
+        "status": outcome.status,
+        "reason": outcome.reason,
         "audio": item.audio,
         "thumbnail": item.thumbnail,
         "origin": item.origin or None,

@@ -166,6 +166,35 @@ class Uploads:
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
+    def clean_up(self, upload: Upload, audio_id: str) -> StorageResult:
+        """Delete the local files of an asset that was stored before.
+
+        Each is deleted if the store has its very bytes; otherwise it is kept, and a warning of the
+        result says why.
+
+        Raises:
+            AssetNotFoundError: the asset is not in the store: nothing was deleted.
+        """
+        outcome = Outcome(require_asset(self._store, audio_id), created=False)
+        # The bytes alone matter, whatever is wrong with them.
+        options = replace(upload.options, check="none", artwork="none", fix_extension=True)
+        with ExitStack() as files:
+            audio = files.enter_context(prepare_audio(upload.audio_path, options))
+            thumbnail: PreparedFile | None = None
+            if upload.thumbnail_path is not None:
+                with suppress(SourceNotFoundError):  # deleted by a run that was killed then
+                    thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
+            _require_state(audio, upload.audio_state)
+            if thumbnail is not None:
+                _require_state(thumbnail, upload.thumbnail_state)
+            return self._store_files(
+                audio_id,
+                lambda: outcome,
+                {THUMBNAIL: thumbnail, AUDIO: audio},  # the audio goes last
+                cleanup=True,
+                keeps_thumbnail=upload.keeps_thumbnail,
+            )
+
     def attach(self, path: PathLike, audio_id: str, options: UploadOptions) -> StorageResult:
         """Store artwork for an asset (see the manager's `upload_thumbnail_file`)."""
         require_audio_id(audio_id)

@@ -8,7 +8,7 @@ from audiostore.bulk.journal.claims import (
     Run,
     UnjournaledRun,
 )
-from audiostore.bulk.journal.journal import FailedItem, Journal, RunInfo, begin_run
+from audiostore.bulk.journal.journal import FailedItem, Journal, RunInfo, begin_run, read_run
 from audiostore.bulk.journal.rows import NO_FILE
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "RunInfo",
     "UnjournaledRun",
     "begin_run",
+    "read_run",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
 from audiostore.asset import FilenameGenerator
-from audiostore.bulk.items import BulkItem
+from audiostore.bulk.items import BulkItem, UploadStatus
 from audiostore.localfiles import FileState
 
 
@@ -71,16 +71,20 @@ class Claim:
     thumbnail_state: FileState | None = None
     is_thumbnail_missing: bool = False
     """Its thumbnail file is gone: an earlier attempt may have stored it and cleaned it up."""
+    was_interrupted: bool = False
+    """An earlier run that claimed it has recorded no result: it may be stored, or not."""
+    previous_id: str | None = None
+    """The id under which the same path was stored last, before its files changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """The result of a claimed item."""
+    """The result of an item."""
 
     claim: Claim
     audio_id: str
-    error: str | None
-    skipped: bool
+    status: UploadStatus
+    error: str | None = None
 
 
 class Run(Protocol):
@@ -90,8 +94,16 @@ class Run(Protocol):
         """Return a claim for each item; those with the status "claimed" are on the disk."""
         ...
 
+    def renew(self, claims: Sequence[tuple[Claim, ItemSnapshot]]) -> list[Claim]:
+        """Claim items whose assets are no longer in the store, under new ids.
+
+        Returns:
+            a claim for each; with the status "busy" if another run was faster.
+        """
+        ...
+
     def record(self, results: Sequence[ItemResult]) -> None:
-        """Record the results of claimed items."""
+        """Record results: of claimed items, and of those that were stored before."""
         ...
 
     def release(self, claims: Sequence[Claim]) -> None:
@@ -118,6 +130,10 @@ class UnjournaledRun:
             else Claim("claimed", FilenameGenerator.generate_audio_id(), is_new=True)
             for snapshot in snapshots
         ]
+
+    def renew(self, claims: Sequence[tuple[Claim, ItemSnapshot]]) -> list[Claim]:
+        """Return claims with new ids."""
+        return self.claim([snapshot for _, snapshot in claims])
 
     def record(self, results: Sequence[ItemResult]) -> None:
         """Do nothing."""

@@ -6,14 +6,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from audiostore.errors import ConfigurationError
 
 _APPLICATION_ID = 0x61756A6C
-_VERSION = 2
+_VERSION = 3
 _BUSY_TIMEOUT_S = 60.0
 _RETRY_S = 0.01
 _PAGE_ROWS = 500
@@ -35,7 +35,9 @@ CREATE TABLE runs (
     stored INTEGER NOT NULL DEFAULT 0,
     stored_before INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,
-    failed INTEGER NOT NULL DEFAULT 0
+    failed INTEGER NOT NULL DEFAULT 0,
+    changed INTEGER NOT NULL DEFAULT 0,
+    deleted INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE items (
     id INTEGER PRIMARY KEY,
@@ -55,6 +57,16 @@ CREATE INDEX items_that_failed ON items (run, id) WHERE status = {FAILED};
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
 """
+
+
+_MIGRATIONS = {
+    2: """
+ALTER TABLE runs ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 3;
+"""
+}
+"""What brings a journal of a version to the next one."""
 
 
 class JournalDatabase:
@@ -97,7 +109,7 @@ class JournalDatabase:
 
     def lock_path(self, lock_name: str) -> Path:
         """Return the file that a run holds a lock on."""
-        return self.path.with_name(f"{self.path.name}-{lock_name}.lock")
+        return lock_path(self.path, lock_name)
 
     def pages(self, sql: str, first: int, *parameters: int) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, a page at a time.
@@ -165,14 +177,62 @@ class JournalDatabase:
                 connection.execute(statement)
         elif application != _APPLICATION_ID:
             raise self._unusable("is a database of another program, not an audiostore journal")
-        elif version != _VERSION:
-            raise self._unusable(
-                f"has version {version}, this audiostore supports version {_VERSION}: use the "
-                "audiostore release that wrote it, or another journal"
-            )
+        while version in _MIGRATIONS:
+            for statement in _MIGRATIONS[version].split(";"):
+                connection.execute(statement)
+            version += 1
+        if (tables or application or version) and version != _VERSION:
+            raise self._unusable(_other_version(version))
 
     def _unusable(self, what: str) -> ConfigurationError:
-        return ConfigurationError(f"{str(self.path)!r} {what}", path=self.path)
+        return unusable(self.path, what)
+
+
+def lock_path(journal: Path, lock_name: str) -> Path:
+    """Return the file that a run of a journal holds a lock on."""
+    return journal.with_name(f"{journal.name}-{lock_name}.lock")
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open a journal for reads; None if there is no file. Nothing is written, and none is created.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not a journal.
+    """
+    if not path.exists():
+        yield None
+        return
+    # While a program has it open, or after a kill, its latest rows are in the file "-wal", which
+    # needs locks. Otherwise no lock is taken: SQLite would create "-wal" and "-shm" for it.
+    wal = path.with_name(f"{path.name}-wal")
+    is_in_use = wal.exists() and wal.stat().st_size > 0
+    mode = "mode=ro" if is_in_use else "mode=ro&immutable=1"
+    try:
+        with closing(
+            sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=_BUSY_TIMEOUT_S)
+        ) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if application != _APPLICATION_ID:
+                raise unusable(path, "is not an audiostore journal")
+            if version not in (*_MIGRATIONS, _VERSION):
+                raise unusable(path, _other_version(version))
+            yield connection
+    except sqlite3.Error as error:
+        raise unusable(path, _reason(error)) from error
+
+
+def _other_version(version: int) -> str:
+    return (
+        f"has version {version}, this audiostore supports version {_VERSION}: use the "
+        "audiostore release that wrote it, or another journal"
+    )
+
+
+def unusable(path: Path, what: str) -> ConfigurationError:
+    """Return the error of a journal that cannot be used."""
+    return ConfigurationError(f"{str(path)!r} {what}", path=path)
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

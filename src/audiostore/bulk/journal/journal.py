@@ -24,7 +24,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from audiostore.bulk.journal.claims import Run
 from audiostore.bulk.journal.database import FAILED, JournalDatabase, is_locked
+from audiostore.bulk.journal.reading import ReadOnlyRun
 from audiostore.bulk.journal.run import JournaledRun
 
 
@@ -46,6 +48,10 @@ class RunInfo:
     skipped: int
     """Items whose audio was already in the store."""
     failed: int
+    changed: int
+    """Items whose stored assets were updated or superseded."""
+    deleted: int
+    """Items whose assets are in the trash, and were not stored again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +104,12 @@ class Journal:
         """Yield all runs, the newest first."""
         for row in self._database.pages(
             "SELECT id, store_url, started_at, ended_at, stored, stored_before, skipped, failed,"
-            " lock_name, is_complete FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?",
+            " changed, deleted, lock_name, is_complete FROM runs WHERE id < ? ORDER BY id DESC"
+            " LIMIT ?",
             1 << 62,
         ):
-            is_running = row[3] is None and is_locked(self._database.lock_path(row[8]))
-            yield RunInfo(row[0], row[1], row[2], row[3], is_running, bool(row[9]), *row[4:8])
+            is_running = row[3] is None and is_locked(self._database.lock_path(row[10]))
+            yield RunInfo(row[0], row[1], row[2], row[3], is_running, bool(row[11]), *row[4:10])
 
     def failures(self, run: int) -> Iterator[FailedItem]:
         """Yield the items that failed in a run and were neither stored nor tried again since."""
@@ -112,6 +119,16 @@ class Journal:
         )
         for _, path, origin, audio_id, error in self._database.pages(sql, -1, FAILED, run):
             yield FailedItem(Path(os.fsdecode(path)), origin, audio_id, error)
+
+
+def read_run(path: str | os.PathLike[str], store_url: str) -> Run:
+    """Return a run that claims from what a journal holds, and writes nothing to it.
+
+    Args:
+        path: of the journal; it need not exist.
+        store_url: the store of the items.
+    """
+    return ReadOnlyRun(Path(path).absolute(), store_url)
 
 
 def begin_run(journal: Journal, store_url: str) -> JournaledRun:

@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import sqlite3
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.journal.claims import Claim, ItemSnapshot, PathState
-from audiostore.bulk.journal.database import STORED, SUPERSEDED
+from audiostore.bulk.journal.database import CLAIMED, FREE, STORED, SUPERSEDED
 from audiostore.localfiles import FileState
 
 _STATE = struct.Struct("<QqQ")
@@ -61,12 +63,49 @@ class ItemRow:
             audio_state=_unpack_state(self.audio_state),
             thumbnail_state=_unpack_state(thumbnail_state),
             is_thumbnail_missing=self._is_thumbnail_missing(),
+            was_interrupted=self.status in (CLAIMED, FREE),
         )
 
     def _is_thumbnail_missing(self) -> bool:
         if self.thumbnail_path is None or not self.thumbnail_state:
             return False
         return PathState.of(os.fsdecode(self.thumbnail_path)).is_missing
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRows:
+    """What is recorded of an item."""
+
+    row: ItemRow | None
+    """The row of the item with the very files that it has now."""
+    same_thumbnail: Sequence[ItemRow]
+    """The rows of all its states with the same path of the thumbnail, the newest first."""
+    previous_id: str | None
+    """The id under which another state of it was stored last."""
+
+    def resume(self, row: ItemRow, snapshot: ItemSnapshot) -> Claim:
+        """Return the claim of a later attempt at a row."""
+        claim = row.resume(snapshot, same_thumbnail=row in self.same_thumbnail)
+        return replace(claim, previous_id=self.previous_id)
+
+
+def find_rows(connection: sqlite3.Connection, place: bytes, snapshot: ItemSnapshot) -> ItemRows:
+    """Return what is recorded of an item (see `item_hash` for its place)."""
+    rows = [
+        ItemRow(*columns)
+        for columns in connection.execute(
+            "SELECT id, audio_id, audio_state, thumbnail_state, thumbnail_path, status, run"
+            " FROM items WHERE place = ? ORDER BY id DESC",
+            (place,),
+        )
+    ]
+    thumbnail_path = pack_path(snapshot.item.thumbnail)
+    same_thumbnail = [row for row in rows if row.thumbnail_path == thumbnail_path]
+    row = next((row for row in same_thumbnail if row.matches(snapshot)), None) or next(
+        (row for row in rows if row.matches_without_thumbnail(snapshot)), None
+    )
+    previous = next((each for each in rows if each.status == STORED and each is not row), None)
+    return ItemRows(row, same_thumbnail, None if previous is None else previous.audio_id)
 
 
 def item_hash(store_url: str, item: BulkItem) -> bytes:

@@ -3,10 +3,14 @@
 import fcntl
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from typing import get_args
 
 from audiostore.asset import FilenameGenerator
+from audiostore.bulk.items import UploadStatus
 from audiostore.bulk.journal.claims import Claim, ItemResult, ItemSnapshot
 from audiostore.bulk.journal.database import (
     CLAIMED,
@@ -17,7 +21,14 @@ from audiostore.bulk.journal.database import (
     JournalDatabase,
     is_locked,
 )
-from audiostore.bulk.journal.rows import NO_FILE, ItemRow, item_hash, pack_path, pack_state
+from audiostore.bulk.journal.rows import (
+    NO_FILE,
+    ItemRows,
+    find_rows,
+    item_hash,
+    pack_path,
+    pack_state,
+)
 
 _MAX_ERROR_CHARACTERS = 2000
 
@@ -34,7 +45,7 @@ class JournaledRun:
         self._dead_runs: set[int] = set()
         self._is_open = True
         self._is_complete = False
-        self._stored_before = 0
+        self._counts: Counter[UploadStatus] = Counter()
         lock_name = os.urandom(8).hex()
         self._lock_path = database.lock_path(lock_name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -49,36 +60,35 @@ class JournaledRun:
     def claim(self, snapshots: Sequence[ItemSnapshot]) -> list[Claim]:
         """Return a claim for each item; those with the status "claimed" are on the disk."""
         with self._database.transaction(is_synced=True) as connection:
-            claims = [self._claim(connection, snapshot) for snapshot in snapshots]
-        # Recorded later: a commit that changes nothing needs no sync.
-        self._stored_before += sum(claim.status == "stored" for claim in claims)
-        return claims
+            return [self._claim(connection, snapshot) for snapshot in snapshots]
+
+    def renew(self, claims: Sequence[tuple[Claim, ItemSnapshot]]) -> list[Claim]:
+        """Claim items whose assets are no longer in the store, under new ids."""
+        if not claims:
+            return []
+        with self._database.transaction(is_synced=True) as connection:
+            return [self._renew(connection, *each) for each in claims]
 
     def record(self, results: Sequence[ItemResult]) -> None:
-        """Record the results of claimed items."""
-        if not results:
-            return
+        """Record results: of claimed items, and of those that were stored before."""
+        self._counts.update(each.status for each in results)
         rows = [
             (
-                STORED if each.error is None else FAILED,
+                FAILED if each.status == "failed" else STORED,
                 each.audio_id,
                 None if each.error is None else each.error[:_MAX_ERROR_CHARACTERS],
                 each.claim.key,
             )
             for each in results
+            if each.claim.status == "claimed"
         ]
-        failed = sum(each.error is not None for each in results)
-        skipped = sum(each.skipped for each in results)
-        stored = len(results) - failed - skipped
+        if not rows:
+            return  # the counts are written with the next result, or at the end
         with self._database.transaction(is_synced=False) as connection:
             connection.executemany(
                 "UPDATE items SET status = ?, audio_id = ?, error = ? WHERE id = ?", rows
             )
-            connection.execute(
-                "UPDATE runs SET stored = stored + ?, skipped = skipped + ?, failed = failed + ?,"
-                " stored_before = ? WHERE id = ?",
-                (stored, skipped, failed, self._stored_before, self.number),
-            )
+            self._write_counts(connection)
 
     def release(self, claims: Sequence[Claim]) -> None:
         """Delete new ids, which were never used, and free the others."""
@@ -104,12 +114,21 @@ class JournaledRun:
         self._is_open = False
         try:
             with self._database.transaction(is_synced=False) as connection:
+                self._write_counts(connection)
                 connection.execute(
-                    "UPDATE runs SET ended_at = ?, is_complete = ?, stored_before = ? WHERE id = ?",
-                    (self._clock(), self._is_complete, self._stored_before, self.number),
+                    "UPDATE runs SET ended_at = ?, is_complete = ? WHERE id = ?",
+                    (self._clock(), self._is_complete, self.number),
                 )
         finally:
             self._unlock()
+
+    def _write_counts(self, connection: sqlite3.Connection) -> None:
+        statuses = get_args(UploadStatus)
+        columns = ", ".join(f"{status.replace(' ', '_')} = ?" for status in statuses)
+        connection.execute(
+            f"UPDATE runs SET {columns} WHERE id = ?",  # noqa: S608  (names of our own)
+            (*(self._counts[status] for status in statuses), self.number),
+        )
 
     def _insert_run(self, lock_name: str) -> int:
         with self._database.transaction(is_synced=False) as connection:
@@ -127,23 +146,10 @@ class JournaledRun:
 
     def _claim(self, connection: sqlite3.Connection, snapshot: ItemSnapshot) -> Claim:
         place = item_hash(self._store_url, snapshot.item)
-        rows = [
-            ItemRow(*columns)
-            for columns in connection.execute(
-                "SELECT id, audio_id, audio_state, thumbnail_state, thumbnail_path, status, run"
-                " FROM items WHERE place = ? ORDER BY id DESC",
-                (place,),
-            )
-        ]
-        thumbnail_path = pack_path(snapshot.item.thumbnail)
-        same_thumbnail = [row for row in rows if row.thumbnail_path == thumbnail_path]
-        row = next((row for row in same_thumbnail if row.matches(snapshot)), None) or next(
-            (row for row in rows if row.matches_without_thumbnail(snapshot)), None
-        )
+        found = find_rows(connection, place, snapshot)
+        row = found.row
         if row is None:
-            return self._insert_item(
-                connection, place, snapshot, supersedes=[row.key for row in same_thumbnail]
-            )
+            return self._insert_item(connection, place, snapshot, found)
         if row.status == STORED:
             return Claim("stored", row.audio_id, key=row.key)
         if row.status == CLAIMED and self._is_alive(connection, row.run):
@@ -152,19 +158,44 @@ class JournaledRun:
             "UPDATE items SET status = ?, run = ?, error = NULL WHERE id = ?",
             (CLAIMED, self.number, row.key),
         )
-        return row.resume(snapshot, same_thumbnail=row in same_thumbnail)
+        return found.resume(row, snapshot)
+
+    def _renew(self, connection: sqlite3.Connection, claim: Claim, snapshot: ItemSnapshot) -> Claim:
+        given = snapshot.item.audio_id
+        audio_id = given or FilenameGenerator.generate_audio_id()
+        changed = connection.execute(
+            "UPDATE items SET audio_state = ?, thumbnail_state = ?, thumbnail_path = ?, origin = ?,"
+            " audio_id = ?, status = ?, run = ?, error = NULL"
+            " WHERE id = ? AND audio_id = ? AND (status = ? OR (status = ? AND run = ?))",
+            (
+                pack_state(snapshot.audio.state),
+                pack_state(snapshot.thumbnail.state),
+                pack_path(snapshot.item.thumbnail),
+                snapshot.item.origin,
+                audio_id,
+                CLAIMED,
+                self.number,
+                claim.key,
+                claim.audio_id,
+                STORED,
+                CLAIMED,
+                self.number,
+            ),
+        )
+        if not changed.rowcount:
+            return replace(claim, status="busy")  # another run has done it meanwhile
+        return _new_claim(claim.key, audio_id, snapshot)
 
     def _insert_item(
         self,
         connection: sqlite3.Connection,
         place: bytes,
         snapshot: ItemSnapshot,
-        *,
-        supersedes: Sequence[int],
+        found: ItemRows,
     ) -> Claim:
         connection.executemany(
             "UPDATE items SET status = ? WHERE id = ? AND status IN (?, ?)",
-            [(SUPERSEDED, key, FREE, FAILED) for key in supersedes],
+            [(SUPERSEDED, row.key, FREE, FAILED) for row in found.same_thumbnail],
         )
         given = snapshot.item.audio_id
         audio_id = given or FilenameGenerator.generate_audio_id()
@@ -183,14 +214,8 @@ class JournaledRun:
                 self.number,
             ),
         )
-        return Claim(
-            "claimed",
-            audio_id,
-            is_new=given is None,
-            key=cursor.lastrowid or 0,
-            audio_state=snapshot.audio.state or NO_FILE,
-            thumbnail_state=snapshot.thumbnail.state or NO_FILE,
-        )
+        claim = _new_claim(cursor.lastrowid or 0, audio_id, snapshot)
+        return replace(claim, previous_id=found.previous_id)
 
     def _is_alive(self, connection: sqlite3.Connection, run: int) -> bool:
         if run == self.number:
@@ -209,3 +234,14 @@ class JournaledRun:
         with suppress(FileNotFoundError):
             self._lock_path.unlink()
         os.close(self._lock_file)
+
+
+def _new_claim(key: int, audio_id: str, snapshot: ItemSnapshot) -> Claim:
+    return Claim(
+        "claimed",
+        audio_id,
+        is_new=snapshot.item.audio_id is None,
+        key=key,
+        audio_state=snapshot.audio.state or NO_FILE,
+        thumbnail_state=snapshot.thumbnail.state or NO_FILE,
+    )

@@ -12,7 +12,7 @@ from audiostore import BulkItem
 from audiostore.asset import require_audio_id
 from audiostore.bulk import check_manifest, find_items, plan_items
 from audiostore.cli.failures import BAD_INPUT, INTERRUPTED, PARTLY_FAILED, UsageError
-from audiostore.cli.journals import jobs_command, open_journal, spot_check
+from audiostore.cli.journals import jobs_command, open_journal
 from audiostore.cli.output import counted, escape, is_terminal, note, print_json, say
 from audiostore.cli.progress.bulk import BulkProgress, abandoning
 from audiostore.cli.progress.count import CountProgress
@@ -22,7 +22,6 @@ from audiostore.cli.report import (
     Count,
     Warnings,
     outcome_fields,
-    outcome_status,
     place,
     plan_line,
     print_failure,
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     )
     from audiostore.cli.commands.put import Options
     from audiostore.config import Location
-
-_SAMPLES = 8
 
 
 def put_many(options: Options) -> int:
@@ -175,8 +172,6 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
     count, warnings = Count(UPLOADED), Warnings()
     progress = BulkProgress()
     number: int | None = None
-    samples: list[str] = []
-    is_plausible = True
     try:
         with ExitStack() as stack:
             manager = stack.enter_context(opened(options, progress))
@@ -196,27 +191,24 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
                 concurrency=options.concurrency,
                 in_order=options.in_order,
                 skip_stored=options.skip_stored,
+                again=options.again,
                 fail_fast=options.fail_fast,
                 max_rate_bytes_s=options.max_rate,
                 options=upload,
             )
             with abandoning(outcomes):
                 for outcome in outcomes:
-                    count.add(outcome_status(outcome), outcome.size_bytes)
-                    if outcome.done_before and outcome.audio_id and len(samples) < _SAMPLES:
-                        samples.append(outcome.audio_id)
+                    count.add(outcome.status, outcome.size_bytes)
                     progress.finished(
                         outcome.audio_id,
                         _size_of(outcome.item),
                         failed=outcome.error is not None,
-                        moved=outcome.result is not None,
+                        moved=outcome.status == "stored",
                     )
                     with progress.aside():
                         _print(options, outcome, warnings)
             if journal is not None:
                 number = next((each.run for each in journal.runs()), None)
-                with progress.aside():
-                    is_plausible = spot_check(journal, manager, samples)
     except KeyboardInterrupt:
         warnings.print_rest()
         say("stopped", count.summary(progress.elapsed_s))
@@ -239,8 +231,14 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
     if options.cleanup and count.of("skipped"):
         say("note", "the local files of skipped assets were kept")
     count.print_left_out()
+    if count.of("deleted"):
+        say(
+            "note",
+            "what is in the trash was deleted: 'audiostore restore ID' brings it back, --again "
+            "stores it anew",
+        )
     if not count.failed:
-        return 0 if is_plausible else PARTLY_FAILED
+        return PARTLY_FAILED if count.of("deleted") else 0
     if number is not None:
         command = jobs_command(
             number, journal=options.journal, bucket=options.bucket, store=options.store
@@ -263,6 +261,11 @@ def _nothing(options: Options, work: _Work, count: Count) -> int:
 def _print(options: Options, outcome: UploadOutcome, warnings: Warnings) -> None:
     if options.json:
         print_json(outcome_fields(outcome))
+    elif outcome.status == "deleted":
+        say(
+            "warning",
+            f"{place(outcome.item)}: {outcome.audio_id} is in the trash: not stored again",
+        )
     elif outcome.error is None and not (outcome.done_before and is_terminal(sys.stdout)):
         print(f"{outcome.audio_id}  {escape(str(outcome.item.audio))}", flush=True)
     if outcome.error is not None:

@@ -86,6 +86,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
     skip_stored: bool = flag(
         help="skip audio that is already in the store, byte for byte, under any name", group=_MANY
     )
+    again: bool = flag(help="store files again whose assets are in the trash", group=_MANY)
     fail_fast: bool = flag(help="start nothing more after the first failure", group=_MANY)
     in_order: bool = flag(
         help="print results in the order of the files (default: as they finish)", group=_MANY

@@ -1,0 +1,117 @@
+"""What is to be done with each item of an upload: the same decisions for a run and its dry run.
+
+Three things are known of an item: what the journal says of it (a `Claim`), what the store holds
+under the id that the journal names (a `StoredState`), and the options. `decide` makes a decision of
+them, without looking anywhere. `Decider` asks the journal, then the store, and carries out what a
+decision means for the journal: an item whose asset is gone gets a new id.
+
+A run claims from the journal (`begin_run`); a dry run reads it (`read_run`). Both ask a `Decider`
+for the decisions on a batch of items, in the process that feeds the workers, so no worker needs the
+journal or the view. What needs the bytes of a file, such as `skip_stored`, follows later, in the
+worker: see `performing`.
+
+To decide on more than that: add a reason to `UploadReason`; return it from `decide`; perform it in
+`performing` (and plan it in `planning`); name it in `cli/report.py`; add its row to
+`tests/bulk_states.py`, which generates the table in docs/bulk.md. Of a changed file, the claim has
+the id of what was stored before (`Claim.previous_id`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from audiostore.bulk.items import UploadReason
+from audiostore.bulk.journal import Claim, ItemSnapshot, Run
+from audiostore.bulk.storeview import StoredState, StoreView
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done with an item, and why."""
+
+    reason: UploadReason
+    """See `UploadReason`."""
+    claim: Claim
+    has_artwork: bool = False
+    """Of what is stored."""
+    cleans_up: bool = False
+    """It is stored, and its local files are to be deleted."""
+
+    @property
+    def stores(self) -> bool:
+        """Whether it is to be stored."""
+        return self.reason in ("new", "changed", "resumed", "gone", "again")
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionOptions:
+    """The options that matter for decisions."""
+
+    again: bool = False
+    """Store what is in the trash."""
+    cleanup: bool = False
+    """Delete the local files of what is stored."""
+
+
+def decide(
+    claim: Claim, snapshot: ItemSnapshot, state: StoredState | None, options: DecisionOptions
+) -> Decision:
+    """Decide on one item.
+
+    Args:
+        claim: what the journal says.
+        snapshot: what is on the local disk.
+        state: what the store holds under the claim's id; None: it was not asked.
+        options: those of the upload.
+    """
+    if claim.status == "busy":
+        return Decision("busy", claim)
+    is_missing = snapshot.audio.is_missing
+    if state is not None and state.presence == "in the trash":
+        return Decision("again" if options.again and not is_missing else "deleted", claim)
+    if claim.status == "claimed":
+        if claim.is_resumed:
+            return Decision("resumed", claim)
+        return Decision("new" if claim.previous_id is None else "changed", claim)
+    if state is not None and state.presence == "gone":
+        return Decision("lost" if is_missing else "gone", claim)
+    return Decision(
+        "stored",
+        claim,
+        has_artwork=state is not None and state.has_artwork,
+        cleans_up=options.cleanup and not is_missing,
+    )
+
+
+class Decider:
+    """Decides on items, a batch at a time. Used by one thread."""
+
+    def __init__(self, run: Run, view: StoreView, options: DecisionOptions) -> None:
+        self._run = run
+        self._view = view
+        self._options = options
+
+    def decide(self, snapshots: Sequence[ItemSnapshot]) -> list[Decision]:
+        """Return the decision on each item; those to be stored are claimed, on the disk.
+
+        Raises:
+            ConfigurationError: the journal cannot be used.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store cannot be read.
+        """
+        claims = self._run.claim(snapshots)
+        states = self._view.states(
+            claim.audio_id for claim in claims if claim.status == "stored" or claim.was_interrupted
+        )
+        decisions = [
+            decide(claim, snapshot, states.get(claim.audio_id), self._options)
+            for claim, snapshot in zip(claims, snapshots, strict=True)
+        ]
+        self._renew(decisions, snapshots)
+        return decisions
+
+    def _renew(self, decisions: list[Decision], snapshots: Sequence[ItemSnapshot]) -> None:
+        """Give new ids to the items that are stored again."""
+        numbers = [i for i, each in enumerate(decisions) if each.reason in ("gone", "again")]
+        claims = self._run.renew([(decisions[i].claim, snapshots[i]) for i in numbers])
+        for i, claim in zip(numbers, claims, strict=True):
+            reason = "busy" if claim.status == "busy" else decisions[i].reason
+            decisions[i] = replace(decisions[i], reason=reason, claim=claim)

@@ -1,0 +1,195 @@
+"""Does what was decided for one item: uploads it, or cleans up its local files. In any process."""
+
+import os
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiostore.asset import require_audio_id
+from audiostore.bulk.decisions import Decision
+from audiostore.bulk.items import BulkItem, UploadOutcome
+from audiostore.bulk.journal import NO_FILE, Claim, ItemResult, ItemSnapshot, PathState
+from audiostore.bulk.storeview import StoreView
+from audiostore.errors import AssetNotFoundError, SourceNotFoundError
+from audiostore.ingest import ChosenId, Upload, UploadOptions
+from audiostore.localfiles import LocalFile
+from audiostore.values import StorageResult
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedItem:
+    """An item, and what was decided."""
+
+    index: int
+    snapshot: ItemSnapshot
+    decision: Decision
+
+    @property
+    def item(self) -> BulkItem:
+        """The item itself."""
+        return self.snapshot.item
+
+    def outcome(self) -> UploadOutcome | None:
+        """Return the outcome of an item that needs no work; None if it does."""
+        decision = self.decision
+        if decision.stores or decision.cleans_up:
+            return None
+        error: Exception | None = None
+        if decision.reason == "lost":
+            error = AssetNotFoundError(
+                f"{str(self.item.audio)!r} is missing, and so is {decision.claim.audio_id}, as "
+                "which it was stored: it was deleted from the store",
+                audio_id=decision.claim.audio_id,
+                path=self.item.audio,
+            )
+        return UploadOutcome(
+            self.index,
+            self.item,
+            decision.claim.audio_id,
+            None,
+            error,
+            reason=decision.reason,
+            has_artwork=decision.has_artwork if decision.reason == "stored" else None,
+        )
+
+    def failed(self, error: Exception) -> UploadOutcome:
+        """Return the outcome if it could not be performed."""
+        decision = self.decision
+        return UploadOutcome(
+            self.index, self.item, decision.claim.audio_id, None, error, reason=decision.reason
+        )
+
+    def result(self, outcome: UploadOutcome) -> ItemResult:
+        """Return an outcome as the journal records it."""
+        claim = self.decision.claim
+        error = None if outcome.error is None else _text_of(outcome.error)
+        return ItemResult(claim, outcome.audio_id or claim.audio_id, outcome.status, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """Performs the decision on an item."""
+
+    manager: "AudioStorageManager"
+    options: UploadOptions
+    view: StoreView | None
+    """Where to look for the same audio, which is skipped then; None: nowhere."""
+
+    def __call__(self, decided: DecidedItem) -> UploadOutcome:
+        """Return the outcome; an error is part of it."""
+        started = time.monotonic()
+        item, decision = decided.item, decided.decision
+        result: StorageResult | None = None
+        audio_id = decision.claim.audio_id
+        is_skipped = False
+        try:
+            if decision.cleans_up:
+                result = self._clean_up(decided)
+            else:
+                result, audio_id = self._store(item, decision.claim)
+                is_skipped = result is None
+        except Exception as error:  # noqa: BLE001  (it is reported as this item's outcome)
+            return replace(decided.failed(error), elapsed_s=time.monotonic() - started)
+        return UploadOutcome(
+            decided.index,
+            item,
+            audio_id,
+            result,
+            None,
+            skipped=is_skipped,
+            elapsed_s=time.monotonic() - started,
+            reason=decision.reason,
+            has_artwork=None if result is None else result.thumbnail is not None,
+        )
+
+    def _store(self, item: BulkItem, claim: Claim) -> tuple[StorageResult | None, str]:
+        """Return the stored asset; or None, and the id under which its audio was already stored."""
+        require_audio_id(claim.audio_id)
+        if self.view is None:
+            return self._upload(item, claim), claim.audio_id
+        try:
+            path, limit = Path(item.audio), self.options.max_size_bytes
+            file = LocalFile.snapshot(path, max_bytes=limit)
+        except (OSError, ValueError):
+            return self._upload(item, claim), claim.audio_id  # it raises the fitting error
+        with self.view.exclusive(file):
+            present = self.view.find_audio(file, claim.audio_id)
+            if present is not None and present != claim.audio_id:
+                return None, present
+            result = self._upload(item, claim)
+            self.view.add(result)
+        return result, claim.audio_id
+
+    def _upload(self, item: BulkItem, claim: Claim) -> StorageResult:
+        thumbnail = item.thumbnail
+        if claim.is_thumbnail_missing and self._find(claim) is not None:
+            thumbnail = None  # it has its artwork; the audio is still compared
+        upload = Upload(
+            item.audio,
+            thumbnail,
+            replace(self.options, metadata=item.metadata, source_path=item.source_path),
+            audio_state=claim.audio_state,
+            thumbnail_state=claim.thumbnail_state,
+            keeps_thumbnail=item.keeps_thumbnail,
+        )
+        try:
+            return self.manager._uploads.run(upload, _ClaimedId(claim))
+        except SourceNotFoundError:
+            stored = self._cleaned_up(item, claim)
+            if stored is None:
+                raise
+            return stored
+
+    def _clean_up(self, decided: DecidedItem) -> StorageResult:
+        """Delete the local files of what is stored, if the store has their very bytes."""
+        item, snapshot = decided.item, decided.snapshot
+        upload = Upload(
+            item.audio,
+            None if snapshot.thumbnail.is_missing else item.thumbnail,
+            replace(self.options, metadata=item.metadata),
+            audio_state=snapshot.audio.state,
+            thumbnail_state=snapshot.thumbnail.state,
+            keeps_thumbnail=item.keeps_thumbnail,
+        )
+        audio_id = decided.decision.claim.audio_id
+        try:
+            return self.manager._uploads.clean_up(upload, audio_id)
+        except SourceNotFoundError:  # another run was faster
+            return self.manager.get(audio_id)
+
+    def _find(self, claim: Claim) -> StorageResult | None:
+        try:
+            return self.manager.get(claim.audio_id)
+        except AssetNotFoundError:
+            return None
+
+    def _cleaned_up(self, item: BulkItem, claim: Claim) -> StorageResult | None:
+        """Return the asset if an earlier run was killed after it had deleted the local files."""
+        was_seen = claim.is_resumed and claim.audio_state != NO_FILE
+        if not (was_seen and PathState.of(item.audio).is_missing):
+            return None
+        found = self._find(claim)
+        name = os.fsencode(Path(item.audio).name).decode("utf-8", "replace")
+        return found if found and found.original_filename == name else None
+
+
+@dataclass(frozen=True, slots=True)
+class _ClaimedId:
+    """Gives an upload the id that the run has given its item."""
+
+    claim: Claim
+
+    def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
+        """Return the claimed id, whatever the upload's identity."""
+        del identity, detail
+        return nullcontext(ChosenId(self.claim.audio_id, is_new=self.claim.is_new))
+
+
+def _text_of(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return "\n".join([text, *getattr(error, "__notes__", ())])

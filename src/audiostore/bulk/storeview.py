@@ -1,0 +1,248 @@
+"""What a store holds, as far as a bulk run needs to know: by id, and by content.
+
+To find assets by something else: add a column to `_COLUMNS` and to `_row`, an index to `_INDEXES`,
+and a method that begins with `with self._listed() as connection`.
+"""
+
+import base64
+import errno
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+from uuid import UUID
+
+from audiostore.errors import AssetNotFoundError
+from audiostore.files import explain
+from audiostore.localfiles import LocalFile
+from audiostore.values import StorageResult
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
+
+MAX_LOOKUPS = 100
+"""To know of more assets than this, the store is listed once: 200,000 assets take about 5 s."""
+_THREADS = 16
+_ROWS = 1000
+_PIECE_BYTES = 1 << 20
+
+_COLUMNS = "id BLOB, has_artwork INT, size_bytes INT, crc32c BLOB, md5 BLOB"
+_INDEXES = (
+    "CREATE INDEX by_id ON assets (id)",
+    "CREATE INDEX by_content ON assets (size_bytes, crc32c)",
+)
+_Row = tuple[bytes, bool, int, bytes | None, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """What a store holds under an id."""
+
+    presence: Literal["present", "in the trash", "gone"]
+    """"gone": it was never stored, or deleted for good."""
+    has_artwork: bool = False
+
+
+class StoreView:
+    """The assets of a store: a few are looked up; to know of more, the store is listed once.
+
+    The listing is made when it is first needed, and kept in a private temporary file of about 100
+    bytes per asset. It is never trusted with what is missing: that is looked up. Safe to use from
+    many threads; a context manager.
+    """
+
+    def __init__(self, manager: "AudioStorageManager") -> None:
+        """Ask nothing yet."""
+        self._manager = manager
+        self._lock = threading.RLock()
+        self._free = threading.Condition()
+        self._under_way: set[tuple[int, str]] = set()
+        self._connection: sqlite3.Connection | None = None
+        self._lookups = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+
+    def states(self, audio_ids: Iterable[str]) -> dict[str, StoredState]:
+        """Return what the store holds under each of these ids.
+
+        Raises:
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store cannot be read.
+        """
+        wanted = list(dict.fromkeys(audio_ids))
+        states: dict[str, StoredState] = {}
+        self._lookups += len(wanted)
+        if self._connection is not None or self._lookups > MAX_LOOKUPS:
+            states = self._read(wanted)
+        missing = [each for each in wanted if each not in states]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(min(_THREADS, len(missing))) as pool:
+                states.update(zip(missing, pool.map(self._look_up, missing), strict=True))
+        else:
+            states.update((each, self._look_up(each)) for each in missing)
+        return states
+
+    def find_audio(self, file: LocalFile, own_id: str) -> str | None:
+        """Return the id of an asset with the same audio as a file; `own_id` if it is one of them.
+
+        Where the store keeps no md5 of an object, size and crc32c decide.
+
+        Raises:
+            SourceChangedError: the file changed meanwhile.
+            OSError: it cannot be read.
+        """
+        with self._listed() as connection:
+            found = connection.execute(
+                "SELECT id, md5 FROM assets WHERE size_bytes = ? AND crc32c = ?",
+                (file.size_bytes, base64.b64decode(file.crc32c)),
+            ).fetchall()
+        if not found:
+            return None
+        md5 = _md5_of(file) if any(kept is not None for _, kept in found) else None
+        ids = [str(UUID(bytes=each)) for each, kept in found if kept in (None, md5)]
+        return own_id if own_id in ids else next(iter(ids), None)
+
+    def add(self, asset: StorageResult) -> None:
+        """Add an asset that was just stored."""
+        with self._listed() as connection:
+            _insert(connection, [_row(asset)])
+
+    def add_planned(self, file: LocalFile, audio_id: str) -> None:
+        """Add an asset that a file would be stored as."""
+        row = (UUID(audio_id).bytes, False, file.size_bytes, base64.b64decode(file.crc32c), None)
+        with self._listed() as connection:
+            _insert(connection, [row])
+
+    @contextmanager
+    def exclusive(self, file: LocalFile) -> Iterator[None]:
+        """Make other threads with a file of the same content wait until the block ends."""
+        content = (file.size_bytes, file.crc32c)
+        with self._free:
+            self._free.wait_for(lambda: content not in self._under_way)
+            self._under_way.add(content)
+        try:
+            yield
+        finally:
+            with self._free:
+                self._under_way.remove(content)
+                self._free.notify_all()
+
+    def list_now(self) -> None:
+        """List the store, unless that was done before: it fails here if the store cannot be read.
+
+        Raises:
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store cannot be read.
+        """
+        with self._listed():
+            pass
+
+    def _look_up(self, audio_id: str) -> StoredState:
+        try:
+            asset = self._manager.get(audio_id)
+        except AssetNotFoundError:
+            try:
+                self._manager.trash.get(audio_id)
+            except AssetNotFoundError:
+                return StoredState("gone")
+            return StoredState("in the trash")
+        return StoredState("present", has_artwork=asset.thumbnail is not None)
+
+    def _read(self, audio_ids: Sequence[str]) -> dict[str, StoredState]:
+        found = {}
+        with self._listed() as connection:
+            for audio_id in audio_ids:
+                row = connection.execute(
+                    "SELECT has_artwork FROM assets WHERE id = ?", (UUID(audio_id).bytes,)
+                ).fetchone()
+                if row is not None:
+                    found[audio_id] = StoredState("present", has_artwork=bool(row[0]))
+        return found
+
+    @contextmanager
+    def _listed(self) -> Iterator[sqlite3.Connection]:
+        """Yield the table of all assets, for this thread alone; list the store if need be."""
+        with self._lock, _on_the_disk():
+            if self._connection is None:
+                # An empty name: a temporary file that no other process can see.
+                connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+                try:
+                    _fill(connection, self._manager.catalog.find())
+                except BaseException:
+                    connection.close()
+                    raise
+                self._connection = connection
+            yield self._connection
+
+
+def _fill(connection: sqlite3.Connection, assets: Iterable[StorageResult]) -> None:
+    # The file is gone with this process: nothing needs to be rolled back or synced.
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(f"CREATE TABLE assets ({_COLUMNS})")
+    rows = map(_row, assets)
+    connection.execute("BEGIN")
+    while some := list(islice(rows, _ROWS)):
+        _insert(connection, some)
+    for index in _INDEXES:
+        connection.execute(index)
+    connection.execute("COMMIT")
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
+    marks = ", ".join("?" for _ in rows[0])
+    connection.executemany(f"INSERT INTO assets VALUES ({marks})", rows)  # noqa: S608
+
+
+def _row(asset: StorageResult) -> _Row:
+    """Return the row of an asset. Audio without a known checksum cannot be recognised."""
+    audio = asset.audio
+    if audio is None or audio.crc32c is None:
+        return UUID(asset.audio_id).bytes, asset.thumbnail is not None, -1, None, None
+    md5 = None if audio.md5_hash is None else base64.b64decode(audio.md5_hash)
+    return (
+        UUID(asset.audio_id).bytes,
+        asset.thumbnail is not None,
+        audio.size_bytes,
+        base64.b64decode(audio.crc32c),
+        md5,
+    )
+
+
+@contextmanager
+def _on_the_disk() -> Iterator[None]:
+    """Raise an OSError where SQLite cannot use its temporary file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+        code = errno.ENOSPC if is_full else errno.EIO
+        # https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations
+        folders = map(os.environ.get, ("SQLITE_TMPDIR", "TMPDIR"))
+        failure = OSError(code, str(error), next(filter(None, folders), "/var/tmp"))  # noqa: S108
+        explain(failure)
+        raise failure from error
+
+
+def _md5_of(file: LocalFile) -> bytes:
+    digest = hashlib.md5(usedforsecurity=False)
+    with closing(file.open()) as reader:
+        while piece := reader.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.digest()
