@@ -79,6 +79,10 @@ def listed(call: Call, *args: str) -> list[str]:
         (["--sort", "duration", "--reverse"], [C, A, B, D]),
         (["--reverse"], [D, C, B, A]),
         (["--limit", "3"], [A, B, C]),
+        (["--text", "nina GOOD"], [A]),
+        (["--text", "nina adagio"], []),
+        (["--after", A, "--limit", "2"], [B, C]),
+        (["--after", C[:13]], [D]),
     ],
 )
 def test_list_filters_and_sorts(
@@ -101,6 +105,10 @@ def test_list_filters_and_sorts(
         (["--artist", "x", "--contains", "artist=y"], "--contains: 'artist' is given twice"),
         (["--held", "--not-held"], "not allowed with"),
         (["--sort", "colour"], "invalid choice"),
+        (["--text", ""], "the text '' has no words to search for"),
+        (["--after", "song.mp3"], "'song.mp3' is not an ID"),
+        (["--after", A, "--sort", "title"], "--after goes on in the order of ids"),
+        (["--after", A, "--reverse"], "--after goes on in the order of ids"),
         (["--limit", "0"], "at least 1"),
     ],
 )

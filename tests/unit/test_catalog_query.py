@@ -179,6 +179,27 @@ def test_text_that_reads_the_same_is_the_same_however_it_is_composed() -> None:
     assert Query(equal={"title": decomposed}).matches(asset)
 
 
+def test_all_words_of_a_text_occur_somewhere() -> None:
+    audio, _ = made_up(1, audio_ids(1)[0])
+    metadata = {
+        "title": "Feeling Good",
+        "artist": "Nina Simone",
+        "album": unicodedata.normalize("NFD", "Ümläute"),
+        "album_artist": "Various",
+        "original_filename": "07 track.mp3",
+        "source_path": "Straße/07 track.mp3",
+        "mood": "blue",
+    }
+    asset = result(replace(audio, metadata=metadata), None)
+    for text in ("good", "NINA feeling", "ümläute Simone", "STRASSE", "various 07", "  o  n\tg "):
+        assert Query(text=text).matches(asset), text
+    for text in ("nina bad", "blue", "Simone Ümläut3", "feelinggood", "Feeling\u00a0G00d"):
+        assert not Query(text=text).matches(asset), text
+    # A word never spans two of them.
+    assert not Query(text="goodnina").matches(asset)
+    assert not Query(text="x").matches(result(replace(audio, metadata={}), None))
+
+
 def test_artwork_without_its_audio_is_not_an_asset() -> None:
     _, cover = made_up(1, audio_ids(1)[0])
     assert not Query().matches(StorageResult("id", None, cover, None, "memory://x"))
@@ -197,6 +218,7 @@ def test_times_are_compared_across_time_zones() -> None:
     [
         (lambda: Query(formats=frozenset({"mp33"})), "unknown format 'mp33': known are"),
         (lambda: Query(formats=frozenset({".mp3"})), "unknown format"),
+        (lambda: Query(text=" \t"), "has no words to search for"),
         (lambda: Query(created_from=datetime(2026, 1, 1)), "has no time zone"),
         (lambda: Query(created_before=datetime(2026, 1, 1)), "has no time zone"),
         (

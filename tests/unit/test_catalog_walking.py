@@ -81,6 +81,42 @@ def test_many_threads_find_what_one_stream_finds_in_order(kind: str, tmp_path: P
             assert list(walk(store, threads=16, page_objects=page_objects)) == streamed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STORES)
+def test_a_walk_begins_after_an_id_or_the_beginning_of_ids(kind: str, tmp_path: Path) -> None:
+    stored = sorted(audio_ids(40))
+    with opened(kind, tmp_path) as store:
+        for audio_id in stored:
+            put_asset(store, audio_id, cover=audio_id[0] in "0123")
+        for after in (*stored[::9], "0", "8", stored[20][:13], stored[-1], "f" * 8, "ffff-"):
+            expected = [i for i in stored if i > after and not i.startswith(after)]
+            for threads, page_objects in ((1, PAGE_OBJECTS), (16, 3), (16, PAGE_OBJECTS)):
+                found = walk(store, threads=threads, page_objects=page_objects, after=after)
+                assert ids(found) == expected, after
+
+
+def test_what_lies_before_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stored = sorted(audio_ids(60))
+    with StrictServer("b", page_size=20, directory=tmp_path) as server, ExitStack() as on:
+        bucket = GcsStore("b", emulator=server.url)
+        on.callback(bucket.close)
+        for audio_id in stored:
+            put_asset(bucket, audio_id, cover=False)
+        before = len(server.requests)
+        assert ids(walk(bucket, threads=16, page_objects=19, after=stored[-9])) == stored[-8:]
+        assert len(server.requests) - before == 1
+    with opened("local", tmp_path) as directory:
+        for audio_id in stored[:2]:
+            put_asset(directory, audio_id, cover=False)
+        (sidecar,) = (tmp_path / "store" / "audio" / stored[0]).glob(".*.json")
+        sidecar.write_text("damaged")
+        list(walk(directory, threads=1))
+        assert stored[0] in caplog.text
+        caplog.clear()
+        assert ids(walk(directory, threads=1, after=stored[0])) == [stored[1]]
+        assert caplog.text == ""
+
+
 @pytest.mark.parametrize("threads", [1, 2, 16])
 def test_an_empty_store_has_no_assets(threads: int) -> None:
     assert list(walk(MemoryStore(), threads=threads)) == []

@@ -1,5 +1,6 @@
 """The catalog of a store: `manager.catalog`."""
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from itertools import islice
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _THREADS = 16
 _REPORT_EVERY = 100
+_BEGINNING = re.compile("[0-9a-f-]{1,36}")
 
 ProgressListener = Callable[[int], None]
 """Called from time to time with the number of assets read so far."""
@@ -68,6 +70,7 @@ class Catalog:
         order_by: SortKey = "id",
         descending: bool = False,
         limit: int | None = None,
+        after: str | None = None,
         on_progress: ProgressListener | None = None,
     ) -> Iterator[StorageResult]:
         """Yield the assets that match a query, in constant memory.
@@ -82,17 +85,22 @@ class Catalog:
                 original file). Assets without the value come last, in both directions.
             descending: reverse the order.
             limit: the maximum number of assets.
+            after: only assets with a greater id; with `limit`, the last id of one page begins the
+                next. It need not exist, and its beginning is enough. What lies before is not read.
             on_progress: called from time to time with the number of assets read.
 
         Raises:
-            ValueError: `order_by` is not valid, or `limit` is negative.
+            ValueError: `order_by` is not valid, `limit` is negative, or `after` cannot be the
+                beginning of an id.
             OSError: the temporary file cannot be written.
         """
         if order_by not in SORT_KEYS:
             raise ValueError(f"order_by is {order_by!r}: it must be one of {', '.join(SORT_KEYS)}")
         if limit is not None and limit < 0:
             raise ValueError(f"limit is {limit}: it cannot be negative")
-        found = self._found(query, on_progress)
+        if after is not None and not _BEGINNING.fullmatch(after):
+            raise ValueError(f"after is {after!r}: it must be an id, or the beginning of one")
+        found = self._found(query, after, on_progress)
         if order_by == "id" and not descending:
             return _and_close(found, islice(found, limit))
         return _and_close(found, in_order(found, order_by, descending=descending, limit=limit))
@@ -172,6 +180,7 @@ class Catalog:
         order_by: SortKey = "id",
         descending: bool = False,
         limit: int | None = None,
+        after: str | None = None,
         on_progress: ProgressListener | None = None,
     ) -> int:
         """Write the assets that match a query to a binary stream, a row each; return how many.
@@ -187,24 +196,31 @@ class Catalog:
             order_by: the order of the rows (see `find`).
             descending: reverse the order.
             limit: the maximum number of rows.
+            after: only assets with a greater id (see `find`).
             on_progress: called from time to time with the number of assets read.
 
         Raises:
             ConfigurationError: the format is "parquet", and pyarrow is not installed.
-            ValueError: `order_by` is not valid, or `limit` is negative.
+            ValueError: `order_by` is not valid, `limit` is negative, or `after` cannot be the
+                beginning of an id.
             OSError: the stream, or a temporary file, cannot be written.
         """
         found = self.find(
-            query, order_by=order_by, descending=descending, limit=limit, on_progress=on_progress
+            query,
+            order_by=order_by,
+            descending=descending,
+            limit=limit,
+            after=after,
+            on_progress=on_progress,
         )
         return write(found, stream, export_format)
 
     def _found(
-        self, query: Query, on_progress: ProgressListener | None
+        self, query: Query, after: str | None, on_progress: ProgressListener | None
     ) -> Generator[StorageResult, None, None]:
         count = 0
         is_any = query == Query()
-        with closing(self._all()) as assets:
+        with closing(self._all(after)) as assets:
             for asset in assets:
                 count += 1
                 if on_progress and count % _REPORT_EVERY == 0:
@@ -214,9 +230,10 @@ class Catalog:
         if on_progress:
             on_progress(count)
 
-    def _all(self) -> Generator[StorageResult, None, None]:
+    def _all(self, after: str | None) -> Generator[StorageResult, None, None]:
         store = self._manager.store
-        with closing(walk(store, threads=self._threads, page_objects=self._page_objects)) as assets:
+        walking = walk(store, threads=self._threads, page_objects=self._page_objects, after=after)
+        with closing(walking) as assets:
             for asset in assets:
                 if not asset.thumbnail_missing:
                     yield result_of(store, asset)

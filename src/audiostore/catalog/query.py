@@ -4,8 +4,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from audiostore.values import BlobInfo, StorageResult
+
+_SEARCHED = ("title", "artist", "album", "album_artist", "original_filename", "source_path")
+"""The metadata keys that `Query.text` searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,9 @@ class Query:
     """Metadata keys (title, artist, album, codec, custom ones …) and their exact values."""
     containing: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Metadata keys, and text that occurs in their values, ignoring case."""
+    text: str | None = None
+    """Words that all occur in title, artist, album, album artist, file name or source path, each
+    in any of them; ignoring case, and how accents are encoded."""
     min_duration_s: float | None = None
     """Seconds; an asset of unknown duration does not match."""
     max_duration_s: float | None = None
@@ -45,8 +52,11 @@ class Query:
         """Refuse what no asset can match.
 
         Raises:
-            ValueError: an unknown format, a time without a time zone, an empty range.
+            ValueError: an unknown format, a text without words, a time without a time zone, an
+                empty range.
         """
+        if self.text is not None and not self.text.split():
+            raise ValueError(f"the text {self.text!r} has no words to search for")
         if self.formats:
             _require_formats(self.formats)
         for moment in (self.created_from, self.created_before):
@@ -83,8 +93,13 @@ class Query:
         )
 
     def _matches_metadata(self, metadata: Mapping[str, str]) -> bool:
-        return all(metadata.get(k) == v for k, v in self.equal.items()) and all(
-            k in metadata and folded(v) in folded(metadata[k]) for k, v in self.containing.items()
+        return (
+            all(metadata.get(k) == v for k, v in self.equal.items())
+            and all(
+                k in metadata and folded(v) in folded(metadata[k])
+                for k, v in self.containing.items()
+            )
+            and (self.text is None or _has_words(metadata, self.text))
         )
 
     def _matches_state(self, asset: StorageResult, audio: BlobInfo) -> bool:
@@ -103,6 +118,16 @@ def artwork_is_missing(asset: StorageResult) -> bool:
         and asset.audio is not None
         and "thumbnail_name" in asset.audio.metadata
     )
+
+
+def _has_words(metadata: Mapping[str, str], text: str) -> bool:
+    searched = folded("\n".join(metadata.get(key, "") for key in _SEARCHED))
+    return all(word in searched for word in _folded_words(text))
+
+
+@lru_cache(maxsize=16)
+def _folded_words(text: str) -> tuple[str, ...]:
+    return tuple(folded(text).split())
 
 
 def folded(text: str) -> str:

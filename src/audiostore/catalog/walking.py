@@ -28,7 +28,7 @@ _ID_LENGTH = 36
 
 
 def walk(
-    store: ObjectStore, *, threads: int, page_objects: int = PAGE_OBJECTS
+    store: ObjectStore, *, threads: int, page_objects: int = PAGE_OBJECTS, after: str | None = None
 ) -> Generator[Asset, None, None]:
     """Yield the complete assets in order of their ids, in constant memory.
 
@@ -38,11 +38,14 @@ def walk(
         store: the store to list.
         threads: how many requests to make at once; 1 for a store on the same machine.
         page_objects: how many objects to request with each.
+        after: start after the ids that begin so; what lies before is not read.
     """
+    # A tilde sorts after all that an id can go on with, and after what follows it in a name.
+    start_after = "" if after is None else f"{ROOT}{after}~"
     if threads == 1:
-        yield from _assembled(store.list(ROOT))
+        yield from _assembled(store.list(ROOT, start_after=start_after))
         return
-    with closing(_read_ahead(store, threads, page_objects)) as blobs:
+    with closing(_read_ahead(store, threads, page_objects, start_after)) as blobs:
         yield from _assembled(blobs)
 
 
@@ -71,9 +74,9 @@ class _Span:
 
 
 def _read_ahead(
-    store: ObjectStore, threads: int, page_objects: int
+    store: ObjectStore, threads: int, page_objects: int, start_after: str
 ) -> Generator[BlobInfo, None, None]:
-    first = _Span(ROOT)
+    first = _Span(ROOT, start_after)
     page = _page(store, first, page_objects)
     rest = _rest(first, page, page_objects)
     if not rest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import audiostore
 from audiostore.cli.declare import StoreOptions, either, flag, option
 from audiostore.cli.failures import UsageError
@@ -29,6 +31,11 @@ class FilterOptions(StoreOptions):
         repeatable=True,
         parse=str.lower,
         help="format: mp3, flac, ogg … (repeatable: any of them)",
+        group=_WHICH,
+    )
+    text: str | None = option(
+        metavar="WORDS",
+        help="all words occur in title, artist, album, album artist, file name or path",
         group=_WHICH,
     )
     title: str | None = option(metavar="TEXT", help="title contains TEXT", group=_WHICH)
@@ -109,6 +116,10 @@ class OrderedOptions(FilterOptions):
     )
     reverse: bool = flag(help="reverse the order")
     limit: int | None = option(metavar="N", parse=positive, help="at most N assets")
+    after: str | None = option(
+        metavar="ID",
+        help="only assets with a greater id: the last one of a page, to go on from there",
+    )
 
 
 def query_of(options: FilterOptions) -> Query:
@@ -124,6 +135,7 @@ def query_of(options: FilterOptions) -> Query:
             formats=frozenset(options.types),
             equal=_once("--meta", options.meta),
             containing=_once("--contains", (*containing, *options.contains)),
+            text=options.text,
             min_duration_s=options.min_duration,
             max_duration_s=options.max_duration,
             min_size_bytes=options.min_size,
@@ -152,8 +164,24 @@ def find_assets(
         order_by=options.sort,
         descending=options.reverse,
         limit=options.limit,
+        after=page_start(options),
         on_progress=on_progress,
     )
+
+
+def page_start(options: OrderedOptions) -> str | None:
+    """Return the id after which the assets begin.
+
+    Raises:
+        UsageError: it is not the beginning of an id, or the order is another than that of ids.
+    """
+    if options.after is None:
+        return None
+    if options.sort != "id" or options.reverse:
+        raise UsageError("--after goes on in the order of ids: give no --sort and no --reverse")
+    if not re.fullmatch("[0-9a-f-]{1,36}", options.after):
+        raise UsageError(f"--after: {options.after!r} is not an ID")
+    return options.after
 
 
 def _once(flag: str, pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:

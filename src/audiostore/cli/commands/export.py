@@ -10,7 +10,7 @@ from io import RawIOBase
 
 from audiostore.cli.declare import option
 from audiostore.cli.failures import UsageError
-from audiostore.cli.filters import OrderedOptions, query_of
+from audiostore.cli.filters import OrderedOptions, page_start, query_of
 from audiostore.cli.output import counted, is_terminal, note
 from audiostore.cli.store import opened
 
@@ -51,6 +51,7 @@ def run(options: Options) -> int:
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
 
     query = query_of(options)
+    after = page_start(options)
     export_format = options.format or format_for(options.output) or "jsonl"
     to_stdout = options.output == "-"
     if export_format == "parquet" and to_stdout and is_terminal(sys.stdout):
@@ -65,6 +66,7 @@ def run(options: Options) -> int:
                 order_by=options.sort,
                 descending=options.reverse,
                 limit=options.limit,
+                after=after,
                 on_progress=progress,
             )
         progress.clear()
