@@ -1,14 +1,17 @@
 """The assets of a store: find, order, count, price and export them. See `manager.catalog`."""
 
 from audiostore.catalog.catalog import Catalog, ProgressListener
+from audiostore.catalog.columns import COLUMNS, GETTERS, Value
 from audiostore.catalog.duplicates import DuplicateAssets
-from audiostore.catalog.export import ExportFormat, format_for, require_writer
+from audiostore.catalog.export import ExportFormat, format_for, require_writer, write_csv
 from audiostore.catalog.prices import Cost, Rates
 from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SortKey
 from audiostore.catalog.statistics import Statistics, Tally
 
 __all__ = [
+    "COLUMNS",
+    "GETTERS",
     "Catalog",
     "Cost",
     "DuplicateAssets",
@@ -19,6 +22,8 @@ __all__ = [
     "SortKey",
     "Statistics",
     "Tally",
+    "Value",
     "format_for",
     "require_writer",
+    "write_csv",
 ]

@@ -38,91 +38,76 @@ A missing value is null; in CSV, an empty field, like an empty text.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Literal
 
 from audiostore.catalog.query import artwork_is_missing
-from audiostore.values import TAG_KEYS, StorageResult
+from audiostore.values import TAG_KEYS, BlobInfo, StorageResult
 
 Kind = Literal["text", "integer", "real", "truth", "time"]
 Value = str | int | float | bool | datetime | None
 Row = dict[str, Value]
+Getter = Callable[[StorageResult, BlobInfo], Value]
+"""Returns the value of an asset with this audio."""
 
-COLUMNS: Mapping[str, Kind] = MappingProxyType(
-    {
-        "audio_id": "text",
-        "audio_path": "text",
-        "thumbnail_path": "text",
-        "format": "text",
-        "content_type": "text",
-        "size_bytes": "integer",
-        "crc32c": "text",
-        "md5_hash": "text",
-        "generation": "integer",
-        "metageneration": "integer",
-        "storage_class": "text",
-        "created_at": "time",
-        "original_filename": "text",
-        "duration_s": "real",
-        "codec": "text",
-        "sample_rate_hz": "integer",
-        "channels": "integer",
-        "bitrate_bps": "integer",
-        "title": "text",
-        "artist": "text",
-        "album": "text",
-        "has_thumbnail": "truth",
-        "artwork_is_missing": "truth",
-        "thumbnail_type": "text",
-        "thumbnail_size_bytes": "integer",
-        "thumbnail_crc32c": "text",
-        "supersedes": "text",
-        "superseded_by": "text",
-        "held": "truth",
-        "custom_time": "time",
-        "metadata": "text",
-    }
-)
+
+def _metadata(asset: StorageResult, _: BlobInfo) -> str:
+    others = {key: value for key, value in sorted(asset.custom.items()) if key not in TAG_KEYS}
+    return json.dumps(others, ensure_ascii=False)
+
+
+_COLUMNS: Mapping[str, tuple[Kind, Getter]] = {
+    "audio_id": ("text", lambda asset, _: asset.audio_id),
+    "audio_path": ("text", lambda asset, _: asset.audio_path),
+    "thumbnail_path": ("text", lambda asset, _: asset.thumbnail_path),
+    "format": ("text", lambda asset, _: asset.format),
+    "content_type": ("text", lambda _, audio: audio.content_type),
+    "size_bytes": ("integer", lambda _, audio: audio.size_bytes),
+    "crc32c": ("text", lambda _, audio: audio.crc32c),
+    "md5_hash": ("text", lambda _, audio: audio.md5_hash),
+    "generation": ("integer", lambda _, audio: audio.generation),
+    "metageneration": ("integer", lambda _, audio: audio.metageneration),
+    "storage_class": ("text", lambda _, audio: audio.storage_class),
+    "created_at": ("time", lambda _, audio: audio.created_at.astimezone(UTC)),
+    "original_filename": ("text", lambda asset, _: asset.original_filename),
+    "duration_s": ("real", lambda asset, _: asset.duration_s),
+    "codec": ("text", lambda asset, _: asset.codec),
+    "sample_rate_hz": ("integer", lambda asset, _: asset.sample_rate_hz),
+    "channels": ("integer", lambda asset, _: asset.channels),
+    "bitrate_bps": ("integer", lambda asset, _: asset.bitrate_bps),
+    "title": ("text", lambda asset, _: asset.title),
+    "artist": ("text", lambda asset, _: asset.artist),
+    "album": ("text", lambda asset, _: asset.album),
+    "has_thumbnail": ("truth", lambda asset, _: asset.has_thumbnail),
+    "artwork_is_missing": ("truth", lambda asset, _: artwork_is_missing(asset)),
+    "thumbnail_type": (
+        "text",
+        lambda asset, _: asset.thumbnail.content_type if asset.thumbnail else None,
+    ),
+    "thumbnail_size_bytes": (
+        "integer",
+        lambda asset, _: asset.thumbnail.size_bytes if asset.thumbnail else None,
+    ),
+    "thumbnail_crc32c": (
+        "text",
+        lambda asset, _: asset.thumbnail.crc32c if asset.thumbnail else None,
+    ),
+    "supersedes": ("text", lambda asset, _: asset.supersedes),
+    "superseded_by": ("text", lambda asset, _: asset.superseded_by),
+    "held": ("truth", lambda _, audio: audio.is_held),
+    "custom_time": (
+        "time",
+        lambda _, audio: audio.custom_time.astimezone(UTC) if audio.custom_time else None,
+    ),
+    "metadata": ("text", _metadata),
+}
+COLUMNS: Mapping[str, Kind] = MappingProxyType({name: kind for name, (kind, _) in _COLUMNS.items()})
+GETTERS: Mapping[str, Getter] = MappingProxyType({name: get for name, (_, get) in _COLUMNS.items()})
 
 
 def row_of(asset: StorageResult) -> Row | None:
     """Return an asset as a row with its columns in order; None for artwork without its audio."""
-    audio, thumbnail = asset.audio, asset.thumbnail
-    if audio is None:
-        return None
-    others = {key: value for key, value in sorted(asset.custom.items()) if key not in TAG_KEYS}
-    return {
-        "audio_id": asset.audio_id,
-        "audio_path": asset.audio_path,
-        "thumbnail_path": asset.thumbnail_path,
-        "format": asset.format,
-        "content_type": audio.content_type,
-        "size_bytes": audio.size_bytes,
-        "crc32c": audio.crc32c,
-        "md5_hash": audio.md5_hash,
-        "generation": audio.generation,
-        "metageneration": audio.metageneration,
-        "storage_class": audio.storage_class,
-        "created_at": audio.created_at.astimezone(UTC),
-        "original_filename": asset.original_filename,
-        "duration_s": asset.duration_s,
-        "codec": asset.codec,
-        "sample_rate_hz": asset.sample_rate_hz,
-        "channels": asset.channels,
-        "bitrate_bps": asset.bitrate_bps,
-        "title": asset.title,
-        "artist": asset.artist,
-        "album": asset.album,
-        "has_thumbnail": asset.has_thumbnail,
-        "artwork_is_missing": artwork_is_missing(asset),
-        "thumbnail_type": thumbnail.content_type if thumbnail else None,
-        "thumbnail_size_bytes": thumbnail.size_bytes if thumbnail else None,
-        "thumbnail_crc32c": thumbnail.crc32c if thumbnail else None,
-        "supersedes": asset.supersedes,
-        "superseded_by": asset.superseded_by,
-        "held": audio.is_held,
-        "custom_time": audio.custom_time.astimezone(UTC) if audio.custom_time else None,
-        "metadata": json.dumps(others, ensure_ascii=False),
-    }
+    audio = asset.audio
+    return None if audio is None else {name: get(asset, audio) for name, get in GETTERS.items()}

@@ -65,7 +65,7 @@ def write(assets: Iterable[StorageResult], stream: IO[bytes], export_format: Exp
         case "jsonl":
             return _write_jsonl(rows, stream)
         case "csv":
-            return _write_csv(rows, stream)
+            return write_csv(COLUMNS, (row.values() for row in rows), stream)
         case "parquet":
             return _write_parquet(rows, stream)
 
@@ -78,15 +78,16 @@ def _write_jsonl(rows: Iterator[Row], stream: IO[bytes]) -> int:
     return count
 
 
-def _write_csv(rows: Iterator[Row], stream: IO[bytes]) -> int:
+def write_csv(header: Iterable[str], rows: Iterable[Iterable[Value]], stream: IO[bytes]) -> int:
+    """Write a table to a binary stream as RFC 4180 in UTF-8; return the number of rows."""
     count = 0
     # With both characters in the line terminator, the writer quotes values that hold either.
     text = io.TextIOWrapper(stream, "utf-8", newline="", write_through=False)
     try:
         writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(header)
         for count, row in enumerate(rows, 1):  # noqa: B007
-            writer.writerow([_in_csv(value) for value in row.values()])
+            writer.writerow([_in_csv(value) for value in row])
         text.flush()
     finally:
         text.detach()  # the stream is the caller's

@@ -1,4 +1,4 @@
-"""Assets as text: a line of `list` and of `trash list`, the block of `show`."""
+"""Assets as text: a line of a plan and of `trash list`, the block of `show`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from audiostore import BlobInfo, StorageResult, TrashedAsset
 
-HEADING = f"{'ID':<36}  {'TYPE':<5}  {'SIZE':>10}  {'COVER':<5}  {'CREATED (UTC)':<16}  NAME"
 _FACTS = {
     "duration_s": ("duration", " s"),
     "codec": ("codec", ""),

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from codecs import getincrementaldecoder
 from contextlib import contextmanager
-from io import RawIOBase
 
 from audiostore.cli.declare import option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.filters import OrderedOptions, page_start, query_of
 from audiostore.cli.output import counted, is_terminal, note
+from audiostore.cli.stdout import binary_output
 from audiostore.cli.store import opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
-
-    from _typeshed import ReadableBuffer
 
     from audiostore import ExportFormat
 
@@ -75,23 +72,6 @@ def run(options: Options) -> int:
     return 0
 
 
-class OnTerminal(RawIOBase):
-    """Prints UTF-8 on standard output, as text: what it holds cannot control the terminal."""
-
-    def __init__(self) -> None:
-        """Print nothing yet."""
-        self._decoder = getincrementaldecoder("utf-8")("replace")
-
-    def writable(self) -> bool:
-        """Say yes."""
-        return True
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        """Print some bytes; the lines of CSV end with CR LF."""
-        sys.stdout.write(self._decoder.decode(bytes(data)).replace("\r\n", "\n"))
-        return memoryview(data).nbytes
-
-
 @contextmanager
 def _output(name: str) -> Iterator[IO[bytes]]:
     """Yield what to write to: a file appears, or is replaced, only once it is complete."""
@@ -101,12 +81,8 @@ def _output(name: str) -> Iterator[IO[bytes]]:
     from audiostore.files import whole_file  # noqa: PLC0415
 
     if name == "-":
-        sys.stdout.flush()
-        if is_terminal(sys.stdout):
-            yield OnTerminal()  # type: ignore[misc]  # a RawIOBase has all that is used of it
-            return
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with binary_output() as stream:
+            yield stream
         return
     path = Path(name)
     if is_stream(path):

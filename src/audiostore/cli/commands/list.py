@@ -1,13 +1,21 @@
-"""List assets, all or those that match."""
+"""List assets, all or those that match.
+
+Prints a table on a terminal, and tab-separated values elsewhere.
+"""
 
 from __future__ import annotations
 
-import sys
-
-from audiostore.cli.declare import JsonOptions
+from audiostore.cli.declare import JsonOptions, option
 from audiostore.cli.filters import OrderedOptions, find_assets, query_of
-from audiostore.cli.output import is_terminal, note, print_json
+from audiostore.cli.output import note
 from audiostore.cli.store import opened, warn
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from audiostore import AudioStorageManager, Query, StorageResult
+    from audiostore.cli.progress.count import CountProgress
 
 EXAMPLE = "audiostore list --artist simone --min-duration 5:00 --sort created --reverse"
 
@@ -15,28 +23,52 @@ EXAMPLE = "audiostore list --artist simone --min-duration 5:00 --sort created --
 class Options(OrderedOptions, JsonOptions):
     """Options of `list`."""
 
+    columns: str | None = option(
+        metavar="NAMES",
+        help="columns to print, such as id,title,size,meta.mood (a wrong name lists all)",
+    )
+    format: str | None = option(
+        metavar="FORMAT",
+        help=r"table, tsv, csv, json, or a template such as '{id}\t{title}' (default: table on a "
+        "terminal, else tsv)",
+    )
+
 
 def run(options: Options) -> int:
     """Print the assets as they come, in constant memory."""
-    from audiostore.cli.listing import HEADING, row  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.formats import printer  # noqa: PLC0415  (not for --help)
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
 
     query = query_of(options)
-    count = 0
+    print_all = printer(options.format, options.columns, as_json=options.json)
     with CountProgress() as progress, opened(options, progress.waiting) as manager:
-        for asset in find_assets(manager, options, query, progress):
-            progress.clear()
-            if count == 0 and not options.json and is_terminal(sys.stdout):
-                print(HEADING)
-            count += 1
-            if options.json:
-                print_json(asset)
-            else:
-                print(row(asset))
-            warn(asset)
+        found = _Found(manager, options, query, progress)
+        print_all(found)
         progress.clear()
-        if count == 0 and query == type(query)():
+        if found.count == 0 and query == type(query)() and options.after is None:
             note(f"no assets in {manager.url} yet: store one with 'audiostore put FILE'")
-        elif count == 0:
+        elif found.count == 0:
             note(f"no asset in {manager.url} matches")
     return 0
+
+
+class _Found:
+    """The assets, each with the warnings on it once it is printed."""
+
+    def __init__(
+        self,
+        manager: AudioStorageManager,
+        options: Options,
+        query: Query,
+        progress: CountProgress,
+    ) -> None:
+        self._assets = find_assets(manager, options, query, progress)
+        self._progress = progress
+        self.count = 0
+
+    def __iter__(self) -> Iterator[StorageResult]:
+        for asset in self._assets:
+            self._progress.clear()
+            self.count += 1
+            yield asset
+            warn(asset)

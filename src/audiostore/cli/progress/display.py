@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import unicodedata
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from audiostore.cli.output import escape, is_terminal, write_unguarded
+from audiostore.cli.width import fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,17 +58,6 @@ class Display:
         with self._lock:
             self.clear()
             yield
-
-
-def fit(line: str, columns: int) -> str:
-    """Return as much of a line as fits into the columns of a terminal."""
-    width = 0
-    for at, character in enumerate(line):
-        wide = unicodedata.east_asian_width(character) in "WF"
-        width += 0 if unicodedata.combining(character) else 1 + wide
-        if width > columns:
-            return line[:at]
-    return line
 
 
 def _columns() -> int:
