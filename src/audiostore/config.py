@@ -130,7 +130,7 @@ def parse_bucket(url: str) -> BucketLocation:
     """
     bucket, _, prefix = url.removeprefix("gs://").rstrip("/").partition("/")
     if _BUCKET.fullmatch(bucket) and not (prefix and not url.startswith("gs://")):
-        return BucketLocation(bucket, _checked_prefix(url, bucket, prefix))
+        return BucketLocation(bucket, checked_prefix(bucket, prefix))
     scheme = _SCHEME.match(url)
     if scheme and scheme[0] != "gs:":
         raise ConfigurationError(
@@ -144,10 +144,17 @@ def parse_bucket(url: str) -> BucketLocation:
     raise ConfigurationError(f"{shown(url)} is not a bucket: {_VALID}")
 
 
-def _checked_prefix(url: str, bucket: str, prefix: str) -> str:
+def checked_prefix(bucket: str, prefix: str) -> str:
+    """Return a prefix in a bucket without slashes at its end.
+
+    Raises:
+        ConfigurationError: it is not valid.
+    """
+    prefix = prefix.rstrip("/")
     wrong = _wrong_with(prefix, bucket) if prefix else None
     if wrong is None:
         return prefix
+    url = f"gs://{bucket}/{prefix}"
     raise ConfigurationError(f"{shown(url)} is not a valid prefix in a bucket: {wrong}")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import MP3, Call
+from tests.gcs_server import StrictServer
 
 
 def test_a_store_is_chosen_by_name(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +45,25 @@ def test_the_configuration_is_not_read_without_need(
     assert "no such file" in call("list")[2]
     monkeypatch.setenv("GCS_BUCKET_NAME", "./x")
     assert call("list")[0] == 0
+
+
+def test_two_libraries_in_one_bucket(call: Call, server: StrictServer) -> None:
+    dev, prod = "gs://bucket/dev", "gs://bucket/music/prod"
+    audio_id, line = call("put", MP3, "--bucket", f"{dev}/")[1].split("\n")[:2]
+    assert line == f"audio      {dev}/audio/{audio_id}/audio.mp3"
+    assert call("list", "--bucket", prod) == (0, "", "")
+    assert call("copy", "--from", dev, "--to", prod)[0] == 0
+    assert call("rm", "--bucket", dev, audio_id)[0] == 0
+    assert call("trash", "list", "--bucket", prod)[1] == ""
+    assert call("show", "--bucket", prod, audio_id)[0] == 0
+    assert call("show", audio_id)[0] == 3
+    Path("lifecycle.toml").write_text("expire_on_custom_time = true")
+    expire = ("expire", audio_id, "--on", "2999-01-01", "--yes", "--bucket", prod)
+    assert "no rule that deletes by it" in call(*expire)[2]
+    assert call("lifecycle", "apply", "--yes", "--bucket", prod)[0] == 0
+    assert "no rule that deletes by it" not in call(*expire)[2]
+    assert call("lifecycle", "show", "--bucket", dev)[1] == "keep deleted assets for 7 days\n"
+    out = call("doctor", "--bucket", prod)[1]
+    assert "the prefix music/prod of the bucket bucket, given by --bucket" in out
+    code, _, err = call("list", "--bucket", f"{prod}/audio")
+    assert (code, f"keeps its assets in the folder audio: name {prod}" in err) == (2, True)

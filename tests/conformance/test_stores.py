@@ -19,6 +19,7 @@ from audiostore.stores.testing import (
 )
 from tests.faults.kinds import KMS_KEY
 from tests.gcs_server import AS_NEW, StrictServer
+from tests.prefixes import put_neighbours, require_within
 
 Advance = Callable[[float], None]
 
@@ -99,6 +100,19 @@ class TestGcs(EveryTest):
         """Have the tests of large objects use resumable sessions."""
         if hasattr(LargeObjectTests, request.function.__name__):
             monkeypatch.setattr(upload, "ONE_REQUEST_BYTES", 1000)
+
+
+@pytest.mark.slow
+class TestGcsPrefix(TestGcs):
+    """Part of a bucket; no request may name anything else in it."""
+
+    @pytest.fixture
+    def store(self, server: StrictServer) -> Iterator[Store]:
+        put_neighbours(server, "b")
+        store = GcsStore("b", prefix="music/prod", emulator=server.url, chunk_bytes=256 << 10)
+        with closing(store):
+            yield complete(store)
+        require_within(server, "b", "music/prod")
 
 
 @pytest.mark.slow

@@ -135,7 +135,10 @@ class App:
         """Complete the fields of an upload from its query and headers; return the name."""
         query = call.route.query
         refuse_supplied_key(call.headers)
-        name = check_name(query.get("name") or str(fields.get("name", "")))
+        given = str(fields.get("name", ""))
+        name = check_name(query.get("name") or given)
+        if given not in ("", name):  # which one counts is not documented
+            raise invalid(f"Two names for one object: {name}, {given}")
         call.found_name(name)
         fields.pop("name", None)
         if "contentEncoding" in query:

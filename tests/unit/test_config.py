@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from audiostore import FileOrganizer
 from audiostore.config import (
     BucketLocation,
     DirectoryLocation,
@@ -99,6 +100,11 @@ def test_a_prefix_is_part_of_the_url(prefix: str) -> None:
 def test_a_prefix_that_would_go_wrong_later_is_refused(prefix: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match=why):
         parse_location(f"gs://music/{prefix}")
+
+
+def test_the_folder_that_no_prefix_has_is_that_of_assets() -> None:
+    with pytest.raises(ConfigurationError, match="gs://music keeps its assets in the folder"):
+        parse_location(f"gs://music/{FileOrganizer.AUDIO_ROOT}")
 
 
 def test_a_directory_is_named_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

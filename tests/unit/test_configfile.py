@@ -16,7 +16,7 @@ _CONFIG = """\
 default = "studio"
 
 [stores.studio]
-url = "gs://music"
+url = "gs://music/prod"
 billing_project = "payer"
 
 [stores.archive]
@@ -43,10 +43,17 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_store_has_a_name(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = find_store("studio")
-    assert (store.url, store.billing_project, store.file) == ("gs://music", "payer", config)
+    assert (store.url, store.billing_project, store.file) == ("gs://music/prod", "payer", config)
     assert default_store() == store
     assert find_store("at home").url == (tmp_path / "music").as_uri()
     monkeypatch.chdir("/")  # relative to the file, wherever the program runs
+    assert find_store("archive").url == (config.parent / "archive").as_uri()
+
+
+def test_the_documented_example_is_valid(config: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "stores.md").read_text("utf-8")
+    config.write_text(page.partition("```toml\n")[2].partition("```")[0], "utf-8")
+    assert default_store() == find_store("studio")
     assert find_store("archive").url == (config.parent / "archive").as_uri()
 
 
@@ -109,7 +116,7 @@ def test_a_name_that_is_nearly_right_is_suggested(config: Path) -> None:
 def test_a_manager_of_a_named_store(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:9")
     with AudioStorageManager.from_config() as manager:
-        assert manager.url == "gs://music"
+        assert manager.url == "gs://music/prod"
         assert isinstance(manager._single_store, GcsStore)
         assert manager._single_store._client.user_project == "payer"
     monkeypatch.setenv("AUDIOSTORE_STORE", "archive")

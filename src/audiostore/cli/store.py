@@ -92,11 +92,16 @@ def _named(name: str | None, origin: str) -> Choice:
     from audiostore.config import (  # noqa: PLC0415  (not for --help)
         BUCKET_VARIABLE,
         DirectoryLocation,
+        config_file,
         parse_location,
     )
-    from audiostore.configfile import default_store, find_store  # noqa: PLC0415
 
-    found = default_store() if name is None else find_store(name)
+    found = None
+    path, is_named = config_file()
+    if name is not None or is_named or path.exists():
+        from audiostore.configfile import default_store, find_store  # noqa: PLC0415
+
+        found = default_store() if name is None else find_store(name)
     if found is not None:
         return Choice(
             parse_location(found.url),

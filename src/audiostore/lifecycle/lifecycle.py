@@ -1,14 +1,14 @@
 """What a store does with assets as they age: `manager.lifecycle`."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from audiostore.errors import UnsupportedByStoreError
 from audiostore.lifecycle.planning import Effect, Plan, age_note, apply_plan, effects_of, make_plan
-from audiostore.lifecycle.recognition import recognise
+from audiostore.lifecycle.recognition import reaches, recognise
 from audiostore.lifecycle.running import Action, run_lifecycle
 
 if TYPE_CHECKING:
@@ -49,10 +49,13 @@ class Lifecycle:
     def rules(self) -> tuple[LifecycleRule, ...]:
         """Return the lifecycle rules of the store, ours and others.
 
+        Of a bucket's rules, those that cannot reach the objects under the store's prefix are left
+        out.
+
         Raises:
             google.api_core.exceptions.Forbidden: the settings cannot be read.
         """
-        return describe_rules(self._manager.admin.settings().lifecycle_rules)
+        return describe_rules(self._manager.admin.settings())
 
     def plan(self, policy: "Policy") -> Plan:
         """Return what applying a policy would change; nothing is changed.
@@ -122,13 +125,14 @@ class Lifecycle:
         return run_lifecycle(self._manager, dry_run=dry_run, now=now, on_progress=on_progress)
 
 
-def describe_rules(rules: Iterable[Mapping[str, object]]) -> tuple[LifecycleRule, ...]:
-    """Return what each lifecycle rule of a store is."""
-    return tuple(map(_describe, rules))
+def describe_rules(settings: "StoreSettings") -> tuple[LifecycleRule, ...]:
+    """Return what each lifecycle rule is that could act on objects of the store."""
+    prefix = settings.prefix
+    return tuple(_describe(r, prefix) for r in settings.lifecycle_rules if reaches(r, prefix))
 
 
-def _describe(rule: Mapping[str, object]) -> LifecycleRule:
-    own = recognise(rule)
+def _describe(rule: Mapping[str, object], prefix: str) -> LifecycleRule:
+    own = recognise(rule, prefix)
     if own is None:
         return LifecycleRule(rule, is_ours=False, is_current=False, description=json.dumps(rule))
     note = age_note(own)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from audiostore.errors import PreconditionFailedError, UnsupportedByStoreError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
-from audiostore.lifecycle.recognition import recognise
+from audiostore.lifecycle.recognition import reaches, recognise
 from audiostore.lifecycle.rules import OwnRule, RuleResource, own_rules
 from audiostore.stores import StoreSettings, SupportsSettings
 from audiostore.values import BlobInfo, StorageResult
@@ -73,7 +73,8 @@ def make_plan(policy: Policy, admin: SupportsSettings) -> Plan:
 
     Raises:
         UnsupportedByStoreError: the policy moves audio to other storage classes, and the store
-            decides on them itself.
+            decides on them itself; or it keeps everything for a while, which a store under a prefix
+            cannot ask of a bucket that it shares.
         google.api_core.exceptions.Forbidden: the settings cannot be read.
     """
     settings = admin.settings()
@@ -82,25 +83,31 @@ def make_plan(policy: Policy, admin: SupportsSettings) -> Plan:
             "the bucket decides on the storage class of each object itself (Autoclass): take "
             "nearline_after_days, coldline_after_days and archive_after_days out of the policy"
         )
-    recognised = [(rule, recognise(rule)) for rule in settings.lifecycle_rules]
+    if settings.prefix and policy.keep_days is not None:
+        raise UnsupportedByStoreError(
+            f"keep_days = {policy.keep_days} is a retention period, which a bucket has for all "
+            f"that is in it, not for {settings.prefix} alone: take it out of the policy"
+        )
+    recognised = [(rule, recognise(rule, settings.prefix)) for rule in settings.lifecycle_rules]
     present = [(rule, own) for rule, own in recognised if own is not None]
     steps: list[PlanStep] = []
     for own in own_rules(policy):
         same = [pair for pair in present if _is_same(own, pair[1])]
         # Of several, one of this release is kept.
         kept = min(same, key=lambda pair: pair[1] != own, default=None)
-        steps.append(_step(own, kept))
+        steps.append(_step(own, kept, settings.prefix))
         if kept is not None:
             present = [pair for pair in present if pair is not kept]
     steps = [PlanStep("remove", old.description, rule, rule) for rule, old in present] + steps
-    keep_s = (policy.keep_days or 0) * _DAY_S
-    if settings.retention_s and settings.retention_s != keep_s:
+    is_shared = bool(settings.prefix)  # a retention period stays, then, as others want it
+    keep_s = settings.retention_s if is_shared else (policy.keep_days or 0) * _DAY_S
+    if settings.retention_s != keep_s and settings.retention_s:
         days = settings.retention_s / _DAY_S
         steps.append(PlanStep("remove", f"keep everything for at least {days:g} days"))
-    if keep_s:
+    if policy.keep_days:
         kind: Literal["keep", "add"] = "keep" if settings.retention_s == keep_s else "add"
         steps.append(PlanStep(kind, f"keep everything for at least {policy.keep_days} days"))
-    foreign = sum(own is None for _, own in recognised)
+    foreign = sum(own is None and reaches(rule, settings.prefix) for rule, own in recognised)
     return Plan(settings, tuple(steps), foreign, keep_s, tuple(_warnings(policy, settings)))
 
 
@@ -109,13 +116,13 @@ def _is_same(one: OwnRule, other: OwnRule) -> bool:
     return replace(one, suffixes=other.suffixes) == other
 
 
-def _step(wanted: OwnRule, found: tuple[RuleResource, OwnRule] | None) -> PlanStep:
+def _step(wanted: OwnRule, found: tuple[RuleResource, OwnRule] | None, prefix: str) -> PlanStep:
     if found is None:
-        return PlanStep("add", wanted.description, wanted.to_json())
+        return PlanStep("add", wanted.description, wanted.to_json(prefix))
     rule, own = found
     if own == wanted:
         return PlanStep("keep", wanted.description, rule, rule)
-    return PlanStep("update", f"{own.description} ({age_note(own)})", wanted.to_json(), rule)
+    return PlanStep("update", f"{own.description} ({age_note(own)})", wanted.to_json(prefix), rule)
 
 
 def age_note(rule: OwnRule) -> str:
@@ -147,7 +154,8 @@ def _warnings(policy: Policy, settings: StoreSettings) -> Iterable[str]:
             f"for {policy.keep_days} days after they are stored, assets cannot be deleted, their "
             "artwork cannot be replaced, and their storage class cannot be set by hand"
         )
-    if settings.retention_is_locked and (policy.keep_days or 0) * _DAY_S < settings.retention_s:
+    shortens = not settings.prefix and (policy.keep_days or 0) * _DAY_S < settings.retention_s
+    if settings.retention_is_locked and shortens:
         yield "the bucket's retention period is locked: it can be extended, but not shortened"
     if policy.delete_old_generations_after_days is not None and not settings.versioning:
         yield "the store has no versioning: the rule on old generations has no effect"
@@ -169,7 +177,8 @@ def effects_of(
 ) -> tuple[Effect, ...]:
     """Return what each new or updated rule would do at once; reads all of `assets`."""
     moment = now or datetime.now(UTC)
-    pairs = [_rules_of_step(step) for step in plan.steps if step.kind in ("add", "update")]
+    prefix = plan.settings.prefix
+    pairs = [_rules_of_step(step, prefix) for step in plan.steps if step.kind in ("add", "update")]
     rules = [(new, old) for new, old in pairs if new and new.purpose in _COUNTED]
     totals = [Effect(new.description, 0, 0, 0.0) for new, _ in rules]
     for asset in assets:
@@ -187,10 +196,10 @@ def effects_of(
 _COUNTED = ("move audio", "delete audio", "delete expired audio")
 
 
-def _rules_of_step(step: PlanStep) -> tuple[OwnRule | None, OwnRule | None]:
+def _rules_of_step(step: PlanStep, prefix: str) -> tuple[OwnRule | None, OwnRule | None]:
     return (
-        recognise(step.rule) if step.rule else None,
-        recognise(step.present) if step.present else None,
+        recognise(step.rule, prefix) if step.rule else None,
+        recognise(step.present, prefix) if step.present else None,
     )
 
 
@@ -214,8 +223,8 @@ def apply_plan(plan: Plan, admin: SupportsSettings) -> StoreSettings:
     """
     if plan.changes_nothing:
         return plan.settings
-    rules = plan.settings.lifecycle_rules
-    foreign = tuple(rule for rule in rules if recognise(rule) is None)
+    rules, prefix = plan.settings.lifecycle_rules, plan.settings.prefix
+    foreign = tuple(rule for rule in rules if recognise(rule, prefix) is None)
     ours = tuple(step.rule for step in plan.steps if step.kind != "remove" and step.rule)
     keep = None if plan.keep_s == plan.settings.retention_s else plan.keep_s
     wanted = (*foreign, *ours)

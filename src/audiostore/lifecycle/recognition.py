@@ -5,6 +5,9 @@ its conditions, its prefix, and suffixes that only objects of our assets have. W
 extensions it lists makes no difference: that depends on the release that wrote it. A list of only
 one belongs to a person: every release lists all that it stores. Prefixes and suffixes are compared
 byte by byte, as a bucket compares them. All other rules are someone else's.
+
+A store may be the part of a bucket under a prefix: then the rules of other prefixes are someone
+else's, too, and those that cannot reach its objects are not its business at all.
 """
 
 import re
@@ -16,6 +19,7 @@ from audiostore.lifecycle.rules import (
     COLDEST_FIRST,
     FIXED_DAYS,
     PURPOSES,
+    ROOT,
     OwnRule,
     RuleResource,
     Subject,
@@ -26,10 +30,14 @@ _NAME_CONDITIONS = ("matchesPrefix", "matchesSuffix")
 """Conditions on names: compared as they are. In all others, whitespace around text is ignored."""
 
 
-def recognise(rule: RuleResource) -> OwnRule | None:
+def recognise(rule: RuleResource, prefix: str = "") -> OwnRule | None:
     """Return what a stored rule does if it is ours, whichever release wrote it; None if it is not.
 
     The order of lists, repeated or empty entries, and numbers written as text make no difference.
+
+    Args:
+        rule: as the store has it.
+        prefix: what the names of the store's objects begin with in its bucket.
     """
     parts = _normal(rule)
     action, condition = parts.get("action", {}), parts.get("condition", {})
@@ -46,12 +54,28 @@ def recognise(rule: RuleResource) -> OwnRule | None:
             and (purpose == "move audio") == (storage_class in COLDEST_FIRST[:-1])
         ):
             own = OwnRule(purpose, days, suffixes, storage_class)
-            return own if _normal(own.to_json()) == parts else None
+            return own if _normal(own.to_json(prefix)) == parts else None
     return None
 
 
+def reaches(rule: RuleResource, prefix: str) -> bool:
+    """Say whether a rule could act on objects of the store under a prefix: "" reaches all."""
+    ours = prefix + ROOT
+    prefixes = _names(_normal(rule).get("condition", {}), "matchesPrefix")
+    return (
+        not prefix
+        or not prefixes
+        or any(each.startswith(ours) or ours.startswith(each) for each in prefixes)
+    )
+
+
 def deletes_on_custom_time(rules: Iterable[RuleResource], blob_name: str) -> bool:
-    """Say whether rules delete an object when its custom time has come, whoever wrote them."""
+    """Say whether rules delete an object when its custom time has come, whoever wrote them.
+
+    Args:
+        rules: of a bucket.
+        blob_name: of the object, in the bucket.
+    """
     for parts in map(_normal, rules):
         action, condition = parts.get("action", {}), parts.get("condition", {})
         prefixes, suffixes = (_names(condition, f"matches{at}") for at in ("Prefix", "Suffix"))

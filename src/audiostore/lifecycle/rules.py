@@ -27,7 +27,7 @@ Subject = Literal["audio", "other parts", "all"]
 """Which objects of our assets a rule is about."""
 
 COLDEST_FIRST = ("ARCHIVE", "COLDLINE", "NEARLINE", "STANDARD")
-PREFIXES = [f"{FileOrganizer.AUDIO_ROOT}/"]
+ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
 PURPOSES: Mapping[tuple[str, str, Subject], Purpose] = {
     # action, the condition that counts days, which objects
     ("SetStorageClass", "age", "audio"): "move audio",
@@ -95,14 +95,18 @@ class OwnRule:
             and now - since >= timedelta(days=self.days)
         )
 
-    def to_json(self) -> RuleResource:
-        """Return the rule as the JSON API writes it."""
+    def to_json(self, prefix: str = "") -> RuleResource:
+        """Return the rule as the JSON API writes it.
+
+        Args:
+            prefix: what the names of the store's objects begin with in its bucket.
+        """
         action, clock, _ = _KINDS[self.purpose]
         moves = self.purpose == "move audio"
         values: dict[str, object] = {clock: self.days}
         if self.purpose != "abort uploads":
             values["isLive"] = self.purpose != "delete old generations"
-        values["matchesPrefix"] = list(PREFIXES)
+        values["matchesPrefix"] = [prefix + ROOT]
         if moves:
             values["matchesStorageClass"] = sorted(_warmer_than(self.storage_class))
         if self.suffixes:
@@ -128,9 +132,9 @@ def own_rules(policy: Policy) -> tuple[OwnRule, ...]:
     return tuple(rules)
 
 
-def rules_of(policy: Policy) -> tuple[RuleResource, ...]:
+def rules_of(policy: Policy, prefix: str = "") -> tuple[RuleResource, ...]:
     """Return the rules by which a store follows a policy, as the JSON API writes them."""
-    return tuple(rule.to_json() for rule in own_rules(policy))
+    return tuple(rule.to_json(prefix) for rule in own_rules(policy))
 
 
 def _own_rule(purpose: Purpose, days: int, storage_class: str = "") -> OwnRule:

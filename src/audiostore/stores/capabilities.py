@@ -48,6 +48,9 @@ class StoreSettings:
     """As in the JSON API's bucket resource."""
     lifecycle_rules: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
     """As in the JSON API's bucket resource: ``{"action": {…}, "condition": {…}}``."""
+    prefix: str = ""
+    """What stands before the names of this store's objects in these rules: the settings are those
+    of a whole bucket, of which the store is the part under a prefix."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from audiostore.config import (
     parse_location,
     state_directory,
 )
-from audiostore.errors import ConfigurationError, shown
 from audiostore.stores.protocol import ObjectStore
 
 if TYPE_CHECKING:
@@ -90,10 +89,9 @@ def _open_bucket(url: str, options: OpenOptions) -> ObjectStore:
     from audiostore.stores.gcs import ConnectionOptions, GcsStore  # noqa: PLC0415  (libcurl)
 
     location = parse_bucket(url)
-    if location.prefix:
-        raise ConfigurationError(f"{shown(url)} is a prefix in a bucket: not supported yet")
     return GcsStore(
         location.bucket,
+        prefix=location.prefix,
         credentials=options.credentials,
         project=options.project or billing_project(),
         emulator=emulator_endpoint(),

@@ -79,7 +79,9 @@ def _warn_if_kept(manager: AudioStorageManager, asset: StorageResult) -> None:
     if settings is None:
         why = facts if isinstance(facts, str) else "storage.buckets.get is missing"
         say("warning", f"cannot tell whether the store will delete it: {why}")
-    elif asset.audio and not deletes_on_custom_time(settings.lifecycle_rules, asset.audio.name):
+    elif asset.audio and not deletes_on_custom_time(
+        settings.lifecycle_rules, settings.prefix + asset.audio.name
+    ):
         say(
             "warning",
             "the date is set, but the store has no rule that deletes by it: put "

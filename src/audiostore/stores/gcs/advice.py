@@ -41,6 +41,32 @@ def grant(url: str, role: str) -> str:
     )
 
 
+def grant_on_prefix(url: str) -> str:
+    """Return the commands that let the account use a prefix alone.
+
+    A managed folder applies to all objects whose names begin with it, and to listings of it
+    (cloud.google.com/storage/docs/managed-folders); to be confirmed on a real bucket.
+    """
+    return (
+        f"gcloud storage managed-folders create {url}; gcloud storage managed-folders "
+        f"add-iam-policy-binding {url} --member=serviceAccount:ACCOUNT --role={_USER}"
+    )
+
+
+def granted_elsewhere(granted: frozenset[str]) -> Finding:
+    """Report permissions that the account lacks on the bucket, and may have on a prefix in it.
+
+    A bucket can only be asked for those on itself: it applies neither the policy of a managed
+    folder nor a condition on names.
+    """
+    return Finding(
+        "permissions",
+        ok=True,
+        detail=f"not granted on the whole bucket: {', '.join(missing(granted))}; what is granted "
+        "on the prefix alone cannot be seen",
+    )
+
+
 def missing(granted: frozenset[str]) -> list[str]:
     """Return the permissions that storing and serving need and do not have, in order."""
     return [p for _, needed, _, is_vital in _NEEDS if is_vital for p in needed if p not in granted]

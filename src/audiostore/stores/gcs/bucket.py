@@ -26,19 +26,24 @@ _LONGEST_RETENTION_S = 3_155_760_000
 
 def read(client: Client) -> StoreSettings:
     """Return the settings of the bucket (see `SupportsSettings.settings`)."""
-    return settings_of(resource(client))
+    return settings_of(resource(client), client.prefix)
 
 
 def resource(client: Client) -> dict[str, Any]:
     """Return the bucket's resource, with the fields that are used here."""
     response = client.call("GET", client.url_of(client.bucket_path(), fields=_FIELDS))
     if response.status != 200:
-        raise error_of(response, f"the settings of {client.url}", permission="storage.buckets.get")
+        what = f"the settings of {client.bucket_url}"
+        raise error_of(response, what, permission="storage.buckets.get")
     return json_body(response)
 
 
-def settings_of(bucket: Mapping[str, Any]) -> StoreSettings:
+def settings_of(bucket: Mapping[str, Any], prefix: str = "") -> StoreSettings:
     """Return a bucket resource as a value.
+
+    Args:
+        bucket: of the JSON API.
+        prefix: in the bucket, under which the objects are.
 
     Raises:
         StoreConnectionError: the response is not a bucket resource.
@@ -59,6 +64,7 @@ def settings_of(bucket: Mapping[str, Any]) -> StoreSettings:
             autoclass=fields.fields("autoclass").truth("enabled"),
             cors=_objects(fields.items("cors")),
             lifecycle_rules=_objects(fields.fields("lifecycle").items("rule")),
+            prefix=prefix,
         )
     except ValueError as error:
         raise StoreConnectionError(f"the response is not a bucket resource: {error}") from None
@@ -92,10 +98,10 @@ def change(
     )
     response = client.call_json("PATCH", url, changes)
     if response.status == 200:
-        return settings_of(json_body(response))
+        return settings_of(json_body(response), client.prefix)
     raise error_of(
         response,
-        f"the settings of {client.url}",
+        f"the settings of {client.bucket_url}",
         of_settings=True,
         permission="storage.buckets.update",
     )
@@ -112,7 +118,7 @@ def granted(client: Client, permissions: Sequence[str]) -> frozenset[str]:
     path = f"{client.bucket_path()}/iam/testPermissions"
     response = client.call("GET", client.url_of(path, permissions=list(permissions)))
     if response.status != 200:
-        raise error_of(response, f"the permissions on {client.url}")
+        raise error_of(response, f"the permissions on {client.bucket_url}")
     try:
         found = Fields(json_body(response)).items("permissions")
     except ValueError as error:

@@ -1,11 +1,22 @@
-"""The API client: signed requests to one bucket."""
+"""The API client: signed requests to one bucket, or to what lies under a prefix in it.
+
+The names in our own code are those below the prefix. They become names in the bucket, and back,
+here alone: in `full_name` and `own_name`, which all that makes a URL or reads a name goes through.
+"""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from audiostore.errors import ConfigurationError, InvalidRequestError, redacted, shown
+from audiostore.config import checked_prefix
+from audiostore.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    StoreConnectionError,
+    redacted,
+    shown,
+)
 from audiostore.stores.gcs.auth import (
     Authenticator,
     GoogleAuthentication,
@@ -37,6 +48,7 @@ class Client:
         self,
         bucket: str,
         *,
+        prefix: str,
         credentials: "Credentials | None",
         user_project: str | None,
         emulator: str | None,
@@ -46,6 +58,9 @@ class Client:
         if emulator is None:
             require_signing(credentials)
         self.bucket = bucket
+        prefix = checked_prefix(bucket, prefix)
+        self.prefix = f"{prefix}/" if prefix else ""
+        """What all names in the bucket begin with: "" or, with a slash at its end, the prefix."""
         self.endpoint = emulator or PUBLIC_ENDPOINT
         self._origin = origin_of(self.endpoint)
         if self._origin is None:
@@ -64,12 +79,34 @@ class Client:
 
     @property
     def url(self) -> str:
-        """``gs://bucket``."""
+        """``gs://bucket`` or ``gs://bucket/prefix``."""
+        return f"gs://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def bucket_url(self) -> str:
+        """``gs://bucket``: what settings and permissions are those of."""
         return f"gs://{self.bucket}"
 
     def uri(self, name: str) -> str:
         """Return ``gs://bucket/object``."""
-        return f"gs://{self.bucket}/{name}"
+        return f"gs://{self.bucket}/{self.full_name(name)}"
+
+    def full_name(self, name: str) -> str:
+        """Return the name in the bucket of an object or folder of ours, or of a part of one."""
+        return self.prefix + name
+
+    def own_name(self, found: str) -> str:
+        """Return our name of what the bucket calls so.
+
+        Raises:
+            StoreConnectionError: it does not lie under the prefix, which was all that was asked
+                for.
+        """
+        if not found.startswith(self.prefix):
+            raise StoreConnectionError(
+                f"the response is about {shown(found)}, which is not under {self.url}"
+            )
+        return found[len(self.prefix) :]
 
     def call(
         self,
@@ -163,7 +200,16 @@ class Client:
 
     def object_path(self, name: str) -> str:
         """Return the API path of an object."""
-        return f"{self.bucket_path()}/o/{quote(name, safe='')}"
+        return f"{self.bucket_path()}/o/{quote(self.full_name(name), safe='')}"
+
+    def rewrite_path(self, source: str, target: str) -> str:
+        """Return the API path that copies one object to another."""
+        target = quote(self.full_name(target), safe="")
+        return f"{self.object_path(source)}/rewriteTo/b/{quote(self.bucket, safe='')}/o/{target}"
+
+    def folder_path(self, folder: str) -> str:
+        """Return the API path of a folder, whose name ends with a slash."""
+        return f"{self.bucket_path()}/folders/{quote(self.full_name(folder), safe='')}"
 
     def object_url(self, name: str, **query: object) -> str:
         """Return the URL of an object's resource."""
@@ -178,7 +224,7 @@ class Client:
         payer = "" if project is None else f"&userProject={quote(project)}"
         return (
             f"{self.endpoint}/upload{self._bucket_path}/o?uploadType={upload_type}"
-            f"&ifGenerationMatch={if_generation_match}&name={quote(name)}{payer}"
+            f"&ifGenerationMatch={if_generation_match}&name={quote(self.full_name(name))}{payer}"
         )
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ def described(
 
     def urls() -> Iterator[str | None]:
         for resource in listed:
-            blob = blob_info(resource)
+            blob = blob_info(resource, client.prefix)
             ahead.append((resource, blob))
             yield url_of(blob) if blob.crc32c is None else None
 
@@ -53,7 +53,7 @@ def described(
                 yield resource, blob
             elif response.status == 200:
                 own = json_body(response)
-                yield own, blob_info(own, name=blob.name)
+                yield own, blob_info(own, client.prefix, name=blob.name)
             elif response.status != 404:
                 yield resource, _unread(client, blob, response)
 
@@ -64,7 +64,7 @@ def described_again(client: Client, resource: object, name: str) -> BlobInfo:
     Raises:
         StoreConnectionError: it is not the resource of that object.
     """
-    blob = blob_info(resource, name=name)
+    blob = blob_info(resource, client.prefix, name=name)
     if blob.crc32c is not None:
         return blob
     url = client.object_url(name, generation=blob.generation, fields=FIELDS)

@@ -1,7 +1,6 @@
 """Checks whether everything that storing needs is in place, with hints for what is missing."""
 
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from google.api_core.exceptions import (
     Forbidden,
@@ -31,9 +30,10 @@ def diagnose(client: Client) -> Iterator[Finding]:
     When one of these fails, nothing more is checked. Writing is tested by opening an upload session
     and cancelling it: no object is created.
     """
-    yield Finding(
-        "store", ok=True, detail=f"the bucket {client.url} at {redacted(client.endpoint)}"
-    )
+    place = f"the bucket {client.bucket_url} at {redacted(client.endpoint)}"
+    if client.prefix:
+        place = f"the prefix {client.url}, in {place}, whose settings hold for all that is in it"
+    yield Finding("store", ok=True, detail=place)
     for subject, attempt in (
         ("credentials", _credentials),
         ("list", _list),
@@ -61,8 +61,7 @@ def _list(client: Client) -> str:
 
 
 def _write(client: Client) -> str:
-    path = f"/upload/storage/v1/b/{quote(client.bucket, safe='')}/o"
-    url = client.url_of(path, uploadType="resumable", name=_PROBE, ifGenerationMatch=0)
+    url = client.upload_url("resumable", _PROBE, 0)
     response = client.call("POST", url, body=lambda: BytesBody(b""))
     if response.status not in (200, 201):
         raise error_of(response, f"{client.url}: objects cannot be written")
@@ -72,7 +71,11 @@ def _write(client: Client) -> str:
 
 def _permissions(client: Client) -> Iterator[Finding]:
     try:
-        yield from advice.permissions(client.url, granted(client, advice.PERMISSIONS))
+        known = granted(client, advice.PERMISSIONS)
+        if client.prefix and advice.missing(known):
+            yield advice.granted_elsewhere(known)
+        else:
+            yield from advice.permissions(client.bucket_url, known)
     except _UNKNOWN:
         yield Finding("permissions", ok=True, detail="this server cannot be asked for them")
     except AudioStoreError as error:
@@ -81,14 +84,14 @@ def _permissions(client: Client) -> Iterator[Finding]:
 
 def _settings(client: Client) -> Iterator[Finding]:
     try:
-        findings = list(advice.settings(client.url, resource(client), client.user_project))
+        findings = list(advice.settings(client.bucket_url, resource(client), client.user_project))
     except Forbidden:
         yield Finding(
             "settings",
             ok=True,
             detail="the bucket's settings cannot be seen (storage.buckets.get is missing): unknown "
             "are its versioning, retention, lifecycle rules, CORS and public access",
-            hint=advice.grant(client.url, "roles/storage.legacyBucketReader"),
+            hint=advice.grant(client.bucket_url, "roles/storage.legacyBucketReader"),
         )
         yield from _without_settings(client)
         return
@@ -108,7 +111,7 @@ def _without_settings(client: Client) -> Iterator[Finding]:
         if location is not None:
             detail = f"{location}, the storage class of new objects cannot be seen"
             yield Finding("location", ok=True, detail=detail)
-        yield advice.unseen_soft_delete(client.url, is_on=keeps_deleted(client))
+        yield advice.unseen_soft_delete(client.bucket_url, is_on=keeps_deleted(client))
     except AudioStoreError as error:
         yield _failed(client, "soft delete", error)
 
@@ -117,7 +120,7 @@ def _namespace(client: Client) -> Iterator[Finding]:
     try:
         found = layout.read(client)
         if found.is_hierarchical:
-            yield advice.namespace(client.url, granted(client, advice.FOLDER_PERMISSIONS))
+            yield advice.namespace(client.bucket_url, granted(client, advice.FOLDER_PERMISSIONS))
     except AudioStoreError as error:
         yield _failed(client, "namespace", error)
 
@@ -139,7 +142,9 @@ def _failed(client: Client, subject: str, error: Exception) -> Finding:
 
 
 def _missing(client: Client) -> list[str]:
-    """Return all missing permissions, not only the one that failed."""
+    """Return all missing permissions, not only the one that failed; or how to grant a prefix."""
+    if client.prefix:
+        return [f"or on the prefix alone: {advice.grant_on_prefix(client.url)}"]
     try:
         missing = advice.missing(granted(client, advice.PERMISSIONS))
     except AudioStoreError:

@@ -8,9 +8,8 @@ folder is only a part of names, and nothing here is requested but the layout, on
 import logging
 import threading
 from collections.abc import Iterator
-from urllib.parse import quote
 
-from audiostore.errors import BlobNotFoundError, StoreConnectionError
+from audiostore.errors import BlobNotFoundError, StoreConnectionError, shown
 from audiostore.stores.capabilities import ForeignFile
 from audiostore.stores.gcs import layout
 from audiostore.stores.gcs.client import Client
@@ -90,8 +89,8 @@ class Folders:
 
     def _delete(self, folder: str) -> int:
         """Try to delete a folder; return the status: a success, or why it is not deleted."""
-        path = f"{self._client.bucket_path()}/folders/{quote(folder, safe='')}"
-        response = self._client.call("DELETE", self._client.url_of(path))
+        url = self._client.url_of(self._client.folder_path(folder))
+        response = self._client.call("DELETE", url)
         if response.status not in (200, 204, _GONE, _NOT_EMPTY, _FORBIDDEN):
             raise error_of(response, self._client.uri(folder))
         return response.status
@@ -99,11 +98,32 @@ class Folders:
     def _names(self, prefix: str) -> Iterator[str]:
         for page in pages(self._client, prefix, fields="items(name),nextPageToken"):
             for resource in page:
-                yield _name(resource)
+                yield self._listed(_name(resource), prefix)
 
     def _list(self, prefix: str) -> Iterator[ForeignFile]:
         for page in pages(self._client, prefix, collection="folders"):
-            yield from map(_described, page)
+            for resource in page:
+                yield self._described(resource, prefix)
+
+    def _listed(self, found: str, prefix: str) -> str:
+        """Return our name of what a listing holds: only names with this prefix can be in it."""
+        name = self._client.own_name(found)
+        if not name.startswith(prefix):
+            what = f"the listing of {self._client.uri(prefix)} is out of order"
+            raise StoreConnectionError(f"{what} at {shown(name)}", status=200)
+        return name
+
+    def _described(self, resource: object, prefix: str) -> ForeignFile:
+        try:
+            fields = Fields(resource)
+            return ForeignFile(
+                self._listed(fields.text("name"), prefix).removesuffix("/"),
+                "an empty folder",
+                is_removable=True,
+                changed_at=fields.moment("updateTime"),
+            )
+        except ValueError as error:
+            raise StoreConnectionError(f"the response is not a folder: {error}") from None
 
 
 def _is_top_level(folder: str) -> bool:
@@ -115,16 +135,3 @@ def _name(resource: object) -> str:
         return Fields(resource).text("name")
     except ValueError as error:
         raise StoreConnectionError(f"the response is not an object: {error}") from None
-
-
-def _described(resource: object) -> ForeignFile:
-    try:
-        fields = Fields(resource)
-        return ForeignFile(
-            fields.text("name").removesuffix("/"),
-            "an empty folder",
-            is_removable=True,
-            changed_at=fields.moment("updateTime"),
-        )
-    except ValueError as error:
-        raise StoreConnectionError(f"the response is not a folder: {error}") from None

@@ -29,13 +29,15 @@ def read(client: Client) -> Layout:
         StoreConnectionError: the response is not a storage layout.
     """
     url = client.url_of(
-        f"{client.bucket_path()}/storageLayout", fields="location,hierarchicalNamespace"
+        f"{client.bucket_path()}/storageLayout",
+        prefix=client.prefix or None,  # for an account that may list no more than that
+        fields="location,hierarchicalNamespace",
     )
     response = client.call("GET", url)
     if response.status in _NOT_TOLD:
         return Layout()
     if response.status != 200:
-        raise error_of(response, f"the storage layout of {client.url}")
+        raise error_of(response, f"the storage layout of {client.bucket_url}")
     try:
         fields = Fields(json_body(response))
         namespace = fields.fields("hierarchicalNamespace")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from audiostore.errors import (
     AudioStoreError,
@@ -63,7 +62,7 @@ def rfc3339(moment: datetime) -> str:
 
 def stat(client: Client, name: str) -> BlobInfo:
     """Return an object's description."""
-    return blob_info(_resource(client, name, FIELDS), name=name)
+    return blob_info(_resource(client, name, FIELDS), client.prefix, name=name)
 
 
 def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[BlobInfo]:
@@ -72,7 +71,7 @@ def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[Blob
     for page in pages(
         client,
         prefix,
-        startOffset=start_after or None,
+        startOffset=client.full_name(start_after) if start_after else None,
         fields=f"items({FIELDS}),nextPageToken",
     ):
         for _, blob in described(
@@ -110,6 +109,8 @@ def pages(
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the resources of a listing, of objects or of ``folders``, a page at a time.
 
+    Their names are those in the bucket.
+
     Raises:
         StoreConnectionError: a page cannot be understood; or the listing would never end.
     """
@@ -120,7 +121,8 @@ def pages(
         query["maxResults"] = PAGE_OBJECTS
     path = f"{client.bucket_path()}/{collection}"
     while True:
-        response = client.get_long(client.url_of(path, prefix=prefix, pageToken=token, **query))
+        url = client.url_of(path, prefix=client.full_name(prefix), pageToken=token, **query)
+        response = client.get_long(url)
         if response.status != 200:
             # Is it what is deleted that cannot be listed?
             is_trash = response.status == 400 and "softDeleted" in query and token is None
@@ -131,6 +133,8 @@ def pages(
             resources, token = page.items("items"), page.text("nextPageToken", "")
         except ValueError as error:
             raise not_understood(response, f"is not a page of a listing: {error}") from None
+        if client.prefix:
+            resources = [each for each in resources if not _is_marker(each, client.prefix)]
         yield resources
         if not token:
             return
@@ -138,6 +142,11 @@ def pages(
         if token in seen or empty_pages > _MAX_EMPTY_PAGES:
             raise not_understood(response, f"to a listing of {client.uri(prefix)} never ends")
         seen.add(token)
+
+
+def _is_marker(resource: object, prefix: str) -> bool:
+    """Say whether this is the empty object by which other programs show a prefix as a folder."""
+    return isinstance(resource, dict) and resource.get("name") == prefix
 
 
 def next_name(blob: BlobInfo, what: str, prefix: str, least: bytes) -> bytes:
@@ -220,7 +229,7 @@ def copy(
     """
     mask = f"{FIELDS},contentEncoding,contentLanguage"
     resource = _resource(client, source.name, mask, generation=source.generation)
-    present = blob_info(resource, name=source.name)
+    present = blob_info(resource, client.prefix, name=source.name)
     if present.generation != source.generation:
         raise BlobNotFoundError(
             f"no {client.uri(source.name)} of generation {source.generation}: it was "
@@ -236,10 +245,7 @@ def copy(
     body = {field: resource[field] for field in _COPIED if field in resource}
     if storage_class is not None:
         body["storageClass"] = storage_class
-    path = (
-        f"{client.object_path(source.name)}/rewriteTo/b/{quote(client.bucket, safe='')}"
-        f"/o/{quote(target, safe='')}"
-    )
+    path = client.rewrite_path(source.name, target)
     token: str | None = None
     rewritten, idle = 0, 0
     while True:
@@ -345,6 +351,7 @@ def _may_read_objects(client: Client) -> bool:
 
 
 def _status_of_listing(client: Client) -> int:
-    """Return the HTTP status that a listing of the bucket has."""
-    url = client.url_of(f"{client.bucket_path()}/o", maxResults=1, fields="kind")
+    """Return the HTTP status that a listing of the bucket, or of the prefix in it, has."""
+    path, prefix = f"{client.bucket_path()}/o", client.prefix or None
+    url = client.url_of(path, prefix=prefix, maxResults=1, fields="kind")
     return client.call("GET", url).status

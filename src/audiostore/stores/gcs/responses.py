@@ -133,12 +133,13 @@ _OBJECT_FIELDS: Mapping[str, tuple[type, ...]] = {
 _ONLY_TEXT = frozenset({str})
 
 
-def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
+def blob_info(resource: object, prefix: str, *, name: str | None = None) -> BlobInfo:
     """Return an object resource as a value.
 
     Args:
         resource: of the JSON API.
-        name: the object that it must be of, if only one can be right.
+        prefix: that of all objects that were asked for; our names do not have it.
+        name: our name of the object that it must be of, if only one can be right.
 
     Raises:
         StoreConnectionError: the response is not an object resource, or of another object.
@@ -146,9 +147,10 @@ def blob_info(resource: object, *, name: str | None = None) -> BlobInfo:
     try:
         fields = Fields(resource)
         given = fields.checked(_OBJECT_FIELDS)
-        found = given.get("name")
-        if not found or name not in (None, found):
-            raise _wrong("name", found)
+        full = given.get("name", "")
+        found = full[len(prefix) :]
+        if not found or not full.startswith(prefix) or name not in (None, found):
+            raise _wrong("name", full or None)
         metadata = given.get("metadata", {})
         if not _ONLY_TEXT.issuperset(map(type, metadata.values())):
             raise _wrong("metadata", metadata)

@@ -38,7 +38,7 @@ def signed_url(
         method=method,
         endpoint=client.endpoint,
         bucket=client.bucket,
-        name=blob.name,
+        name=client.full_name(blob.name),
         signer=signer.email,
         signed_at=now,
         expires_s=expires_s,

@@ -46,6 +46,7 @@ class GcsStore:
         self,
         bucket: str,
         *,
+        prefix: str = "",
         credentials: "Credentials | None" = None,
         project: str | None = None,
         emulator: str | None = None,
@@ -59,6 +60,8 @@ class GcsStore:
 
         Args:
             bucket: its name.
+            prefix: the store is what lies under it, as in ``gs://bucket/prefix``; "": the whole
+                bucket.
             credentials: of google-auth; Application Default Credentials if None.
             project: billed for the requests, which requester-pays buckets demand.
             emulator: base URL of an emulator. Requests to it are unsigned, unless credentials are
@@ -72,11 +75,13 @@ class GcsStore:
             now: the clock for signed URLs.
 
         Raises:
-            ConfigurationError: the credentials are anonymous, and no emulator is used.
+            ConfigurationError: the credentials are anonymous, and no emulator is used; or the
+                prefix is not valid.
         """
         self._reopen = partial(
             type(self),
             bucket,
+            prefix=prefix,
             credentials=credentials,
             project=project,
             emulator=emulator,
@@ -88,6 +93,7 @@ class GcsStore:
         )
         self._client = Client(
             bucket,
+            prefix=prefix,
             credentials=credentials,
             user_project=project,
             emulator=emulator,
@@ -111,7 +117,7 @@ class GcsStore:
 
     @property
     def url(self) -> str:
-        """``gs://bucket``."""
+        """``gs://bucket`` or ``gs://bucket/prefix``."""
         return self._client.url
 
     def uri(self, name: str) -> str:
@@ -130,7 +136,6 @@ class GcsStore:
         upload = Upload(
             client=self._client,
             sessions=self._sessions,
-            bucket=self.bucket,
             spec=spec,
             source=source,
             if_generation_match=if_generation_match,

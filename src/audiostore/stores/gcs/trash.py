@@ -53,7 +53,7 @@ def restore(client: Client, deleted: DeletedBlob, *, if_generation_match: int) -
     if isinstance(error, UnsupportedByStoreError):
         raise UnsupportedByStoreError(
             f"{client.uri(blob.name)} cannot be restored while the bucket's soft delete is off: "
-            f"run 'gcloud storage buckets update {client.url} --soft-delete-duration=7d'",
+            f"run 'gcloud storage buckets update {client.bucket_url} --soft-delete-duration=7d'",
             status=error.status,
         ) from error
     raise error

@@ -68,7 +68,6 @@ class Upload:
 
     client: Client
     sessions: Sessions
-    bucket: str
     spec: BlobSpec
     source: Source
     if_generation_match: int
@@ -167,7 +166,7 @@ class Upload:
         if response.status not in (200, 201):
             return True
         try:
-            made = blob_info(json_body(response), name=self.spec.name)
+            made = blob_info(json_body(response), self.client.prefix, name=self.spec.name)
         except StoreConnectionError:
             return True  # what is stored will be looked at
         url = self.client.object_url(made.name, generation=made.generation, fields="generation")
@@ -247,7 +246,7 @@ class Upload:
         url = self.client.object_url(self.spec.name, fields=FIELDS)
         try:
             response = self.client.call("GET", url)
-            found = blob_info(json_body(response), name=self.spec.name)
+            found = blob_info(json_body(response), self.client.prefix, name=self.spec.name)
         except AudioStoreError:
             raise error from None
         is_it = (
@@ -297,7 +296,7 @@ class Upload:
 
     def _resource(self) -> dict[str, object]:
         resource = {
-            "name": self.spec.name,
+            "name": self.client.full_name(self.spec.name),
             "contentType": self.spec.content_type,
             "crc32c": self.source.crc32c,
             "metadata": dict(self.spec.metadata),
@@ -317,7 +316,7 @@ class Upload:
 
     @property
     def _what(self) -> str:
-        return f"gs://{self.bucket}/{self.spec.name}"
+        return self.client.uri(self.spec.name)
 
 
 def session_of(client: Client, response: Response) -> str:

@@ -26,7 +26,7 @@ def run(options: Options) -> int:
 
     with opened(options) as manager:
         settings = manager.admin.settings()
-    rules = describe_rules(settings.lifecycle_rules)
+    rules = describe_rules(settings)
     if options.json:
         print_json(
             {
