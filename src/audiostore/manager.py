@@ -522,12 +522,15 @@ class AudioStorageManager:
         replace: bool = False,
         if_metageneration_match: int | None = None,
     ) -> StorageResult:
-        """Change the custom metadata of an asset, including its title, artist and album.
+        """Change the caller's metadata of an asset.
+
+        A key that is a tag of the file, such as title, is the caller's once it is set.
 
         Args:
             audio_id: the asset's id.
             changes: keys to set; None removes one.
-            replace: also remove all custom metadata that is not in `changes`.
+            replace: also remove all of the caller's metadata that is not in `changes`; the tags of
+                the file stay.
             if_metageneration_match: fail if the audio object has another metageneration, because it
                 was changed meanwhile.
 

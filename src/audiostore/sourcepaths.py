@@ -5,6 +5,8 @@ surrogates (PEP 383). In metadata, which is UTF-8, such a path is kept twice: as
 their place, and exactly, in base64url (RFC 4648, section 5).
 """
 
+import os
+import posixpath
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
@@ -63,6 +65,23 @@ def source_path_of(metadata: Mapping[str, str]) -> str | None:
         if _text(raw) == text:
             path = raw.decode("utf-8", "surrogateescape")
     return path if is_source_path(path) else None
+
+
+def path_beside(
+    path: str, file: str | os.PathLike[str], other: str | os.PathLike[str]
+) -> str | None:
+    """Return the source path of another file; None if it lies outside of the directory.
+
+    Args:
+        path: the source path of the first file.
+        file: the first file.
+        other: the other file.
+    """
+    folder = os.path.dirname(os.path.abspath(os.fsdecode(file)))  # noqa: PTH100, PTH120
+    relative = os.path.relpath(os.path.abspath(os.fsdecode(other)), folder)  # noqa: PTH100
+    joined = posixpath.join(posixpath.dirname(path), relative.replace(os.sep, "/"))
+    found = posixpath.normpath(joined)
+    return found if is_source_path(found) else None
 
 
 def _raw(path: str) -> bytes:

@@ -1,6 +1,7 @@
 """The values that audiostore returns: frozen, and ready for JSON."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ FACT_KEYS = ("duration_s", "codec", "sample_rate_hz", "channels", "bitrate_bps")
 """Custom metadata with the facts that inspection found in an audio file."""
 AUDIO_DATA_KEYS = ("audio_data_size", "audio_data_crc32c")
 """Custom metadata that identifies the audio itself, without tags and artwork."""
-TAG_KEYS = ("title", "artist", "album")
-"""The tags of a file that become custom metadata, unless the caller gives the same key."""
+TAGS_KEY = "tag_keys"
+"""Names, with commas, the custom metadata that comes from the tags of the file."""
 OWN_KEYS = frozenset(
     {
         "audio_id",
@@ -34,7 +35,8 @@ OWN_KEYS = frozenset(
         "superseded_by",
         *FACT_KEYS,
         *SOURCE_PATH_KEYS,
-        "tag_keys",
+        TAGS_KEY,
+        "embedded",
         *AUDIO_DATA_KEYS,
     }
 )
@@ -175,6 +177,35 @@ def changed(
     )
 
 
+def tag_keys(metadata: Mapping[str, str]) -> list[str]:
+    """Return which keys of metadata come from the tags of the file, in order of importance."""
+    named = metadata.get(TAGS_KEY, "").split(",")
+    return [key for key in named if key in metadata and key not in OWN_KEYS]
+
+
+_NUMBER_KEYS = ("track", "track_total", "disc", "disc_total", "year")
+_LEADING_NUMBER = re.compile(r"\s*([0-9]{1,9})(?![0-9])")
+_TOTAL = re.compile(r"[^/]*/\s*([0-9]{1,9})(?![0-9])")
+_YEAR = re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])")
+
+
+def number_in(metadata: Mapping[str, str], key: str) -> int | None:
+    """Return the number that metadata has for a key; None without one.
+
+    The key is "track", "disc", "track_total", "disc_total" (also of ``3/12``), or "year" (also that
+    of the date); any other has none.
+    """
+    if key not in _NUMBER_KEYS:
+        return None
+    found = _LEADING_NUMBER.match(metadata.get(key, ""))
+    if found is None and key.endswith("_total"):
+        found = _TOTAL.match(metadata.get(key.removesuffix("_total"), ""))
+    if found is not None:
+        return int(found[1])
+    year = _YEAR.search(metadata.get("date", "")) if key == "year" else None
+    return int(year[0]) if year else None
+
+
 @dataclass(frozen=True, slots=True)
 class StorageResult:
     """An asset, as returned by an upload, `get` or `list`.
@@ -257,6 +288,69 @@ class StorageResult:
         return self._main.metadata.get("album")
 
     @property
+    def album_artist(self) -> str | None:
+        """The artist of the whole album: the caller's, or that of the file's tags."""
+        return self._main.metadata.get("album_artist")
+
+    @property
+    def track(self) -> int | None:
+        """The number of the track on its disc; None if it is not known, or not a number."""
+        return number_in(self._main.metadata, "track")
+
+    @property
+    def track_total(self) -> int | None:
+        """How many tracks the disc has."""
+        return number_in(self._main.metadata, "track_total")
+
+    @property
+    def disc(self) -> int | None:
+        """The number of the disc in its set."""
+        return number_in(self._main.metadata, "disc")
+
+    @property
+    def disc_total(self) -> int | None:
+        """How many discs the set has."""
+        return number_in(self._main.metadata, "disc_total")
+
+    @property
+    def date(self) -> str | None:
+        """When it was released or recorded, as the tags have it: ``1965``, ``1965-10-01``."""
+        return self._main.metadata.get("date")
+
+    @property
+    def year(self) -> int | None:
+        """The year: the caller's, or the one in `date`."""
+        return number_in(self._main.metadata, "year")
+
+    @property
+    def genre(self) -> str | None:
+        """The genre: the caller's, or that of the file's tags."""
+        return self._main.metadata.get("genre")
+
+    @property
+    def composer(self) -> str | None:
+        """The composer: the caller's, or that of the file's tags."""
+        return self._main.metadata.get("composer")
+
+    @property
+    def is_compilation(self) -> bool:
+        """Whether its album is a compilation of several artists."""
+        return self._main.metadata.get("compilation", "").lower() in ("1", "true", "yes")
+
+    @property
+    def isrc(self) -> str | None:
+        """The International Standard Recording Code (ISO 3901)."""
+        return self._main.metadata.get("isrc")
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of the file, by names that are the same for every format.
+
+        Without those that the caller has given instead.
+        """
+        return {k: self._main.metadata[k] for k in tag_keys(self._main.metadata)}
+
+    @property
     def duration_s(self) -> float | None:
         """How long the audio plays, in seconds; None if the file was not inspected."""
         return self._number("duration_s")
@@ -307,19 +401,21 @@ class StorageResult:
 
     @property
     def custom(self) -> dict[str, str]:
-        """The custom metadata, which `update_metadata` changes.
+        """The caller's metadata, which `update_metadata` changes.
 
-        It includes title, artist and album, even if they come from the file's tags; it does not
-        include the keys that audiostore writes itself.
+        Without the tags of the file, and the keys that audiostore writes itself.
         """
-        return {k: v for k, v in self._main.metadata.items() if k not in OWN_KEYS}
+        metadata = self._main.metadata
+        others = OWN_KEYS.union(tag_keys(metadata))
+        return {k: v for k, v in metadata.items() if k not in others}
 
     @property
     def metadata(self) -> Mapping[str, object]:
         """The facts as a mapping that is ready for JSON.
 
         Keys: size (bytes), content_type, md5_hash, crc32c, generation, storage_class,
-        created_at (ISO 8601), has_thumbnail, original_filename, custom (the custom metadata).
+        created_at (ISO 8601), has_thumbnail, original_filename, source_path, tags (of the file),
+        custom (the caller's metadata).
         """
         blob = self.audio or self.thumbnail
         if blob is None:
@@ -334,6 +430,8 @@ class StorageResult:
             "created_at": blob.created_at.isoformat(),
             "has_thumbnail": self.has_thumbnail,
             "original_filename": self.original_filename,
+            "source_path": self.source_path,
+            "tags": self.tags,
             "custom": self.custom,
         }
 

@@ -28,6 +28,7 @@ from audiostore import (
 from audiostore.asset.record import MAX_METADATA_BYTES
 from audiostore.ingest import Cleanup
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
+from audiostore.media.probe.tags import unify_tags
 from audiostore.media.sandbox.pool import decode_audio
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.values import BlobInfo
@@ -163,21 +164,80 @@ def test_technical_facts_cannot_be_given(
     assert blobs(store) == []
 
 
-def test_tags_are_cut_to_256_characters(manager: AudioStorageManager, tmp_path: Path) -> None:
-    path = file(tmp_path, "a.mp3", with_tags(title="é" * 300, artist="🎵" * 257, album="b" * 256))
-    metadata = audio(manager.upload_audio_file(path)).metadata
-    assert metadata["title"] == "é" * 256
-    assert metadata["artist"] == "🎵" * 256
-    assert metadata["album"] == "b" * 256
+ALL_TAGS = {
+    b"TIT2": "Sinnerman",
+    b"TPE1": "Nina Simone",
+    b"TALB": "Pastel Blues",
+    b"TPE2": "Various",
+    b"TRCK": "09/09",
+    b"TPOS": "1/2",
+    b"TDRC": "1965-10-01",
+    b"TCON": "Jazz",
+    b"TCOM": "Traditional",
+    b"TCMP": "1",
+    b"TSRC": "USPR36520003",
+}
 
 
-def test_tags_that_do_not_fit_go_album_first_then_artist_then_title(
-    manager: AudioStorageManager, store: MemoryStore, tmp_path: Path
+def test_all_tags_are_stored_and_typed(manager: AudioStorageManager, tmp_path: Path) -> None:
+    frames = [(name, b"\3" + text.encode()) for name, text in ALL_TAGS.items()]
+    for key, text in (("tag_keys", "x"), ("Audio_ID", "x"), ("source_path", "/x"), ("a,b", "c")):
+        frames.append((b"TXXX", b"\3" + key.encode() + b"\0" + text.encode()))
+    path = file(tmp_path, "a.mp3", tagged(frames))
+    stored = manager.upload_audio_file(path, metadata={"genre": "Blues", "mood": "calm"})
+    assert (stored.title, stored.artist, stored.album) == (
+        "Sinnerman",
+        "Nina Simone",
+        "Pastel Blues",
+    )
+    assert (stored.album_artist, stored.composer, stored.genre) == (
+        "Various",
+        "Traditional",
+        "Blues",
+    )
+    assert (stored.track, stored.track_total, stored.disc, stored.disc_total) == (9, 9, 1, 2)
+    assert (stored.date, stored.year, stored.isrc) == ("1965-10-01", 1965, "USPR36520003")
+    assert stored.is_compilation
+    assert stored.custom == {"genre": "Blues", "mood": "calm"}
+    assert stored.tags["a_b"] == "c"
+    assert {"tag_keys", "audio_id", "source_path", "genre"}.isdisjoint(stored.tags)
+    assert (stored.source_path, stored.warnings) == (None, ())
+    changed = manager.update_metadata(stored.audio_id, {"title": "Mine", "artist": None})
+    assert changed.custom == {"genre": "Blues", "mood": "calm", "title": "Mine"}
+    assert (changed.title, changed.artist, "title" in changed.tags) == ("Mine", None, False)
+    assert changed.tags.items() < stored.tags.items()
+    only = manager.update_metadata(stored.audio_id, {"a": "b"}, replace=True)
+    assert (only.custom, only.tags) == ({"a": "b"}, changed.tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"TRACKNUMBER": "3", "TRACKTOTAL": "12"}, {"track": "3", "track_total": "12"}),
+        ({"TRACKNUMBER": "03/12", "TOTALTRACKS": "9"}, {"track": "3", "track_total": "9"}),
+        ({"track": "A1", "disc": "/2"}, {"track": "A1", "disc_total": "2"}),
+        ({"WM/PartOfSet": "0/0"}, {}),
+        ({"itunescompilation": "TRUE", "ITRK": "7"}, {"track": "7", "compilation": "1"}),
+        ({"WM/IsCompilation": "0"}, {}),
+        ({"MusicBrainz Album Id": "x"}, {"musicbrainz_albumid": "x"}),
+        (
+            {"lyrics-deu": "la", "comment": "c", "zzz": "z", "title": "t"},
+            {"title": "t", "zzz": "z", "comment": "c", "lyrics-deu": "la"},
+        ),
+    ],
+)
+def test_tags_have_one_name_and_spelling(tags: dict[str, str], expected: dict[str, str]) -> None:
+    assert list(unify_tags(tags.items()).items()) == list(expected.items())
+
+
+def test_tags_that_do_not_fit_are_cut_and_named_the_last_first(
+    manager: AudioStorageManager, tmp_path: Path
 ) -> None:
-    long = "🎵" * 256  # 1 KiB
-    path = file(tmp_path, "a.mp3", with_tags(title=long, artist=long, album=long))
-    seen: list[tuple[str, ...]] = []
-    for size in range(3500, 8000, 200):
+    frames = [(name, b"\3" + text.encode()) for name, text in ALL_TAGS.items()]
+    frames.append((b"USLT", b"\3eng\0" + "ü".encode() * 900))
+    path = file(tmp_path, "a.mp3", tagged(frames))
+    seen: list[int] = []
+    for size in range(5200, 8000, 100):
         try:
             result = manager.upload_audio_file(path, metadata={"note": "x" * size})
         except InvalidMetadataError as error:
@@ -187,21 +247,27 @@ def test_tags_that_do_not_fit_go_album_first_then_artist_then_title(
         assert metadata["note"] == "x" * size
         assert metadata["duration_s"]
         assert sum(len(f"{k}{v}".encode()) for k, v in metadata.items()) <= MAX_METADATA_BYTES
-        kept = tuple(key for key in ("title", "artist", "album") if key in metadata)
-        if kept not in seen:
-            seen.append(kept)
+        kept = [key for key, value in result.tags.items() if not value.endswith("…")]
+        lost = [key for key in TAG_ORDER if key not in kept]
+        assert len(kept) <= min(seen, default=99)
+        assert "lyrics" not in kept or not lost  # what a player needs least goes first
+        assert "title" in kept or not kept
+        assert [w for w in result.warnings if w.startswith("tags cut or left out")] == (
+            [f"tags cut or left out, as an object can hold no more: {', '.join(lost)}"]
+            if lost
+            else []
+        )
+        seen.append(len(kept))
     else:
         pytest.fail("8,000 bytes were taken")
-    assert seen == [("title", "artist", "album"), ("title", "artist"), ("title",), ()]
+    assert max(seen) == len(TAG_ORDER)
+    assert min(seen) < 5
 
 
-def test_the_callers_album_is_never_dropped(manager: AudioStorageManager, tmp_path: Path) -> None:
-    long = "🎵" * 256
-    path = file(tmp_path, "a.mp3", with_tags(title=long, artist=long, album=long))
-    result = manager.upload_audio_file(path, metadata={"album": "mine", "note": "x" * 6200})
-    metadata = audio(result).metadata
-    assert metadata["album"] == "mine"
-    assert "artist" not in metadata
+TAG_ORDER = [
+    *("title", "artist", "album", "album_artist", "track", "track_total", "disc", "disc_total"),
+    *("date", "genre", "composer", "compilation", "isrc", "lyrics"),
+]
 
 
 # -- artwork -----------------------------------------------------------------------------------

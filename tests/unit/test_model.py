@@ -61,6 +61,8 @@ def test_a_result_gives_the_facts_of_its_audio() -> None:
         "created_at": "2026-01-02T03:04:05+00:00",
         "has_thumbnail": True,
         "original_filename": "Süß.mp3",
+        "source_path": None,
+        "tags": {},
         "custom": {"title": "x"},
     }
     value = json.loads(json.dumps(result.to_dict()))

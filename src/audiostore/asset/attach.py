@@ -36,6 +36,7 @@ class Attachments:
         custom: Mapping[str, str],
         *,
         cache: CacheScope = "private",
+        source_path: str | None = None,
     ) -> Outcome:
         """Store artwork as part of its asset or, while no audio is stored, ahead of it.
 
@@ -50,7 +51,7 @@ class Attachments:
             thumbnail,
             custom,
             cache=cache,
-            own={},
+            own=record.artwork_origin(thumbnail.file is None, source_path),
             is_ours=lambda found, _: record.waits_for_audio(found),
         )
         folder = objects_of(self._store, audio_id)

@@ -65,6 +65,7 @@ class Commits:
         cache: CacheScope = "private",
         supersedes: str | None = None,
         source_path: str | None = None,
+        cover_path: str | None = None,
     ) -> Outcome:
         """Store an asset; artwork that already waits under its id becomes part of it.
 
@@ -78,6 +79,7 @@ class Commits:
             cache: who may cache what is served.
             supersedes: the id of the asset that it replaces.
             source_path: where the file was, below the directory that was stored.
+            cover_path: where the file of the artwork was.
 
         Raises:
             AssetConflictError: the id holds other content.
@@ -92,7 +94,10 @@ class Commits:
                 image,
                 {},
                 cache=cache,
-                own=record.belongs_to_audio(audio.source),
+                own={
+                    **record.belongs_to_audio(audio.source),
+                    **record.artwork_origin(image.file is None, cover_path),
+                },
                 is_ours=lambda found, _: record.came_with_audio(found, audio.source),
             )
 
@@ -108,7 +113,7 @@ class Commits:
             },
             is_ours=lambda found, _: record.is_committed_audio(found),
         )
-        return self.commit(
+        outcome = self.commit(
             audio_id,
             draft,
             cover_of(thumbnail),
@@ -116,6 +121,11 @@ class Commits:
             id_is_new=id_is_new,
             compare=lambda present: self._compared(present, audio, thumbnail, custom),
         )
+        lost = record.incomplete_tags(audio.facts, draft.spec.metadata, custom)
+        if not (outcome.created and lost):
+            return outcome
+        warning = f"tags cut or left out, as an object can hold no more: {', '.join(lost)}"
+        return replace(outcome, warnings=(*outcome.warnings, warning))
 
     def commit(
         self,

@@ -14,6 +14,7 @@ The metadata of a thumbnail names its purpose, so that objects of two writers ne
   generation.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -21,14 +22,16 @@ from typing import TYPE_CHECKING
 
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.errors import InvalidMetadataError, shown
+from audiostore.sourcepaths import source_path_metadata
 from audiostore.sources import Source, encode_crc32c
 from audiostore.values import (
     AUDIO_DATA_KEYS,
     OWN_KEYS,
     REFERENCE_KEYS,
-    TAG_KEYS,
+    TAGS_KEY,
     BlobInfo,
     same_bytes,
+    tag_keys,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +40,10 @@ if TYPE_CHECKING:
 MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
 
-_TAG_CHARACTERS = 256
+_NOT_IN_KEYS = re.compile(r"[^a-z0-9_.-]+")
+"""A store may send metadata as HTTP headers: of tags, no other characters become a key."""
+_CUT_FROM_BYTES = 64
+"""A tag that does not fit is cut if so much of it does; else it is left out."""
 _ID_CHARACTERS = 36
 
 # A reference to artwork, or to the asset that supersedes this one, may be added to the audio object
@@ -71,9 +77,9 @@ class Asset:
 
 
 def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
-    """Return the facts about an audio file that are stored in its metadata.
+    """Return the facts about an audio file that are stored in its metadata, and all its tags.
 
-    Duration in seconds, rates in Hz and bit/s; tags are cut to 256 characters.
+    Duration in seconds, rates in Hz and bit/s. Tags keep their order, that of importance.
     """
     facts = {
         "duration_s": f"{duration_s:.3f}",
@@ -83,9 +89,10 @@ def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
     }
     if info.bitrate_bps:
         facts["bitrate_bps"] = str(info.bitrate_bps)
-    for key in TAG_KEYS:
-        if info.tags.get(key):
-            facts[key] = info.tags[key][:_TAG_CHARACTERS]
+    for name, value in info.tags.items():
+        key = _NOT_IN_KEYS.sub("_", name).strip("_")
+        if key and key not in OWN_KEYS:
+            facts.setdefault(key, value)
     return facts
 
 
@@ -106,16 +113,16 @@ def file_metadata(
 ) -> dict[str, str]:
     """Return the metadata of an asset's object: the caller's keys, facts, and audiostore's own.
 
-    The caller's keys override tags. Tags that do not fit are left out: the album first, then the
-    artist, then the title.
+    The caller's keys override tags. Tags that do not fit are cut or left out, the last first.
 
     Raises:
         InvalidMetadataError: a key is not valid (see `check_custom_metadata`), or all together are
             too large.
     """
     given = {key.lower() for key in custom}
+    found = facts or {}
     metadata = {
-        **{key: value for key, value in (facts or {}).items() if key not in given},
+        **{key: value for key, value in found.items() if key in OWN_KEYS},
         **custom,
         "audio_id": audio_id,
         "file_type": part,
@@ -124,16 +131,46 @@ def file_metadata(
         "crc32c": source.crc32c,
         **(own or {}),
     }
-    if _size_bytes(metadata) > MAX_METADATA_BYTES:
-        _leave_out_tags(metadata, custom)
-        _require_fit(metadata)
-    return metadata
+    _require_fit(metadata)
+    tags = {k: v for k, v in found.items() if k not in OWN_KEYS and k not in given}
+    return {**metadata, **_fitting_tags(tags, MAX_METADATA_BYTES - _size_bytes(metadata))}
 
 
-def _leave_out_tags(metadata: dict[str, str], custom: Mapping[str, str]) -> None:
-    for key in reversed(TAG_KEYS):
-        if _size_bytes(metadata) > MAX_METADATA_BYTES and key not in custom:
-            metadata.pop(key, None)
+def _fitting_tags(tags: Mapping[str, str], room: int) -> dict[str, str]:
+    """Return the tags that fit into so many bytes, and the key that names them."""
+    taken: dict[str, str] = {}
+    room -= len(TAGS_KEY)
+    for key, value in tags.items():
+        left = room - 2 * len(key) - len(",")
+        fitting = _cut(value, left)
+        if fitting:
+            taken[key] = fitting
+            room = left - len(fitting.encode())
+    return {**taken, TAGS_KEY: ",".join(taken)} if taken else {}
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return text of at most so many bytes; "" if too little of it fits."""
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    if limit < _CUT_FROM_BYTES:
+        return ""
+    return encoded[: limit - len("…".encode())].decode("utf-8", "ignore").rstrip() + "…"
+
+
+def incomplete_tags(
+    facts: Mapping[str, str], stored: Mapping[str, str], custom: Mapping[str, str]
+) -> list[str]:
+    """Return the tags of a file of which metadata does not hold all, and that the caller lacks."""
+    given = {key.lower() for key in custom}
+    return [
+        key
+        for key, value in facts.items()
+        if key not in OWN_KEYS
+        and key not in given
+        and (stored.get(key) != value or value.endswith("…"))
+    ]
 
 
 def _require_fit(metadata: Mapping[str, str]) -> None:
@@ -157,7 +194,8 @@ def changed_metadata(
     Args:
         present: its metadata.
         changes: the caller's keys; None removes one.
-        replace: whether to remove all of the caller's keys that are not in `changes`, tags too.
+        replace: whether to remove all of the caller's keys that are not in `changes`; the tags of
+            the file stay.
 
     Raises:
         InvalidMetadataError: a key is not valid (see `check_custom_metadata`), or the metadata
@@ -166,10 +204,14 @@ def changed_metadata(
     given = check_custom_metadata({k: v for k, v in changes.items() if v is not None})
     check_custom_metadata({k: "" for k, v in changes.items() if v is None})
     gone = {k for k, v in changes.items() if v is None and k in present}
+    tags = tag_keys(present)
     if replace:
-        gone |= {k for k in present if k not in OWN_KEYS and k not in given}
+        gone |= {k for k in present if k not in OWN_KEYS and k not in given and k not in tags}
     update: dict[str, str | None] = {k: v for k, v in given.items() if present.get(k) != v}
     update |= dict.fromkeys(gone)
+    own_tags = ",".join(key for key in tags if key not in given and key not in gone)
+    if own_tags != present.get(TAGS_KEY, ""):  # what the caller sets is no longer the file's
+        update[TAGS_KEY] = own_tags or None
     whole = {k: v for k, v in {**present, **update}.items() if v is not None}
     for key in (*REFERENCE_KEYS, "superseded_by"):
         whole.pop(key, None)  # their room is always reserved
@@ -232,6 +274,21 @@ def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
         return {}
     values = (thumbnail.name, str(thumbnail.generation), _claimed_crc32c(thumbnail))
     return dict(zip(REFERENCE_KEYS, values, strict=True))
+
+
+def artwork_origin(is_embedded: bool, source_path: str | None) -> dict[str, str]:
+    """Return the metadata of a thumbnail that says where it was: in the audio file, or in a file.
+
+    Args:
+        is_embedded: it was in the audio file.
+        source_path: else where its file was, below the directory that was stored, if known.
+    """
+    return {"embedded": "true"} if is_embedded else source_path_metadata(source_path)
+
+
+def is_embedded(thumbnail: BlobInfo) -> bool:
+    """Say whether this artwork was in the audio file, which still has it."""
+    return thumbnail.metadata.get("embedded") == "true"
 
 
 def belongs_to_audio(source: Source) -> dict[str, str]:

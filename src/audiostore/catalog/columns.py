@@ -21,7 +21,15 @@ codec                  text
 sample_rate_hz         integer
 channels               integer
 bitrate_bps            integer    bit/s
-title, artist, album   text       from the tags, unless the caller set them
+title, artist, album   text       from the tags, unless the caller set them; so are the next
+album_artist           text
+track, track_total     integer
+disc, disc_total       integer
+date                   text       as the tags have it
+year                   integer
+genre, composer, isrc  text
+is_compilation         truth
+source_path            text       relative to the directory that was stored
 has_thumbnail          truth
 artwork_is_missing     truth      there should be artwork, but it is missing
 thumbnail_type         text       content type of the artwork
@@ -31,7 +39,7 @@ supersedes             text       id of the asset that it replaces
 superseded_by          text       id of the asset that replaces it
 held                   truth
 custom_time            time       when the asset expires
-metadata               text       other custom metadata: a JSON object
+metadata               text       other tags and custom metadata: a JSON object
 =====================  =========  ==================================================================
 
 A missing value is null; in CSV, an empty field, like an empty text.
@@ -44,7 +52,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from audiostore.catalog.query import artwork_is_missing
-from audiostore.values import TAG_KEYS, BlobInfo, StorageResult
+from audiostore.values import OWN_KEYS, BlobInfo, StorageResult
 
 Kind = Literal["text", "integer", "real", "truth", "time"]
 Value = str | int | float | bool | datetime | None
@@ -52,9 +60,14 @@ Row = dict[str, Value]
 Getter = Callable[[StorageResult, BlobInfo], Value]
 """Returns the value of an asset with this audio."""
 
+_TOLD = OWN_KEYS.union(
+    ("title", "artist", "album", "album_artist", "date", "genre", "composer", "isrc")
+)
+"""Metadata that has a column with the same text; a number in a column may be less than its text."""
 
-def _metadata(asset: StorageResult, _: BlobInfo) -> str:
-    others = {key: value for key, value in sorted(asset.custom.items()) if key not in TAG_KEYS}
+
+def _metadata(_: StorageResult, audio: BlobInfo) -> str:
+    others = {key: value for key, value in sorted(audio.metadata.items()) if key not in _TOLD}
     return json.dumps(others, ensure_ascii=False)
 
 
@@ -80,6 +93,21 @@ _COLUMNS: Mapping[str, tuple[Kind, Getter]] = {
     "title": ("text", lambda asset, _: asset.title),
     "artist": ("text", lambda asset, _: asset.artist),
     "album": ("text", lambda asset, _: asset.album),
+    "album_artist": ("text", lambda asset, _: asset.album_artist),
+    "track": ("integer", lambda asset, _: asset.track),
+    "track_total": ("integer", lambda asset, _: asset.track_total),
+    "disc": ("integer", lambda asset, _: asset.disc),
+    "disc_total": ("integer", lambda asset, _: asset.disc_total),
+    "date": ("text", lambda asset, _: asset.date),
+    "year": ("integer", lambda asset, _: asset.year),
+    "genre": ("text", lambda asset, _: asset.genre),
+    "composer": ("text", lambda asset, _: asset.composer),
+    "isrc": ("text", lambda asset, _: asset.isrc),
+    "is_compilation": ("truth", lambda asset, _: asset.is_compilation),
+    "source_path": (
+        "text",
+        lambda asset, audio: audio.metadata.get("source_path") if asset.source_path else None,
+    ),
     "has_thumbnail": ("truth", lambda asset, _: asset.has_thumbnail),
     "artwork_is_missing": ("truth", lambda asset, _: artwork_is_missing(asset)),
     "thumbnail_type": (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.values import BlobInfo, StorageResult, number_in
 
 _SEARCHED = ("title", "artist", "album", "album_artist", "original_filename", "source_path")
 """The metadata keys that `Query.text` searches."""
@@ -24,7 +24,8 @@ class Query:
     formats: frozenset[str] = frozenset()
     """Any of these file name extensions: "mp3", "flac", "ogg" …"""
     equal: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Metadata keys (title, artist, album, codec, custom ones …) and their exact values."""
+    """Metadata keys (title, artist, album, codec, custom ones …) and their exact values. The keys
+    track, track_total, disc, disc_total and year also match by their numbers: "3" is "03"."""
     containing: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Metadata keys, and text that occurs in their values, ignoring case."""
     text: str | None = None
@@ -94,7 +95,7 @@ class Query:
 
     def _matches_metadata(self, metadata: Mapping[str, str]) -> bool:
         return (
-            all(metadata.get(k) == v for k, v in self.equal.items())
+            all(_has_value(metadata, k, v) for k, v in self.equal.items())
             and all(
                 k in metadata and folded(v) in folded(metadata[k])
                 for k, v in self.containing.items()
@@ -109,6 +110,13 @@ class Query:
             and _agree(self.superseded, "superseded_by" in audio.metadata)
             and _agree(self.held, audio.is_held)
         )
+
+
+def _has_value(metadata: Mapping[str, str], key: str, value: str) -> bool:
+    if metadata.get(key) == value:
+        return True
+    wanted = number_in({key: value}, key)
+    return wanted is not None and wanted == number_in(metadata, key)
 
 
 def artwork_is_missing(asset: StorageResult) -> bool:

@@ -37,6 +37,7 @@ from audiostore.ingest.prepare import prepare_audio, prepare_image
 from audiostore.ingest.resume import ChosenId
 from audiostore.localfiles import FileState, LocalFile
 from audiostore.notify import Notifier
+from audiostore.sourcepaths import path_beside
 from audiostore.stores import Store, has_bytes
 from audiostore.values import BlobInfo, PathLike, StorageResult
 
@@ -128,6 +129,9 @@ class Uploads:
                     options.supersedes,
                 ]
 
+            cover_path = None
+            if options.source_path is not None and thumbnail_path is not None:
+                cover_path = path_beside(options.source_path, upload.audio_path, thumbnail_path)
             detail = thumbnail.identity if thumbnail else None
             with ids.choose(identity, detail) as chosen:
                 self._notify(Begun(chosen.audio_id, Path(upload.audio_path)))
@@ -148,6 +152,7 @@ class Uploads:
                         cache=options.cache,
                         supersedes=options.supersedes,
                         source_path=options.source_path,
+                        cover_path=cover_path,
                     )
                     if options.supersedes is not None:
                         warnings = self._supersede(
@@ -201,8 +206,13 @@ class Uploads:
         with prepare_image(path, options) as thumbnail:
 
             def store() -> Outcome:
-                custom = dict(options.metadata or {})
-                return self._attachments.attach(audio_id, thumbnail, custom, cache=options.cache)
+                return self._attachments.attach(
+                    audio_id,
+                    thumbnail,
+                    dict(options.metadata or {}),
+                    cache=options.cache,
+                    source_path=options.source_path,
+                )
 
             result = self._store_files(audio_id, store, {THUMBNAIL: thumbnail}, options.cleanup)
         uri = result.thumbnail_path or ""

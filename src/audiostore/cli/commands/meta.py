@@ -23,18 +23,19 @@ class Options(AssetOptions, ConsentOptions):
     """Options of `meta`."""
 
     pairs: tuple[tuple[str, str], ...] = arguments(
-        "KEY=VALUE", "metadata to set, including title, artist and album", parse=key_and_value
+        "KEY=VALUE", "metadata to set; it replaces a tag of the file", parse=key_and_value
     )
     remove: tuple[str, ...] = option(
         metavar="KEY", repeatable=True, help="key to remove (repeatable)"
     )
-    replace: bool = flag(help="remove all other custom metadata, including title, artist and album")
+    replace: bool = flag(help="remove all your other metadata; tags of the file stay")
 
 
 def run(options: Options) -> int:
     """Change the metadata, after asking if it removes keys that were not named."""
     from audiostore.asset import changed_metadata  # noqa: PLC0415  (not for --help)
     from audiostore.cli.listing import print_asset, row  # noqa: PLC0415
+    from audiostore.values import OWN_KEYS  # noqa: PLC0415
 
     changes: dict[str, str | None] = dict.fromkeys(options.remove)
     for key, value in options.pairs:
@@ -46,7 +47,8 @@ def run(options: Options) -> int:
     with opened(options) as manager:
         present = manager.get(options.audio_id)
         audio = present.audio
-        result = changed_metadata(audio.metadata if audio else {}, changes, replace=options.replace)
+        update = changed_metadata(audio.metadata if audio else {}, changes, replace=options.replace)
+        result = {key: value for key, value in update.items() if key not in OWN_KEYS}
         if not result:
             note(f"nothing to change: {present.audio_id} already has this metadata")
         if options.dry_run:

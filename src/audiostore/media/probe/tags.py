@@ -1,5 +1,6 @@
 """Tags of every container under one set of names, as clean text of limited length."""
 
+import re
 from collections.abc import Iterable
 
 from audiostore.media.parsing.text import MAX_KEY_CHARS, MAX_TAG_CHARS, MAX_TAGS, clean
@@ -8,11 +9,13 @@ from audiostore.media.parsing.text import MAX_KEY_CHARS, MAX_TAG_CHARS, MAX_TAGS
 # (Vorbis comments, ID3 TXXX, ASF and CAF keys that it does not know).
 _KNOWN_TAGS = tuple(
     (  # noqa: SIM905 - as words, not a page of quotes
-        "title artist album album_artist track disc date genre comment composer performer "
-        "conductor lyricist copyright publisher language isrc bpm key mood grouping subtitle "
-        "description lyrics compilation"
+        "title artist album album_artist track track_total disc disc_total date genre composer "
+        "compilation isrc performer conductor lyricist copyright publisher language bpm key mood "
+        "grouping subtitle"
     ).split()
 )
+_LONG_TAGS = ("comment", "description", "lyrics")
+"""What takes the most room and is needed least comes last."""
 _OTHER_NAMES = {
     "albumartist": "album_artist",
     "album artist": "album_artist",
@@ -22,9 +25,24 @@ _OTHER_NAMES = {
     "track number": "track",
     "part_number": "track",
     "wm/tracknumber": "track",
+    "itrk": "track",
+    "tracktotal": "track_total",
+    "totaltracks": "track_total",
+    "total tracks": "track_total",
+    "total_tracks": "track_total",
+    "total_parts": "track_total",
     "discnumber": "disc",
+    "disc number": "disc",
     "disk": "disc",
     "wm/partofset": "disc",
+    "disctotal": "disc_total",
+    "totaldiscs": "disc_total",
+    "total discs": "disc_total",
+    "total_discs": "disc_total",
+    "tcmp": "compilation",
+    "cpil": "compilation",
+    "itunescompilation": "compilation",
+    "wm/iscompilation": "compilation",
     "year": "date",
     "wm/year": "date",
     "date_recorded": "date",
@@ -57,26 +75,67 @@ _TECHNICAL = tuple(
     ).split()
 )
 _NO_LANGUAGE = ("language", "und")  # ISO 639-2: undetermined; the default in MP4
+_MUSICBRAINZ = "musicbrainz "
+_NUMBERED = ("track", "disc")
+_NUMBER = re.compile(r"0*([0-9]{1,6})")
+_OF_TOTAL = re.compile(r"\s*([^/]*?)\s*/\s*0*([0-9]{1,6})\s*")
+_TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 
 
 def unify_tags(found: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return tags by their common names; those with a common name come first.
+    """Return tags by their common names: what a player needs first, then others, long texts last.
+
+    "3/12" is track 3 and a track_total of 12; compilation is "1", or left out.
 
     Args:
         found: names and values as FFmpeg has them; of two with one name, the first counts.
     """
     known: dict[str, str] = {}
     others: dict[str, str] = {}
+    long: dict[str, str] = {}
     for raw, value in found:
         key = clean(raw.lower(), MAX_KEY_CHARS)
         key = _OTHER_NAMES.get(key, key)
+        if key.startswith(_MUSICBRAINZ):  # as ID3 has them: "MusicBrainz Album Id"
+            key = f"{_MUSICBRAINZ[:-1]}_{key.removeprefix(_MUSICBRAINZ).replace(' ', '')}"
         text = clean(value, MAX_TAG_CHARS)
         if not key or not text or key.startswith(_TECHNICAL) or (key, text) == _NO_LANGUAGE:
             continue
         if key in _KNOWN_TAGS:
             known.setdefault(key, text)
+        elif key.startswith(_LONG_TAGS) and len(long) < MAX_TAGS:
+            long.setdefault(key, text)
         elif len(others) < MAX_TAGS:
             others.setdefault(key, text)
+    known = _with_numbers(known)
     ordered = {key: known[key] for key in _KNOWN_TAGS if key in known}
+    last = sorted(long.items(), key=lambda tag: _LONG_TAGS.index(_long_tag(tag[0])))
     room = MAX_TAGS - len(ordered)
-    return {**ordered, **dict(list(others.items())[:room])}
+    kept = [*list(others.items())[: max(0, room - len(last))], *last]
+    return {**ordered, **dict(kept[:room])}
+
+
+def _long_tag(key: str) -> str:
+    """Return which long text a key such as "lyrics-deu" names."""
+    return next(name for name in _LONG_TAGS if key.startswith(name))
+
+
+def _with_numbers(tags: dict[str, str]) -> dict[str, str]:
+    """Return tags with numbers and totals apart, and with one spelling of a compilation."""
+    found = dict(tags)
+    for key in _NUMBERED:
+        of_total = _OF_TOTAL.fullmatch(found.get(key, ""))
+        if of_total:
+            found[key] = of_total[1]
+            found.setdefault(f"{key}_total", of_total[2])
+        for each in (key, f"{key}_total"):
+            if number := _NUMBER.fullmatch(found.get(each, "")):
+                found[each] = number[1]
+            if found.get(each) in ("", "0"):  # how tools write that they do not know
+                del found[each]
+    flag = found.get("compilation", "").lower()
+    if flag in _TRUE:
+        found["compilation"] = "1"
+    elif flag in _FALSE:
+        del found["compilation"]
+    return found
