@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Bulk as Bulk,
         BulkItem as BulkItem,
         CopyOutcome as CopyOutcome,
+        CoverNames as CoverNames,
         DownloadOutcome as DownloadOutcome,
         FailedItem as FailedItem,
         FileNaming as FileNaming,
@@ -48,12 +49,14 @@ if TYPE_CHECKING:
         Manifest as Manifest,
         ManifestProblem as ManifestProblem,
         ManifestProblemListener as ManifestProblemListener,
+        NameTemplate as NameTemplate,
         RunInfo as RunInfo,
         UploadOutcome as UploadOutcome,
         UploadReason as UploadReason,
         UploadStatus as UploadStatus,
         check_manifest as check_manifest,
         find_items as find_items,
+        name_by_source_path as name_by_source_path,
     )
     from audiostore.catalog import (
         Catalog as Catalog,
@@ -200,9 +203,10 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "UpdateObject"
         ),
         "bulk": (
-            "Bulk BulkItem CopyOutcome DownloadOutcome FailedItem FileNaming IgnoredPath "
-            "IgnoredPathListener Journal Manifest ManifestProblem ManifestProblemListener "
-            "RunInfo UploadOutcome UploadReason UploadStatus check_manifest find_items"
+            "Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem FileNaming "
+            "IgnoredPath IgnoredPathListener Journal Manifest ManifestProblem "
+            "ManifestProblemListener NameTemplate RunInfo UploadOutcome UploadReason UploadStatus "
+            "check_manifest find_items name_by_source_path"
         ),
         "catalog": (
             "Catalog Cost DuplicateAssets ExportFormat ProgressListener Query Rates SortKey "

@@ -542,24 +542,27 @@ def test_the_store_is_not_stored_in_itself(call: Call, music: Path) -> None:
 
 
 def test_all_assets_are_downloaded_into_a_directory(call: Call, bucket: str, music: Path) -> None:
-    ids = list(map(_id_of, call("put", music)[1].splitlines()))
+    call("put", music)
     code, out, err = call("get", "--all", "--to", "out/deep")
     assert code == 0
     assert "done: 3 downloaded (" in err
-    names = {path.name for path in Path("out/deep").iterdir()}
-    assert {re.sub(r"-[0-9a-f-]{36}", "", name) for name in names} == {
-        "one.mp3",
-        "two.ogg",
-        "three.flac",
+    assert "; covers: 2 downloaded" in err
+    fetched = {str(path) for path in Path("out/deep").rglob("*") if path.is_file()}
+    assert {os.path.relpath(path, "out/deep") for path in fetched} == {
+        os.path.relpath(path, "music")
+        for path in map(str, music.rglob("*"))
+        if path.endswith((".mp3", ".ogg", ".flac", ".jpg"))
     }
-    assert {name.rpartition(".")[0][-36:] for name in names} == set(ids)
-    assert {Path(line).name for line in out.splitlines()} == names
-    one = next(Path("out/deep").glob("one-*.mp3"))
-    assert one.read_bytes() == MP3.read_bytes()
-    one.write_bytes(b"broken")
-    code, out, _ = call("get", "--all", "--to", "out/deep", "--json")
+    assert {str(Path(line).relative_to(Path.cwd())) for line in out.splitlines()} == fetched
+    (one,) = Path("out/deep").rglob("one.mp3")
+    one.write_bytes(b"mine")
+    code, _, err = call("get", "--all", "--to", "out/deep", "--json")
+    assert code == 4
+    assert "exists with other content" in err
+    assert one.read_bytes() == b"mine"
+    code, out, _ = call("get", "--all", "--to", "out/deep", "--json", "--overwrite")
     assert code == 0
-    assert sorted(str(line["status"]) for line in _lines(out)) == ["fetched", "skipped", "skipped"]
+    assert sorted(str(line["status"]) for line in _lines(out)) == ["fetched"] + ["skipped"] * 4
     assert one.read_bytes() == MP3.read_bytes()
 
 
@@ -567,7 +570,7 @@ def test_some_assets_are_downloaded_and_an_unknown_one_is_reported(
     call: Call, bucket: str, music: Path
 ) -> None:
     ids = list(map(_id_of, call("put", music)[1].splitlines()))
-    code, out, err = call("get", ids[0], UNKNOWN, ids[0], "--to", "out")
+    code, out, err = call("get", ids[0], UNKNOWN, ids[0], "--to", "out", "--part", "audio")
     assert (code, len(out.splitlines())) == (4, 1)
     assert f"audiostore: error: {UNKNOWN}: no asset {UNKNOWN}" in err
     assert "1 downloaded" in err

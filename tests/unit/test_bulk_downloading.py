@@ -117,7 +117,11 @@ def test_a_correct_file_is_not_downloaded_again(
     wrong.write_bytes(b"x" + wrong.read_bytes()[1:])
     short.write_bytes(short.read_bytes()[:-1])
     store.opened.clear()
-    second = download(manager, songs, tmp_path / "out")
+    for outcome in download(manager, songs, tmp_path / "out")[:2]:
+        assert isinstance(outcome.error, FileExistsError)
+        assert "was not changed" in str(outcome.error)
+    assert store.opened == []
+    second = download(manager, songs, tmp_path / "out", overwrite=True)
     assert [outcome.skipped for outcome in second] == [False] * 2 + [True] * 10
     assert len(store.opened) == 2
     for outcome in second:

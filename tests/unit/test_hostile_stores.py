@@ -13,8 +13,8 @@ from audiostore import (
     UnsupportedFormatError,
 )
 from audiostore.asset import copy_asset
+from audiostore.bulk import original_name
 from audiostore.cli import main
-from audiostore.cli.saving import file_name
 from audiostore.sources import BytesSource, encode_crc32c
 from audiostore.stores.headers import content_disposition
 from audiostore.stores.protocol import BlobSpec
@@ -206,7 +206,7 @@ def test_a_file_is_named_by_one_visible_component_with_a_known_extension(
     asset = manager.get(ID)
     assert asset.audio is not None
     named = replace(asset.audio, metadata={**asset.audio.metadata, "original_filename": original})
-    name = file_name(replace(asset, audio=named), "audio")
+    name = original_name(replace(asset, audio=named), "audio")
     assert name == expected
     assert Path(name).name == name
 

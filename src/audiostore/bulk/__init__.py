@@ -6,7 +6,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from audiostore.bulk.bulk import Bulk as Bulk
     from audiostore.bulk.copies import size_of as size_of
-    from audiostore.bulk.downloads import FileNaming as FileNaming, name_by_id as name_by_id
     from audiostore.bulk.items import (
         BulkItem as BulkItem,
         CopyOutcome as CopyOutcome,
@@ -20,6 +19,14 @@ if TYPE_CHECKING:
         Journal as Journal,
         RunInfo as RunInfo,
     )
+    from audiostore.bulk.naming import (
+        CoverNames as CoverNames,
+        FileNaming as FileNaming,
+        cover_name as cover_name,
+        name_by_id as name_by_id,
+        name_by_source_path as name_by_source_path,
+        original_name as original_name,
+    )
     from audiostore.bulk.planning import Planned as Planned, plan_items as plan_items
     from audiostore.bulk.sources import (
         IgnoredPath as IgnoredPath,
@@ -30,19 +37,23 @@ if TYPE_CHECKING:
         check_manifest as check_manifest,
         find_items as find_items,
     )
+    from audiostore.bulk.templates import NameTemplate as NameTemplate
 else:  # imported when first used: a journal or a download does not need the inspection of files
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "bulk": "Bulk",
             "copies": "size_of",
-            "downloads": "FileNaming name_by_id",
             "items": "BulkItem CopyOutcome DownloadOutcome UploadOutcome UploadReason UploadStatus",
             "journal": "FailedItem Journal RunInfo",
+            "naming": (
+                "CoverNames FileNaming cover_name name_by_id name_by_source_path original_name"
+            ),
             "planning": "Planned plan_items",
             "sources": (
                 "IgnoredPath IgnoredPathListener Manifest ManifestProblem ManifestProblemListener "
                 "check_manifest find_items"
             ),
+            "templates": "NameTemplate",
         },
     )

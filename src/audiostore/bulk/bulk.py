@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from audiostore.asset import PartName
 from audiostore.bulk.copies import copy_assets
-from audiostore.bulk.downloads import FileNaming, download_assets
+from audiostore.bulk.downloads import download_assets
 from audiostore.bulk.executors import RunOptions
 from audiostore.bulk.items import BulkItem, CopyOutcome, DownloadOutcome, UploadOutcome
+from audiostore.bulk.naming import FileNaming
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Bulk:
         *,
         part: PartName = "audio",
         names: FileNaming | None = None,
+        overwrite: bool = False,
         concurrency: int | None = None,
         max_rate_bytes_s: float | None = None,
         in_order: bool = False,
@@ -130,15 +132,21 @@ class Bulk:
         """Download a part of many assets into a directory.
 
         A file that is already there, with the right size and crc32c, is not downloaded again:
-        after an interruption, run it again. A file with other content is replaced in one step.
+        after an interruption, run it again. A file with other content stays as it is, and is
+        reported as a FileExistsError.
 
         Args:
             assets: ids; or what `get` or `list` returned, which saves looking each up again.
             to: the directory; it is created if it does not exist.
             part: "audio" or "thumbnail".
             names: returns the file name for an asset, relative to the directory; subdirectories
-                are created, and nothing outside of it is written. It depends on the asset alone,
-                as it may be called in several processes, and must be unique. None: ``{id}.mp3``.
+                are created, and nothing outside of it is written. `name_by_source_path` rebuilds
+                the directories that were stored, `NameTemplate` names files by their tags. It is
+                called in this process, one asset at a time, once for each. If two assets have the
+                same name, as far as the file system tells names apart, the id is added to the
+                second; a name that is too long is shortened: the outcome has a warning. None:
+                ``{id}.mp3``.
+            overwrite: replace files with other content, each in one step.
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes received per second on average.
             in_order: yield outcomes in the order of the assets.
@@ -152,7 +160,9 @@ class Bulk:
         """
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
         manager = self._manager._for_many
-        return download_assets(manager, assets, to, run_options, part=part, names=names)
+        return download_assets(
+            manager, assets, to, run_options, part=part, names=names, overwrite=overwrite
+        )
 
     def copy(
         self,

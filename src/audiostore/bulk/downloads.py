@@ -4,28 +4,39 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostore.asset import PartName, require_part
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.items import DownloadOutcome
-from audiostore.errors import AssetNotFoundError, affecting_all, shown
+from audiostore.bulk.naming import FileNaming, name_by_id
+from audiostore.bulk.targets import Targets
+from audiostore.errors import AssetNotFoundError, affecting_all
 from audiostore.localfiles import LocalFile
 from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
-FileNaming = Callable[[StorageResult], str]
-_Wanted = tuple[int, str | StorageResult]
+_Input = tuple[int, str | StorageResult]
 """An asset with its position in the input."""
 
 
-def name_by_id(asset: StorageResult, part: PartName = "audio") -> str:
-    """Return a file name that is unique to the asset: ``{id}.mp3``."""
-    blob = asset.parts.get(part)
-    return f"{asset.audio_id}{PurePath(blob.name).suffix if blob is not None else ''}"
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file to download."""
+
+    index: int
+    asset: str | StorageResult
+    path: Path | None
+    """None: the id, in the directory."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def audio_id(self) -> str:
+        """The id of the asset."""
+        return self.asset.audio_id if isinstance(self.asset, StorageResult) else self.asset
 
 
 def download_assets(
@@ -36,32 +47,66 @@ def download_assets(
     *,
     part: PartName,
     names: FileNaming | None,
+    overwrite: bool,
 ) -> Generator[DownloadOutcome, None, None]:
     """Download a part of many assets into a directory (see `Bulk.download`)."""
     require_part(part)
     root = Path(to).absolute()
     root.mkdir(parents=True, exist_ok=True)
     job = Job(
-        _Downloader(manager, root, part, names or (lambda asset: name_by_id(asset, part))),
+        _Downloader(manager, root, part, overwrite),
         _failed,
         [manager._notify],
         may_fork=manager._survives_fork,
     )
-    return execute(_Assets(InputReader(assets)), job, options)
+    named = None if names is None else _Named(manager, names, Targets(root))
+    return execute(_Assets(InputReader(assets), named), job, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Gives each asset a path by the caller's naming: in this process, one at a time."""
+
+    manager: "AudioStorageManager"
+    names: FileNaming
+    targets: Targets
+
+    def __call__(self, given: _Input) -> _Wanted | DownloadOutcome:
+        index, asset = given
+        try:
+            if not isinstance(asset, StorageResult):
+                asset = self.manager.get(asset)
+            path, warnings = self.targets.give(asset, self.names(asset))
+        except Exception as error:  # noqa: BLE001  (it is reported as this asset's outcome)
+            return _failed(_Wanted(index, asset, None), error)
+        return _Wanted(index, asset, path, warnings)
 
 
 class _Assets:
     """The assets to download."""
 
-    def __init__(self, assets: InputReader[str | StorageResult]) -> None:
+    def __init__(
+        self,
+        assets: InputReader[str | StorageResult],
+        named: Callable[[_Input], _Wanted | DownloadOutcome] | None,
+    ) -> None:
         self._assets = assets
+        self._named = named
         self._typical_bytes = 0
         """A moving average: the size of an asset is not known before it is looked up."""
 
     def take(self, limit: int) -> Batch[_Wanted, DownloadOutcome] | None:
         """Return the next assets."""
-        assets = self._assets.take(limit)
-        return Batch([Task(each, self._typical_bytes) for each in assets]) if assets else None
+        given = self._assets.take(limit)
+        if not given:
+            return None
+        if self._named is None:
+            return Batch([Task(_Wanted(*each, None), self._typical_bytes) for each in given])
+        found = [self._named(each) for each in given]
+        return Batch(
+            [Task(each, self._typical_bytes) for each in found if isinstance(each, _Wanted)],
+            [each for each in found if isinstance(each, DownloadOutcome)],
+        )
 
     def record(self, outcomes: Sequence[DownloadOutcome]) -> None:
         """Learn how large assets are. Nothing is recorded: the files show what was downloaded."""
@@ -75,12 +120,7 @@ class _Assets:
 
 
 def _failed(wanted: _Wanted, error: Exception) -> DownloadOutcome:
-    index, asset = wanted
-    return DownloadOutcome(index, _id_of(asset), None, error)
-
-
-def _id_of(asset: str | StorageResult) -> str:
-    return asset.audio_id if isinstance(asset, StorageResult) else asset
+    return DownloadOutcome(wanted.index, wanted.audio_id, None, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +130,11 @@ class _Downloader:
     manager: "AudioStorageManager"
     root: Path
     part: PartName
-    names: FileNaming
+    overwrite: bool
 
     def __call__(self, wanted: _Wanted) -> DownloadOutcome:
         started = time.monotonic()
-        index, asset = wanted
-        audio_id = _id_of(asset)
+        asset = wanted.asset
         path: Path | None = None
         error: Exception | None = None
         skipped = False
@@ -105,7 +144,7 @@ class _Downloader:
                 asset = self.manager.get(asset)
             blob = self._blob(asset)
             size_bytes = blob.size_bytes
-            target = self._target(asset)
+            target = wanted.path or self.root / name_by_id(asset, self.part)
             skipped = _is_downloaded(target, blob)
             path = target if skipped else self._download(asset, target)
         except Exception as failure:  # noqa: BLE001  (it is reported as this asset's outcome)
@@ -113,7 +152,16 @@ class _Downloader:
             if isinstance(failure, PermissionError) and not os.access(self.root, os.W_OK | os.X_OK):
                 affecting_all(failure)
         elapsed_s = time.monotonic() - started
-        return DownloadOutcome(index, audio_id, path, error, skipped, size_bytes, elapsed_s)
+        return DownloadOutcome(
+            wanted.index,
+            wanted.audio_id,
+            path,
+            error,
+            skipped,
+            size_bytes,
+            elapsed_s,
+            wanted.warnings,
+        )
 
     def _blob(self, asset: StorageResult) -> BlobInfo:
         blob = asset.parts.get(self.part)
@@ -124,20 +172,15 @@ class _Downloader:
             )
         return blob
 
-    def _target(self, asset: StorageResult) -> Path:
-        name = self.names(asset)
-        target = Path(os.path.normpath(self.root / name))
-        if target == self.root or not target.is_relative_to(self.root):
-            raise ValueError(
-                f"cannot download asset {asset.audio_id} to {shown(name)}: it lies outside "
-                f"{str(self.root)!r}; give it another name"
-            )
-        return target
-
     def _download(self, asset: StorageResult, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise ValueError(f"cannot download to {str(target)!r}: it is a directory")
+        if not self.overwrite and os.path.lexists(target):
+            raise FileExistsError(
+                f"{str(target)!r} exists with other content, and was not changed: move it away, or "
+                "allow it to be overwritten"
+            )
         return self.manager.download(asset, target, part=self.part)
 
 

@@ -120,6 +120,8 @@ class DownloadOutcome:
     """The file was already there, with the right size and crc32c."""
     size_bytes: int = 0
     elapsed_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+    """Why the file does not have the name that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

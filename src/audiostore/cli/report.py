@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ManifestProblem,
         UploadOutcome,
     )
+    from audiostore.asset import PartName
     from audiostore.bulk import Planned
 
 _KINDS_PRINTED = 6
@@ -78,13 +79,15 @@ def fetched_bytes(fetched: DownloadOutcome) -> int:
     return fetched.size_bytes if fetched_status(fetched) == "fetched" else 0
 
 
-def fetched_fields(fetched: DownloadOutcome) -> Mapping[str, object]:
+def fetched_fields(fetched: DownloadOutcome, part: PartName) -> Mapping[str, object]:
     """Return a download for JSON."""
     return {
         "status": fetched_status(fetched),
         "audio_id": fetched.audio_id,
+        "part": part,
         "path": fetched.path,
         "size_bytes": fetched.size_bytes,
+        "warnings": fetched.warnings,
         "error": sentence(fetched.error) if fetched.error else None,
         "elapsed_s": round(fetched.elapsed_s, 3),
     }
@@ -123,11 +126,15 @@ class Warnings:
 
     def print(self, item: BulkItem, warnings: Sequence[str]) -> None:
         """Print the warnings on an item, unless there were enough of their kind."""
+        self.print_at(place(item), [_without_name(warning, item) for warning in warnings])
+
+    def print_at(self, where: str, warnings: Sequence[str]) -> None:
+        """Print the warnings on a file, unless there were enough of their kind."""
         for warning in warnings:
-            text = as_typed(_without_name(warning, item))
+            text = as_typed(warning)
             self._by_text[text] += 1
             if self._by_text[text] <= _ALIKE_PRINTED:
-                say("warning", f"{place(item)}: {text}")
+                say("warning", f"{where}: {text}")
 
     def print_rest(self) -> None:
         """Print how many warnings were left out."""

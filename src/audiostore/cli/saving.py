@@ -1,51 +1,18 @@
-"""Where `get` writes downloads: safe names, and no file overwritten that was not named."""
+"""Where `get` writes a download: no file is overwritten that was not named."""
 
 import errno
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from audiostore.asset import AUDIO, PartName
 from audiostore.cli.output import escape
-from audiostore.errors import is_safe
-from audiostore.values import StorageResult
 
-MAX_NAME_BYTES = 255
-# Devices on Windows, whatever follows after a dot: a folder may be shared with one
-# (learn.microsoft.com/windows/win32/fileio/naming-a-file).
-_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])", re.IGNORECASE)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 Fetch = Callable[[Path], object]
 """Downloads to a path, replacing what is there."""
-
-
-def file_name(asset: StorageResult, part: PartName) -> str:
-    """Return a name for a part of an asset: its original one as far as that is safe.
-
-    The store is not trusted: the name is one visible path component without control characters,
-    and ends in the extension of the stored object. Every part is named after the audio.
-    """
-    blob = asset.parts.get(part)
-    extension = PurePosixPath(blob.name).suffix if blob else ""
-    named_after = asset.audio or asset.thumbnail
-    original = named_after.metadata.get("original_filename", "") if named_after else ""
-    component = original.replace("\\", "/").rpartition("/")[2].strip()
-    name = "".join(c if is_safe(c) else "_" for c in component)
-    if name.startswith("-"):
-        name = f"_{name[1:]}"  # it must not look like an option
-    if _RESERVED.fullmatch(name.partition(".")[0]):
-        name = f"_{name}"
-    if part != AUDIO.name:
-        name = PurePosixPath(name).stem
-    if not name.lower().endswith(extension):
-        name += extension
-    hidden = name.startswith(".")
-    too_long = len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES
-    return f"{asset.audio_id}{extension}" if hidden or too_long else name
 
 
 def is_stream(path: Path) -> bool:

@@ -2,106 +2,199 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from functools import partial
 from typing import TYPE_CHECKING
 
-from audiostore.bulk import name_by_id
+from audiostore.bulk import CoverNames, NameTemplate, cover_name, name_by_source_path
 from audiostore.cli.each import distinct_ids
-from audiostore.cli.failures import INTERRUPTED, PARTLY_FAILED
-from audiostore.cli.output import escape, note, print_json, say
+from audiostore.cli.failures import INTERRUPTED, PARTLY_FAILED, UsageError
+from audiostore.cli.output import counted, escape, note, print_json, say
 from audiostore.cli.progress.bulk import BulkProgress, abandoning
 from audiostore.cli.report import (
     FETCHED,
     Count,
+    Warnings,
     fetched_bytes,
     fetched_fields,
     fetched_status,
     print_failure,
 )
-from audiostore.cli.saving import MAX_NAME_BYTES, file_name
 from audiostore.cli.store import opened
-from audiostore.errors import affects_all
+from audiostore.errors import AssetNotFoundError, affects_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from audiostore import AudioStorageManager, DownloadOutcome, StorageResult
+    from audiostore import AudioStorageManager, DownloadOutcome, FileNaming, StorageResult
     from audiostore.asset import PartName
     from audiostore.cli.commands.get import Options
 
 
 def get_many(options: Options, directory: str) -> int:
-    """Download a part of the assets that the options name, or of all, into a directory."""
+    """Download the assets that the options name, or all, into a directory."""
     audio_ids = distinct_ids(options.audio_ids)
-    part = options.part
-    count = Count(FETCHED)
-    progress = BulkProgress()
+    names = _naming(options.name)
+    run = _Run(options, directory)
     try:
-        with opened(options, progress) as manager, progress:
-            wanted: Iterable[str] = audio_ids
-            if options.all:
-                wanted = (audio_id for audio_id, _ in _stored(manager, part))
-                progress.expect((1, size_bytes) for _, size_bytes in _stored(manager, part))
+        with opened(options, run.progress) as manager, run.progress:
+            chosen = _Chosen(manager, options, audio_ids)
+            run.progress.expect(chosen.sizes())
+            if options.part == "thumbnail":
+                run.fetch(manager, chosen.listed(), "thumbnail", partial(cover_name, names=names))
+            elif options.part == "audio":
+                run.fetch(manager, chosen.listed(), "audio", names)
             else:
-                progress.expect([(len(audio_ids), 0)])
-            outcomes = manager.bulk.download(
-                wanted,
-                directory,
-                part=part,
-                names=lambda asset: unique_name(asset, part),
-                concurrency=options.concurrency,
-                fail_fast=options.fail_fast,
-                max_rate_bytes_s=options.max_rate,
-            )
-            with abandoning(outcomes):
-                for fetched in outcomes:
-                    count.add(fetched_status(fetched), fetched_bytes(fetched))
-                    progress.finished(
-                        fetched.audio_id,
-                        fetched.size_bytes,
-                        failed=fetched.error is not None,
-                        moved=not fetched.skipped,
-                    )
-                    with progress.aside():
-                        _print(options, fetched)
+                covers = CoverNames(names)
+                run.fetch(manager, chosen.listed(), "audio", covers.of_audio)
+                if covers.are_known and not (options.fail_fast and run.count.failed):
+                    run.fetch_covers(manager, covers.select(chosen.found()), covers)
     except KeyboardInterrupt:
-        say("stopped", count.summary(progress.elapsed_s))
+        say("stopped", run.summary())
         say("interrupted", "run the same command again to resume; complete files are kept")
         return INTERRUPTED
     except Exception as error:
-        if count.total and affects_all(error):
-            say("stopped", count.summary(progress.elapsed_s))
+        if run.count.total and affects_all(error):
+            say("stopped", run.summary())
         raise
-    if not count.total:
+    run.warnings.print_rest()
+    if chosen.superseded:
+        left_out = counted(chosen.superseded, "superseded asset")
+        say("note", f"{left_out} left out: --with-superseded downloads them too")
+    if not run.count.total:
         note("nothing to download")
         return 0
-    say("done", count.summary(progress.elapsed_s))
-    return PARTLY_FAILED if count.failed else 0
+    say("done", run.summary())
+    return PARTLY_FAILED if run.count.failed or run.covers.failed else 0
 
 
-def unique_name(asset: StorageResult, part: PartName) -> str:
-    """Return a name that no other asset has: the original one with the id after its stem."""
-    original = file_name(asset, part)
-    by_id = name_by_id(asset, part)
-    extension = PurePosixPath(by_id).suffix
-    stem = original[: len(original) - len(extension)]
-    name = f"{stem}-{by_id}"
-    is_fit = stem != asset.audio_id and len(name.encode()) <= MAX_NAME_BYTES
-    return name if is_fit else by_id
+class _Run:
+    """Downloads, and reports them."""
+
+    def __init__(self, options: Options, directory: str) -> None:
+        self._options = options
+        self._directory = directory
+        self.count, self.covers = Count(FETCHED), Count(FETCHED)
+        self.progress = BulkProgress()
+        self.warnings = Warnings()
+
+    def fetch(
+        self,
+        manager: AudioStorageManager,
+        assets: Iterable[str | StorageResult],
+        part: PartName,
+        names: FileNaming,
+    ) -> None:
+        """Download a part of assets."""
+        for fetched in self._outcomes(manager, assets, part, names):
+            self.count.add(fetched_status(fetched), fetched_bytes(fetched))
+
+    def fetch_covers(
+        self, manager: AudioStorageManager, assets: Iterable[StorageResult], names: FileNaming
+    ) -> None:
+        """Download the covers of assets, besides their audio."""
+        expected = self._expected(assets)
+        for fetched in self._outcomes(manager, expected, "thumbnail", names):
+            self.covers.add(fetched_status(fetched), fetched_bytes(fetched))
+
+    def _expected(self, assets: Iterable[StorageResult]) -> Iterator[StorageResult]:
+        for asset in assets:
+            self.progress.count([(1, asset.parts["thumbnail"].size_bytes)])
+            yield asset
+
+    def summary(self) -> str:
+        """Return in one sentence what was downloaded."""
+        covers = f"; covers: {self.covers.summary()}" if self.covers.total else ""
+        return f"{self.count.summary(self.progress.elapsed_s)}{covers}"
+
+    def _outcomes(
+        self,
+        manager: AudioStorageManager,
+        assets: Iterable[str | StorageResult],
+        part: PartName,
+        names: FileNaming,
+    ) -> Iterator[DownloadOutcome]:
+        options, progress = self._options, self.progress
+        outcomes = manager.bulk.download(
+            assets,
+            self._directory,
+            part=part,
+            names=names,
+            overwrite=options.overwrite,
+            concurrency=options.concurrency,
+            fail_fast=options.fail_fast,
+            max_rate_bytes_s=options.max_rate,
+        )
+        with abandoning(outcomes):
+            for fetched in outcomes:
+                progress.finished(
+                    fetched.audio_id,
+                    fetched.size_bytes,
+                    failed=fetched.error is not None,
+                    moved=not fetched.skipped,
+                )
+                with progress.aside():
+                    self._print(fetched, part)
+                yield fetched
+
+    def _print(self, fetched: DownloadOutcome, part: PartName) -> None:
+        if self._options.json:
+            print_json(fetched_fields(fetched, part))
+        elif fetched.path is not None:
+            print(escape(str(fetched.path)), flush=True)
+        self.warnings.print_at(str(fetched.path or fetched.audio_id), fetched.warnings)
+        if fetched.error is not None:
+            print_failure(fetched.audio_id, fetched.error, debug=self._options.debug)
 
 
-def _stored(manager: AudioStorageManager, part: PartName) -> Iterator[tuple[str, int]]:
-    """Yield the id of each asset that has the part, and its size."""
-    for asset in manager.list():
-        blob = asset.parts.get(part)
-        if blob is not None:
-            yield asset.audio_id, blob.size_bytes
+def _naming(template: str | None) -> FileNaming:
+    if template is None:
+        return name_by_source_path
+    try:
+        return NameTemplate(template)
+    except ValueError as error:
+        raise UsageError(f"--name: {error}") from error
 
 
-def _print(options: Options, fetched: DownloadOutcome) -> None:
-    if options.json:
-        print_json(fetched_fields(fetched))
-    elif fetched.path is not None:
-        print(escape(str(fetched.path)), flush=True)
-    if fetched.error is not None:
-        print_failure(fetched.audio_id, fetched.error, debug=options.debug)
+class _Chosen:
+    """The assets to download."""
+
+    def __init__(
+        self, manager: AudioStorageManager, options: Options, audio_ids: list[str]
+    ) -> None:
+        self._manager = manager
+        self._options = options
+        self._audio_ids = audio_ids
+        self.superseded = 0
+        """How many were left out, because another asset supersedes them."""
+
+    def listed(self) -> Iterator[StorageResult | str]:
+        """Yield all; those given by id as ids, so that each unknown one is reported."""
+        yield from self._audio_ids
+        if self._options.all:
+            self.superseded = 0
+            yield from self._current(count=True)
+
+    def found(self) -> Iterator[StorageResult]:
+        """Yield all that exist."""
+        for audio_id in self._audio_ids:
+            try:
+                yield self._manager.get(audio_id)
+            except AssetNotFoundError:  # it was reported
+                continue
+        if self._options.all:
+            yield from self._current()
+
+    def sizes(self) -> Iterator[tuple[int, int]]:
+        """Yield how many there are, and their bytes, for a forecast."""
+        yield len(self._audio_ids), 0
+        if self._options.all:
+            part = self._options.part or "audio"
+            yield from ((1, asset.parts[part].size_bytes) for asset in self._current())
+
+    def _current(self, *, count: bool = False) -> Iterator[StorageResult]:
+        part = self._options.part or "audio"
+        for asset in self._manager.list():
+            if asset.superseded_by is not None and not self._options.with_superseded:
+                self.superseded += count
+            elif part in asset.parts:
+                yield asset

@@ -6,7 +6,7 @@ import sys
 
 from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, option
 from audiostore.cli.failures import UsageError
-from audiostore.cli.output import escape, is_terminal, print_json
+from audiostore.cli.output import escape, is_terminal, print_json, say
 from audiostore.cli.store import opened, warn
 from audiostore.cli.values import PART_HELP, part_name, positive, rate
 
@@ -14,13 +14,15 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Literal
 
     from audiostore import StorageResult
     from audiostore.asset import PartName
 
 EXAMPLE = """\
 audiostore get 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b -o song.mp3
-audiostore get --all --to backup"""
+audiostore get --all --to backup
+audiostore get --all --to Music --name '{album_artist}/{album}/{track:02} {title}'"""
 _MANY = "for many assets"
 
 
@@ -36,15 +38,28 @@ class Options(StoreOptions, JsonOptions):
         "(default: the original file name, in this directory, never replacing a file)",
         is_file=True,
     )
-    part: PartName = option(metavar="PART", parse=part_name, default="audio", help=PART_HELP)
+    part: PartName | None = option(
+        metavar="PART",
+        parse=part_name,
+        help=f"{PART_HELP} (default: the audio; with --to, also covers that were files)",
+    )
     to: str | None = option(
         metavar="DIR",
-        help="download into this directory, created if needed; files that are already there and "
-        "complete are skipped",
+        help="download into this directory, created if needed, as the files were below the "
+        "directory that was stored; files that are already there and complete are skipped",
         group=_MANY,
         is_file=True,
     )
-    all: bool = flag(help="download every asset of the store", group=_MANY)
+    all: bool = flag(help="download every asset of the store that no other supersedes", group=_MANY)
+    with_superseded: bool = flag(help="with --all, download superseded assets too", group=_MANY)
+    name: str | None = option(
+        metavar="TEMPLATE",
+        help="name files by their tags: '{album_artist}/{album}/{disc}-{track:02} {title}'",
+        group=_MANY,
+    )
+    overwrite: bool = flag(
+        help="replace files in DIR that have other content (default: report them)", group=_MANY
+    )
     fail_fast: bool = flag(help="start nothing more after the first failure", group=_MANY)
     concurrency: int | None = option(
         metavar="N",
@@ -68,6 +83,8 @@ def run(options: Options) -> int:
         raise UsageError(
             "nothing to download: give an ID, several, or --all; 'audiostore list' prints the IDs"
         )
+    if options.with_superseded and not options.all:
+        raise UsageError("--with-superseded is for --all: any asset can be given by its ID")
     if options.to is not None:
         if options.output is not None:
             raise UsageError("-o is for one asset: use only --to DIR for many")
@@ -77,6 +94,9 @@ def run(options: Options) -> int:
     if options.all or len(options.audio_ids) > 1:
         raise UsageError("many assets need a directory: give it with --to DIR")
     for flag_, value in (
+        ("--with-superseded", options.with_superseded),
+        ("--name", options.name),
+        ("--overwrite", options.overwrite),
         ("--fail-fast", options.fail_fast),
         ("--concurrency", options.concurrency),
         ("--max-rate", options.max_rate),
@@ -93,23 +113,26 @@ def _get_one(options: Options) -> int:
         raise UsageError("--json and -o - both write to standard output: choose one")
     if options.output == "-" and is_terminal(sys.stdout):
         raise UsageError("standard output is a terminal: redirect it, or give -o FILE")
+    part: PartName = options.part or "audio"
     progress = AssetProgress()
     with opened(options, progress) as manager, progress:
         asset = manager.get(options.audio_ids[0])
 
         def fetch(path: Path) -> object:
-            return manager.download(asset, path, part=options.part)
+            return manager.download(asset, path, part=part)
 
-        saved = _save(fetch, asset, options.part, options.output)
+        saved = _save(fetch, asset, part, options.output)
     warn(asset)
     if saved is None:
         return 0
-    blob = asset.parts.get(options.part)
+    blob = asset.parts.get(part)
+    if blob is not None and options.output is not None:
+        _warn_of_other_format(saved, blob.name, part)
     if options.json:
         print_json(
             {
                 "audio_id": asset.audio_id,
-                "part": options.part,
+                "part": part,
                 "path": saved,
                 "size_bytes": blob.size_bytes if blob else None,
                 "crc32c": blob.crc32c if blob else None,
@@ -120,14 +143,27 @@ def _get_one(options: Options) -> int:
     return 0
 
 
+def _warn_of_other_format(saved: Path, stored: str, part: PartName) -> None:
+    """Warn if a file has the extension of another format than its content."""
+    from audiostore.media import format_of  # noqa: PLC0415  (not for --help)
+
+    kind: Literal["audio", "image"] = "audio" if part == "audio" else "image"
+    named, is_ = format_of(saved.name, kind), format_of(stored, kind)
+    if named and is_ and named is not is_:
+        say(
+            "warning",
+            f"{saved} is {is_.name}, as it was stored, not {named.name}: nothing is converted",
+        )
+
+
 def _save(
     fetch: Callable[[Path], object], asset: StorageResult, part: PartName, output: str | None
 ) -> Path | None:
     """Return the path of the file; None if the bytes went to standard output."""
     from pathlib import Path  # noqa: PLC0415  (not for --help)
 
+    from audiostore.bulk import original_name  # noqa: PLC0415
     from audiostore.cli.saving import (  # noqa: PLC0415
-        file_name,
         is_stream,
         save_new,
         save_to_stream,
@@ -138,7 +174,7 @@ def _save(
         return None
     path = Path(output or ".")
     if path.is_dir():
-        path /= file_name(asset, part)
+        path /= original_name(asset, part)
         save_new(fetch, path)
     elif is_stream(path):
         with path.open("wb", buffering=0) as stream:

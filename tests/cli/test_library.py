@@ -1,0 +1,119 @@
+"""A whole library goes in and comes out: the same paths, the same bytes, the covers in place."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from audiostore import AudioStorageManager, find_items
+from tests.cli.conftest import Call
+from tests.library import flac, library, mp3, read, write
+
+NOT_STORED = {
+    b"notes.txt",
+    b"...And Justice for All/01 Blackened.mp3",
+    b"...And Justice for All/front.jpeg",
+    b"Prince/Sign 'O' the Times/cover.jpg",
+}
+
+
+def _name(path: Path, root: Path) -> bytes:
+    return os.fsencode(os.path.relpath(path, root))
+
+
+@pytest.mark.slow
+def test_a_library_comes_back_as_it_was(call: Call, bucket: str) -> None:
+    music, fetched = Path("Music"), Path("fetched")
+    files = library()
+    write(music, files)
+    items = list(find_items([music]))
+    assert len(items) >= 300
+    paths = [path for item in items for path in (item.audio, item.thumbnail) if path]
+    wanted = {name: files[name] for name in {_name(path, music) for path in paths}}
+    assert files.keys() - wanted.keys() <= NOT_STORED
+    code, _, err = call("put", music)
+    assert code == 0, err
+    code, out, err = call("get", "--all", "--to", fetched, "--json")
+    assert code == 0, err
+    assert read(fetched) == wanted
+    assert len(out.splitlines()) == len(wanted)  # each cover once
+    code, out, _ = call("get", "--all", "--to", fetched, "--json")
+    assert code == 0
+    assert {json.loads(line)["status"] for line in out.splitlines()} == {"skipped"}
+    with AudioStorageManager(bucket) as manager:
+        found = [asset for asset in manager.list() if asset.disc == 2]
+    assert {asset.disc_total for asset in found} == {2}
+    assert sorted(asset.track or 0 for asset in found) == list(range(1, 16))
+
+
+def test_files_are_named_by_their_tags(call: Call, bucket: str) -> None:
+    for name in ("a", "b"):
+        path = Path("in", f"{name}.mp3")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(mp3(TIT2="../T", TPE1="A", TALB="B", TRCK="3/12") + bytes(417))
+    assert call("put", "in", "--no-journal")[0] == 0
+    template = "{album_artist}/{album}/{disc}-{track:02} {title}"
+    code, out, err = call("get", "--all", "--to", "out", "--name", template)
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert "warning: " in err
+    assert "another asset has this name: the id was added" in err
+    names = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.mp3"))
+    assert [name[:14] for name in names] == ["A/B/1-03 .._T-", "A/B/1-03 .._T."]
+    code, out, err = call("get", "--all", "--to", "out", "--name", "{titel}")
+    assert (code, out) == (2, "")
+    assert "unknown field 'titel'" in err
+    assert "album_artist" in err
+
+
+def test_superseded_assets_are_left_out(call: Call, bucket: str) -> None:
+    old, new = Path("old.mp3"), Path("new.mp3")
+    old.write_bytes(mp3(TIT2="old"))
+    new.write_bytes(mp3(TIT2="new"))
+    code, out, _ = call("put", old, "--json")
+    assert code == 0
+    assert call("put", new, "--supersedes", json.loads(out)["audio_id"])[0] == 0
+    code, out, err = call("get", "--all", "--to", "out")
+    assert (code, [Path(line).name for line in out.splitlines()]) == (0, ["new.mp3"])
+    assert "1 superseded asset left out: --with-superseded" in err
+    code, out, _ = call("get", "--all", "--to", "out", "--with-superseded")
+    assert sorted(Path(line).name for line in out.splitlines()) == ["new.mp3", "old.mp3"]
+
+
+def test_a_file_name_of_another_format_is_warned_of(call: Call, bucket: str) -> None:
+    Path("song.flac").write_bytes(flac(TITLE="x"))
+    code, out, _ = call("put", "song.flac", "--json")
+    audio_id = json.loads(out)["audio_id"]
+    code, _, err = call("get", audio_id, "-o", "x.mp3")
+    assert code == 0
+    assert "x.mp3 is FLAC, as it was stored, not MP3: nothing is converted" in err
+    code, _, err = call("get", audio_id, "-o", "x.flac")
+    assert "warning" not in err
+    assert Path("x.mp3").read_bytes() == Path("x.flac").read_bytes()
+
+
+def test_tags_are_filtered_and_exported(call: Call, bucket: str) -> None:
+    Path("in", "a").mkdir(parents=True)
+    tags = {"TITLE": "T", "TRACKNUMBER": "03/12", "DATE": "12/05/1999", "COMPILATION": "1"}
+    Path("in", "a", "x.flac").write_bytes(flac(**tags, ALBUMARTIST="V", MOOD="calm"))
+    assert call("put", "in")[0] == 0
+    for given in ("track=3", "track=03", "year=1999", "album_artist=V", "mood=calm"):
+        assert len(call("list", "--meta", given)[1].splitlines()) == 1, given
+    for given in ("track=4", "year=12", "album_artist=v"):
+        assert call("list", "--meta", given)[1] == "", given
+    code, out, _ = call("export", "--format", "jsonl")
+    assert code == 0
+    row = json.loads(out)
+    assert (row["track"], row["track_total"], row["year"], row["date"]) == (
+        3,
+        12,
+        1999,
+        "12/05/1999",
+    )
+    assert (row["album_artist"], row["is_compilation"], row["source_path"]) == (
+        "V",
+        True,
+        "a/x.flac",
+    )
+    assert json.loads(row["metadata"])["mood"] == "calm"
