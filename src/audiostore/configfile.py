@@ -19,12 +19,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostore.config import absolute_url, config_file, configured_store
+from audiostore.config import absolute_url, config_file, configured_store, parse_location
 from audiostore.errors import ConfigurationError, shown
 
 _TOP_KEYS = ("default", "stores")
 _STORE_KEYS = ("url", "billing_project")
 _NAMES_SHOWN = 12
+_OTHER_SCHEME = re.compile(r"(?!gs:|file:)[a-z][a-z0-9+.-]*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _read(path: Path) -> "_Config | None":
 
     try:
         return _Config(path, text, tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:  # it names the line
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError names the line
         raise _invalid(path, None, f"not valid TOML: {error}") from error
 
 
@@ -138,16 +139,14 @@ class _Config:
             hint = _near(name, self._stores)
             raise self._wrong(f"no store named {shown(name)}: {hint}", *at)
         store = self._table(self._stores, name, "stores")
-        url = str(store["url"])
         try:
-            return NamedStore(
-                name,
-                absolute_url(url, self._path.absolute().parent),
-                self._text_of(store, "billing_project", "stores", name),
-                self._path,
-            )
+            url = absolute_url(str(store["url"]), self._path.absolute().parent)
+            if _OTHER_SCHEME.match(url) is None:  # only who opens the store knows the others
+                parse_location(url)
         except ConfigurationError as error:
             raise self._wrong(str(error), "stores", name, "url") from error
+        payer = self._text_of(store, "billing_project", "stores", name)
+        return NamedStore(name, url, payer, self._path)
 
     def _require_known(
         self, values: Mapping[str, object], known: Collection[str], *at: str

@@ -31,6 +31,9 @@ def test_a_store_is_chosen_by_name(call: Call, home: Path, monkeypatch: pytest.M
     assert "no store named 'othr': did you mean 'other'?" in err
     code, _, err = call("--store", "other", "list", "--bucket", "./x")
     assert (code, "both name a store" in err) == (2, True)
+    config.write_text('[stores.s]\nurl = "s3://x"')
+    assert "s3:// is not supported" in call("list", "--store", "s")[2]
+    assert f"it is the url of 's' in '{config}'" in call("list", "--store", "s")[2]
     config.write_text("default = 1")
     code, _, err = call("list", "--store", "main")
     assert code == 2

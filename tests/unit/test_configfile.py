@@ -93,6 +93,10 @@ def test_a_missing_file_is_an_error_only_if_it_was_named(
         ),
         ('[stores]\na = {url = "b", billing_project = true}', "line 2: billing_project = True mus"),
         ('default = "a"\n[stores.a]\nurl = "~nobody-here/x"', "line 3: .* is not the path of a"),
+        ('default = "a"\n[stores.a]\nurl = "gs://b/audio"', "line 3: 'gs://b/audio' is not a vali"),
+        ('default = "a"\n[stores.a]\nurl = "b/c"', "line 3: 'b/c' is not a bucket: give gs://"),
+        (f"default = {'[' * 9999}", "not valid TOML"),
+        (f"default = {'1' * 9999}", "not valid TOML"),
         ("\udcff", "line 1: not valid TOML: it is not UTF-8"),
     ],
 )

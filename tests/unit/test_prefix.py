@@ -19,6 +19,7 @@ from audiostore.errors import (
     ConfigurationError,
     StoreConnectionError,
     UnsupportedByStoreError,
+    affects_all,
 )
 from audiostore.lifecycle import deletes_on_custom_time
 from audiostore.lifecycle.rules import rules_of
@@ -227,6 +228,12 @@ def test_an_account_with_access_to_its_prefix_alone_passes_the_doctor(
     )
     assert "granted on the prefix alone cannot be seen" in findings["permissions"].detail
     assert f"add-iam-policy-binding gs://{BUCKET} " in findings["settings"].hint
+    # Nor does one refusal end a run over many: others under the prefix may be granted.
+    server.put(BUCKET, f"{PREFIX}/audio/x", b"x")
+    server.fault(faults.operation("stat"), faults.respond(403), times=1)
+    with pytest.raises(Exception, match="403") as refused:
+        manager.store.stat("audio/x")
+    assert not affects_all(refused.value)
     server.fault(faults.operation("list"), faults.respond(403), times=None)
     *_, failed = manager.admin.diagnose()
     assert not failed.ok

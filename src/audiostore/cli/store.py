@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audiostore import AudioStorageManager, RetryConfig, StorageResult, StoreFacts
     from audiostore.cli.declare import LocationOptions, RetryOptions, StoreOptions
     from audiostore.config import Location
+    from audiostore.configfile import NamedStore
     from audiostore.events import EventListener
 
 
@@ -93,7 +94,6 @@ def _named(name: str | None, origin: str) -> Choice:
         BUCKET_VARIABLE,
         DirectoryLocation,
         config_file,
-        parse_location,
     )
 
     found = None
@@ -104,7 +104,7 @@ def _named(name: str | None, origin: str) -> Choice:
         found = default_store() if name is None else find_store(name)
     if found is not None:
         return Choice(
-            parse_location(found.url),
+            _location_of(found),
             f"named {found.name!r} in {str(found.file)!r}, {origin}",
             billing_project=found.billing_project,
         )
@@ -113,6 +113,21 @@ def _named(name: str | None, origin: str) -> Choice:
     directory = user_data_path("audiostore", appauthor=False).absolute()
     origin = f"the default: neither --bucket, --store nor {BUCKET_VARIABLE} is given"
     return Choice(DirectoryLocation(directory), origin, is_fallback=True)
+
+
+def _location_of(named: NamedStore) -> Location:
+    """Return where a store of the configuration is.
+
+    Raises:
+        ConfigurationError: it is neither a bucket nor a directory.
+    """
+    from audiostore.config import parse_location  # noqa: PLC0415  (not for --help)
+
+    try:
+        return parse_location(named.url)
+    except audiostore.ConfigurationError as error:
+        error.add_note(f"it is the url of {named.name!r} in {str(named.file)!r}")
+        raise
 
 
 @contextmanager

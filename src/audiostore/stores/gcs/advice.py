@@ -178,11 +178,13 @@ def unseen_soft_delete(url: str, *, is_on: bool) -> Finding:
     return Finding("soft delete", ok=True, detail=detail)
 
 
-def namespace(url: str, granted: frozenset[str]) -> Finding:
+def namespace(url: str, granted: frozenset[str], *, is_prefix: bool) -> Finding:
     """Report a hierarchical namespace, and whether empty folders can be deleted in it."""
     detail = "hierarchical: the folder of an asset is deleted with it"
     lacking = [permission for permission in FOLDER_PERMISSIONS if permission not in granted]
-    if not lacking:
+    if lacking and is_prefix:
+        detail += f", if the account may under the prefix ({', '.join(lacking)})"
+    if not lacking or is_prefix:
         return Finding("namespace", ok=True, detail=detail)
     return Finding(
         "namespace",

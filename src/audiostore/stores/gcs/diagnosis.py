@@ -120,7 +120,8 @@ def _namespace(client: Client) -> Iterator[Finding]:
     try:
         found = layout.read(client)
         if found.is_hierarchical:
-            yield advice.namespace(client.bucket_url, granted(client, advice.FOLDER_PERMISSIONS))
+            known = granted(client, advice.FOLDER_PERMISSIONS)
+            yield advice.namespace(client.bucket_url, known, is_prefix=bool(client.prefix))
     except AudioStoreError as error:
         yield _failed(client, "namespace", error)
 
