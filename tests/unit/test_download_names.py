@@ -1,5 +1,6 @@
 """What downloads are named: after where they were, or by their tags; never outside, never twice."""
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from audiostore import (
     StorageResult,
     name_by_source_path,
 )
-from audiostore.bulk.targets import Targets, folding_of
+from audiostore.bulk.targets import NameRules, Targets
 from audiostore.sourcepaths import source_path_metadata
 from tests.catalog_samples import audio_ids, made_up, result
 
@@ -201,12 +202,33 @@ def test_names_that_are_one_to_the_file_system_get_their_ids(
     assert again[1] == ("another asset has this name: the id was added",)
 
 
+@pytest.mark.parametrize(
+    ("refused", "name"),
+    [("", 'a?/b\udcff:"c.mp3'), (":", "a_/b\udcff__c.mp3"), ("\udce9", 'a?/b_:"c.mp3')],
+)
+def test_what_the_file_system_refuses_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, name: str
+) -> None:
+    touch = Path.touch
+
+    def refusing(path: Path) -> None:
+        if refused and refused in path.name:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        touch(path)
+
+    monkeypatch.setattr(Path, "touch", refusing)
+    path, warnings = Targets(tmp_path).give(asset(), 'a?/b\udcff:"c.mp3')
+    assert str(path.relative_to(tmp_path)) == name
+    assert len(warnings) == (1 if refused else 0)
+
+
 def test_what_the_file_system_folds_is_found_out(tmp_path: Path) -> None:
-    folded = folding_of(tmp_path)
+    rules = NameRules.of(tmp_path)
     (tmp_path / "Caf\u00e9").touch()
     for name in ("CAF\u00c9", "Cafe\u0301"):
-        assert (tmp_path / name).exists() == (folded(name) == folded("Caf\u00e9"))
+        assert (tmp_path / name).exists() == (rules.folded(name) == rules.folded("Caf\u00e9"))
     assert [path.name for path in tmp_path.iterdir()] == ["Caf\u00e9"]
+    assert NameRules.of(tmp_path / "missing") == NameRules()
 
 
 def test_an_unknown_id_is_one_failure_when_files_are_named(tmp_path: Path) -> None:

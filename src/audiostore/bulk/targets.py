@@ -1,15 +1,21 @@
 """The paths of downloaded files: below a directory, each once, and no longer than it can have."""
 
 import os
+import re
 import tempfile
 import unicodedata
-from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
 from audiostore.errors import shown
 from audiostore.values import StorageResult
 
+_REFUSED_BY_SOME = re.compile(r'[\x00-\x1f<>:"|?*\\]|[. ]\Z')
+"""What memory cards (exFAT, FAT) and Windows shares refuse in a name."""
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+_HARD_NAMES = {'a:b?"c': _REFUSED_BY_SOME, "caf\udce9": _NOT_UTF8}
+"""Names that some file systems refuse, and what else they refuse then."""
 _PART_NAME_BYTES = 40
 """A file has a name of this length while it is written."""
 _SHORTER_BYTES = (128, 64, 32)
@@ -24,7 +30,7 @@ class Targets:
         self._root = root
         self._max_name_bytes = os.pathconf(root, "PC_NAME_MAX")
         self._max_path_bytes = os.pathconf(root, "PC_PATH_MAX") - 1  # it counts the NUL
-        self._folded = folding_of(root)
+        self._rules = NameRules.of(root)
         self._taken: set[bytes] = set()
 
     def give(self, asset: StorageResult, name: str) -> tuple[Path, tuple[str, ...]]:
@@ -40,8 +46,12 @@ class Targets:
                 f"{str(self._root)!r}; give it another name"
             )
         parts = wanted.relative_to(self._root).parts
-        path, warnings = self._fitting(parts), []
-        if path != wanted:
+        warnings = []
+        possible = tuple(map(self._rules.allowed, parts))
+        if possible != parts:
+            warnings.append("the file system refuses characters of the name: they were replaced")
+        path = self._fitting(possible)
+        if path != self._root.joinpath(*possible):
             warnings.append("the name is too long for this file system: it was shortened")
         if not self._take(path):
             extension = PurePosixPath(path.name).suffix
@@ -54,7 +64,7 @@ class Targets:
 
     def _take(self, path: Path) -> bool:
         """Return whether a path was free; it is taken then."""
-        key = blake2b(os.fsencode(self._folded(str(path))), digest_size=16).digest()
+        key = blake2b(os.fsencode(self._rules.folded(str(path))), digest_size=16).digest()
         is_free = key not in self._taken
         self._taken.add(key)
         return is_free
@@ -68,22 +78,52 @@ class Targets:
         return self._root / _fitted(parts[-1], self._max_name_bytes)
 
 
-def folding_of(folder: Path) -> Callable[[str], str]:
-    """Return what turns names into equal texts that are the same name in a directory.
+@dataclass(frozen=True, slots=True)
+class NameRules:
+    """What a file system does with names."""
 
-    It depends on the file system: some ignore case, some store "é" as one character or two.
-    """
-    with tempfile.TemporaryDirectory(prefix=".audiostore-", dir=folder) as inner:
-        Path(inner, "\u00e9").touch()
-        folds_form = os.path.lexists(Path(inner, "e\u0301"))
-        folds_case = os.path.lexists(Path(inner, "\u00c9"))
+    folds_case: bool = False
+    folds_form: bool = False
+    """It stores "é" as one character or two, whatever it is given."""
+    refused: tuple[re.Pattern[str], ...] = ()
 
-    def folded(name: str) -> str:
-        text = unicodedata.normalize("NFC", name) if folds_form else name
-        text = text.casefold() if folds_case else text
-        return unicodedata.normalize("NFC", text) if folds_form else text
+    @classmethod
+    def of(cls, folder: Path) -> "NameRules":
+        """Find out by files that are made in a directory, and deleted again."""
+        try:
+            with tempfile.TemporaryDirectory(prefix=".audiostore-", dir=folder) as inner:
+                Path(inner, "\u00e9").touch()
+                return cls(
+                    folds_case=os.path.lexists(Path(inner, "\u00c9")),
+                    folds_form=os.path.lexists(Path(inner, "e\u0301")),
+                    refused=tuple(
+                        each
+                        for name, each in _HARD_NAMES.items()
+                        if not _can_be_made(Path(inner, name))
+                    ),
+                )
+        except OSError:  # nothing can be written: whoever does, says it
+            return cls()
 
-    return folded
+    def folded(self, name: str) -> str:
+        """Return texts that are equal for names that are the same."""
+        text = unicodedata.normalize("NFC", name) if self.folds_form else name
+        text = text.casefold() if self.folds_case else text
+        return unicodedata.normalize("NFC", text) if self.folds_form else text
+
+    def allowed(self, part: str) -> str:
+        """Return a part of a path without the characters that are refused."""
+        for refused in self.refused:
+            part = refused.sub("_", part)
+        return part
+
+
+def _can_be_made(path: Path) -> bool:
+    try:
+        path.touch()
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 def _fitted(part: str, limit: int) -> str:
