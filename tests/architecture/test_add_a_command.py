@@ -25,6 +25,7 @@ from audiostore.cli.output import print_json
 from audiostore.cli.store import choose_store
 from audiostore.cli.values import positive
 
+GROUP = "find"
 EXAMPLE = "audiostore hello Nina --times 2"
 
 
@@ -87,7 +88,7 @@ def test_a_command_is_one_file(hello: Hello) -> None:
 
 @pytest.mark.slow
 def test_it_is_in_the_help_and_in_the_completion(hello: Hello) -> None:
-    assert "  hello         Greet a store\n" in hello("--help").stdout
+    assert re.search(r"\nfind:\n(  .+\n)*  hello +Greet a store\n", hello("--help").stdout)
     own = hello("hello", "--help").stdout
     for words in (
         r"Greet a store\.\n\nA file in",
@@ -98,4 +99,4 @@ def test_it_is_in_the_help_and_in_the_completion(hello: Hello) -> None:
         assert re.search(words, own)
     script = hello("completion", "bash").stdout
     assert "_shtab_audiostore_hello_option_strings=(-h --help --times " in script
-    assert "hello" in hello("nonsense").stderr  # among the commands to choose from
+    assert "did you mean 'hello'?" in hello("hullo").stderr

@@ -422,8 +422,6 @@ def test_options_may_stand_before_the_command(call: Call, bucket: str) -> None:
     assert len(json.loads(call("--json", "list")[1])["audio_id"]) == 36
     assert call("--bucket", bucket, "check")[0] == 0
     assert call("--bucket", "put", "--version")[1].startswith("audiostore ")
-    code, _, err = call("rm", UNKNOWN, "--yes", UNKNOWN)
-    assert (code, "write options before or after all arguments" in err) == (2, True)
 
 
 @pytest.mark.slow

@@ -9,20 +9,23 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from audiostore import __version__
-from audiostore.cli.output import guarded, say
+from audiostore.cli.output import guarded, say, voice
 
 TYPE_CHECKING = False  # typing itself would take longer to import than argparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_CUT_OFF = 141
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 done, 1 failed, 2 usage error or bad input, 3 not found, 4 partly failed, 130 interrupted.
+    0 done, 1 failed, 2 usage error or bad input, 3 not found, 4 partly failed, 130 interrupted,
+    141 the reader of the output has closed it (128 + SIGPIPE, as a shell reports it of others).
 
     Args:
         argv: the arguments after the program's name; those of the process if None.
@@ -30,17 +33,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # any name can be printed
     arguments = list(sys.argv[1:] if argv is None else argv)
+    code = 0
     with guarded():
-        return _finish(0 if _is_answered_at_once(arguments) else _run(arguments))
+        try:
+            code = 0 if _is_answered_at_once(arguments) else _run(arguments)
+            print(end="", flush=True)  # so that a failure is noticed here
+        except BrokenPipeError:
+            code = code or _CUT_OFF
+            _discard_output()
+        except OSError as error:
+            if code == 0:
+                say("error", f"cannot write to standard output: {error.strerror}")
+            code = code or 1
+            _discard_output()
+    return code
 
 
 def _is_answered_at_once(arguments: list[str]) -> bool:
     """Print the version or the overview, if that is all that is asked for."""
     if arguments == ["--version"]:
-        with suppress(OSError):  # as argparse does; `_finish` reports it
-            print(f"audiostore {__version__}")
+        print(f"audiostore {__version__}")
         return True
-    if arguments in (["--help"], ["-h"]):
+    if arguments in (["--help"], ["-h"], ["help"]):
         from audiostore.cli.parser import build_overview  # noqa: PLC0415  (not for --version)
 
         build_overview().print_help()
@@ -52,40 +66,34 @@ def _run(arguments: list[str]) -> int:
     from audiostore.cli import failures  # noqa: PLC0415  (not for --version)
     from audiostore.cli.parser import parse  # noqa: PLC0415
 
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    voice.json = "--json" in words  # a usage error, too, is an object then
     try:
         run, options = parse(arguments)
     except failures.UsageError as error:
-        say("error", str(error))
+        failures.report(error)
         return failures.BAD_INPUT
     except SystemExit:  # argparse has printed the help or the version
         return 0
+    voice.quiet, voice.verbose = options.quiet, options.verbose
     from audiostore.cli.signals import stopping_on_signals  # noqa: PLC0415  (not for --help)
 
     try:
-        with stopping_on_signals():
+        with ExitStack() as stack:
+            stack.enter_context(stopping_on_signals())
+            if options.verbose:
+                from audiostore.cli.logs import printed_logs  # noqa: PLC0415  (not for --help)
+
+                stack.enter_context(printed_logs())
             return run(options)
     except KeyboardInterrupt:
         say("interrupted", "run the same command again to resume")
         return failures.INTERRUPTED
     except BrokenPipeError:
-        return failures.FAILED  # the reader of the output has seen enough
+        raise
     except Exception as error:  # noqa: BLE001  (the last line of defence: it is printed in one line)
-        if options.debug:
-            failures.print_traceback(error)
-        say("error", failures.sentence(error))
+        failures.report(error, debug=options.debug)
         return failures.exit_code(error)
-
-
-def _finish(code: int) -> int:
-    """Flush standard output, so that a failure is noticed here."""
-    try:
-        print(end="", flush=True)
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError) and code == 0:
-            say("error", f"cannot write to standard output: {error.strerror}")
-        _discard_output()
-        return code or 1
-    return code
 
 
 def _discard_output() -> None:

@@ -185,12 +185,21 @@ class CommonOptions(Declared):
     """What every command has."""
 
     debug: bool = flag(help="show the traceback of an error", group=_COMMON)
+    verbose: bool = flag(
+        "-v",
+        "--verbose",
+        help="say what is done: the store, retries, what is skipped and why",
+        group=_COMMON,
+    )
+    quiet: bool = flag(
+        "-q", "--quiet", help="print nothing but the output and errors", group=_COMMON
+    )
 
 
 class JsonOptions(CommonOptions):
     """A command that prints JSON if asked."""
 
-    json: bool = flag(help="print JSON, one object per line", group=_COMMON)
+    json: bool = flag(help="print JSON, one object per line, on standard error too", group=_COMMON)
 
 
 class LocationOptions(CommonOptions):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import audiostore
-from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, sentence
-from audiostore.cli.output import print_json, say
+from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, report
+from audiostore.cli.output import print_json
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def with_each(
         try:
             fields = act(audio_id)
         except audiostore.AssetNotFoundError as error:
-            say("error", sentence(error))
+            report(error)
             unknown += 1
             continue
         except (audiostore.AssetConflictError, audiostore.HeldError) as error:
-            say("error", sentence(error))
+            report(error)
             refused += 1
             continue
         done += 1

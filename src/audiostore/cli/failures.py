@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import audiostore
+from audiostore.cli.output import say, voice
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -40,16 +41,48 @@ def exit_code(error: Exception) -> int:
             return FAILED
 
 
+def report(error: Exception, *, where: str = "", hint: str = "", debug: bool = False) -> None:
+    """Print an error on stderr: as one line or, with --json, as an object.
+
+    Args:
+        error: what failed.
+        where: it did, in front of the line.
+        hint: what else to do about it.
+        debug: print the traceback too.
+    """
+    if debug:
+        print_traceback(error)
+    what, todo = _parts(error)
+    todo = "; ".join(filter(None, [todo, hint]))
+    text = ": ".join(filter(None, [where, what]))
+    if not voice.json:
+        say("error", "; ".join(filter(None, [text, todo])))
+        return
+    path = getattr(error, "path", None) or getattr(error, "filename", None)
+    say(
+        "error",
+        text,
+        kind=type(error).__name__,
+        audio_id=getattr(error, "audio_id", None),
+        path=None if path is None else str(path),
+        exit_code=exit_code(error),
+        hint=todo or None,
+    )
+
+
 def sentence(error: Exception) -> str:
     """Return what failed, on what, and what to do, as far as the error knows."""
+    return "; ".join(filter(None, _parts(error)))
+
+
+def _parts(error: Exception) -> tuple[str, str]:
+    """Return what failed, on what; and what to do about it, which may be nothing."""
     from audiostore.errors import redacted  # noqa: PLC0415  (not for --help)
     from audiostore.files import explain  # noqa: PLC0415  (not for --help)
 
     if not _is_expected(error):
-        return redacted(
-            f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore: run the "
-            "command again with --debug and report the output"
-        )
+        what = redacted(f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore")
+        return what, "run the command again with --debug and report the output"
     if isinstance(error, OSError):
         explain(error)
     notes = [
@@ -57,15 +90,17 @@ def sentence(error: Exception) -> str:
         for note in getattr(error, "__notes__", [])
         if not (note.startswith("while: ") and note.endswith("(attempt 1)"))  # it says so already
     ]
-    notes.sort(key=lambda note: not note.startswith("while"))  # on what, before what to do
-    if isinstance(error, ConnectionError | TimeoutError) and all(
-        note.startswith("while") for note in notes
-    ):
-        notes.append("try again later, or run 'audiostore doctor'")
+    on_what = [note for note in notes if note.startswith("while")]
+    todo = [note for note in notes if not note.startswith("while")]
+    if isinstance(error, ConnectionError | TimeoutError) and not todo:
+        todo.append("try again later, or run 'audiostore doctor'")
     if isinstance(error, audiostore.HeldError) and error.temporary_hold and error.audio_id:
-        notes = [note for note in notes if note != "release it first"]
-        notes.append(f"run 'audiostore release {error.audio_id}' first")
-    return redacted("; ".join([as_typed(_message(error)), *map(as_typed, notes)]))
+        todo = [note for note in todo if note != "release it first"]
+        todo.append(f"run 'audiostore release {error.audio_id}' first")
+    what, how = (
+        redacted("; ".join(map(as_typed, texts))) for texts in ([_message(error), *on_what], todo)
+    )
+    return what, how
 
 
 def as_typed(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from audiostore.cli.output import explain_step
+
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +19,7 @@ def open_journal(path: str | None, location: Location) -> Journal:
     from audiostore import Journal  # noqa: PLC0415  (not for --help)
 
     file = journal_path(path, location)
+    explain_step(f"the journal is {str(file)!r}")
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Journal(file)
 

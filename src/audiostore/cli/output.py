@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _COLORS = {"error": "31", "warning": "33", "FAIL": "31", "ok": "32"}
+_LOUD = ("error", "interrupted")
+"""What --quiet does not silence."""
+
+_ERROR = dict.fromkeys(("kind", "audio_id", "path", "exit_code", "hint"))
+"""What an error has besides its text, with --json."""
+
+
+class Voice:
+    """How a command talks on standard error; one for the process, as that stream is."""
+
+    quiet = verbose = json = False
+
+
+voice = Voice()
 
 
 class Guarded:
@@ -42,10 +56,11 @@ class Guarded:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Guard standard output and standard error."""
+    """Guard standard output and standard error, and talk as is usual."""
     streams = sys.stdout, sys.stderr
     guards: Any = [stream and Guarded(stream) for stream in streams]  # None without a console
     sys.stdout, sys.stderr = guards
+    voice.quiet = voice.verbose = voice.json = False
     try:
         yield
     finally:
@@ -58,16 +73,34 @@ def write_unguarded(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
-def say(kind: str, text: str) -> None:
-    """Print one line, ``audiostore: kind: text``, on stderr."""
+def say(kind: str, text: str, /, **fields: object) -> None:
+    """Print one line, ``audiostore: kind: text``, on stderr.
+
+    With --json it is ``{"kind": "text"}``, and the fields. What cannot be printed, as on a full
+    disk, does not end the work.
+    """
+    if voice.quiet and kind not in _LOUD:
+        return
     folded = re.sub(r"\s*[\r\n]+\s*", " ", text.strip())
-    write_unguarded(sys.stderr, f"audiostore: {colored(kind, sys.stderr)}: {escape(folded)}\n")
+    line = f"audiostore: {colored(kind, sys.stderr)}: {escape(folded)}"
+    if voice.json:
+        if kind == "error":
+            fields = {**_ERROR, **fields}
+        line = json_line({kind.replace(" ", "_"): folded, **fields})
+    with suppress(OSError):
+        write_unguarded(sys.stderr, f"{line}\n")
 
 
 def note(text: str) -> None:
     """Print a note on stderr, on a terminal only."""
     if is_terminal(sys.stderr):
         say("note", text)
+
+
+def explain_step(text: str) -> None:
+    """Print what is done, with --verbose only."""
+    if voice.verbose:
+        say("info", text)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -128,11 +161,16 @@ def counted(number: int, what: str) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print a public value as JSON on one line, in ASCII: no terminal and no locale fails on it."""
+    """Print a public value as JSON on one line."""
+    print(json_line(value), flush=True)
+
+
+def json_line(value: object) -> str:
+    """Return a public value as JSON, one line of ASCII: no terminal and no locale fails on it."""
     import json  # noqa: PLC0415  (not for --help)
 
     # The one control character that JSON may hold unescaped (RFC 8259, section 7).
-    print(json.dumps(value, default=_plain).replace("\x7f", r"\u007f"), flush=True)
+    return json.dumps(value, default=_plain).replace("\x7f", r"\u007f")
 
 
 def as_fields(value: DataclassInstance) -> dict[str, object]:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+import sys
+from argparse import PARSER, SUPPRESS, Action, ArgumentParser, RawDescriptionHelpFormatter
+from itertools import islice
 
 from audiostore import __version__
-from audiostore.cli.registry import Command, find_commands
+from audiostore.cli.registry import Command, find_commands, grouped
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from argparse import _ActionsContainer, _SubParsersAction
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import ModuleType
     from typing import Any, NoReturn
+
+    from _typeshed import SupportsWrite
 
     from audiostore.cli.declare import Argument, CommonOptions
 
 _WIDTH_LIMIT = 100
-_UNRECOGNIZED = "unrecognized arguments: "
+_PLAINER = (
+    ("the following arguments are required: ", "missing argument: "),
+    ("expected one argument", "its value is missing"),
+)
 _EPILOG = """\
 exit codes:
   0    done
@@ -27,6 +34,7 @@ exit codes:
   3    not found
   4    partly failed: the rest was done
   130  interrupted
+  141  the reader of the output, such as 'head', has closed it
 
 environment:
   AUDIOSTORE_STORE       name of a store in the configuration, unless --bucket or --store is given
@@ -38,7 +46,7 @@ environment:
   NO_COLOR               if set, print without colors
 
 Without a bucket, assets are stored in a local directory: 'audiostore doctor' prints which.
-Run 'audiostore COMMAND --help' for the options of a command and an example.
+Run 'audiostore help COMMAND' for the options of a command and an example.
 """
 
 
@@ -51,28 +59,93 @@ class HelpFormatter(RawDescriptionHelpFormatter):
 
 
 class Parser(ArgumentParser):
-    """An ArgumentParser that raises a UsageError of one line."""
+    """An ArgumentParser that raises a UsageError of one line, of a command or a menu of them."""
+
+    commands: Mapping[str, Command] = {}
+    """Those of a menu."""
+
+    def format_help(self) -> str:
+        """Return the help; that of a menu lists the commands by what they are for."""
+        if not self.commands:
+            return super().format_help()
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, [])
+        formatter.add_text(self.description)
+        for heading, commands in grouped(self.commands):
+            formatter.start_section(heading)
+            for each in commands:
+                formatter.add_argument(Action([], dest=each.name, help=each.summary))
+            formatter.end_section()
+        formatter.start_section("options")
+        formatter.add_arguments(self._optionals._group_actions)
+        formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Reject what is not known here: the error then points to the help of this command."""
-        parsed, unknown = super().parse_known_args(args, namespace)
+        parsed, unknown = super().parse_known_args(self._ordered(args or ()), namespace)
         if unknown:
-            self.error(_UNRECOGNIZED + " ".join(unknown))
+            from audiostore.cli.suggestions import misplaced  # noqa: PLC0415  (not for --help)
+
+            word = next(each for each in unknown if each != "--")
+            self.error(f"unexpected argument {word!r}{misplaced(word)}")
         return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and exiting."""
         from audiostore.cli.failures import UsageError  # noqa: PLC0415  (not for --help)
 
-        if message.endswith("required: COMMAND"):
-            message = "no command given"
-        if message.startswith(_UNRECOGNIZED):  # argparse takes only adjacent arguments
-            words = message.removeprefix(_UNRECOGNIZED).split()
-            if not any(word.startswith("-") for word in words):
-                message += " (write options before or after all arguments, not between them)"
-        raise UsageError(f"{message}; see '{self.prog} --help'")
+        for theirs, ours in _PLAINER:
+            message = message.replace(theirs, ours)
+        raised = UsageError(message)
+        raised.add_note(f"see '{self.prog} --help'")
+        raise raised
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help or the version, and do not ignore a failure."""
+        (file or sys.stdout).write(message)
+
+    def _ordered(self, words: Sequence[str]) -> list[str]:
+        """Return the words with options first: `argparse` accepts only adjacent arguments."""
+        options: list[str] = []
+        others: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                literal = list(rest)
+                return [*options, *others, *([word, *literal] if literal else [])]
+            if not word.startswith("-") or word == "-":
+                others.append(word)
+                if self.commands:
+                    return [*options, *others, *rest]  # a command, with options of its own
+                continue
+            action = self._option(word)
+            options.append(word)
+            if action is not None and action.nargs is None:
+                options.extend(islice(rest, 1))
+        return options + others
+
+    def _option(self, word: str) -> Action | None:
+        """Return the option that a word names, unless its value is part of the word."""
+        known = self._option_string_actions
+        short = word[:2] if not word.startswith("--") else ""
+        if word not in known and word.partition("=")[0] not in known and short not in known:
+            from audiostore.cli.suggestions import similar_option  # noqa: PLC0415  (not for --help)
+
+            hint = similar_option(word, self)
+            self.error(f"unknown option {word.partition('=')[0]!r}{hint}")
+        return known.get(word)
+
+    def _check_value(self, action: Action, value: object) -> None:
+        """Reject an unknown command with a suggestion instead of all that there are."""
+        if action.nargs == PARSER and value not in (action.choices or ()):
+            from audiostore.cli.suggestions import similar_command  # noqa: PLC0415
+
+            self.error(f"unknown command {value!r}{similar_command(str(value), self.commands)}")
+        super()._check_value(action, value)
 
 
 def parse(arguments: Sequence[str]) -> tuple[Callable[[CommonOptions], int], CommonOptions]:
@@ -82,9 +155,16 @@ def parse(arguments: Sequence[str]) -> tuple[Callable[[CommonOptions], int], Com
         UsageError: the arguments make no sense.
         SystemExit: the help or the version was asked for, and is printed.
     """
-    from audiostore.cli.declare import fields_of  # noqa: PLC0415  (not for the overview)
+    from audiostore.cli.declare import CommonOptions, fields_of  # noqa: PLC0415  (not for --help)
 
     parsed = vars(build_parser(arguments).parse_args(arguments))
+    parser: Parser = parsed["parser"]
+    if parsed["quiet"] and parsed["verbose"]:
+        parser.error("--quiet and --verbose exclude each other: give one of them")
+    if parser.commands and parsed["json"]:
+        parser.error("no command given")
+    if parser.commands:
+        return lambda _: _show(parser), CommonOptions(debug=False, quiet=False, verbose=False)
     module: ModuleType = parsed["module"]
     given = {
         name: tuple(value) if isinstance(value, list) else value
@@ -94,36 +174,27 @@ def parse(arguments: Sequence[str]) -> tuple[Callable[[CommonOptions], int], Com
     return module.run, module.Options(**given)
 
 
+def _show(menu: Parser) -> int:
+    """Print the help where no command is given: on stderr, for it is not what was asked for."""
+    from audiostore.cli.failures import BAD_INPUT  # noqa: PLC0415  (not for --help)
+
+    menu.print_help(sys.stderr)
+    return BAD_INPUT
+
+
 def build_parser(words: Sequence[str] | None = None) -> Parser:
     """Return the parser of the command line.
 
     Args:
         words: what will be parsed, to declare no more than that needs; None declares all.
     """
-    parser = _top()
-    # With a usage of our own, argparse must be told how the commands' own help begins.
-    commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", title="commands", prog=parser.prog
-    )
-    commands.required = True
-    found = find_commands()
-    if words and words[0] in found:
-        found = {words[0]: found[words[0]]}
-    for command in found.values():
-        _add(commands, command, words)
+    parser = build_overview()
+    _add_commands(parser, "command", words)
     return parser
 
 
 def build_overview() -> Parser:
     """Return a parser that only prints the help, quickly."""
-    parser = _top()
-    listed = parser.add_argument_group("commands")
-    for name, command in find_commands().items():
-        listed.add_argument(name, help=command.summary)
-    return parser
-
-
-def _top() -> Parser:
     parser = Parser(
         prog="audiostore",
         usage="audiostore [OPTION]... COMMAND ...",
@@ -134,46 +205,66 @@ def _top() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"audiostore {__version__}")
-    parser.add_argument(
-        "--bucket",
-        metavar="URL",
-        help="the store: my-bucket, gs://my-bucket/prefix, ./dir or file:///some/dir "
-        "(default: $GCS_BUCKET_NAME, else ~/.local/share/audiostore)",
-    )
-    parser.add_argument(
-        "--store",
-        metavar="NAME",
-        help="the store of this name in the configuration (default: $AUDIOSTORE_STORE)",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.commands = find_commands()
+    _add_common_options(parser, default=False)
     return parser
 
 
-def _add(
-    commands: _SubParsersAction[Parser], command: Command, words: Collection[str] | None
+def _add_common_options(parser: Parser, default: Any) -> None:
+    """Declare what may stand before a command."""
+    for flag, metavar, help_text in (
+        (
+            "--bucket",
+            "URL",
+            "the store: my-bucket, gs://my-bucket/prefix, ./dir or file:///some/dir "
+            "(default: $GCS_BUCKET_NAME, else ~/.local/share/audiostore)",
+        ),
+        (
+            "--store",
+            "NAME",
+            "the store of this name in the configuration (default: $AUDIOSTORE_STORE)",
+        ),
+    ):
+        parser.add_argument(flag, metavar=metavar, help=help_text, default=default or None)
+    for *flags, help_text in (
+        ("--json", "print JSON, one object per line, on standard error too"),
+        ("-q", "--quiet", "print nothing but the output and errors"),
+        ("-v", "--verbose", "say what is done: the store, retries, what is skipped and why"),
+        ("--debug", "show the traceback of an error"),
+    ):
+        parser.add_argument(*flags, action="store_true", help=help_text, default=default)
+
+
+def _add_commands(menu: Parser, dest: str, words: Sequence[str] | None) -> None:
+    """Declare the commands of a menu that are among the words, or all."""
+    menu.set_defaults(parser=menu)
+    # With a usage of our own, argparse must be told how the commands' own help begins.
+    declared = menu.add_subparsers(dest=dest, metavar="COMMAND", prog=menu.prog)
+    first = words[0] if words and words[0] in menu.commands else None
+    for command in menu.commands.values():
+        if words is None or command.name == first or (first is None and command.name in words):
+            _add_command(declared, command, words)
+
+
+def _add_command(
+    declared: _SubParsersAction[Parser], command: Command, words: Sequence[str] | None
 ) -> None:
-    summary = command.summary
-    if words is not None and command.name not in words:
-        commands.add_parser(command.name, help=summary, add_help=False)  # listed, never entered
-        return
     module = None if command.group else command.load()
-    parser = commands.add_parser(
+    parser = declared.add_parser(
         command.name,
-        help=summary,
-        description=(module.__doc__ or "").strip() if module else f"{summary}.",
+        help=command.summary,
+        description=(module.__doc__ or "").strip() if module else f"{command.summary}.",
         epilog=f"examples:\n{_indented(module.EXAMPLE)}" if module else None,
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    if module is not None:
-        parser.set_defaults(module=module)
+    if module is None:
+        parser.commands = command.group
+        _add_common_options(parser, default=SUPPRESS)
+        _add_commands(parser, "subcommand", words)
+    else:
+        parser.set_defaults(module=module, parser=parser)
         _add_arguments(parser, module.Options)
-        return
-    group = parser.add_subparsers(dest="subcommand", metavar="COMMAND", title="commands")
-    group.required = True
-    for each in command.group.values():
-        _add(group, each, words)
 
 
 def _indented(lines: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from audiostore.cli.failures import as_typed, print_traceback, sentence
-from audiostore.cli.output import counted, escape, human_size, human_time, say
+from audiostore.cli.failures import as_typed, report, sentence
+from audiostore.cli.output import counted, escape, explain_step, human_size, human_time, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,9 +106,7 @@ def plan_line(plan: Planned) -> str:
 
 def print_failure(where: str, error: Exception, *, debug: bool) -> None:
     """Print why something failed; with --debug, the traceback too."""
-    if debug:
-        print_traceback(error)
-    say("error", f"{where}: {sentence(error)}")
+    report(error, where=where, debug=debug)
 
 
 def print_problem(manifest: str, problem: ManifestProblem) -> None:
@@ -188,9 +186,10 @@ class Count:
         """Count what is not an item; print the error if it is a folder that cannot be read."""
         if ignored.error is not None:
             self._unread += 1
-            say("error", sentence(ignored.error))
+            report(ignored.error)
         else:
             self._left_out[ignored.reason] += 1
+            explain_step(f"ignored {str(ignored.path)!r}: {ignored.reason}")
 
     def summary(self, elapsed_s: float | None = None) -> str:
         """Return in one sentence how many of each, how much, and in what time."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import audiostore
 from audiostore.cli.failures import UsageError, as_typed, is_api_error, sentence
-from audiostore.cli.output import say
+from audiostore.cli.output import explain_step, say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def opened(
             "note",
             f"no store given (--bucket, --store or GCS_BUCKET_NAME): using {choice.describe()}",
         )
+    explain_step(f"the store is {choice.describe()}, {choice.origin}")
     if on_event is None:
         from audiostore.cli.progress.waiting import WaitProgress  # noqa: PLC0415  (not for --help)
 

@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore import Checked, Problem, Repaired
 
+GROUP = "look after a store"
 EXAMPLE = "audiostore check --repair"
 _COMMANDS = {
     "damaged-bytes": "audiostore rm {audio_id}",

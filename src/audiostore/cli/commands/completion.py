@@ -12,6 +12,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from typing import Any
 
+GROUP = "set up"
 EXAMPLE = "audiostore completion bash > ~/.local/share/bash-completion/completions/audiostore"
 _SHELLS = ("bash", "zsh", "tcsh")
 

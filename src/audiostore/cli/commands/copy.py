@@ -17,7 +17,7 @@ from audiostore.cli.declare import (
     option,
 )
 from audiostore.cli.each import distinct_ids
-from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
+from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, report, sentence
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
 from audiostore.cli.store import retries
 from audiostore.cli.values import positive
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from audiostore.cli.progress.count import CountProgress
     from audiostore.config import Location
 
+GROUP = "store and fetch"
 EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
 
 
@@ -96,7 +97,7 @@ def _named(
         try:
             yield source.get(audio_id)
         except audiostore.AssetNotFoundError as error:
-            say("error", sentence(error))
+            report(error)
             missing.append(audio_id)
 
 

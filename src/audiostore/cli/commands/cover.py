@@ -6,6 +6,7 @@ from audiostore.cli.consent import has_consent, print_plan
 from audiostore.cli.declare import AssetOptions, ConsentOptions, argument, flag
 from audiostore.cli.store import opened, warn
 
+GROUP = "store and fetch"
 EXAMPLE = "audiostore cover 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b front.jpg"
 
 

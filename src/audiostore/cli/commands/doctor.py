@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.stores import Finding
 
+GROUP = "look after a store"
 EXAMPLE = "audiostore doctor --bucket gs://my-bucket"
 
 

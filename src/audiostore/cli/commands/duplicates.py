@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore import DuplicateAssets, StorageResult
 
+GROUP = "find"
 EXAMPLE = "audiostore duplicates --artist simone"
 
 

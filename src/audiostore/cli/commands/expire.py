@@ -19,6 +19,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore import AudioStorageManager, StorageResult
 
+GROUP = "change"
 EXAMPLE = "audiostore expire 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --on 2031-12-31"
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from audiostore import ExportFormat
 
+GROUP = "find"
 EXAMPLE = "audiostore export -o assets.parquet"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from audiostore import StorageResult
     from audiostore.asset import PartName
 
+GROUP = "store and fetch"
 EXAMPLE = """\
 audiostore get 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b -o song.mp3
 audiostore get --all --to backup

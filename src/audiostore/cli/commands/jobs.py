@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from audiostore import Journal
     from audiostore.bulk import RunInfo
 
+GROUP = "look after a store"
 EXAMPLE = "audiostore jobs 3"
 _HEADING = (
     f"{'RUN':>4}  {'BEGAN (UTC)':<16}  {'TOOK':>12}  {'STATE':<7}  {'STORED':>9}  {'BEFORE':>9}  "

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from audiostore import AudioStorageManager, Query, StorageResult
     from audiostore.cli.progress.count import CountProgress
 
+GROUP = "find"
 EXAMPLE = "audiostore list --artist simone --min-duration 5:00 --sort created --reverse"
 
 

@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+GROUP = "change"
 EXAMPLE = "audiostore meta 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b title='Sinnerman' --remove mood"
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from audiostore.asset import PreparedFile
     from audiostore.media import AudioInfo
 
+GROUP = "store and fetch"
 EXAMPLE = "audiostore probe --check full *.mp3"
 
 

@@ -20,6 +20,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore import UploadOptions
 
+GROUP = "store and fetch"
 EXAMPLE = """\
 audiostore put song.mp3 --thumbnail cover.jpg --meta artist='Nina Simone'
 audiostore put ~/Music --dry-run"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import audiostore
 from audiostore.cli.commands._protect import ProtectOptions, protect
 
+GROUP = "change"
 EXAMPLE = "audiostore release 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 

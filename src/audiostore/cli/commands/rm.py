@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from audiostore import AudioStorageManager
 
+GROUP = "delete and restore"
 EXAMPLE = "audiostore rm 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --yes"
 _DAY_S = 24 * 3600
 

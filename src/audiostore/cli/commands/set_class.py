@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audiostore import AudioStorageManager, BlobInfo
     from audiostore.stores import StorageClass
 
+GROUP = "change"
 EXAMPLE = "audiostore set-class 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b COLDLINE"
 _DAYS_PER_MONTH = 30
 _GIB = 1 << 30

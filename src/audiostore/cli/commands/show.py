@@ -5,6 +5,7 @@ from __future__ import annotations
 from audiostore.cli.declare import AssetOptions
 from audiostore.cli.store import opened, warn
 
+GROUP = "find"
 EXAMPLE = "audiostore show 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 

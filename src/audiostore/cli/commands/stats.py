@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from audiostore import AudioStorageManager
     from audiostore.catalog import Cost, Statistics, Tally
 
+GROUP = "find"
 EXAMPLE = "audiostore stats --since 2026-01-01 --prices ours.toml"
 _BAR_COLUMNS = 24
 _BLOCKS = " ▏▎▍▌▋▊▉█"

@@ -1,1 +1,3 @@
 """Show and set what a store does with assets as they age."""
+
+GROUP = "look after a store"

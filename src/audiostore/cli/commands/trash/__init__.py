@@ -1,1 +1,3 @@
 """Show what is in the trash."""
+
+GROUP = "delete and restore"
