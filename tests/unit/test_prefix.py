@@ -81,6 +81,9 @@ def test_no_request_leaves_the_prefix(
         assert f"audio/{one.audio_id}/thumbnail.jpg" in record.metadata.values()
         assert {a.audio_id for a in manager.list()} == {one.audio_id, two.audio_id}
         assert len(list(manager.catalog.find(Query(equal={"mood": "calm"})))) == 1
+        first, second = sorted((one.audio_id, two.audio_id))
+        assert [a.audio_id for a in manager.catalog.find(after=first)] == [second]
+        assert manager.catalog.resolve(second[:8]) == second
         assert manager.catalog.statistics().total.assets == 2
         with pytest.raises(BlobNotFoundError):
             manager.store.stat("audio/none")
