@@ -1,6 +1,7 @@
 """Bulk downloads: verified files, nothing twice, nothing outside the folder."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,10 @@ def test_the_caller_may_choose_the_names(
     def name(asset: StorageResult) -> str:
         return f"{asset.audio_id[:2]}/{asset.audio_id}.song"
 
-    for outcome in download(manager, songs, tmp_path / "out", names=name):
+    (tmp_path / "folder").mkdir()
+    for outcome in download(manager, songs, tmp_path / "folder" / ".." / "out", names=name):
+        assert outcome.path is not None
+        outcome = replace(outcome, path=outcome.path.resolve())
         assert outcome.path == tmp_path / "out" / outcome.audio_id[:2] / f"{outcome.audio_id}.song"
         assert outcome.path.exists()
 

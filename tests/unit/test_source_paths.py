@@ -13,7 +13,7 @@ from audiostore.sourcepaths import (
     source_path_metadata,
     source_path_of,
 )
-from tests.assets import MP3
+from tests.assets import JPG, MP3
 
 ODD = (
     "Nina Simone/Pastel Blues/01 Be My Husband.mp3",
@@ -78,6 +78,7 @@ def test_the_path_below_the_named_directory_is_stored_and_kept(tmp_path: Path) -
     album = tmp_path / "Music" / "Nina Simone" / "caf\udce9"
     album.mkdir(parents=True)
     (album / "01.mp3").write_bytes(MP3.read_bytes())
+    (album / "Cover.JPG").write_bytes(JPG.read_bytes())
     items = list(find_items([tmp_path / "Music"]))
     assert [item.source_path for item in items] == ["Nina Simone/caf\udce9/01.mp3"]
     assert [item.source_path for item in find_items([album / "01.mp3"])] == [None]
@@ -96,7 +97,10 @@ def test_the_path_below_the_named_directory_is_stored_and_kept(tmp_path: Path) -
         manager.set_class(stored.audio_id, "NEARLINE")
         list(manager.bulk.copy(other))
         for each in (manager, other):
-            assert each.get(stored.audio_id).source_path == items[0].source_path
+            kept = each.get(stored.audio_id)
+            assert kept.source_path == items[0].source_path
+            assert kept.thumbnail is not None
+            assert source_path_of(kept.thumbnail.metadata) == "Nina Simone/caf\udce9/Cover.JPG"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import tempfile
 import unicodedata
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from audiostore.errors import shown
 from audiostore.values import StorageResult
@@ -39,16 +39,15 @@ class Targets:
         Raises:
             ValueError: the name leads out of the directory.
         """
-        wanted = Path(os.path.normpath(self._root / name))
-        if wanted == self._root or not wanted.is_relative_to(self._root):
+        wanted = PurePath(os.path.normpath(name))
+        if wanted.is_absolute() or not wanted.parts or wanted.parts[0] == os.pardir:
             raise ValueError(
                 f"cannot download asset {asset.audio_id} to {shown(name)}: it lies outside "
                 f"{str(self._root)!r}; give it another name"
             )
-        parts = wanted.relative_to(self._root).parts
         warnings = []
-        possible = tuple(map(self._rules.allowed, parts))
-        if possible != parts:
+        possible = tuple(map(self._rules.allowed, wanted.parts))
+        if possible != wanted.parts:
             warnings.append("the file system refuses characters of the name: they were replaced")
         path = self._fitting(possible)
         if path != self._root.joinpath(*possible):

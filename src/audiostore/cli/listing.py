@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from audiostore.cli.output import escape, human_size, print_json
+from audiostore.sourcepaths import source_path_of
 from audiostore.values import OWN_KEYS
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ def facts_block(asset: StorageResult) -> str:
 
 def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
     yield "file name", _original_name(blob)
+    path = source_path_of(blob.metadata)
+    if path is not None:
+        yield "source path", escape(path)
     yield "type", escape(blob.content_type)
     yield "size", f"{human_size(blob.size_bytes)} ({blob.size_bytes} bytes)"
     yield "created", f"{blob.created_at:%Y-%m-%d %H:%M:%S} UTC"

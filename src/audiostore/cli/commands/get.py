@@ -8,7 +8,7 @@ from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, o
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import escape, is_terminal, print_json, say
 from audiostore.cli.store import opened, warn
-from audiostore.cli.values import PART_HELP, part_name, positive, rate
+from audiostore.cli.values import part_name, positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Options(StoreOptions, JsonOptions):
     part: PartName | None = option(
         metavar="PART",
         parse=part_name,
-        help=f"{PART_HELP} (default: the audio; with --to, also covers that were files)",
+        help="audio, thumbnail or another part that 'audiostore show' lists (default: the audio; "
+        "with --to, also covers that were files)",
     )
     to: str | None = option(
         metavar="DIR",
