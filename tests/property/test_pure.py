@@ -17,6 +17,7 @@ from audiostore.asset.record import (
     MAX_METADATA_BYTES,
     check_custom_metadata,
     file_metadata,
+    incomplete_tags,
     thumbnail_reference,
 )
 from audiostore.config import DirectoryLocation, parse_location
@@ -32,7 +33,7 @@ from audiostore.media.recognition import describe
 from audiostore.retry import RetryConfig
 from audiostore.sources import BytesSource
 from audiostore.stores.local import LocalStore
-from audiostore.values import OWN_KEYS
+from audiostore.values import OWN_KEYS, tag_keys
 from tests.audio_samples import recognise_audio, recognise_image
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -279,20 +280,26 @@ def test_none_of_our_keys_ever_comes_from_the_caller(metadata: dict[str, str]) -
 
 @given(
     st.dictionaries(st.text("abü", min_size=1, max_size=9), st.text("xü🎵", max_size=9000)),
+    st.dictionaries(st.text("abc", min_size=1, max_size=9), st.text("xü🎵", max_size=1000)),
     st.text("aü🎵", max_size=255),
     st.sampled_from(["audio", "thumbnail"]),
 )
 def test_metadata_never_exceeds_what_an_object_may_carry(
-    custom: dict[str, str], filename: str, kind: str
+    custom: dict[str, str], tags: dict[str, str], filename: str, kind: str
 ) -> None:
     try:
-        metadata = file_metadata(ID, kind, filename, BytesSource(b"x"), custom)
+        metadata = file_metadata(ID, kind, filename, BytesSource(b"x"), custom, facts=tags)
     except InvalidMetadataError as error:
         assert str(MAX_METADATA_BYTES) in str(error)  # noqa: PT017
         return
     size = sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items())
     assert size <= MAX_METADATA_BYTES
     assert {k: metadata[k] for k in custom if k not in OWN_KEYS} == custom
+    stored = tag_keys(metadata)
+    assert metadata.keys() - OWN_KEYS == custom.keys() | set(stored)
+    lost = incomplete_tags(tags, metadata, custom)
+    for key, value in tags.items():
+        assert key in custom or key in lost or (not value) or metadata[key] == value
     assert thumbnail_reference(None) == {}
 
 
