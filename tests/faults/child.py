@@ -181,10 +181,11 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete; or manage, with the name of a "work" that is none of
-    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "bucket" and
-    "state" (as a program would: with sessions on disk), "one_request_bytes", "break" (a function
-    of `broken`), "die_at" (number of the file operation, from 1), "die" ("before", "after"). With
+    `call`: "do" (upload, attach, delete; update, with a "library" and a "journal"; or manage, with
+    the name of a "work" that is none of copying), "url" of a server or "root" of a directory,
+    "audio", "cover", "id", "bucket" and "state" (as a program would: with sessions on disk),
+    "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the file operation,
+    from 1), "die" ("before", "after"). With
     "name" it is done to one object of a directory: delete, overwrite, copy, restore, purge,
     expire, settings.
     """
@@ -228,6 +229,17 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
                 cleanup=cleanup,
                 check="none",
             )
+        case "update":
+            from audiostore.bulk import find_items  # noqa: PLC0415
+
+            outcomes = manager.bulk.upload(
+                find_items([Path(call["library"])]),
+                journal=call["journal"],
+                update=True,
+                check="none",
+                concurrency=1,
+            )
+            return {str(each.item.source_path): [each.reason, each.audio_id] for each in outcomes}
         case "attach":
             result = manager.upload_thumbnail_file(call["cover"], call["id"], cleanup=cleanup)
         case "manage":

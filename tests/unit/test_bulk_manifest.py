@@ -266,14 +266,27 @@ def test_a_thumbnail_named_by_several_rows_is_kept(files: Path) -> None:
     assert [item.keeps_thumbnail for item in manifest.items()] == [True, False, True]
 
 
-def test_a_manifest_cannot_supersede_assets(files: Path) -> None:
+def test_a_row_may_supersede_an_asset(files: Path) -> None:
     for content, name in (
-        (f"audio,Supersedes\na.mp3,{ONE}\n", "x.csv"),
-        (f'{{"audio": "a.mp3", "supersedes": "{ONE}"}}\n', "x.jsonl"),
+        (f"audio,Supersedes\na.mp3,{ONE}\nb.mp3,\n", "x.csv"),
+        (f'{{"audio": "a.mp3", "supersedes": "{ONE}"}}\n{{"audio": "b.mp3"}}\n', "x.jsonl"),
     ):
-        ((_, message),) = _errors(_write(files, content, name))
-        assert "is not supported in a manifest" in message
-        assert "--" not in message
+        manifest, problems = _check(_write(files, content, name))
+        assert problems == []
+        assert [item.supersedes for item in manifest.items()] == [ONE, None]
+        assert all(item.metadata == {} for item in manifest.items())
+
+
+def test_what_cannot_be_superseded_is_an_error(files: Path) -> None:
+    path = _write(
+        files,
+        f"audio,id,supersedes\na.mp3,,{ONE}\nb.mp3,,nothing\nc.mp3,,{ONE}\na.mp3,{TWO},{TWO}\n",
+    )
+    told = dict(_errors(path))
+    assert sorted(told) == [3, 4, 5]
+    assert "'nothing'" in told[3]
+    assert told[4] == "supersedes the same asset as line 2"
+    assert told[5] == f"{TWO} cannot supersede itself"
 
 
 def test_every_row_is_counted_as_it_is_checked(files: Path) -> None:

@@ -41,6 +41,8 @@ from audiostore.asset.record import (
     is_embedded,
     names_content_of,
     names_thumbnail,
+    origin_changes,
+    refreshed_metadata,
     thumbnail_reference,
     waits_for_audio,
 )
@@ -85,7 +87,9 @@ __all__ = [
     "names_content_of",
     "names_thumbnail",
     "open_blob",
+    "origin_changes",
     "part_of",
+    "refreshed_metadata",
     "require_asset",
     "require_audio_id",
     "require_known",

@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 
 from audiostore.asset import record
 from audiostore.asset.attach import reconciled
+from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import find_asset, require_asset
 from audiostore.asset.record import Asset
 from audiostore.errors import (
     AssetConflictError,
+    AssetNotFoundError,
     AudioStoreError,
     BlobNotFoundError,
     PreconditionFailedError,
     UnsupportedByStoreError,
     shown,
 )
-from audiostore.stores import StorageClass, Store, SupportsSettings, require_free
+from audiostore.sourcepaths import source_path_of
+from audiostore.stores import StorageClass, Store, SupportsSettings, has_content, require_free
 from audiostore.values import BlobInfo, changed, same_bytes
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
@@ -64,6 +67,78 @@ class Changes:
 
         return self._changed_audio(audio_id, apply)
 
+    def refresh(
+        self,
+        audio_id: str,
+        file: PreparedFile,
+        custom: Mapping[str, str],
+        *,
+        source_path: str | None,
+        revives: bool,
+        supersedes: str | None = None,
+    ) -> Asset:
+        """Replace the tags of an asset by those of a file with the same audio.
+
+        Args:
+            audio_id: the asset.
+            file: the file.
+            custom: the caller's metadata, which is set as well.
+            source_path: where the file is now; None: where it was.
+            revives: the asset is no longer superseded, as its file is still there.
+            supersedes: the asset that this one supersedes, unless it supersedes another one.
+        """
+        successor: str | None = None
+
+        def apply(audio: BlobInfo) -> BlobInfo:
+            nonlocal successor
+            successor = audio.metadata.get("superseded_by", successor)
+            update = record.refreshed_metadata(
+                audio.metadata, file, custom, source_path=source_path, revives=revives
+            )
+            if supersedes is not None and "supersedes" not in audio.metadata:
+                update["supersedes"] = supersedes
+            return self._store.update(audio, update) if update else audio
+
+        asset = self._changed_audio(audio_id, apply)
+        if revives and successor is not None:
+            with suppress(AssetNotFoundError):
+                self.unlink(audio_id, successor)
+        return asset
+
+    def set_origin(self, audio_id: str, cover: PreparedFile, source_path: str | None) -> Asset:
+        """Record where the artwork of an asset is now, if it still has that picture.
+
+        Args:
+            audio_id: the asset.
+            cover: the picture.
+            source_path: where its file is; None: not known, or in the audio file.
+        """
+        for _ in range(_RACES):
+            asset = require_asset(self._store, audio_id)
+            thumbnail = asset.thumbnail
+            if thumbnail is None or not has_content(thumbnail, cover.source):
+                return asset
+            changes = record.origin_changes(thumbnail, cover, source_path)
+            if not changes:
+                return asset
+            with suppress(PreconditionFailedError, BlobNotFoundError):  # read again
+                self._store.update(thumbnail, changes)
+        raise self._contended(audio_id)
+
+    def unlink(self, old_id: str, new_id: str) -> None:
+        """Remove from an asset that it supersedes another one.
+
+        Raises:
+            AssetNotFoundError: it does not exist.
+        """
+
+        def apply(audio: BlobInfo) -> BlobInfo:
+            if audio.metadata.get("supersedes") != old_id:
+                return audio
+            return self._store.update(audio, {"supersedes": None})
+
+        self._changed_audio(new_id, apply)
+
     def require_supersedable(self, old_id: str, new_id: str) -> None:
         """Require that one asset can be superseded by another.
 
@@ -97,13 +172,22 @@ class Changes:
                 audio_id=audio_id,
             )
 
-    def link_superseded(self, old_id: str, new_id: str, *, instead_of: str | None = None) -> Asset:
-        """Record in an asset which one supersedes it.
+    def link_superseded(
+        self,
+        old_id: str,
+        new_id: str,
+        *,
+        instead_of: str | None = None,
+        if_source_path: str | None = None,
+    ) -> bool:
+        """Record in an asset which one supersedes it; return whether it does.
 
         Args:
             old_id: the superseded asset.
             new_id: the asset that supersedes it.
             instead_of: the id that it may name now; None if it may name none.
+            if_source_path: leave it alone if it has another source path: its file was moved, and
+                something else is at its old path. None: whatever its source path is.
 
         Raises:
             AssetNotFoundError: the old asset does not exist.
@@ -112,7 +196,8 @@ class Changes:
 
         def apply(audio: BlobInfo) -> BlobInfo:
             by = audio.metadata.get("superseded_by")
-            if by == new_id:
+            is_moved = if_source_path not in (None, source_path_of(audio.metadata))
+            if by == new_id or is_moved:
                 return audio
             if by not in (None, instead_of):
                 raise AssetConflictError(
@@ -121,7 +206,8 @@ class Changes:
                 )
             return self._store.update(audio, {"superseded_by": new_id})
 
-        return self._changed_audio(old_id, apply)
+        changed = self._changed_audio(old_id, apply).audio
+        return changed.metadata.get("superseded_by") == new_id
 
     def hold(self, audio_id: str) -> Asset:
         """Protect an asset from deletion, and its artwork from replacement."""

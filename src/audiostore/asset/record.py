@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.errors import InvalidMetadataError, shown
-from audiostore.sourcepaths import source_path_metadata
+from audiostore.sourcepaths import SOURCE_PATH_KEYS, source_path_metadata
 from audiostore.sources import Source, encode_crc32c
 from audiostore.values import (
     AUDIO_DATA_KEYS,
@@ -35,8 +35,13 @@ from audiostore.values import (
 )
 
 if TYPE_CHECKING:
+    from audiostore.asset.prepared import PreparedFile
     from audiostore.media import AudioInfo
 
+_RENEWED_KEYS = frozenset(
+    {"original_filename", "tag_keys", "superseded_by", *SOURCE_PATH_KEYS, *REFERENCE_KEYS}
+)
+"""Own keys that are not kept as they are when the tags are replaced; references are left alone."""
 MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
 
@@ -219,6 +224,49 @@ def changed_metadata(
     return update
 
 
+def refreshed_metadata(
+    present: Mapping[str, str],
+    file: "PreparedFile",
+    custom: Mapping[str, str],
+    *,
+    source_path: str | None = None,
+    revives: bool = False,
+) -> dict[str, str | None]:
+    """Return which keys of an audio object to set, and (None) which to remove, for other tags.
+
+    The keys that came from the file's tags are replaced by those of the tags that it has now; the
+    caller's own keys stay, unless given anew.
+
+    Args:
+        present: its metadata.
+        file: the file, with the same audio.
+        custom: the caller's metadata.
+        source_path: where the file is now; None: where it was.
+        revives: whether to remove that another asset supersedes it.
+
+    Raises:
+        InvalidMetadataError: the metadata would be too large.
+    """
+    of_tags = set(present.get("tag_keys", "").split(",")) & set(present)
+    own = {key: value for key, value in present.items() if key in OWN_KEYS - _RENEWED_KEYS}
+    kept = {k: v for k, v in present.items() if k not in OWN_KEYS and k not in of_tags}
+    path = source_path_metadata(source_path) or {
+        key: present[key] for key in SOURCE_PATH_KEYS if key in present
+    }
+    target = file_metadata(
+        present.get("audio_id", ""),
+        AUDIO.name,
+        file.filename,
+        file.source,
+        {**kept, **custom},
+        facts=file.facts,
+        own={**own, **path},
+    )
+    renewed = {*of_tags, "tag_keys", *SOURCE_PATH_KEYS, *(["superseded_by"] if revives else [])}
+    update: dict[str, str | None] = {k: v for k, v in target.items() if present.get(k) != v}
+    return update | dict.fromkeys((renewed & set(present)) - set(target))
+
+
 def copied_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the metadata of an object of another store, checked like a caller's.
 
@@ -284,6 +332,24 @@ def artwork_origin(is_embedded: bool, source_path: str | None) -> dict[str, str]
         source_path: else where its file was, below the directory that was stored, if known.
     """
     return {"embedded": "true"} if is_embedded else source_path_metadata(source_path)
+
+
+def origin_changes(
+    thumbnail: BlobInfo, file: "PreparedFile", source_path: str | None
+) -> dict[str, str | None]:
+    """Return which keys of a stored thumbnail to set, and (None) which to remove, for its origin.
+
+    Args:
+        thumbnail: the stored one.
+        file: the same picture, as it is now.
+        source_path: where its file is now; None: not known, or in the audio file.
+    """
+    now = artwork_origin(file.file is None, source_path)
+    if not now:
+        return {}
+    keys = ("embedded", *SOURCE_PATH_KEYS)
+    present = {key: thumbnail.metadata[key] for key in keys if key in thumbnail.metadata}
+    return {key: now.get(key) for key in keys if now.get(key) != present.get(key)}
 
 
 def is_embedded(thumbnail: BlobInfo) -> bool:

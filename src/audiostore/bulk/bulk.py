@@ -61,6 +61,7 @@ class Bulk:
         journal: "Journal | str | os.PathLike[str] | None" = None,
         skip_stored: bool = False,
         again: bool = False,
+        update: bool = False,
         concurrency: int | None = None,
         max_rate_bytes_s: float | None = None,
         in_order: bool = False,
@@ -82,6 +83,11 @@ class Bulk:
                 crc32c and, where the store keeps it, md5); its id is reported with `skipped`. The
                 local files of skipped items are kept, whatever `cleanup` says.
             again: store what is in the trash, too, under a new id.
+            update: list the store first, and change what is stored as the files have changed: a
+                file with other audio at the same path is stored as an asset that supersedes the
+                old one; with other tags or artwork only, the asset gets these, and its audio stays
+                as it was first stored; a file that was moved, and is no longer at its old path,
+                keeps its id. Nothing is deleted. Not with `skip_stored`.
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes sent per second on average.
             in_order: yield outcomes in the order of the items.
@@ -103,7 +109,9 @@ class Bulk:
 
         upload_options = UploadOptions.of(options, **keywords)
         if upload_options.supersedes is not None:
-            raise ValueError("supersedes names one asset: upload what replaces it by itself")
+            raise ValueError("supersedes names one asset: give it with its item")
+        if update and skip_stored:
+            raise ValueError("update and skip_stored exclude each other")
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
         manager = self._manager._for_many
         return upload_items(
@@ -114,6 +122,7 @@ class Bulk:
             run_options,
             skip_stored=skip_stored,
             again=again,
+            update=update,
         )
 
     def download(

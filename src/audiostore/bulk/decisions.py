@@ -16,8 +16,10 @@ To decide on more than that: add a reason to `UploadReason`; return it from `dec
 the id of what was stored before (`Claim.previous_id`).
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from audiostore.bulk.items import UploadReason
 from audiostore.bulk.journal import Claim, ItemSnapshot, Run
@@ -50,6 +52,8 @@ class DecisionOptions:
     """Store what is in the trash."""
     cleanup: bool = False
     """Delete the local files of what is stored."""
+    update: bool = False
+    """Change what is stored as the local files have changed."""
 
 
 def decide(
@@ -105,12 +109,29 @@ class Decider:
             decide(claim, snapshot, states.get(claim.audio_id), self._options)
             for claim, snapshot in zip(claims, snapshots, strict=True)
         ]
+        if self._options.update:
+            for i, snapshot in enumerate(snapshots):
+                if self._is_outdated(decisions[i], snapshot):
+                    decisions[i] = replace(decisions[i], reason="changed", cleans_up=False)
         self._renew(decisions, snapshots)
         return decisions
 
+    def _is_outdated(self, decision: Decision, snapshot: ItemSnapshot) -> bool:
+        """Say whether a file is as it was once, but something else was stored of it since."""
+        if decision.reason != "stored" or snapshot.audio.is_missing:
+            return False
+        path = Path(os.path.abspath(snapshot.item.audio))  # noqa: PTH100  (keeps links)
+        audio_id = decision.claim.audio_id
+        return self._run.stored_at(path) != audio_id or self._run.path_of(audio_id) != path
+
     def _renew(self, decisions: list[Decision], snapshots: Sequence[ItemSnapshot]) -> None:
         """Give new ids to the items that are stored again."""
-        numbers = [i for i, each in enumerate(decisions) if each.reason in ("gone", "again")]
+        numbers = [
+            i
+            for i, each in enumerate(decisions)
+            if each.reason in ("gone", "again")
+            or (each.reason == "changed" and each.claim.status == "stored")
+        ]
         claims = self._run.renew([(decisions[i].claim, snapshots[i]) for i in numbers])
         for i, claim in zip(numbers, claims, strict=True):
             reason = "busy" if claim.status == "busy" else decisions[i].reason

@@ -18,7 +18,18 @@ UploadStatus = Literal["stored", "stored before", "changed", "skipped", "deleted
 - "failed": see the error.
 """
 UploadReason = Literal[
-    "new", "changed", "resumed", "gone", "again", "stored", "deleted", "lost", "busy"
+    "new",
+    "changed",
+    "resumed",
+    "gone",
+    "again",
+    "retagged",
+    "moved",
+    "superseded",
+    "stored",
+    "deleted",
+    "lost",
+    "busy",
 ]
 """Why an item is stored, or not.
 
@@ -29,6 +40,12 @@ To be stored:
 - "resumed": an earlier attempt failed or was interrupted;
 - "gone": it was stored, and is neither in the store nor in its trash any more;
 - "again": it is in the trash, and is to be stored in spite of that.
+
+With `update`, what is stored is changed:
+
+- "retagged": the file has other tags or artwork, and the same audio: the asset gets these;
+- "moved": the file has another path, and perhaps other tags: the asset gets these;
+- "superseded": the file has other audio: a new asset supersedes the one that was stored.
 
 Not to be stored:
 
@@ -56,6 +73,8 @@ class BulkItem:
     """The thumbnail is shared with other items: cleaning up deletes the audio file only."""
     source_path: str | None = None
     """Where the audio file is, relative to the directory or manifest that was named, with ``/``."""
+    supersedes: str | None = None
+    """The id of the asset that it replaces: each of the two will name the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +107,8 @@ class UploadOutcome:
             return "skipped"
         if self.reason == "deleted":
             return "deleted"
+        if self.reason in ("retagged", "moved", "superseded"):
+            return "changed"
         return "stored before" if self.reason == "stored" else "stored"
 
     @property
@@ -101,7 +122,8 @@ class UploadOutcome:
     @property
     def size_bytes(self) -> int:
         """How many bytes of it are stored by this run."""
-        result = self.result if self.status == "stored" else None
+        is_sent = self.status == "stored" or (self.reason == "superseded" and not self.error)
+        result = self.result if is_sent else None
         blobs = (result.audio, result.thumbnail) if result else ()
         return sum(blob.size_bytes for blob in blobs if blob is not None)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from audiostore.asset import require_audio_id
 from audiostore.bulk.decisions import Decision
-from audiostore.bulk.items import BulkItem, UploadOutcome
+from audiostore.bulk.items import BulkItem, UploadOutcome, UploadReason
 from audiostore.bulk.journal import NO_FILE, Claim, ItemResult, ItemSnapshot, PathState
 from audiostore.bulk.storeview import StoreView
+from audiostore.bulk.updating import Matcher
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadOptions
 from audiostore.localfiles import LocalFile
@@ -79,6 +80,8 @@ class Performer:
     options: UploadOptions
     view: StoreView | None
     """Where to look for the same audio, which is skipped then; None: nowhere."""
+    matcher: Matcher | None = None
+    """What finds the stored assets of changed files, which are updated; None: they are not."""
 
     def __call__(self, decided: DecidedItem) -> UploadOutcome:
         """Return the outcome; an error is part of it."""
@@ -87,9 +90,13 @@ class Performer:
         result: StorageResult | None = None
         audio_id = decision.claim.audio_id
         is_skipped = False
+        reason = decision.reason
         try:
             if decision.cleans_up:
                 result = self._clean_up(decided)
+            elif self.matcher is not None:
+                result, reason = self._update(decided, self.matcher)
+                audio_id = result.audio_id
             else:
                 result, audio_id = self._store(item, decision.claim)
                 is_skipped = result is None
@@ -103,7 +110,7 @@ class Performer:
             None,
             skipped=is_skipped,
             elapsed_s=time.monotonic() - started,
-            reason=decision.reason,
+            reason=reason,
             has_artwork=None if result is None else result.thumbnail is not None,
         )
 
@@ -125,17 +132,57 @@ class Performer:
             self.view.add(result)
         return result, claim.audio_id
 
-    def _upload(self, item: BulkItem, claim: Claim) -> StorageResult:
+    def _update(self, decided: DecidedItem, matcher: Matcher) -> tuple[StorageResult, UploadReason]:
+        """Store the item, or change what is stored of it; return the asset, and why."""
+        item, claim = decided.item, decided.decision.claim
+        require_audio_id(claim.audio_id)
+        options = replace(self.options, metadata=item.metadata)
+        match = matcher.match(item, claim, options)
+        asset = match.asset
+        if asset is None:
+            return self._upload(item, claim), decided.decision.reason
+        if match.kind == "superseded":
+            return self._upload(item, claim, supersedes=asset), "superseded"
+        upload = Upload(
+            item.audio,
+            item.thumbnail,
+            options,
+            audio_state=claim.audio_state,
+            thumbnail_state=claim.thumbnail_state,
+            keeps_thumbnail=item.keeps_thumbnail,
+        )
+        if match.kind == "stored":
+            if not self.options.cleanup:
+                return asset, "stored"
+            return self.manager._uploads.clean_up(upload, asset.audio_id), "stored"
+        refreshed = self.manager._uploads.refresh(
+            upload,
+            asset.audio_id,
+            moves=match.kind == "moved",
+            source_path=match.source_path,
+            replaces=match.replaced,
+        )
+        return refreshed, "moved" if match.kind == "moved" else "retagged"
+
+    def _upload(
+        self, item: BulkItem, claim: Claim, supersedes: StorageResult | None = None
+    ) -> StorageResult:
         thumbnail = item.thumbnail
         if claim.is_thumbnail_missing and self._find(claim) is not None:
             thumbnail = None  # it has its artwork; the audio is still compared
         upload = Upload(
             item.audio,
             thumbnail,
-            replace(self.options, metadata=item.metadata, source_path=item.source_path),
+            replace(
+                self.options,
+                metadata=item.metadata,
+                source_path=item.source_path,
+                supersedes=item.supersedes if supersedes is None else supersedes.audio_id,
+            ),
             audio_state=claim.audio_state,
             thumbnail_state=claim.thumbnail_state,
             keeps_thumbnail=item.keeps_thumbnail,
+            if_source_path=None if supersedes is None else supersedes.source_path,
         )
         try:
             return self.manager._uploads.run(upload, _ClaimedId(claim))

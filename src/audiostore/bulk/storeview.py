@@ -5,7 +5,6 @@ and a method that begins with `with self._listed() as connection`.
 """
 
 import base64
-import errno
 import hashlib
 import os
 import sqlite3
@@ -20,8 +19,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from uuid import UUID
 
 from audiostore.errors import AssetNotFoundError
-from audiostore.files import explain
 from audiostore.localfiles import LocalFile
+from audiostore.scratch import on_the_disk, open_scratch
+from audiostore.sources import Source
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
@@ -33,12 +33,18 @@ _THREADS = 16
 _ROWS = 1000
 _PIECE_BYTES = 1 << 20
 
-_COLUMNS = "id BLOB, has_artwork INT, size_bytes INT, crc32c BLOB, md5 BLOB"
+_COLUMNS = (
+    "id BLOB, has_artwork INT, size_bytes INT, crc32c BLOB, md5 BLOB, source_path BLOB,"
+    " data_size INT, data_crc32c TEXT, supersedes TEXT, is_superseded INT"
+)
 _INDEXES = (
     "CREATE INDEX by_id ON assets (id)",
     "CREATE INDEX by_content ON assets (size_bytes, crc32c)",
+    "CREATE INDEX by_path ON assets (source_path)",
+    "CREATE INDEX by_audio_data ON assets (data_size, data_crc32c)",
+    "CREATE TABLE taken (id BLOB PRIMARY KEY)",
 )
-_Row = tuple[bytes, bool, int, bytes | None, bytes | None]
+_Row = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +121,49 @@ class StoreView:
             ).fetchall()
         if not found:
             return None
-        md5 = _md5_of(file) if any(kept is not None for _, kept in found) else None
+        md5 = base64.b64decode(md5_of(file)) if any(kept is not None for _, kept in found) else None
         ids = [str(UUID(bytes=each)) for each, kept in found if kept in (None, md5)]
         return own_id if own_id in ids else next(iter(ids), None)
+
+    def at_path(self, source_path: str) -> list[str]:
+        """Return the ids of the assets with a source path that no other asset supersedes."""
+        with self._listed() as connection:
+            found = connection.execute(
+                "SELECT id, supersedes FROM assets WHERE source_path = ? AND NOT is_superseded",
+                (os.fsencode(source_path),),
+            ).fetchall()
+        older = {supersedes for _, supersedes in found}  # a kill may have left it without a link
+        return [each for each in (str(UUID(bytes=raw)) for raw, _ in found) if each not in older]
+
+    def with_bytes(self, size_bytes: int, crc32c: str) -> list[str]:
+        """Return the ids of the assets whose audio has a size and a crc32c."""
+        return self._ids("size_bytes = ? AND crc32c = ?", size_bytes, base64.b64decode(crc32c))
+
+    def with_audio_data(self, size_bytes: int, crc32c: str) -> list[str]:
+        """Return the ids of the assets whose audio data have a size and a crc32c."""
+        return self._ids("data_size = ? AND data_crc32c = ?", size_bytes, crc32c)
+
+    def take(self, audio_id: str) -> bool:
+        """Take an asset for a file; return False if it was taken for another one."""
+        with self._listed() as connection:
+            taken = connection.execute(
+                "INSERT OR IGNORE INTO taken VALUES (?)", (UUID(audio_id).bytes,)
+            )
+        return taken.rowcount == 1
+
+    def is_taken(self, audio_id: str) -> bool:
+        """Say whether an asset was taken for a file."""
+        with self._listed() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM taken WHERE id = ?", (UUID(audio_id).bytes,)
+            ).fetchone()
+        return found is not None
+
+    def _ids(self, condition: str, *values: object) -> list[str]:
+        # What supersedes something is looked at first; then the ids decide.
+        sql = f"SELECT id FROM assets WHERE {condition} ORDER BY is_superseded, id"  # noqa: S608
+        with self._listed() as connection:
+            return [str(UUID(bytes=raw)) for (raw,) in connection.execute(sql, values)]
 
     def add(self, asset: StorageResult) -> None:
         """Add an asset that was just stored."""
@@ -126,7 +172,8 @@ class StoreView:
 
     def add_planned(self, file: LocalFile, audio_id: str) -> None:
         """Add an asset that a file would be stored as."""
-        row = (UUID(audio_id).bytes, False, file.size_bytes, base64.b64decode(file.crc32c), None)
+        crc32c = base64.b64decode(file.crc32c)
+        row = (UUID(audio_id).bytes, False, file.size_bytes, crc32c, *[None] * 6)
         with self._listed() as connection:
             _insert(connection, [row])
 
@@ -178,10 +225,9 @@ class StoreView:
     @contextmanager
     def _listed(self) -> Iterator[sqlite3.Connection]:
         """Yield the table of all assets, for this thread alone; list the store if need be."""
-        with self._lock, _on_the_disk():
+        with self._lock, on_the_disk():
             if self._connection is None:
-                # An empty name: a temporary file that no other process can see.
-                connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+                connection = open_scratch()
                 try:
                     _fill(connection, self._manager.catalog.find())
                 except BaseException:
@@ -192,9 +238,6 @@ class StoreView:
 
 
 def _fill(connection: sqlite3.Connection, assets: Iterable[StorageResult]) -> None:
-    # The file is gone with this process: nothing needs to be rolled back or synced.
-    connection.execute("PRAGMA journal_mode = OFF")
-    connection.execute("PRAGMA synchronous = OFF")
     connection.execute(f"CREATE TABLE assets ({_COLUMNS})")
     rows = map(_row, assets)
     connection.execute("BEGIN")
@@ -212,37 +255,27 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
 
 def _row(asset: StorageResult) -> _Row:
     """Return the row of an asset. Audio without a known checksum cannot be recognised."""
-    audio = asset.audio
-    if audio is None or audio.crc32c is None:
-        return UUID(asset.audio_id).bytes, asset.thumbnail is not None, -1, None, None
-    md5 = None if audio.md5_hash is None else base64.b64decode(audio.md5_hash)
+    audio, path = asset.audio, asset.source_path
+    size_bytes, crc32c, md5 = -1, None, None
+    if audio is not None and audio.crc32c is not None:
+        size_bytes, crc32c = audio.size_bytes, base64.b64decode(audio.crc32c)
+        md5 = None if audio.md5_hash is None else base64.b64decode(audio.md5_hash)
     return (
-        UUID(asset.audio_id).bytes,
-        asset.thumbnail is not None,
-        audio.size_bytes,
-        base64.b64decode(audio.crc32c),
-        md5,
+        *(UUID(asset.audio_id).bytes, asset.thumbnail is not None, size_bytes, crc32c, md5),
+        None if path is None else os.fsencode(path),
+        *(asset.audio_data_size_bytes, asset.audio_data_crc32c),
+        *(asset.supersedes, asset.superseded_by is not None),
     )
 
 
-@contextmanager
-def _on_the_disk() -> Iterator[None]:
-    """Raise an OSError where SQLite cannot use its temporary file."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-        code = errno.ENOSPC if is_full else errno.EIO
-        # https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations
-        folders = map(os.environ.get, ("SQLITE_TMPDIR", "TMPDIR"))
-        failure = OSError(code, str(error), next(filter(None, folders), "/var/tmp"))  # noqa: S108
-        explain(failure)
-        raise failure from error
+def md5_of(source: Source) -> str:
+    """Return the MD5 of a source, in base64 as a store has it.
 
-
-def _md5_of(file: LocalFile) -> bytes:
+    Raises:
+        SourceChangedError: the source has changed.
+    """
     digest = hashlib.md5(usedforsecurity=False)
-    with closing(file.open()) as reader:
+    with closing(source.open()) as reader:
         while piece := reader.read(_PIECE_BYTES):
             digest.update(piece)
-    return digest.digest()
+    return base64.b64encode(digest.digest()).decode("ascii")

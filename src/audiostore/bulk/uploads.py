@@ -13,6 +13,7 @@ from audiostore.bulk.items import BulkItem, UploadOutcome
 from audiostore.bulk.journal import ItemSnapshot, Journal, Run, UnjournaledRun, begin_run
 from audiostore.bulk.performing import DecidedItem, Performer
 from audiostore.bulk.storeview import StoreView
+from audiostore.bulk.updating import Matcher
 from audiostore.ingest import UploadOptions
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def upload_items(
     *,
     skip_stored: bool,
     again: bool,
+    update: bool,
 ) -> Generator[UploadOutcome, None, None]:
     """Store items, each exactly once (see `Bulk.upload`)."""
     if options.metadata:
@@ -42,16 +44,23 @@ def upload_items(
                 journal = stack.enter_context(Journal(journal))
             run = stack.enter_context(closing(begin_run(journal, manager.url)))
         view = stack.enter_context(StoreView(manager))
-        if skip_stored:
+        if skip_stored or update:
             view.list_now()
-        decider = Decider(run, view, DecisionOptions(again, cleanup=bool(options.cleanup)))
+        decider = Decider(
+            run, view, DecisionOptions(again, cleanup=bool(options.cleanup), update=update)
+        )
         source = _DecidedItems(InputReader(items), run, decider)
         job = Job(
-            Performer(manager, options, view if skip_stored else None),
+            Performer(
+                manager,
+                options,
+                view if skip_stored else None,
+                Matcher(manager, view, run) if update else None,
+            ),
             DecidedItem.failed,
             [manager._notify],
             # What this run has stored so far, the view knows in one process only.
-            may_fork=manager._survives_fork and not skip_stored,
+            may_fork=manager._survives_fork and not (skip_stored or update),
             prepare=_preparation(options),
         )
         yield from execute(source, job, run_options)

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Literal
 
 from audiostore.scratch import on_the_disk, open_scratch
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.values import OWN_KEYS, BlobInfo, StorageResult
 
 _ROWS = 1000
 _SCHEMA = """
@@ -113,7 +113,7 @@ def _rank(asset: StorageResult) -> tuple[bool, bool, int, float, str]:
     return (
         asset.superseded_by is not None,
         not asset.has_thumbnail,
-        -len(asset.custom),
+        -sum(key not in OWN_KEYS for key in asset.audio.metadata) if asset.audio else 0,
         asset.created_at.timestamp(),
         asset.audio_id,
     )

@@ -37,8 +37,8 @@ from audiostore.ingest.prepare import prepare_audio, prepare_image
 from audiostore.ingest.resume import ChosenId
 from audiostore.localfiles import FileState, LocalFile
 from audiostore.notify import Notifier
-from audiostore.sourcepaths import path_beside
-from audiostore.stores import Store, has_bytes
+from audiostore.sourcepaths import path_beside, source_path_of
+from audiostore.stores import Store, has_bytes, has_content
 from audiostore.values import BlobInfo, PathLike, StorageResult
 
 
@@ -83,6 +83,8 @@ class Upload:
     thumbnail_state: FileState | None = None
     keeps_thumbnail: bool = False
     """Whether cleanup keeps the local thumbnail, because other uploads use it too."""
+    if_source_path: str | None = None
+    """Supersede the old asset only if it has this source path; None: whatever it has."""
 
 
 class Uploads:
@@ -156,7 +158,10 @@ class Uploads:
                     )
                     if options.supersedes is not None:
                         warnings = self._supersede(
-                            options.supersedes, chosen.audio_id, trash=options.trash_superseded
+                            options.supersedes,
+                            chosen.audio_id,
+                            trash=options.trash_superseded,
+                            if_source_path=upload.if_source_path,
                         )
                         outcome = replace(outcome, warnings=outcome.warnings + warnings)
                     return outcome
@@ -200,6 +205,84 @@ class Uploads:
                 keeps_thumbnail=upload.keeps_thumbnail,
             )
 
+    def refresh(
+        self,
+        upload: Upload,
+        audio_id: str,
+        *,
+        moves: bool,
+        source_path: str | None = None,
+        replaces: StorageResult | None = None,
+    ) -> StorageResult:
+        """Give a stored asset the tags and the artwork that its file has now.
+
+        The stored audio stays as it is. A local file is deleted, if asked, only if its very bytes
+        are stored. Repeating the call completes what a kill has interrupted.
+
+        Args:
+            upload: the file, whose audio is that of the asset.
+            audio_id: the asset.
+            moves: the file was moved, so it is not superseded by what is at its old path.
+            source_path: where the file is now; None: where it was.
+            replaces: the asset that was stored from that path, which this one supersedes now.
+
+        Raises:
+            AssetNotFoundError: the asset is not in the store.
+            AssetConflictError: other writers are changing it.
+            HeldError: its artwork is to be replaced, and it is under a hold.
+        """
+        options = upload.options
+        inspected = options if upload.thumbnail_path is None else replace(options, artwork="none")
+        with ExitStack() as files:
+            audio = files.enter_context(prepare_audio(upload.audio_path, inspected))
+            thumbnail: PreparedFile | None = None
+            if upload.thumbnail_path is not None:
+                with suppress(SourceNotFoundError):
+                    thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
+            _require_state(audio, upload.audio_state)
+            if thumbnail is not None:
+                _require_state(thumbnail, upload.thumbnail_state)
+            cover = thumbnail or audio.artwork
+
+            def store() -> Outcome:
+                asset = require_asset(self._store, audio_id)
+                path = source_path or source_path_of(asset.audio.metadata)
+                cover_path = None
+                if path is not None and thumbnail is not None and upload.thumbnail_path is not None:
+                    cover_path = path_beside(path, upload.audio_path, upload.thumbnail_path)
+                if cover is not None and not (
+                    asset.thumbnail is not None and has_content(asset.thumbnail, cover.source)
+                ):
+                    self._attachments.attach(
+                        audio_id, cover, {}, cache=options.cache, source_path=cover_path
+                    )
+                elif cover is not None:
+                    self._changes.set_origin(audio_id, cover, cover_path)
+                superseded: str | None = None
+                if replaces is not None:
+                    with suppress(AssetNotFoundError):
+                        is_linked = self._changes.link_superseded(
+                            replaces.audio_id, audio_id, if_source_path=replaces.source_path
+                        )
+                        superseded = replaces.audio_id if is_linked else None
+                asset = self._changes.refresh(
+                    audio_id,
+                    audio,
+                    options.metadata or {},
+                    source_path=source_path,
+                    revives=moves,
+                    supersedes=superseded,
+                )
+                return Outcome(asset, created=False)
+
+            return self._store_files(
+                audio_id,
+                store,
+                {THUMBNAIL: thumbnail, AUDIO: audio},  # the audio goes last
+                cleanup=options.cleanup is not False,
+                keeps_thumbnail=upload.keeps_thumbnail,
+            )
+
     def attach(self, path: PathLike, audio_id: str, options: UploadOptions) -> StorageResult:
         """Store artwork for an asset (see the manager's `upload_thumbnail_file`)."""
         require_audio_id(audio_id)
@@ -219,10 +302,13 @@ class Uploads:
         self._notify(Attached(audio_id, uri, waiting=result.audio is None))
         return result
 
-    def _supersede(self, old_id: str, new_id: str, *, trash: bool) -> tuple[str, ...]:
+    def _supersede(
+        self, old_id: str, new_id: str, *, trash: bool, if_source_path: str | None
+    ) -> tuple[str, ...]:
         warnings: tuple[str, ...] = ()
         try:
-            self._changes.link_superseded(old_id, new_id)
+            if not self._changes.link_superseded(old_id, new_id, if_source_path=if_source_path):
+                self._changes.unlink(old_id, new_id)
         except AssetNotFoundError:
             if not trash:
                 warnings = (f"asset {old_id}, which this one supersedes, was deleted meanwhile",)

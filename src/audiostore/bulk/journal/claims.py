@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from audiostore.asset import FilenameGenerator
@@ -88,7 +89,10 @@ class ItemResult:
 
 
 class Run(Protocol):
-    """One bulk run: gives items their ids, and records results. Used by one thread at a time."""
+    """One bulk run: gives items their ids, and records results.
+
+    Used by one thread at a time, except for `stored_at` and `path_of`.
+    """
 
     def claim(self, snapshots: Sequence[ItemSnapshot]) -> list[Claim]:
         """Return a claim for each item; those with the status "claimed" are on the disk."""
@@ -100,6 +104,14 @@ class Run(Protocol):
         Returns:
             a claim for each; with the status "busy" if another run was faster.
         """
+        ...
+
+    def stored_at(self, path: Path) -> str | None:
+        """Return the id under which a path was stored last; None if that is not known."""
+        ...
+
+    def path_of(self, audio_id: str) -> Path | None:
+        """Return the path from which an asset was stored last; None if that is not known."""
         ...
 
     def record(self, results: Sequence[ItemResult]) -> None:
@@ -134,6 +146,12 @@ class UnjournaledRun:
     def renew(self, claims: Sequence[tuple[Claim, ItemSnapshot]]) -> list[Claim]:
         """Return claims with new ids."""
         return self.claim([snapshot for _, snapshot in claims])
+
+    def stored_at(self, path: Path) -> str | None:
+        """Return None."""
+
+    def path_of(self, audio_id: str) -> Path | None:
+        """Return None."""
 
     def record(self, results: Sequence[ItemResult]) -> None:
         """Do nothing."""

@@ -54,6 +54,8 @@ CREATE TABLE items (
 );
 CREATE INDEX items_by_place ON items (place);
 CREATE INDEX items_that_failed ON items (run, id) WHERE status = {FAILED};
+CREATE INDEX IF NOT EXISTS items_by_path ON items (audio_path);
+CREATE INDEX IF NOT EXISTS items_by_audio_id ON items (audio_id);
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
 """
@@ -63,6 +65,8 @@ _MIGRATIONS = {
     2: """
 ALTER TABLE runs ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS items_by_path ON items (audio_path);
+CREATE INDEX IF NOT EXISTS items_by_audio_id ON items (audio_id);
 PRAGMA user_version = 3;
 """
 }
@@ -106,6 +110,16 @@ class JournalDatabase:
                 if connection.in_transaction:  # some errors have rolled it back
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Run the block, which changes nothing, alone.
+
+        Raises:
+            ConfigurationError: the file is damaged.
+        """
+        with self._lock, self._reported():
+            yield self._connection
 
     def lock_path(self, lock_name: str) -> Path:
         """Return the file that a run holds a lock on."""

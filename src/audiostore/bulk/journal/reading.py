@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiostore.bulk.journal.claims import Claim, ItemResult, ItemSnapshot, UnjournaledRun
 from audiostore.bulk.journal.database import CLAIMED, STORED, is_locked, lock_path, read_only
-from audiostore.bulk.journal.rows import find_rows, item_hash
+from audiostore.bulk.journal.rows import find_rows, item_hash, path_of, stored_at
 
 
 class ReadOnlyRun:
@@ -32,6 +32,16 @@ class ReadOnlyRun:
     def renew(self, claims: Sequence[tuple[Claim, ItemSnapshot]]) -> list[Claim]:
         """Return claims with new ids."""
         return self._unrecorded.renew(claims)
+
+    def stored_at(self, path: Path) -> str | None:
+        """Return the id under which a path was stored last; None if it never was."""
+        with read_only(self._path) as connection:
+            return None if connection is None else stored_at(connection, self._store_url, path)
+
+    def path_of(self, audio_id: str) -> Path | None:
+        """Return the path from which an asset was stored last; None if it never was."""
+        with read_only(self._path) as connection:
+            return None if connection is None else path_of(connection, self._store_url, audio_id)
 
     def record(self, results: Sequence[ItemResult]) -> None:
         """Do nothing."""

@@ -108,10 +108,31 @@ def find_rows(connection: sqlite3.Connection, place: bytes, snapshot: ItemSnapsh
     return ItemRows(row, same_thumbnail, None if previous is None else previous.audio_id)
 
 
+def stored_at(connection: sqlite3.Connection, store_url: str, path: Path) -> str | None:
+    """Return the id under which a path was stored last; None if it never was."""
+    row = connection.execute(
+        "SELECT audio_id FROM items JOIN runs ON runs.id = items.run"
+        " WHERE audio_path = ? AND status = ? AND store_url = ? ORDER BY items.id DESC LIMIT 1",
+        (pack_path(path), STORED, store_url),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def path_of(connection: sqlite3.Connection, store_url: str, audio_id: str) -> Path | None:
+    """Return the path from which an asset was stored last; None if it never was."""
+    row = connection.execute(
+        "SELECT audio_path FROM items JOIN runs ON runs.id = items.run"
+        " WHERE audio_id = ? AND status = ? AND store_url = ? ORDER BY items.id DESC LIMIT 1",
+        (audio_id, STORED, store_url),
+    ).fetchone()
+    return None if row is None else Path(os.fsdecode(row[0]))
+
+
 def item_hash(store_url: str, item: BulkItem) -> bytes:
     """Return a hash of what identifies an item, except its thumbnail and its files' states."""
     metadata = sorted((repr(key), repr(value)) for key, value in item.metadata.items())
-    text = repr((store_url, pack_path(item.audio), item.audio_id, metadata))
+    given = (item.audio_id, item.supersedes) if item.supersedes else item.audio_id
+    text = repr((store_url, pack_path(item.audio), given, metadata))
     return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 from audiostore.asset import FilenameGenerator
@@ -28,6 +29,8 @@ from audiostore.bulk.journal.rows import (
     item_hash,
     pack_path,
     pack_state,
+    path_of,
+    stored_at,
 )
 
 _MAX_ERROR_CHARACTERS = 2000
@@ -69,6 +72,16 @@ class JournaledRun:
         with self._database.transaction(is_synced=True) as connection:
             return [self._renew(connection, *each) for each in claims]
 
+    def stored_at(self, path: Path) -> str | None:
+        """Return the id under which a path was stored last; None if it never was."""
+        with self._database.reading() as connection:
+            return stored_at(connection, self._store_url, path)
+
+    def path_of(self, audio_id: str) -> Path | None:
+        """Return the path from which an asset was stored last; None if it never was."""
+        with self._database.reading() as connection:
+            return path_of(connection, self._store_url, audio_id)
+
     def record(self, results: Sequence[ItemResult]) -> None:
         """Record results: of claimed items, and of those that were stored before."""
         self._counts.update(each.status for each in results)
@@ -84,9 +97,18 @@ class JournaledRun:
         ]
         if not rows:
             return  # the counts are written with the next result, or at the end
+        changed = [
+            (SUPERSEDED, each.audio_id, STORED, each.claim.key)
+            for each in results
+            if each.status == "changed"
+        ]
         with self._database.transaction(is_synced=False) as connection:
             connection.executemany(
                 "UPDATE items SET status = ?, audio_id = ?, error = ? WHERE id = ?", rows
+            )
+            # An asset belongs to one path, and to the state that its files have now.
+            connection.executemany(
+                "UPDATE items SET status = ? WHERE audio_id = ? AND status = ? AND id != ?", changed
             )
             self._write_counts(connection)
 

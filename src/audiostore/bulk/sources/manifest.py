@@ -1,7 +1,8 @@
 """A manifest: a file that lists the assets to upload. It is checked completely, then read again.
 
-CSV with a header, or JSON Lines. The column ``audio`` names a file; ``thumbnail`` and ``id`` are
-optional; every other column is custom metadata. Paths are relative to the manifest's directory.
+CSV with a header, or JSON Lines. The column ``audio`` names a file; ``thumbnail``, ``id`` and
+``supersedes`` are optional; every other column is custom metadata. Paths are relative to the
+manifest's directory.
 
 A manifest of a million lines is never held in memory: 24 bytes per line are enough to find
 duplicates.
@@ -22,6 +23,7 @@ from audiostore.bulk.sources.folders import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
 from audiostore.bulk.sources.rows import (
     AUDIO,
     ID,
+    SUPERSEDES,
     THUMBNAIL,
     ManifestProblem,
     ManifestProblemListener,
@@ -33,6 +35,7 @@ from audiostore.localfiles import LocalFile, open_regular
 from audiostore.sourcepaths import is_source_path
 from audiostore.sources import BytesSource
 
+_COLUMNS = (AUDIO, THUMBNAIL, ID, SUPERSEDES)
 _CHANGE_CHECK_ROWS = 1_000
 _MAX_BYTES = 100 << 30
 """Sparse files of any size take no room on a disk."""
@@ -155,6 +158,7 @@ class _Check:
         self._fix_extension = fix_extension
         self._cleanup = cleanup
         self._ids, self._audios, self._thumbnails = Duplicates(), Duplicates(), Duplicates()
+        self._superseded = Duplicates()
 
     def report(self, problem: ManifestProblem) -> None:
         """Count and report a problem."""
@@ -169,6 +173,8 @@ class _Check:
         self.count += 1
         if ID in row.fields:
             self._ids.add(row.fields[ID], row.line)
+        if SUPERSEDES in row.fields:
+            self._superseded.add(row.fields[SUPERSEDES], row.line)
         if AUDIO not in row.fields:
             self.report(ManifestProblem(row.line, "no audio file"))
             return
@@ -187,6 +193,8 @@ class _Check:
         """Report duplicates; return the rows whose thumbnail other rows name, too."""
         for line, first in self._ids:
             self.report(ManifestProblem(line, f"same id as in line {first}"))
+        for line, first in self._superseded:
+            self.report(ManifestProblem(line, f"supersedes the same asset as line {first}"))
         deleted = ", which would be deleted when that is stored" if self._cleanup else ""
         for line, first in self._audios:
             message = f"same audio file as in line {first}{deleted}"
@@ -216,12 +224,13 @@ def _changed(path: Path) -> SourceChangedError:
 
 
 def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
-    own = {k: v for k, v in row.fields.items() if k not in (AUDIO, THUMBNAIL, ID)}
+    own = {k: v for k, v in row.fields.items() if k not in _COLUMNS}
     thumbnail = row.fields.get(THUMBNAIL)
     return BulkItem(
         audio=manifest.parent / row.fields[AUDIO],
         thumbnail=manifest.parent / thumbnail if thumbnail else None,
         audio_id=row.fields.get(ID),
+        supersedes=row.fields.get(SUPERSEDES),
         metadata={**common, **own},
         origin=f"{manifest.name}, line {row.line}",
         source_path=_source_path(manifest.parent, row.fields[AUDIO]),
@@ -241,11 +250,14 @@ def _check_item(
     item: BulkItem, problems: list[str], *, fix_extension: bool, allow_missing: bool
 ) -> int:
     """Check what can be seen without opening files; add problems; return the files' size."""
-    if item.audio_id is not None:
-        try:
-            require_audio_id(item.audio_id)
-        except InvalidAudioIdError as error:
-            problems.append(str(error))
+    for audio_id in (item.audio_id, item.supersedes):
+        if audio_id is not None:
+            try:
+                require_audio_id(audio_id)
+            except InvalidAudioIdError as error:
+                problems.append(str(error))
+    if item.supersedes is not None and item.supersedes == item.audio_id:
+        problems.append(f"{item.supersedes} cannot supersede itself")
     try:
         custom = check_custom_metadata(item.metadata)
         if sum(map(len, custom)) + sum(map(len, custom.values())) > _SURELY_FITS:

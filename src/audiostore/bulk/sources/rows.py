@@ -12,9 +12,8 @@ from typing import BinaryIO
 from audiostore.asset import check_custom_metadata
 from audiostore.errors import InvalidMetadataError, shown
 
-AUDIO, THUMBNAIL, ID = "audio", "thumbnail", "id"
-_SUPERSEDES = "supersedes"
-_KNOWN = (AUDIO, THUMBNAIL, ID, "title", "artist", "album")
+AUDIO, THUMBNAIL, ID, SUPERSEDES = "audio", "thumbnail", "id", "supersedes"
+_KNOWN = (AUDIO, THUMBNAIL, ID, SUPERSEDES, "title", "artist", "album")
 
 _MAX_LINE_BYTES = 1 << 20
 """A hundred times what an object's metadata may hold."""
@@ -166,11 +165,6 @@ def _wrong_columns(columns: Sequence[str]) -> Sequence[str]:
 def _wrong_key(key: str) -> str | None:
     if key in _KNOWN:
         return None
-    if key.lower() == _SUPERSEDES:
-        return (
-            f"{key!r} is not supported in a manifest: upload an asset that supersedes another one "
-            "by itself"
-        )
     try:
         check_custom_metadata({key: ""})
     except InvalidMetadataError as error:
