@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         UpdateObject as UpdateObject,
     )
     from audiostore.bulk import (
+        ActionOutcome as ActionOutcome,
         Bulk as Bulk,
         BulkItem as BulkItem,
         CopyOutcome as CopyOutcome,
@@ -203,8 +204,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "UpdateObject"
         ),
         "bulk": (
-            "Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem FileNaming "
-            "IgnoredPath IgnoredPathListener Journal Manifest ManifestProblem "
+            "ActionOutcome Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem "
+            "FileNaming IgnoredPath IgnoredPathListener Journal Manifest ManifestProblem "
             "ManifestProblemListener NameTemplate RunInfo UploadOutcome UploadReason UploadStatus "
             "check_manifest find_items name_by_source_path"
         ),

@@ -101,7 +101,7 @@ def test_list_filters_and_sorts(
         (["--since", "yesterday"], "invalid date 'yesterday' (examples: 2026-01-31"),
         (["--since", "2026-02-01", "--before", "2026-01-01"], "is not earlier than"),
         (["--min-size", "2", "--max-size", "1"], "minimum size 2 exceeds the maximum 1"),
-        (["--meta", "a=1", "--meta", "a=2"], "--meta: 'a' is given twice"),
+        (["--meta", "a=1", "--meta", "a=2"], "--where: 'a' is given twice"),
         (["--artist", "x", "--contains", "artist=y"], "--contains: 'artist' is given twice"),
         (["--held", "--not-held"], "not allowed with"),
         (["--sort", "colour"], "invalid choice"),

@@ -84,7 +84,7 @@ def test_a_failure_is_one_line_with_its_code(
         ("get x --prt audio", " get"),
         ("get x --part cover", " get"),
         ("lifecycle plan --jso", " lifecycle plan"),
-        ("show x --debug y", " show"),
+        ("completion x --debug y", " completion"),
         ("help lifecycle pln", " lifecycle"),
     ],
 )

@@ -36,7 +36,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     found = BLOCK.findall(PAGE.read_text("utf-8"))
     blocks = [code for only, code in found if kind == "directory" or not only]
-    assert len(blocks) == (6 if kind == "directory" else 5)
+    assert len(blocks) == (7 if kind == "directory" else 6)
     with StrictServer("my-bucket", bucket_settings=SOFT_DELETE) as server:
         url = (tmp_path / "store").as_uri() if kind == "directory" else "gs://my-bucket"
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)

@@ -4,6 +4,7 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from audiostore.bulk.actions import ActionOutcome as ActionOutcome
     from audiostore.bulk.bulk import Bulk as Bulk
     from audiostore.bulk.copies import size_of as size_of
     from audiostore.bulk.items import (
@@ -42,6 +43,7 @@ else:  # imported when first used: a journal or a download does not need the ins
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "actions": "ActionOutcome",
             "bulk": "Bulk",
             "copies": "size_of",
             "items": "BulkItem CopyOutcome DownloadOutcome UploadOutcome UploadReason UploadStatus",

@@ -1,10 +1,11 @@
 """Uploading, downloading and copying many assets: what `AudioStorageManager.bulk` offers."""
 
 import os
-from collections.abc import Generator, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 from audiostore.asset import PartName
+from audiostore.bulk.actions import ActionOutcome, apply_to_each
 from audiostore.bulk.copies import copy_assets
 from audiostore.bulk.downloads import download_assets
 from audiostore.bulk.executors import RunOptions
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from audiostore.bulk.journal import Journal
     from audiostore.ingest import UploadKeywords, UploadOptions
     from audiostore.manager import AudioStorageManager
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Bulk:
@@ -204,3 +208,34 @@ class Bulk:
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
         source, target = self._manager._for_many, target._for_many
         return copy_assets(source, target, assets, run_options)
+
+    def apply(
+        self,
+        action: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        concurrency: int | None = None,
+        in_order: bool = False,
+        fail_fast: bool = False,
+    ) -> Generator[ActionOutcome[T, R], None, None]:
+        """Call a function with each of many items, such as ids, many at once, always in threads.
+
+        For what takes a request or two of each asset. Example::
+
+            ids = [asset.audio_id for asset in manager.catalog.find(query)]
+            for outcome in manager.bulk.apply(manager.hold, ids):
+                print(outcome.item, outcome.error or "held")
+
+        Args:
+            action: what to do with an item; what it raises is the item's error.
+            items: read as they are needed.
+            concurrency: most calls at once.
+            in_order: yield outcomes in the order of the items.
+            fail_fast: start nothing more after the first failure.
+
+        Raises:
+            ValueError: an option is not valid.
+            Exception: what `items` raises, after the outcomes of all items before.
+        """
+        run_options = RunOptions(concurrency, None, in_order, fail_fast)
+        return apply_to_each(self._manager, action, items, run_options)

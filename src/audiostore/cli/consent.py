@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from audiostore.cli.output import escape, is_terminal, print_json, say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from audiostore.cli.choosing import Chosen, Selection
     from audiostore.cli.declare import ConsentOptions, JsonOptions
 
 
@@ -21,15 +25,58 @@ def has_consent(options: ConsentOptions, question: str) -> bool:
     lines = "\n".join(map(escape, question.split("\n")))
     print(f"{lines} [y/N] ", end="", file=sys.stderr)
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+    if _answer(options).strip().lower() in ("y", "yes"):
         return True
     say("error", "cancelled: nothing was done")
     return False
 
 
+def has_consent_to(
+    options: ConsentOptions,
+    chosen: Selection,
+    question: str,
+    describe: Callable[[Chosen], str] | None = None,
+) -> bool:
+    """Show the first assets that were chosen, and ask; True if there are none.
+
+    Args:
+        options: of the command.
+        chosen: the assets, fixed.
+        question: names their number.
+        describe: returns an asset as a line; None: as `list` prints it.
+    """
+    if not (len(chosen) and will_ask(options)):
+        return True
+    import audiostore  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.listing import row  # noqa: PLC0415
+
+    lines: list[str] = []
+    for each in chosen.first():
+        try:
+            lines.append(describe(each) if describe else row(chosen.asset(each)))
+        except audiostore.AssetNotFoundError:
+            lines.append(f"{each.audio_id}  (not found)")
+    if more := len(chosen) - len(lines):
+        lines.append(f"and {more:,} more ('--dry-run' prints all)")
+    return has_consent(options, "\n".join([*lines, question]))
+
+
 def will_ask(options: ConsentOptions) -> bool:
     """Say whether there is a terminal to ask on, and --yes is not given."""
-    return not options.yes and is_terminal(sys.stdin)
+    is_input_free = not _reads_input(options)
+    return not options.yes and is_terminal(sys.stdin if is_input_free else sys.stderr)
+
+
+def _answer(options: ConsentOptions) -> str:
+    """Return the line that is typed: on the terminal itself, if the input holds IDs."""
+    if not _reads_input(options):
+        return sys.stdin.readline()
+    with open(os.ttyname(sys.stderr.fileno()), encoding="utf-8") as terminal:  # noqa: PTH123
+        return terminal.readline()
+
+
+def _reads_input(options: ConsentOptions) -> bool:
+    return getattr(options, "from_file", None) == "-"
 
 
 def print_plan(options: JsonOptions, action: str, audio_id: str, **facts: object) -> None:

@@ -243,18 +243,6 @@ class StoreOptions(LocationOptions, RetryOptions, BillingOptions):
     """A command on a store."""
 
 
-class AssetOptions(StoreOptions, JsonOptions):
-    """A command on one asset."""
-
-    audio_id: str = argument("ID", "ID of the asset")
-
-
-class AssetsOptions(StoreOptions, JsonOptions):
-    """A command on several assets."""
-
-    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset", required=True)
-
-
 class DryRunOptions(Declared):
     """A command that can print what it would do."""
 

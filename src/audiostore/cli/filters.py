@@ -1,11 +1,11 @@
-"""Which assets, in which order: the options of `list`, `stats` and `export`."""
+"""Which assets, in which order: the options of `list`, and of all that takes its filters."""
 
 from __future__ import annotations
 
 import re
 
 import audiostore
-from audiostore.cli.declare import StoreOptions, either, flag, option
+from audiostore.cli.declare import Declared, StoreOptions, either, flag, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.values import duration, key_and_value, moment, positive, size
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _SORT_KEYS = ("id", "created", "size", "duration", "title", "artist", "name")
-_WHICH = "filters (an asset must match all)"
+WHICH = "which assets (filters: an asset must match all)"
 
 
-class FilterOptions(StoreOptions):
-    """Which assets."""
+class QueryOptions(Declared):
+    """Filters: which assets of a store."""
 
     types: tuple[str, ...] = option(
         "--type",
@@ -31,53 +31,55 @@ class FilterOptions(StoreOptions):
         repeatable=True,
         parse=str.lower,
         help="format: mp3, flac, ogg … (repeatable: any of them)",
-        group=_WHICH,
+        group=WHICH,
     )
     text: str | None = option(
         metavar="WORDS",
         help="all words occur in title, artist, album, album artist, file name or path",
-        group=_WHICH,
+        group=WHICH,
     )
-    title: str | None = option(metavar="TEXT", help="title contains TEXT", group=_WHICH)
-    artist: str | None = option(metavar="TEXT", help="artist contains TEXT", group=_WHICH)
-    album: str | None = option(metavar="TEXT", help="album contains TEXT", group=_WHICH)
+    title: str | None = option(metavar="TEXT", help="title contains TEXT", group=WHICH)
+    artist: str | None = option(metavar="TEXT", help="artist contains TEXT", group=WHICH)
+    album: str | None = option(metavar="TEXT", help="album contains TEXT", group=WHICH)
     contains: tuple[tuple[str, str], ...] = option(
         metavar="KEY=TEXT",
         repeatable=True,
         parse=key_and_value,
         help="value of a metadata key contains TEXT, ignoring case (repeatable)",
-        group=_WHICH,
+        group=WHICH,
     )
-    meta: tuple[tuple[str, str], ...] = option(
+    where: tuple[tuple[str, str], ...] = option(
+        "--where",
+        "--meta",
         metavar="KEY=VALUE",
         repeatable=True,
         parse=key_and_value,
         help="metadata key has exactly this value (repeatable)",
-        group=_WHICH,
+        group=WHICH,
     )
     min_duration: float | None = option(
-        metavar="TIME", parse=duration, help="at least this long: 90, 1:30, 1:02:03", group=_WHICH
+        metavar="TIME", parse=duration, help="at least this long: 90, 1:30, 1:02:03", group=WHICH
     )
     max_duration: float | None = option(
-        metavar="TIME", parse=duration, help="at most this long", group=_WHICH
+        metavar="TIME", parse=duration, help="at most this long", group=WHICH
     )
     min_size: int | None = option(
         metavar="SIZE",
         parse=size,
         help="audio is at least this large: 5000000, 5MB, 5MiB",
-        group=_WHICH,
+        group=WHICH,
     )
     max_size: int | None = option(
-        metavar="SIZE", parse=size, help="audio is at most this large", group=_WHICH
+        metavar="SIZE", parse=size, help="audio is at most this large", group=WHICH
     )
     since: datetime | None = option(
         metavar="DATE",
         parse=moment,
         help="stored on this date or later: 2026-01-31 (UTC)",
-        group=_WHICH,
+        group=WHICH,
     )
     before: datetime | None = option(
-        metavar="DATE", parse=moment, help="stored before this date", group=_WHICH
+        metavar="DATE", parse=moment, help="stored before this date", group=WHICH
     )
     storage_classes: tuple[str, ...] = option(
         "--storage-class",
@@ -86,22 +88,26 @@ class FilterOptions(StoreOptions):
         parse=str.upper,
         choices=STORAGE_CLASSES,
         help="standard, nearline, coldline or archive (repeatable: any of them)",
-        group=_WHICH,
+        group=WHICH,
     )
     missing_artwork: bool = flag(
-        help="refers to artwork that is missing from the store", group=_WHICH
+        help="refers to artwork that is missing from the store", group=WHICH
     )
     thumbnail: bool | None = either(
-        "--with-thumbnail", "has artwork", "--without-thumbnail", "has no artwork", group=_WHICH
+        "--with-thumbnail", "has artwork", "--without-thumbnail", "has no artwork", group=WHICH
     )
     superseded: bool | None = either(
         "--superseded",
         "superseded by another asset",
         "--not-superseded",
         "not superseded",
-        group=_WHICH,
+        group=WHICH,
     )
-    held: bool | None = either("--held", "under a hold", "--not-held", "not held", group=_WHICH)
+    held: bool | None = either("--held", "under a hold", "--not-held", "not held", group=WHICH)
+
+
+class FilterOptions(StoreOptions, QueryOptions):
+    """Which assets of the command's store; all, if there is no filter."""
 
 
 class OrderedOptions(FilterOptions):
@@ -122,7 +128,7 @@ class OrderedOptions(FilterOptions):
     )
 
 
-def query_of(options: FilterOptions) -> Query:
+def query_of(options: QueryOptions) -> Query:
     """Return the filters as a query.
 
     Raises:
@@ -133,7 +139,7 @@ def query_of(options: FilterOptions) -> Query:
     try:
         return audiostore.Query(
             formats=frozenset(options.types),
-            equal=_once("--meta", options.meta),
+            equal=_once("--where", options.where),
             containing=_once("--contains", (*containing, *options.contains)),
             text=options.text,
             min_duration_s=options.min_duration,

@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from audiostore.bulk import CoverNames, NameTemplate, cover_name, name_by_source_path
-from audiostore.cli.each import distinct_ids
-from audiostore.cli.failures import INTERRUPTED, PARTLY_FAILED, UsageError
+from audiostore.cli.choosing import Selection, choosing
+from audiostore.cli.failures import INTERRUPTED, NOT_FOUND, PARTLY_FAILED, UsageError
+from audiostore.cli.filters import query_of
 from audiostore.cli.output import counted, escape, note, print_json, say
 from audiostore.cli.progress.bulk import BulkProgress, abandoning
 from audiostore.cli.report import (
@@ -19,7 +20,6 @@ from audiostore.cli.report import (
     fetched_status,
     print_failure,
 )
-from audiostore.cli.store import opened
 from audiostore.errors import AssetNotFoundError, affects_all
 
 if TYPE_CHECKING:
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
 
 def get_many(options: Options, directory: str) -> int:
     """Download the assets that the options name, or all, into a directory."""
-    audio_ids = distinct_ids(options.audio_ids)
     names = _naming(options.name)
     run = _Run(options, directory)
     try:
-        with opened(options, run.progress) as manager, run.progress:
-            chosen = _Chosen(manager, options, audio_ids)
+        with choosing(options, on_event=run.progress) as selection, run.progress:
+            manager, chosen = selection.manager, _Chosen(selection, options)
             run.progress.expect(chosen.sizes())
             if options.part == "thumbnail":
                 run.fetch(manager, chosen.listed(), "thumbnail", partial(cover_name, names=names))
@@ -61,10 +60,15 @@ def get_many(options: Options, directory: str) -> int:
         left_out = counted(chosen.superseded, "superseded asset")
         say("note", f"{left_out} left out: --with-superseded downloads them too")
     if not run.count.total:
+        if not options.all and not selection.unknown:
+            say("error", selection.nothing)
+            return NOT_FOUND
         note("nothing to download")
-        return 0
+        return NOT_FOUND if selection.unknown else 0
     say("done", run.summary())
-    return PARTLY_FAILED if run.count.failed or run.covers.failed else 0
+    if run.count.failed or run.covers.failed:
+        return PARTLY_FAILED
+    return NOT_FOUND if selection.unknown else 0
 
 
 class _Run:
@@ -158,43 +162,45 @@ def _naming(template: str | None) -> FileNaming:
 class _Chosen:
     """The assets to download."""
 
-    def __init__(
-        self, manager: AudioStorageManager, options: Options, audio_ids: list[str]
-    ) -> None:
-        self._manager = manager
+    def __init__(self, selection: Selection, options: Options) -> None:
+        self._selection = selection
         self._options = options
-        self._audio_ids = audio_ids
+        self._is_listed = selection.total is None
         self.superseded = 0
         """How many were left out, because another asset supersedes them."""
 
     def listed(self) -> Iterator[StorageResult | str]:
         """Yield all; those given by id as ids, so that each unknown one is reported."""
-        yield from self._audio_ids
-        if self._options.all:
+        if self._is_listed:
             self.superseded = 0
             yield from self._current(count=True)
+        else:
+            yield from (each.audio_id for each in self._selection)
 
     def found(self) -> Iterator[StorageResult]:
         """Yield all that exist."""
-        for audio_id in self._audio_ids:
+        if self._is_listed:
+            yield from self._current()
+            return
+        for each in self._selection:
             try:
-                yield self._manager.get(audio_id)
+                yield self._selection.asset(each)
             except AssetNotFoundError:  # it was reported
                 continue
-        if self._options.all:
-            yield from self._current()
 
     def sizes(self) -> Iterator[tuple[int, int]]:
         """Yield how many there are, and their bytes, for a forecast."""
-        yield len(self._audio_ids), 0
-        if self._options.all:
+        if self._is_listed:
             part = self._options.part or "audio"
             yield from ((1, asset.parts[part].size_bytes) for asset in self._current())
+        else:
+            yield self._selection.total or 0, 0
 
     def _current(self, *, count: bool = False) -> Iterator[StorageResult]:
         part = self._options.part or "audio"
-        for asset in self._manager.list():
-            if asset.superseded_by is not None and not self._options.with_superseded:
+        takes_superseded = self._options.with_superseded or self._options.superseded
+        for asset in self._selection.manager.catalog.find(query_of(self._options)):
+            if asset.superseded_by is not None and not takes_superseded:
                 self.superseded += count
             elif part in asset.parts:
                 yield asset

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from audiostore.cli.consent import print_plan
-from audiostore.cli.declare import AssetsOptions, DryRunOptions
-from audiostore.cli.each import distinct_ids, with_each
-from audiostore.cli.output import note
-from audiostore.cli.store import opened, warn
+from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.consent import has_consent_to
+from audiostore.cli.declare import ConsentOptions
+from audiostore.cli.each import Report, planned, with_each
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from audiostore import AudioStorageManager, StorageResult
 
 
-class ProtectOptions(AssetsOptions, DryRunOptions):
+class ProtectOptions(AssetsOptions, ConsentOptions):
     """Which assets."""
 
 
@@ -25,20 +24,23 @@ def protect(
     done: str,
     change: Callable[[AudioStorageManager, str], StorageResult],
 ) -> int:
-    """Change the protection of each asset."""
+    """Change the protection of each asset, after asking if no ID was given."""
     from audiostore.cli.listing import row  # noqa: PLC0415  (not for --help)
 
-    audio_ids = distinct_ids(options.audio_ids)
-    with opened(options) as manager:
+    with choosing(options) as chosen:
 
-        def plan(audio_id: str) -> None:
-            print_plan(options, f"{verb} {row(manager.get(audio_id))}", audio_id)
+        def plan(each: Chosen) -> Report:
+            return planned(f"{verb} {row(chosen.asset(each))}", each.audio_id)
 
-        def act(audio_id: str) -> Mapping[str, object]:
-            asset = change(manager, audio_id)
-            if not asset.warnings:
-                note(f"{done} {audio_id}")
-            warn(asset)
-            return asset.to_dict()
+        def act(each: Chosen) -> Report:
+            asset = change(chosen.manager, each.audio_id)
+            told = "" if asset.warnings else f"{done} {each.audio_id}"
+            return Report(asset, note=told, about=asset)
 
-        return with_each(options, audio_ids, plan if options.dry_run else act)
+        if options.dry_run:
+            return with_each(chosen, plan, "planned")
+        chosen.fix()
+        question = f"{verb.capitalize()} {chosen.these}?"
+        if chosen.is_implied and not has_consent_to(options, chosen, question):
+            return 1
+        return with_each(chosen, act, "held" if verb == "hold" else "released")

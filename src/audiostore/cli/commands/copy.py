@@ -7,17 +7,16 @@ overwritten.
 from __future__ import annotations
 
 import audiostore
+from audiostore.cli.choosing import Selection, SelectionOptions, is_told, require_one_way
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import (
     BillingOptions,
     DryRunOptions,
-    JsonOptions,
     RetryOptions,
-    arguments,
     option,
 )
-from audiostore.cli.each import distinct_ids
-from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, report, sentence
+from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
+from audiostore.cli.filters import query_of
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
 from audiostore.cli.store import retries
 from audiostore.cli.values import positive
@@ -32,13 +31,14 @@ if TYPE_CHECKING:
     from audiostore.config import Location
 
 GROUP = "store and fetch"
-EXAMPLE = "audiostore copy --from gs://my-bucket --to file:///backup/audio"
+EXAMPLE = """\
+audiostore copy --from gs://my-bucket --to file:///backup/audio
+audiostore copy --from gs://my-bucket --to gs://other-bucket --album 'Pastel Blues'"""
 
 
-class Options(RetryOptions, BillingOptions, JsonOptions, DryRunOptions):
+class Options(SelectionOptions, RetryOptions, BillingOptions, DryRunOptions):
     """Options of `copy`."""
 
-    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset (default: all assets)")
     source: str = option("--from", metavar="URL", required=True, help="store to copy from")
     target: str = option("--to", metavar="URL", required=True, help="store to copy to")
     concurrency: int | None = option(
@@ -47,7 +47,9 @@ class Options(RetryOptions, BillingOptions, JsonOptions, DryRunOptions):
 
 
 def run(options: Options) -> int:
-    """Copy the assets."""
+    """Copy the assets: all, unless some are named."""
+    if is_told(options):
+        require_one_way(options, options.audio_ids)
     from audiostore.cli.progress.bulk import BulkProgress  # noqa: PLC0415  (not for --help)
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
     from audiostore.config import DirectoryLocation, parse_location  # noqa: PLC0415
@@ -58,7 +60,6 @@ def run(options: Options) -> int:
     match places[0]:
         case DirectoryLocation(path) if not path.is_dir():
             raise UsageError(f"--from {options.source}: no directory {str(path)!r}")
-    audio_ids = distinct_ids(options.audio_ids)
     progress, counting = BulkProgress(), CountProgress()
     source, target = (
         audiostore.AudioStorageManager(
@@ -70,13 +71,13 @@ def run(options: Options) -> int:
         for place in places
     )
     with source, target:
-        missing: list[str] = []
-        assets = _named(source, audio_ids, missing) if audio_ids else source.list()
+        chosen = Selection(options, source, audio_ids=options.audio_ids)
+        assets = chosen.existing() if is_told(options) else source.list()
         if options.dry_run:
             code = _plan(options, target, assets, counting)
         else:
-            code = _copy(options, source, target, assets, progress)
-    return code or (NOT_FOUND if missing else 0)
+            code = _copy(options, chosen, target, assets, progress)
+    return code or (NOT_FOUND if chosen.unknown else 0)
 
 
 def _resolved(location: Location) -> Location:
@@ -88,17 +89,6 @@ def _resolved(location: Location) -> Location:
             return DirectoryLocation(path.resolve())
         case _:
             return location
-
-
-def _named(
-    source: AudioStorageManager, audio_ids: list[str], missing: list[str]
-) -> Iterator[StorageResult]:
-    for audio_id in audio_ids:
-        try:
-            yield source.get(audio_id)
-        except audiostore.AssetNotFoundError as error:
-            report(error)
-            missing.append(audio_id)
 
 
 def _plan(
@@ -127,7 +117,7 @@ def _plan(
 
 def _copy(
     options: Options,
-    source: AudioStorageManager,
+    chosen: Selection,
     target: AudioStorageManager,
     assets: Iterator[StorageResult],
     progress: BulkProgress,
@@ -136,12 +126,13 @@ def _copy(
     from audiostore.cli.progress.bulk import abandoning  # noqa: PLC0415
 
     copied = skipped = failed = size = 0
+    source = chosen.manager
     outcomes = source.bulk.copy(target, assets, concurrency=options.concurrency)
     with progress, abandoning(outcomes):
-        if options.audio_ids:
-            progress.expect([(len(distinct_ids(options.audio_ids)), 0)])
+        if chosen.total is not None:
+            progress.expect([(chosen.total, 0)])
         else:
-            progress.expect((1, size_of(asset)) for asset in source.list())
+            progress.expect((1, size_of(asset)) for asset in source.catalog.find(query_of(options)))
         for outcome in outcomes:
             if outcome.error is not None:
                 failed += 1

@@ -1,4 +1,4 @@
-"""Set the date on which the store deletes an asset.
+"""Set the date on which the store deletes assets.
 
 The date can be moved later, but not earlier, and it cannot be removed. It has an effect only with
 the rule expire_on_custom_time: see 'audiostore lifecycle'.
@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from audiostore.cli.consent import has_consent, print_plan
-from audiostore.cli.declare import AssetOptions, ConsentOptions, option
+from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.consent import has_consent_to
+from audiostore.cli.declare import ConsentOptions, option
+from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.failures import UsageError
-from audiostore.cli.output import note, say
-from audiostore.cli.store import is_bucket, known_facts, opened, warn
+from audiostore.cli.store import is_bucket, known_facts
 from audiostore.cli.values import moment
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore import AudioStorageManager, StorageResult
+    from audiostore import BlobInfo, StorageResult, StoreFacts
 
 GROUP = "change"
-EXAMPLE = "audiostore expire 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --on 2031-12-31"
+EXAMPLE = """\
+audiostore expire 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --on 2031-12-31
+audiostore expire --superseded --on 2031-12-31 --dry-run"""
 
 
-class Options(AssetOptions, ConsentOptions):
+class Options(AssetsOptions, ConsentOptions):
     """Options of `expire`."""
 
     on: datetime = option(
@@ -36,29 +39,50 @@ class Options(AssetOptions, ConsentOptions):
 
 def run(options: Options) -> int:
     """Set the date, after asking."""
-    from audiostore.cli.listing import print_asset, row  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.listing import facts_block, row  # noqa: PLC0415  (not for --help)
 
+    day = f"{options.on:%Y-%m-%d %H:%M} UTC"
     if options.on <= datetime.now(UTC):
         raise UsageError(
-            f"{options.on:%Y-%m-%d %H:%M} UTC is in the past: give a future date, or delete the "
-            f"asset now with 'audiostore rm {options.audio_id}'"
+            f"{day} is in the past: give a future date, or delete the asset now with "
+            f"'audiostore rm {' '.join(options.audio_ids)}'"
         )
-    with opened(options) as manager:
-        asset = manager.get(options.audio_id)
-        _require_not_earlier(asset, options.on)
-        day = f"{options.on:%Y-%m-%d %H:%M} UTC"
-        if options.dry_run:
+    with choosing(options) as chosen:
+        manager = chosen.manager
+
+        def plan(each: Chosen) -> Report:
+            asset = chosen.asset(each)
+            _require_not_earlier(asset, options.on)
             action = f"expire {asset.audio_id}: the store deletes it on {day}"
-            print_plan(options, action, asset.audio_id, on=options.on.isoformat())
-            return 0
-        question = f"Delete it on {day}? The date can be moved later, but not earlier or removed"
-        if not has_consent(options, f"{row(asset)}\n{question}"):
+            return planned(action, asset.audio_id, on=options.on.isoformat())
+
+        if options.dry_run:
+            return with_each(chosen, plan, "planned")
+        chosen.fix()
+        if chosen.is_single:
+            _require_not_earlier(chosen.asset(next(iter(chosen))), options.on)
+        it = "it" if len(chosen) == 1 else chosen.these
+        question = f"Delete {it} on {day}? The date can be moved later, but not earlier or removed"
+        if not has_consent_to(options, chosen, question):
             return 1
-        asset = manager.expire(options.audio_id, options.on)
-        _warn_if_kept(manager, asset)
-    print_asset(asset, as_json=options.json)
-    warn(asset)
-    return 0
+        facts = known_facts(manager)
+        told: dict[str, str] = {}
+
+        def expire(each: Chosen) -> Report:
+            if not chosen.is_single:
+                _require_not_earlier(chosen.asset(each), options.on)
+            asset = manager.expire(each.audio_id, options.on)
+            text = facts_block(asset) if chosen.is_single else row(asset)
+            hints = [] if asset.audio is None else _hints(facts, asset.audio)
+            # What is the same for many is said once.
+            new = [hint for hint in hints if told.setdefault(hint, each.audio_id) == each.audio_id]
+            later = "" if hints or is_bucket(manager) else _LATER
+            return Report(asset, text, note=later, about=asset, warnings=new)
+
+        return with_each(chosen, expire, "set to expire")
+
+
+_LATER = "run 'audiostore lifecycle run' after that date to delete it"
 
 
 def _require_not_earlier(asset: StorageResult, on: datetime) -> None:
@@ -71,27 +95,23 @@ def _require_not_earlier(asset: StorageResult, on: datetime) -> None:
         )
 
 
-def _warn_if_kept(manager: AudioStorageManager, asset: StorageResult) -> None:
-    """Warn about what prevents the deletion."""
+def _hints(facts: StoreFacts | str, audio: BlobInfo) -> list[str]:
+    """Return what prevents the deletion."""
     from audiostore.lifecycle import deletes_on_custom_time  # noqa: PLC0415  (not for --help)
 
-    facts = known_facts(manager)
+    hints: list[str] = []
     settings = None if isinstance(facts, str) else facts.settings
     if settings is None:
         why = facts if isinstance(facts, str) else "storage.buckets.get is missing"
-        say("warning", f"cannot tell whether the store will delete it: {why}")
-    elif asset.audio and not deletes_on_custom_time(
-        settings.lifecycle_rules, settings.prefix + asset.audio.name
-    ):
-        say(
-            "warning",
+        hints.append(f"cannot tell whether the store will delete it: {why}")
+    elif not deletes_on_custom_time(settings.lifecycle_rules, settings.prefix + audio.name):
+        hints.append(
             "the date is set, but the store has no rule that deletes by it: put "
             "'expire_on_custom_time = true' into lifecycle.toml, and run 'audiostore lifecycle "
-            "apply lifecycle.toml'",
+            "apply lifecycle.toml'"
         )
-    elif not is_bucket(manager):
-        note("run 'audiostore lifecycle run' after that date to delete it")
-    if asset.audio and asset.audio.temporary_hold:
-        say("warning", "it is under a hold, and is kept until 'audiostore release'")
-    elif asset.audio and asset.audio.event_based_hold:
-        say("warning", "it is under an event-based hold, and is kept until that is released")
+    if audio.temporary_hold:
+        hints.append("it is under a hold, and is kept until 'audiostore release'")
+    elif audio.event_based_hold:
+        hints.append("it is under an event-based hold, and is kept until that is released")
+    return hints

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, option
+from audiostore.cli.choosing import AssetsOptions, choosing, require_one_way
+from audiostore.cli.declare import arguments, flag, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import escape, is_terminal, print_json, say
-from audiostore.cli.store import opened, warn
+from audiostore.cli.store import warn
 from audiostore.cli.values import part_name, positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 GROUP = "store and fetch"
 EXAMPLE = """\
 audiostore get 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b -o song.mp3
+audiostore get --album 'Pastel Blues' --to blues
 audiostore get --all --to backup
 audiostore get --all --to Music --name '{album_artist}/{album}/{track:02} {title}'"""
 _MANY = "for many assets"
 
 
-class Options(StoreOptions, JsonOptions):
+class Options(AssetsOptions):
     """Options of `get`."""
 
-    audio_ids: tuple[str, ...] = arguments("ID", "ID of an asset; for several, give --to DIR")
+    audio_ids: tuple[str, ...] = arguments(
+        "ID",
+        "ID of an asset, or the first characters of it (at least 4); for several, give --to DIR",
+    )
     output: str | None = option(
         "-o",
         "--output",
@@ -52,8 +57,9 @@ class Options(StoreOptions, JsonOptions):
         group=_MANY,
         is_file=True,
     )
-    all: bool = flag(help="download every asset of the store that no other supersedes", group=_MANY)
-    with_superseded: bool = flag(help="with --all, download superseded assets too", group=_MANY)
+    with_superseded: bool = flag(
+        help="with filters or --all, download superseded assets too", group=_MANY
+    )
     name: str | None = option(
         metavar="TEMPLATE",
         help="name files by their tags: '{album_artist}/{album}/{disc}-{track:02} {title}'",
@@ -79,21 +85,18 @@ class Options(StoreOptions, JsonOptions):
 
 def run(options: Options) -> int:
     """Download a part of one asset, or of many: what only many need is imported only for many."""
-    if options.all and options.audio_ids:
-        raise UsageError("--all downloads every asset: give no ID with it")
-    if not (options.all or options.audio_ids):
+    require_one_way(options, options.audio_ids)
+    if options.with_superseded and (options.audio_ids or options.from_file is not None):
         raise UsageError(
-            "nothing to download: give an ID, several, or --all; 'audiostore list' prints the IDs"
+            "--with-superseded is for filters and --all: any asset can be given by its ID"
         )
-    if options.with_superseded and not options.all:
-        raise UsageError("--with-superseded is for --all: any asset can be given by its ID")
     if options.to is not None:
         if options.output is not None:
             raise UsageError("-o is for one asset: use only --to DIR for many")
         from audiostore.cli.commands._get_many import get_many  # noqa: PLC0415  (for many only)
 
         return get_many(options, options.to)
-    if options.all or len(options.audio_ids) > 1:
+    if len(options.audio_ids) != 1:
         raise UsageError("many assets need a directory: give it with --to DIR")
     for flag_, value in (
         ("--with-superseded", options.with_superseded),
@@ -117,11 +120,11 @@ def _get_one(options: Options) -> int:
         raise UsageError("standard output is a terminal: redirect it, or give -o FILE")
     part: PartName = options.part or "audio"
     progress = AssetProgress()
-    with opened(options, progress) as manager, progress:
-        asset = manager.get(options.audio_ids[0])
+    with choosing(options, on_event=progress) as chosen, progress:
+        asset = chosen.asset(next(iter(chosen)))
 
         def fetch(path: Path) -> object:
-            return manager.download(asset, path, part=part)
+            return chosen.manager.download(asset, path, part=part)
 
         saved = _save(fetch, asset, part, options.output)
     warn(asset)

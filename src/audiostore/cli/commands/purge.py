@@ -6,92 +6,67 @@ Works on a directory only: a bucket deletes what is in its trash itself, at a se
 from __future__ import annotations
 
 import audiostore
-from audiostore.cli.consent import has_consent, print_plan, will_ask
-from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, arguments, flag
-from audiostore.cli.each import distinct_ids, with_each
+from audiostore.cli.choosing import Chosen, DeletedOptions, choosing
+from audiostore.cli.consent import has_consent_to
+from audiostore.cli.declare import ConsentOptions
+from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.failures import UsageError
-from audiostore.cli.output import note
-from audiostore.cli.store import is_bucket, opened
+from audiostore.cli.store import is_bucket
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from audiostore import AudioStorageManager
 
 GROUP = "delete and restore"
-EXAMPLE = "audiostore purge 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+EXAMPLE = """\
+audiostore purge 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b
+audiostore purge --all --dry-run"""
 
 
-class Options(StoreOptions, JsonOptions, ConsentOptions):
+class Options(DeletedOptions, ConsentOptions):
     """Options of `purge`."""
-
-    audio_ids: tuple[str, ...] = arguments("ID", "ID of a deleted asset")
-    all: bool = flag(help="all assets in the trash, as 'audiostore trash list' prints them")
 
 
 def run(options: Options) -> int:
     """Purge the assets, after asking."""
-    if bool(options.audio_ids) == options.all:
-        raise UsageError("name one or more IDs, or give --all")
-    audio_ids = distinct_ids(options.audio_ids)
-    with opened(options) as manager:
+    with choosing(options, in_trash=True) as chosen:
+        manager = chosen.manager
         if is_bucket(manager):
             raise UsageError(
                 "nothing was done: Google Cloud Storage deletes what is in the trash at a set time "
                 "('audiostore trash list' prints it), and cannot be made to do it earlier"
             )
 
-        def plan(audio_id: str) -> None:
-            print_plan(options, f"purge {_deleted(manager, audio_id)}", audio_id)
+        def plan(each: Chosen) -> Report:
+            return planned(f"purge {_deleted(manager, each)}", each.audio_id)
 
-        def purge(audio_id: str) -> Mapping[str, object]:
-            count = manager.trash.purge(audio_id)
-            note(f"purged {audio_id}: {count} objects")
-            return {"audio_id": audio_id, "purged_objects": count}
+        def purge(each: Chosen) -> Report:
+            count = manager.trash.purge(each.audio_id)
+            fields = {"audio_id": each.audio_id, "purged_objects": count}
+            return Report(fields, note=f"purged {each.audio_id}: {count} objects")
 
         if options.dry_run:
-            return with_each(options, audio_ids or _all(manager), plan)
-        these = "this asset" if len(audio_ids) == 1 else f"these {len(audio_ids):,} assets"
-        if options.all and will_ask(options):
-            count = _count(manager)
-            if not count:
-                note(f"the trash of {manager.url} is empty")
-                return 0
-            these = f"all {count:,} deleted assets of {manager.url}"
-        if not has_consent(options, f"Permanently delete {these}? This cannot be undone"):
+            return with_each(chosen, plan, "planned")
+        chosen.fix()
+        question = f"Permanently delete {chosen.these}? This cannot be undone"
+        if not has_consent_to(options, chosen, question, lambda each: _deleted(manager, each)):
             return 1
-        return with_each(options, audio_ids or _all(manager), purge)
+        return with_each(chosen, purge, "purged")
 
 
-def _all(manager: AudioStorageManager) -> Iterator[str]:
-    return (trashed.audio_id for trashed in manager.trash.list())
-
-
-def _count(manager: AudioStorageManager) -> int:
-    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
-
-    count = 0
-    with CountProgress() as progress:
-        for count, _ in enumerate(_all(manager), 1):
-            progress(count)
-    return count
-
-
-def _deleted(manager: AudioStorageManager, audio_id: str) -> str:
+def _deleted(manager: AudioStorageManager, each: Chosen) -> str:
     """Return what would be purged as a line.
 
     Raises:
         AssetNotFoundError: nothing is in the trash under the id.
     """
-    from audiostore.asset import FileOrganizer  # noqa: PLC0415  (not for --help)
+    from audiostore.asset import folder_prefix  # noqa: PLC0415  (not for --help)
     from audiostore.cli.listing import deleted_row  # noqa: PLC0415
 
     try:
-        return deleted_row(manager.trash.get(audio_id))
+        return deleted_row(each.trashed or manager.trash.get(each.audio_id))
     except audiostore.AssetNotFoundError:
-        prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
-        count = sum(1 for _ in manager.store.list_deleted(prefix))
+        count = sum(1 for _ in manager.store.list_deleted(folder_prefix(each.audio_id)))
         if not count:
             raise
-        return f"{audio_id}  ({count} deleted objects)"
+        return f"{each.audio_id}  ({count} deleted objects)"

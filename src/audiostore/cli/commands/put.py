@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import audiostore
+from audiostore.cli.choosing import resolve_anywhere
 from audiostore.cli.declare import (
     CheckOptions,
     JsonOptions,
@@ -65,7 +66,9 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
         help="let shared caches, such as a CDN, keep the files (default: only the player's own)"
     )
     supersedes: str | None = option(
-        metavar="ID", help="ID of the asset that this one replaces: each will refer to the other"
+        metavar="ID",
+        help="ID of the asset that this one replaces, or the first characters of it (at least 4): "
+        "each will refer to the other",
     )
     trash_superseded: bool = flag(help="delete the superseded asset once this one is stored")
     cleanup: bool = flag(help="delete the local files once they are stored and verified")
@@ -195,6 +198,9 @@ def _put_one(options: Options) -> int:
     progress = AssetProgress()
     try:
         with opened(options, progress) as manager, progress:
+            if options.supersedes is not None:
+                old_id = resolve_anywhere(manager, options.supersedes)
+                upload = upload.of(upload, supersedes=old_id)
             result = manager.upload_audio_with_thumbnail(
                 options.files[0], options.thumbnail, audio_id=options.audio_id, options=upload
             )

@@ -5,24 +5,22 @@ They can be restored for as long as the store keeps deleted assets.
 
 from __future__ import annotations
 
-import sys
-
 import audiostore
-from audiostore.cli.consent import has_consent, print_plan, will_ask
-from audiostore.cli.declare import AssetsOptions, ConsentOptions, flag
-from audiostore.cli.each import distinct_ids, with_each
+from audiostore.cli.choosing import AssetsOptions, Chosen, Selection, choosing, resolve_anywhere
+from audiostore.cli.consent import has_consent_to
+from audiostore.cli.declare import ConsentOptions, flag
+from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.failures import UsageError
-from audiostore.cli.output import note
-from audiostore.cli.store import is_bucket, known_facts, opened
+from audiostore.cli.store import is_bucket, known_facts
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from audiostore import AudioStorageManager
 
 GROUP = "delete and restore"
-EXAMPLE = "audiostore rm 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --yes"
+EXAMPLE = """\
+audiostore rm 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --yes
+audiostore rm --superseded --before 2026-01-01 --dry-run"""
 _DAY_S = 24 * 3600
 
 
@@ -36,28 +34,27 @@ class Options(AssetsOptions, ConsentOptions):
 
 def run(options: Options) -> int:
     """Delete the assets, after asking."""
-    audio_ids = distinct_ids(options.audio_ids)
-    with opened(options) as manager:
+    with choosing(options, resolve=resolve_anywhere) as chosen:
+        manager = chosen.manager
         way_back = _way_back(manager, permanent=options.permanent)
 
-        def plan(audio_id: str) -> None:
-            line = _present(manager, audio_id)
-            print_plan(options, f"delete {line}  {way_back}", audio_id, permanent=options.permanent)
+        def plan(each: Chosen) -> Report:
+            action = f"delete {_present(chosen, each)}  {way_back}"
+            return planned(action, each.audio_id, permanent=options.permanent)
 
-        def delete(audio_id: str) -> Mapping[str, object]:
-            manager.delete(audio_id, permanent=options.permanent)
-            note(f"deleted {audio_id} {way_back}")
-            return {"audio_id": audio_id, "deleted": True}
+        def delete(each: Chosen) -> Report:
+            manager.delete(each.audio_id, permanent=options.permanent)
+            fields = {"audio_id": each.audio_id, "deleted": True}
+            return Report(fields, note=f"deleted {each.audio_id} {way_back}")
 
         if options.dry_run:
-            return with_each(options, audio_ids, plan)
-        if will_ask(options):
-            for audio_id in audio_ids:
-                print(_present_or_none(manager, audio_id), file=sys.stderr)
-        these = "this asset" if len(audio_ids) == 1 else f"these {len(audio_ids):,} assets"
-        if not has_consent(options, f"Delete {these} from {manager.url} {way_back}?"):
+            return with_each(chosen, plan, "planned")
+        chosen.fix()
+        of = "" if options.all else f" from {manager.url}"
+        question = f"Delete {chosen.these}{of} {way_back}?"
+        if not has_consent_to(options, chosen, question, lambda each: _seen(chosen, each)):
             return 1
-        return with_each(options, audio_ids, delete)
+        return with_each(chosen, delete, "deleted")
 
 
 def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
@@ -95,21 +92,22 @@ def _way_back(manager: AudioStorageManager, *, permanent: bool) -> str:
     return f"('audiostore restore' can undo this for {time})"
 
 
-def _present(manager: AudioStorageManager, audio_id: str) -> str:
+def _present(chosen: Selection, each: Chosen) -> str:
     """Return what would be deleted as a line.
 
     Raises:
         AssetNotFoundError: nothing is stored under the id.
         HeldError: it cannot be deleted.
     """
-    from audiostore.asset import FileOrganizer  # noqa: PLC0415  (not for --help)
+    from audiostore.asset import folder_prefix  # noqa: PLC0415  (not for --help)
     from audiostore.cli.listing import row  # noqa: PLC0415
     from audiostore.stores import require_free  # noqa: PLC0415
 
+    audio_id, manager = each.audio_id, chosen.manager
     try:
-        asset = manager.get(audio_id)
+        asset = chosen.asset(each)
     except audiostore.AssetNotFoundError:
-        prefix = FileOrganizer.get_folder_structure(audio_id)["audio_prefix"]
+        prefix = folder_prefix(audio_id)
         count = sum(1 for _ in manager.store.list(prefix))
         if count:
             return f"{audio_id}  (incomplete asset, {count} objects)"
@@ -122,10 +120,8 @@ def _present(manager: AudioStorageManager, audio_id: str) -> str:
     return row(asset)
 
 
-def _present_or_none(manager: AudioStorageManager, audio_id: str) -> str:
+def _seen(chosen: Selection, each: Chosen) -> str:
     try:
-        return _present(manager, audio_id)
-    except audiostore.AssetNotFoundError:
-        return f"{audio_id}  (not found)"
+        return _present(chosen, each)
     except audiostore.HeldError:
-        return f"{audio_id}  (held)"
+        return f"{each.audio_id}  (held)"

@@ -1,27 +1,26 @@
-"""Move the audio of an asset to another storage class."""
+"""Move the audio of assets to another storage class."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from audiostore.cli.consent import has_consent, print_plan, will_ask
-from audiostore.cli.declare import AssetOptions, ConsentOptions, argument
+from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.commands._class_costs import Costs
+from audiostore.cli.consent import has_consent_to, will_ask
+from audiostore.cli.declare import ConsentOptions, argument
+from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.filters import STORAGE_CLASSES
-from audiostore.cli.output import note, say
-from audiostore.cli.store import is_bucket, known_facts, opened, warn
+from audiostore.cli.output import say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore import AudioStorageManager, BlobInfo
     from audiostore.stores import StorageClass
 
 GROUP = "change"
-EXAMPLE = "audiostore set-class 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b COLDLINE"
-_DAYS_PER_MONTH = 30
-_GIB = 1 << 30
+EXAMPLE = """\
+audiostore set-class 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b COLDLINE
+audiostore set-class --storage-class STANDARD --before 2025-01-01 COLDLINE"""
 
 
-class Options(AssetOptions, ConsentOptions):
+class Options(AssetsOptions, ConsentOptions):
     """Options of `set-class`."""
 
     storage_class: StorageClass = argument(
@@ -30,78 +29,46 @@ class Options(AssetOptions, ConsentOptions):
 
 
 def run(options: Options) -> int:
-    """Move the audio, after asking if a bucket charges for it."""
+    """Move the audio, after asking if a bucket charges for it, or no ID was given."""
     from audiostore.asset import require_own_classes  # noqa: PLC0415  (not for --help)
-    from audiostore.cli.listing import print_asset, row  # noqa: PLC0415
+    from audiostore.cli.listing import facts_block, row  # noqa: PLC0415
 
     storage_class = options.storage_class
-    with opened(options) as manager:
-        asset = manager.get(options.audio_id)
-        audio = asset.audio
-        if audio is None or audio.storage_class == storage_class:
-            note(f"nothing to change: {asset.audio_id} is already {storage_class}")
-            costs: list[str] = []
-        else:
+    with choosing(options) as chosen:
+        manager = chosen.manager
+
+        def plan(each: Chosen) -> Report:
+            asset = chosen.asset(each)
+            costs = Costs(manager, storage_class)
+            costs.add(asset)
+            if asset.audio is None or not costs.moved:
+                return Report(
+                    note=f"nothing to change: {asset.audio_id} is already {storage_class}"
+                )
             require_own_classes(manager.admin, asset.audio_id)
-            costs = _costs_of_moving(manager, audio, storage_class)
-            if options.dry_run:
-                action = f"move the audio of {asset.audio_id} from {audio.storage_class} to "
-                action += "; ".join([storage_class, *costs])
-                facts = {"from": audio.storage_class, "to": storage_class, "costs": costs}
-                print_plan(options, action, asset.audio_id, **facts)
+            before, charges = asset.audio.storage_class, costs.told()
+            action = f"move the audio of {asset.audio_id} from {before} to "
+            action += "; ".join([storage_class, *charges])
+            facts = {"from": before, "to": storage_class, "costs": charges}
+            return planned(action, asset.audio_id, **facts)
+
+        def move(each: Chosen) -> Report:
+            asset = manager.set_class(each.audio_id, storage_class)
+            return Report(
+                asset, facts_block(asset) if chosen.is_single else row(asset), about=asset
+            )
+
         if options.dry_run:
-            return 0
+            return with_each(chosen, plan, "planned")
+        costs = Costs(manager, storage_class)
+        chosen.fix(costs.add)
+        if costs.moved:
+            require_own_classes(manager.admin, costs.moved[0])
+        its = "its audio" if len(chosen) == 1 else f"the audio of {chosen.these}"
+        question = "\n".join([*costs.told(), f"Move {its} to {storage_class}?"])
         if not will_ask(options):
-            for cost in costs:
+            for cost in costs.told():
                 say("warning", cost)
-        elif costs and not has_consent(
-            options, "\n".join([row(asset), *costs, f"Move its audio to {storage_class}?"])
-        ):
+        elif (costs.told() or chosen.is_implied) and not has_consent_to(options, chosen, question):
             return 1
-        asset = manager.set_class(options.audio_id, storage_class)
-    print_asset(asset, as_json=options.json)
-    warn(asset)
-    return 0
-
-
-def _costs_of_moving(
-    manager: AudioStorageManager, audio: BlobInfo, storage_class: str
-) -> list[str]:
-    """Return what a bucket charges for moving audio to another class, one sentence each.
-
-    cloud.google.com/storage/pricing: minimum storage duration, and retrieval ("when you read, copy,
-    move, or rewrite object data"), of all classes but STANDARD. A directory charges nothing.
-    """
-    from audiostore.lifecycle import MINIMUM_DAYS  # noqa: PLC0415  (not for --help)
-
-    if not is_bucket(manager):
-        return []
-    costs: list[str] = []
-    present = audio.storage_class
-    minimum = MINIMUM_DAYS.get(present, 0)
-    days = (datetime.now(UTC) - (audio.class_changed_at or audio.created_at)).days
-    if days < minimum:
-        costs.append(
-            f"it has been {present} for {days} of at least {minimum} days: the remaining "
-            f"{minimum - days} days are charged now{_price(manager, audio, minimum - days)}"
-        )
-    if minimum:
-        costs.append(f"reading it from {present} is charged per byte")
-    if new_minimum := MINIMUM_DAYS.get(storage_class, 0):
-        costs.append(f"{storage_class} charges for at least {new_minimum} days, and for every read")
-    return costs
-
-
-def _price(manager: AudioStorageManager, audio: BlobInfo, days: int) -> str:
-    from audiostore.catalog import Rates  # noqa: PLC0415  (not for --help)
-
-    facts = known_facts(manager)
-    if isinstance(facts, str) or facts.location is None:
-        return ""
-    rates = Rates.read(facts.location)
-    monthly = rates.prices.get(audio.storage_class)
-    if monthly is None:
-        return ""
-    price = monthly * audio.size_bytes / _GIB * days / _DAYS_PER_MONTH
-    about = f"{price:,.2f}" if price >= 0.01 else "less than 0.01"
-    return f" ({about} {rates.currency} by list prices)"
+        return with_each(chosen, move, f"moved to {storage_class}")

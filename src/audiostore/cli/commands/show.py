@@ -1,24 +1,29 @@
-"""Show everything about an asset."""
+"""Show everything about assets."""
 
 from __future__ import annotations
 
-from audiostore.cli.declare import AssetOptions
-from audiostore.cli.store import opened, warn
+from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.each import Report, with_each
 
 GROUP = "find"
-EXAMPLE = "audiostore show 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+EXAMPLE = """\
+audiostore show 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b
+audiostore show 3f2b --json"""
 
 
-class Options(AssetOptions):
+class Options(AssetsOptions):
     """Options of `show`."""
 
 
 def run(options: Options) -> int:
-    """Print the asset."""
-    from audiostore.cli.listing import print_asset  # noqa: PLC0415  (not for --help)
+    """Print each asset."""
+    from audiostore.cli.listing import facts_block  # noqa: PLC0415  (not for --help)
 
-    with opened(options) as manager:
-        asset = manager.get(options.audio_id)
-    print_asset(asset, as_json=options.json)
-    warn(asset)
-    return 0
+    with choosing(options) as chosen:
+
+        def show(each: Chosen) -> Report:
+            asset = chosen.asset(each)
+            block = facts_block(asset)
+            return Report(asset, block if chosen.is_single else f"{block}\n", about=asset)
+
+        return with_each(chosen, show, "shown")

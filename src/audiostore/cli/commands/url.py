@@ -1,14 +1,14 @@
-"""Print a temporary link to an asset.
+"""Print temporary links to assets.
 
-Anyone with the link can read this part of the asset until it expires.
+Anyone with a link can read this part of the asset until it expires.
 """
 
 from __future__ import annotations
 
-from audiostore.cli.declare import AssetOptions, option
+from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.declare import option
+from audiostore.cli.each import Report, with_each
 from audiostore.cli.failures import UsageError
-from audiostore.cli.output import print_json
-from audiostore.cli.store import opened
 from audiostore.cli.values import PART_HELP, link_lifetime, part_name
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from audiostore.asset import PartName
 
 GROUP = "store and fetch"
-EXAMPLE = "audiostore url 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --expires 2h"
+EXAMPLE = """\
+audiostore url 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b --expires 2h
+audiostore url --album 'Pastel Blues'"""
 
 
-class Options(AssetOptions):
+class Options(AssetsOptions):
     """Options of `url`."""
 
     part: PartName = option(metavar="PART", parse=part_name, default="audio", help=PART_HELP)
@@ -35,17 +37,20 @@ class Options(AssetOptions):
 
 
 def run(options: Options) -> int:
-    """Print the link."""
+    """Print each link: of several assets, after the ID."""
     name = options.download_as
     if name is not None and not (name.strip() and name.isprintable()):
         raise UsageError(f"invalid file name --download-as {name!r}: it must be printable text")
-    with opened(options) as manager:
-        link = manager.signed_url(
-            options.audio_id, part=options.part, expires_s=options.expires, download_as=name
-        )
-    if options.json:
-        fields = {"audio_id": options.audio_id, "part": options.part, "url": link}
-        print_json({**fields, "expires_s": options.expires})
-    else:
-        print(link)
-    return 0
+    with choosing(options) as chosen:
+        if name is not None and not chosen.is_single:
+            raise UsageError("--download-as names one file: give one ID with it")
+
+        def link(each: Chosen) -> Report:
+            url = chosen.manager.signed_url(
+                each.audio_id, part=options.part, expires_s=options.expires, download_as=name
+            )
+            fields = {"audio_id": each.audio_id, "part": options.part, "url": url}
+            text = url if chosen.is_single else f"{each.audio_id}  {url}"
+            return Report({**fields, "expires_s": options.expires}, text)
+
+        return with_each(chosen, link, "linked to")

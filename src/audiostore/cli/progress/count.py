@@ -28,7 +28,7 @@ class CountProgress:
             clock: in seconds.
             what: is counted.
         """
-        self._what = what
+        self._what = f"{what} checked"
         self._clock = clock
         self._display = Display()
         self.waiting = WaitProgress(self._display)
@@ -53,8 +53,18 @@ class CountProgress:
         if not self._display.is_shown or now - self._drawn_at < _INTERVAL_S:
             return
         rate = count / (now - self._began_at)
-        self._display.draw(f"{count:,} {self._what} checked, {rate:,.0f}/s")
+        self._display.draw(f"{count:,} {self._what}, {rate:,.0f}/s")
         self._drawn_at = now
+
+    def restart(self, total: int, done_word: str) -> None:
+        """Count something else from now on.
+
+        Args:
+            total: how many assets there are.
+            done_word: what is done with them, such as "deleted".
+        """
+        self._what = f"of {total:,} assets {done_word}"
+        self._began_at = self._clock()
 
     def clear(self) -> None:
         """Remove the line before other output."""
