@@ -4,6 +4,7 @@ A store is not trusted. A name keeps what the store says of the original file on
 stays below the directory, and as the file keeps the extension of an audio or image format.
 """
 
+import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,8 @@ FileNaming = Callable[[StorageResult], str]
 # Devices on Windows, whatever follows after a dot: a folder may be shared with one
 # (learn.microsoft.com/windows/win32/fileio/naming-a-file).
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])", re.IGNORECASE)
-_MAX_NAME_BYTES = 255
+MAX_NAME_BYTES = 255
+"""As most file systems have it."""
 
 
 def name_by_id(asset: StorageResult, part: PartName = "audio") -> str:
@@ -49,24 +51,44 @@ def original_name(asset: StorageResult, part: PartName = "audio") -> str:
     extension = extension_of(blob) if blob else ""
     named_after = asset.audio or asset.thumbnail
     original = named_after.metadata.get("original_filename", "") if named_after else ""
-    name = safe_component(original.replace("\\", "/").rpartition("/")[2].strip())
+    component = original.replace("\\", "/").rpartition("/")[2].strip()
+    if component.strip(".") in ("", extension[1:]):
+        return f"{asset.audio_id}{extension}"  # nothing but an extension
+    name = safe_component(component)
     if part != "audio":
         name = PurePosixPath(name).stem
     if not name.lower().endswith(extension):
         name += extension
-    hidden = name.startswith(".")
-    too_long = len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME_BYTES
-    return f"{asset.audio_id}{extension}" if hidden or too_long else name
+    return shortened(name, MAX_NAME_BYTES)
 
 
 def safe_component(text: str) -> str:
-    """Return text as a name that no terminal, shell or system takes for something else."""
+    """Return text as a visible name that no terminal, shell or system takes for something else."""
     name = "".join(c if is_safe(c) else "_" for c in text)
-    if name.startswith("-"):
-        name = f"_{name[1:]}"  # it must not look like an option
+    if name.startswith(("-", ".")):
+        name = f"_{name[1:]}"  # it must not look like an option, nor be hidden
     if _RESERVED.fullmatch(name.partition(".")[0]):
         name = f"_{name}"
     return name
+
+
+def shortened(part: str, limit: int) -> str:
+    """Return a name of at most so many bytes, with the extension that it had."""
+    if len(os.fsencode(part)) <= limit:
+        return part
+    extension = PurePosixPath(part).suffix
+    size = len(os.fsencode(extension))
+    if size > limit // 2:
+        extension, size = "", 0
+    return cut(part.removesuffix(extension) if extension else part, limit - size) + extension
+
+
+def cut(text: str, limit: int) -> str:
+    """Return the beginning of text, as many whole characters as so many bytes can hold."""
+    raw = os.fsencode(text)[:limit]
+    while raw and not text.startswith(os.fsdecode(raw)):  # a character was cut in two
+        raw = raw[:-1]
+    return os.fsdecode(raw).rstrip() or "_"
 
 
 def extension_of(blob: BlobInfo) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePath, PurePosixPath
 
+from audiostore.bulk.naming import cut, shortened
 from audiostore.errors import shown
 from audiostore.values import StorageResult
 
@@ -56,7 +57,7 @@ class Targets:
             extension = PurePosixPath(path.name).suffix
             stem = path.name.removesuffix(extension)
             room = self._max_name_bytes - len(f"-{asset.audio_id}{extension}".encode())
-            path = path.with_name(f"{_cut(stem, room)}-{asset.audio_id}{extension}")
+            path = path.with_name(f"{cut(stem, room)}-{asset.audio_id}{extension}")
             self._take(path)
             warnings.append("another asset has this name: the id was added")
         return path, tuple(warnings)
@@ -70,11 +71,11 @@ class Targets:
 
     def _fitting(self, parts: tuple[str, ...]) -> Path:
         for limit in (self._max_name_bytes, *_SHORTER_BYTES):
-            path = self._root.joinpath(*(_fitted(part, limit) for part in parts))
+            path = self._root.joinpath(*(shortened(part, limit) for part in parts))
             longest = max(len(os.fsencode(path.name)), _PART_NAME_BYTES)
             if len(os.fsencode(path.parent)) + 1 + longest <= self._max_path_bytes:
                 return path
-        return self._root / _fitted(parts[-1], self._max_name_bytes)
+        return self._root / shortened(parts[-1], self._max_name_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +124,3 @@ def _can_be_made(path: Path) -> bool:
     except (OSError, UnicodeError):
         return False
     return True
-
-
-def _fitted(part: str, limit: int) -> str:
-    """Return a name of at most so many bytes, with the extension that it had."""
-    if len(os.fsencode(part)) <= limit:
-        return part
-    extension = PurePosixPath(part).suffix
-    size = len(os.fsencode(extension))
-    if size > limit // 2:
-        extension, size = "", 0
-    return _cut(part.removesuffix(extension) if extension else part, limit - size) + extension
-
-
-def _cut(text: str, limit: int) -> str:
-    """Return the beginning of text, as many whole characters as so many bytes can hold."""
-    raw = os.fsencode(text)[:limit]
-    while raw and not text.startswith(os.fsdecode(raw)):  # a character was cut in two
-        raw = raw[:-1]
-    return os.fsdecode(raw).rstrip() or "_"

@@ -128,7 +128,4 @@ class NameTemplate:
 
 def _component(text: str) -> str:
     """Return text as the name of a file or directory that is visible on every system."""
-    name = safe_component(text.strip())
-    if name.startswith("."):
-        name = f"_{name[1:]}"
-    return re.sub(r"[. ]+\Z", "_", name) or "_"
+    return re.sub(r"[. ]+\Z", "_", safe_component(text.strip())) or "_"
