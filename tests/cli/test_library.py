@@ -67,18 +67,19 @@ def test_files_are_named_by_their_tags(call: Call, bucket: str) -> None:
     assert "album_artist" in err
 
 
-def test_superseded_assets_are_left_out(call: Call, bucket: str) -> None:
-    old, new = Path("old.mp3"), Path("new.mp3")
+def test_what_supersedes_an_asset_takes_its_place(call: Call, bucket: str) -> None:
+    old, new = Path("in", "a", "song.mp3"), Path("new.flac")
+    old.parent.mkdir(parents=True)
     old.write_bytes(mp3(TIT2="old"))
-    new.write_bytes(mp3(TIT2="new"))
-    code, out, _ = call("put", old, "--json")
+    new.write_bytes(flac(TITLE="new"))
+    code, out, _ = call("put", "in", "--json")
     assert code == 0
     assert call("put", new, "--supersedes", json.loads(out)["audio_id"])[0] == 0
     code, out, err = call("get", "--all", "--to", "out")
-    assert (code, [Path(line).name for line in out.splitlines()]) == (0, ["new.mp3"])
+    assert (code, read(Path("out"))) == (0, {b"a/song.flac": new.read_bytes()})
     assert "1 superseded asset left out: --with-superseded" in err
-    code, out, _ = call("get", "--all", "--to", "out", "--with-superseded")
-    assert sorted(Path(line).name for line in out.splitlines()) == ["new.mp3", "old.mp3"]
+    assert call("get", "--all", "--to", "out", "--with-superseded")[0] == 0
+    assert read(Path("out")).keys() == {b"a/song.flac", b"a/song.mp3"}
 
 
 def test_a_file_name_of_another_format_is_warned_of(call: Call, bucket: str) -> None:

@@ -84,7 +84,7 @@ class UploadOptions:
     source_path: str | None = None
     """Where the file was, relative to the directory that was stored, such as
     ``Nina Simone/Pastel Blues/01 Be My Husband.flac``: what a download rebuilds. In a bulk upload,
-    each item has its own."""
+    each item has its own; without one, what supersedes an asset takes its place."""
 
     def __post_init__(self) -> None:
         if self.metadata is not None:

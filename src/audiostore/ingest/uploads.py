@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from posixpath import splitext
 from typing import Protocol
 
 from audiostore.asset import (
@@ -18,6 +19,7 @@ from audiostore.asset import (
     Part,
     PreparedFile,
     delete_asset,
+    find_asset,
     find_stored,
     require_asset,
     require_audio_id,
@@ -137,8 +139,10 @@ class Uploads:
             detail = thumbnail.identity if thumbnail else None
             with ids.choose(identity, detail) as chosen:
                 self._notify(Begun(chosen.audio_id, Path(upload.audio_path)))
+                source_path = options.source_path
                 if options.supersedes is not None:
                     self._changes.require_supersedable(options.supersedes, chosen.audio_id)
+                    source_path = source_path or self._place_of(options.supersedes, audio)
                     if options.trash_superseded:
                         self._changes.require_not_held(options.supersedes)
 
@@ -153,7 +157,7 @@ class Uploads:
                         id_is_new=chosen.is_new,
                         cache=options.cache,
                         supersedes=options.supersedes,
-                        source_path=options.source_path,
+                        source_path=source_path,
                         cover_path=cover_path,
                     )
                     if options.supersedes is not None:
@@ -301,6 +305,12 @@ class Uploads:
         uri = result.thumbnail_path or ""
         self._notify(Attached(audio_id, uri, waiting=result.audio is None))
         return result
+
+    def _place_of(self, old_id: str, audio: PreparedFile) -> str | None:
+        """Return the source path of what replaces an asset: the same, with its own extension."""
+        old = find_asset(self._store, old_id)
+        path = None if old is None else source_path_of(old.audio.metadata)
+        return path and f"{splitext(path)[0]}{splitext(audio.filename)[1]}"
 
     def _supersede(
         self, old_id: str, new_id: str, *, trash: bool, if_source_path: str | None
