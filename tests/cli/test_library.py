@@ -8,7 +8,7 @@ import pytest
 
 from audiostore import AudioStorageManager, find_items
 from tests.cli.conftest import Call
-from tests.library import flac, library, mp3, read, write
+from tests.library import cover, flac, library, mp3, read, write
 
 NOT_STORED = {
     b"notes.txt",
@@ -51,7 +51,7 @@ def test_files_are_named_by_their_tags(call: Call, bucket: str) -> None:
     for name in ("a", "b"):
         path = Path("in", f"{name}.mp3")
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(mp3(TIT2="../T", TPE1="A", TALB="B", TRCK="3/12") + bytes(417))
+        path.write_bytes(mp3(TIT2="../T", TPE1="A", TALB="B", TRCK="3/12", TCON=name))
     assert call("put", "in", "--no-journal")[0] == 0
     template = "{album_artist}/{album}/{disc}-{track:02} {title}"
     code, out, err = call("get", "--all", "--to", "out", "--name", template)
@@ -65,6 +65,18 @@ def test_files_are_named_by_their_tags(call: Call, bucket: str) -> None:
     assert (code, out) == (2, "")
     assert "unknown field 'titel'" in err
     assert "album_artist" in err
+
+
+def test_what_was_stored_twice_comes_back_once(call: Call, bucket: str) -> None:
+    path = Path("in", "a", "song.mp3")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(mp3(TIT2="x"))
+    (path.parent / "cover.jpg").write_bytes(cover("x"))
+    for _ in range(2):
+        assert call("put", "in", "--no-journal")[0] == 0
+    code, _, err = call("get", "--all", "--to", "out")
+    assert (code, read(Path("out"))) == (0, read(Path("in")))
+    assert "warning" not in err
 
 
 def test_what_supersedes_an_asset_takes_its_place(call: Call, bucket: str) -> None:

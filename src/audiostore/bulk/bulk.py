@@ -156,10 +156,10 @@ class Bulk:
             names: returns the file name for an asset, relative to the directory; subdirectories
                 are created, and nothing outside of it is written. `name_by_source_path` rebuilds
                 the directories that were stored, `NameTemplate` names files by their tags. It is
-                called in this process, one asset at a time, once for each. If two assets have the
-                same name, as far as the file system tells names apart, the id is added to the
-                second; a name that is too long is shortened: the outcome has a warning. None:
-                ``{id}.mp3``.
+                called in this process, one asset at a time, once for each. If two files
+                with different bytes have the same name, as far as the file system tells names
+                apart, the id is added to the second; a name that is too long is shortened: the
+                outcome has a warning. None: ``{id}.mp3``.
             overwrite: replace files with other content, each in one step.
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes received per second on average.

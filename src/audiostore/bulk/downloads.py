@@ -59,7 +59,7 @@ def download_assets(
         [manager._notify],
         may_fork=manager._survives_fork,
     )
-    named = None if names is None else _Named(manager, names, Targets(root))
+    named = None if names is None else _Named(manager, part, names, Targets(root))
     return execute(_Assets(InputReader(assets), named), job, options)
 
 
@@ -68,6 +68,7 @@ class _Named:
     """Gives each asset a path by the caller's naming: in this process, one at a time."""
 
     manager: "AudioStorageManager"
+    part: PartName
     names: FileNaming
     targets: Targets
 
@@ -76,7 +77,7 @@ class _Named:
         try:
             if not isinstance(asset, StorageResult):
                 asset = self.manager.get(asset)
-            path, warnings = self.targets.give(asset, self.names(asset))
+            path, warnings = self.targets.give(asset, self.names(asset), self.part)
         except Exception as error:  # noqa: BLE001  (it is reported as this asset's outcome)
             return _failed(_Wanted(index, asset, None), error)
         return _Wanted(index, asset, path, warnings)
@@ -146,7 +147,7 @@ class _Downloader:
             size_bytes = blob.size_bytes
             target = wanted.path or self.root / name_by_id(asset, self.part)
             skipped = _is_downloaded(target, blob)
-            path = target if skipped else self._download(asset, target)
+            path = target if skipped else self._download(asset, blob, target)
         except Exception as failure:  # noqa: BLE001  (it is reported as this asset's outcome)
             error = failure
             if isinstance(failure, PermissionError) and not os.access(self.root, os.W_OK | os.X_OK):
@@ -172,11 +173,11 @@ class _Downloader:
             )
         return blob
 
-    def _download(self, asset: StorageResult, target: Path) -> Path:
+    def _download(self, asset: StorageResult, blob: BlobInfo, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             raise ValueError(f"cannot download to {str(target)!r}: it is a directory")
-        if not self.overwrite and os.path.lexists(target):
+        if not self.overwrite and os.path.lexists(target) and not _is_downloaded(target, blob):
             raise FileExistsError(
                 f"{str(target)!r} exists with other content, and was not changed: move it away, or "
                 "allow it to be overwritten"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePath, PurePosixPath
 
+from audiostore.asset import PartName
 from audiostore.bulk.naming import cut, shortened
 from audiostore.errors import shown
 from audiostore.values import StorageResult
@@ -24,7 +25,10 @@ _SHORTER_BYTES = (128, 64, 32)
 
 
 class Targets:
-    """Gives each file a path of its own in a directory. Memory holds about 100 bytes for each."""
+    """Gives each file a path of its own in a directory; the same name and bytes share one.
+
+    Memory holds about 200 bytes for each.
+    """
 
     def __init__(self, root: Path) -> None:
         """Find out what the file system of a directory, which exists, does with names."""
@@ -32,10 +36,18 @@ class Targets:
         self._max_name_bytes = os.pathconf(root, "PC_NAME_MAX")
         self._max_path_bytes = os.pathconf(root, "PC_PATH_MAX") - 1  # it counts the NUL
         self._rules = NameRules.of(root)
-        self._taken: set[bytes] = set()
+        self._taken: dict[bytes, bytes] = {}
+        """By what identifies a path: what identifies the bytes."""
 
-    def give(self, asset: StorageResult, name: str) -> tuple[Path, tuple[str, ...]]:
+    def give(
+        self, asset: StorageResult, name: str, part: PartName = "audio"
+    ) -> tuple[Path, tuple[str, ...]]:
         """Return the path for an asset's file, and warnings if it is not the one asked for.
+
+        Args:
+            asset: the asset.
+            name: the path that is asked for, below the directory.
+            part: which part of the asset the file holds.
 
         Raises:
             ValueError: the name leads out of the directory.
@@ -53,21 +65,20 @@ class Targets:
         path = self._fitting(possible)
         if path != self._root.joinpath(*possible):
             warnings.append("the name is too long for this file system: it was shortened")
-        if not self._take(path):
+        content = _digest(_content(asset, part))
+        if not self._take(path, content):
             extension = PurePosixPath(path.name).suffix
             stem = path.name.removesuffix(extension)
             room = self._max_name_bytes - len(f"-{asset.audio_id}{extension}".encode())
             path = path.with_name(f"{cut(stem, room)}-{asset.audio_id}{extension}")
-            self._take(path)
+            self._take(path, content)
             warnings.append("another asset has this name: the id was added")
         return path, tuple(warnings)
 
-    def _take(self, path: Path) -> bool:
-        """Return whether a path was free; it is taken then."""
-        key = blake2b(os.fsencode(self._rules.folded(str(path))), digest_size=16).digest()
-        is_free = key not in self._taken
-        self._taken.add(key)
-        return is_free
+    def _take(self, path: Path, content: bytes) -> bool:
+        """Return whether a path was free, or has the same content; it is taken then."""
+        key = _digest(os.fsencode(self._rules.folded(str(path))))
+        return self._taken.setdefault(key, content) == content
 
     def _fitting(self, parts: tuple[str, ...]) -> Path:
         for limit in (self._max_name_bytes, *_SHORTER_BYTES):
@@ -76,6 +87,17 @@ class Targets:
             if len(os.fsencode(path.parent)) + 1 + longest <= self._max_path_bytes:
                 return path
         return self._root / shortened(parts[-1], self._max_name_bytes)
+
+
+def _content(asset: StorageResult, part: PartName) -> bytes:
+    blob = asset.parts.get(part)
+    if blob is None or blob.crc32c is None:
+        return asset.audio_id.encode()
+    return f"{blob.size_bytes} {blob.crc32c}".encode()
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
