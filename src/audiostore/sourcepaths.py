@@ -1,12 +1,14 @@
 """Source paths: where a stored file was, relative to the directory or manifest that was named.
 
 A path of a POSIX system is bytes without NUL. As a Python text, bytes that are not UTF-8 are
-surrogates (PEP 383). In metadata, which is UTF-8, such a path is kept twice: as text with U+FFFD in
-their place, and exactly, in base64url (RFC 4648, section 5).
+surrogates (PEP 383). Metadata is UTF-8, and may pass through HTTP headers: a path with other bytes,
+control characters or spaces at its ends is kept twice, as text with U+FFFD in their place, and
+exactly, in base64url (RFC 4648, section 5).
 """
 
 import os
 import posixpath
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ MAX_SOURCE_PATH_BYTES = 4096
 """As many as Linux allows in a path."""
 
 _TEXT, _BYTES = SOURCE_PATH_KEYS = ("source_path", "source_path_bytes")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TEXT_CHARACTERS = 512
 """Of the text of a path that is kept in base64, too: both must fit in 8 KiB."""
 
@@ -89,7 +92,7 @@ def _raw(path: str) -> bytes:
 
 
 def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("utf-8", "replace")[:_TEXT_CHARACTERS]
+    text = raw.decode("utf-8", "replace")
+    clean = _CONTROL.sub("\ufffd", text).strip()
+    is_exact = clean.encode() == raw
+    return clean if is_exact else clean[:_TEXT_CHARACTERS].strip()
