@@ -8,23 +8,24 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.audio_samples import encode, sample
+from tests.audio_samples import encode
 
+_WITHOUT_TAGS = {"id3v2_version": "0", "write_id3v1": "0"}
 LONG = "Sinfonie Nr. 9 d-Moll op. 125, IV. Finale " * 6
 
 
-def mp3(picture: bytes = b"", **tags: str) -> bytes:
+def mp3(picture: bytes = b"", *, seconds: float = 2, **tags: str) -> bytes:
     """Return an MP3 file behind an ID3v2.4 tag (section 4), with embedded artwork if given."""
     frames = [(name.encode(), b"\3" + value.encode()) for name, value in tags.items()]
     if picture:
         frames.append((b"APIC", b"\0image/jpeg\0\3\0" + picture))
     body = b"".join(name + _synchsafe(len(data)) + b"\0\0" + data for name, data in frames)
-    return b"ID3\x04\0\0" + _synchsafe(len(body)) + body + _sound("mp3")
+    return b"ID3\x04\0\0" + _synchsafe(len(body)) + body + _sound("mp3", seconds)
 
 
 def flac(**tags: str) -> bytes:
     """Return a FLAC file with Vorbis comments (RFC 9639, section 8.6) after its first block."""
-    data = _sound("flac")
+    data = _sound("flac", 0.2)
     comments = [f"{name}={value}".encode() for name, value in tags.items()]
     block = struct.pack("<I", 0) + struct.pack("<I", len(comments))
     block += b"".join(struct.pack("<I", len(each)) + each for each in comments)
@@ -130,8 +131,9 @@ def _synchsafe(size: int) -> bytes:
 
 
 @cache
-def _sound(kind: str) -> bytes:
-    return encode("flac", "flac", seconds=0.2) if kind == "flac" else sample("mp3 without tags")
+def _sound(container: str, seconds: float) -> bytes:
+    codec, options = ("flac", None) if container == "flac" else ("libmp3lame", _WITHOUT_TAGS)
+    return encode(container, codec, seconds=seconds, options=options)
 
 
 def _frames(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def _name(path: Path, root: Path) -> bytes:
 
 
 @pytest.mark.slow
-def test_a_library_comes_back_as_it_was(call: Call, bucket: str) -> None:
+def test_a_library_comes_back_as_it_was_and_as_it_becomes(call: Call, bucket: str) -> None:
     music, fetched = Path("Music"), Path("fetched")
     files = library()
     write(music, files)
@@ -43,8 +44,46 @@ def test_a_library_comes_back_as_it_was(call: Call, bucket: str) -> None:
     assert {json.loads(line)["status"] for line in out.splitlines()} == {"skipped"}
     with AudioStorageManager(bucket) as manager:
         found = [asset for asset in manager.list() if asset.disc == 2]
-    assert {asset.disc_total for asset in found} == {2}
-    assert sorted(asset.track or 0 for asset in found) == list(range(1, 16))
+        assert {asset.disc_total for asset in found} == {2}
+        assert sorted(asset.track or 0 for asset in found) == list(range(1, 16))
+        wanted = _changed(music, wanted)
+        outcomes = list(manager.bulk.upload(find_items([music]), update=True))
+        assert [outcome.error for outcome in outcomes if outcome.error] == []
+        reasons = Counter(outcome.reason for outcome in outcomes)
+        blues = [asset.track or 0 for asset in manager.list() if asset.genre == "Blues"]
+        again = manager.bulk.upload(find_items([music]), update=True)
+        assert {outcome.reason for outcome in again} == {"stored"}
+    assert (reasons["new"], reasons["moved"], reasons["superseded"]) == (1, 11, 1)
+    assert reasons["retagged"] == 20  # ten tracks, and ten with another cover
+    assert sorted(blues) == list(range(1, 11))
+    code, _, err = call("get", "--all", "--to", "current")
+    assert code == 0, err
+    assert read(Path("current")) == wanted
+
+
+def _changed(music: Path, files: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Change a stored library; return what comes back of it: with the audio as first stored."""
+    wanted = dict(files)
+    for number in range(1, 11):
+        path = music / "Nina Simone" / "1965 - Album of 1965" / f"{number:02} Song {number}.mp3"
+        path.write_bytes(mp3(TIT2=f"Song {number}", TRCK=str(number), TCON="Blues"))
+    album = music / "Björk" / "1974 - Album of 1974"
+    album.rename(album.with_name("1974 - Renamed"))
+    (music / "Singles").mkdir()
+    (music / "Single 2.mp3").rename(music / "Singles" / "Single 2.mp3")
+    for name in files:
+        if name.startswith(os.fsencode(os.path.relpath(album, music))):
+            wanted[name.replace(b"Album of 1974", b"Renamed")] = wanted.pop(name)
+    wanted[b"Singles/Single 2.mp3"] = wanted.pop(b"Single 2.mp3")
+    (music / "Podcasts" / "Episode 3.mp3").unlink()  # it stays in the store, with its cover
+    (music / "Podcasts" / "Episode 3.jpg").unlink()
+    others = {
+        b"New/01.mp3": mp3(seconds=1, TIT2="new"),
+        b"Single 5.mp3": mp3(seconds=0.5, TIT2="other audio"),
+        "Sigur Rós/1993 - Album of 1993/cover.jpg".encode(): cover("another one"),
+    }
+    write(music, others)
+    return wanted | others
 
 
 def test_files_are_named_by_their_tags(call: Call, bucket: str) -> None:
