@@ -51,12 +51,15 @@ if TYPE_CHECKING:
         ManifestProblem as ManifestProblem,
         ManifestProblemListener as ManifestProblemListener,
         NameTemplate as NameTemplate,
+        PathPatterns as PathPatterns,
         RunInfo as RunInfo,
+        SearchOptions as SearchOptions,
         UploadOutcome as UploadOutcome,
         UploadReason as UploadReason,
         UploadStatus as UploadStatus,
         check_manifest as check_manifest,
         find_items as find_items,
+        find_listed_items as find_listed_items,
         name_by_source_path as name_by_source_path,
     )
     from audiostore.catalog import (
@@ -206,8 +209,9 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "bulk": (
             "ActionOutcome Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem "
             "FileNaming IgnoredPath IgnoredPathListener Journal Manifest ManifestProblem "
-            "ManifestProblemListener NameTemplate RunInfo UploadOutcome UploadReason UploadStatus "
-            "check_manifest find_items name_by_source_path"
+            "ManifestProblemListener NameTemplate PathPatterns RunInfo SearchOptions UploadOutcome "
+            "UploadReason UploadStatus check_manifest find_items find_listed_items "
+            "name_by_source_path"
         ),
         "catalog": (
             "Catalog Cost DuplicateAssets ExportFormat ProgressListener Query Rates SortKey "

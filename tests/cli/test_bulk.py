@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -24,10 +25,14 @@ from audiostore.events import Begun, BulkBegun, Progress, Retried, RetriesEnded
 from tests.cli.conftest import COMMAND, COVER, EXAMPLES, FLAC, MP3, Call, Run
 from tests.cli.test_terminal import _interrupted, _on_terminal
 from tests.gcs_server import StrictServer, faults
-from tests.timing import PATIENCE_S
+from tests.timing import PATIENCE_S, wait_until
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 OGG = EXAMPLES / "harbour-lights.ogg"
+_PAUSES = (
+    "from audiostore.cli.commands import _put_watch; _put_watch._FIRST_PAUSE_S = 0.3; "
+    "watching.SETTLE_S"
+)
 
 
 @pytest.fixture
@@ -234,6 +239,89 @@ def test_fail_fast_starts_nothing_more(call: Call, bucket: str) -> None:
         assert next(iter(_lines(call("jobs", "--json")[1])))["state"] == "stopped"
 
 
+def test_what_is_left_out_is_named_and_what_is_selected_stored(
+    call: Call, bucket: str, music: Path
+) -> None:
+    for number in range(5):
+        Path(music, f"a/{number}.wv").write_bytes(b"wvpk" + bytes(40))
+    code, out, err = call("put", music, "--include", "/b/**", "--exclude", "Cover.*")
+    assert (code, out.count("\n")) == (0, 1)
+    assert ".wv" not in err  # not included on purpose
+    assert _stored(call) == {"three.flac": ".png"}  # embedded
+    code, out, err = call("put", music)
+    assert (code, out.count("\n")) == (4, 3)
+    assert err.count("left out: music/a/") == 3
+    assert "left out: 2 more .wv files" in err
+    code, out, err = call("put", music, "--dry-run", "--json")
+    assert code == 4
+    assert sum(line.get("status") == "left out" for line in _lines(out)) == 5
+
+    os.mkfifo("pipe")  # read once: a second reader would wait forever
+    writer = threading.Thread(
+        target=Path("pipe").write_bytes, args=(b"a/one.mp3\0gone.mp3\0a/0.wv\0",)
+    )
+    writer.start()
+    code, out, _ = call("put", music, "--files-from", "pipe", "-0", "--no-journal", "--json")
+    writer.join()
+    outcomes = {str(line["audio"]): line["status"] for line in _lines(out)}
+    assert outcomes == {
+        "music/a/one.mp3": "stored",
+        "music/gone.mp3": "failed",
+        "music/a/0.wv": "left out",
+    }
+    assert code == 4
+
+
+def test_a_bad_cover_is_passed_over_if_told(call: Call, bucket: str, music: Path) -> None:
+    Path(music, "b/Cover.jpg").write_bytes(b"broken")
+    assert call("put", music / "b", "--no-journal")[0] == 4
+    code, _, err = call("put", music / "b", "--skip-bad-covers")
+    assert code == 0
+    assert err.count("b/Cover.jpg: not used as a cover") == 1
+    Path("list.csv").write_text("audio,thumbnail\nmusic/b/three.flac,music/b/Cover.jpg\n")
+    code, out, err = call("put", "--manifest", "list.csv", "--skip-bad-covers", "--no-journal")
+    assert (code, out.count("\n")) == (0, 1)
+
+
+@pytest.mark.slow
+def test_a_watched_directory_is_stored_until_stopped(
+    server: StrictServer, music: Path, tmp_path: Path
+) -> None:
+    inbox = Path("inbox")
+    inbox.mkdir()
+    program = (
+        "import sys; from audiostore.bulk import watching; watching.SETTLE_S = 0.3;"
+        "from audiostore.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    server.denied.add("storage.objects.create")
+    arguments = ["put", "--watch", "inbox", "--cleanup"]
+    with subprocess.Popen(
+        [sys.executable, "-c", program.replace("watching.SETTLE_S", _PAUSES), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        data = MP3.read_bytes()
+        with (inbox / "song.mp3").open("wb", buffering=0) as song:  # it arrives in pieces
+            for start in range(0, len(data), len(data) // 5):
+                song.write(data[start : start + len(data) // 5])
+        wait_until(lambda: any(each.status == 403 for each in server.requests))
+        server.denied.clear()  # the store is back
+        shutil.copyfile(FLAC, inbox / ".three.flac.AbCdEf")
+        assert process.stdout is not None
+        song_id, _, name = process.stdout.readline().rstrip().partition("  ")
+        assert name == "inbox/song.mp3"
+        (inbox / ".three.flac.AbCdEf").rename(inbox / "three.flac")
+        assert process.stdout.readline().endswith("inbox/three.flac\n")
+        assert list(inbox.iterdir()) == []
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, err
+    assert server.read("bucket", f"audio/{song_id}/audio.mp3") == data
+    assert "storage.objects.create" in err
+    assert "unexpected" not in err
+
+
 def test_what_every_file_would_meet_is_one_sentence(
     call: Call, server: StrictServer, music: Path, tmp_path: Path
 ) -> None:
@@ -345,7 +433,7 @@ def test_checking_a_long_manifest_shows_progress(
     times = itertools.count(step=1.5)
     monkeypatch.setattr("audiostore.cli.progress.display.is_terminal", lambda stream: True)
     monkeypatch.setattr(
-        "audiostore.cli.commands._put_many.CountProgress",
+        "audiostore.cli.commands._put_work.CountProgress",
         lambda what: CountProgress(lambda: next(times), what=what),
     )
     Path("list.csv").write_text("audio\nmusic/a/one.mp3\nmusic/a/two.ogg\ngone.mp3\n")
@@ -375,6 +463,15 @@ def test_checking_a_long_manifest_shows_progress(
         (["put", "music", "--manifest", "list.csv"], "give no FILE with it"),
         (["put", "--manifest", "gone.csv"], "no file at 'gone.csv'"),
         (["put", "music", "gone"], "no file or directory at 'gone'"),
+        (["put", "music", str(COVER)], "belongs to none of the given audio files"),
+        (["put", "music", "--include", "a]"], "invalid pattern 'a]'"),
+        (["put", "music", "--cover-names", ","], "names no cover"),
+        (["put", "music", "-0"], "-0 is for --files-from LIST"),
+        (["put", "--files-from", "gone"], "no file at 'gone'"),
+        (["put", "--files-from", "x", "music", "empty"], "takes one directory"),
+        (["put", "--manifest", "list.csv", "--exclude", "a"], "no pattern applies"),
+        (["put", "--watch", str(MP3)], "--watch needs directories"),
+        (["put", "--watch", "music", "--dry-run"], "give it these alone"),
         (["put", "music", "--meta", "crc32c=x"], "audiostore writes itself"),
         (["put", "music", "--journal", "x", "--no-journal"], "not allowed with"),
         (["put", "music", "--journal", "list.csv"], "is not an audiostore journal"),

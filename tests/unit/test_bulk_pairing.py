@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.sources.folders import IgnoredPath, find_items, is_same_stem
+from audiostore.bulk.sources import IgnoredPath, find_items, is_same_stem
 from audiostore.errors import SourceNotFoundError
 
 

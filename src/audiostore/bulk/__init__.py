@@ -5,6 +5,7 @@ from audiostore.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from audiostore.bulk.actions import ActionOutcome as ActionOutcome
+    from audiostore.bulk.bad_covers import CoverCheck as CoverCheck
     from audiostore.bulk.bulk import Bulk as Bulk
     from audiostore.bulk.copies import size_of as size_of
     from audiostore.bulk.items import (
@@ -35,15 +36,21 @@ if TYPE_CHECKING:
         Manifest as Manifest,
         ManifestProblem as ManifestProblem,
         ManifestProblemListener as ManifestProblemListener,
+        PathPatterns as PathPatterns,
+        SearchOptions as SearchOptions,
         check_manifest as check_manifest,
         find_items as find_items,
+        find_listed_items as find_listed_items,
+        read_names as read_names,
     )
     from audiostore.bulk.templates import NameTemplate as NameTemplate
+    from audiostore.bulk.watching import Watcher as Watcher
 else:  # imported when first used: a journal or a download does not need the inspection of files
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "actions": "ActionOutcome",
+            "bad_covers": "CoverCheck",
             "bulk": "Bulk",
             "copies": "size_of",
             "items": "BulkItem CopyOutcome DownloadOutcome UploadOutcome UploadReason UploadStatus",
@@ -54,8 +61,9 @@ else:  # imported when first used: a journal or a download does not need the ins
             "planning": "Planned plan_items",
             "sources": (
                 "IgnoredPath IgnoredPathListener Manifest ManifestProblem ManifestProblemListener "
-                "check_manifest find_items"
+                "PathPatterns SearchOptions check_manifest find_items find_listed_items read_names"
             ),
             "templates": "NameTemplate",
+            "watching": "Watcher",
         },
     )

@@ -6,7 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from audiostore.cli.failures import as_typed, report, sentence
-from audiostore.cli.output import counted, escape, explain_step, human_size, human_time, say
+from audiostore.cli.output import (
+    counted,
+    escape,
+    explain_step,
+    human_size,
+    human_time,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -151,13 +159,22 @@ def _without_name(warning: str, item: BulkItem) -> str:
 class Count:
     """Counts items by status."""
 
-    def __init__(self, words: Mapping[str, str]) -> None:
+    def __init__(
+        self, words: Mapping[str, str], *, as_json: bool = False, lists_all: bool = False
+    ) -> None:
         """Count nothing yet.
 
         Args:
             words: the text for each status, in this order: "{} stored".
+            as_json: print what is left out and may be missed as JSON, too.
+            lists_all: print all of it, not a few of each kind.
         """
         self._words = words
+        self._as_json = as_json
+        self._lists_all = lists_all
+        self._named: Counter[str] = Counter()
+        self.left_out_audio = 0
+        """How many files that are audio are not stored, as their formats are not supported."""
         self._by_status: Counter[str] = Counter()
         self._size_bytes = 0
         self._left_out: Counter[str] = Counter()
@@ -187,9 +204,13 @@ class Count:
         if ignored.error is not None:
             self._unread += 1
             report(ignored.error)
-        else:
-            self._left_out[ignored.reason] += 1
+            return
+        self._left_out[ignored.reason] += 1
+        self.left_out_audio += ignored.is_audio
+        if ignored.content is None:
             explain_step(f"ignored {str(ignored.path)!r}: {ignored.reason}")
+        else:
+            self._name(ignored, as_typed(ignored.content))
 
     def summary(self, elapsed_s: float | None = None) -> str:
         """Return in one sentence how many of each, how much, and in what time."""
@@ -210,8 +231,33 @@ class Count:
 
     def print_left_out(self) -> None:
         """Print what else was found."""
+        for kind, count in self._named.items():
+            if count > _ALIKE_PRINTED and not self._lists_all:
+                say("left out", f"{count - _ALIKE_PRINTED:,} more {kind}")
+        if self.left_out_audio:
+            say(
+                "note",
+                f"{counted(self.left_out_audio, 'audio file')} cannot be stored; to leave such "
+                "files out on purpose, exclude them: --exclude '*.wv'",
+            )
         if self._left_out:
             say("note", f"ignored: {', '.join(self._kinds())}")
+
+    def _name(self, ignored: IgnoredPath, content: str) -> None:
+        """Print what may be missed."""
+        self._named[ignored.reason] += 1
+        if self._as_json:
+            print_json(
+                {
+                    "status": "left out",
+                    "audio": ignored.path,
+                    "storable": False,
+                    "reason": content,
+                    "is_audio": ignored.is_audio,
+                }
+            )
+        if self._lists_all or self._named[ignored.reason] <= _ALIKE_PRINTED:
+            say("left out", f"{ignored.path}: {content}")
 
     def _kinds(self) -> Iterator[str]:
         ranked = self._left_out.most_common()

@@ -42,6 +42,27 @@ def key_and_value(text: str) -> tuple[str, str]:
     return key, value
 
 
+def pattern(text: str) -> str:
+    """Return a pattern for paths, which is valid."""
+    from audiostore import PathPatterns  # noqa: PLC0415  (where the option is given)
+
+    try:
+        PathPatterns([text])
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return text
+
+
+def cover_names(text: str) -> tuple[str, ...]:
+    """Return the names of covers in a list with commas, without extensions."""
+    names = [name.strip() for name in text.split(",")]
+    stems = (re.sub(r"\.(jpe?g|png|webp)$", "", name, flags=re.IGNORECASE) for name in names)
+    found = tuple(filter(None, stems))
+    if not found:
+        raise ArgumentTypeError(f"{text!r} names no cover (example: cover,folder,scan*)")
+    return found
+
+
 def size(text: str) -> int:
     """Return bytes: ``5000000``, ``5MB`` (10^6), ``5M`` and ``5MiB`` (2^20)."""
     match = re.fullmatch(_SIZE, text.lower())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         inspect_image as inspect_image,
     )
     from audiostore.media.kinds import Format as Format
+    from audiostore.media.recognition import identify as identify
     from audiostore.media.sandbox.pool import start_workers as start_workers
 else:
     __getattr__, __dir__ = lazy_names(
@@ -38,6 +39,7 @@ else:
             "info": "Artwork AudioInfo Chapter DecodedInfo ImageInfo",
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",
+            "recognition": "identify",
             "sandbox.pool": "start_workers",
         },
     )

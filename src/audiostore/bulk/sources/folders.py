@@ -1,48 +1,55 @@
-"""The audio files below some paths, each with the image next to it that is its cover.
+"""The audio files below some paths, each with the image that is its cover."""
 
-The cover of an audio file is an image with the same stem in the same directory, else one named
-``cover``, ``folder`` or ``front``. Without either, artwork embedded in the audio file is used.
-
-A cover that several files share, or may share, is kept when these are cleaned up: the directory's,
-and one with the stem of two files.
-"""
-
-import os
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from audiostore.bulk.items import BulkItem
-from audiostore.errors import SourceNotFoundError
-from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS
+from audiostore.bulk.sources.covers import COVER_NAMES, CoverRules, Covers, is_disc, is_same_stem
+from audiostore.bulk.sources.directories import (
+    EXCLUDED,
+    Folder,
+    IgnoredPath,
+    IgnoredPathListener,
+    Listing,
+    SeenFolders,
+    read_folder,
+    walk,
+)
+from audiostore.bulk.sources.kinds import (
+    AUDIO_EXTENSIONS,
+    IMAGE_EXTENSIONS,
+    extension_of,
+    foreign_file,
+    foreign_folder,
+    look_into,
+)
+from audiostore.bulk.sources.patterns import PathPatterns
+from audiostore.errors import InvalidSourceError, SourceNotFoundError
 
-AUDIO_EXTENSIONS = frozenset(e for f in AUDIO_FORMATS for e in f.extensions)
-IMAGE_EXTENSIONS = tuple(e for f in IMAGE_FORMATS for e in f.extensions)
-"""In order of preference."""
-FOLDER_COVERS = ("cover", "folder", "front")
-"""In order of preference."""
+_IMAGES = "images that belong to no audio file"
 
 
 @dataclass(frozen=True, slots=True)
-class IgnoredPath:
-    """Something found that is not uploaded."""
+class SearchOptions:
+    """Which files are taken, and which images are covers."""
 
-    path: Path
-    reason: str
-    """A plural noun, to be counted: "images", ".txt files", "hidden files and directories"."""
-    error: OSError | None = None
-    """Why the path could not be read; there may be audio in it."""
-
-
-IgnoredPathListener = Callable[[IgnoredPath], None]
+    patterns: PathPatterns = field(default_factory=PathPatterns)
+    """For audio files; what they exclude is no cover either."""
+    cover_names: tuple[str, ...] = COVER_NAMES
+    """Stems of the images that are covers, in order of preference; ``*`` for any characters."""
+    is_usable_cover: Callable[[Path], bool] = lambda _: True
+    """Called with a cover before it is used; if False, the next best one is looked for."""
+    fix_extension: bool = False
+    """Take audio whose extension is of another format, or of none."""
 
 
 def find_items(
     paths: Sequence[Path],
     on_ignored: IgnoredPathListener = lambda _: None,
+    options: SearchOptions | None = None,
     *,
     store_folder: Path | None = None,
     allow_missing: bool = False,
@@ -58,24 +65,22 @@ def find_items(
     Args:
         paths: files and directories.
         on_ignored: called with everything that is ignored.
+        options: which files, and which covers; None: all, and the usual ones.
         store_folder: the directory of the store, if it has one; what is in it is ignored.
         allow_missing: also yield given files that do not exist: an earlier run may have stored
             and deleted them.
 
     Raises:
         SourceNotFoundError: a path does not exist. Nothing was yielded.
+        InvalidSourceError: a given image belongs to none of the given files. Nothing was yielded.
     """
+    search = Search(options or SearchOptions(), on_ignored)
     named, roots = _split(paths, allow_missing=allow_missing)
-    yield from _named_items(list(named.values()), on_ignored)
     excluded = store_folder.resolve() if store_folder else None
+    yield from search.named(list(named.values()), roots.keys())
     for root in roots:
         if not any(parent in roots for parent in root.parents):
-            yield from _items_below(roots[root], root, frozenset(named), excluded, on_ignored)
-
-
-def is_same_stem(audio: PurePath, image: PurePath) -> bool:
-    """Return whether an image is the cover of this audio file only, not of its directory."""
-    return _key(audio.stem) == _key(image.stem)
+            yield from search.below(roots[root], named.keys(), excluded)
 
 
 def _split(
@@ -100,166 +105,218 @@ def _split(
     return named, roots
 
 
-def _named_items(files: Sequence[Path], on_ignored: IgnoredPathListener) -> Iterator[BulkItem]:
-    images = {path for path in files if _extension(path.name) in IMAGE_EXTENSIONS}
-    taken: dict[Path, set[str]] = {}
-    for path in files:
-        taken.setdefault(path.parent, set()).add(path.name)
-    used: set[Path] = set()
-    folder, covers = None, _Covers([], frozenset())
-    for path in files:
-        if path in images:
-            continue
-        if path.parent != folder:
-            folder = path.parent
-            covers = _Covers(_names_in(folder), taken[folder])
-        item = covers.item(path)
-        if item.thumbnail in images:
-            used.add(item.thumbnail)
-        yield item
-    for path in files:
-        if path in images and path not in used:
-            on_ignored(IgnoredPath(path, _IMAGES))
+class Search:
+    """Finds items; one run of a search."""
 
+    def __init__(
+        self,
+        options: SearchOptions,
+        on_ignored: IgnoredPathListener,
+        root: Path | None = None,
+    ) -> None:
+        self.options = options
+        self.on_ignored = on_ignored
+        self._used: dict[Path, set[Path]] = {}
+        """Covers of files in other directories than their own, by their directory."""
+        self._root = root
+        self._covers: Covers | None = None
+        self.rules = CoverRules(options.cover_names, options.is_usable_cover, self._listing)
 
-def _items_below(
-    root: Path,
-    true_root: Path,
-    named: frozenset[Path],
-    excluded: Path | None,
-    on_ignored: IgnoredPathListener,
-) -> Iterator[BulkItem]:
-    waiting = [(root, true_root)]
-    while waiting:
-        folder, true_folder = waiting.pop()
-        if true_folder == excluded:
-            on_ignored(IgnoredPath(folder, "directories of the store itself"))
-            continue
-        try:
-            names, folders = _read(folder, on_ignored)
-        except OSError as error:
-            on_ignored(IgnoredPath(folder, "unreadable directories", error))
-            continue
-        taken = {n for n in names if true_folder / n in named}
-        for item in _items_in(folder, names, taken, on_ignored):
-            yield replace(item, source_path=item.audio.relative_to(root).as_posix())
-        waiting += [(folder / name, true_folder / name) for name in reversed(folders)]
+    def named(self, paths: Sequence[Path], roots: AbstractSet[Path]) -> Iterator[BulkItem]:
+        """Yield the items of files that were given by name, besides some directories."""
+        images = [path for path in paths if _is_image(path.name)]
+        audio = [path for path in paths if not _is_image(path.name)]
+        by_folder: dict[Path, list[str]] = {}
+        for path in audio:
+            by_folder.setdefault(path.parent, []).append(path.name)
+        items: list[BulkItem] = []
+        covers = None
+        for path in audio:
+            if not self.options.patterns.takes(path.name):
+                self.on_ignored(IgnoredPath(path, EXCLUDED))
+                continue
+            if covers is None or covers.folder != path.parent:
+                covers = self.covers(path.parent, by_folder[path.parent])
+            items.append(_item(path, *covers.cover_of(path.name)))
+        yield from _paired(items, images, roots, self) if images else items
 
-
-def _items_in(
-    folder: Path, names: Sequence[str], taken: AbstractSet[str], on_ignored: IgnoredPathListener
-) -> Iterator[BulkItem]:
-    """Yield the items of one directory, except those given as files, which were yielded before."""
-    covers = _Covers(names, taken)
-    used: set[Path | None] = set()
-    others = []
-    for name in names:
-        if _extension(name) not in AUDIO_EXTENSIONS:
-            others.append(name)
-            continue
-        item = covers.item(folder / name)
-        used.add(item.thumbnail)
-        if name not in taken:
-            yield item
-    for name in others:
-        if folder / name not in used and name not in taken:
-            on_ignored(IgnoredPath(folder / name, _kind(name)))
-
-
-def _read(folder: Path, on_ignored: IgnoredPathListener) -> tuple[list[str], list[str]]:
-    """Return the names of the files and of the directories in a directory, sorted."""
-    names, folders = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            kind = _why_not(entry)
-            if kind:
-                on_ignored(IgnoredPath(folder / entry.name, kind))
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-            else:
-                names.append(entry.name)
-    return sorted(names), sorted(folders)
-
-
-def _why_not(entry: "os.DirEntry[str]") -> str | None:
-    if entry.name.startswith("."):
-        return "hidden files and directories"
-    if not entry.is_symlink():
-        ordinary = entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
-        return None if ordinary else "devices and pipes"
-    try:
-        mode = entry.stat().st_mode
-    except OSError:  # a loop of links too
-        return "broken links"
-    if stat.S_ISDIR(mode):
-        # Followed, it could lead to a loop, or to files that are found in their own place.
-        return "links to directories"
-    return None if stat.S_ISREG(mode) else "devices and pipes"
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if _why_not(e) is None and not e.is_dir())
-    except OSError:
-        return []  # a file in it may still be readable by its name
-
-
-class _Covers:
-    """The covers in a directory."""
-
-    def __init__(self, names: Sequence[str], taken: AbstractSet[str]) -> None:
-        """Find the covers.
+    def below(
+        self,
+        root: Path,
+        named: AbstractSet[Path] = frozenset(),
+        store_folder: Path | None = None,
+        seen: SeenFolders | None = None,
+    ) -> Iterator[BulkItem]:
+        """Yield the items below a directory.
 
         Args:
-            names: of the directory's files, sorted.
-            taken: the names of given files, which are audio unless they are images.
+            root: the directory.
+            named: files that were given by name, without links; they are left out.
+            store_folder: the directory of the store, without links; what is in it is ignored.
+            seen: directories that need not be looked at again.
         """
-        ranked = [
-            (IMAGE_EXTENSIONS.index(extension), name)
-            for name in names
-            if (extension := _extension(name)) in IMAGE_EXTENSIONS
-        ]
-        self._by_stem: dict[str, list[str]] = {}
-        for _, name in sorted(ranked):
-            self._by_stem.setdefault(_key(PurePath(name).stem), []).append(name)
-        self._of_folder = next(
-            (self._by_stem[c][0] for c in FOLDER_COVERS if c in self._by_stem), None
+        self._root = root
+        for folder in walk(
+            root,
+            self.options.patterns,
+            self.on_ignored,
+            store_folder=store_folder,
+            seen=seen,
+        ):
+            taken = {n for n in folder.listing.files if folder.true_path / n in named}
+            yield from self._items_in(folder, taken)
+
+    def listed(self, path: Path) -> Iterator[BulkItem]:
+        """Yield the item of a file in a list, if it is audio."""
+        below = self._relative(path)
+        relative = path.name if below is None else below
+        kind = next(filter(None, map(foreign_folder, PurePath(relative).parts[:-1])), None)
+        kind = kind or foreign_file(path.name)
+        if kind is None and _is_image(path.name):
+            kind = "listed images"
+        if kind is not None:
+            self.on_ignored(IgnoredPath(path, kind))
+            return
+        if path.is_file() and not self._is_audio(path, relative):
+            return
+        if self._covers is None or self._covers.folder != path.parent:
+            self._covers = self.covers(path.parent, ())
+        item = _item(path, *self._covers.cover_of(path.name))
+        yield replace(item, source_path=below)
+
+    def covers(self, folder: Path, audio: Sequence[str], listing: Listing | None = None) -> Covers:
+        """Return the covers of the audio files in a directory.
+
+        Args:
+            folder: the directory.
+            audio: names of files in it that are audio, whatever their extensions.
+            listing: what is in it, if it was read already.
+        """
+        if listing is None:
+            listing = self._listing(folder)
+        known = {name for name in listing.files if extension_of(name) in AUDIO_EXTENSIONS}
+        return Covers(folder, listing.files, listing.folders, sorted({*known, *audio}), self.rules)
+
+    def _items_in(self, folder: Folder, taken: AbstractSet[str]) -> Iterator[BulkItem]:
+        """Yield the items of one directory, except those given as files: these were before."""
+        path, listing = folder.path, folder.listing
+        covers = self.covers(path, [n for n in taken if not _is_image(n)], listing)
+        used = self._used.pop(path, set())
+        if any(map(is_disc, listing.folders)) and covers.shared:
+            self._use(covers.shared, path, used)
+        others = []
+        for name in listing.files:
+            if _is_image(name) or not self._is_audio(path / name, f"{folder.relative}{name}"):
+                others.append(name)
+                continue
+            item = _item(path / name, *covers.cover_of(name))
+            if item.thumbnail is not None:
+                self._use(item.thumbnail, path, used)
+            if name not in taken:
+                yield replace(item, source_path=f"{folder.relative}{name}")
+        for name in others:
+            if path / name not in used and name not in taken and _is_image(name):
+                self.on_ignored(IgnoredPath(path / name, _IMAGES))
+
+    def _is_audio(self, path: Path, relative: str) -> bool:
+        """Say whether a file, which is no image, is audio to be stored; report it if it is not."""
+        if not self.options.patterns.takes(relative):
+            self.on_ignored(IgnoredPath(path, EXCLUDED))
+            return False
+        extension = extension_of(path.name)
+        kind = f"{extension} files" if extension else "files without an extension"
+        content = look_into(path)
+        if content is None:
+            if extension in AUDIO_EXTENSIONS:
+                return True
+            self.on_ignored(IgnoredPath(path, kind))
+        elif content.is_storable and self.options.fix_extension:
+            return True
+        else:
+            self.on_ignored(
+                IgnoredPath(path, kind, None, content.description, is_audio=content.is_audio)
+            )
+        return False
+
+    def _listing(self, folder: Path) -> Listing:
+        """Return what is in a directory, as far as it can be read and is not excluded."""
+        relative = self._relative(folder)
+        prefix = f"{relative}/" if relative not in (None, ".") else ""
+        try:
+            return read_folder(folder, prefix, self.options.patterns, lambda _: None)
+        except OSError:
+            return Listing()  # a file in it may still be readable by its name
+
+    def _relative(self, path: Path) -> str | None:
+        """Return a path relative to the directory that is searched; None if it is outside."""
+        if self._root is None or not path.is_relative_to(self._root):
+            return None
+        relative = path.relative_to(self._root)
+        return None if ".." in relative.parts else relative.as_posix()
+
+    def _use(self, cover: Path, folder: Path, used: set[Path]) -> None:
+        if cover.parent == folder:
+            used.add(cover)
+        else:
+            self._used.setdefault(cover.parent, set()).add(cover)
+
+
+def _paired(
+    items: Sequence[BulkItem],
+    images: Sequence[Path],
+    roots: AbstractSet[Path],
+    search: Search,
+) -> list[BulkItem]:
+    """Give each image to the items that it was given for.
+
+    An image that the search has not found belongs to the items of its stem; one that is left over,
+    to all items without a given image.
+
+    Raises:
+        InvalidSourceError: an image belongs to no item.
+    """
+    given = {_true_path(image): image for image in images}
+    covers = [item.thumbnail and given.get(_true_path(item.thumbnail)) for item in items]
+    left = [image for image in images if image not in covers]
+    for image in left:
+        for index, item in enumerate(items):
+            if covers[index] is None and is_same_stem(item.audio, image):
+                covers[index] = image
+    left = [image for image in left if image not in covers]
+    if len(left) == 1:
+        covers = [cover or left[0] for cover in covers]
+    for image in left:
+        if image in covers or any(root in _true_path(image).parents for root in roots):
+            continue
+        if not any(item.audio.parent == image.parent for item in items) or None in covers:
+            raise InvalidSourceError(
+                f"{str(image)!r} belongs to none of the given audio files: give one image for all "
+                "of them, or images with the names of the files that they belong to",
+                path=image,
+            )
+        search.on_ignored(IgnoredPath(image, _IMAGES))
+    uses = Counter(covers)
+    return [
+        item
+        if cover is None or (item.thumbnail and _true_path(item.thumbnail) == _true_path(cover))
+        else replace(
+            item,
+            thumbnail=cover,
+            keeps_thumbnail=uses[cover] > 1 or search.rules.rank_of(cover) is not None,
         )
-        audio = {name for name in names if _extension(name) in AUDIO_EXTENSIONS}
-        audio.update(name for name in taken if _extension(name) not in IMAGE_EXTENSIONS)
-        self._uses = Counter(map(self._of, audio))
-
-    def item(self, audio: Path) -> BulkItem:
-        """Return the item for an audio file: with its cover, if it has one."""
-        cover = self._of(audio.name)
-        if cover is None:
-            return BulkItem(audio)
-        is_shared = cover == self._of_folder or self._uses[cover] > 1
-        return BulkItem(audio, audio.with_name(cover), keeps_thumbnail=is_shared)
-
-    def _of(self, name: str) -> str | None:
-        stem = PurePath(name).stem
-        candidates = self._by_stem.get(_key(stem), ())
-        # Song.jpg belongs to Song.mp3 rather than to song.mp3, if both exist.
-        exact = next((c for c in candidates if PurePath(c).stem == stem), None)
-        return exact or next(iter(candidates), self._of_folder)
+        for item, cover in zip(items, covers, strict=True)
+    ]
 
 
-_IMAGES = "images that belong to no audio file"
+def _true_path(path: Path) -> Path:
+    return path.parent.resolve() / path.name
 
 
-def _kind(name: str) -> str:
-    extension = _extension(name)
-    if extension in IMAGE_EXTENSIONS:
-        return _IMAGES
-    return f"{extension} files" if extension else "files without an extension"
+def _item(audio: Path, cover: Path | None, is_shared: bool) -> BulkItem:
+    if cover is None:
+        return BulkItem(audio)
+    return BulkItem(audio, cover, keeps_thumbnail=is_shared)
 
 
-def _key(stem: str) -> str:
-    # Some file systems store "é" as one character, others as two.
-    return unicodedata.normalize("NFC", stem).casefold()
-
-
-def _extension(name: str) -> str:
-    return PurePath(name).suffix.lower()
+def _is_image(name: str) -> bool:
+    return extension_of(name) in IMAGE_EXTENSIONS

@@ -19,7 +19,7 @@ from typing import BinaryIO, NoReturn
 from audiostore.asset import check_custom_metadata, file_metadata, require_audio_id
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.sources.duplicates import Duplicates, LineSet
-from audiostore.bulk.sources.folders import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
+from audiostore.bulk.sources.kinds import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
 from audiostore.bulk.sources.rows import (
     AUDIO,
     ID,

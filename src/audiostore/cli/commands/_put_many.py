@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from audiostore import BulkItem
-from audiostore.asset import require_audio_id
-from audiostore.bulk import check_manifest, find_items, plan_items
+from audiostore.bulk import plan_items
+from audiostore.cli.commands._put_work import Work, size_of, work_of
 from audiostore.cli.failures import BAD_INPUT, INTERRUPTED, PARTLY_FAILED, UsageError
 from audiostore.cli.journals import jobs_command, open_journal
-from audiostore.cli.output import counted, escape, is_terminal, note, print_json, say
+from audiostore.cli.output import escape, is_terminal, note, print_json, say
 from audiostore.cli.progress.bulk import BulkProgress, abandoning
-from audiostore.cli.progress.count import CountProgress
 from audiostore.cli.report import (
     PLANNED,
     UPLOADED,
@@ -25,20 +21,16 @@ from audiostore.cli.report import (
     place,
     plan_line,
     print_failure,
-    print_problem,
 )
 from audiostore.cli.store import choose_store, opened
-from audiostore.config import DirectoryLocation
 from audiostore.errors import affects_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from audiostore import (
         IgnoredPath,
         Journal,
-        Manifest,
-        ManifestProblem,
         UploadOptions,
         UploadOutcome,
     )
@@ -52,104 +44,20 @@ def put_many(options: Options) -> int:
         raise UsageError("--trash-superseded is for one FILE, with --supersedes ID")
     upload = options.upload_options()
     location = choose_store(options).location
-    work = _work(options, location, upload)
+    if options.watch:
+        from audiostore.cli.commands._put_watch import watch  # noqa: PLC0415  (rare)
+
+        return watch(options, location, upload)
+    work = work_of(options, location, upload)
     if work is None:
         return BAD_INPUT
     if options.dry_run:
         return _plan(options, work, upload)
-    return _upload(options, work, location, upload)
+    return upload_work(options, work, location, upload)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What is to be stored."""
-
-    items: Callable[[Callable[[IgnoredPath], None]], Iterator[BulkItem]]
-    """Finds the items; each call starts over."""
-    name: str
-    covers_are_given: bool = False
-    manifest: Manifest | None = None
-
-    def sizes(self) -> Iterator[tuple[int, int]]:
-        """Yield pairs of a number of assets and their bytes."""
-        if self.manifest is not None:
-            yield self.manifest.count, self.manifest.size_bytes
-            return
-        for item in self.items(lambda _: None):
-            yield 1, _size_of(item)
-
-
-def _work(options: Options, location: Location, upload: UploadOptions) -> _Work | None:
-    """Return what the options name; None if the manifest has errors, which are printed."""
-    paths = [Path(path) for path in options.files]
-    if options.manifest is not None:
-        return _listed(options, Path(options.manifest), upload)
-    if len(paths) == 1 and not paths[0].is_dir():
-        if options.supersedes is not None:
-            raise UsageError("--supersedes cannot be combined with options for many files")
-        if options.audio_id is not None:
-            require_audio_id(options.audio_id)
-        thumbnail = Path(options.thumbnail) if options.thumbnail else None
-        only = BulkItem(paths[0], thumbnail, options.audio_id)
-        return _Work(lambda _: iter([only]), str(paths[0]), covers_are_given=True)
-    _refuse_what_is_for_one(options, "several files")
-    store_folder = location.path if isinstance(location, DirectoryLocation) else None
-
-    def items(on_ignored: Callable[[IgnoredPath], None]) -> Iterator[BulkItem]:
-        return find_items(
-            paths, on_ignored, store_folder=store_folder, allow_missing=options.cleanup
-        )
-
-    return _Work(items, str(paths[0]) if len(paths) == 1 else f"these {len(paths)} paths")
-
-
-def _listed(options: Options, path: Path, upload: UploadOptions) -> _Work | None:
-    if options.files:
-        raise UsageError("--manifest lists what to store: give no FILE with it")
-    _refuse_what_is_for_one(options, "a manifest (which can have a column for it)")
-    with CountProgress(what="lines") as progress:
-
-        def report(problem: ManifestProblem) -> None:
-            progress.clear()
-            print_problem(str(path), problem)
-
-        manifest = check_manifest(
-            path,
-            report,
-            metadata=upload.metadata or {},
-            fix_extension=options.fix_extension,
-            cleanup=options.cleanup,
-            on_row=progress,
-        )
-    if manifest.errors:
-        errors = counted(manifest.errors, "error")
-        say("error", f"{path} has {errors}: nothing was stored")
-        return None
-    return _Work(lambda _: manifest.items(), str(path), covers_are_given=True, manifest=manifest)
-
-
-def _refuse_what_is_for_one(options: Options, what: str) -> None:
-    for flag, value in (
-        ("--thumbnail", options.thumbnail),
-        ("--id", options.audio_id),
-        ("--title", options.title),
-        ("--supersedes", options.supersedes),
-    ):
-        if value is not None:
-            raise UsageError(f"{flag} is for one FILE, not for {what}")
-
-
-def _size_of(item: BulkItem) -> int:
-    size_bytes = 0
-    for path in (item.audio, item.thumbnail):
-        if path is not None:
-            with suppress(OSError, ValueError):  # the upload reports it
-                size_bytes += path.stat().st_size
-    return size_bytes
-
-
-def _plan(options: Options, work: _Work, upload: UploadOptions) -> int:
-    count, warnings = Count(PLANNED), Warnings()
+def _plan(options: Options, work: Work, upload: UploadOptions) -> int:
+    count, warnings = Count(PLANNED, as_json=options.json, lists_all=True), Warnings()
     items = work.items(count.leave_out)
     plans = plan_items(items, upload, covers_are_given=work.covers_are_given)
     with abandoning(plans):
@@ -165,11 +73,19 @@ def _plan(options: Options, work: _Work, upload: UploadOptions) -> int:
     warnings.print_rest()
     say("dry run", count.summary())
     count.print_left_out()
-    return PARTLY_FAILED if count.failed else 0
+    return PARTLY_FAILED if count.failed or count.left_out_audio else 0
 
 
-def _upload(options: Options, work: _Work, location: Location, upload: UploadOptions) -> int:
-    count, warnings = Count(UPLOADED), Warnings()
+def upload_work(
+    options: Options,
+    work: Work,
+    location: Location,
+    upload: UploadOptions,
+    *,
+    on_outcome: Callable[[UploadOutcome], None] = lambda _: None,
+) -> int:
+    """Store the files, and print what became of each; return the exit code."""
+    count, warnings = Count(UPLOADED, as_json=options.json), Warnings()
     progress = BulkProgress()
     number: int | None = None
     try:
@@ -198,10 +114,11 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
             )
             with abandoning(outcomes):
                 for outcome in outcomes:
+                    on_outcome(outcome)
                     count.add(outcome.status, outcome.size_bytes)
                     progress.finished(
                         outcome.audio_id,
-                        _size_of(outcome.item),
+                        size_of(outcome.item),
                         failed=outcome.error is not None,
                         moved=outcome.status == "stored",
                     )
@@ -212,12 +129,12 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
     except KeyboardInterrupt:
         warnings.print_rest()
         say("stopped", count.summary(progress.elapsed_s))
-        again = (
+        say(
+            "interrupted",
             "run the same command with --skip-stored to resume: no journal was kept"
             if options.no_journal
-            else "run the same command again to resume; nothing is stored twice"
+            else "run the same command again to resume; nothing is stored twice",
         )
-        say("interrupted", again)
         return INTERRUPTED
     except Exception as error:
         if count.total and affects_all(error):
@@ -238,7 +155,7 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
             "stores it anew",
         )
     if not count.failed:
-        return PARTLY_FAILED if count.of("deleted") else 0
+        return PARTLY_FAILED if count.of("deleted") or count.left_out_audio else 0
     if number is not None:
         command = jobs_command(
             number, journal=options.journal, bucket=options.bucket, store=options.store
@@ -247,10 +164,10 @@ def _upload(options: Options, work: _Work, location: Location, upload: UploadOpt
     return PARTLY_FAILED
 
 
-def _nothing(options: Options, work: _Work, count: Count) -> int:
+def _nothing(options: Options, work: Work, count: Count) -> int:
     """Report that there is nothing to store: a usage error, unless it may have been cleaned up."""
     count.print_left_out()
-    if count.failed:
+    if count.failed or count.left_out_audio:
         return PARTLY_FAILED
     if options.cleanup:
         note(f"no audio file in {work.name}")

@@ -14,6 +14,7 @@ from audiostore.cli.declare import (
 )
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note, print_json
+from audiostore.cli.selecting import SelectionOptions
 from audiostore.cli.store import opened, warn
 from audiostore.cli.values import key_and_value, positive, rate
 
@@ -28,13 +29,13 @@ audiostore put ~/Music --dry-run"""
 _MANY = "for many files"
 
 
-class Options(StoreOptions, JsonOptions, CheckOptions):
+class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
     """Options of `put`."""
 
     files: tuple[str, ...] = arguments(
         "FILE",
-        "audio files or directories; with several files, artwork is an image next to the file, of "
-        "the same name or named cover, folder or front",
+        "audio files or directories; artwork is an image given with the files or, of several "
+        "files, found next to them: of the same name, or named cover, folder, front …",
         is_file=True,
     )
     thumbnail: str | None = option(
@@ -133,6 +134,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
             or self.no_journal
             or self.concurrency
             or self.max_rate
+            or self.selects()
         )
 
     def upload_options(self) -> UploadOptions:
@@ -175,10 +177,10 @@ class Options(StoreOptions, JsonOptions, CheckOptions):
 
 def run(options: Options) -> int:
     """Store one file, or many: what only many need is imported only for many."""
-    if not options.files and options.manifest is None:
+    if not (options.files or options.manifest or options.files_from):
         raise UsageError(
-            "nothing to store: name a FILE, several, a directory, or --manifest LIST; "
-            "see 'audiostore put --help'"
+            "nothing to store: name a FILE, several, a directory, --files-from LIST or "
+            "--manifest LIST; see 'audiostore put --help'"
         )
     from pathlib import Path  # noqa: PLC0415  (not for --help)
 
