@@ -125,7 +125,9 @@ def test_a_path_given_twice_is_yielded_once(tmp_path: Path) -> None:
 
 def test_given_files_are_taken_whatever_their_extensions(tmp_path: Path) -> None:
     _make(tmp_path, "take.bin", ".hidden.mp3", "notes.txt")
-    items, ignored = _found(*(tmp_path / n for n in ("take.bin", ".hidden.mp3", "notes.txt")))
+    given = [tmp_path / name for name in ("take.bin", ".hidden.mp3", "notes.txt")]
+    assert not any(each.path in given[::2] for each in _found(*given, tmp_path)[1])
+    items, ignored = _found(*given)
     assert items == [("take.bin", None), (".hidden.mp3", None), ("notes.txt", None)]
     assert ignored == []
 

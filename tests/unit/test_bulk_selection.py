@@ -260,7 +260,7 @@ def test_what_a_list_names_is_found_with_its_cover_and_its_place(tmp_path: Path)
     _make(tmp_path, "m/@eaDir/x.mp3", "m/folder.jpg", "m/c.mp3")
     root = tmp_path / "m"
     names = ["a/x.mp3", "./c.mp3", "a/x.mp3", "gone.mp3", str(root / "a/y.mp3"), "../out.mp3"]
-    names += ["a/n.txt", "b.wv", "@eaDir/x.mp3", "a/cover.jpg"]
+    names += ["a/n.txt", "b.wv", "@eaDir/x.mp3", "a/cover.jpg", "n" * 5000 + ".mp3"]
     ignored: list[IgnoredPath] = []
     items = list(find_listed_items(names, root, ignored.append))
     covers = {"a": root / "a/cover.jpg", ".": root / "folder.jpg"}
@@ -275,7 +275,9 @@ def test_what_a_list_names_is_found_with_its_cover_and_its_place(tmp_path: Path)
             for name in ("a/x.mp3", "c.mp3", "gone.mp3", "a/y.mp3")
         ),
         BulkItem(root / "../out.mp3"),
+        items[-1],
     ]
+    assert items[-1].audio.name == "n" * 5000 + ".mp3"  # to fail when it is uploaded
     assert _kinds(ignored) == {
         ".txt files": 1,
         ".wv files": 1,

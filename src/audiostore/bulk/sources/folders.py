@@ -177,7 +177,7 @@ class Search:
         if kind is not None:
             self.on_ignored(IgnoredPath(path, kind))
             return
-        if path.is_file() and not self._is_audio(path, relative):
+        if _is_file(path) and not self._is_audio(path, relative):
             return
         if self._covers is None or self._covers.folder != path.parent:
             self._covers = self.covers(path.parent, ())
@@ -206,7 +206,10 @@ class Search:
             self._use(covers.shared, path, used)
         others = []
         for name in listing.files:
-            if _is_image(name) or not self._is_audio(path / name, f"{folder.relative}{name}"):
+            is_other = _is_image(name) or (
+                name not in taken and not self._is_audio(path / name, f"{folder.relative}{name}")
+            )
+            if is_other:
                 others.append(name)
                 continue
             item = _item(path / name, *covers.cover_of(name))
@@ -316,6 +319,13 @@ def _item(audio: Path, cover: Path | None, is_shared: bool) -> BulkItem:
     if cover is None:
         return BulkItem(audio)
     return BulkItem(audio, cover, keeps_thumbnail=is_shared)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or a directory cannot be searched: the upload says it
+        return False
 
 
 def _is_image(name: str) -> bool:
