@@ -472,6 +472,7 @@ def test_checking_a_long_manifest_shows_progress(
         (["put", "--manifest", "list.csv", "--exclude", "a"], "no pattern applies"),
         (["put", "--watch", str(MP3)], "--watch needs directories"),
         (["put", "--watch", "music", "--dry-run"], "give it these alone"),
+        (["put", "--watch", "music", "--no-journal"], "--watch needs the journal"),
         (["put", "music", "--meta", "crc32c=x"], "audiostore writes itself"),
         (["put", "music", "--journal", "x", "--no-journal"], "not allowed with"),
         (["put", "music", "--journal", "list.csv"], "is not an audiostore journal"),

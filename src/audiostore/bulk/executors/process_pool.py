@@ -20,7 +20,7 @@ from audiostore.bulk.executors.messages import Cancel, Cancelled, Emitted, Finis
 from audiostore.bulk.executors.tasks import R, T, Task
 from audiostore.bulk.executors.worker import serve
 from audiostore.bulk.executors.worker_process import WorkerProcess, spawn
-from audiostore.errors import ProcessDiedError
+from audiostore.errors import ProcessDiedError, affecting_all
 from audiostore.log import logger
 from audiostore.notify import Notifier
 
@@ -227,6 +227,6 @@ class ProcessPool(Generic[T, R]):
             self._finished.append(self._failed(self._pop(worker, number).payload, error))
 
     def _fail_queue(self) -> None:
-        error = ProcessDiedError("all worker processes have died: try again")
+        error = affecting_all(ProcessDiedError("all worker processes have died: try again"))
         while self._queue:
             self._finished.append(self._failed(self._queue.popleft().payload, error))
