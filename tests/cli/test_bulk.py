@@ -467,6 +467,7 @@ def test_checking_a_long_manifest_shows_progress(
         (["put", "music", "--include", "a]"], "invalid pattern 'a]'"),
         (["put", "music", "--cover-names", ","], "names no cover"),
         (["put", "music", "-0"], "-0 is for --files-from LIST"),
+        (["put", str(MP3), "--exclude", "*.mp3"], "is excluded by a pattern"),
         (["put", "--files-from", "gone"], "no file at 'gone'"),
         (["put", "--files-from", "x", "music", "empty"], "takes one directory"),
         (["put", "--manifest", "list.csv", "--exclude", "a"], "no pattern applies"),

@@ -38,8 +38,8 @@ class SelectionOptions(Declared):
     ignore_case: bool = flag(help="let patterns match in upper and lower case", group=_WHICH)
     files_from: str | None = option(
         metavar="LIST",
-        help="take the files that this file, or - for standard input, lists by line, relative to "
-        "the directory that is given (default: to the working directory)",
+        help="take the files that are listed in this file (-: standard input), one a line, below "
+        "the directory that is given (default: below the working directory)",
         group=_WHICH,
         is_file=True,
     )

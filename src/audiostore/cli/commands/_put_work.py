@@ -97,6 +97,8 @@ def _of_one(options: Options, path: Path, check: CoverCheck | None) -> Work:
         raise UsageError("--supersedes cannot be combined with options for many files")
     if options.audio_id is not None:
         require_audio_id(options.audio_id)
+    if not options.search_options(fix_extension=False).patterns.takes(path.name):
+        raise UsageError(f"{str(path)!r} is excluded by a pattern")
     thumbnail = Path(options.thumbnail) if options.thumbnail else None
     only = [BulkItem(path, thumbnail, options.audio_id)]
     return Work(
