@@ -76,6 +76,8 @@ _LAYOUTS: dict[str, tuple[str, Mapping[str, str | None]]] = {
             "A/CD-1 - Live in Rome/c.mp3": "A/folder.jpg",
             "A/Disc IV/d.mp3": "A/folder.jpg",
             "A/DVD 1 (bonus)/e.mp3": "A/folder.jpg",
+            "A/Disc Two/e2.mp3": "A/folder.jpg",
+            "A/[CD3] Demos/e3.mp3": "A/folder.jpg",
             "A/Discography/f.mp3": None,
             "A/Sideshow/g.mp3": None,
             "A/CDs/h.mp3": None,

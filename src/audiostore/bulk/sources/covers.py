@@ -34,7 +34,8 @@ _ARTWORK_FOLDERS = (
 )
 """In order of preference."""
 _DISC = re.compile(
-    r"(cd|dvd|disc|disk|disque|disco|lp|side|vinyl)[\s._#-]*(\d{1,2}|[a-h]|[ivx]+)(?![^\W_])",
+    r"[\[(]?(cd|dvd|disc|disk|disque|disco|lp|side|vinyl)[\s._#-]*"
+    r"(\d{1,2}|[a-h]|[ivx]+|one|two|three|four|five)(?![^\W_])",
     re.IGNORECASE,
 )
 _MOST_DISC_LEVELS = 2

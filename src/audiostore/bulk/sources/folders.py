@@ -138,6 +138,9 @@ class Search:
             if covers is None or covers.folder != path.parent:
                 covers = self.covers(path.parent, by_folder[path.parent])
             items.append(_item(path, *covers.cover_of(path.name)))
+        for item in items:
+            if item.thumbnail is not None:  # one of the directories may hold it
+                self._used.setdefault(item.thumbnail.parent, set()).add(item.thumbnail)
         yield from _paired(items, images, roots, self) if images else items
 
     def below(

@@ -99,6 +99,10 @@ _NO_SOFT_DELETE_REASONS = frozenset({"SoftDeletePolicyRequired", _INVALID})
 # Documented with 403 as well as with 429.
 _TOO_MANY_REASONS = frozenset({"rateLimitExceeded", "userRateLimitExceeded"})
 
+# A request that names no object of the bucket fails with these like any other: no permission, no
+# bucket, a server that is no such service, a proxy that wants credentials.
+_OF_ANY_REQUEST = (403, 404, 405, 407, 501)
+
 _HINTS = {
     401: "the credentials were refused: run 'gcloud auth application-default login', or name a "
     "service account's key file in GOOGLE_APPLICATION_CREDENTIALS",
@@ -156,7 +160,7 @@ def error_for(
         return error
     error = _error(_SPECIFIC.get(status) or _class_for(status), what, reason, response)
     lacks_key = status in (400, 403) and "Cloud KMS" in reason
-    if not of_object and (lacks_key or status in (403, 404)):
+    if not of_object and (lacks_key or status in _OF_ANY_REQUEST):
         affecting_all(error)  # of the bucket: an object may have a key, or readers, of its own
     if lacks_key:
         # For a hint the text will do: its reason is "forbidden", and downloads have none.
