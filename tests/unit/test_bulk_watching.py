@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from audiostore import UploadOptions
+from audiostore.bulk.bad_covers import CoverCheck
 from audiostore.bulk.sources import IgnoredPath, SearchOptions
 from audiostore.bulk.watching import Watcher
+from tests.assets import JPG
 
 
 class Time:
@@ -144,3 +147,32 @@ def test_what_could_not_be_stored_is_returned_again(inbox: Path, clock: Time) ->
         _look(watcher, clock)
     watcher.put_back(item)
     assert [_look(watcher, clock) for _ in range(3)] == [[], ["a.mp3"], []]
+
+
+def test_what_was_cleaned_up_is_forgotten_and_found_if_it_comes_again(
+    inbox: Path, clock: Time
+) -> None:
+    watcher = Watcher([inbox], SearchOptions(), settle_s=5, clock=clock)
+    for _ in range(3):
+        _write(inbox / "a.mp3")
+        os.utime(inbox / "a.mp3", (1, 1))
+        assert [_look(watcher, clock) for _ in range(2)] == [[], ["a.mp3"]]
+        (inbox / "a.mp3").unlink()
+        assert _look(watcher, clock) == []
+    assert not watcher._taken
+
+
+def test_a_cover_that_is_still_arriving_is_judged_again(inbox: Path, clock: Time) -> None:
+    bad: list[Path] = []
+    check = CoverCheck(UploadOptions(), lambda path, _: bad.append(path))
+    watcher = Watcher([inbox], SearchOptions(is_usable_cover=check), settle_s=5, clock=clock)
+    _write(inbox / "a.mp3")
+    data = JPG.read_bytes()
+    _write(inbox / "cover.jpg", data[:500])
+    assert _look(watcher, clock) == []
+    _write(inbox / "cover.jpg", data[500:])
+    assert _look(watcher, clock) == []
+    clock.now += 5
+    (item,) = watcher.look()
+    assert item.thumbnail == inbox / "cover.jpg"
+    assert bad == [inbox / "cover.jpg"]

@@ -30,7 +30,12 @@ class CoverCheck:
 
     def __call__(self, image: Path) -> bool:
         """Say whether an image can be stored."""
-        return self._is_good(image)
+        try:
+            status = image.stat()
+        except OSError as error:
+            self._on_bad(image, error)
+            return False
+        return self._is_good(image, (status.st_size, status.st_mtime_ns))
 
     def without_bad(self, items: Iterable[BulkItem]) -> Iterator[BulkItem]:
         """Yield items; those with a cover that cannot be stored, without it."""
@@ -38,7 +43,8 @@ class CoverCheck:
             is_bad = item.thumbnail is not None and not self(item.thumbnail)
             yield replace(item, thumbnail=None) if is_bad else item
 
-    def _inspect(self, image: Path) -> bool:
+    def _inspect(self, image: Path, state: tuple[int, int]) -> bool:
+        del state  # one that has changed is inspected again
         try:
             with prepare_image(image, self._options):
                 return True

@@ -80,6 +80,8 @@ class Watcher:
         self._read_all_at = clock() + _FULL_LOOK_S
         self._arriving: dict[Path, _Arriving] = {}
         self._taken: dict[Path, _State] = {}
+        self._returned: list[BulkItem] = []
+        """By the last look."""
         self._reported: set[tuple[Path, str]] = set()
 
     def look(self) -> list[BulkItem]:
@@ -89,11 +91,18 @@ class Watcher:
         returned again before it changes, or `put_back` is called.
         """
         now = self._clock()
-        if now >= self._read_all_at:
+        for item in self._returned:
+            is_cleaned_up = _state(item.audio) is None and item.audio.parent.is_dir()
+            if is_cleaned_up:  # the same file may come again
+                self._taken.pop(item.audio, None)
+        reads_all = now >= self._read_all_at
+        if reads_all:
             self._seen.forget()
             self._read_all_at = now + _FULL_LOOK_S
         arriving: dict[Path, _Arriving] = {}
-        for item in self._found():
+        found: set[Path] = set()
+        for item in self._found(forgets=reads_all):
+            found.add(item.audio)
             audio = _state(item.audio)
             if audio is None or self._taken.get(item.audio) == audio:
                 continue
@@ -103,9 +112,12 @@ class Watcher:
                 known = _Arriving(item, states, now)
             arriving[item.audio] = replace(known, item=item)
         self._arriving = arriving
+        if reads_all:  # what is gone needs no memory
+            self._taken = {path: self._taken[path] for path in self._taken.keys() & found}
         for path in arriving:
             self._seen.forget(path.parent)
-        return list(self._settled(now))
+        self._returned = list(self._settled(now))
+        return self._returned
 
     def put_back(self, item: BulkItem) -> None:
         """Return an item again, as it could not be stored now."""
@@ -125,13 +137,13 @@ class Watcher:
                     self._taken[path] = each.states[0]
                 yield each.item
 
-    def _found(self) -> Iterator[BulkItem]:
-        unreadable: set[tuple[Path, str]] = set()
+    def _found(self, *, forgets: bool) -> Iterator[BulkItem]:
+        """Yield what is there; `forgets`: of what was reported, remember only what is still so."""
+        current: set[tuple[Path, str]] = set()
 
         def listen(ignored: IgnoredPath) -> None:
             key = (ignored.path, ignored.reason)
-            if ignored.error is not None:
-                unreadable.add(key)
+            current.add(key)
             if key not in self._reported:
                 self._reported.add(key)
                 self._on_ignored(ignored)
@@ -143,9 +155,10 @@ class Watcher:
             else:  # it may come back, such as a network share
                 error = SourceNotFoundError(f"no directory at {str(path)!r}", path=path)
                 listen(IgnoredPath(path, "missing directories", error))
-        # Reported again if it cannot be read again later.
-        known = {key for key in self._reported if key[1] in _PASSING}
-        self._reported -= known - unreadable
+        # What could not be read is reported again if that happens again.
+        self._reported = {
+            key for key in self._reported if key in current or not (forgets or key[1] in _PASSING)
+        }
 
 
 _PASSING = ("unreadable directories", "missing directories")
