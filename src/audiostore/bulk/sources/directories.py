@@ -135,16 +135,17 @@ def walk(
             on_ignored(IgnoredPath(path, "directories of the store itself"))
             continue
         try:
-            folders = None if seen is None else seen.folders_in(path)
+            folders = seen.folders_in(path) if seen else None
+            modified_ns = path.stat().st_mtime_ns if seen else 0
+            listing = None
             if folders is None:
-                modified_ns = 0 if seen is None else path.stat().st_mtime_ns
                 listing = read_folder(path, relative, patterns, on_ignored)
+                folders = listing.folders
         except OSError as error:
             on_ignored(IgnoredPath(path, "unreadable directories", error))
             continue
-        if folders is None:
-            folders = listing.folders
-            if seen is not None:
+        if listing is not None:
+            if seen:
                 seen.add(path, modified_ns, folders)
             yield Folder(path, true_path, relative, listing)
         waiting += [
