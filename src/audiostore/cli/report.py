@@ -233,7 +233,7 @@ class Count:
         """Print what else was found."""
         for kind, count in self._named.items():
             if count > _ALIKE_PRINTED and not self._lists_all:
-                say("left out", f"{count - _ALIKE_PRINTED:,} more {kind}")
+                say("note", f"left out: {count - _ALIKE_PRINTED:,} more {kind}")
         if self.left_out_audio:
             say(
                 "note",
@@ -257,7 +257,8 @@ class Count:
                 }
             )
         if self._lists_all or self._named[ignored.reason] <= _ALIKE_PRINTED:
-            say("left out", f"{ignored.path}: {content}")
+            kind = "warning" if ignored.is_audio else "note"
+            say(kind, f"left out: {ignored.path}: {content}")
 
     def _kinds(self) -> Iterator[str]:
         ranked = self._left_out.most_common()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audiostore.bulk import CoverCheck, Watcher
 from audiostore.cli.commands._put_many import upload_work
 from audiostore.cli.commands._put_work import Work, refuse_what_is_for_one, report_cover
-from audiostore.cli.failures import INTERRUPTED, UsageError, print_traceback, sentence
+from audiostore.cli.failures import INTERRUPTED, UsageError, report
 from audiostore.cli.output import counted, note, say
 from audiostore.cli.report import Count
 from audiostore.config import DirectoryLocation
@@ -103,9 +103,7 @@ def _store(
     except Exception as error:
         if not affects_all(error):
             raise
-        if options.debug:
-            print_traceback(error)
-        say("error", sentence(error))
+        report(error, debug=options.debug)
     for item in left.values():
         watcher.put_back(item)
     if left:
