@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 
 from audiostore.bulk.sources.directories import Listing
-from audiostore.bulk.sources.kinds import IMAGE_EXTENSIONS, extension_of
+from audiostore.bulk.sources.kinds import IMAGE_EXTENSIONS, extension_of, stem_of
 
 COVER_NAMES = ("cover", "folder", "front", "album", "albumart", "albumart*", "*cover*", "*front*")
 """What beets, Picard, Navidrome, Windows and rippers call a cover; in order of preference."""
@@ -83,7 +83,7 @@ def words(stem: str) -> set[str]:
 
 def key(stem: str) -> str:
     """Return what stems are compared by: some file systems store "é" as two characters."""
-    return unicodedata.normalize("NFC", stem).casefold()
+    return (stem if stem.isascii() else unicodedata.normalize("NFC", stem)).casefold()
 
 
 def is_same_stem(audio: PurePath, image: PurePath) -> bool:
@@ -114,13 +114,13 @@ class Images:
         named: list[tuple[int, int, str]] = []
         small: list[tuple[int, int, str]] = []
         for name in self.names:
-            stem = key(PurePath(name).stem)
+            stem = key(stem_of(name))
             rank = self.rules.rank(stem)
             if rank is not None:
                 is_exact = stem == self.rules.names[rank].casefold()
                 kept = small if stem.endswith("small") and not is_exact else named
                 kept.append((rank, IMAGE_EXTENSIONS.index(extension_of(name)), name))
-        only = [n for n in self.names if not _OTHERS & words(key(PurePath(n).stem))]
+        only = [n for n in self.names if not _OTHERS & words(key(stem_of(n)))]
         return (
             [name for _, _, name in sorted(named)],
             only if len(self.names) == 1 and self.rules.names == COVER_NAMES else [],
@@ -148,7 +148,7 @@ class Covers:
         ranked = sorted((IMAGE_EXTENSIONS.index(extension_of(n)), n) for n in images_of(self.names))
         self._by_stem = {}
         for _, name in ranked:
-            self._by_stem.setdefault(key(PurePath(name).stem), []).append(name)
+            self._by_stem.setdefault(key(stem_of(name)), []).append(name)
         self._uses = Counter(own for name in self.audio if (own := self._own(name)))
 
     def cover_of(self, name: str) -> tuple[Path | None, bool]:
@@ -156,7 +156,7 @@ class Covers:
         own = self._own(name)
         if own is None:
             return self.shared, True
-        is_named_as_shared = self.rules.rank_of(PurePath(own)) is not None
+        is_named_as_shared = self.rules.rank(key(stem_of(own))) is not None
         return self.folder / own, self._uses[own] > 1 or is_named_as_shared
 
     @property
@@ -168,10 +168,12 @@ class Covers:
         return next(iter(self._shared), None)
 
     def _own(self, name: str) -> str | None:
-        stem = PurePath(name).stem
-        candidates = self._by_stem.get(key(stem), ())
+        stem = stem_of(name)
+        candidates = self._by_stem.get(key(stem))
+        if candidates is None:
+            return None
         # Song.jpg belongs to Song.mp3 rather than to song.mp3, if both exist.
-        ordered = sorted(candidates, key=lambda each: PurePath(each).stem != stem)
+        ordered = sorted(candidates, key=lambda each: stem_of(each) != stem)
         return next((each for each in ordered if self.rules.is_usable(self.folder / each)), None)
 
     def _candidates(self) -> Iterator[Path]:
@@ -185,11 +187,11 @@ class Covers:
 
     def _places(self) -> Iterator[Images]:
         """Yield the directories to look in, the nearest first; each is read when it is needed."""
-        audio = {key(PurePath(name).stem) for name in self.audio}
+        audio = {key(stem_of(name)) for name in self.audio}
         own = [
             name
             for name in images_of(self.names)
-            if (stem := key(PurePath(name).stem)) not in audio or self.rules.rank(stem) is not None
+            if (stem := key(stem_of(name))) not in audio or self.rules.rank(stem) is not None
         ]
         yield Images(self.folder, own, self.rules)
         yield from self._artwork(self.folder, self.folders)

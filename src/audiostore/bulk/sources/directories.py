@@ -102,12 +102,13 @@ def read_folder(
                 ignored[entry.name] = kind
             else:
                 (folders if is_folder else files).append(entry.name)
-    for name in files:
-        if is_being_downloaded(name, ignored.keys()):
-            ignored[name] = "unfinished downloads"
+    if ignored:
+        for name in files:
+            if is_being_downloaded(name, ignored.keys()):
+                ignored[name] = "unfinished downloads"
+        files = [name for name in files if name not in ignored]
     for name, kind in ignored.items():
         on_ignored(IgnoredPath(folder / name, kind))
-    files = [name for name in files if name not in ignored]
     return Listing(tuple(sorted(files)), tuple(sorted(folders)))
 
 

@@ -166,7 +166,7 @@ class Search:
             store_folder=store_folder,
             seen=seen,
         ):
-            taken = {n for n in folder.listing.files if folder.true_path / n in named}
+            taken = {n for n in folder.listing.files if named and folder.true_path / n in named}
             yield from self._items_in(folder, taken)
 
     def listed(self, path: Path) -> Iterator[BulkItem]:
@@ -184,8 +184,7 @@ class Search:
             return
         if self._covers is None or self._covers.folder != path.parent:
             self._covers = self.covers(path.parent, ())
-        item = _item(path, *self._covers.cover_of(path.name))
-        yield replace(item, source_path=below)
+        yield _item(path, *self._covers.cover_of(path.name), below)
 
     def covers(self, folder: Path, audio: Sequence[str], listing: Listing | None = None) -> Covers:
         """Return the covers of the audio files in a directory.
@@ -215,11 +214,11 @@ class Search:
             if is_other:
                 others.append(name)
                 continue
-            item = _item(path / name, *covers.cover_of(name))
-            if item.thumbnail is not None:
-                self._use(item.thumbnail, path, used)
+            cover, is_shared = covers.cover_of(name)
+            if cover is not None:
+                self._use(cover, path, used)
             if name not in taken:
-                yield replace(item, source_path=f"{folder.relative}{name}")
+                yield _item(path / name, cover, is_shared, f"{folder.relative}{name}")
         for name in others:
             if path / name not in used and name not in taken and _is_image(name):
                 self.on_ignored(IgnoredPath(path / name, _IMAGES))
@@ -318,10 +317,14 @@ def _true_path(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _item(audio: Path, cover: Path | None, is_shared: bool) -> BulkItem:
-    if cover is None:
-        return BulkItem(audio)
-    return BulkItem(audio, cover, keeps_thumbnail=is_shared)
+def _item(
+    audio: Path,
+    cover: Path | None,
+    is_shared: bool,
+    source_path: str | None = None,
+) -> BulkItem:
+    is_shared = is_shared and cover is not None
+    return BulkItem(audio, cover, keeps_thumbnail=is_shared, source_path=source_path)
 
 
 def _is_file(path: Path) -> bool:
