@@ -273,13 +273,22 @@ def test_a_worker_that_is_killed_fails_its_own_tasks_and_no_others() -> None:
 
 
 @alone
-def test_when_all_workers_have_died_the_rest_fails_and_the_run_ends() -> None:
+def test_when_all_workers_have_died_the_run_ends_and_the_rest_is_free() -> None:
     def work(number: int) -> Result:
         os._exit(7)
 
-    outcomes = list(run(Numbers(300), pool(work)))
-    assert sorted(outcome.index for outcome in outcomes) == list(range(300))
+    source = Numbers(300)
+    outcomes: list[Result] = []
+    try:
+        for outcome in run(source, pool(work)):
+            outcomes.append(outcome)  # noqa: PERF402  (they count even if it raises)
+    except ProcessDiedError as error:
+        assert "all worker processes" in str(error)  # noqa: PT017
+    else:
+        raise AssertionError("the run went on without workers")
+    # Those that a worker had have failed; the others are recorded or given back.
     assert all(isinstance(outcome.error, ProcessDiedError) for outcome in outcomes)
+    assert sorted(source.recorded + source.released) == list(range(source.taken))
 
 
 @alone
