@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def _walk_through(run: Run, root: str) -> None:
 
     doctor = run("doctor")
     assert doctor.returncode == 0
-    assert all(line.startswith("ok   ") for line in doctor.stdout.splitlines())
+    assert all(line.startswith(("ok      ", "note    ")) for line in doctor.stdout.splitlines())
 
     removed = run("rm", audio_id)
     assert (removed.returncode, removed.stdout, removed.stderr) == (0, "", "")
@@ -137,10 +138,24 @@ def test_doctor_fails_with_a_hint(run: Run, server: StrictServer) -> None:
     doctor = run("doctor")
     assert doctor.returncode == 1
     assert "given by GCS_BUCKET_NAME" in doctor.stdout.splitlines()[0]
-    assert doctor.stdout.splitlines()[-1].startswith("FAIL write: ")
+    assert doctor.stdout.splitlines()[-1].startswith("failed  write: ")
     assert " -> grant the account roles/storage.objectUser" in doctor.stdout.splitlines()[-1]
     findings = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
     assert [f["ok"] for f in findings] == [*[True] * (len(findings) - 1), False]
+
+
+def test_doctor_notes_what_could_be_better_and_does_not_fail(
+    run: Run, server: StrictServer
+) -> None:
+    server.configure("bucket", softDeletePolicy={"retentionDurationSeconds": 0})
+    doctor = run("doctor")
+    assert doctor.returncode == 0
+    (line,) = [line for line in doctor.stdout.splitlines() if " soft delete: " in line]
+    assert re.fullmatch("note    soft delete: off: .* -> gcloud storage buckets update .*", line)
+    for line in doctor.stdout.splitlines():  # what there is to do is a note, whatever it is about
+        assert line.startswith("note    " if " -> " in line else "ok      ")
+    marks = {json.loads(line)["mark"] for line in run("doctor", "--json").stdout.splitlines()}
+    assert marks == {"ok", "note"}
 
 
 def test_missing_credentials_are_reported_with_a_hint(run: Run) -> None:

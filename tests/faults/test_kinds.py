@@ -117,7 +117,7 @@ class Bench:
             "trash list": lambda: is_gone and audio_id in shown,
             "lifecycle show": lambda: True,
             "lifecycle apply": lambda: len(self.server.bucket(BUCKET)["lifecycle"]["rule"]) > 0,
-            "doctor": lambda: "FAIL" not in shown,
+            "doctor": lambda: "failed" not in shown,
         }
         return tests.get(command.name, lambda: is_whole)()
 

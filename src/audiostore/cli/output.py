@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-_COLORS = {"error": "31", "warning": "33", "FAIL": "31", "ok": "32"}
+_COLORS = {"error": "31", "warning": "33", "failed": "31", "ok": "32"}
 _LOUD = ("error", "interrupted")
 """What --quiet does not silence."""
 

@@ -24,6 +24,23 @@ class Finding:
     hint: str = ""
     """What to do about it, if anything."""
 
+    @property
+    def mark(self) -> Literal["ok", "note", "failed"]:
+        """Whether it is fine, something to know that has a remedy, or what must be repaired."""
+        if not self.ok:
+            return "failed"
+        return "note" if self.hint else "ok"
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields, and the mark, as JSON types."""
+        return {
+            "subject": self.subject,
+            "mark": self.mark,
+            "ok": self.ok,
+            "detail": self.detail,
+            "hint": self.hint,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:

@@ -1,4 +1,7 @@
-"""Check which store is used, as whom, and whether it works."""
+"""Check which store is used, as whom, and whether it works.
+
+Each line is marked: ok; note, for what works and could be better; failed, for what does not work.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class Options(LocationOptions, BillingOptions, JsonOptions):
 
 
 def run(options: Options) -> int:
-    """Print the findings; 1 if one of them is a failure."""
+    """Print the findings; 1 if one of them has failed, whatever the notes are."""
     from audiostore.stores import Finding, complete, open_store  # noqa: PLC0415  (not for --help)
 
     choice = choose_store(options)
@@ -41,8 +44,7 @@ def _print(options: Options, finding: Finding) -> None:
     if options.json:
         print_json(finding)
         return
-    word = "ok" if finding.ok else "FAIL"
     hint = f" -> {as_typed(finding.hint)}" if finding.hint else ""
-    padding = " " * (5 - len(word))
+    padding = " " * (8 - len(finding.mark))
     line = escape(f"{finding.subject}: {finding.detail}{hint}")
-    write_unguarded(sys.stdout, f"{colored(word, sys.stdout)}{padding}{line}\n")
+    write_unguarded(sys.stdout, f"{colored(finding.mark, sys.stdout)}{padding}{line}\n")
