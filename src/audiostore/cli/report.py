@@ -47,6 +47,12 @@ UPLOADED = {
     "failed": "{} failed",
 }
 FETCHED = {"fetched": "{} downloaded", "skipped": "{} already there", "failed": "{} failed"}
+COPIED = {
+    "copied": "{} copied",
+    "skipped": "{} skipped, already there",
+    "failed": "{} failed",
+}
+PLANNED_COPIES = {"copied": "{} would be copied", "skipped": "{} already there"}
 PLANNED = {"storable": "{} would be stored", "failed": "{} would be rejected"}
 
 

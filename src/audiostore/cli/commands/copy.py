@@ -17,7 +17,7 @@ from audiostore.cli.declare import (
 )
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
 from audiostore.cli.filters import query_of
-from audiostore.cli.output import counted, escape, human_size, note, print_json, say
+from audiostore.cli.output import note, print_json, say
 from audiostore.cli.store import retries
 from audiostore.cli.values import positive
 
@@ -74,7 +74,7 @@ def run(options: Options) -> int:
         chosen = Selection(options, source, audio_ids=options.audio_ids)
         assets = chosen.existing() if is_told(options) else source.list()
         if options.dry_run:
-            code = _plan(options, target, assets, counting)
+            code = _plan(options, chosen, target, assets, counting)
         else:
             code = _copy(options, chosen, target, assets, progress)
     return code or (NOT_FOUND if chosen.unknown else 0)
@@ -93,26 +93,54 @@ def _resolved(location: Location) -> Location:
 
 def _plan(
     options: Options,
+    chosen: Selection,
     target: AudioStorageManager,
     assets: Iterator[StorageResult],
     progress: CountProgress,
 ) -> int:
-    from audiostore.cli.listing import row  # noqa: PLC0415  (not for --help)
+    from audiostore.bulk import size_of  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.listing import row  # noqa: PLC0415
+    from audiostore.cli.report import PLANNED_COPIES, Count  # noqa: PLC0415
 
-    present = 0
+    count = Count(PLANNED_COPIES)
+    look = _compare if chosen.total is None else _look_up
     with progress:
-        for count, asset in enumerate(assets, 1):
-            progress(count)
-            try:
-                target.get(asset.audio_id)
-            except audiostore.AssetNotFoundError:
+        for asset, is_there in look(assets, target):
+            if is_there:
+                count.add("skipped")
+            else:
+                count.add("copied", size_of(asset))
                 progress.clear()
                 print_plan(options, f"copy {row(asset)}", asset.audio_id)
-            else:
-                present += 1
-    if present:
-        note(f"{counted(present, 'asset')} already there, to be compared when copying")
+            progress(count.total)
+    compared = "; what is already there is compared when copying" if count.of("skipped") else ""
+    say("dry run", f"{count.summary()}{compared}")
     return 0
+
+
+def _look_up(
+    assets: Iterator[StorageResult], target: AudioStorageManager
+) -> Iterator[tuple[StorageResult, bool]]:
+    """Yield each asset, and whether the target has one of its id."""
+    for asset in assets:
+        try:
+            target.get(asset.audio_id)
+        except audiostore.AssetNotFoundError:
+            yield asset, False
+        else:
+            yield asset, True
+
+
+def _compare(
+    assets: Iterator[StorageResult], target: AudioStorageManager
+) -> Iterator[tuple[StorageResult, bool]]:
+    """Do so by one listing of the target: both are in the order of ids."""
+    theirs = (asset.audio_id for asset in target.list())
+    at = next(theirs, None)
+    for asset in assets:
+        while at is not None and at < asset.audio_id:
+            at = next(theirs, None)
+        yield asset, at == asset.audio_id
 
 
 def _copy(
@@ -124,38 +152,46 @@ def _copy(
 ) -> int:
     from audiostore.bulk import size_of  # noqa: PLC0415  (not for --help)
     from audiostore.cli.progress.bulk import abandoning  # noqa: PLC0415
+    from audiostore.cli.report import COPIED, Count  # noqa: PLC0415
 
-    copied = skipped = failed = size = 0
+    count = Count(COPIED)
     source = chosen.manager
     outcomes = source.bulk.copy(target, assets, concurrency=options.concurrency)
-    with progress, abandoning(outcomes):
-        if chosen.total is not None:
-            progress.expect([(chosen.total, 0)])
-        else:
-            progress.expect((1, size_of(asset)) for asset in source.catalog.find(query_of(options)))
-        for outcome in outcomes:
-            if outcome.error is not None:
-                failed += 1
-            elif outcome.skipped:
-                skipped += 1
+    try:
+        with progress, abandoning(outcomes):
+            if chosen.total is not None:
+                progress.expect([(chosen.total, 0)])
             else:
-                copied += 1
-                size += outcome.size_bytes
-            progress.finished(
-                outcome.audio_id,
-                outcome.size_bytes,
-                failed=outcome.error is not None,
-                moved=not outcome.skipped,
-            )
-            with progress.aside():
-                _print(options, outcome)
-    note(
-        f"copied {counted(copied, 'asset')} ({human_size(size)}) to {escape(target.url)}; "
-        f"{skipped:,} already there, {failed:,} failed"
-    )
-    if failed:
-        return PARTLY_FAILED if copied or skipped else FAILED
+                found = source.catalog.find(query_of(options))
+                progress.expect((1, size_of(asset)) for asset in found)
+            for outcome in outcomes:
+                status = _status(outcome)
+                count.add(status, outcome.size_bytes if status == "copied" else 0)
+                progress.finished(
+                    outcome.audio_id,
+                    outcome.size_bytes,
+                    failed=outcome.error is not None,
+                    moved=not outcome.skipped,
+                )
+                with progress.aside():
+                    _print(options, outcome)
+    except BaseException:
+        if count.total:
+            say("stopped", count.summary(progress.elapsed_s))
+        raise
+    if not count.total:
+        note("nothing to copy")
+        return 0
+    say("done", count.summary(progress.elapsed_s))
+    if count.failed:
+        return PARTLY_FAILED if count.total > count.failed else FAILED
     return 0
+
+
+def _status(outcome: CopyOutcome) -> str:
+    if outcome.error is not None:
+        return "failed"
+    return "skipped" if outcome.skipped else "copied"
 
 
 def _print(options: Options, outcome: CopyOutcome) -> None:
