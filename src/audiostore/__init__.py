@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from audiostore.audit import (
         Audit as Audit,
         Checked as Checked,
+        CheckRecord as CheckRecord,
         DeleteObject as DeleteObject,
         Problem as Problem,
         RemoveForeignFile as RemoveForeignFile,
@@ -203,8 +204,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
     _HOMES = {
         "asset": "Asset FileOrganizer FilenameGenerator PartName Trash TrashedAsset",
         "audit": (
-            "Audit Checked DeleteObject Problem RemoveForeignFile Repair Repaired RestoreAsset "
-            "UpdateObject"
+            "Audit Checked CheckRecord DeleteObject Problem RemoveForeignFile Repair Repaired "
+            "RestoreAsset UpdateObject"
         ),
         "bulk": (
             "ActionOutcome Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem "

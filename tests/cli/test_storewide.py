@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from audiostore.cli.declare import StoreOptions, argument, option
 from audiostore.cli.registry import find_commands
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import OGG, Store
-from tests.cli.conftest import COVER, MP3, Call, Run
+from tests.cli.conftest import COMMAND, COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.damages import Patient, missing_thumbnail_in_trash, wrong_bytes, wrong_content_type
 from tests.gcs_server import Request, StrictServer
@@ -150,8 +151,41 @@ def test_a_long_check_shows_progress(call: Call, server: StrictServer) -> None:
     server.on_request = delay
     code, shown = _on_terminal("check", "--deep")
     assert code == 0
-    assert "\r1 assets checked, " in shown
+    assert re.search(r"[01] of 1 assets  .* of 1\d\d\.\d KiB  \d+%", shown)
     assert shown.endswith("checked 1 asset (2 objects): no problems found\r\n")
+
+
+def test_a_killed_deep_check_is_continued(run: Run, server: StrictServer) -> None:
+    ids = sorted(run("put", MP3, "--no-artwork").stdout.split()[0] for _ in range(3))
+    read: list[str] = []
+    killed: list[subprocess.Popen[bytes]] = []
+
+    def watch(request: Request) -> None:
+        if request.operation == "download":
+            read.extend(audio_id for audio_id in ids if audio_id in request.name)
+            if len(read) == 3:
+                for process in killed:
+                    process.kill()
+
+    server.on_request = watch
+    with subprocess.Popen([*COMMAND, "check", "--deep"], stderr=subprocess.DEVNULL) as process:
+        killed.append(process)
+    assert process.returncode == -9
+    assert read == ids
+    read.clear()
+    again = run("check", "--deep")
+    assert (again.returncode, read) == (0, ids[2:])
+    assert re.search(
+        r"note: continuing the check that began on .* UTC and was interr", again.stderr
+    )
+    assert again.stdout == (
+        "checked 3 assets (3 objects), read 1 (172.2 KiB); 2 were read by the interrupted check: "
+        "no problems found\n"
+    )
+    read.clear()
+    assert run("check", "--deep").stdout == "checked 3 assets (3 objects): no problems found\n"
+    assert read == ids  # a complete check is not continued
+    assert run("check", "--restart").returncode == 2
 
 
 # --- lifecycle ------------------------------------------------------------------------------------
@@ -344,15 +378,21 @@ def test_assets_are_copied_whole_and_once(
     second = _put(call, OGG, "--bucket", here)
     args = ("copy", "--from", here, "--to", there)
     code, out, err = call(*args, "-n")
-    assert (code, err) == (0, "")
+    assert (code, err.count("\n")) == (0, 1)
+    assert err == "audiostore: dry run: 2 would be copied (280.9 KiB)\n"
     assert sorted(line.split()[2] for line in out.splitlines()) == sorted([first, second])
     assert call("list", "--bucket", there)[1] == ""
     assert call(*args, first, UNKNOWN)[:2] == (3, f"{first}\n")
-    assert json.loads(call(*args, "-n", "--json")[1])["audio_id"] == second
+    code, out, err = call(*args, "-n", "--json")
+    assert json.loads(out)["audio_id"] == second
+    assert re.search(r": dry run: 1 would be copied \(.*\), 1 already there; ", err)
     code, out, err = call(*args, "--json")
-    assert (code, err) == (0, "")
+    done = r"audiostore: done: 1 copied \([\d.]+ KiB in .*/s\), 1 skipped, already there\n"
+    assert code == 0
+    assert re.fullmatch(done, err)
     told = {line["audio_id"]: line for line in map(json.loads, out.splitlines())}
     assert (told[first]["skipped"], told[second]["skipped"]) == (True, False)
+    assert call(*args) == (0, "", "audiostore: done: 2 skipped, already there\n")
     assert call("check", "--deep", "--bucket", there)[0] == 0
     for audio_id, file in ((first, MP3), (second, OGG)):
         assert call("get", audio_id, "--bucket", there, "-o", "got")[0] == 0
@@ -365,8 +405,9 @@ def test_copy_never_overwrites(call: Call, tmp_path: Path) -> None:
     other = _put(call, OGG, "--bucket", here)
     _put(call, OGG, "--bucket", there, "--id", audio_id)
     code, out, err = call("copy", "--from", here, "--to", there)
-    assert (code, out, err.count("\n")) == (4, f"{other}\n", 1)
+    assert (code, out, err.count("\n")) == (4, f"{other}\n", 2)
     assert "it was not touched" in err
+    assert re.search(r": done: 1 copied \(.*\), 1 failed\n", err)
 
 
 def test_copy_needs_two_different_existing_stores(call: Call, tmp_path: Path) -> None:

@@ -2,14 +2,23 @@
 
 import os
 import pickle
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
-from audiostore import AudioStorageManager, MemoryStore, RetryConfig
+from audiostore import (
+    AudioStorageManager,
+    Checked,
+    CheckRecord,
+    ConfigurationError,
+    MemoryStore,
+    RetryConfig,
+)
 from audiostore.audit.checking import Checker
 from audiostore.audit.problems import GRACE, Problem, RestoreAsset
 from audiostore.audit.repairing import repair
@@ -270,18 +279,66 @@ def _half_flac(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("patient", ["local"], indirect=True)
-def test_deep_finds_bytes_that_rotted(patient: Patient) -> None:
-    audio, _ = patient.asset(thumbnail=None)
-    path = patient.directory / audio.name
+def _rot(path: Path) -> None:
     status = path.stat()
     data = bytearray(path.read_bytes())
     data[1000] ^= 1
     path.write_bytes(data)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("patient", ["local"], indirect=True)
+def test_deep_finds_bytes_that_rotted(patient: Patient) -> None:
+    audio, _ = patient.asset(thumbnail=None)
+    _rot(patient.directory / audio.name)
     assert problems(patient) == []
     (problem,) = problems(patient, deep=True)
     assert (problem.kind, problem.name) == ("damaged-bytes", audio.name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patient", ["local"], indirect=True)
+def test_a_deep_check_goes_on_where_it_was_interrupted(patient: Patient, tmp_path: Path) -> None:
+    ids = sorted(patient.asset()[0].metadata["audio_id"] for _ in range(5))
+    rotten = patient.directory / "audio" / ids[0] / "audio.mp3"
+    _rot(rotten)
+    path = tmp_path / "record"
+    seen = Checked()
+
+    def check(stop_after: int = 99) -> list[Problem]:
+        def on_progress(checked: Checked) -> None:
+            nonlocal seen
+            seen = checked
+            if checked.assets_read == stop_after:
+                raise InterruptedError
+
+        found: list[Problem] = []
+        with CheckRecord(path) as record, suppress(InterruptedError):
+            checker = Checker(patient.manager, deep=True, record=record, on_progress=on_progress)
+            found.extend(checker.run())
+        return found
+
+    (damage,) = check(stop_after=4)
+    assert (damage.kind, damage.audio_id) == ("damaged-bytes", ids[0])
+    path.write_bytes(path.read_bytes() + b"torn")
+    # What was replaced or stored meanwhile is read, wherever it stands in the order.
+    patient.manager.upload_thumbnail_file(OTHER_JPG, ids[1])
+    patient.manager.upload_audio_file(MP3, audio_id="00000000-0000-4000-8000-000000000000")
+    with pytest.raises(ConfigurationError, match="another check is using"), CheckRecord(path):
+        CheckRecord(path)
+    assert check() == [damage]  # it is still so, and said again
+    assert (seen.assets, seen.assets_read, seen.assets_read_before) == (6, 4, 2)
+    assert not path.exists()
+
+    assert check(stop_after=4) == [damage]
+    with CheckRecord(path) as record:
+        assert record.begun_at is not None
+    with CheckRecord(path, clock=lambda: time.time() + 8 * 86400) as record:
+        assert record.begun_at is None  # too long ago
+    path.write_text("a file of another kind")
+    with pytest.raises(ConfigurationError, match="is no record of a check"):
+        CheckRecord(path)
+    assert path.read_text() == "a file of another kind"
 
 
 def test_nothing_is_reported_while_uploads_run(patient: Patient, tmp_path: Path) -> None:

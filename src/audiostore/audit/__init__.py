@@ -11,11 +11,13 @@ from audiostore.audit.problems import (
     RestoreAsset,
     UpdateObject,
 )
+from audiostore.audit.records import CheckRecord
 from audiostore.audit.repairing import Repaired
 
 __all__ = [
     "GRACE",
     "Audit",
+    "CheckRecord",
     "Checked",
     "DeleteObject",
     "Problem",

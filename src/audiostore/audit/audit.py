@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from audiostore.audit.checking import Checked, Checker
 from audiostore.audit.problems import GRACE, Problem
+from audiostore.audit.records import CheckRecord
 from audiostore.audit.repairing import Repaired, repair
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Audit:
         self,
         *,
         deep: bool = False,
+        record: CheckRecord | None = None,
         grace: timedelta = GRACE,
         on_progress: Callable[[Checked], None] | None = None,
     ) -> Iterator[Problem]:
@@ -38,11 +40,16 @@ class Audit:
 
         Args:
             deep: also read and verify every byte, decode all audio, and compare the facts.
+            record: notes what a deep check has read and found to be right. With that of a check
+                that was interrupted, this is not read again, unless it was changed since; all
+                else is checked anew. Its file is deleted at the end.
             grace: what may be part of an unfinished upload or deletion, such as artwork without
                 audio, is not a problem before it is this old.
-            on_progress: called from time to time with how much was checked.
+            on_progress: called after each asset with how much was checked.
         """
-        return Checker(self._manager, deep=deep, grace=grace, on_progress=on_progress).run()
+        return Checker(
+            self._manager, deep=deep, record=record, grace=grace, on_progress=on_progress
+        ).run()
 
     def repair(
         self, problem: Problem, *, grace: timedelta = GRACE, now: datetime | None = None

@@ -16,10 +16,10 @@ from audiostore.asset import FileOrganizer, folder_prefix
 from audiostore.audit.folders import Folder, check_objects, folder_of, foreign_object
 from audiostore.audit.links import check_links, consider_trash
 from audiostore.audit.problems import GRACE, Problem, RemoveForeignFile
+from audiostore.audit.records import CheckRecord
 from audiostore.audit.relations import check_relations
 
 if TYPE_CHECKING:
-    from audiostore.audit.deep import DeepCheck
     from audiostore.manager import AudioStorageManager
     from audiostore.stores import ObjectStore
 
@@ -47,14 +47,21 @@ _TRANSIENT = frozenset(
 class Checked:
     """How much was checked so far."""
 
-    assets: int
-    objects: int
+    assets: int = 0
+    objects: int = 0
+    assets_read: int = 0
+    """Of a deep check: the assets whose every byte was read."""
+    bytes_read: int = 0
+    assets_read_before: int = 0
+    """The assets that the interrupted check had read which this one continues."""
+    bytes_read_before: int = 0
 
 
-def _deep_check(store: "ObjectStore") -> "DeepCheck":
+def _reader(store: "ObjectStore") -> Callable[[Folder], list[Problem]]:
     from audiostore.audit.deep import DeepCheck  # noqa: PLC0415  (imports the inspection of files)
 
-    return DeepCheck(store)
+    deep = DeepCheck(store)
+    return lambda folder: list(deep.problems(folder))
 
 
 class Checker:
@@ -65,6 +72,7 @@ class Checker:
         manager: "AudioStorageManager",
         *,
         deep: bool = False,
+        record: CheckRecord | None = None,
         grace: timedelta = GRACE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
@@ -72,14 +80,16 @@ class Checker:
         on_progress: Callable[[Checked], None] | None = None,
     ) -> None:
         self._store = manager.store
-        self._deep = _deep_check(manager.store) if deep else None
+        self._read_problems = _reader(manager.store) if deep else None
+        self._record = record
         self._grace = grace
         self._now = now
         self._sleep = sleep
         self._clock = clock
         self._on_progress = on_progress
-        self._assets = 0
-        self._objects = 0
+        self._assets = self._objects = 0
+        self._assets_read = self._bytes_read = 0
+        self._assets_read_before = self._bytes_read_before = 0
 
     def run(self) -> Iterator[Problem]:
         """Yield every problem (see `Audit.check`)."""
@@ -99,6 +109,8 @@ class Checker:
                 suspects.clear()
                 reported_at = self._clock()
         yield from self._check_again(suspects)
+        if self._record is not None:
+            self._record.remove()
 
     def _foreign_files(self) -> Iterator[Problem]:
         for file in self._store.foreign_files(_ROOT):
@@ -128,14 +140,23 @@ class Checker:
             self._objects += len(folder.blobs)
             if self._problems(folder):
                 yield audio_id
-            elif self._deep is not None:
-                yield from self._deep.problems(folder)
+            else:
+                yield from self._read(folder)
             self._report_progress()
             yield None
 
     def _report_progress(self) -> None:
         if self._on_progress:
-            self._on_progress(Checked(self._assets, self._objects))
+            self._on_progress(
+                Checked(
+                    self._assets,
+                    self._objects,
+                    self._assets_read,
+                    self._bytes_read,
+                    self._assets_read_before,
+                    self._bytes_read_before,
+                )
+            )
 
     def _check_again(self, audio_ids: list[str]) -> Iterator[Problem]:
         if audio_ids:
@@ -143,8 +164,25 @@ class Checker:
         for audio_id in audio_ids:
             folder = Folder(audio_id, tuple(self._store.list(folder_prefix(audio_id))))
             yield from self._problems(folder)
-            if self._deep is not None:
-                yield from self._deep.problems(folder)
+            yield from self._read(folder)
+            self._report_progress()
+
+    def _read(self, folder: Folder) -> Iterator[Problem]:
+        """Read every byte of an asset, unless the interrupted check has found them to be right."""
+        asset = folder.asset
+        if self._read_problems is None or asset is None:
+            return
+        size_bytes = sum(b.size_bytes for b in (asset.audio, asset.thumbnail) if b)
+        if self._record is not None and self._record.has(folder.blobs):
+            self._assets_read_before += 1
+            self._bytes_read_before += size_bytes
+            return
+        found = self._read_problems(folder)
+        yield from found
+        self._assets_read += 1
+        self._bytes_read += size_bytes
+        if self._record is not None and not found:
+            self._record.add(folder.blobs)
 
     def _problems(self, folder: Folder) -> list[Problem]:
         found = [

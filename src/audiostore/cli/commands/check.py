@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from audiostore import ConfigurationError
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag
-from audiostore.cli.failures import UsageError
-from audiostore.cli.output import counted, escape, print_json, say
+from audiostore.cli.failures import UsageError, sentence
+from audiostore.cli.output import counted, escape, human_size, print_json, say
 from audiostore.cli.store import opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore import Checked, Problem, Repaired
+    from collections.abc import Iterator
+
+    from audiostore import AudioStorageManager, Checked, CheckRecord, Problem, Repaired
+    from audiostore.cli.progress.checking import (
+        DeepProgress,
+        QuickProgress,
+    )
 
 GROUP = "look after a store"
 EXAMPLE = "audiostore check --repair"
@@ -35,40 +43,108 @@ _COMMANDS = {
 class Options(StoreOptions, JsonOptions, ConsentOptions):
     """Options of `check`."""
 
-    deep: bool = flag(help="also read, verify and decode every byte")
+    deep: bool = flag(
+        help="also read, verify and decode every byte; an interrupted check is continued"
+    )
+    restart: bool = flag(help="with --deep: read what an interrupted check has read, too")
     repair: bool = flag(help="print how each problem would be repaired; with --yes, repair it")
 
 
 def run(options: Options) -> int:
     """Print every problem; 0 if there is none, or none remains."""
-    from audiostore.audit import Checked  # noqa: PLC0415  (not for --help)
-    from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+    from audiostore.cli.progress.checking import (  # noqa: PLC0415  (not for --help)
+        DeepProgress,
+        QuickProgress,
+    )
 
     if options.yes and not options.repair:
         raise UsageError("--yes needs --repair")
-    found = remaining = 0
-    repairs = options.repair and options.yes and not options.dry_run
-    seen = Checked(0, 0)
-    with CountProgress() as progress, opened(options, progress.waiting) as manager:
-
-        def on_progress(checked: Checked) -> None:
-            nonlocal seen
-            seen = checked
-            progress(checked.assets)
-
-        for problem in manager.audit.check(deep=options.deep, on_progress=on_progress):
-            progress.clear()
-            found += 1
-            outcome = manager.audit.repair(problem) if repairs else None
-            remaining += outcome != "done"
-            _print(options, problem, outcome)
+    if options.restart and not options.deep:
+        raise UsageError("--restart needs --deep")
+    progress: QuickProgress | DeepProgress = DeepProgress() if options.deep else QuickProgress()
+    with progress, opened(options, progress.listener) as manager:
+        with _record(options, manager.url) as record:
+            seen, found, repaired = _check(options, manager, progress, record)
         url = manager.url
-    _sum_up(options, url, seen, found, found - remaining if repairs else None)
-    return 1 if remaining else 0
+    _sum_up(options, url, seen, found, repaired)
+    return 1 if found > (repaired or 0) else 0
+
+
+def _check(
+    options: Options,
+    manager: AudioStorageManager,
+    progress: QuickProgress | DeepProgress,
+    record: CheckRecord | None,
+) -> tuple[Checked, int, int | None]:
+    """Print every problem; return what was checked, how many there were, and were repaired."""
+    from audiostore.audit import Checked  # noqa: PLC0415  (not for --help)
+    from audiostore.bulk import size_of  # noqa: PLC0415
+
+    found = repaired = 0
+    repairs = options.repair and options.yes and not options.dry_run
+    seen = Checked()
+
+    def on_progress(checked: Checked) -> None:
+        nonlocal seen
+        seen = checked
+        progress.show(checked)
+
+    problems = manager.audit.check(deep=options.deep, record=record, on_progress=on_progress)
+    progress.begin((1, size_of(asset)) for asset in manager.catalog.find())
+    try:
+        for problem in problems:
+            with progress.aside():
+                found += 1
+                outcome = manager.audit.repair(problem) if repairs else None
+                repaired += outcome == "done"
+                _print(options, problem, outcome)
+    except BaseException:
+        if record is not None and seen.assets_read:
+            with progress.aside():
+                read = counted(seen.assets_read + seen.assets_read_before, "asset")
+                say("note", f"{read} read so far: the same command continues there")
+        raise
+    return seen, found, repaired if repairs else None
+
+
+@contextmanager
+def _record(options: Options, url: str) -> Iterator[CheckRecord | None]:
+    """Yield what a deep check of a store has read; None for any other, or while one is running."""
+    if not options.deep:
+        yield None
+        return
+    from audiostore.audit import CheckRecord  # noqa: PLC0415  (not for --help)
+    from audiostore.config import emulator_endpoint, state_directory  # noqa: PLC0415
+    from audiostore.statefiles import hash_of  # noqa: PLC0415
+
+    # A bucket and one of the same name in an emulator have the same URL.
+    path = state_directory() / "checks" / hash_of([url, emulator_endpoint()])[:32]
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        record = CheckRecord(path)
+    except (ConfigurationError, OSError) as error:
+        say("note", f"if this check is interrupted, it starts over: {sentence(error)}")
+        yield None
+        return
+    with record:
+        if options.restart:
+            record.restart()
+        elif record.begun_at is not None:
+            say(
+                "note",
+                f"continuing the check that began on {record.begun_at:%Y-%m-%d %H:%M} UTC and was "
+                "interrupted: what it has read is not read again (--restart reads everything)",
+            )
+        yield record
 
 
 def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int | None) -> None:
     what = f"checked {counted(seen.assets, 'asset')} ({counted(seen.objects, 'object')})"
+    if seen.assets_read_before:
+        what += (
+            f", read {seen.assets_read:,} ({human_size(seen.bytes_read)}); "
+            f"{seen.assets_read_before:,} were read by the interrupted check"
+        )
     problems = counted(found, "problem")
     if not found and not seen.objects:
         say("warning", f"{url} is empty: is this the right store?")
