@@ -185,7 +185,7 @@ def test_bad_files_are_named_and_the_others_stored(call: Call, bucket: str, musi
 
     code, out, err = call("jobs", "1")
     assert (code, err) == (0, "")
-    assert len(out.splitlines()) == 3
+    assert out.count("  -> not tried again\n") == len(out.splitlines()) / 2 == 3
     assert re.search(r"music/a/cut\.mp3: 'cut\.mp3' is cut short", out)
     shutil.copyfile(MP3, music / "a/cut.mp3")
     code, out, err = call("put", music)
@@ -193,6 +193,13 @@ def test_bad_files_are_named_and_the_others_stored(call: Call, bucket: str, musi
     assert "done: 1 stored" in err
     failed = _lines(call("jobs", "2", "--json")[1])
     assert {Path(str(line["audio"])).name for line in failed} == {"empty.wav", "bad.mp3"}
+    out = call("jobs", "1")[1]
+    assert re.search(r"cut\.mp3: .*\n  -> stored by run 2 as [0-9a-f-]{36}\n", out)
+    assert out.count("  -> failed again in run 2\n") == 2  # of the same error
+    (music / "b/empty.wav").unlink()
+    assert (
+        "empty.wav" in call("jobs", "2")[1].partition("  -> not tried again: the file is gone")[0]
+    )
 
 
 def test_the_command_that_lists_failures_can_be_pasted(

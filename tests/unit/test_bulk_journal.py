@@ -265,10 +265,55 @@ def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) ->
     assert (oldest.stored, oldest.skipped, oldest.failed) == (1, 1, 2)
     assert oldest.ended_at is not None
     assert not oldest.is_running
-    (failure,) = journal.failures(oldest.run)  # the other was stored since
+    since, failure = journal.failures(oldest.run)
+    assert (since.audio, since.became, since.later_run) == (songs[1], "stored", newest.run)
     assert (failure.audio, failure.origin) == (songs[3], "3")
+    assert (failure.became, failure.later_run) == ("not tried again", None)
     assert (failure.audio_id, failure.error) == (broken.audio_id, "ValueError: no song")
     assert list(journal.failures(newest.run)) == []
+
+
+def test_what_became_of_each_failure_is_told(tmp_path: Path, journal: Journal) -> None:
+    songs = [tmp_path / f"{n}.mp3" for n in range(8)]
+    for path in songs:
+        path.write_bytes(path.name.encode())
+    first, second, third = (begin_run(journal, URL) for _ in range(3))
+    other = begin_run(journal, "memory://other")
+    for path in songs:
+        record(first, claim(first, path), "OSError: down")
+    stored, failed, tried, freed, changed, twice, tagged, elsewhere = songs
+    record(second, claim(second, stored))
+    record(second, claim(second, failed), "ValueError: no song")
+    claim(second, tried)
+    second.release([claim(second, freed)])
+    changed.write_bytes(b"mended, and another item since")
+    record(second, claim(second, changed))
+    record(second, claim(second, twice), "OSError: down")
+    record(third, claim(third, twice), "OSError: still down")
+    record(third, claim(third, tagged, metadata={"title": "other"}))
+    record(other, claim(other, elsewhere))
+    expected = [
+        ("stored", 2, None),
+        ("failed again", 2, "ValueError: no song"),
+        ("in progress", 2, None),
+        ("interrupted", 2, None),
+        ("stored", 2, None),
+        ("failed again", 3, "OSError: still down"),
+        ("stored", 3, None),
+        ("not tried again", None, None),
+    ]
+    for while_it_runs in (True, False):
+        failures = list(journal.failures(first.number))
+        assert [f.audio for f in failures] == songs
+        assert {f.error for f in failures} == {"OSError: down"}
+        assert [(f.became, f.later_run, f.later_error) for f in failures] == expected
+        if while_it_runs:
+            second.close()
+            expected[2] = ("interrupted", 2, None)
+    assert [(f.audio, f.became) for f in journal.failures(second.number)] == [
+        (failed, "not tried again"),
+        (twice, "failed again"),
+    ]
 
 
 @pytest.mark.slow
@@ -365,21 +410,26 @@ def test_the_lock_file_of_a_killed_run_is_removed(tmp_path: Path, journal: Journ
     assert len(list(tmp_path.glob("*.lock"))) == 1
 
 
-def test_a_journal_of_version_2_is_kept(tmp_path: Path, song: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_journal_of_an_older_version_is_kept(tmp_path: Path, song: Path, version: int) -> None:
     path = tmp_path / "journal"
     with Journal(path) as journal:
         run = begin_run(journal, URL)
         made = claim(run, song)
         record(run, made)
+        record(run, claim(run, tmp_path / "gone.mp3"), "OSError: gone")
         run.close()
     old = sqlite3.connect(path)
-    for column in ("changed", "deleted"):
+    for column in ("changed", "deleted") if version == 2 else ():
         old.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-    old.execute("PRAGMA user_version = 2")
+    old.execute("DROP TABLE failures")
+    old.execute("CREATE INDEX items_that_failed ON items (run, id) WHERE status = 3")
+    old.execute(f"PRAGMA user_version = {version}")
     old.close()
     assert claim(read_run(path, URL), song).audio_id == made.audio_id
     with Journal(path) as journal:
         assert [info.stored for info in journal.runs()] == [1]
+        assert [failure.error for failure in journal.failures(1)] == ["OSError: gone"]
         again = claim(begin_run(journal, URL), song)
     assert (again.status, again.audio_id) == ("stored", made.audio_id)
 

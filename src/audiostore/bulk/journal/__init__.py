@@ -8,7 +8,8 @@ from audiostore.bulk.journal.claims import (
     Run,
     UnjournaledRun,
 )
-from audiostore.bulk.journal.journal import FailedItem, Journal, RunInfo, begin_run, read_run
+from audiostore.bulk.journal.failures import FailedItem
+from audiostore.bulk.journal.journal import Journal, RunInfo, begin_run, read_run
 from audiostore.bulk.journal.rows import NO_FILE
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any
 from audiostore.errors import ConfigurationError
 
 _APPLICATION_ID = 0x61756A6C
-_VERSION = 3
+_VERSION = 4
 _BUSY_TIMEOUT_S = 60.0
 _RETRY_S = 0.01
 _PAGE_ROWS = 500
@@ -24,6 +24,12 @@ STORED = 2
 FAILED = 3
 SUPERSEDED = 4  # the file has changed since: it is another item now
 
+_FAILURES = """CREATE TABLE failures (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    item INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (run, item)
+) WITHOUT ROWID;"""
 _SCHEMA = f"""
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
@@ -53,9 +59,9 @@ CREATE TABLE items (
     error TEXT
 );
 CREATE INDEX items_by_place ON items (place);
-CREATE INDEX items_that_failed ON items (run, id) WHERE status = {FAILED};
 CREATE INDEX IF NOT EXISTS items_by_path ON items (audio_path);
 CREATE INDEX IF NOT EXISTS items_by_audio_id ON items (audio_id);
+{_FAILURES}
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_VERSION};
 """
@@ -68,7 +74,13 @@ ALTER TABLE runs ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX IF NOT EXISTS items_by_path ON items (audio_path);
 CREATE INDEX IF NOT EXISTS items_by_audio_id ON items (audio_id);
 PRAGMA user_version = 3;
-"""
+""",
+    3: f"""
+{_FAILURES}
+INSERT INTO failures SELECT run, id, ifnull(error, '') FROM items WHERE status = {FAILED};
+DROP INDEX IF EXISTS items_that_failed;
+PRAGMA user_version = 4;
+""",  # noqa: S608  (a number of our own)
 }
 """What brings a journal of a version to the next one."""
 

@@ -25,7 +25,8 @@ from types import TracebackType
 from typing import Self
 
 from audiostore.bulk.journal.claims import Run
-from audiostore.bulk.journal.database import FAILED, JournalDatabase, is_locked
+from audiostore.bulk.journal.database import JournalDatabase, is_locked
+from audiostore.bulk.journal.failures import FailedItem, failures_of
 from audiostore.bulk.journal.reading import ReadOnlyRun
 from audiostore.bulk.journal.run import JournaledRun
 
@@ -52,16 +53,6 @@ class RunInfo:
     """Items whose stored assets were updated or superseded."""
     deleted: int
     """Items whose assets are in the trash, and were not stored again."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedItem:
-    """An item that a run could not store, and that no run has stored since."""
-
-    audio: Path
-    origin: str
-    audio_id: str
-    error: str
 
 
 class Journal:
@@ -112,13 +103,8 @@ class Journal:
             yield RunInfo(row[0], row[1], row[2], row[3], is_running, bool(row[11]), *row[4:10])
 
     def failures(self, run: int) -> Iterator[FailedItem]:
-        """Yield the items that failed in a run and were neither stored nor tried again since."""
-        sql = (
-            "SELECT id, audio_path, origin, audio_id, error FROM items"
-            " WHERE id > ? AND status = ? AND run = ? ORDER BY id LIMIT ?"
-        )
-        for _, path, origin, audio_id, error in self._database.pages(sql, -1, FAILED, run):
-            yield FailedItem(Path(os.fsdecode(path)), origin, audio_id, error)
+        """Yield the items that failed in a run, and what became of each since."""
+        return failures_of(self._database, run)
 
 
 def read_run(path: str | os.PathLike[str], store_url: str) -> Run:

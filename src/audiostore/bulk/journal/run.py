@@ -95,7 +95,12 @@ class JournaledRun:
             for each in results
             if each.claim.status == "claimed"
         ]
-        if not rows:
+        failures = [
+            (self.number, each.claim.key, (each.error or "")[:_MAX_ERROR_CHARACTERS])
+            for each in results
+            if each.status == "failed"
+        ]
+        if not rows and not failures:
             return  # the counts are written with the next result, or at the end
         changed = [
             (SUPERSEDED, each.audio_id, STORED, each.claim.key)
@@ -110,6 +115,7 @@ class JournaledRun:
             connection.executemany(
                 "UPDATE items SET status = ? WHERE audio_id = ? AND status = ? AND id != ?", changed
             )
+            connection.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?)", failures)
             self._write_counts(connection)
 
     def release(self, claims: Sequence[Claim]) -> None:

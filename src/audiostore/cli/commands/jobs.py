@@ -1,7 +1,9 @@
-"""List bulk uploads, or what failed in one and why."""
+"""List bulk uploads; or what failed in one, why, and what became of it since."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from datetime import UTC, datetime
 
 import audiostore
@@ -14,7 +16,7 @@ from audiostore.cli.values import positive
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore import Journal
+    from audiostore import FailedItem, Journal
     from audiostore.bulk import RunInfo
 
 GROUP = "look after a store"
@@ -74,22 +76,40 @@ def _show_run(options: Options, journal: Journal) -> int:
     if info is None:
         say("error", f"no run {options.number}: 'audiostore jobs' lists the runs")
         return NOT_FOUND
-    count = 0
-    for count, failure in enumerate(journal.failures(info.run), 1):  # noqa: B007
-        where = f"{failure.origin}: {failure.audio}" if failure.origin else str(failure.audio)
+    became: Counter[str] = Counter()
+    for failure in journal.failures(info.run):
+        became[failure.became] += 1
+        is_gone = not os.path.lexists(failure.audio)
         if options.json:
-            fields = {**as_fields(failure), "run": info.run}
-            print_json(fields)
+            print_json({**as_fields(failure), "file_is_gone": is_gone, "run": info.run})
         else:
-            print(escape(f"{where}: {_reason(failure.error)}"), flush=True)
-    note(_summary(info, info.failed - count))
+            where = f"{failure.origin}: {failure.audio}" if failure.origin else str(failure.audio)
+            print(escape(f"{where}: {_reason(failure.error)}"))
+            print(escape(f"  -> {_since(failure, is_gone=is_gone)}"), flush=True)
+    note(_summary(info, became))
     return 0
 
 
-def _summary(info: RunInfo, tried_since: int) -> str:
+def _since(failure: FailedItem, *, is_gone: bool) -> str:
+    """Return what became of a failure."""
+    match failure.became:
+        case "not tried again":
+            return f"{failure.became}: the file is gone" if is_gone else failure.became
+        case "failed again":
+            is_same = failure.later_error == failure.error
+            why = "" if is_same else f": {_reason(failure.later_error or '')}"
+            return f"failed again in run {failure.later_run}{why}"
+        case "in progress":
+            return f"run {failure.later_run} is storing it"
+        case "interrupted":
+            return f"run {failure.later_run} was interrupted while it stored it"
+    return f"stored by run {failure.later_run} as {failure.audio_id}"
+
+
+def _summary(info: RunInfo, became: Counter[str]) -> str:
     words = f"run {info.run} {_state(info)}: {info.stored:,} stored, {info.failed:,} failed"
-    if tried_since > 0:
-        words += f", {tried_since:,} of them retried since"
+    if became:
+        words += f" ({', '.join(f'{count:,} {what}' for what, count in became.items())})"
     if _state(info) in ("killed", "stopped"):
         words += "; run the same command again to resume"
     return words
