@@ -77,6 +77,7 @@ def listed(call: Call, *args: str) -> list[str]:
         (["--sort", "size", "--reverse", "--limit", "2"], [A, C]),
         (["--sort", "title"], [B, A, C, D]),
         (["--sort", "duration", "--reverse"], [C, A, B, D]),
+        (["--sort", "track"], [B, A, C, D]),
         (["--reverse"], [D, C, B, A]),
         (["--limit", "3"], [A, B, C]),
         (["--text", "nina GOOD"], [A]),

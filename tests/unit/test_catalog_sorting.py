@@ -1,7 +1,7 @@
 """Any number of assets, in order, in constant memory."""
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +22,12 @@ def many(draw: st.DrawFn) -> list[StorageResult]:
     for number, audio_id in enumerate(sorted(audio_ids(draw(st.integers(0, 25))))):
         audio, cover = made_up(number, audio_id)
         metadata = {}
-        for key in ("title", "artist", "original_filename"):
+        for key in ("title", "artist", "original_filename", "album", "album_artist"):
             if draw(st.booleans()):
                 metadata[key] = draw(st.sampled_from(TEXTS))
+        for key in ("disc", "track"):
+            if draw(st.booleans()):
+                metadata[key] = draw(st.sampled_from(["1", "2", "10"]))
         if draw(st.booleans()):
             metadata["duration_s"] = draw(st.sampled_from(["1.5", "2", "10", "nan"]))
         changed = replace(
@@ -52,9 +55,21 @@ def value(asset: StorageResult, key: SortKey) -> Any:
             return None if text in (None, "nan") else float(text)
         case "name":
             text = metadata.get("original_filename")
+        case "album" | "track":
+            return _in_album(metadata, key)
         case _:
             text = metadata.get(key)
     return None if text is None else text.casefold()
+
+
+def _in_album(metadata: Mapping[str, str], key: SortKey) -> Any:
+    by = (metadata.get("album_artist") or metadata.get("artist") or "").casefold()
+    album = metadata.get("album", "").casefold()
+    place = [int(metadata.get(k, "-1")) for k in ("disc", "track")]
+    title = metadata.get("title", "").casefold()
+    if key == "album":
+        return [album, by, *place, title] if "album" in metadata else None
+    return [by, album, *place, title] if by or album or title or place != [-1, -1] else None
 
 
 @pytest.mark.slow

@@ -81,8 +81,9 @@ class Catalog:
 
         Args:
             query: which assets; all of them by default.
-            order_by: "id", "created", "size", "duration", "title", "artist" or "name" (of the
-                original file). Assets without the value come last, in both directions.
+            order_by: "id", "created", "size", "duration", "title", "artist", "album", "track" (by
+                album artist, album, disc and track) or "name" (of the original file). Assets
+                without the value come last, in both directions.
             descending: reverse the order.
             limit: the maximum number of assets.
             after: only assets with a greater id; with `limit`, the last id of one page begins the

@@ -12,8 +12,12 @@ from audiostore.catalog.query import folded
 from audiostore.files import explained
 from audiostore.values import StorageResult
 
-SortKey = Literal["id", "created", "size", "duration", "title", "artist", "name"]
-"""What assets can be sorted by; "name" is the name of the original file."""
+SortKey = Literal["id", "created", "size", "duration", "title", "artist", "album", "track", "name"]
+"""What assets can be sorted by.
+
+"track" is the order of a library: album artist (else artist), album, disc, track. "album" is that
+of albums by their names, and of the tracks in each. "name" is the name of the original file.
+"""
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 
 Key = tuple[bool, float, str]
@@ -73,11 +77,34 @@ def _value(asset: StorageResult, order_by: SortKey) -> float | str | None:
             return float(audio.size_bytes)
         case "duration":
             return asset.duration_s
+        case "album":
+            text = _in_album(asset) if asset.album is not None else None
+        case "track":
+            text = _in_library(asset)
         case "name":
             text = audio.metadata.get("original_filename")
         case _:
             text = audio.metadata.get(order_by)
     return None if text is None else folded(text)
+
+
+def _in_album(asset: StorageResult) -> str:
+    names = (asset.album or "", asset.album_artist or asset.artist or "")
+    return "\0".join([*names, *_place(asset)])  # sorts before all that a name can go on with
+
+
+def _in_library(asset: StorageResult) -> str | None:
+    names = (asset.album_artist or asset.artist or "", asset.album or "")
+    place = _place(asset)
+    return "\0".join([*names, *place]) if any((*names, *place)) else None
+
+
+def _place(asset: StorageResult) -> tuple[str, str, str]:
+    """Return where a track stands in its album, as texts in the order of the numbers."""
+    disc, track = (
+        "" if number is None else f"{number:010}" for number in (asset.disc, asset.track)
+    )
+    return disc, track, asset.title or ""
 
 
 def _merged(keyed: Iterator[Keyed], *, descending: bool, run_assets: int) -> Iterator[Keyed]:

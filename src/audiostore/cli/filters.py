@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from audiostore.catalog.sorting import SortKey
 
 STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
-_SORT_KEYS = ("id", "created", "size", "duration", "title", "artist", "name")
+_SORT_KEYS = ("id", "created", "size", "duration", "title", "artist", "album", "track", "name")
 WHICH = "which assets (filters: an asset must match all)"
 
 

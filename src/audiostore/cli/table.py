@@ -23,6 +23,11 @@ _FIXED = {
     "created": 16,
     "cover": 5,
     "format": 6,
+    "track": 5,
+    "track_total": 5,
+    "disc": 4,
+    "disc_total": 4,
+    "year": 4,
 }
 _OF_KIND = {"integer": 12, "real": 12, "truth": 5, "time": 32}
 _ON_THE_RIGHT = {"duration", "size"}

@@ -107,7 +107,12 @@ def _since(failure: FailedItem, *, is_gone: bool) -> str:
 
 
 def _summary(info: RunInfo, became: Counter[str]) -> str:
-    words = f"run {info.run} {_state(info)}: {info.stored:,} stored, {info.failed:,} failed"
+    words = f"run {info.run} {_state(info)}: {info.stored:,} stored, "
+    if info.changed:
+        words += f"{info.changed:,} changed, "
+    if info.deleted:
+        words += f"{info.deleted:,} in the trash, "
+    words += f"{info.failed:,} failed"
     if became:
         words += f" ({', '.join(f'{count:,} {what}' for what, count in became.items())})"
     if _state(info) in ("killed", "stopped"):
