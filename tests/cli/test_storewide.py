@@ -385,11 +385,12 @@ def test_assets_are_copied_whole_and_once(
     assert call(*args, first, UNKNOWN)[:2] == (3, f"{first}\n")
     code, out, err = call(*args, "-n", "--json")
     assert json.loads(out)["audio_id"] == second
-    assert re.search(r": dry run: 1 would be copied \(.*\), 1 already there; ", err)
+    assert json.loads(err)["dry_run"].startswith("1 would be copied (")
+    assert "), 1 already there; " in err
     code, out, err = call(*args, "--json")
-    done = r"audiostore: done: 1 copied \([\d.]+ KiB in .*/s\), 1 skipped, already there\n"
+    done = r"1 copied \([\d.]+ KiB in .*/s\), 1 skipped, already there"
     assert code == 0
-    assert re.fullmatch(done, err)
+    assert re.fullmatch(done, json.loads(err)["done"])
     told = {line["audio_id"]: line for line in map(json.loads, out.splitlines())}
     assert (told[first]["skipped"], told[second]["skipped"]) == (True, False)
     assert call(*args) == (0, "", "audiostore: done: 2 skipped, already there\n")

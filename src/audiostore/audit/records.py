@@ -15,6 +15,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -58,11 +59,8 @@ class CheckRecord:
         self.begun_at: datetime | None = None
         """When the check began which is continued; None for a new one."""
         self._known = array("Q")
-        self._descriptor = os.open(
-            self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        self._descriptor = self._open()
         try:
-            self._lock()
             self._read()
         except BaseException:
             os.close(self._descriptor)
@@ -93,7 +91,7 @@ class CheckRecord:
 
     def remove(self) -> None:
         """Delete the file: the check is complete."""
-        os.unlink(self.path)  # noqa: PTH108
+        Path(self.path).unlink(missing_ok=True)
 
     def has(self, blobs: Iterable[BlobInfo]) -> bool:
         """Say whether the interrupted check has read an asset that had these objects."""
@@ -105,13 +103,21 @@ class CheckRecord:
         """Note that the bytes of an asset with these objects were read and are right."""
         write_all(self._descriptor, self._hash(blobs).to_bytes(_HASH_BYTES, "little"))
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigurationError(
-                f"another check is using {self.path!r}", path=self.path
-            ) from error
+    def _open(self) -> int:
+        """Open the file and lock it: its last user may delete it between the two."""
+        while True:
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(descriptor)
+                raise ConfigurationError(
+                    f"another check is using {self.path!r}", path=self.path
+                ) from error
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+            os.close(descriptor)
 
     def _read(self) -> None:
         data = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
