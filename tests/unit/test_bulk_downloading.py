@@ -1,5 +1,6 @@
 """Bulk downloads: verified files, nothing twice, nothing outside the folder."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from audiostore import (
 from audiostore.bulk.items import DownloadOutcome
 from audiostore.stores.protocol import BlobReader
 from tests.assets import JPG, mp3_bytes
+from tests.timing import PATIENCE_S
 
 MISSING = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
@@ -189,3 +191,19 @@ def test_invalid_options_are_refused(manager: AudioStorageManager, tmp_path: Pat
     with pytest.raises(ValueError, match="concurrency is 0"):
         manager.bulk.download([], tmp_path / "out", concurrency=0)
     assert not (tmp_path / "out").exists()
+
+
+def test_ids_that_need_names_are_looked_up_at_once(
+    manager: AudioStorageManager, store: Watched, songs: dict[str, bytes], tmp_path: Path
+) -> None:
+    both = threading.Barrier(2, timeout=PATIENCE_S)
+    waiting = iter(range(2))
+
+    def list_together(prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+        if next(waiting, None) is not None:
+            both.wait()  # breaks, if the second lookup waits for the first
+        return MemoryStore.list(store, prefix, start_after=start_after)
+
+    store.list = list_together  # type: ignore[method-assign]
+    outcomes = download(manager, songs, tmp_path / "out", names=lambda a: f"{a.audio_id}.song")
+    assert [outcome.error for outcome in outcomes] == [None] * len(songs)

@@ -149,8 +149,7 @@ class Bulk:
         reported as a FileExistsError.
 
         Args:
-            assets: ids; or what `get` or `list` returned, which saves looking each up again (with
-                `names`, ids are looked up one after another).
+            assets: ids; or what `get` or `list` returned, which saves looking each up again.
             to: the directory; it is created if it does not exist.
             part: "audio" or "thumbnail".
             names: returns the file name for an asset, relative to the directory; subdirectories

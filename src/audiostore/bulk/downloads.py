@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,15 @@ from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task,
 from audiostore.bulk.items import DownloadOutcome
 from audiostore.bulk.naming import FileNaming, name_by_id
 from audiostore.bulk.targets import Targets
-from audiostore.errors import AssetNotFoundError, affecting_all
+from audiostore.errors import AssetNotFoundError, affecting_all, affects_all
 from audiostore.localfiles import LocalFile
 from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
+_LOOKUPS = 16
+"""At once, of assets that are given by their ids and need names."""
 _Input = tuple[int, str | StorageResult]
 """An asset with its position in the input."""
 
@@ -72,15 +75,46 @@ class _Named:
     names: FileNaming
     targets: Targets
 
-    def __call__(self, given: _Input) -> _Wanted | DownloadOutcome:
+    def __call__(self, given: Sequence[_Input]) -> Batch[_Wanted, DownloadOutcome]:
+        """Return the files to download, and the outcomes of assets that cannot be found or named.
+
+        Raises:
+            Exception: an error that all others would meet, too.
+        """
+        threads = min(_LOOKUPS, sum(isinstance(asset, str) for _, asset in given))
+        if threads > 1:
+            with ThreadPoolExecutor(threads, thread_name_prefix="audiostore-lookup") as pool:
+                found = list(pool.map(self._found, given))
+        else:
+            found = list(map(self._found, given))
+        named = [self._named(*each) for each in found]
+        return Batch(
+            [each for each in named if isinstance(each, Task)],
+            [each for each in named if isinstance(each, DownloadOutcome)],
+        )
+
+    def _found(self, given: _Input) -> tuple[int, str, StorageResult | Exception]:
         index, asset = given
+        if isinstance(asset, StorageResult):
+            return index, asset.audio_id, asset
         try:
-            if not isinstance(asset, StorageResult):
-                asset = self.manager.get(asset)
-            path, warnings = self.targets.give(asset, self.names(asset), self.part)
+            return index, asset, self.manager.get(asset)
         except Exception as error:  # noqa: BLE001  (it is reported as this asset's outcome)
-            return _failed(_Wanted(index, asset, None), error)
-        return _Wanted(index, asset, path, warnings)
+            return index, asset, error
+
+    def _named(
+        self, index: int, audio_id: str, found: StorageResult | Exception
+    ) -> Task[_Wanted] | DownloadOutcome:
+        if isinstance(found, Exception):
+            if affects_all(found):
+                raise found
+            return _failed(_Wanted(index, audio_id, None), found)
+        try:
+            path, warnings = self.targets.give(found, self.names(found), self.part)
+        except Exception as error:  # noqa: BLE001  (it is reported as this asset's outcome)
+            return _failed(_Wanted(index, audio_id, None), error)
+        blob = found.parts.get(self.part)
+        return Task(_Wanted(index, found, path, warnings), blob.size_bytes if blob else 0)
 
 
 class _Assets:
@@ -89,7 +123,7 @@ class _Assets:
     def __init__(
         self,
         assets: InputReader[str | StorageResult],
-        named: Callable[[_Input], _Wanted | DownloadOutcome] | None,
+        named: _Named | None,
     ) -> None:
         self._assets = assets
         self._named = named
@@ -103,11 +137,7 @@ class _Assets:
             return None
         if self._named is None:
             return Batch([Task(_Wanted(*each, None), self._typical_bytes) for each in given])
-        found = [self._named(each) for each in given]
-        return Batch(
-            [Task(each, self._typical_bytes) for each in found if isinstance(each, _Wanted)],
-            [each for each in found if isinstance(each, DownloadOutcome)],
-        )
+        return self._named(given)
 
     def record(self, outcomes: Sequence[DownloadOutcome]) -> None:
         """Learn how large assets are. Nothing is recorded: the files show what was downloaded."""
