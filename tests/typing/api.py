@@ -23,6 +23,7 @@ from audiostore import (
     CleanupFailed,
     ConfigurationError,
     CopyOutcome,
+    CoverNames,
     CredentialsError,
     Deleted,
     Downloaded,
@@ -37,6 +38,7 @@ from audiostore import (
     Journal,
     LocalStore,
     MemoryStore,
+    NameTemplate,
     ObjectStore,
     PreconditionFailedError,
     Progress,
@@ -53,6 +55,7 @@ from audiostore import (
     UploadKeywords,
     UploadOptions,
     UploadOutcome,
+    name_by_source_path,
     retry_operation,
     store_audio_file,
     with_retry,
@@ -125,7 +128,12 @@ def results(result: StorageResult, blob: BlobInfo) -> None:
     assert_type(result.warnings, tuple[str, ...])
     assert_type(result.metadata, Mapping[str, object])
     assert_type(result.custom, dict[str, str])
+    assert_type(result.tags, dict[str, str])
+    assert_type(result.source_path, str | None)
     assert_type(result.title, str | None)
+    assert_type(result.track, int | None)
+    assert_type(result.year, int | None)
+    assert_type(result.is_compilation, bool)
     assert_type(result.duration_s, float | None)
     assert_type(result.channels, int | None)
     assert_type(result.size_bytes, int)
@@ -175,6 +183,11 @@ def many(manager: AudioStorageManager, path: Path) -> None:
     assert_type(
         manager.bulk.download(["x"], path, part="thumbnail"), Generator[DownloadOutcome, None, None]
     )
+    names = NameTemplate("{artist}/{track:02} {title}")
+    covers = CoverNames(names)
+    manager.bulk.download(manager.list(), path, names=covers.of_audio, overwrite=True)
+    manager.bulk.download(covers.select(manager.list()), path, part="thumbnail", names=covers)
+    manager.bulk.download(manager.list(), path, names=name_by_source_path)
     assert_type(
         manager.bulk.copy(manager, max_rate_bytes_s=1e6), Generator[CopyOutcome, None, None]
     )
