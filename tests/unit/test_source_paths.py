@@ -10,6 +10,7 @@ from audiostore.manager import AudioStorageManager
 from audiostore.sourcepaths import (
     MAX_SOURCE_PATH_BYTES,
     is_source_path,
+    path_beside,
     source_path_metadata,
     source_path_of,
 )
@@ -75,6 +76,21 @@ def test_bytes_that_are_not_those_of_the_text_do_not_count(raw: bytes) -> None:
 def test_broken_bytes_do_not_count(encoded: str) -> None:
     assert source_path_of({"source_path": "a.mp3", "source_path_bytes": encoded}) == "a.mp3"
     assert source_path_of({"source_path_bytes": encoded}) is None
+
+
+@pytest.mark.parametrize(
+    ("cover", "expected"),
+    [
+        ("/m/a/CD1/01.jpg", "a/CD1/01.jpg"),
+        ("/m/a/Scans/front.jpg", "a/Scans/front.jpg"),
+        ("/m/caf\udce9/x/../c.jpg", "caf\udce9/c.jpg"),
+        ("/m/c.jpg", "c.jpg"),
+        ("/c.jpg", None),
+        ("/elsewhere/c.jpg", None),
+    ],
+)
+def test_a_cover_is_where_it_is_from_its_track(cover: str, expected: str | None) -> None:
+    assert path_beside("a/CD1/01.mp3", "/m/a/CD1/01.mp3", cover) == expected
 
 
 def test_the_path_below_the_named_directory_is_stored_and_kept(tmp_path: Path) -> None:
