@@ -286,7 +286,7 @@ def test_purge_asks_and_names_the_number_of_assets(run: Run, bucket: str) -> Non
 
 def test_a_superseded_asset_is_linked_and_can_be_trashed(call: Call, kind: str) -> None:
     old = _put(call, MP3)
-    new = _put(call, OGG, "--supersedes", old)
+    new = _put(call, OGG, "--supersedes", old[:8])  # its first characters are enough
     assert json.loads(call("show", old, "--json")[1])["audio"]["metadata"]["superseded_by"] == new
     assert json.loads(call("show", new, "--json")[1])["audio"]["metadata"]["supersedes"] == old
     assert call("check")[0] == 0

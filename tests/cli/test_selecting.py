@@ -18,7 +18,8 @@ from tests.assets import JPG
 from tests.catalog_samples import put_asset
 from tests.cli.conftest import Call, Run
 from tests.cli.test_terminal import _on_terminal
-from tests.gcs_server import StrictServer
+from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 from tests.unit.test_gcs_signing import keyed
 
 A = "aaaa0001-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -153,6 +154,7 @@ def test_no_mistake_selects_anything(type_: Type, command: str) -> None:
         (["--from-file", "missing"], "cannot read 'missing': No such file"),
         (["--from-file", "-"], ""),
         (["--artist", ""], "--artist: the text to look for is empty"),
+        (["--text", " "], "--text: the text to look for is empty"),
         (["--contains", "album="], "--contains: the text to look for is empty"),
         (["--album", "Nuff Said", B], "assets are named in two ways"),
         (["--all", B], "assets are named in two ways"),
@@ -165,6 +167,18 @@ def test_no_mistake_selects_anything(type_: Type, command: str) -> None:
         code, ids, err = type_(*args, typed=typed)
         assert (code, ids, err.count("\n")) == (2, set(), 1), args
         assert reason in err
+
+
+def test_the_trash_is_listed_by_the_same_filters(call: Call, bucket: str, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    for audio_id, title in TITLES.items():
+        put_asset(store, audio_id, custom={"title": title})
+    call("rm", *TITLES)
+    assert call("trash", "list", "--title", "feeling")[1].startswith(B)
+    assert call("trash", "list", "--title", "nothing") == (0, "", "")
+    assert call("restore", "--where", "title=Feeling Good", "--json")[0] == 0
+    assert json.loads(call("list", "--json")[1])["audio_id"] == B
+    assert len(call("trash", "list")[1].splitlines()) == 2
 
 
 def test_one_that_fails_does_not_stop_the_others(call: Call, server: StrictServer) -> None:
@@ -214,7 +228,29 @@ def test_what_is_implied_is_asked_with_its_number(run: Run, bucket: str, tmp_pat
         assert (code, question in shown) == (1, True), shown
         assert "cancelled: nothing was done" in shown
     assert len(run("list", "--not-held", "--without-thumbnail").stdout.splitlines()) == 12
+    # What is read from standard input is asked on the terminal all the same.
+    Path("ids").write_text(run("list", *several).stdout)
+    code, shown = _on_terminal("rm", "--from-file", "-", stdin=Path("ids"), typed=b"n\n")
+    assert (code, "Delete these 12 assets from" in shown) == (1, True), shown
     code, shown = _on_terminal("hold", "--all", typed=b"y\n")
     assert code == 0
     assert "12 assets held" in shown
     assert run("list", "--not-held").stdout == ""
+
+
+@pytest.mark.slow
+def test_an_interrupt_says_how_far_it_came(run: Run, server: StrictServer) -> None:
+    ids = [f"{number:08x}{UNKNOWN[8:]}" for number in range(20)]
+    store = GcsStore("bucket", emulator=server.url)
+    for audio_id in ids:
+        put_asset(store, audio_id, cover=False)
+    store.close()
+    server.fault(faults.named(ids[12]), faults.stall(PATIENCE_S), times=None)
+    command = ("meta", "--all", "--set", "mood=calm")
+    code, shown = _on_terminal(*command, "--yes", interrupt_at=ids[11].encode())
+    assert code == 130
+    assert "audiostore: stopped: 12 of 20 assets changed; those in progress may be, too" in shown
+    assert "interrupted: run the same command again to resume" in shown
+    server.clear_faults()
+    assert run(*command).returncode == 0
+    assert len(run("list", "--where", "mood=calm").stdout.splitlines()) == 20

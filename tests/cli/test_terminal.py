@@ -21,21 +21,27 @@ pytestmark = pytest.mark.slow
 
 
 def _on_terminal(
-    *args: str | Path, typed: bytes = b"", interrupt_at: bytes | None = None, **env: str
+    *args: str | Path,
+    typed: bytes = b"",
+    interrupt_at: bytes | None = None,
+    stdin: Path | None = None,
+    **env: str,
 ) -> tuple[int, str]:
     """Run the command on a pseudo-terminal; return its exit code and all that it showed.
 
-    It gets SIGINT once it has shown `interrupt_at`.
+    It gets SIGINT once it has shown `interrupt_at`. Its input is the terminal, or a file.
     """
     control, terminal = pty.openpty()
+    given = terminal if stdin is None else os.open(stdin, os.O_RDONLY)
     process = subprocess.Popen(
         [*COMMAND, *map(str, args)],
-        stdin=terminal,
+        stdin=given,
         stdout=terminal,
         stderr=terminal,
         env={**os.environ, **env},
     )
-    os.close(terminal)
+    for descriptor in {given, terminal}:
+        os.close(descriptor)
     watchdog = Timer(PATIENCE_S, process.kill)
     watchdog.start()
     try:

@@ -11,8 +11,8 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from audiostore.cli.choosing import Chosen, Selection
     from audiostore.cli.declare import ConsentOptions, JsonOptions
+    from audiostore.cli.selection import Chosen, Selection
 
 
 def has_consent(options: ConsentOptions, question: str) -> bool:

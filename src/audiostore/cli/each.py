@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from audiostore import ActionOutcome, StorageResult
-    from audiostore.cli.choosing import Chosen, Selection
+    from audiostore.cli.selection import Chosen, Selection
 
 
 class Report:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from audiostore.bulk import CoverNames, NameTemplate, cover_name, name_by_source_path
-from audiostore.cli.choosing import Selection, choosing
+from audiostore.cli.choosing import choosing
 from audiostore.cli.failures import INTERRUPTED, NOT_FOUND, PARTLY_FAILED, UsageError
 from audiostore.cli.filters import query_of
 from audiostore.cli.output import counted, escape, note, print_json, say
@@ -20,6 +20,7 @@ from audiostore.cli.report import (
     fetched_status,
     print_failure,
 )
+from audiostore.cli.selection import Selection
 from audiostore.errors import AssetNotFoundError, affects_all
 
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.consent import has_consent_to
 from audiostore.cli.declare import ConsentOptions
 from audiostore.cli.each import Report, planned, with_each
+from audiostore.cli.selection import Chosen
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:

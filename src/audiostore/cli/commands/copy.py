@@ -7,7 +7,7 @@ overwritten.
 from __future__ import annotations
 
 import audiostore
-from audiostore.cli.choosing import Selection, SelectionOptions, is_told, require_one_way
+from audiostore.cli.choosing import SelectionOptions, is_told, require_one_way
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import (
     BillingOptions,
@@ -18,6 +18,7 @@ from audiostore.cli.declare import (
 from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
 from audiostore.cli.filters import query_of
 from audiostore.cli.output import note, print_json, say
+from audiostore.cli.selection import Selection
 from audiostore.cli.store import retries
 from audiostore.cli.values import positive
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.consent import has_consent_to
 from audiostore.cli.declare import ConsentOptions, option
 from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.failures import UsageError
+from audiostore.cli.selection import Chosen
 from audiostore.cli.store import is_bucket, known_facts
 from audiostore.cli.values import moment
 

@@ -6,19 +6,20 @@ says which assets.
 
 from __future__ import annotations
 
-from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.consent import has_consent_to
 from audiostore.cli.declare import ConsentOptions, arguments, flag, option
 from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import escape
+from audiostore.cli.selection import Chosen
 from audiostore.cli.values import key_and_value
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from audiostore.cli.choosing import Selection
+    from audiostore.cli.selection import Selection
 
     _UpdateOf = Callable[[Chosen], dict[str, str | None]]
 

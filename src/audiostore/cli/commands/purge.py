@@ -6,11 +6,12 @@ Works on a directory only: a bucket deletes what is in its trash itself, at a se
 from __future__ import annotations
 
 import audiostore
-from audiostore.cli.choosing import Chosen, DeletedOptions, choosing
+from audiostore.cli.choosing import DeletedOptions, choosing
 from audiostore.cli.consent import has_consent_to
 from audiostore.cli.declare import ConsentOptions
 from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.failures import UsageError
+from audiostore.cli.selection import Chosen
 from audiostore.cli.store import is_bucket
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse

@@ -138,7 +138,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
         )
 
     def upload_options(self) -> UploadOptions:
-        """Return how to upload.
+        """Return how to upload; which asset it supersedes is looked up later.
 
         Raises:
             UsageError: a key of the metadata is given twice.
@@ -153,7 +153,6 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
             fix_extension=self.fix_extension,
             faststart=self.faststart,
             cache="public" if self.public else "private",
-            supersedes=self.supersedes,
             trash_superseded=self.trash_superseded,
         )
         if self.max_size is None:

@@ -6,11 +6,12 @@ They can be restored for as long as the store keeps deleted assets.
 from __future__ import annotations
 
 import audiostore
-from audiostore.cli.choosing import AssetsOptions, Chosen, Selection, choosing, resolve_anywhere
+from audiostore.cli.choosing import AssetsOptions, choosing, resolve_anywhere
 from audiostore.cli.consent import has_consent_to
 from audiostore.cli.declare import ConsentOptions, flag
 from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.failures import UsageError
+from audiostore.cli.selection import Chosen, Selection
 from audiostore.cli.store import is_bucket, known_facts
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.commands._class_costs import Costs
 from audiostore.cli.consent import has_consent_to, will_ask
 from audiostore.cli.declare import ConsentOptions, argument
 from audiostore.cli.each import Report, planned, with_each
 from audiostore.cli.filters import STORAGE_CLASSES
 from audiostore.cli.output import say
+from audiostore.cli.selection import Chosen
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.each import Report, with_each
+from audiostore.cli.selection import Chosen
 
 GROUP = "find"
 EXAMPLE = """\

@@ -5,10 +5,11 @@ Anyone with a link can read this part of the asset until it expires.
 
 from __future__ import annotations
 
-from audiostore.cli.choosing import AssetsOptions, Chosen, choosing
+from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.declare import option
 from audiostore.cli.each import Report, with_each
 from audiostore.cli.failures import UsageError
+from audiostore.cli.selection import Chosen
 from audiostore.cli.values import PART_HELP, link_lifetime, part_name
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
