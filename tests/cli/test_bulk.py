@@ -493,13 +493,13 @@ def test_checking_a_long_manifest_shows_progress(
         (["put", "list.csv", str(COVER)], None),
         (["jobs", "x"], "not a number"),
         (["jobs", "--journal", "gone"], "no journal at 'gone'"),
-        (["get"], "nothing to download"),
+        (["get"], "no assets named: give IDs"),
         (["get", UNKNOWN, UNKNOWN], "give it with --to DIR"),
         (["get", "--all"], "give it with --to DIR"),
-        (["get", "--all", UNKNOWN, "--to", "x"], "give no ID with it"),
+        (["get", "--all", UNKNOWN, "--to", "x"], "assets are named in two ways"),
         (["get", UNKNOWN, "--to", "x", "-o", "y"], "-o is for one asset"),
         (["get", UNKNOWN, "--max-rate", "5M"], "--max-rate is for many assets"),
-        (["get", "x", "--to", "y"], "'x' is not a UUID"),
+        (["get", "x", "--to", "y"], "'x' is neither an audio id"),
     ],
 )
 def test_wrong_usage_is_rejected_before_anything_is_done(
