@@ -83,21 +83,72 @@ def test_a_directory_is_stored_with_its_covers(call: Call, bucket: str, music: P
         "music/b/three.flac",
     }
     done, left_out = err.splitlines()
-    assert re.fullmatch(r"audiostore: done: 3 stored \([\d.]+ KiB in .* s, .*/s\)", done)
+    assert re.fullmatch(
+        r"audiostore: done: 3 stored \([\d.]+ KiB in .* s, .*/s\); 1 of 3 without artwork", done
+    )
     assert left_out == "audiostore: note: ignored: .txt files (1)"
     assert _stored(call) == {"one.mp3": ".jpg", "two.ogg": "", "three.flac": ".jpg"}
     assert call("show", _id_of(out))[0] == 0
 
 
-def test_a_single_file_is_stored_without_a_journal(call: Call, bucket: str, music: Path) -> None:
-    code, out, err = call("put", music / "b/three.flac", "--no-artwork")
+def test_a_single_file_is_stored_once_however_often_it_is_put(
+    call: Call, bucket: str, music: Path
+) -> None:
+    song = music / "b/three.flac"
+    code, out, err = call("put", song, "--no-artwork")
     assert (code, err) == (0, "")
     assert re.fullmatch(r"[0-9a-f-]{36}\naudio      file://.*/audio\.flac\n", out)
-    assert call("jobs") == (0, "", "")
+    audio_id = out.splitlines()[0]
+    note = f"audiostore: note: {audio_id} is already stored, with the same content\n"
+    assert call("put", song) == (0, out, note)
+    assert [line["stored"] for line in _lines(call("jobs", "--json")[1])] == [0, 1]
+    assert call("rm", audio_id, "--yes")[0] == 0
+    code, out, err = call("put", song)
+    assert (code, out) == (4, "")
+    assert f"{song}: {audio_id} is in the trash: not stored again" in err
+    code, out, err = call("put", song, "--again", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["audio_id"] != audio_id
+    code, out, _ = call("put", song, "--cleanup", "--json")
+    assert (code, song.exists()) == (0, False)
+    assert call("put", song, "--cleanup", "--json")[1] == out
+    assert call("put", song)[0] == 2  # it may well be a mistyped name
+    assert len(_stored(call)) == 1
+
+
+def test_a_single_file_is_put_without_a_journal_if_asked(
+    call: Call, bucket: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = music / "b/three.flac"
+    (tmp_path / "state").write_text("no directory")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    code, _, err = call("put", song)
+    assert code == 1
+    for way_out in ("--journal FILE", "XDG_STATE_HOME=DIR", "--no-journal"):
+        assert way_out in err
+    for ways in (("--no-journal",), ("--no-journal",), ("--journal", str(tmp_path / "mine"))):
+        code, out, _ = call("put", song, *ways)
+        assert (code, len(out.splitlines())) == (0, 3)
+    assert len(_lines(call("list", "--json")[1])) == 3
 
 
 @pytest.mark.slow
-def test_a_single_file_imports_nothing_of_bulk_uploads(bucket: str) -> None:
+def test_superseding_with_one_file_is_completed_by_the_same_command(
+    call: Call, bucket: str, music: Path
+) -> None:
+    old = call("put", MP3)[1].splitlines()[0]
+    song = music / "b/three.flac"
+    new = call("put", song, "--supersedes", old)[1].splitlines()[0]
+    assert call("put", song, "--supersedes", old)[1].splitlines()[0] == new
+    assert call("show", old)[0] == 0
+    options = ("--supersedes", old, "--trash-superseded")
+    assert call("put", song, *options)[1].splitlines()[0] == new
+    assert call("show", old)[0] == 3
+    assert call("put", song, *options)[1].splitlines()[0] == new
+
+
+@pytest.mark.slow
+def test_a_single_file_imports_no_engine(bucket: str) -> None:
     program = (
         "import sys; from audiostore.cli import main; main(sys.argv[1:]); "
         "print(*sys.modules, file=sys.stderr)"
@@ -110,7 +161,7 @@ def test_a_single_file_imports_nothing_of_bulk_uploads(bucket: str) -> None:
         check=True,
     )
     assert "audiostore.manager" in done.stderr.split()
-    assert "audiostore.bulk" not in done.stderr
+    assert "audiostore.bulk.executors" not in done.stderr
 
 
 def test_the_display_has_no_thread_until_work_has_begun() -> None:
@@ -369,15 +420,17 @@ def test_a_dry_run_prints_everything_and_stores_nothing(
     shutil.copyfile(COVER, music / "a/front.jpg")
     code, out, err = call("put", music, "--dry-run")
     assert code == 4
-    refused, *stored = out.splitlines()
+    refused, *lines = out.splitlines()
+    stored, tags = zip(*(re.split(", (?=title=)", line) for line in lines), strict=True)
     assert refused.startswith("reject  music/a/cut.mp3: 'cut.mp3' is cut short")
-    assert stored == [
+    assert list(stored) == [
         "store   music/a/one.mp3, with one.jpg",
         "store   music/a/two.ogg, with front.jpg, the cover of the folder",
         "store   music/b/four.m4a, with its embedded artwork",
         "store   music/b/three.flac, with three.jpg",
     ]
-    assert re.search(r"dry run: 4 would be stored \(.* KiB\), 1 would be rejected", err)
+    assert tags[0].startswith("title='Morning, in C', artist='The audiostore developers', album=")
+    assert re.search(r"dry run: 4 new \(.* KiB\), 1 would be rejected\n", err)
     assert "ignored: .txt files (1)" in err
     plans = _lines(call("put", music, "--dry-run", "--json", "--no-artwork")[1])
     assert [plan["cover"] for plan in plans] == [
@@ -393,9 +446,11 @@ def test_a_dry_run_prints_everything_and_stores_nothing(
 
 def test_a_dry_run_of_one_file_agrees_with_its_upload(call: Call, bucket: str, music: Path) -> None:
     one = music / "a/one.mp3"
-    assert call("put", one, "--dry-run", "--no-artwork")[1] == f"store   {one}, without artwork\n"
+    out = call("put", one, "--dry-run", "--no-artwork")[1]
+    assert out.startswith(f"store   {one}, without artwork, title=")
     code, out, _ = call("put", one, "--dry-run", "--thumbnail", COVER, "--id", UNKNOWN)
-    assert (code, out) == (0, f"store   {one}, with {COVER.name}, as {UNKNOWN}\n")
+    assert (code, out.startswith(f"store   {one}, with {COVER.name}, title=")) == (0, True)
+    assert out.endswith(f", as {UNKNOWN}\n")
 
 
 def test_a_manifest_is_stored(call: Call, bucket: str, music: Path) -> None:
@@ -412,7 +467,12 @@ def test_a_manifest_is_stored(call: Call, bucket: str, music: Path) -> None:
     custom = json.loads(call("show", UNKNOWN, "--json")[1])["metadata"]["custom"]
     assert (custom["title"], custom["artist"], custom["mood"]) == ("First", "Nina", "glad")
     plan = call("put", "--manifest", "music/list.csv", "--dry-run")[1].splitlines()[0]
-    assert plan == f"store   music/a/one.mp3, with Cover.jpg, as {UNKNOWN}"
+    assert plan.startswith("store   music/a/one.mp3, with Cover.jpg, title='First', artist=")
+    assert plan.endswith(f", as {UNKNOWN}")
+    Path("music/list.csv").write_text(f"audio,id\nb/three.flac,{UNKNOWN}\n")
+    for dry_run in ((), ("--dry-run",)):  # another asset has this id
+        code, out, _ = call("put", "--manifest", "music/list.csv", "--json", *dry_run)
+        assert (code, [line["status"] for line in _lines(out)]) == (4, ["failed"])
 
 
 def test_a_manifest_with_errors_stores_nothing(
@@ -564,7 +624,8 @@ def test_without_a_journal_only_skip_stored_prevents_duplicates(
     assert code == 0
     assert {line["status"] for line in _lines(out)} == {"skipped"}
     assert {line["audio_id"] for line in _lines(out)} == set(map(_id_of, first.splitlines()))
-    assert _lines(err)[0] == {"done": "3 skipped, already in the store"}
+    done = "3 skipped, already in the store; 1 of 3 without artwork"
+    assert _lines(err)[0] == {"done": done}
     assert "were kept" not in err
     err = call("put", music, "--no-journal", "--skip-stored", "--cleanup")[2]
     assert "note: the local files of skipped assets were kept" in err

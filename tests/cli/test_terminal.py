@@ -92,7 +92,7 @@ def test_what_is_waited_for_is_a_line_on_a_terminal_only(
     run: Run, server: StrictServer, command: str
 ) -> None:
     audio_id = run("put", MP3).stdout.splitlines()[0]
-    arguments = {"put": (str(MP3),), "list": (), "show": (audio_id,)}[command]
+    arguments = {"put": (str(MP3), "--no-journal"), "list": (), "show": (audio_id,)}[command]
     matcher = faults.any_upload if command == "put" else faults.any_request
 
     server.fault(matcher, faults.respond(503))

@@ -452,6 +452,14 @@ def test_an_asset_that_is_gone_gets_a_new_id_from_one_run_alone(
     assert claim(second, song) == Claim("stored", renewed.audio_id, key=renewed.key)
 
 
+def state_of(folder: Path) -> dict[str, tuple[int, int, int]]:
+    return {
+        each.name: (status.st_ino, status.st_size, status.st_mtime_ns)
+        for each in folder.iterdir()
+        for status in (each.stat(),)
+    }
+
+
 def test_reading_a_journal_writes_nothing(tmp_path: Path, song: Path) -> None:
     path = tmp_path / "state" / "journal"
     path.parent.mkdir()
@@ -463,6 +471,6 @@ def test_reading_a_journal_writes_nothing(tmp_path: Path, song: Path) -> None:
         assert claim(read_run(path, URL), song) == Claim("busy", made.audio_id, key=made.key)
         record(run, made)
         run.close()
-    before = {each.name: each.stat() for each in path.parent.iterdir()}
+    before = state_of(path.parent)
     assert claim(read_run(path, URL), song) == Claim("stored", made.audio_id, key=made.key)
-    assert {each.name: each.stat() for each in path.parent.iterdir()} == before
+    assert state_of(path.parent) == before

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from audiostore import AudioStorageManager, MemoryStore
 from audiostore.bulk import BulkItem, Planned, find_items, plan_items
 from audiostore.errors import (
     InvalidAudioIdError,
@@ -22,9 +23,9 @@ ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 
 
 def _plan(*items: BulkItem, covers_are_given: bool = False, **options: object) -> list[Planned]:
-    return list(
-        plan_items(items, UploadOptions(**options), covers_are_given=covers_are_given)  # type: ignore[arg-type]
-    )
+    with AudioStorageManager(store=MemoryStore()) as manager:
+        chosen = UploadOptions(**options)  # type: ignore[arg-type]
+        return list(plan_items(manager, items, chosen, covers_are_given=covers_are_given))
 
 
 def _tree(folder: Path) -> Path:
@@ -100,17 +101,21 @@ def test_bad_arguments_are_refused(item: BulkItem, error: type[Exception]) -> No
     (plan,) = _plan(item)
     assert type(plan.error) is error
     fields = plan.to_dict()
-    assert (fields["storable"], fields["reason"]) == (False, str(plan.error))
+    assert (fields["status"], fields["error"]) == ("failed", str(plan.error))
 
 
 def test_a_plan_is_ready_for_json() -> None:
     (plan,) = _plan(BulkItem(MP3, JPG, ID, {"mood": "glad"}, "list.csv, line 2"))
     fields = plan.to_dict()
     assert isinstance(fields.pop("duration_s"), float)
+    tags = fields.pop("tags")
+    assert isinstance(tags, dict)
+    assert tags["title"] == "Morning, in C"
     assert fields == {
         "audio": str(MP3),
-        "storable": True,
-        "reason": None,
+        "status": "stored",
+        "reason": "new",
+        "error": None,
         "cover": "same stem",
         "thumbnail": str(JPG),
         "audio_id": ID,
@@ -119,6 +124,8 @@ def test_a_plan_is_ready_for_json() -> None:
         "size_bytes": MP3.stat().st_size + JPG.stat().st_size,
         "warnings": [],
         "origin": "list.csv, line 2",
+        "has_artwork": True,
+        "source_path": None,
     }
 
 
@@ -131,7 +138,8 @@ def test_items_are_read_a_few_at_a_time() -> None:
             read += 1
             yield BulkItem(Path("gone.mp3"))
 
-    plans = plan_items(items(), UploadOptions(), covers_are_given=False)
+    manager = AudioStorageManager(store=MemoryStore())
+    plans = plan_items(manager, items(), UploadOptions())
     for taken in range(1, 10):
         next(plans)
         assert read <= 16 + taken

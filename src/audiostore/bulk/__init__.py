@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         FailedItem as FailedItem,
         Journal as Journal,
         RunInfo as RunInfo,
+        has_runs as has_runs,
     )
     from audiostore.bulk.naming import (
         CoverNames as CoverNames,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         original_name as original_name,
     )
     from audiostore.bulk.planning import Planned as Planned, plan_items as plan_items
+    from audiostore.bulk.single import upload_one as upload_one
     from audiostore.bulk.sources import (
         IgnoredPath as IgnoredPath,
         IgnoredPathListener as IgnoredPathListener,
@@ -54,11 +56,12 @@ else:  # imported when first used: a journal or a download does not need the ins
             "bulk": "Bulk",
             "copies": "size_of",
             "items": "BulkItem CopyOutcome DownloadOutcome UploadOutcome UploadReason UploadStatus",
-            "journal": "FailedItem Journal RunInfo",
+            "journal": "FailedItem Journal RunInfo has_runs",
             "naming": (
                 "CoverNames FileNaming cover_name name_by_id name_by_source_path original_name"
             ),
             "planning": "Planned plan_items",
+            "single": "upload_one",
             "sources": (
                 "IgnoredPath IgnoredPathListener Manifest ManifestProblem ManifestProblemListener "
                 "PathPatterns SearchOptions check_manifest find_items find_listed_items read_names"

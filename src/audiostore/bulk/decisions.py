@@ -33,6 +33,8 @@ class Decision:
     reason: UploadReason
     """See `UploadReason`."""
     claim: Claim
+    is_present: bool = False
+    """The store has it, though an earlier attempt may not know that."""
     has_artwork: bool = False
     """Of what is stored."""
     cleans_up: bool = False
@@ -72,16 +74,19 @@ def decide(
     is_missing = snapshot.audio.is_missing
     if state is not None and state.presence == "in the trash":
         return Decision("again" if options.again and not is_missing else "deleted", claim)
+    is_present = state is not None and state.presence == "present"
+    has_artwork = state is not None and state.has_artwork
     if claim.status == "claimed":
         if claim.is_resumed:
-            return Decision("resumed", claim)
+            return Decision("resumed", claim, is_present=is_present, has_artwork=has_artwork)
         return Decision("new" if claim.previous_id is None else "changed", claim)
-    if state is not None and state.presence == "gone":
+    if not is_present:
         return Decision("lost" if is_missing else "gone", claim)
     return Decision(
         "stored",
         claim,
-        has_artwork=state is not None and state.has_artwork,
+        is_present=True,
+        has_artwork=has_artwork,
         cleans_up=options.cleanup and not is_missing,
     )
 

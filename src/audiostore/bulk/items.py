@@ -1,7 +1,7 @@
 """The input and the outcomes of bulk runs, as frozen values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -101,15 +101,7 @@ class UploadOutcome:
     @property
     def status(self) -> UploadStatus:
         """What became of it."""
-        if self.error is not None:
-            return "failed"
-        if self.skipped:
-            return "skipped"
-        if self.reason == "deleted":
-            return "deleted"
-        if self.reason in ("retagged", "moved", "superseded"):
-            return "changed"
-        return "stored before" if self.reason == "stored" else "stored"
+        return status_of(self.reason, self.error, skipped=self.skipped)
 
     @property
     def done_before(self) -> bool:
@@ -126,6 +118,25 @@ class UploadOutcome:
         result = self.result if is_sent else None
         blobs = (result.audio, result.thumbnail) if result else ()
         return sum(blob.size_bytes for blob in blobs if blob is not None)
+
+
+def status_of(reason: UploadReason, error: Exception | None, *, skipped: bool) -> UploadStatus:
+    """Return what became of an item."""
+    if error is not None:
+        return "failed"
+    if skipped:
+        return "skipped"
+    if reason == "deleted":
+        return "deleted"
+    if reason in ("retagged", "moved", "superseded"):
+        return "changed"
+    return "stored before" if reason in ("stored", "busy") else "stored"
+
+
+def with_metadata(items: Iterable[BulkItem], common: Mapping[str, str]) -> Iterator[BulkItem]:
+    """Add metadata to items before they are decided on: the journal identifies them by it."""
+    for item in items:
+        yield replace(item, metadata={**common, **item.metadata}) if common else item
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from audiostore.asset import require_audio_id
 from audiostore.bulk.decisions import Decision
 from audiostore.bulk.items import BulkItem, UploadOutcome, UploadReason
 from audiostore.bulk.journal import NO_FILE, Claim, ItemResult, ItemSnapshot, PathState
-from audiostore.bulk.storeview import StoreView
+from audiostore.bulk.storeview import SameAudio, StoreView
 from audiostore.bulk.updating import Matcher
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadOptions
@@ -89,7 +89,7 @@ class Performer:
         item, decision = decided.item, decided.decision
         result: StorageResult | None = None
         audio_id = decision.claim.audio_id
-        is_skipped = False
+        same: SameAudio | None = None
         reason = decision.reason
         try:
             if decision.cleans_up:
@@ -98,39 +98,42 @@ class Performer:
                 result, reason = self._update(decided, self.matcher)
                 audio_id = result.audio_id
             else:
-                result, audio_id = self._store(item, decision.claim)
-                is_skipped = result is None
+                result, same = self._store(item, decision.claim)
         except Exception as error:  # noqa: BLE001  (it is reported as this item's outcome)
             return replace(decided.failed(error), elapsed_s=time.monotonic() - started)
         return UploadOutcome(
             decided.index,
             item,
-            audio_id,
+            audio_id if same is None else same.audio_id,
             result,
             None,
-            skipped=is_skipped,
+            skipped=same is not None,
             elapsed_s=time.monotonic() - started,
             reason=reason,
-            has_artwork=None if result is None else result.thumbnail is not None,
+            has_artwork=same.has_artwork
+            if same is not None
+            else result is not None and result.thumbnail is not None,
         )
 
-    def _store(self, item: BulkItem, claim: Claim) -> tuple[StorageResult | None, str]:
-        """Return the stored asset; or None, and the id under which its audio was already stored."""
+    def _store(
+        self, item: BulkItem, claim: Claim
+    ) -> tuple[StorageResult, None] | tuple[None, SameAudio]:
+        """Return the stored asset; or the one that its audio was already stored as."""
         require_audio_id(claim.audio_id)
         if self.view is None:
-            return self._upload(item, claim), claim.audio_id
+            return self._upload(item, claim), None
         try:
             path, limit = Path(item.audio), self.options.max_size_bytes
             file = LocalFile.snapshot(path, max_bytes=limit)
         except (OSError, ValueError):
-            return self._upload(item, claim), claim.audio_id  # it raises the fitting error
+            return self._upload(item, claim), None  # it raises the fitting error
         with self.view.exclusive(file):
-            present = self.view.find_audio(file, claim.audio_id)
-            if present is not None and present != claim.audio_id:
-                return None, present
+            same = self.view.find_audio(file, claim.audio_id)
+            if same is not None and same.audio_id != claim.audio_id:
+                return None, same
             result = self._upload(item, claim)
             self.view.add(result)
-        return result, claim.audio_id
+        return result, None
 
     def _update(self, decided: DecidedItem, matcher: Matcher) -> tuple[StorageResult, UploadReason]:
         """Store the item, or change what is stored of it; return the asset, and why."""

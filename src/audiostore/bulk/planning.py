@@ -1,15 +1,33 @@
-"""Dry runs: what an upload of many files would do, found out without sending a byte."""
+"""Dry runs: what an upload of many files would do, found out without writing anything."""
 
-from collections.abc import Generator, Iterable
+import threading
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from audiostore.asset import PreparedFile, check_custom_metadata, file_metadata, require_audio_id
-from audiostore.bulk.executors import ThreadPool, UnrecordedTasks, run
-from audiostore.bulk.items import BulkItem
+from audiostore.bulk.decisions import Decider, DecisionOptions
+from audiostore.bulk.executors import Batch, InputReader, Task, ThreadPool, run
+from audiostore.bulk.items import BulkItem, UploadReason, UploadStatus, status_of, with_metadata
+from audiostore.bulk.journal import ItemSnapshot, UnjournaledRun, read_run
+from audiostore.bulk.performing import DecidedItem
 from audiostore.bulk.sources import is_same_stem
+from audiostore.bulk.storeview import StoreView
+from audiostore.errors import (
+    AssetConflictError,
+    AssetNotFoundError,
+    AudioStoreError,
+    CredentialsError,
+    affecting_all,
+)
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
+from audiostore.localfiles import LocalFile
+from audiostore.values import PathLike
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
 
 CoverOrigin = Literal["given", "same stem", "folder image", "embedded", "none"]
 
@@ -17,89 +35,292 @@ _CONCURRENCY = 4
 """The files are inspected by FFmpeg, in processes of its own."""
 _WINDOW = 16
 """This many items are read ahead."""
-_SOME_ID = "00000000-0000-4000-8000-000000000000"
+_CREATE = "storage.objects.create"
+_CANNOT_SAY = (404, 501)
+"""What a server answers that knows no permissions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What would be stored for an item; or, with an error, why it would be refused."""
+    """What an upload would do with an item, and why."""
 
     index: int
     """Position of the item in the input, from 0."""
     item: BulkItem
     error: Exception | None
+    """Why it would be refused."""
+    reason: UploadReason = "new"
+    skipped: bool = False
+    """Its audio is in the store, or belongs to an item before this one."""
+    audio_id: str | None = None
+    """The id of what is stored, or that it would be stored under; None: a new one."""
+    has_artwork: bool | None = None
+    """Whether the asset has artwork, or would have; None if it is not known."""
     cover: CoverOrigin = "none"
     """Where its artwork would come from."""
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Those of the file, by common names: "title", "artist", "album" …"""
     content_type: str | None = None
     size_bytes: int = 0
     """Of the audio and its artwork, as they would be stored."""
     duration_s: float | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def status(self) -> UploadStatus:
+        """What the upload would report."""
+        return status_of(self.reason, self.error, skipped=self.skipped)
+
     def to_dict(self) -> dict[str, object]:
         """Return it as JSON types."""
         return {
+            "status": self.status,
+            "reason": self.reason,
             "audio": str(self.item.audio),
-            "storable": self.error is None,
-            "reason": None if self.error is None else str(self.error),
+            "origin": self.item.origin or None,
+            "audio_id": self.audio_id,
+            "error": None if self.error is None else str(self.error),
             "cover": self.cover,
             "thumbnail": str(self.item.thumbnail) if self.item.thumbnail else None,
-            "audio_id": self.item.audio_id,
+            "has_artwork": self.has_artwork,
+            "source_path": self.item.source_path,
             "metadata": dict(self.item.metadata),
+            "tags": dict(self.tags),
             "content_type": self.content_type,
             "size_bytes": self.size_bytes,
             "duration_s": self.duration_s,
             "warnings": list(self.warnings),
-            "origin": self.item.origin or None,
         }
 
 
 def plan_items(
-    items: Iterable[BulkItem], options: UploadOptions, *, covers_are_given: bool
+    manager: "AudioStorageManager",
+    items: Iterable[BulkItem],
+    options: UploadOptions,
+    *,
+    journal: PathLike | None = None,
+    skip_stored: bool = False,
+    again: bool = False,
+    covers_are_given: bool = False,
 ) -> Generator[Planned, None, None]:
-    """Inspect each item as an upload would; yield what was found, in the order of the items.
+    """Decide on each item as an upload would; yield what was found, in the order of the items.
+
+    Files that would be stored are inspected. Nothing is written, neither to the store nor to the
+    journal, which need not exist.
 
     Args:
+        manager: of the store.
         items: the assets to store; read a few at a time.
         options: how to inspect and prepare the files.
+        journal: the path of the upload's journal.
+        skip_stored: as for `Bulk.upload`.
+        again: as for `Bulk.upload`.
         covers_are_given: the thumbnails were named by the user, not found next to the audio.
+
+    Raises:
+        CredentialsError: nothing may be stored in the store.
+        ConfigurationError: the journal cannot be read.
+        AudioStoreError, OSError: the store cannot be read.
     """
-
-    def plan(numbered: tuple[int, BulkItem]) -> Planned:
-        index, item = numbered
-        try:
-            return _plan(index, item, options, covers_are_given=covers_are_given)
-        except Exception as error:  # noqa: BLE001  (it is reported as this item's outcome)
-            return Planned(index, item, error)
-
-    pool = ThreadPool(plan, concurrency=_CONCURRENCY)
-    tasks: UnrecordedTasks[BulkItem, Planned] = UnrecordedTasks(items)
-    return run(tasks, pool, in_order=True, window=_WINDOW)
-
-
-def _plan(index: int, item: BulkItem, options: UploadOptions, *, covers_are_given: bool) -> Planned:
-    if item.audio_id is not None:
-        require_audio_id(item.audio_id)
-    custom = check_custom_metadata(item.metadata)
-    # As in an upload, embedded artwork counts only if no thumbnail is given.
-    inspected = replace(options, artwork="none") if item.thumbnail else options
-    with ExitStack() as files:
-        audio = files.enter_context(prepare_audio(item.audio, inspected))
-        thumbnail = audio.artwork
-        if item.thumbnail:
-            thumbnail = files.enter_context(prepare_image(item.thumbnail, options))
-        file_metadata(_SOME_ID, "audio", audio.filename, audio.source, custom, facts=audio.facts)
-        duration = audio.facts.get("duration_s")
-        return Planned(
-            index,
-            item,
-            None,
-            _cover(item, thumbnail, covers_are_given=covers_are_given),
-            audio.content_type,
-            audio.source.size_bytes + (thumbnail.source.size_bytes if thumbnail else 0),
-            float(duration) if duration else None,
-            audio.warnings + (thumbnail.warnings if thumbnail else ()),
+    require_access(manager)
+    with StoreView(manager) as view:
+        if skip_stored:
+            view.list_now()
+        source_run = UnjournaledRun() if journal is None else read_run(journal, manager.url)
+        decider = Decider(source_run, view, DecisionOptions(again, cleanup=bool(options.cleanup)))
+        planner = _Planner(
+            manager, options, view if skip_stored else None, covers_are_given=covers_are_given
         )
+        source = _PlannedItems(with_metadata(items, options.metadata or {}), decider)
+        pool: ThreadPool[DecidedItem, Planned] = ThreadPool(planner, concurrency=_CONCURRENCY)
+        yield from run(source, pool, in_order=True, window=_WINDOW)
+
+
+def require_access(manager: "AudioStorageManager") -> None:
+    """Require that the store exists, can be read, and may be written to. Nothing is written.
+
+    Raises:
+        CredentialsError: nothing may be stored in it.
+        AudioStoreError, OSError: it does not exist, or cannot be read.
+    """
+    next(manager.list(), None)
+    try:
+        granted = manager.store.granted([_CREATE])
+    except AudioStoreError as error:
+        if error.status not in _CANNOT_SAY:
+            raise
+        return
+    if _CREATE not in granted:
+        raise affecting_all(
+            CredentialsError(f"nothing can be stored in {manager.url}: it may not be written to")
+        )
+
+
+class _PlannedItems:
+    """Decides on every item, before those that would be stored are inspected."""
+
+    def __init__(self, items: Iterable[BulkItem], decider: Decider) -> None:
+        self._items = InputReader(items)
+        self._decider = decider
+
+    def take(self, limit: int) -> Batch[DecidedItem, Planned] | None:
+        """Decide on the next items; None at the end."""
+        numbered = self._items.take(limit)
+        snapshots = [ItemSnapshot.of(item) for _, item in numbered]
+        decided = [
+            DecidedItem(index, snapshot, decision)
+            for (index, _), snapshot, decision in zip(
+                numbered, snapshots, self._decider.decide(snapshots), strict=True
+            )
+        ]
+        if not decided:
+            return None
+        tasks = [Task(each, each.snapshot.size_bytes) for each in decided if each.decision.stores]
+        return Batch(tasks, [_settled(each) for each in decided if not each.decision.stores])
+
+    def record(self, outcomes: Sequence[Planned]) -> None:
+        """Do nothing: a dry run leaves no trace."""
+
+    def release(self, tasks: Sequence[DecidedItem]) -> None:
+        """Do nothing."""
+
+
+def _settled(decided: DecidedItem) -> Planned:
+    """Return the plan for an item that would not be stored."""
+    decision = decided.decision
+    outcome = decided.outcome()
+    return Planned(
+        decided.index,
+        decided.item,
+        None if outcome is None else outcome.error,
+        decision.reason,
+        audio_id=decision.claim.audio_id,
+        has_artwork=decision.has_artwork if decision.is_present else None,
+    )
+
+
+class _Planner:
+    """Inspects an item that would be stored. Used by many threads."""
+
+    def __init__(
+        self,
+        manager: "AudioStorageManager",
+        options: UploadOptions,
+        view: StoreView | None,
+        *,
+        covers_are_given: bool,
+    ) -> None:
+        self._manager = manager
+        self._options = options
+        self._view = view
+        self._covers_are_given = covers_are_given
+        self._new_ids: set[str] = set()
+        """Ids that only this plan knows."""
+        self._lock = threading.Lock()
+
+    def __call__(self, decided: DecidedItem) -> Planned:
+        """Return the plan; an error is part of it."""
+        decision = decided.decision
+        if decision.is_present and decided.snapshot.audio.is_missing:  # it was cleaned up
+            return _settled(decided)
+        try:
+            return self._plan(decided)
+        except Exception as error:  # noqa: BLE001  (it is reported as this item's outcome)
+            return Planned(decided.index, decided.item, error, decision.reason)
+
+    def _plan(self, decided: DecidedItem) -> Planned:
+        claim = decided.decision.claim
+        require_audio_id(claim.audio_id)
+        if self._view is None:
+            return self._inspect(decided)[0]
+        try:
+            path, limit = Path(decided.item.audio), self._options.max_size_bytes
+            file = LocalFile.snapshot(path, max_bytes=limit)
+        except (OSError, ValueError):
+            return self._inspect(decided)[0]  # it raises the fitting error
+        with self._view.exclusive(file):
+            same = self._view.find_audio(file, claim.audio_id)
+            if same is not None and same.audio_id != claim.audio_id:
+                return Planned(
+                    decided.index,
+                    decided.item,
+                    None,
+                    decided.decision.reason,
+                    skipped=True,
+                    audio_id=None if same.audio_id in self._new_ids else same.audio_id,
+                    has_artwork=same.has_artwork,
+                )
+            planned, audio = self._inspect(decided)
+            source = audio.source
+            self._view.add_planned(
+                claim.audio_id,
+                source.size_bytes,
+                source.crc32c,
+                has_artwork=bool(planned.has_artwork),
+            )
+            if claim.is_new:
+                with self._lock:
+                    self._new_ids.add(claim.audio_id)
+        return planned
+
+    def _inspect(self, decided: DecidedItem) -> tuple[Planned, PreparedFile]:
+        item, claim, options = decided.item, decided.decision.claim, self._options
+        is_present, thumbnail_path = decided.decision.is_present, item.thumbnail
+        if is_present and decided.snapshot.thumbnail.is_missing:
+            thumbnail_path = None  # it was cleaned up
+        custom = check_custom_metadata(item.metadata)
+        # As in an upload, embedded artwork counts only if no thumbnail is given.
+        inspected = replace(options, artwork="none") if thumbnail_path else options
+        with ExitStack() as files:
+            audio = files.enter_context(prepare_audio(item.audio, inspected))
+            thumbnail = audio.artwork
+            if thumbnail_path:
+                thumbnail = files.enter_context(prepare_image(thumbnail_path, options))
+            file_metadata(
+                claim.audio_id, "audio", audio.filename, audio.source, custom, facts=audio.facts
+            )
+            if item.audio_id is not None:
+                self._require_free(item.audio_id, audio, thumbnail if thumbnail_path else None)
+            duration = audio.facts.get("duration_s")
+            planned = Planned(
+                decided.index,
+                item,
+                None,
+                decided.decision.reason,
+                audio_id=None if claim.is_new else claim.audio_id,
+                has_artwork=decided.decision.has_artwork or thumbnail is not None,
+                cover=_cover(item, thumbnail, covers_are_given=self._covers_are_given),
+                tags={} if audio.info is None else audio.info.tags,
+                content_type=audio.content_type,
+                size_bytes=audio.source.size_bytes
+                + (thumbnail.source.size_bytes if thumbnail else 0),
+                duration_s=float(duration) if duration else None,
+                warnings=audio.warnings + (thumbnail.warnings if thumbnail else ()),
+            )
+            return planned, audio
+
+    def _require_free(
+        self, audio_id: str, audio: PreparedFile, thumbnail: PreparedFile | None
+    ) -> None:
+        """Require that no asset with other content has an id.
+
+        Raises:
+            AssetConflictError: one has.
+        """
+        try:
+            asset = self._manager.get(audio_id)
+        except AssetNotFoundError:
+            return
+        for blob, prepared in ((asset.audio, audio), (asset.thumbnail, thumbnail)):
+            if prepared is None:
+                continue
+            source = prepared.source
+            content = (source.size_bytes, source.crc32c)
+            if blob is None or (blob.size_bytes, blob.crc32c) != content:
+                raise AssetConflictError(
+                    f"cannot store {prepared.filename!r} as {audio_id}: the id has other content",
+                    audio_id=audio_id,
+                )
 
 
 def _cover(

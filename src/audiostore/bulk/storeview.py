@@ -10,12 +10,11 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 from uuid import UUID
 
 from audiostore.errors import AssetNotFoundError
@@ -54,6 +53,13 @@ class StoredState:
     presence: Literal["present", "in the trash", "gone"]
     """"gone": it was never stored, or deleted for good."""
     has_artwork: bool = False
+
+
+class SameAudio(NamedTuple):
+    """An asset with the same audio as a file."""
+
+    audio_id: str
+    has_artwork: bool
 
 
 class StoreView:
@@ -99,14 +105,16 @@ class StoreView:
             states = self._read(wanted)
         missing = [each for each in wanted if each not in states]
         if len(missing) > 1:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (not for one file)
+
             with ThreadPoolExecutor(min(_THREADS, len(missing))) as pool:
                 states.update(zip(missing, pool.map(self._look_up, missing), strict=True))
         else:
             states.update((each, self._look_up(each)) for each in missing)
         return states
 
-    def find_audio(self, file: LocalFile, own_id: str) -> str | None:
-        """Return the id of an asset with the same audio as a file; `own_id` if it is one of them.
+    def find_audio(self, file: LocalFile, own_id: str) -> SameAudio | None:
+        """Return an asset with the same audio as a file: that of `own_id` if it is one of them.
 
         Where the store keeps no md5 of an object, size and crc32c decide.
 
@@ -116,14 +124,19 @@ class StoreView:
         """
         with self._listed() as connection:
             found = connection.execute(
-                "SELECT id, md5 FROM assets WHERE size_bytes = ? AND crc32c = ?",
+                "SELECT id, has_artwork, md5 FROM assets WHERE size_bytes = ? AND crc32c = ?",
                 (file.size_bytes, base64.b64decode(file.crc32c)),
             ).fetchall()
         if not found:
             return None
-        md5 = base64.b64decode(md5_of(file)) if any(kept is not None for _, kept in found) else None
-        ids = [str(UUID(bytes=each)) for each, kept in found if kept in (None, md5)]
-        return own_id if own_id in ids else next(iter(ids), None)
+        has_md5 = any(kept is not None for *_, kept in found)
+        md5 = base64.b64decode(md5_of(file)) if has_md5 else None
+        same = [
+            SameAudio(str(UUID(bytes=audio_id)), bool(has_artwork))
+            for audio_id, has_artwork, kept in found
+            if kept in (None, md5)
+        ]
+        return next((each for each in same if each.audio_id == own_id), next(iter(same), None))
 
     def at_path(self, source_path: str) -> list[str]:
         """Return the ids of the assets with a source path that no other asset supersedes."""
@@ -170,10 +183,12 @@ class StoreView:
         with self._listed() as connection:
             _insert(connection, [_row(asset)])
 
-    def add_planned(self, file: LocalFile, audio_id: str) -> None:
-        """Add an asset that a file would be stored as."""
-        crc32c = base64.b64decode(file.crc32c)
-        row = (UUID(audio_id).bytes, False, file.size_bytes, crc32c, *[None] * 6)
+    def add_planned(
+        self, audio_id: str, size_bytes: int, crc32c: str, *, has_artwork: bool
+    ) -> None:
+        """Add an asset that would be stored, by the size and crc32c (base64) of its audio."""
+        crc = base64.b64decode(crc32c)
+        row = (UUID(audio_id).bytes, has_artwork, size_bytes, crc, *[None] * 6)
         with self._listed() as connection:
             _insert(connection, [row])
 

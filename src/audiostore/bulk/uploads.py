@@ -1,15 +1,14 @@
 """Uploading many assets: each is stored exactly once, whatever happens in between."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
-from audiostore.bulk.items import BulkItem, UploadOutcome
+from audiostore.bulk.items import BulkItem, UploadOutcome, with_metadata
 from audiostore.bulk.journal import ItemSnapshot, Journal, Run, UnjournaledRun, begin_run
 from audiostore.bulk.performing import DecidedItem, Performer
 from audiostore.bulk.storeview import StoreView
@@ -35,8 +34,6 @@ def upload_items(
     update: bool,
 ) -> Generator[UploadOutcome, None, None]:
     """Store items, each exactly once (see `Bulk.upload`)."""
-    if options.metadata:
-        items = with_metadata(items, options.metadata)
     with ExitStack() as stack:
         run: Run = UnjournaledRun()
         if journal is not None:
@@ -49,7 +46,8 @@ def upload_items(
         decider = Decider(
             run, view, DecisionOptions(again, cleanup=bool(options.cleanup), update=update)
         )
-        source = _DecidedItems(InputReader(items), run, decider)
+        reader = InputReader(with_metadata(items, options.metadata or {}))
+        source = _DecidedItems(reader, run, decider)
         job = Job(
             Performer(
                 manager,
@@ -66,14 +64,6 @@ def upload_items(
         yield from execute(source, job, run_options)
         if source.is_complete:
             run.complete()
-
-
-def with_metadata(
-    items: Iterable[BulkItem], common: Mapping[str, str]
-) -> Generator[BulkItem, None, None]:
-    """Add metadata to items before they are claimed: the journal identifies them by it."""
-    for item in items:
-        yield replace(item, metadata={**common, **item.metadata})
 
 
 class _DecidedItems:

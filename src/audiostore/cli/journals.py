@@ -1,16 +1,18 @@
-"""The journals of bulk uploads: where they are, and whether the store agrees with them."""
+"""The journals of uploads: where they are, and whether they know of what is in the store."""
 
 from __future__ import annotations
 
 import shlex
 
-from audiostore.cli.output import explain_step
+import audiostore
+from audiostore.cli.failures import is_api_error
+from audiostore.cli.output import explain_step, say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from audiostore import Journal
+    from audiostore import AudioStorageManager, Journal
     from audiostore.config import Location
 
 
@@ -20,8 +22,33 @@ def open_journal(path: str | None, location: Location) -> Journal:
 
     file = journal_path(path, location)
     explain_step(f"the journal is {str(file)!r}")
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Journal(file)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Journal(file)
+    except (OSError, audiostore.ConfigurationError) as error:
+        moved = "" if path else "XDG_STATE_HOME=DIR moves all of them, "
+        error.add_note(f"--journal FILE names another journal, {moved}--no-journal keeps none")
+        raise
+
+
+def note_other_assets(manager: AudioStorageManager, journal: Path) -> None:
+    """Say so if a journal knows nothing of the assets in a store: all would be stored again."""
+    from audiostore.bulk import has_runs  # noqa: PLC0415  (not for --help)
+
+    if has_runs(journal, manager.url):
+        return
+    try:
+        has_assets = next(manager.list(), None) is not None
+    except Exception as error:
+        if not is_api_error(error) or audiostore.CONSERVATIVE_CONFIG.is_retryable(error):
+            raise
+        return  # storing needs no permission to list; if anything is wrong, it will say so
+    if has_assets:
+        say(
+            "note",
+            f"{manager.url} has assets that this journal knows nothing of: --skip-stored skips "
+            "audio that is already there",
+        )
 
 
 def jobs_command(number: int, *, journal: str | None, bucket: str | None, store: str | None) -> str:

@@ -53,7 +53,25 @@ COPIED = {
     "failed": "{} failed",
 }
 PLANNED_COPIES = {"copied": "{} would be copied", "skipped": "{} already there"}
-PLANNED = {"storable": "{} would be stored", "failed": "{} would be rejected"}
+PLANNED = {
+    "new": "{} new",
+    "stored": "{} already stored",
+    "changed": "{} changed",
+    "resumed": "{} to resume",
+    "gone": "{} to store again, gone from the store",
+    "again": "{} to store again, in the trash",
+    "busy": "{} being stored by another run",
+    "skipped": "{} skipped, already in the store",
+    "deleted": "{} in the trash, not to be stored again",
+    "failed": "{} would be rejected",
+}
+_WHY = {
+    "changed": "changed since it was stored",
+    "resumed": "resumed",
+    "gone": "gone from the store",
+    "again": "stored again in spite of the trash",
+}
+_TAGS = ("title", "artist", "album")
 
 
 def place(item: BulkItem) -> str:
@@ -71,6 +89,7 @@ def outcome_fields(outcome: UploadOutcome) -> Mapping[str, object]:
         "thumbnail": item.thumbnail,
         "origin": item.origin or None,
         "audio_id": outcome.audio_id,
+        "has_artwork": outcome.has_artwork,
         "audio_path": result.audio_path if result else None,
         "thumbnail_path": result.thumbnail_path if result else None,
         "size_bytes": outcome.size_bytes if result else None,
@@ -111,10 +130,23 @@ def plan_line(plan: Planned) -> str:
     """Return what would happen to an item, as a line."""
     if plan.error is not None:
         return f"reject  {escape(place(plan.item))}: {escape(sentence(plan.error))}"
+    path = escape(str(plan.item.audio))
+    match plan.status:
+        case "skipped":
+            same = plan.audio_id or "a file before it"
+            return f"skip    {path}, the same audio as {same}"
+        case "deleted":
+            return f"trash   {path}, {plan.audio_id} is in the trash"
+        case "stored before":
+            return f"stored  {path}, as {plan.audio_id}"
     cover = plan.item.thumbnail.name if plan.item.thumbnail else ""
-    words = [escape(str(plan.item.audio)), _COVERS[plan.cover].format(escape(cover))]
-    if plan.item.audio_id:
-        words.append(f"as {plan.item.audio_id}")
+    words = [path, _COVERS[plan.cover].format(escape(cover))]
+    tags = {**plan.tags, **plan.item.metadata}
+    words += [f"{key}={escape(repr(tags[key]))}" for key in _TAGS if key in tags]
+    if plan.reason in _WHY:
+        words.append(_WHY[plan.reason])
+    if plan.audio_id:
+        words.append(f"as {plan.audio_id}")
     return f"store   {', '.join(words)}"
 
 
@@ -183,6 +215,7 @@ class Count:
         """How many files that are audio are not stored, as their formats are not supported."""
         self._by_status: Counter[str] = Counter()
         self._size_bytes = 0
+        self._by_artwork: Counter[bool | None] = Counter()
         self._left_out: Counter[str] = Counter()
         self._unread = 0
 
@@ -200,10 +233,11 @@ class Count:
         """Return how many items have that status."""
         return self._by_status[status]
 
-    def add(self, status: str, size_bytes: int = 0) -> None:
+    def add(self, status: str, size_bytes: int = 0, *, has_artwork: bool | None = None) -> None:
         """Count an item."""
         self._by_status[status] += 1
         self._size_bytes += size_bytes
+        self._by_artwork[has_artwork] += 1
 
     def leave_out(self, ignored: IgnoredPath) -> None:
         """Count what is not an item; print the error if it is a folder that cannot be read."""
@@ -233,7 +267,11 @@ class Count:
             size = f"{size} in {human_time(elapsed_s)}, {rate}/s"
         if self._size_bytes:
             parts[0] += f" ({size})"
-        return ", ".join(parts) or "nothing was done"
+        return (", ".join(parts) or "nothing was done") + self._without_artwork()
+
+    def _without_artwork(self) -> str:
+        without, known = self._by_artwork[False], self._by_artwork[False] + self._by_artwork[True]
+        return f"; {without:,} of {known:,} without artwork" if without else ""
 
     def print_left_out(self) -> None:
         """Print what else was found."""

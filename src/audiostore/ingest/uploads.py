@@ -161,7 +161,7 @@ class Uploads:
                         cover_path=cover_path,
                     )
                     if options.supersedes is not None:
-                        warnings = self._supersede(
+                        warnings = self.supersede(
                             options.supersedes,
                             chosen.audio_id,
                             trash=options.trash_superseded,
@@ -312,9 +312,20 @@ class Uploads:
         path = None if old is None else source_path_of(old.audio.metadata)
         return path and f"{splitext(path)[0]}{splitext(audio.filename)[1]}"
 
-    def _supersede(
-        self, old_id: str, new_id: str, *, trash: bool, if_source_path: str | None
+    def supersede(
+        self, old_id: str, new_id: str, *, trash: bool, if_source_path: str | None = None
     ) -> tuple[str, ...]:
+        """Link an asset to the one that supersedes it; do nothing if that was done before.
+
+        Args:
+            old_id: the superseded asset.
+            new_id: the asset that supersedes it.
+            trash: delete the superseded asset.
+            if_source_path: link them only if the superseded asset has this source path.
+
+        Returns:
+            warnings.
+        """
         warnings: tuple[str, ...] = ()
         try:
             if not self._changes.link_superseded(old_id, new_id, if_source_path=if_source_path):

@@ -9,7 +9,7 @@ from audiostore.bulk.journal.claims import (
     UnjournaledRun,
 )
 from audiostore.bulk.journal.failures import FailedItem
-from audiostore.bulk.journal.journal import Journal, RunInfo, begin_run, read_run
+from audiostore.bulk.journal.journal import Journal, RunInfo, begin_run, has_runs, read_run
 from audiostore.bulk.journal.rows import NO_FILE
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "RunInfo",
     "UnjournaledRun",
     "begin_run",
+    "has_runs",
     "read_run",
 ]

@@ -233,7 +233,7 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection | None]:
     # needs locks. Otherwise no lock is taken: SQLite would create "-wal" and "-shm" for it.
     wal = path.with_name(f"{path.name}-wal")
     is_in_use = wal.exists() and wal.stat().st_size > 0
-    mode = "mode=ro" if is_in_use else "mode=ro&immutable=1"
+    mode = "mode=ro&readonly_shm=1" if is_in_use else "mode=ro&immutable=1"
     try:
         with closing(
             sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=_BUSY_TIMEOUT_S)

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from audiostore.bulk.journal.claims import Run
-from audiostore.bulk.journal.database import JournalDatabase, is_locked
+from audiostore.bulk.journal.database import JournalDatabase, is_locked, read_only
 from audiostore.bulk.journal.failures import FailedItem, failures_of
 from audiostore.bulk.journal.reading import ReadOnlyRun
 from audiostore.bulk.journal.run import JournaledRun
@@ -105,6 +105,17 @@ class Journal:
     def failures(self, run: int) -> Iterator[FailedItem]:
         """Yield the items that failed in a run, and what became of each since."""
         return failures_of(self._database, run)
+
+
+def has_runs(path: str | os.PathLike[str], store_url: str) -> bool:
+    """Return whether a journal, which need not exist, knows of a run that stored into a store.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    with read_only(Path(path).absolute()) as connection:
+        sql = "SELECT 1 FROM runs WHERE store_url = ? LIMIT 1"
+        return connection is not None and bool(connection.execute(sql, (store_url,)).fetchone())
 
 
 def read_run(path: str | os.PathLike[str], store_url: str) -> Run:

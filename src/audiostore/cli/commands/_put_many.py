@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from audiostore.bulk import plan_items
 from audiostore.cli.commands._put_work import Work, size_of, work_of
 from audiostore.cli.failures import BAD_INPUT, INTERRUPTED, PARTLY_FAILED, UsageError
-from audiostore.cli.journals import jobs_command, open_journal
-from audiostore.cli.output import escape, is_terminal, note, print_json, say
+from audiostore.cli.journals import (
+    jobs_command,
+    journal_path,
+    note_other_assets,
+    open_journal,
+)
+from audiostore.cli.output import counted, escape, is_terminal, note, print_json, say
 from audiostore.cli.progress.bulk import BulkProgress, abandoning
 from audiostore.cli.report import (
     PLANNED,
@@ -26,14 +32,16 @@ from audiostore.cli.store import choose_store, opened
 from audiostore.errors import affects_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from audiostore import (
         IgnoredPath,
         Journal,
         UploadOptions,
         UploadOutcome,
+        UploadReason,
     )
+    from audiostore.bulk import Planned
     from audiostore.cli.commands.put import Options
     from audiostore.config import Location
 
@@ -52,28 +60,47 @@ def put_many(options: Options) -> int:
     if work is None:
         return BAD_INPUT
     if options.dry_run:
-        return _plan(options, work, upload)
+        return _plan(options, work, location, upload)
     return upload_work(options, work, location, upload)
 
 
-def _plan(options: Options, work: Work, upload: UploadOptions) -> int:
+def _plan(options: Options, work: Work, location: Location, upload: UploadOptions) -> int:
     count, warnings = Count(PLANNED, as_json=options.json, lists_all=True), Warnings()
-    items = work.items(count.leave_out)
-    plans = plan_items(items, upload, covers_are_given=work.covers_are_given)
-    with abandoning(plans):
-        for plan in plans:
-            count.add("failed" if plan.error else "storable", plan.size_bytes)
-            if options.json:
-                print_json(plan)
-            else:
-                print(plan_line(plan), flush=True)
-            warnings.print(plan.item, plan.warnings)
+    journal = None if options.no_journal else journal_path(options.journal, location)
+    with opened(options) as manager:
+        if journal is not None and not options.skip_stored:
+            note_other_assets(manager, journal)
+        plans = plan_items(
+            manager,
+            work.items(count.leave_out),
+            upload,
+            journal=journal,
+            skip_stored=options.skip_stored,
+            again=options.again,
+            covers_are_given=work.covers_are_given,
+        )
+        _print_plans(options, plans, count, warnings)
     if not count.total:
         return _nothing(options, work, count)
     warnings.print_rest()
     say("dry run", count.summary())
     count.print_left_out()
-    return PARTLY_FAILED if count.failed or count.left_out_audio else 0
+    is_partly = count.failed or count.of("deleted") or count.left_out_audio
+    return PARTLY_FAILED if is_partly else 0
+
+
+def _print_plans(
+    options: Options, plans: Generator[Planned, None, None], count: Count, warnings: Warnings
+) -> None:
+    with abandoning(plans):
+        for plan in plans:
+            status = plan.status if plan.status in ("failed", "skipped") else plan.reason
+            count.add(status, plan.size_bytes, has_artwork=plan.has_artwork)
+            if options.json:
+                print_json(plan)
+            else:
+                print(plan_line(plan), flush=True)
+            warnings.print(plan.item, plan.warnings)
 
 
 def upload_work(
@@ -88,11 +115,14 @@ def upload_work(
     count, warnings = Count(UPLOADED, as_json=options.json), Warnings()
     progress = BulkProgress()
     number: int | None = None
+    reasons: Counter[UploadReason] = Counter()
     try:
         with ExitStack() as stack:
             manager = stack.enter_context(opened(options, progress))
             journal: Journal | None = None
             if not options.no_journal:
+                if not options.skip_stored:
+                    note_other_assets(manager, journal_path(options.journal, location))
                 journal = stack.enter_context(open_journal(options.journal, location))
             stack.enter_context(progress)
             progress.expect(work.sizes())
@@ -115,7 +145,8 @@ def upload_work(
             with abandoning(outcomes):
                 for outcome in outcomes:
                     on_outcome(outcome)
-                    count.add(outcome.status, outcome.size_bytes)
+                    count.add(outcome.status, outcome.size_bytes, has_artwork=outcome.has_artwork)
+                    reasons[outcome.reason] += outcome.status == "stored"
                     progress.finished(
                         outcome.audio_id,
                         size_of(outcome.item),
@@ -148,12 +179,7 @@ def upload_work(
     if options.cleanup and count.of("skipped"):
         say("note", "the local files of skipped assets were kept")
     count.print_left_out()
-    if count.of("deleted"):
-        say(
-            "note",
-            "what is in the trash was deleted: 'audiostore restore ID' brings it back, --again "
-            "stores it anew",
-        )
+    _explain(count, reasons)
     if not count.failed:
         return PARTLY_FAILED if count.of("deleted") or count.left_out_audio else 0
     if number is not None:
@@ -162,6 +188,22 @@ def upload_work(
         )
         say("note", f"run the same command again to retry what failed; {command} lists it")
     return PARTLY_FAILED
+
+
+def _explain(count: Count, reasons: Counter[UploadReason]) -> None:
+    """Say why something was stored again, or was not."""
+    if reasons["changed"]:
+        files = counted(reasons["changed"], "file")
+        say("note", f"changed since they were stored: {files}, stored in addition")
+    if reasons["gone"]:
+        assets = counted(reasons["gone"], "asset")
+        say("note", f"gone from the store: {assets}, stored again under new IDs")
+    if count.of("deleted"):
+        say(
+            "note",
+            "what is in the trash was deleted: 'audiostore restore ID' brings it back, --again "
+            "stores it anew",
+        )
 
 
 def _nothing(options: Options, work: Work, count: Count) -> int:

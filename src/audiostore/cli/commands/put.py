@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import audiostore
 from audiostore.cli.choosing import resolve_anywhere
 from audiostore.cli.declare import (
@@ -12,15 +14,15 @@ from audiostore.cli.declare import (
     flag,
     option,
 )
-from audiostore.cli.failures import UsageError
-from audiostore.cli.output import note, print_json
+from audiostore.cli.failures import PARTLY_FAILED, UsageError
+from audiostore.cli.output import print_json, say
 from audiostore.cli.selecting import SelectionOptions
-from audiostore.cli.store import opened, warn
+from audiostore.cli.store import choose_store, opened, warn
 from audiostore.cli.values import key_and_value, positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore import UploadOptions
+    from audiostore import AudioStorageManager, UploadOptions, UploadOutcome
 
 GROUP = "store and fetch"
 EXAMPLE = """\
@@ -130,8 +132,6 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
             or self.skip_stored
             or self.fail_fast
             or self.in_order
-            or self.journal
-            or self.no_journal
             or self.concurrency
             or self.max_rate
             or self.selects()
@@ -190,6 +190,39 @@ def run(options: Options) -> int:
     return _put_one(options)
 
 
+def _journaled(
+    options: Options, manager: AudioStorageManager, upload: UploadOptions
+) -> UploadOutcome:
+    """Store one file as a run of the journal, so that no kill makes it be stored twice.
+
+    Raises:
+        Exception: it could not be stored.
+    """
+    from pathlib import Path  # noqa: PLC0415  (not for --help)
+
+    from audiostore.asset import require_audio_id  # noqa: PLC0415
+    from audiostore.bulk import BulkItem, upload_one  # noqa: PLC0415
+    from audiostore.cli.journals import open_journal  # noqa: PLC0415
+
+    audio_id = None if options.audio_id is None else require_audio_id(options.audio_id)
+    thumbnail = None if options.thumbnail is None else Path(options.thumbnail)
+    item = BulkItem(Path(options.files[0]), thumbnail, audio_id)
+    with open_journal(options.journal, choose_store(options).location) as journal:
+        outcome = upload_one(manager, item, journal, upload, again=options.again)
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome
+
+
+def _report_deleted(outcome: UploadOutcome) -> int:
+    say(
+        "warning",
+        f"{outcome.item.audio}: {outcome.audio_id} is in the trash: not stored again. "
+        f"'audiostore restore {outcome.audio_id}' brings it back, --again stores it anew",
+    )
+    return PARTLY_FAILED
+
+
 def _put_one(options: Options) -> int:
     from audiostore.cli.progress.asset import AssetProgress  # noqa: PLC0415  (not for --help)
 
@@ -202,15 +235,21 @@ def _put_one(options: Options) -> int:
             if options.supersedes is not None:
                 old_id = resolve_anywhere(manager, options.supersedes)
                 upload = upload.of(upload, supersedes=old_id)
-            result = manager.upload_audio_with_thumbnail(
-                options.files[0], options.thumbnail, audio_id=options.audio_id, options=upload
-            )
+            if options.no_journal or not (options.cleanup or os.path.exists(options.files[0])):  # noqa: PTH110
+                result = manager.upload_audio_with_thumbnail(
+                    options.files[0], options.thumbnail, audio_id=options.audio_id, options=upload
+                )
+            else:
+                outcome = _journaled(options, manager, upload)
+                if outcome.status == "deleted":
+                    return _report_deleted(outcome)
+                result = outcome.result or manager.get(outcome.audio_id or "")
     except Exception as error:
         if audiostore.CONSERVATIVE_CONFIG.is_retryable(error):
             error.add_note("run the same command again to resume")
         raise
     if not result.created:
-        note(f"{result.audio_id} is already stored, with the same content")
+        say("note", f"{result.audio_id} is already stored, with the same content")
     if options.json:
         print_json(result)
     else:
