@@ -634,6 +634,24 @@ def test_without_a_journal_only_skip_stored_prevents_duplicates(
     assert "3 stored" in call("put", music, "--no-journal")[2]
 
 
+def test_a_new_journal_says_that_the_store_has_other_assets(
+    call: Call, bucket: str, music: Path
+) -> None:
+    assert "knows nothing" not in call("put", music, "--no-journal")[2]
+    for arguments in ((music, "--dry-run"), (music,)):
+        err = call("put", *arguments)[2]
+        assert "has assets that this journal knows nothing of: --skip-stored skips audio" in err
+    for arguments in ((music, "--dry-run"), (music,), (music, "--skip-stored")):
+        assert "knows nothing" not in call("put", *arguments)[2]
+
+
+def test_a_dry_run_fails_where_the_run_would(call: Call, server: StrictServer, music: Path) -> None:
+    for dry_run in ((), ("--dry-run",)):
+        code, out, err = call("put", music, "--bucket", "gs://another", *dry_run)
+        assert (code, out) == (1, "")
+        assert "another" in err.splitlines()[-1]
+
+
 def test_a_killed_run_is_listed_and_resumed(run: Run, server: StrictServer, music: Path) -> None:
     stalled = server.fault(faults.upload_of("audio.ogg"), faults.stall_after(60))
     process = subprocess.Popen([*COMMAND, "put", "music"], stdout=subprocess.PIPE)

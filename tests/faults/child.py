@@ -6,6 +6,7 @@ kill costs milliseconds. Run as a module, this is that interpreter.
 
 import errno
 import fcntl
+import io
 import json
 import os
 import select
@@ -132,7 +133,11 @@ def serve() -> None:
     """Fork a child for every line of standard input."""
     import pytest  # noqa: PLC0415
 
-    import audiostore.cli.commands.put  # noqa: F401, PLC0415
+    import audiostore.bulk.single  # noqa: PLC0415
+    import audiostore.cli.commands.put  # noqa: PLC0415
+    import audiostore.cli.journals  # noqa: PLC0415
+    import audiostore.cli.listing  # noqa: PLC0415
+    import audiostore.cli.progress.asset  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
     from tests.faults import broken, managing, rig  # noqa: F401, PLC0415
@@ -181,11 +186,11 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete; update, with a "library" and a "journal"; or manage, with
-    the name of a "work" that is none of copying), "url" of a server or "root" of a directory,
-    "audio", "cover", "id", "bucket" and "state" (as a program would: with sessions on disk),
-    "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the file operation,
-    from 1), "die" ("before", "after"). With
+    `call`: "do" (upload, attach, delete; update, with a "library" and a "journal"; put, the
+    command, with "options", on a "root"; or manage, with the name of a "work" that is none of
+    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "bucket" and
+    "state" (as a program would: with sessions on disk), "one_request_bytes", "break" (a function
+    of `broken`), "die_at" (number of the file operation, from 1), "die" ("before", "after"). With
     "name" it is done to one object of a directory: delete, overwrite, copy, restore, purge,
     expire, settings.
     """
@@ -199,6 +204,8 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
     if "break" in call:
         getattr(broken, call["break"])()
     os.environ["XDG_STATE_HOME"] = call.get("state", os.environ["XDG_STATE_HOME"])
+    if call["do"] == "put":
+        return _put(call)
     if "bucket" in call:
         os.environ["STORAGE_EMULATOR_HOST"] = call["url"]
         manager = AudioStorageManager(call["bucket"], retry_config=QUICK)
@@ -258,6 +265,20 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _put(call: dict[str, Any]) -> dict[str, Any]:
+    """Run the command `put`; its transactions in the journal, and its output, are steps, too."""
+    from audiostore.bulk.journal.database import JournalDatabase  # noqa: PLC0415
+    from audiostore.cli import main  # noqa: PLC0415
+
+    os.environ["GCS_BUCKET_NAME"] = Path(call["root"]).as_uri()
+    sys.stdout = io.StringIO()
+    done, counted = _counted(call.get("die_at"), call.get("die", "before"))
+    for owner, name in ((JournalDatabase, "transaction"), (sys.stdout, "write")):
+        setattr(owner, name, counted(name, getattr(owner, name)))
+    code = main(["put", call["audio"], "--check", "none", *call.get("options", ())])
+    return {"value": code, "out": sys.stdout.getvalue(), "operations": list(done)}
+
+
 def change_object(store: Any, call: dict[str, Any]) -> None:
     """Do something to one object; what is restored or purged is the oldest in the trash."""
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
@@ -301,7 +322,15 @@ def oldest_deleted(store: Any, name: str) -> Any:
     raise OSError(errno.EIO, "not in the listing", name)
 
 
+Counted = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+
+
 def _count_operations(die_at: int | None, die: str) -> list[str]:
+    return _counted(die_at, die)[0]
+
+
+def _counted(die_at: int | None, die: str) -> tuple[list[str], Counted]:
+    """Count file operations; return their names, and what makes another function count."""
     done: list[str] = []
 
     def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -321,7 +350,7 @@ def _count_operations(die_at: int | None, die: str) -> list[str]:
     for name in OPERATIONS:
         setattr(os, name, counted(name, getattr(os, name)))
     fcntl.flock = counted("flock", fcntl.flock)
-    return done
+    return done, counted
 
 
 if __name__ == "__main__":
