@@ -42,6 +42,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "put --skip-stored": ("--skip-stored",),
     "put --again": ("--again",),
     "put --cleanup": ("--cleanup",),
+    "put --update": ("--update",),
 }
 """The commands, and their options."""
 BUCKET_STATES = (
@@ -546,7 +547,10 @@ def require_true(
                 assert content is None or now[audio_id] == content
                 assert reason == "resumed" or audio_id in new
                 new.discard(audio_id)
-            case "stored before":
+            case "changed" if reason == "superseded":
+                assert now[audio_id] == content
+                new.remove(audio_id)
+            case "changed" | "stored before":
                 assert audio_id in stored
             case "skipped":
                 assert now[audio_id] == content
@@ -570,7 +574,7 @@ def cell(report: Report) -> str:
 
 
 def _words(status: str, reason: str) -> str:
-    return f"{status} ({reason})" if status in ("stored", "failed") else status
+    return f"{status} ({reason})" if status in ("stored", "changed", "failed") else status
 
 
 def row(folder: Path, text: str, url: str | None = None) -> list[str]:

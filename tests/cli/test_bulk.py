@@ -22,6 +22,7 @@ from audiostore.cli.progress.bulk import BulkProgress, abandoning
 from audiostore.cli.progress.count import CountProgress
 from audiostore.cli.values import rate
 from audiostore.events import Begun, BulkBegun, Progress, Retried, RetriesEnded
+from tests.assets import JPG, mp3_bytes
 from tests.cli.conftest import COMMAND, COVER, EXAMPLES, FLAC, MP3, Call, Run
 from tests.cli.test_terminal import _interrupted, _on_terminal
 from tests.gcs_server import StrictServer, faults
@@ -1014,3 +1015,40 @@ def test_a_closed_pipe_ends_the_run_quietly(bucket: str, music: Path) -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.slow
+def test_update_reports_what_it_changed(call: Call, bucket: str, tmp_path: Path) -> None:
+    del bucket
+    music = tmp_path / "Music"
+    music.mkdir()
+    for name, frames in (("audio", 9), ("tags", 10), ("path", 11), ("same", 12)):
+        (music / f"{name}.mp3").write_bytes(mp3_bytes(frames * 417))
+    arguments = ("put", str(music), "--check", "none", "--update")
+    assert "4 stored (" in call(*arguments)[2]
+    (music / "audio.mp3").write_bytes(mp3_bytes(13 * 417))
+    (music / "tags.jpg").write_bytes(JPG.read_bytes())
+    (music / "path.mp3").rename(music / "moved.mp3")
+    code, planned, err = call(*arguments, "--dry-run")
+    assert code == 0
+    assert "1 superseded (" in err
+    assert "1 retagged, 1 moved, 1 already stored" in err
+    assert sorted(line.split()[0] for line in planned.splitlines()) == [
+        "move",
+        "retag",
+        "store",
+        "stored",
+    ]
+    code, out, err = call(*arguments, "--json")
+    assert code == 0
+    assert "1 superseded (" in err
+    assert "1 retagged, 1 moved, 1 already stored" in err
+    found = {Path(line["audio"]).stem: line for line in map(json.loads, out.splitlines())}
+    assert {name: (line["status"], line["reason"]) for name, line in found.items()} == {
+        "audio": ("changed", "superseded"),
+        "tags": ("changed", "retagged"),
+        "moved": ("changed", "moved"),
+        "same": ("stored before", "stored"),
+    }
+    assert "4 already stored" in call(*arguments)[2]
+    assert call(*arguments, "--skip-stored")[0] == 2

@@ -123,6 +123,7 @@ def test_a_plan_is_ready_for_json() -> None:
         "content_type": "audio/mpeg",
         "size_bytes": MP3.stat().st_size + JPG.stat().st_size,
         "warnings": [],
+        "matched": None,
         "origin": "list.csv, line 2",
         "has_artwork": True,
         "source_path": None,

@@ -10,7 +10,7 @@ import pytest
 from audiostore import AudioStorageManager, MemoryStore, Query, StorageResult, find_items
 from audiostore.bulk import BulkItem, UploadOutcome
 from audiostore.bulk.items import UploadReason
-from tests.assets import JPG, OTHER_JPG, mp3_bytes
+from tests.assets import JPG, OGG, OTHER_JPG, mp3_bytes
 from tests.retagging import titled
 
 
@@ -165,6 +165,20 @@ def test_a_moved_file_keeps_its_id(library: Library) -> None:
     assert after == {"b/one.mp3": before["a/1.mp3"], "a/two.mp3": before["a/2.mp3"]}
 
 
+def test_a_file_that_is_moved_back_keeps_its_id(library: Library) -> None:
+    library.write("1.mp3", 9)
+    library.update()
+    before = library.require_current()["1.mp3"]
+    library.move("1.mp3", "2.mp3")
+    assert library.update() == {"2.mp3": "moved"}
+    library.move("2.mp3", "1.mp3")
+    assert library.update() == {"1.mp3": "moved"}
+    assert library.require_current() == {"1.mp3": before}
+    os.link(library.root / "1.mp3", library.root / "2.mp3")
+    assert library.update() == {"1.mp3": "stored", "2.mp3": "new"}
+    assert library.require_current().keys() == {"1.mp3", "2.mp3"}
+
+
 def test_a_copy_is_an_asset_of_its_own(library: Library) -> None:
     library.write("a/1.mp3", 9)
     library.update()
@@ -213,6 +227,18 @@ def test_a_moved_file_replaces_what_was_at_its_new_path(library: Library) -> Non
     assert library.update() == {"1.mp3": "moved"}
     assert library.require_current() == {"1.mp3": before["2.mp3"]}
     assert library.manager.get(before["1.mp3"]).superseded_by == before["2.mp3"]
+
+
+def test_what_was_superseded_by_hand_stays_so_when_its_file_moves(tmp_path: Path) -> None:
+    library = Library(tmp_path, has_journal=True)
+    library.write("1.mp3", 9)
+    library.update()
+    (old,) = library.live().values()
+    new = library.manager.upload_audio_file(OGG, supersedes=old.audio_id)
+    library.move("1.mp3", "2.mp3")
+    assert library.update() == {"2.mp3": "moved"}
+    after = library.manager.get(old.audio_id)
+    assert (after.source_path, after.superseded_by) == ("2.mp3", new.audio_id)
 
 
 def test_metadata_of_the_caller_stay(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from audiostore.bulk.journal import ItemSnapshot, UnjournaledRun, read_run
 from audiostore.bulk.performing import DecidedItem
 from audiostore.bulk.sources import is_same_stem
 from audiostore.bulk.storeview import StoreView
+from audiostore.bulk.updating import Matcher
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,
@@ -24,7 +25,7 @@ from audiostore.errors import (
 )
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.localfiles import LocalFile
-from audiostore.values import PathLike
+from audiostore.values import PathLike, StorageResult
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
@@ -65,6 +66,8 @@ class Planned:
     """Of the audio and its artwork, as they would be stored."""
     duration_s: float | None = None
     warnings: tuple[str, ...] = ()
+    matched: StorageResult | None = None
+    """The stored asset that would be changed or superseded."""
 
     @property
     def status(self) -> UploadStatus:
@@ -90,6 +93,7 @@ class Planned:
             "size_bytes": self.size_bytes,
             "duration_s": self.duration_s,
             "warnings": list(self.warnings),
+            "matched": None if self.matched is None else self.matched.audio_id,
         }
 
 
@@ -101,6 +105,7 @@ def plan_items(
     journal: PathLike | None = None,
     skip_stored: bool = False,
     again: bool = False,
+    update: bool = False,
     covers_are_given: bool = False,
 ) -> Generator[Planned, None, None]:
     """Decide on each item as an upload would; yield what was found, in the order of the items.
@@ -115,6 +120,7 @@ def plan_items(
         journal: the path of the upload's journal.
         skip_stored: as for `Bulk.upload`.
         again: as for `Bulk.upload`.
+        update: as for `Bulk.upload`.
         covers_are_given: the thumbnails were named by the user, not found next to the audio.
 
     Raises:
@@ -124,12 +130,17 @@ def plan_items(
     """
     require_access(manager)
     with StoreView(manager) as view:
-        if skip_stored:
+        if skip_stored or update:
             view.list_now()
         source_run = UnjournaledRun() if journal is None else read_run(journal, manager.url)
-        decider = Decider(source_run, view, DecisionOptions(again, cleanup=bool(options.cleanup)))
+        decision_options = DecisionOptions(again, cleanup=bool(options.cleanup), update=update)
+        decider = Decider(source_run, view, decision_options)
         planner = _Planner(
-            manager, options, view if skip_stored else None, covers_are_given=covers_are_given
+            manager,
+            options,
+            view if skip_stored else None,
+            Matcher(manager, view, source_run) if update else None,
+            covers_are_given=covers_are_given,
         )
         source = _PlannedItems(with_metadata(items, options.metadata or {}), decider)
         pool: ThreadPool[DecidedItem, Planned] = ThreadPool(planner, concurrency=_CONCURRENCY)
@@ -207,12 +218,14 @@ class _Planner:
         manager: "AudioStorageManager",
         options: UploadOptions,
         view: StoreView | None,
+        matcher: Matcher | None,
         *,
         covers_are_given: bool,
     ) -> None:
         self._manager = manager
         self._options = options
         self._view = view
+        self._matcher = matcher
         self._covers_are_given = covers_are_given
         self._new_ids: set[str] = set()
         """Ids that only this plan knows."""
@@ -231,6 +244,8 @@ class _Planner:
     def _plan(self, decided: DecidedItem) -> Planned:
         claim = decided.decision.claim
         require_audio_id(claim.audio_id)
+        if self._matcher is not None:
+            return self._match(decided, self._matcher)
         if self._view is None:
             return self._inspect(decided)[0]
         try:
@@ -262,6 +277,27 @@ class _Planner:
                 with self._lock:
                     self._new_ids.add(claim.audio_id)
         return planned
+
+    def _match(self, decided: DecidedItem, matcher: Matcher) -> Planned:
+        """Return the plan for an item whose stored asset may be changed."""
+        item = decided.item
+        options = replace(self._options, metadata=item.metadata)
+        match = matcher.match(item, decided.decision.claim, options)
+        if match.kind == "new":
+            return self._inspect(decided)[0]
+        if match.kind == "superseded":
+            planned, _ = self._inspect(decided)
+            return replace(planned, reason="superseded", matched=match.asset)
+        asset = match.asset
+        return Planned(
+            decided.index,
+            item,
+            None,
+            match.kind,
+            audio_id=None if asset is None else asset.audio_id,
+            has_artwork=match.has_artwork,
+            matched=asset,
+        )
 
     def _inspect(self, decided: DecidedItem) -> tuple[Planned, PreparedFile]:
         item, claim, options = decided.item, decided.decision.claim, self._options

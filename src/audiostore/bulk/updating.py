@@ -47,6 +47,8 @@ class Match:
     """The new one of a file that was moved; None: as it was."""
     replaced: StorageResult | None = None
     """What was stored from the path that a file was moved to."""
+    has_artwork: bool = False
+    """Whether the asset has artwork, or gets some."""
 
 
 NEW = Match("new")
@@ -79,6 +81,8 @@ class Matcher:
                 with suppress(SourceNotFoundError):
                     cover = files.enter_context(prepare_image(item.thumbnail, options))
             match = self._find(item, claim, audio)
+            has_artwork = match.asset is not None and match.asset.has_thumbnail
+            match = replace(match, has_artwork=has_artwork or cover is not None)
             if match.kind == "stored" and self._differs(match.asset, item, audio, cover):
                 return replace(match, kind="retagged")
             return match
@@ -91,7 +95,7 @@ class Matcher:
         replaced = own
         if own is None or own.audio_id == item.audio_id or self._view.is_taken(own.audio_id):
             replaced = None
-        for asset in self._moved(item, path, audio, except_for=claim.audio_id):
+        for asset in self._moved(item, path, audio):
             if self._view.take(asset.audio_id):
                 source_path = self._new_source_path(asset, item, path)
                 return Match("moved", asset, source_path, replaced)
@@ -113,16 +117,14 @@ class Matcher:
         same = [asset for asset in there if _is_of(asset, audio)]
         return (same or there)[0] if len(there) == 1 or same else None
 
-    def _moved(
-        self, item: BulkItem, path: Path, audio: PreparedFile, *, except_for: str
-    ) -> Iterator[StorageResult]:
+    def _moved(self, item: BulkItem, path: Path, audio: PreparedFile) -> Iterator[StorageResult]:
         """Yield the assets that may have been stored from this file while it was elsewhere."""
         data = [audio.facts.get(key) for key in AUDIO_DATA_KEYS]
         ids = self._view.with_bytes(audio.source.size_bytes, audio.source.crc32c)
         if data[0] is not None and data[1] is not None:
             ids += self._view.with_audio_data(int(data[0]), data[1])
         for audio_id in dict.fromkeys(ids):
-            asset = None if audio_id == except_for else self._get(audio_id)
+            asset = self._get(audio_id)
             if asset is None or not _is_of(asset, audio):
                 continue
             old = self._path_of(asset, item, path)

@@ -41,6 +41,9 @@ _COVERS = {
 
 UPLOADED = {
     "stored": "{} stored",
+    "superseded": "{} superseded",
+    "retagged": "{} retagged",
+    "moved": "{} moved",
     "stored before": "{} already stored",
     "skipped": "{} skipped, already in the store",
     "deleted": "{} in the trash, not stored again",
@@ -55,6 +58,9 @@ COPIED = {
 PLANNED_COPIES = {"copied": "{} would be copied", "skipped": "{} already there"}
 PLANNED = {
     "new": "{} new",
+    "superseded": "{} superseded",
+    "retagged": "{} retagged",
+    "moved": "{} moved",
     "stored": "{} already stored",
     "changed": "{} changed",
     "resumed": "{} to resume",
@@ -64,6 +70,14 @@ PLANNED = {
     "skipped": "{} skipped, already in the store",
     "deleted": "{} in the trash, not to be stored again",
     "failed": "{} would be rejected",
+}
+_NOT_STORED = {
+    "skipped": "skip    {path}, the same audio as {id}",
+    "deleted": "trash   {path}, {id} is in the trash",
+    "stored": "stored  {path}, as {id}",
+    "busy": "stored  {path}, as {id}",
+    "retagged": "retag   {path}, stored as {id}",
+    "moved": "move    {path}, stored as {id} from {old}",
 }
 _WHY = {
     "changed": "changed since it was stored",
@@ -131,14 +145,12 @@ def plan_line(plan: Planned) -> str:
     if plan.error is not None:
         return f"reject  {escape(place(plan.item))}: {escape(sentence(plan.error))}"
     path = escape(str(plan.item.audio))
-    match plan.status:
-        case "skipped":
-            same = plan.audio_id or "a file before it"
-            return f"skip    {path}, the same audio as {same}"
-        case "deleted":
-            return f"trash   {path}, {plan.audio_id} is in the trash"
-        case "stored before":
-            return f"stored  {path}, as {plan.audio_id}"
+    if plan.status not in ("stored", "failed") and plan.reason != "superseded":
+        was = plan.matched.source_path if plan.matched else None
+        kind = "skipped" if plan.skipped else plan.reason
+        return _NOT_STORED[kind].format(
+            path=path, id=plan.audio_id or "a file before it", old=escape(was or "elsewhere")
+        )
     cover = plan.item.thumbnail.name if plan.item.thumbnail else ""
     words = [path, _COVERS[plan.cover].format(escape(cover))]
     tags = {**plan.tags, **plan.item.metadata}
@@ -147,6 +159,8 @@ def plan_line(plan: Planned) -> str:
         words.append(_WHY[plan.reason])
     if plan.audio_id:
         words.append(f"as {plan.audio_id}")
+    if plan.reason == "superseded" and plan.matched:
+        words.append(f"superseding {plan.matched.audio_id}")
     return f"store   {', '.join(words)}"
 
 

@@ -226,7 +226,7 @@ class Uploads:
         Args:
             upload: the file, whose audio is that of the asset.
             audio_id: the asset.
-            moves: the file was moved, so it is not superseded by what is at its old path.
+            moves: the file was moved, so what is at its old path does not supersede it.
             source_path: where the file is now; None: where it was.
             replaces: the asset that was stored from that path, which this one supersedes now.
 
@@ -274,7 +274,7 @@ class Uploads:
                     audio,
                     options.metadata or {},
                     source_path=source_path,
-                    revives=moves,
+                    revives=moves and self._was_replaced_in_place(asset),
                     supersedes=superseded,
                 )
                 return Outcome(asset, created=False)
@@ -286,6 +286,17 @@ class Uploads:
                 cleanup=options.cleanup is not False,
                 keeps_thumbnail=upload.keeps_thumbnail,
             )
+
+    def _was_replaced_in_place(self, asset: Asset) -> bool:
+        """Say whether an asset is superseded, if it is, only by what took its path."""
+        by = asset.audio.metadata.get("superseded_by")
+        successor = None if by is None else find_asset(self._store, by)
+        if successor is None:
+            return True
+        path = source_path_of(successor.audio.metadata)
+        took_its_path = path is not None and path == source_path_of(asset.audio.metadata)
+        # It names the asset once it has its path; it may be about to take it.
+        return took_its_path or successor.audio.metadata.get("supersedes") != asset.audio_id
 
     def attach(self, path: PathLike, audio_id: str, options: UploadOptions) -> StorageResult:
         """Store artwork for an asset (see the manager's `upload_thumbnail_file`)."""

@@ -103,9 +103,7 @@ class JournaledRun:
         if not rows and not failures:
             return  # the counts are written with the next result, or at the end
         changed = [
-            (SUPERSEDED, each.audio_id, STORED, each.claim.key)
-            for each in results
-            if each.status == "changed"
+            (each.audio_id, STORED, each.claim.key) for each in results if each.status == "changed"
         ]
         with self._database.transaction(is_synced=False) as connection:
             connection.executemany(
@@ -113,7 +111,7 @@ class JournaledRun:
             )
             # An asset belongs to one path, and to the state that its files have now.
             connection.executemany(
-                "UPDATE items SET status = ? WHERE audio_id = ? AND status = ? AND id != ?", changed
+                "DELETE FROM items WHERE audio_id = ? AND status = ? AND id != ?", changed
             )
             connection.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?)", failures)
             self._write_counts(connection)

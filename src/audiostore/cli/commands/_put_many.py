@@ -50,6 +50,8 @@ def put_many(options: Options) -> int:
     """Store what the options name, or with --dry-run print what would be stored."""
     if options.trash_superseded:
         raise UsageError("--trash-superseded is for one FILE, with --supersedes ID")
+    if options.update and options.skip_stored:
+        raise UsageError("--update and --skip-stored exclude each other")
     upload = options.upload_options()
     location = choose_store(options).location
     if options.watch:
@@ -68,7 +70,7 @@ def _plan(options: Options, work: Work, location: Location, upload: UploadOption
     count, warnings = Count(PLANNED, as_json=options.json, lists_all=True), Warnings()
     journal = None if options.no_journal else journal_path(options.journal, location)
     with opened(options) as manager:
-        if journal is not None and not options.skip_stored:
+        if journal is not None and not (options.skip_stored or options.update):
             note_other_assets(manager, journal)
         plans = plan_items(
             manager,
@@ -77,6 +79,7 @@ def _plan(options: Options, work: Work, location: Location, upload: UploadOption
             journal=journal,
             skip_stored=options.skip_stored,
             again=options.again,
+            update=options.update,
             covers_are_given=work.covers_are_given,
         )
         _print_plans(options, plans, count, warnings)
@@ -121,7 +124,7 @@ def upload_work(
             manager = stack.enter_context(opened(options, progress))
             journal: Journal | None = None
             if not options.no_journal:
-                if not options.skip_stored:
+                if not (options.skip_stored or options.update):
                     note_other_assets(manager, journal_path(options.journal, location))
                 journal = stack.enter_context(open_journal(options.journal, location))
             stack.enter_context(progress)
@@ -138,6 +141,7 @@ def upload_work(
                 in_order=options.in_order,
                 skip_stored=options.skip_stored,
                 again=options.again,
+                update=options.update,
                 fail_fast=options.fail_fast,
                 max_rate_bytes_s=options.max_rate,
                 options=upload,
@@ -145,13 +149,18 @@ def upload_work(
             with abandoning(outcomes):
                 for outcome in outcomes:
                     on_outcome(outcome)
-                    count.add(outcome.status, outcome.size_bytes, has_artwork=outcome.has_artwork)
+                    changed = outcome.status == "changed"
+                    count.add(
+                        outcome.reason if changed else outcome.status,
+                        outcome.size_bytes,
+                        has_artwork=outcome.has_artwork,
+                    )
                     reasons[outcome.reason] += outcome.status == "stored"
                     progress.finished(
                         outcome.audio_id,
                         size_of(outcome.item),
                         failed=outcome.error is not None,
-                        moved=outcome.status == "stored",
+                        moved=outcome.size_bytes > 0,
                     )
                     with progress.aside():
                         _print(options, outcome, warnings)
@@ -179,7 +188,7 @@ def upload_work(
     if options.cleanup and count.of("skipped"):
         say("note", "the local files of skipped assets were kept")
     count.print_left_out()
-    _explain(count, reasons)
+    _explain(count, reasons, update=options.update)
     if not count.failed:
         return PARTLY_FAILED if count.of("deleted") or count.left_out_audio else 0
     if number is not None:
@@ -190,11 +199,15 @@ def upload_work(
     return PARTLY_FAILED
 
 
-def _explain(count: Count, reasons: Counter[UploadReason]) -> None:
+def _explain(count: Count, reasons: Counter[UploadReason], *, update: bool) -> None:
     """Say why something was stored again, or was not."""
-    if reasons["changed"]:
+    if reasons["changed"] and not update:
         files = counted(reasons["changed"], "file")
-        say("note", f"changed since they were stored: {files}, stored in addition")
+        say(
+            "note",
+            f"changed since they were stored: {files}, stored in addition; --update changes what "
+            "is stored instead",
+        )
     if reasons["gone"]:
         assets = counted(reasons["gone"], "asset")
         say("note", f"gone from the store: {assets}, stored again under new IDs")

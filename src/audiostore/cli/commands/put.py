@@ -93,6 +93,11 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
     skip_stored: bool = flag(
         help="skip audio that is already in the store, byte for byte, under any name", group=_MANY
     )
+    update: bool = flag(
+        help="change what is stored as the files have changed: other audio supersedes, other tags "
+        "and artwork replace those that are stored, a moved file keeps its ID",
+        group=_MANY,
+    )
     again: bool = flag(help="store files again whose assets are in the trash", group=_MANY)
     fail_fast: bool = flag(help="start nothing more after the first failure", group=_MANY)
     in_order: bool = flag(
@@ -130,6 +135,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
             self.manifest
             or self.dry_run
             or self.skip_stored
+            or self.update
             or self.fail_fast
             or self.in_order
             or self.concurrency
