@@ -12,13 +12,13 @@ from audiostore.bulk.decisions import Decision
 from audiostore.bulk.items import BulkItem, UploadOutcome, UploadReason
 from audiostore.bulk.journal import NO_FILE, Claim, ItemResult, ItemSnapshot, PathState
 from audiostore.bulk.storeview import SameAudio, StoreView
-from audiostore.bulk.updating import Matcher
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadOptions
 from audiostore.localfiles import LocalFile
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
+    from audiostore.bulk.updating import Matcher
     from audiostore.manager import AudioStorageManager
 
 
@@ -80,7 +80,7 @@ class Performer:
     options: UploadOptions
     view: StoreView | None
     """Where to look for the same audio, which is skipped then; None: nowhere."""
-    matcher: Matcher | None = None
+    matcher: "Matcher | None" = None
     """What finds the stored assets of changed files, which are updated; None: they are not."""
 
     def __call__(self, decided: DecidedItem) -> UploadOutcome:
@@ -135,7 +135,9 @@ class Performer:
             self.view.add(result)
         return result, None
 
-    def _update(self, decided: DecidedItem, matcher: Matcher) -> tuple[StorageResult, UploadReason]:
+    def _update(
+        self, decided: DecidedItem, matcher: "Matcher"
+    ) -> tuple[StorageResult, UploadReason]:
         """Store the item, or change what is stored of it; return the asset, and why."""
         item, claim = decided.item, decided.decision.claim
         require_audio_id(claim.audio_id)

@@ -143,7 +143,9 @@ def plan_items(
             covers_are_given=covers_are_given,
         )
         source = _PlannedItems(with_metadata(items, options.metadata or {}), decider)
-        pool: ThreadPool[DecidedItem, Planned] = ThreadPool(planner, concurrency=_CONCURRENCY)
+        # Of two files with the same audio, the first is stored, as in a run.
+        concurrency = 1 if skip_stored else _CONCURRENCY
+        pool: ThreadPool[DecidedItem, Planned] = ThreadPool(planner, concurrency=concurrency)
         yield from run(source, pool, in_order=True, window=_WINDOW)
 
 
