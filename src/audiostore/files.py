@@ -35,9 +35,19 @@ def explain(error: OSError, path: str | os.PathLike[str] | None = None) -> None:
         return
     if error.filename is None and path is not None:
         error.filename = os.fspath(path)
-    hint = _HINTS[error.errno].format(path=repr(error.filename or "the output"))
+    hint = _HINTS[error.errno].format(path=repr(named_folder(error.filename or "the output")))
     if hint not in getattr(error, "__notes__", ()):
         error.add_note(hint)
+
+
+def named_folder(path: str | os.PathLike[str]) -> str:
+    """Return a path; for a file of audiostore's own, which no user named, the folder it is for."""
+    folder, path = "", os.fspath(path)
+    for part in path.split("/"):
+        if part.startswith(".audiostore") or part.endswith(".audiostore-part"):
+            return folder.rstrip("/") or path[: len(folder)] or "."
+        folder += f"{part}/"
+    return path
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """What users of other command lines take for granted: words, options, output, exit codes."""
 
+import errno
 import json
 import os
+import pickle
 import re
 import subprocess
 from argparse import ArgumentParser
@@ -10,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from audiostore.cli import places
+from audiostore.cli.failures import sentence
 from audiostore.cli.parser import build_parser
 from audiostore.cli.registry import GROUPS, find_commands
+from audiostore.stores.local.folder import Tree
 from tests.cli.conftest import COMMAND, COVER, MP3, Call
 from tests.gcs_server import StrictServer, faults
 from tests.timing import PATIENCE_S
@@ -179,3 +184,59 @@ def test_a_message_that_cannot_be_written_does_not_end_the_work(bucket: str) -> 
             env=os.environ,
         )
     assert (done.returncode, done.stdout.count(b"\n")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "named", "way_out"),
+    [
+        ("put .", "the journal '{file}/state/audiostore/journals/", "XDG_STATE_HOME=DIR"),
+        ("put . --journal {file}/j", "the journal '{file}/j'", "--journal FILE names another"),
+        ("put song.mp3 --bucket {file}/store", "the store directory '{file}/store'", "--bucket"),
+        ("get {id} -o {file}/x.mp3", "the directory '{file}'", "-o PATH"),
+        ("get {id} --to {file}/x", "the directory '{file}/x'", "--to DIR"),
+    ],
+)
+def test_what_cannot_be_written_is_named_as_given_with_a_way_out(
+    call: Call,
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    named: str,
+    way_out: str,
+) -> None:
+    """A file where a directory should be fails for every user alike, root too."""
+    Path("song.mp3").write_bytes(MP3.read_bytes())
+    audio_id = call("put", "song.mp3")[1].splitlines()[0]
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("XDG_STATE_HOME", f"{file}/state")
+    code, out, err = call(*words.format(file=file, id=audio_id).split())
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f"cannot use {named.format(file=file)}" in err
+    assert way_out in err
+    assert ".audiostore" not in err
+
+
+def test_a_file_of_our_own_is_not_what_an_error_names() -> None:
+    for own, named in (
+        ("/music/.1f2e.audiostore-part", "/music"),
+        ("/music/.audiostore/tmp/1f2e", "/music"),
+        (".audiostore-1f2e", "."),
+        ("/.audiostore/lock", "/"),
+    ):
+        error = PermissionError(errno.EACCES, "Permission denied", own)
+        assert sentence(error) == f"{named!r}: Permission denied"
+        places.remember(named, "the directory", "give another with --to DIR")
+        assert sentence(error).startswith(f"cannot use the directory {named!r}: Permission denied")
+        places.forget()
+
+
+def test_an_error_of_a_store_comes_whole_out_of_another_process(tmp_path: Path) -> None:
+    with (
+        Tree(tmp_path).folder() as folder,
+        pytest.raises(FileNotFoundError) as caught,
+    ):
+        folder.rename("missing", folder, "new")
+    assert str(caught.value).endswith("'")  # not "-> None"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -63,7 +63,7 @@ def _is_answered_at_once(arguments: list[str]) -> bool:
 
 
 def _run(arguments: list[str]) -> int:
-    from audiostore.cli import failures  # noqa: PLC0415  (not for --version)
+    from audiostore.cli import failures, places  # noqa: PLC0415  (not for --version)
     from audiostore.cli.parser import parse  # noqa: PLC0415
 
     words = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -76,6 +76,7 @@ def _run(arguments: list[str]) -> int:
     except SystemExit:  # argparse has printed the help or the version
         return 0
     voice.quiet, voice.verbose = options.quiet, options.verbose
+    places.forget()
     from audiostore.cli.signals import stopping_on_signals  # noqa: PLC0415  (not for --help)
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import audiostore
+from audiostore.cli import places
 from audiostore.cli.output import say, voice
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -83,8 +84,10 @@ def _parts(error: Exception) -> tuple[str, str]:
     if not _is_expected(error):
         what = redacted(f"unexpected {type(error).__name__}: {error}; this is a bug in audiostore")
         return what, "run the command again with --debug and report the output"
+    place = None
     if isinstance(error, OSError):
         explain(error)
+        place = places.explained(error)
     notes = [
         note
         for note in getattr(error, "__notes__", [])
@@ -97,9 +100,11 @@ def _parts(error: Exception) -> tuple[str, str]:
     if isinstance(error, audiostore.HeldError) and error.temporary_hold and error.audio_id:
         todo = [note for note in todo if note != "release it first"]
         todo.append(f"run 'audiostore release {error.audio_id}' first")
-    what, how = (
-        redacted("; ".join(map(as_typed, texts))) for texts in ([_message(error), *on_what], todo)
-    )
+    message = _message(error)
+    if place is not None:
+        message = place[0]
+        todo.append(place[1])
+    what, how = (redacted("; ".join(map(as_typed, texts))) for texts in ([message, *on_what], todo))
     return what, how
 
 
@@ -120,8 +125,14 @@ def print_traceback(error: Exception) -> None:
 
 
 def _message(error: Exception) -> str:
+    from audiostore.files import named_folder  # noqa: PLC0415  (not for --help)
+
     if isinstance(error, OSError) and error.strerror:
-        names = [repr(name) for name in (error.filename, error.filename2) if name is not None]
+        names = [
+            repr(named_folder(name) if isinstance(name, str) else name)
+            for name in (error.filename, error.filename2)
+            if name is not None
+        ]
         return ": ".join([" to ".join(names), error.strerror] if names else [error.strerror])
     return str(error) or type(error).__name__
 

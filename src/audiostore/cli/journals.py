@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 import audiostore
+from audiostore.cli import places
 from audiostore.cli.failures import is_api_error
 from audiostore.cli.output import explain_step, say
 
@@ -22,12 +23,14 @@ def open_journal(path: str | None, location: Location) -> Journal:
 
     file = journal_path(path, location)
     explain_step(f"the journal is {str(file)!r}")
+    moved = "" if path else "XDG_STATE_HOME=DIR moves all of them, "
+    way_out = f"--journal FILE names another journal, {moved}--no-journal keeps none"
+    places.remember(file, "the journal", way_out)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Journal(file)
-    except (OSError, audiostore.ConfigurationError) as error:
-        moved = "" if path else "XDG_STATE_HOME=DIR moves all of them, "
-        error.add_note(f"--journal FILE names another journal, {moved}--no-journal keeps none")
+    except audiostore.ConfigurationError as error:
+        error.add_note(way_out)
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import audiostore
+from audiostore.cli import places
 from audiostore.cli.failures import UsageError, as_typed, is_api_error, sentence
 from audiostore.cli.output import explain_step, say
 
@@ -35,6 +36,16 @@ class Choice:
         self.billing_project = billing_project
         """That of the store's configuration."""
         self.is_fallback = is_fallback
+
+    def remember(self) -> None:
+        """Let an error in the directory say how to choose another."""
+        from audiostore.config import DirectoryLocation  # noqa: PLC0415  (not for --help)
+
+        if isinstance(self.location, DirectoryLocation):
+            another = "name another store with --bucket"
+            if self.is_fallback:
+                another += ", or another place for your data with XDG_DATA_HOME"
+            places.remember(self.location.path, "the store directory", another)
 
     def describe(self) -> str:
         """Return ``the bucket B``, ``the prefix P of the bucket B`` or ``the directory D``."""
@@ -149,6 +160,7 @@ def opened(
             f"no store given (--bucket, --store or GCS_BUCKET_NAME): using {choice.describe()}",
         )
     explain_step(f"the store is {choice.describe()}, {choice.origin}")
+    choice.remember()
     if on_event is None:
         from audiostore.cli.progress.waiting import WaitProgress  # noqa: PLC0415  (not for --help)
 

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +159,14 @@ class JournalDatabase:
         # Whoever can read a database, or a lock file, can hold a lock on it. SQLite gives its other
         # files the same mode.
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with suppress(OSError):  # it exists; otherwise SQLite says what is wrong
+        try:
             os.close(os.open(self.path, flags, 0o600))
+        except FileExistsError:
+            if not os.access(self.path, os.R_OK | os.W_OK):
+                reason = "it is read-only, or another user's"
+                raise self._unusable(f"cannot be opened: {reason}") from None
+        except OSError as error:
+            raise self._unusable(f"cannot be opened: {error.strerror}") from error
         try:
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False

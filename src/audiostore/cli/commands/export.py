@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 
+from audiostore.cli import places
 from audiostore.cli.declare import option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.filters import OrderedOptions, page_start, query_of
@@ -86,6 +87,7 @@ def _output(name: str) -> Iterator[IO[bytes]]:
             yield stream
         return
     path = Path(name)
+    places.remember(path.parent, "the directory", "give another file with -o PATH")
     if is_stream(path):
         with path.open("wb") as stream:
             yield stream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from audiostore.cli import places
 from audiostore.cli.choosing import AssetsOptions, choosing, require_one_way
 from audiostore.cli.declare import arguments, flag, option
 from audiostore.cli.failures import UsageError
@@ -90,6 +91,7 @@ def run(options: Options) -> int:
         raise UsageError(
             "--with-superseded is for filters and --all: any asset can be given by its ID"
         )
+    _remember_place(options)
     if options.to is not None:
         if options.output is not None:
             raise UsageError("-o is for one asset: use only --to DIR for many")
@@ -109,6 +111,19 @@ def run(options: Options) -> int:
         if value:
             raise UsageError(f"{flag_} is for many assets, with --to DIR")
     return _get_one(options)
+
+
+def _remember_place(options: Options) -> None:
+    output = options.output
+    if options.to is not None:
+        places.remember(options.to, "the directory", "give another with --to DIR")
+    elif output is None:
+        places.remember(".", "this directory", "give another with -o PATH, or --to DIR")
+    elif output != "-":
+        from pathlib import Path  # noqa: PLC0415  (not for --help)
+
+        folder = output if Path(output).is_dir() else Path(output).parent
+        places.remember(folder, "the directory", "give another with -o PATH")
 
 
 def _get_one(options: Options) -> int:

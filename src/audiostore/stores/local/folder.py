@@ -199,7 +199,8 @@ class Folder:
             self._fail(error, name)
 
     def _fail(self, error: OSError, name: str) -> NoReturn:
-        error.filename, error.filename2 = f"{self.path}/{name}" if name else self.path, None
+        error.filename = f"{self.path}/{name}" if name else self.path
+        del error.filename2  # None would be printed, and could not be pickled
         if error.errno in (errno.ENOTDIR, errno.ELOOP) and self._is_link(name):
             what = "a symbolic link, which a store does not follow"
             raise NotADirectoryError(errno.ENOTDIR, what, error.filename) from None
