@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from audiostore.cli.output import escape, is_terminal, print_json, say
+from audiostore.cli.output import bottom, escape, is_terminal, print_json, say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def has_consent(options: ConsentOptions, question: str) -> bool:
     lines = "\n".join(map(escape, question.split("\n")))
     print(f"{lines} [y/N] ", end="", file=sys.stderr)
     sys.stderr.flush()
-    if _answer(options).strip().lower() in ("y", "yes"):
+    answer = _answer(options)
+    bottom.is_mid_line = False  # the answer has ended the line
+    if answer.strip().lower() in ("y", "yes"):
         return True
     say("error", "cancelled: nothing was done")
     return False

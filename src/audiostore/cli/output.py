@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sys
+from _thread import RLock
 from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, TextIO
 
     from _typeshed import DataclassInstance
@@ -35,20 +36,47 @@ class Voice:
 voice = Voice()
 
 
+class Bottom:
+    """What is drawn at the bottom of the terminal: it is erased before anything else is printed."""
+
+    lock = RLock()
+    """Held while something is drawn or printed on the terminal."""
+    erase: Callable[[], None] | None = None
+    is_mid_line = False
+    """Whether what was printed last goes on: nothing is drawn then."""
+
+
+bottom = Bottom()
+
+
 class Guarded:
     """A text stream that escapes what could control a terminal, but for the ends of lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._is_terminal = is_terminal(stream)
 
     def write(self, text: str) -> int:
         """Write text, escaped."""
-        self._stream.write(escape_lines(text))
+        self.write_unguarded(escape_lines(text))
         return len(text)
 
     def write_unguarded(self, text: str) -> None:
-        """Write a text of our own as it is."""
+        """Write a text of our own as it is, above what is drawn."""
+        if not self._is_terminal:
+            self._stream.write(text)  # which does not wait for a terminal that is paused
+            return
+        with bottom.lock:
+            if bottom.erase is not None:
+                bottom.erase()
+            self._stream.write(text)
+            if text:
+                bottom.is_mid_line = not text.endswith("\n")
+
+    def draw(self, text: str) -> None:
+        """Write what is drawn at the bottom."""
         self._stream.write(text)
+        self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -61,6 +89,7 @@ def guarded() -> Iterator[None]:
     guards: Any = [stream and Guarded(stream) for stream in streams]  # None without a console
     sys.stdout, sys.stderr = guards
     voice.quiet = voice.verbose = voice.json = False
+    bottom.erase, bottom.is_mid_line = None, False
     try:
         yield
     finally:

@@ -6,8 +6,6 @@ import errno
 import os
 import stat
 
-from audiostore.files import named_folder
-
 _DENIED = frozenset(
     (
         errno.EACCES,
@@ -43,6 +41,8 @@ def explained(error: OSError) -> tuple[str, str] | None:
     """Return what failed and a way out, if it is a place that cannot be written or read."""
     if error.errno not in _DENIED or not isinstance(error.filename, str):
         return None
+    from audiostore.files import named_folder  # noqa: PLC0415  (not for --help)
+
     found = os.path.abspath(named_folder(error.filename))  # noqa: PTH100
     for place, given, what, way_out in sorted(_places, reverse=True):  # the innermost first
         if _is_below(found, place) or _is_below(place, found):

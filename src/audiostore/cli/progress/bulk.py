@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from audiostore import FilenameGenerator
-from audiostore.cli.output import counted, escape, human_size, human_time, say
+from audiostore.cli.output import bottom, counted, escape, human_size, human_time, say
 from audiostore.cli.progress.display import Display
 from audiostore.cli.progress.waiting import Waiting
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, RetriesEnded
@@ -25,6 +25,7 @@ _LINE_S = 5.0
 _COUNT_AFTER_S = 1.0
 """What is over sooner needs no forecast."""
 _RATE_S = 15.0
+_BAR_COLUMNS = 20
 
 
 @dataclass(slots=True)
@@ -144,27 +145,28 @@ class BulkProgress:
     def draw(self) -> None:
         """Redraw the block."""
         with self._lock:
-            lines = [self._summary("  "), *self._slowest()]
+            lines = [f"{self._bar()}{self._summary('  ')}", *self._slowest()]
             if self._waiting.line:
                 lines.append(self._waiting.line)
-        with self._display.aside():
-            if not self._stopped.is_set():
-                self._display.draw(*lines)
+        self._show(*lines)
 
     def _draw_waiting(self) -> None:
         """Draw what is waited for before the work begins, such as a listing."""
         line = self._waiting.line
-        with self._display.aside():
-            if line is not None and not self._stopped.is_set():
-                self._display.draw(line)
+        if line is not None:
+            self._show(line)
+
+    def _show(self, *lines: str) -> None:
+        with bottom.lock:  # nothing is drawn after the end
+            if not self._stopped.is_set():
+                self._display.draw(*lines)
 
     def report(self) -> None:
         """Print a line."""
         with self._lock:
             line = self._summary(", ")
-        with self._display.aside():
-            if not self._stopped.is_set():
-                say("progress", line)
+        if not self._stopped.is_set():
+            say("progress", line)
 
     def _begin(self) -> None:
         """Start threads: not earlier, because processes are forked while there are none."""
@@ -184,9 +186,22 @@ class BulkProgress:
     def _start(self, target: Callable[..., None], *args: object) -> None:
         threading.Thread(target=target, args=args, name="audiostore-watch", daemon=True).start()
 
+    def _bar(self) -> str:
+        """Return a bar of the part that is done, once it is known how much there is."""
+        if not (self._is_counted and self._all):
+            return ""
+        part = (self.done + self.failed) / self._all
+        if self._all_bytes:
+            part = self._moved / self._all_bytes
+        return f"[{'#' * int(_BAR_COLUMNS * min(1, part)):-<{_BAR_COLUMNS}}]  "
+
+    @property
+    def _moved(self) -> int:
+        return self._done_bytes + sum(sum(f.done_bytes.values()) for f in self._transfers.values())
+
     def _summary(self, between: str) -> str:
         """Return what is done, at which rate, and the time left."""
-        moved = self._done_bytes + sum(sum(f.done_bytes.values()) for f in self._transfers.values())
+        moved = self._moved
         rate = self._rate(moved - self._unmoved_bytes)
         finished = self.done + self.failed
         if self._is_counted and self._all:
