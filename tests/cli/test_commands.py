@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -289,7 +290,7 @@ def test_get_makes_any_original_name_harmless(
     assert [p.name for p in Path().iterdir()] == [name.format(id=audio_id)]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_prints_a_script(call: Call, shell: str) -> None:
     code, out, err = call("completion", shell)
     assert (code, err) == (0, "")
@@ -297,16 +298,44 @@ def test_completion_prints_a_script(call: Call, shell: str) -> None:
     assert "thumbnail" in out
 
 
-def test_the_script_completes_in_bash(call: Call) -> None:
-    script = call("completion", "bash")[1]
-    Path("complete.sh").write_text(
-        f"{script}\nCOMP_WORDS=(audiostore do) COMP_CWORD=1\n"
-        "_shtab_audiostore\necho ${COMPREPLY[@]}\n"
-    )
-    done = subprocess.run(
-        ["bash", "complete.sh"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
-    assert done.stdout == "doctor\n", done.stderr
+BASH = """\
+source ./script; COMP_WORDS=({words}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _shtab_audiostore
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+SHELLS = {"bash": BASH, "fish": "source ./script; complete -C '{words}' | string split -f1 \\t"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_completes_commands_and_files_by_kind(call: Call, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    Path("script").write_text(call("completion", shell)[1])
+    Path("x-dir").mkdir()
+    for name in ("x.mp3", "x.FLAC", "x.jpg", "x.csv", "x.txt"):
+        Path(name).touch()
+
+    def completed(words: str) -> set[str]:
+        done = subprocess.run(
+            [shell, "-c", SHELLS[shell].format(words=words)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return {word.rstrip("/") for word in done.stdout.split()}
+
+    assert completed("audiostore doc") == {"doctor"}
+    assert completed("audiostore put x") == {"x.mp3", "x.FLAC", "x-dir"}
+    assert completed("audiostore put --thumbnail x") == {"x.jpg", "x-dir"}
+    assert completed("audiostore put --manifest x") == {"x.csv", "x-dir"}
+
+
+def test_the_script_for_zsh_completes_files_by_kind(call: Call) -> None:
+    script = call("completion", "zsh")[1]
+    for option, pattern in (("--thumbnail", "*.png|*.PNG"), ("--manifest", "*.csv|*.CSV")):
+        (line,) = (line for line in script.splitlines() if f'"{option}[' in line)
+        assert pattern in line
 
 
 def test_help_and_version_import_nothing_heavy() -> None:

@@ -46,7 +46,7 @@ UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
         ("lifecycle plan --pries p", "(did you mean '--prices'?)", " lifecycle plan"),
         ("lifecycle --xyzzy plan", "unknown option '--xyzzy';", " lifecycle"),
         ("list gs://my-bucket", "(name the store with --bucket)", " list"),
-        ("show", "missing argument: ID", " show"),
+        ("completion", "missing argument: SHELL", " completion"),
         ("list --bucket", "--bucket: its value is missing", " list"),
         ("-q list -v", "--quiet and --verbose exclude each other", " list"),
     ],

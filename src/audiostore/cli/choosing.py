@@ -43,7 +43,7 @@ class SelectionOptions(QueryOptions, JsonOptions):
         metavar="FILE",
         help="the IDs in FILE ('-': standard input): one a line, or what 'audiostore list' prints",
         group=WHICH,
-        is_file=True,
+        files="any",
     )
     all: bool = flag(help="every asset", group=WHICH)
 

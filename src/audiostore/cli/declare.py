@@ -43,7 +43,7 @@ class Argument:
         group: the heading in the help; none: that of all options.
         excludes: of the arguments with the same word here, at most one can be given.
         opposite: the flag that sets the field to False instead of True, and its help.
-        is_file: whether a shell completes file names.
+        files: which file names a shell completes: any, audio, images, lists or folders; None: none.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Argument:
         group: str = "",
         excludes: str = "",
         opposite: tuple[str, str] | None = None,
-        is_file: bool = False,
+        files: str | None = None,
     ) -> None:
         self.flags = flags
         self.keywords = keywords
@@ -63,7 +63,7 @@ class Argument:
         self.group = group
         self.excludes = excludes
         self.opposite = opposite
-        self.is_file = is_file
+        self.files = files
 
     @property
     def is_common(self) -> bool:
@@ -78,7 +78,7 @@ def argument(
     default: object = _REQUIRED,
     parse: Callable[[str], object] = str,
     choices: Sequence[str] | None = None,
-    is_file: bool = False,
+    files: str | None = None,
 ) -> Any:
     """Declare a positional argument; with a default, it can be left out."""
     keywords: dict[str, object] = {
@@ -88,7 +88,7 @@ def argument(
         "choices": choices,
         "nargs": None if default is _REQUIRED else "?",
     }
-    return Argument(None, keywords, default, is_file=is_file)
+    return Argument(None, keywords, default, files=files)
 
 
 def arguments(
@@ -97,7 +97,7 @@ def arguments(
     *,
     required: bool = False,
     parse: Callable[[str], object] = str,
-    is_file: bool = False,
+    files: str | None = None,
 ) -> Any:
     """Declare any number of positional arguments, a tuple; `required`: at least one."""
     keywords: dict[str, object] = {
@@ -106,7 +106,7 @@ def arguments(
         "type": parse,
         "nargs": "+" if required else "*",
     }
-    return Argument(None, keywords, _REQUIRED if required else (), is_file=is_file)
+    return Argument(None, keywords, _REQUIRED if required else (), files=files)
 
 
 def option(
@@ -120,7 +120,7 @@ def option(
     repeatable: bool = False,
     group: str = "",
     excludes: str = "",
-    is_file: bool = False,
+    files: str | None = None,
 ) -> Any:
     """Declare an option with a value; `repeatable`: a tuple of the values."""
     keywords: dict[str, object] = {
@@ -135,7 +135,7 @@ def option(
         default = _REQUIRED
     elif repeatable:
         default = ()
-    return Argument(flags, keywords, default, group=group, excludes=excludes, is_file=is_file)
+    return Argument(flags, keywords, default, group=group, excludes=excludes, files=files)
 
 
 def flag(*flags: str, help: str, group: str = "", excludes: str = "") -> Any:

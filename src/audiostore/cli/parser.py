@@ -306,7 +306,7 @@ def _add_argument(container: _ActionsContainer, name: str, argument: Argument) -
     else:
         flags = argument.flags or (f"--{name.replace('_', '-')}",)
         action = container.add_argument(*flags, dest=name, **keywords)  # type: ignore[arg-type]
-    action.is_file = argument.is_file  # type: ignore[attr-defined]
+    action.files = argument.files  # type: ignore[attr-defined]
     if argument.opposite is not None:
         opposite, help_text = argument.opposite
         container.add_argument(

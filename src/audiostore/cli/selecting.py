@@ -41,7 +41,7 @@ class SelectionOptions(Declared):
         help="take the files that are listed in this file (-: standard input), one a line, below "
         "the directory that is given (default: below the working directory)",
         group=_WHICH,
-        is_file=True,
+        files="any",
     )
     null: bool = flag(
         "-0", "--null", help="the names in LIST end with NUL, as find -print0 has it", group=_WHICH

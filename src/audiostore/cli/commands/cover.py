@@ -17,7 +17,7 @@ audiostore cover --album 'Pastel Blues' --without-thumbnail front.jpg"""
 class Options(AssetsOptions, ConsentOptions):
     """Options of `cover`."""
 
-    file: str = argument("FILE", "the image: JPEG, PNG or WebP", is_file=True)
+    file: str = argument("FILE", "the image: JPEG, PNG or WebP", files="images")
     fix_extension: bool = flag(
         help="accept a file whose extension does not match its content, and go by the content"
     )

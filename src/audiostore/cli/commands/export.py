@@ -35,7 +35,7 @@ class Options(OrderedOptions):
         default="-",
         help="the file to write, replaced atomically if it exists; '-' for standard output "
         "(default: -)",
-        is_file=True,
+        files="any",
     )
     format: ExportFormat | None = option(
         choices=("jsonl", "csv", "parquet"),

@@ -43,7 +43,7 @@ class Options(AssetsOptions):
         metavar="PATH",
         help="the file to write, replaced if it exists; a directory; or '-' for standard output "
         "(default: the original file name, in this directory, never replacing a file)",
-        is_file=True,
+        files="any",
     )
     part: PartName | None = option(
         metavar="PART",
@@ -56,7 +56,7 @@ class Options(AssetsOptions):
         help="download into this directory, created if needed, as the files were below the "
         "directory that was stored; files that are already there and complete are skipped",
         group=_MANY,
-        is_file=True,
+        files="folders",
     )
     with_superseded: bool = flag(
         help="with filters or --all, download superseded assets too", group=_MANY

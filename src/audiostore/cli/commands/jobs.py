@@ -32,7 +32,7 @@ class Options(LocationOptions, JsonOptions):
 
     number: int | None = argument("RUN", "number of a run", default=None, parse=positive)
     journal: str | None = option(
-        metavar="FILE", help="the journal to read (default: that of the store)", is_file=True
+        metavar="FILE", help="the journal to read (default: that of the store)", files="any"
     )
 
 

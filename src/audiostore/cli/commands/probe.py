@@ -19,7 +19,7 @@ EXAMPLE = "audiostore probe --check full *.mp3"
 class Options(CheckOptions, JsonOptions):
     """Options of `probe`."""
 
-    files: tuple[str, ...] = arguments("FILE", "an audio file", required=True, is_file=True)
+    files: tuple[str, ...] = arguments("FILE", "an audio file", required=True, files="audio")
 
 
 def run(options: Options) -> int:

@@ -38,10 +38,10 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
         "FILE",
         "audio files or directories; artwork is an image given with the files or, of several "
         "files, found next to them: of the same name, or named cover, folder, front …",
-        is_file=True,
+        files="audio",
     )
     thumbnail: str | None = option(
-        metavar="FILE", help="artwork to store with it: JPEG, PNG or WebP", is_file=True
+        metavar="FILE", help="artwork to store with it: JPEG, PNG or WebP", files="images"
     )
     audio_id: str | None = option(
         "--id", metavar="UUID", help="ID to store it under (default: a new one)"
@@ -81,7 +81,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
         "thumbnail, id, title, artist, album; other columns become custom metadata; paths are "
         "relative to it",
         group=_MANY,
-        is_file=True,
+        files="lists",
     )
     dry_run: bool = flag(
         "-n",
@@ -121,7 +121,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
         "for each store, in ~/.local/state/audiostore)",
         group=_MANY,
         excludes="journal",
-        is_file=True,
+        files="any",
     )
     no_journal: bool = flag(
         help="keep no record: the same command stores everything again",

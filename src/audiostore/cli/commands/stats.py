@@ -30,7 +30,7 @@ class Options(FilterOptions, JsonOptions):
     """Options of `stats`."""
 
     prices: str | None = option(
-        metavar="FILE", help="price table in TOML (default: Google's list prices)", is_file=True
+        metavar="FILE", help="price table in TOML (default: Google's list prices)", files="any"
     )
     location: str | None = option(
         metavar="NAME",

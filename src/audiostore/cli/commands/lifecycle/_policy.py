@@ -20,7 +20,7 @@ class PolicyOptions(StoreOptions, JsonOptions):
     """A policy, and the store that it is for."""
 
     policy: str = argument(
-        "FILE", "the policy (default: lifecycle.toml)", default="lifecycle.toml", is_file=True
+        "FILE", "the policy (default: lifecycle.toml)", default="lifecycle.toml", files="any"
     )
 
 

@@ -28,7 +28,7 @@ class Options(PolicyOptions):
     """Options of `lifecycle plan`."""
 
     prices: str | None = option(
-        metavar="FILE", help="price table (see 'audiostore stats --help')", is_file=True
+        metavar="FILE", help="price table (see 'audiostore stats --help')", files="any"
     )
 
 
