@@ -191,7 +191,11 @@ def test_a_message_that_cannot_be_written_does_not_end_the_work(bucket: str) -> 
     [
         ("put .", "the journal '{file}/state/audiostore/journals/", "XDG_STATE_HOME=DIR"),
         ("put . --journal {file}/j", "the journal '{file}/j'", "--journal FILE names another"),
-        ("put song.mp3 --bucket {file}/store", "the store directory '{file}/store'", "--bucket"),
+        (
+            "put song.mp3 --no-journal --bucket {file}/store",
+            "the store directory '{file}/store'",
+            "--bucket",
+        ),
         ("get {id} -o {file}/x.mp3", "the directory '{file}'", "-o PATH"),
         ("get {id} --to {file}/x", "the directory '{file}/x'", "--to DIR"),
     ],
@@ -212,7 +216,7 @@ def test_what_cannot_be_written_is_named_as_given_with_a_way_out(
     file.touch()
     monkeypatch.setenv("XDG_STATE_HOME", f"{file}/state")
     code, out, err = call(*words.format(file=file, id=audio_id).split())
-    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert (code, out, err.count("error: ")) == (1, "", 1)
     assert f"cannot use {named.format(file=file)}" in err
     assert way_out in err
     assert ".audiostore" not in err
@@ -240,3 +244,24 @@ def test_an_error_of_a_store_comes_whole_out_of_another_process(tmp_path: Path) 
         folder.rename("missing", folder, "new")
     assert str(caught.value).endswith("'")  # not "-> None"
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["put", ""], "argument FILE: the path is empty"),
+        (["put", str(MP3), "--thumbnail="], "argument --thumbnail: the path is empty"),
+        (["get", UNKNOWN, "--to", ""], "argument --to: the path is empty"),
+        (["list", "--bucket", str(MP3)], f"{str(MP3)!r} is a file: name a directory"),
+    ],
+)
+def test_an_empty_path_is_not_this_directory_and_a_file_no_store(
+    call: Call, words: list[str], said: str
+) -> None:
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_an_error_names_a_path_once(call: Call, bucket: str) -> None:
+    assert call("put", "missing.mp3")[2].count("missing.mp3") == 1

@@ -93,7 +93,11 @@ def _parts(error: Exception) -> tuple[str, str]:
         for note in getattr(error, "__notes__", [])
         if not (note.startswith("while: ") and note.endswith("(attempt 1)"))  # it says so already
     ]
-    on_what = [note for note in notes if note.startswith("while")]
+    on_what = [
+        note
+        for note in notes
+        if note.startswith("while") and note.removeprefix("while reading ") not in str(error)
+    ]
     todo = [note for note in notes if not note.startswith("while")]
     if isinstance(error, ConnectionError | TimeoutError) and not todo:
         todo.append("try again later, or run 'audiostore doctor'")

@@ -299,6 +299,10 @@ def _rank(name: str, argument: Argument, shared: Collection[str]) -> int:
 
 def _add_argument(container: _ActionsContainer, name: str, argument: Argument) -> None:
     keywords = {key: value for key, value in argument.keywords.items() if value is not None}
+    if argument.files is not None:
+        from audiostore.cli.values import path  # noqa: PLC0415  (not for the overview)
+
+        keywords["type"] = path
     if argument.is_common:
         keywords["default"] = SUPPRESS  # what is not given here must not hide what stands before
     if argument.flags is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 
 import audiostore
@@ -42,6 +43,8 @@ class Choice:
         from audiostore.config import DirectoryLocation  # noqa: PLC0415  (not for --help)
 
         if isinstance(self.location, DirectoryLocation):
+            if os.path.isfile(self.location.path):  # noqa: PTH113  (no error where it is denied)
+                raise UsageError(f"{str(self.location.path)!r} is a file: name a directory")
             another = "name another store with --bucket"
             if self.is_fallback:
                 another += ", or another place for your data with XDG_DATA_HOME"

@@ -34,6 +34,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def path(text: str) -> str:
+    """Return a path; an empty one would be the current directory."""
+    if not text:
+        raise ArgumentTypeError("the path is empty (is a variable of the shell not set?)")
+    return text
+
+
 def key_and_value(text: str) -> tuple[str, str]:
     """Return what stands before and after the first equals sign."""
     key, equals, value = text.partition("=")
