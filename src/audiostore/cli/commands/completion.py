@@ -43,13 +43,13 @@ def _completions() -> dict[str, object]:
     """Return how each kind of files is completed, in the way that shtab reads."""
     import shtab  # noqa: PLC0415  (not for --help)
 
-    from audiostore.media.formats import FORMATS  # noqa: PLC0415
+    from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS  # noqa: PLC0415
 
     def named(*extensions: str) -> object:
         return shtab.glob(*(f"*{case}" for each in extensions for case in (each, each.upper())))
 
-    audio = [name for each in FORMATS if each.kind == "audio" for name in each.extensions]
-    images = [name for each in FORMATS if each.kind != "audio" for name in each.extensions]
+    audio = [name for each in AUDIO_FORMATS for name in each.extensions]
+    images = [name for each in IMAGE_FORMATS for name in each.extensions]
     return {
         "any": shtab.FILE,
         "folders": shtab.DIRECTORY,
