@@ -116,6 +116,17 @@ def test_another_refusal_is_not_an_empty_trash(server: StrictServer, store: GcsS
         list(store.list_deleted(""))
 
 
+def test_a_failure_while_it_is_asked_why_is_no_answer(
+    server: StrictServer, store: GcsStore
+) -> None:
+    server.configure("bucket", **NO_POLICY)
+    of_what_lives = faults.listing & (lambda head: "softDeleted" not in head.query)
+    server.fault(of_what_lives, faults.respond(503))
+    with pytest.raises(exceptions.ServiceUnavailable):
+        list(store.list_deleted(""))
+    assert list(store.list_deleted("")) == []
+
+
 def test_what_is_restored_is_as_it_was(server: StrictServer, store: GcsStore) -> None:
     deleted = trashed(store)
     restored = store.restore(deleted)

@@ -353,7 +353,14 @@ def _may_read_objects(client: Client) -> bool:
 
 
 def _status_of_listing(client: Client) -> int:
-    """Return the HTTP status that a listing of the bucket, or of the prefix in it, has."""
+    """Return the HTTP status that a listing of the bucket, or of the prefix in it, has.
+
+    Raises:
+        AudioStoreError: a failure that passes: it says nothing about the bucket.
+    """
     path, prefix = f"{client.bucket_path()}/o", client.prefix or None
     url = client.url_of(path, prefix=prefix, maxResults=1, fields="kind")
-    return client.call("GET", url).status
+    response = client.call("GET", url)
+    if response.status in (408, 429) or response.status >= 500:
+        raise error_of(response, client.url)
+    return response.status
