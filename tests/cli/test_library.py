@@ -39,19 +39,25 @@ def test_a_library_comes_back_as_it_was_and_as_it_becomes(call: Call, bucket: st
         found = [asset for asset in manager.list() if asset.disc == 2]
         assert {asset.disc_total for asset in found} == {2}
         assert sorted(asset.track or 0 for asset in found) == list(range(1, 16))
-        wanted = _changed(music, wanted)
-        outcomes = list(manager.bulk.upload(find_items([music]), update=True))
-        assert [outcome.error for outcome in outcomes if outcome.error] == []
-        reasons = Counter(outcome.reason for outcome in outcomes)
+    wanted = _changed(music, wanted)
+    planned = _reasons(call, "put", "--update", music, "--dry-run")
+    reasons = _reasons(call, "put", "--update", music)
+    assert planned == reasons
+    assert _reasons(call, "put", "--update", music).keys() == {"stored"}
+    with AudioStorageManager(bucket) as manager:
         blues = [asset.track or 0 for asset in manager.list() if asset.genre == "Blues"]
-        again = manager.bulk.upload(find_items([music]), update=True)
-        assert {outcome.reason for outcome in again} == {"stored"}
     assert (reasons["new"], reasons["moved"], reasons["superseded"]) == (1, 11, 1)
     assert reasons["retagged"] == 20  # ten tracks, and ten with another cover
     assert sorted(blues) == list(range(1, 11))
     code, _, err = call("get", "--all", "--to", "current")
     assert code == 0, err
     assert read(Path("current")) == wanted
+
+
+def _reasons(call: Call, *words: str | Path) -> Counter[str]:
+    code, out, err = call(*words, "--json")
+    assert code == 0, err
+    return Counter(json.loads(line)["reason"] for line in out.splitlines())
 
 
 def _changed(music: Path, files: dict[bytes, bytes]) -> dict[bytes, bytes]:

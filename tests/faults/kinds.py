@@ -190,7 +190,6 @@ KINDS = (
         full=_REQUESTER_PAYS,
         every=_NO_PROJECT,
         cells={
-            "copy --to": replace(_NO_PROJECT, code=1),
             "purge": _NEVER_PURGED,
             "doctor": replace(_NO_PROJECT, text="says how to name a project", code=1),
         },
