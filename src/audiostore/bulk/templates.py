@@ -8,13 +8,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from string import Formatter
 
 from audiostore.bulk.naming import original_name, safe_component
 from audiostore.errors import shown
+from audiostore.templates import Template
 from audiostore.values import StorageResult
 
-_WIDTH = re.compile(r"0?([1-9])")
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 """What separates directories, and what file systems of Windows and memory cards refuse."""
 
@@ -74,56 +73,37 @@ class NameTemplate:
     """
 
     template: str
-    _pieces: tuple[tuple[str, str | None, int], ...] = field(init=False, repr=False, compare=False)
+    _parsed: Template = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Parse the template."""
         try:
-            parsed = list(Formatter().parse(self.template))
+            parsed = Template.parse(self.template)
         except ValueError as error:
             raise ValueError(f"the template {shown(self.template)} is not valid: {error}") from None
-        object.__setattr__(self, "_pieces", tuple(self._piece(*each) for each in parsed))
-        literal = "".join(f"{text}{'x' if name else ''}" for text, name, _ in self._pieces)
+        for each in parsed.fields:
+            if each.name not in TEMPLATE_FIELDS:
+                raise ValueError(
+                    f"unknown field {shown(each.name)} in the template: known are "
+                    f"{', '.join(TEMPLATE_FIELDS)}"
+                )
+        literal = parsed.fill(lambda _: "x")
         if any(part in ("", ".", "..") for part in literal.split("/")) or "\0" in literal:
             raise ValueError(
                 f"the template {shown(self.template)} must be a relative path without empty parts "
                 "and '..', such as '{album_artist}/{album}/{track:02} {title}'"
             )
-
-    def _piece(
-        self, text: str, name: str | None, spec: str | None, conversion: str | None
-    ) -> tuple[str, str | None, int]:
-        if name is None:
-            return text, None, 0
-        if name not in TEMPLATE_FIELDS:
-            raise ValueError(
-                f"unknown field {shown(name)} in the template: known are "
-                f"{', '.join(TEMPLATE_FIELDS)}"
-            )
-        width = _WIDTH.fullmatch(spec or "1")
-        if width is None or conversion is not None:
-            raise ValueError(
-                f"the field {name!r} has a format that is not supported: only a number of digits "
-                "is, such as {track:02}"
-            )
-        return text, name, int(width[1])
+        object.__setattr__(self, "_parsed", parsed)
 
     def __call__(self, asset: StorageResult) -> str:
         """Return the name of an asset's file."""
-        written = "".join(
-            f"{text}{self._value(asset, name, width) if name else ''}"
-            for text, name, width in self._pieces
+        written = self._parsed.fill(
+            lambda name: _NOT_IN_NAMES.sub("_", str(TEMPLATE_FIELDS[name](asset)))
         )
         *folders, name = written.split("/")
         extension = f".{asset.format}"
         name = _component(name.removesuffix(extension))
         return "/".join([*map(_component, folders), f"{name}{extension}"])
-
-    def _value(self, asset: StorageResult, name: str, width: int) -> str:
-        value = TEMPLATE_FIELDS[name](asset)
-        if isinstance(value, int):
-            return f"{value:0{width}}"
-        return _NOT_IN_NAMES.sub("_", value)
 
 
 def _component(text: str) -> str:
