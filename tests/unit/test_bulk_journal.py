@@ -191,6 +191,17 @@ def test_other_metadata_artwork_id_or_store_make_another_item(
     assert claim(run, song, thumbnail=cover).status == "claimed"
 
 
+def test_what_is_stored_with_artwork_is_stored_if_none_is_given(
+    journal: Journal, song: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cover.jpg").write_bytes(b"cover")
+    first = begin_run(journal, URL)
+    made = claim(first, song, thumbnail=tmp_path / "cover.jpg")
+    record(first, made)
+    again = claim(begin_run(journal, URL), song)
+    assert (again.status, again.audio_id) == ("stored", made.audio_id)
+
+
 def test_a_given_id_is_used_and_not_new(journal: Journal, song: Path) -> None:
     given = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
     made = claim(begin_run(journal, URL), song, audio_id=given)

@@ -45,6 +45,14 @@ class ItemRow:
             return False  # with another cover than the stored one, it is another asset
         return self._is_thumbnail_missing()
 
+    def is_stored_with_thumbnail(self, snapshot: ItemSnapshot) -> bool:
+        """Return whether an item without a thumbnail is stored, and has one there."""
+        return (
+            snapshot.item.thumbnail is None
+            and self.status == STORED
+            and _may_be(self.audio_state, snapshot.audio)
+        )
+
     def resume(self, snapshot: ItemSnapshot, *, same_thumbnail: bool) -> Claim:
         """Return the claim of a later attempt.
 
@@ -101,8 +109,10 @@ def find_rows(connection: sqlite3.Connection, place: bytes, snapshot: ItemSnapsh
     ]
     thumbnail_path = pack_path(snapshot.item.thumbnail)
     same_thumbnail = [row for row in rows if row.thumbnail_path == thumbnail_path]
-    row = next((row for row in same_thumbnail if row.matches(snapshot)), None) or next(
-        (row for row in rows if row.matches_without_thumbnail(snapshot)), None
+    row = (
+        next((row for row in same_thumbnail if row.matches(snapshot)), None)
+        or next((row for row in rows if row.matches_without_thumbnail(snapshot)), None)
+        or next((row for row in rows if row.is_stored_with_thumbnail(snapshot)), None)
     )
     previous = next((each for each in rows if each.status == STORED and each is not row), None)
     return ItemRows(row, same_thumbnail, None if previous is None else previous.audio_id)
