@@ -95,7 +95,13 @@ def new_file(path: Path) -> Iterator[NewFile]:
     Raises:
         FileExistsError: something has that name.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except OSError:
+        raise
+    except BaseException:  # Ctrl-C, before it is known that the file was created
+        path.unlink(missing_ok=True)
+        raise
     try:
         yield NewFile(path, descriptor)
     finally:

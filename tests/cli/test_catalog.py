@@ -303,8 +303,9 @@ def test_progress_is_drawn_after_two_seconds_and_removed(
         progress(2_150)
         progress(8_000)
         err = capsys.readouterr().err
-        assert err == "\r2,100 assets checked, 1,000/s\r8,000 assets checked, 2,000/s"
-    assert capsys.readouterr().err == "\r" + " " * 29 + "\r"
+        drawn = [part.partition("\x1b")[0] for part in err.split("\r")[1:]]
+        assert drawn == ["2,100 assets checked, 1,000/s", "8,000 assets checked, 2,000/s"]
+    assert capsys.readouterr().err == "\r\x1b[J"
 
 
 def test_list_works_on_a_bucket(call: Call, server: StrictServer) -> None:

@@ -246,7 +246,7 @@ def test_put_stores_embedded_artwork_unless_it_is_declined(call: Call, bucket: s
     assert (code, err) == (0, "")
     assert out.splitlines()[2].endswith("/thumbnail.jpg")
     assert call("rm", out.splitlines()[0])[0] == 0
-    code, out, _ = call("put", MP3, "--no-artwork")
+    code, out, _ = call("put", MP3, "--no-artwork", "--again")
     assert (code, out.count("\n")) == (0, 2)
     assert list(_stored(bucket)) == ["audio.mp3"]
 
