@@ -136,7 +136,7 @@ def test_cover_asks_before_it_replaces(run: Run, bucket: str) -> None:
     code, shown = _on_terminal("cover", with_cover, OTHER_JPG, typed=b"n\n")
     assert code == 1
     assert "morning-in-c.mp3\r\nReplace its artwork?" in shown
-    bare = run("put", MP3, "--no-artwork").stdout.splitlines()[0]
+    bare = run("put", MP3, "--no-artwork", "--no-journal").stdout.splitlines()[0]
     code, shown = _on_terminal("cover", bare, OTHER_JPG)
     assert (code, "[y/N]" in shown) == (0, False)
 

@@ -232,3 +232,13 @@ def test_a_given_file_shares_its_cover_whatever_its_extension(tmp_path: Path) ->
     for paths in ([tmp_path / "one.bin", tmp_path], [tmp_path / "one.bin", tmp_path / "one.mp3"]):
         items = list(find_items(paths, lambda _: None))
         assert [item.keeps_thumbnail for item in items] == [True, True]
+
+
+def test_several_directories_keep_their_names(tmp_path: Path) -> None:
+    for path in ("A/1.mp3", "B/x/1.mp3", "2.mp3"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    paths = [tmp_path / "A", tmp_path / "B", tmp_path / "2.mp3"]
+    assert [item.source_path for item in find_items(paths)] == [None, "A/1.mp3", "B/x/1.mp3"]
+    (alone,) = find_items([tmp_path / "B"])
+    assert alone.source_path == "x/1.mp3"

@@ -42,15 +42,16 @@ class Library:
         (self.root / new).parent.mkdir(exist_ok=True, parents=True)
         os.rename(self.root / old, self.root / new)  # noqa: PTH104
 
-    def update(self, **options: object) -> dict[str, UploadReason]:
+    def update(self, root: Path | None = None, **options: object) -> dict[str, UploadReason]:
         """Update the store; return the reasons by path."""
-        outcomes = self.outcomes(**options)
+        outcomes = self.outcomes(root, **options)
         return {path: each.reason for path, each in outcomes.items()}
 
-    def outcomes(self, **options: object) -> dict[str, UploadOutcome]:
+    def outcomes(self, root: Path | None = None, **options: object) -> dict[str, UploadOutcome]:
+        items = find_items([root or self.root])
         options = {"update": True, "check": "none", "journal": self.journal, **options}
         found = {}
-        for each in self.manager.bulk.upload(find_items([self.root]), **options):  # type: ignore[arg-type]
+        for each in self.manager.bulk.upload(items, **options):  # type: ignore[arg-type]
             assert each.error is None, each.error
             found[each.item.source_path or ""] = each
         return found
@@ -91,7 +92,8 @@ def test_a_file_that_is_as_it_was_is_left_alone(library: Library) -> None:
     assert len(list(library.manager.list())) == 1
 
 
-def test_other_audio_at_a_path_supersedes(library: Library) -> None:
+def test_other_audio_at_a_path_supersedes(tmp_path: Path) -> None:
+    library = Library(tmp_path, has_journal=True)
     library.write("a.mp3", 9)
     library.update()
     old = library.require_current()["a.mp3"]
@@ -105,6 +107,44 @@ def test_other_audio_at_a_path_supersedes(library: Library) -> None:
     library.write("a.mp3", 9)  # and back again: what was superseded stays so
     assert library.update() == {"a.mp3": "superseded"}
     assert library.require_current()["a.mp3"] not in (old, new)
+
+
+def test_another_directory_with_the_same_names_supersedes_nothing(library: Library) -> None:
+    album, other = library.root / "Album", library.root / "Other"
+    first, second = library.write("Album/01.mp3", 9), library.write("Other/01.mp3", 10)
+    assert library.update(root=album) == {"01.mp3": "new"}
+    assert library.update(root=other) == {"01.mp3": "new"}
+    assert library.update(root=album) == {"01.mp3": "stored"}
+    assert library.update(root=other) == {"01.mp3": "stored"}
+    sizes = {each.audio_data_size_bytes for each in library.manager.catalog.find()}
+    assert sizes == {9 * 417, 10 * 417}
+    assert all(each.superseded_by is None for each in library.manager.list())
+    assert first.exists()
+    assert second.exists()
+
+
+def test_what_is_below_a_directory_of_the_one_that_was_stored_is_stored(library: Library) -> None:
+    library.write("Artist/Album/01.mp3", 9)
+    library.update()
+    assert library.update(root=library.root / "Artist" / "Album") == {"01.mp3": "stored"}
+    assert library.update() == {"Artist/Album/01.mp3": "stored"}
+    assert library.live().keys() == {"Artist/Album/01.mp3"}
+
+
+def test_without_a_journal_other_audio_supersedes_nothing(tmp_path: Path) -> None:
+    library = Library(tmp_path, has_journal=False)
+    library.write("a.mp3", 9)
+    library.update()
+    library.write("a.mp3", 10)
+    assert library.update() == {"a.mp3": "new"}
+    assert [each.superseded_by for each in library.manager.list()] == [None, None]
+
+
+def test_update_and_cleanup_exclude_each_other(library: Library) -> None:
+    file = library.write("a.mp3", 9)
+    with pytest.raises(ValueError, match="exclude each other"):
+        library.update(cleanup=True)
+    assert file.exists()
 
 
 def test_another_cover_replaces_the_artwork_and_keeps_the_audio(library: Library) -> None:
@@ -218,7 +258,8 @@ def test_two_files_may_swap(library: Library) -> None:
     assert library.require_current() == {"1.mp3": before["2.mp3"], "2.mp3": before["1.mp3"]}
 
 
-def test_a_moved_file_replaces_what_was_at_its_new_path(library: Library) -> None:
+def test_a_moved_file_replaces_what_was_at_its_new_path(tmp_path: Path) -> None:
+    library = Library(tmp_path, has_journal=True)
     library.write("1.mp3", 9)
     library.write("2.mp3", 10)
     library.update()
@@ -275,30 +316,6 @@ def test_a_part_of_the_library_may_be_updated_alone(tmp_path: Path) -> None:
         assert each.error is None
     after = library.require_current()
     assert after == {"Album/01.mp3": before["Album/1.mp3"], "Album/2.mp3": before["Album/2.mp3"]}
-
-
-def test_cleanup_deletes_only_files_whose_very_bytes_are_stored(library: Library) -> None:
-    same, retagged = library.write("same.mp3", 9), library.write("retagged.mp3", 10)
-    moved, other = library.write("moved.mp3", 11), library.write("other.mp3", 12)
-    library.update()
-    os.utime(same, ns=(1, 1))
-    library.write("retagged.mp3", 10, title="x")
-    library.move("moved.mp3", "there.mp3")
-    library.write("other.mp3", 13)
-    (library.root / "retagged.jpg").write_bytes(JPG.read_bytes())
-    outcomes = library.outcomes(cleanup=True)
-    assert {path: each.reason for path, each in outcomes.items()} == {
-        "same.mp3": "stored",
-        "retagged.mp3": "retagged",
-        "there.mp3": "moved",
-        "other.mp3": "superseded",
-    }
-    assert [path.name for path in library.root.iterdir()] == ["retagged.mp3"]
-    assert not any(path.exists() for path in (same, moved, other))
-    result = outcomes["retagged.mp3"].result
-    assert result is not None
-    assert "was kept: the stored object has other bytes" in result.warnings[0]
-    assert retagged.exists()
 
 
 def test_nothing_is_deleted_from_the_store(library: Library) -> None:

@@ -116,6 +116,11 @@ class Bulk:
             raise ValueError("supersedes names one asset: give it with its item")
         if update and skip_stored:
             raise ValueError("update and skip_stored exclude each other")
+        if update and upload_options.cleanup:
+            raise ValueError(
+                "update and cleanup exclude each other: once a file is deleted, the next one of "
+                "its name is no new state of it"
+            )
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
         manager = self._manager._for_many
         return upload_items(

@@ -6,7 +6,6 @@ and a method that begins with `with self._listed() as connection`.
 
 import base64
 import hashlib
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,13 +32,12 @@ _ROWS = 1000
 _PIECE_BYTES = 1 << 20
 
 _COLUMNS = (
-    "id BLOB, has_artwork INT, size_bytes INT, crc32c BLOB, md5 BLOB, source_path BLOB,"
-    " data_size INT, data_crc32c TEXT, supersedes TEXT, is_superseded INT"
+    "id BLOB, has_artwork INT, size_bytes INT, crc32c BLOB, md5 BLOB, data_size INT,"
+    " data_crc32c TEXT, is_superseded INT"
 )
 _INDEXES = (
     "CREATE INDEX by_id ON assets (id)",
     "CREATE INDEX by_content ON assets (size_bytes, crc32c)",
-    "CREATE INDEX by_path ON assets (source_path)",
     "CREATE INDEX by_audio_data ON assets (data_size, data_crc32c)",
     "CREATE TABLE taken (id BLOB PRIMARY KEY)",
 )
@@ -138,16 +136,6 @@ class StoreView:
         ]
         return next((each for each in same if each.audio_id == own_id), next(iter(same), None))
 
-    def at_path(self, source_path: str) -> list[str]:
-        """Return the ids of the assets with a source path that no other asset supersedes."""
-        with self._listed() as connection:
-            found = connection.execute(
-                "SELECT id, supersedes FROM assets WHERE source_path = ? AND NOT is_superseded",
-                (os.fsencode(source_path),),
-            ).fetchall()
-        older = {supersedes for _, supersedes in found}  # a kill may have left it without a link
-        return [each for each in (str(UUID(bytes=raw)) for raw, _ in found) if each not in older]
-
     def with_bytes(self, size_bytes: int, crc32c: str) -> list[str]:
         """Return the ids of the assets whose audio has a size and a crc32c."""
         return self._ids("size_bytes = ? AND crc32c = ?", size_bytes, base64.b64decode(crc32c))
@@ -188,7 +176,7 @@ class StoreView:
     ) -> None:
         """Add an asset that would be stored, by the size and crc32c (base64) of its audio."""
         crc = base64.b64decode(crc32c)
-        row = (UUID(audio_id).bytes, has_artwork, size_bytes, crc, *[None] * 6)
+        row = (UUID(audio_id).bytes, has_artwork, size_bytes, crc, None, None, None, False)
         with self._listed() as connection:
             _insert(connection, [row])
 
@@ -270,16 +258,15 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
 
 def _row(asset: StorageResult) -> _Row:
     """Return the row of an asset. Audio without a known checksum cannot be recognised."""
-    audio, path = asset.audio, asset.source_path
+    audio = asset.audio
     size_bytes, crc32c, md5 = -1, None, None
     if audio is not None and audio.crc32c is not None:
         size_bytes, crc32c = audio.size_bytes, base64.b64decode(audio.crc32c)
         md5 = None if audio.md5_hash is None else base64.b64decode(audio.md5_hash)
     return (
         *(UUID(asset.audio_id).bytes, asset.thumbnail is not None, size_bytes, crc32c, md5),
-        None if path is None else os.fsencode(path),
         *(asset.audio_data_size_bytes, asset.audio_data_crc32c),
-        *(asset.supersedes, asset.superseded_by is not None),
+        asset.superseded_by is not None,
     )
 
 

@@ -4,9 +4,13 @@ The bytes of a file decide, so this runs in the worker, after the decision to do
 it (see `decisions`). A stored asset belongs to a file
 
 - if the journal says that its path was stored as that asset, and nothing was stored from another
-  path since; or if it is the only one whose source path is that of the file;
+  path since;
+- or if the journal does not know it, and it has the audio of the file, and the same source path, or
+  one of which either is the end of the other, as below another directory;
 - or else if it has the file's bytes, or its audio data, and the path that it was stored from does
   not hold these any more: the file was moved.
+
+That other audio has the same source path shows nothing: many albums have a "01.mp3".
 
 The rest follows from what differs. Nothing here writes to the store.
 """
@@ -112,21 +116,29 @@ class Matcher:
                 return asset
         if item.source_path is None:
             return None
-        found = [self._get(audio_id) for audio_id in self._view.at_path(item.source_path)]
-        there = [asset for asset in found if asset is not None]
-        same = [asset for asset in there if _is_of(asset, audio)]
-        return (same or there)[0] if len(there) == 1 or same else None
+        same_end = (
+            asset
+            for asset in self._with_audio(audio)
+            if asset.superseded_by is None
+            and self._run.path_of(asset.audio_id) is None
+            and _have_same_end(asset.source_path, item.source_path)
+        )
+        return next(same_end, None)
 
-    def _moved(self, item: BulkItem, path: Path, audio: PreparedFile) -> Iterator[StorageResult]:
-        """Yield the assets that may have been stored from this file while it was elsewhere."""
+    def _with_audio(self, audio: PreparedFile) -> Iterator[StorageResult]:
+        """Yield the assets with the bytes of a file, then those with its audio data."""
         data = [audio.facts.get(key) for key in AUDIO_DATA_KEYS]
         ids = self._view.with_bytes(audio.source.size_bytes, audio.source.crc32c)
         if data[0] is not None and data[1] is not None:
             ids += self._view.with_audio_data(int(data[0]), data[1])
         for audio_id in dict.fromkeys(ids):
             asset = self._get(audio_id)
-            if asset is None or not _is_of(asset, audio):
-                continue
+            if asset is not None and _is_of(asset, audio):
+                yield asset
+
+    def _moved(self, item: BulkItem, path: Path, audio: PreparedFile) -> Iterator[StorageResult]:
+        """Yield the assets that may have been stored from this file while it was elsewhere."""
+        for asset in self._with_audio(audio):
             old = self._path_of(asset, item, path)
             if old is not None and old != path and not _holds(old, asset):
                 yield asset
@@ -173,6 +185,13 @@ class Matcher:
             return self._manager.get(audio_id)
         except AssetNotFoundError:
             return None
+
+
+def _have_same_end(one: str | None, other: str) -> bool:
+    """Say whether two paths may be that of one file, relative to two of the directories above."""
+    return one is not None and (
+        one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
+    )
 
 
 def _is_of(asset: StorageResult, audio: PreparedFile) -> bool:

@@ -2,7 +2,7 @@
 
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -59,8 +59,9 @@ def find_items(
     Files among the paths are taken whatever their extensions; images among them are covers for
     the others. Below directories, audio files are known by their extensions, and hidden files and
     links to directories are ignored. A file is yielded once, however often it is given. The source
-    path of one below a directory is relative to that; one given by itself has none. Memory holds
-    the names in one directory, and the paths.
+    path of one below a directory is relative to that; if other paths are given, too, it begins with
+    the directory's name, as two directories may have files of the same names. A file given by
+    itself has none. Memory holds the names in one directory, and the paths.
 
     Args:
         paths: files and directories.
@@ -80,7 +81,17 @@ def find_items(
     yield from search.named(list(named.values()), roots.keys())
     for root in roots:
         if not any(parent in roots for parent in root.parents):
-            yield from search.below(roots[root], named.keys(), excluded)
+            items = search.below(roots[root], named.keys(), excluded)
+            if len(named) + len(roots) > 1:
+                items = _below_their_name(items, roots[root].name.strip(".") or root.name)
+            yield from items
+
+
+def _below_their_name(items: Iterable[BulkItem], name: str) -> Iterator[BulkItem]:
+    """Put the name of a directory before the source paths of what is below it."""
+    for item in items:
+        path = item.source_path
+        yield item if path is None or not name else replace(item, source_path=f"{name}/{path}")
 
 
 def _split(

@@ -52,6 +52,11 @@ def put_many(options: Options) -> int:
         raise UsageError("--trash-superseded is for one FILE, with --supersedes ID")
     if options.update and options.skip_stored:
         raise UsageError("--update and --skip-stored exclude each other")
+    if options.update and options.cleanup:
+        raise UsageError(
+            "--update and --cleanup exclude each other: once a file is deleted, the next one of "
+            "its name is another track, not a new state of it"
+        )
     upload = options.upload_options()
     location = choose_store(options).location
     if options.watch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from audiostore import ConfigurationError
+import audiostore
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag
 from audiostore.cli.failures import UsageError, sentence
 from audiostore.cli.output import counted, escape, human_size, print_json, say
@@ -122,7 +122,7 @@ def _record(options: Options, url: str) -> Iterator[CheckRecord | None]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         record = CheckRecord(path)
-    except (ConfigurationError, OSError) as error:
+    except (audiostore.ConfigurationError, OSError) as error:
         say("note", f"if this check is interrupted, it starts over: {sentence(error)}")
         yield None
         return
