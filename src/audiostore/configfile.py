@@ -105,9 +105,10 @@ def _read(path: Path) -> "_Config | None":
     import tomllib  # noqa: PLC0415  (only if there is a file)
 
     try:
-        return _Config(path, text, tomllib.loads(text))
+        values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a TOMLDecodeError names the line
         raise _invalid(path, None, f"not valid TOML: {error}") from error
+    return _Config(path, text, values)
 
 
 class _Config:

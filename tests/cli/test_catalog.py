@@ -106,7 +106,7 @@ def test_list_filters_and_sorts(
         (["--artist", "x", "--contains", "artist=y"], "--contains: 'artist' is given twice"),
         (["--held", "--not-held"], "not allowed with"),
         (["--sort", "colour"], "invalid choice"),
-        (["--text", ""], "the text '' has no words to search for"),
+        (["--text", ""], "the text to look for is empty"),
         (["--after", "song.mp3"], "'song.mp3' is not an ID"),
         (["--after", A, "--sort", "title"], "--after goes on in the order of ids"),
         (["--after", A, "--reverse"], "--after goes on in the order of ids"),

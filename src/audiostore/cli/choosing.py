@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from audiostore import AudioStorageManager
     from audiostore.events import EventListener
 
-_EXCERPTS = ("title", "artist", "album", "text", "contains")
-"""The filters that look for a text in another: the empty one is in all."""
-
 
 class SelectionOptions(QueryOptions, JsonOptions):
     """A command that is told which assets, of whichever store."""
@@ -137,15 +134,6 @@ def is_told(options: SelectionOptions) -> bool:
 
 
 def is_filtered(options: QueryOptions) -> bool:
-    """Say whether any filter is given.
-
-    Raises:
-        UsageError: one looks for nothing, as an unset variable makes it: all assets would match.
-    """
-    for name in _EXCERPTS:
-        given = getattr(options, name, None)
-        texts = [text for _, text in given] if isinstance(given, tuple) else [given]
-        if any(each is not None and not each.strip() for each in texts):
-            raise UsageError(f"--{name}: the text to look for is empty")
+    """Say whether any filter is given."""
     filters = fields_of(QueryOptions)
     return any(getattr(options, name) != each.default for name, each in filters.items())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from audiostore.catalog.sorting import SortKey
 
 STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
+_EXCERPTS = ("title", "artist", "album", "text", "contains")
+"""The filters that look for a text in another: the empty one is in all."""
 _SORT_KEYS = ("id", "created", "size", "duration", "title", "artist", "album", "track", "name")
 WHICH = "which assets (filters: an asset must match all)"
 
@@ -132,8 +134,14 @@ def query_of(options: QueryOptions) -> Query:
     """Return the filters as a query.
 
     Raises:
-        UsageError: no asset could match.
+        UsageError: no asset could match; or one looks for nothing, as an unset variable makes it:
+            all assets would match.
     """
+    for name in _EXCERPTS:
+        given = getattr(options, name, None)
+        texts = [text for _, text in given] if isinstance(given, tuple) else [given]
+        if any(each is not None and not each.strip() for each in texts):
+            raise UsageError(f"--{name}: the text to look for is empty")
     tags = (("title", options.title), ("artist", options.artist), ("album", options.album))
     containing = [(tag, text) for tag, text in tags if text is not None]
     try:

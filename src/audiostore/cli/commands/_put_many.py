@@ -163,7 +163,7 @@ def upload_work(
                     reasons[outcome.reason] += outcome.status == "stored"
                     progress.finished(
                         outcome.audio_id,
-                        size_of(outcome.item),
+                        outcome.size_bytes or size_of(outcome.item),  # cleanup deletes files
                         failed=outcome.error is not None,
                         moved=outcome.size_bytes > 0,
                     )
