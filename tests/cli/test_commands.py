@@ -353,3 +353,17 @@ def test_help_and_version_import_nothing_heavy() -> None:
             check=False,
         )
         assert done.stderr == "[]\n"
+
+
+def test_what_a_listing_leaves_out_is_told(call: Call, tmp_path: Path) -> None:
+    store, copied = tmp_path / "store", tmp_path / "copied"
+    assert call("put", FLAC, "--no-artwork", "--bucket", store.as_uri())[0] == 0
+    (store / "notes.txt").write_text("of the user")
+    assert call("list", "--bucket", store.as_uri())[2] == ""
+    shutil.copytree(store, copied, copy_function=shutil.copyfile)
+    for command in (["list"], ["get", "--all", "--to", tmp_path / "back"], ["stats"]):
+        code, _, err = call(*command, "--bucket", copied.as_uri())
+        assert code == 0
+        assert "warning: 1 file of the store was passed over: not readable" in err
+    code, _, err = call("copy", "--from", copied.as_uri(), "--to", (tmp_path / "to").as_uri())
+    assert "1 file of the store was passed over" in err

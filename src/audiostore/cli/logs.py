@@ -1,12 +1,17 @@
-"""What --verbose prints of the library's log: what is stored, retried, deleted, and kept."""
+"""What is printed of the library's log.
+
+With --verbose, all of it: what is stored, retried, deleted, and kept. Without, how many files of
+assets a listing has passed over.
+"""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from audiostore.cli.output import say
+from audiostore.asset import part_of
+from audiostore.cli.output import counted, say
 from audiostore.errors import redacted
-from audiostore.log import logger
+from audiostore.log import logger, passed_over
 
 
 class _Lines(logging.Handler):
@@ -28,3 +33,38 @@ def printed_logs() -> Iterator[None]:
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)
+
+
+class _PassedOver(logging.Handler):
+    """Remembers what was passed over, unless it is a file that does not look like an asset's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[object] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember the name or path of a record."""
+        name = record.args[0] if isinstance(record.args, tuple) else None
+        if record.levelno >= logging.WARNING or part_of(str(name)):
+            self.names.add(name)
+
+
+@contextmanager
+def warning_of_passed_over() -> Iterator[None]:
+    """Warn after the body of the files that a listing has passed over in it."""
+    handler, level = _PassedOver(), passed_over.level
+    passed_over.addHandler(handler)
+    passed_over.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        passed_over.setLevel(level)
+        passed_over.removeHandler(handler)
+        if handler.names:
+            number = len(handler.names)
+            say(
+                "warning",
+                f"{counted(number, 'file')} of the store {'was' if number == 1 else 'were'} passed "
+                "over: not readable, or not as stored (copied without the modification time?); "
+                "'audiostore check' says more",
+            )

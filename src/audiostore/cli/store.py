@@ -168,12 +168,17 @@ def opened(
         from audiostore.cli.progress.waiting import WaitProgress  # noqa: PLC0415  (not for --help)
 
         on_event = WaitProgress()
-    with audiostore.AudioStorageManager(
-        choice.location.url,
-        project=choice.payer(options.billing_project),
-        retry_config=retries(options),
-        on_event=on_event,
-    ) as manager:
+    from audiostore.cli.logs import warning_of_passed_over  # noqa: PLC0415  (not for --help)
+
+    with (
+        warning_of_passed_over(),
+        audiostore.AudioStorageManager(
+            choice.location.url,
+            project=choice.payer(options.billing_project),
+            retry_config=retries(options),
+            on_event=on_event,
+        ) as manager,
+    ):
         yield manager
 
 

@@ -51,6 +51,7 @@ def run(options: Options) -> int:
     """Copy the assets: all, unless some are named."""
     if is_told(options):
         require_one_way(options, options.audio_ids)
+    from audiostore.cli.logs import warning_of_passed_over  # noqa: PLC0415
     from audiostore.cli.progress.bulk import BulkProgress  # noqa: PLC0415  (not for --help)
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
     from audiostore.config import DirectoryLocation, parse_location  # noqa: PLC0415
@@ -71,7 +72,7 @@ def run(options: Options) -> int:
         )
         for place in places
     )
-    with source, target:
+    with warning_of_passed_over(), source, target:
         chosen = Selection(options, source, audio_ids=options.audio_ids)
         assets = chosen.existing() if is_told(options) else source.list()
         if options.dry_run:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audiostore.errors import BlobNotFoundError, shown
-from audiostore.log import logger
+from audiostore.log import logger, passed_over
 from audiostore.stores.local.files import is_text
 from audiostore.stores.local.folder import (
     NO_FILE,
@@ -196,13 +196,15 @@ def pass_over(error: OSError, path: str) -> None:
     if not is_of_one_entry(error):
         raise error
     if not isinstance(error, FileNotFoundError):
-        logger.warning("%r was passed over: %s", path, error.strerror)
+        passed_over.warning("%r was passed over: %s", path, error.strerror)
 
 
 def _stat_or_warn(folder: Folder, file: str, name: str) -> BlobInfo | None:
     try:
         return _stat(folder, file, name)
     except BlobNotFoundError:
+        if folder.status(file) is not None:
+            passed_over.info("%r was passed over: it is not as it was stored", name)
         return None
     except OSError as error:
         pass_over(error, f"{folder.path}/{file}")
