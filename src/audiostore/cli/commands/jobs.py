@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 GROUP = "look after a store"
 EXAMPLE = "audiostore jobs 3"
 _HEADING = (
-    f"{'RUN':>4}  {'BEGAN (UTC)':<16}  {'TOOK':>12}  {'STATE':<7}  {'STORED':>9}  {'BEFORE':>9}  "
-    f"{'SKIPPED':>9}  {'FAILED':>9}"
+    f"{'RUN':>4}  {'BEGAN (UTC)':<16}  {'TOOK':>12}  {'STATE':<7}  {'STORED':>8}  {'CHANGED':>8}  "
+    f"{'BEFORE':>8}  {'SKIPPED':>8}  {'IN TRASH':>8}  {'FAILED':>8}"
 )
 
 
@@ -65,8 +65,8 @@ def _list_runs(options: Options, journal: Journal) -> int:
         else:
             print(
                 f"{info.run:>4}  {_time(info.started_at)}  {_took(info):>12}  {_state(info):<7}  "
-                f"{info.stored:>9,}  {info.stored_before:>9,}  {info.skipped:>9,}  "
-                f"{info.failed:>9,}"
+                f"{info.stored:>8,}  {info.changed:>8,}  {info.stored_before:>8,}  "
+                f"{info.skipped:>8,}  {info.deleted:>8,}  {info.failed:>8,}"
             )
     return 0
 
