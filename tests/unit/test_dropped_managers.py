@@ -14,10 +14,21 @@ from tests.gcs_server import StrictServer
 from tests.timing import wait_until
 
 
-def _threads() -> list[str]:
-    # The sandbox is the process's own, and the threads of the strict server are not ours.
-    ours = (t.name for t in threading.enumerate() if t.name.startswith("audiostore-"))
-    return [name for name in ours if name != "audiostore-sandbox"]
+class _Threads:
+    """The library's threads that were started since; those of other tests may still be there."""
+
+    def __init__(self) -> None:
+        self._known = set(threading.enumerate())
+
+    def __call__(self) -> list[str]:
+        """Return their names."""
+        new = (t.name for t in threading.enumerate() if t not in self._known)
+        # The sandbox is the process's own, and the threads of the strict server are not ours.
+        return [name for name in new if name.startswith("audiostore-") and "sandbox" not in name]
+
+    def require_none(self) -> None:
+        """Wait until none is left."""
+        wait_until(lambda: not self(), "threads are left")
 
 
 def _descriptors() -> int:
@@ -44,19 +55,21 @@ def _use_and_drop(store: ObjectStore, audio: Path) -> None:
 def test_a_dropped_manager_leaves_no_thread_and_no_descriptor(where: str, tmp_path: Path) -> None:
     audio = tmp_path / "a.wav"
     make_silence(audio, 5_000_000)
+    threads = _Threads()
     with StrictServer(BUCKET) as server:
         _use_and_drop(_store(where, tmp_path / "first", server), audio)  # opens what stays open
         gc.collect()
-        wait_until(lambda: not _threads(), "threads are left")
+        threads.require_none()
         before = _descriptors()
         for number in range(3):
             _use_and_drop(_store(where, tmp_path / str(number), server), audio)
         gc.collect()
-        wait_until(lambda: not _threads(), "threads are left")
+        threads.require_none()
         wait_until(lambda: _descriptors() <= before, "descriptors are left")
 
 
 def test_a_store_whose_thread_failed_starts_another_and_leaves_nothing(tmp_path: Path) -> None:
+    threads = _Threads()
     with StrictServer(BUCKET, directory=tmp_path) as server:
         store = GcsStore(BUCKET, emulator=server.url)
         store.put(BlobSpec("a", "b/c"), BytesSource(b"abc"))
@@ -68,9 +81,9 @@ def test_a_store_whose_thread_failed_starts_another_and_leaves_nothing(tmp_path:
 
         store._client._transport.post(fail)
         assert failing.wait(60)
-        wait_until(lambda: not _threads())
+        threads.require_none()
         assert store.put(BlobSpec("d", "b/c"), BytesSource(b"abc")).size_bytes == 3
         store.close()
-        assert not _threads()
+        assert not threads()
         with pytest.raises(RuntimeError, match="closed"):
             store.stat("a")
