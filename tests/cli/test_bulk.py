@@ -694,7 +694,7 @@ def test_a_journal_can_be_named(call: Call, bucket: str, music: Path, tmp_path: 
     heading, row = call("jobs", "--journal", journal)[1].splitlines()
     assert heading.split()[:3] == ["RUN", "BEGAN", "(UTC)"]
     assert row.split()[0] == "1"
-    assert row.split()[-5:] == ["ended", "3", "0", "0", "0"]
+    assert row.split()[-7:] == ["ended", "3", "0", "0", "0", "0", "0"]
     (line,) = _lines(call("jobs", "--journal", journal, "--json")[1])
     assert (line["state"], line["stored"], line["failed"]) == ("ended", 3, 0)
     assert call("jobs", "7", "--journal", journal)[0] == 3
