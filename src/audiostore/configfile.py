@@ -183,7 +183,7 @@ def _near(word: str, known: Collection[str]) -> str:
 
     near = get_close_matches(word, known, 1)
     if near or not known:
-        return f"did you mean {shown(near[0])}?" if near else "there are none"
+        return f"did you mean {shown(near[0])}?" if near else "no store is configured"
     return f"known: {', '.join(map(shown, sorted(known)[:_NAMES_SHOWN]))}"
 
 

@@ -40,7 +40,7 @@ class Template:
         """Return the template that a text is.
 
         Raises:
-            ValueError: a brace without its other one, or what stands after a colon is no width.
+            ValueError: an unmatched brace, or an invalid width after a colon.
         """
         pieces: list[str | Field] = []
         end = 0

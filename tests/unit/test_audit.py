@@ -336,7 +336,7 @@ def test_a_deep_check_goes_on_where_it_was_interrupted(patient: Patient, tmp_pat
     with CheckRecord(path, clock=lambda: time.time() + 8 * 86400) as record:
         assert record.begun_at is None  # too long ago
     path.write_text("a file of another kind")
-    with pytest.raises(ConfigurationError, match="is no record of a check"):
+    with pytest.raises(ConfigurationError, match="is not a valid record of a check"):
         CheckRecord(path)
     assert path.read_text() == "a file of another kind"
 

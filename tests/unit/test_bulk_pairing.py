@@ -234,11 +234,19 @@ def test_a_given_file_shares_its_cover_whatever_its_extension(tmp_path: Path) ->
         assert [item.keeps_thumbnail for item in items] == [True, True]
 
 
-def test_several_directories_keep_their_names(tmp_path: Path) -> None:
-    for path in ("A/1.mp3", "B/x/1.mp3", "2.mp3"):
+def test_several_directories_keep_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("...And Justice/1.mp3", "R.E.M./x/1.mp3", "here/1.mp3", "2.mp3"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    paths = [tmp_path / "A", tmp_path / "B", tmp_path / "2.mp3"]
-    assert [item.source_path for item in find_items(paths)] == [None, "A/1.mp3", "B/x/1.mp3"]
-    (alone,) = find_items([tmp_path / "B"])
+    monkeypatch.chdir(tmp_path / "here")
+    paths = [Path("../...And Justice"), Path("../R.E.M."), Path(), Path("../2.mp3")]
+    assert [item.source_path for item in find_items(paths)] == [
+        None,
+        "...And Justice/1.mp3",
+        "R.E.M./x/1.mp3",
+        "here/1.mp3",
+    ]
+    (alone,) = find_items([tmp_path / "R.E.M."])
     assert alone.source_path == "x/1.mp3"

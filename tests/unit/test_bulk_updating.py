@@ -140,6 +140,20 @@ def test_without_a_journal_other_audio_supersedes_nothing(tmp_path: Path) -> Non
     assert [each.superseded_by for each in library.manager.list()] == [None, None]
 
 
+def test_without_a_journal_a_superseded_asset_is_not_what_a_file_is_stored_as(
+    tmp_path: Path,
+) -> None:
+    library = Library(tmp_path, has_journal=False)
+    file = library.write("a.mp3", 9)
+    library.update()
+    old = library.live()["a.mp3"].audio_id
+    library.write("a.mp3", 10)
+    library.manager.upload_audio_file(file, supersedes=old, check="none")
+    library.write("a.mp3", 9)  # as it was first: get --all would leave out the superseded asset
+    assert library.update() == {"a.mp3": "new"}
+    assert library.update() == {"a.mp3": "stored"}
+
+
 def test_update_and_cleanup_exclude_each_other(library: Library) -> None:
     file = library.write("a.mp3", 9)
     with pytest.raises(ValueError, match="exclude each other"):

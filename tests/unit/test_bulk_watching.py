@@ -124,14 +124,14 @@ def test_a_directory_that_is_gone_for_a_while_is_reported_once_and_found_again(
     watcher = Watcher([inbox, other], SearchOptions(), ignored.append, settle_s=5, clock=clock)
     _write(inbox / "a.mp3")
     _look(watcher, clock)
-    assert _look(watcher, clock) == ["a.mp3"]
+    assert _look(watcher, clock) == ["inbox/a.mp3"]
     away = inbox.rename(inbox.with_name("away"))
     _write(other / "b.mp3")
-    assert [_look(watcher, clock) for _ in range(3)] == [[], ["b.mp3"], []]
+    assert [_look(watcher, clock) for _ in range(3)] == [[], ["other/b.mp3"], []]
     assert [(each.path, each.reason) for each in ignored] == [(inbox, "missing directories")]
     away.rename(inbox)
     _write(inbox / "c.mp3")
-    assert [_look(watcher, clock) for _ in range(3)] == [[], ["c.mp3"], []]
+    assert [_look(watcher, clock) for _ in range(3)] == [[], ["inbox/c.mp3"], []]
     shutil.rmtree(inbox)
     _look(watcher, clock)
     assert len(ignored) == 2

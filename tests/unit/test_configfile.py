@@ -81,7 +81,7 @@ def test_a_missing_file_is_an_error_only_if_it_was_named(
         ("x = 1", "line 1: unknown key 'x': known: 'default', 'stores'"),
         ('\n[store.a]\nurl = "b"', "line 2: unknown key 'store': did you mean 'stores'"),
         ("default = 1", "line 1: default = 1 must be a text"),
-        ('default = "a"\n', "line 1: no store named 'a': there are none"),
+        ('default = "a"\n', "line 1: no store named 'a': no store is configured"),
         ('[stores.bc]\nurl = "b"\n[x]', "line 3: unknown key 'x'"),
         ("stores = 1", "line 1: stores = 1 must be a table"),
         ("[stores]\na = 1", "line 2: stores.a = 1 must be a table"),

@@ -74,7 +74,7 @@ class Changes:
         custom: Mapping[str, str],
         *,
         source_path: str | None,
-        revives: bool,
+        makes_current: bool,
         supersedes: str | None = None,
     ) -> Asset:
         """Replace the tags of an asset by those of a file with the same audio.
@@ -84,7 +84,7 @@ class Changes:
             file: the file.
             custom: the caller's metadata, which is set as well.
             source_path: where the file is now; None: where it was.
-            revives: the asset is no longer superseded, as its file is still there.
+            makes_current: remove that another asset supersedes this one, as its file still exists.
             supersedes: the asset that this one supersedes, unless it supersedes another one.
         """
         successor: str | None = None
@@ -93,14 +93,14 @@ class Changes:
             nonlocal successor
             successor = audio.metadata.get("superseded_by", successor)
             update = record.refreshed_metadata(
-                audio.metadata, file, custom, source_path=source_path, revives=revives
+                audio.metadata, file, custom, source_path=source_path, makes_current=makes_current
             )
             if supersedes is not None and "supersedes" not in audio.metadata:
                 update["supersedes"] = supersedes
             return self._store.update(audio, update) if update else audio
 
         asset = self._changed_audio(audio_id, apply)
-        if revives and successor is not None:
+        if makes_current and successor is not None:
             with suppress(AssetNotFoundError):
                 self.unlink(audio_id, successor)
         return asset

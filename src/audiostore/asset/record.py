@@ -214,8 +214,9 @@ def changed_metadata(
         gone |= {k for k in present if k not in OWN_KEYS and k not in given and k not in tags}
     update: dict[str, str | None] = {k: v for k, v in given.items() if present.get(k) != v}
     update |= dict.fromkeys(gone)
+    # Whatever the caller sets or removes no longer counts as a tag of the file.
     own_tags = ",".join(key for key in tags if key not in given and key not in gone)
-    if own_tags != present.get(TAGS_KEY, ""):  # what the caller sets is no longer the file's
+    if own_tags != present.get(TAGS_KEY, ""):
         update[TAGS_KEY] = own_tags or None
     whole = {k: v for k, v in {**present, **update}.items() if v is not None}
     for key in (*REFERENCE_KEYS, "superseded_by"):
@@ -230,7 +231,7 @@ def refreshed_metadata(
     custom: Mapping[str, str],
     *,
     source_path: str | None = None,
-    revives: bool = False,
+    makes_current: bool = False,
 ) -> dict[str, str | None]:
     """Return which keys of an audio object to set, and (None) which to remove, for other tags.
 
@@ -242,7 +243,7 @@ def refreshed_metadata(
         file: the file, with the same audio.
         custom: the caller's metadata.
         source_path: where the file is now; None: where it was.
-        revives: whether to remove that another asset supersedes it.
+        makes_current: whether to remove that another asset supersedes it.
 
     Raises:
         InvalidMetadataError: the metadata would be too large.
@@ -262,7 +263,12 @@ def refreshed_metadata(
         facts=file.facts,
         own={**own, **path},
     )
-    renewed = {*of_tags, "tag_keys", *SOURCE_PATH_KEYS, *(["superseded_by"] if revives else [])}
+    renewed = {
+        *of_tags,
+        "tag_keys",
+        *SOURCE_PATH_KEYS,
+        *(["superseded_by"] if makes_current else []),
+    }
     update: dict[str, str | None] = {k: v for k, v in target.items() if present.get(k) != v}
     return update | dict.fromkeys((renewed & set(present)) - set(target))
 

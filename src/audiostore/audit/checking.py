@@ -119,7 +119,9 @@ class Checker:
                 folder_of(file.path),
                 file.path,
                 file.description,
-                "remove it" if file.is_removable else "move it elsewhere if it is not needed there",
+                "remove it"
+                if file.is_removable
+                else "store it again if it may be the only copy; then move it elsewhere",
                 RemoveForeignFile(file) if file.is_removable else None,
                 file.changed_at,
             )

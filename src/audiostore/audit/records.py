@@ -122,7 +122,9 @@ class CheckRecord:
     def _read(self) -> None:
         data = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
         if data[: len(_MAGIC)] not in (b"", _MAGIC, bytes(len(_MAGIC))):
-            raise ConfigurationError(f"{self.path!r} is no record of a check", path=self.path)
+            raise ConfigurationError(
+                f"{self.path!r} is not a valid record of a check", path=self.path
+            )
         if len(data) < _HEADER.size or data[: len(_MAGIC)] != _MAGIC:
             self.restart()  # new; or a kill or a power failure has left only this
             return

@@ -90,8 +90,8 @@ class Bulk:
             update: list the store first, and change what is stored as the files have changed: a
                 file with other audio at the same path is stored as an asset that supersedes the
                 old one; with other tags or artwork only, the asset gets these, and its audio stays
-                as it was first stored; a file that was moved, and is no longer at its old path,
-                keeps its id. Nothing is deleted. Not with `skip_stored`.
+                as it was first stored; a file that was moved keeps its id. Nothing is deleted.
+                Not with `skip_stored` or `cleanup`.
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes sent per second on average.
             in_order: yield outcomes in the order of the items.
@@ -119,7 +119,7 @@ class Bulk:
         if update and upload_options.cleanup:
             raise ValueError(
                 "update and cleanup exclude each other: once a file is deleted, the next one of "
-                "its name is no new state of it"
+                "its name is another track"
             )
         run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
         manager = self._manager._for_many

@@ -6,9 +6,9 @@ them, without looking anywhere. `Decider` asks the journal, then the store, and 
 decision means for the journal: an item whose asset is gone gets a new id.
 
 A run claims from the journal (`begin_run`); a dry run reads it (`read_run`). Both ask a `Decider`
-for the decisions on a batch of items, in the process that feeds the workers, so no worker needs the
-journal or the view. What needs the bytes of a file, such as `skip_stored`, follows later, in the
-worker: see `performing`.
+for the decisions on a batch of items, in the process that feeds the workers. What needs the bytes
+of a file, `skip_stored` and `update`, follows later, in the worker (see `performing`). Then the
+workers are threads, which share the journal and the view.
 
 To decide on more than that: add a reason to `UploadReason`; return it from `decide`; perform it in
 `performing` (and plan it in `planning`); name it in `cli/report.py`; add its row to
@@ -53,7 +53,7 @@ class DecisionOptions:
     again: bool = False
     """Store what is in the trash."""
     cleanup: bool = False
-    """Delete the local files of what is stored."""
+    """Delete the local files of what is stored; not with `update`."""
     update: bool = False
     """Change what is stored as the local files have changed."""
 
@@ -117,7 +117,7 @@ class Decider:
         if self._options.update:
             for i, snapshot in enumerate(snapshots):
                 if self._is_outdated(decisions[i], snapshot):
-                    decisions[i] = replace(decisions[i], reason="changed", cleans_up=False)
+                    decisions[i] = replace(decisions[i], reason="changed")
         self._renew(decisions, snapshots)
         return decisions
 

@@ -148,18 +148,15 @@ class Performer:
             return self._upload(item, claim), decided.decision.reason
         if match.kind == "superseded":
             return self._upload(item, claim, supersedes=asset), "superseded"
+        if match.kind == "stored":
+            return asset, "stored"
         upload = Upload(
             item.audio,
             item.thumbnail,
             options,
             audio_state=claim.audio_state,
             thumbnail_state=claim.thumbnail_state,
-            keeps_thumbnail=item.keeps_thumbnail,
         )
-        if match.kind == "stored":
-            if not self.options.cleanup:
-                return asset, "stored"
-            return self.manager._uploads.clean_up(upload, asset.audio_id), "stored"
         refreshed = self.manager._uploads.refresh(
             upload,
             asset.audio_id,

@@ -189,7 +189,7 @@ class _PlannedItems:
         if not decided:
             return None
         tasks = [Task(each, each.snapshot.size_bytes) for each in decided if each.decision.stores]
-        return Batch(tasks, [_settled(each) for each in decided if not each.decision.stores])
+        return Batch(tasks, [_unchanged(each) for each in decided if not each.decision.stores])
 
     def record(self, outcomes: Sequence[Planned]) -> None:
         """Do nothing: a dry run leaves no trace."""
@@ -198,7 +198,7 @@ class _PlannedItems:
         """Do nothing."""
 
 
-def _settled(decided: DecidedItem) -> Planned:
+def _unchanged(decided: DecidedItem) -> Planned:
     """Return the plan for an item that would not be stored."""
     decision = decided.decision
     outcome = decided.outcome()
@@ -237,7 +237,7 @@ class _Planner:
         """Return the plan; an error is part of it."""
         decision = decided.decision
         if decision.is_present and decided.snapshot.audio.is_missing:  # it was cleaned up
-            return _settled(decided)
+            return _unchanged(decided)
         try:
             return self._plan(decided)
         except Exception as error:  # noqa: BLE001  (it is reported as this item's outcome)

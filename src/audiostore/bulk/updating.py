@@ -35,7 +35,7 @@ from audiostore.values import AUDIO_DATA_KEYS, StorageResult
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
-_HEARD = ("codec", "sample_rate_hz", "channels")
+_SOUND_KEYS = ("codec", "sample_rate_hz", "channels")
 """The same samples at another rate are other audio."""
 
 
@@ -108,7 +108,7 @@ class Matcher:
     def _own(
         self, item: BulkItem, path: Path, claim: Claim, audio: PreparedFile
     ) -> StorageResult | None:
-        """Return the asset that was stored from this path; None if there is none, or several."""
+        """Return the asset that was stored from this path; None if none is known."""
         recorded = self._run.stored_at(path)
         if recorded is not None and self._run.path_of(recorded) == path:
             asset = self._get(recorded)
@@ -214,7 +214,7 @@ def _has_audio_data(asset: StorageResult, audio: PreparedFile) -> bool:
         key in metadata and metadata[key] == audio.facts.get(key) for key in AUDIO_DATA_KEYS
     ) and all(
         metadata.get(key) == audio.facts.get(key)
-        for key in _HEARD
+        for key in _SOUND_KEYS
         if key in metadata and key in audio.facts
     )
 

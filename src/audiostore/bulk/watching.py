@@ -151,7 +151,12 @@ class Watcher:
         for path in self._paths:
             if path.is_dir():
                 search = Search(self._options, listen, path)
-                yield from search.below(path, store_folder=self._store_folder, seen=self._seen)
+                yield from search.below(
+                    path,
+                    store_folder=self._store_folder,
+                    seen=self._seen,
+                    keeps_name=len(self._paths) > 1,
+                )
             else:  # it may come back, such as a network share
                 error = SourceNotFoundError(f"no directory at {str(path)!r}", path=path)
                 listen(IgnoredPath(path, "missing directories", error))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class SelectionOptions(QueryOptions, JsonOptions):
-    """A command that is told which assets, of whichever store."""
+    """A command on assets, of whichever store."""
 
     audio_ids: tuple[str, ...] = arguments(
         "ID", "ID of an asset, or the first characters of it (at least 4)"
@@ -46,11 +46,11 @@ class SelectionOptions(QueryOptions, JsonOptions):
 
 
 class AssetsOptions(SelectionOptions, StoreOptions):
-    """A command on the assets of a store that it is told."""
+    """A command on the assets of a store."""
 
 
 class DeletedOptions(AssetsOptions):
-    """A command on deleted assets that it is told."""
+    """A command on deleted assets."""
 
     audio_ids: tuple[str, ...] = arguments(
         "ID", "ID of a deleted asset, or the first characters of it (at least 4)"
@@ -77,7 +77,7 @@ def choosing(
         on_event: the command's progress; if None, what it waits for is shown.
 
     Raises:
-        UsageError: no assets were named, or in several ways, or one by what is no id.
+        UsageError: no assets were named, or in several ways, or one by an invalid id.
     """
     given = options.audio_ids if audio_ids is None else audio_ids
     require_one_way(options, given)
@@ -127,8 +127,8 @@ def require_one_way(options: SelectionOptions, audio_ids: tuple[str, ...]) -> No
         )
 
 
-def is_told(options: SelectionOptions) -> bool:
-    """Say whether assets are named in any way."""
+def is_selected(options: SelectionOptions) -> bool:
+    """Say whether the options name any assets."""
     is_named = bool(options.audio_ids) or options.from_file is not None or options.all
     return is_named or is_filtered(options)
 

@@ -81,7 +81,7 @@ def with_each(chosen: Selection, act: Callable[[Chosen], Report], done_word: str
     try:
         with abandoning(outcomes):
             for outcome in outcomes:
-                counts[_settled(chosen, outcome, is_first=not counts["done"])] += 1
+                counts[_record(chosen, outcome, is_first=not counts["done"])] += 1
                 if progress is not None:
                     progress(outcome.index + 1)
     except BrokenPipeError:
@@ -105,7 +105,7 @@ def with_each(chosen: Selection, act: Callable[[Chosen], Report], done_word: str
     return NOT_FOUND if counts["not found"] else 0
 
 
-def _settled(chosen: Selection, outcome: ActionOutcome[Chosen, Report], *, is_first: bool) -> str:
+def _record(chosen: Selection, outcome: ActionOutcome[Chosen, Report], *, is_first: bool) -> str:
     """Report an outcome, and return what it counts as.
 
     Args:

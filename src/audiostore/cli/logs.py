@@ -23,16 +23,23 @@ class _Lines(logging.Handler):
 
 
 @contextmanager
-def printed_logs() -> Iterator[None]:
-    """Print the log during the body."""
-    handler, level = _Lines(), logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+def _attached(handler: logging.Handler, log: logging.Logger) -> Iterator[None]:
+    """Pass what is logged during the body to a handler."""
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
+        log.setLevel(level)
+        log.removeHandler(handler)
+
+
+@contextmanager
+def printed_logs() -> Iterator[None]:
+    """Print the log during the body."""
+    with _attached(_Lines(), logger):
+        yield
 
 
 class _PassedOver(logging.Handler):
@@ -51,15 +58,12 @@ class _PassedOver(logging.Handler):
 
 @contextmanager
 def warning_of_passed_over() -> Iterator[None]:
-    """Warn after the body of the files that a listing has passed over in it."""
-    handler, level = _PassedOver(), passed_over.level
-    passed_over.addHandler(handler)
-    passed_over.setLevel(logging.INFO)
+    """Warn after the body about the files that a listing has passed over in it."""
+    handler = _PassedOver()
     try:
-        yield
+        with _attached(handler, passed_over):
+            yield
     finally:
-        passed_over.setLevel(level)
-        passed_over.removeHandler(handler)
         if handler.names:
             number = len(handler.names)
             say(

@@ -81,7 +81,7 @@ class Selection:
 
         Raises:
             AssetNotFoundError: the only asset that was named does not exist.
-            UsageError: something is no id, or ambiguous.
+            UsageError: an id is not valid, or ambiguous.
         """
         self.options = options
         self.manager = manager
@@ -194,7 +194,7 @@ class Selection:
             texts: what was typed or read, each with the place where it was read.
 
         Raises:
-            UsageError: one is no id, or ambiguous.
+            UsageError: an id is not valid, or ambiguous.
         """
         from audiostore.asset import FilenameGenerator, id_prefix  # noqa: PLC0415  (not for --help)
         from audiostore.errors import (  # noqa: PLC0415

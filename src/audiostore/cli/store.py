@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import audiostore
 from audiostore.cli import places
@@ -146,7 +146,7 @@ def _location_of(named: NamedStore) -> Location:
 
 @contextmanager
 def opened(
-    options: StoreOptions, on_event: EventListener | None = None
+    options: StoreOptions, on_event: EventListener | None = None, *, warns: bool = True
 ) -> Iterator[AudioStorageManager]:
     """Yield a manager of the store that --bucket or --store names, or of the default one.
 
@@ -155,6 +155,7 @@ def opened(
     Args:
         options: those of the command.
         on_event: its progress; if None, what it waits for is shown.
+        warns: warn about the files that listings pass over.
     """
     choice = choose_store(options)
     if choice.is_fallback:
@@ -171,7 +172,7 @@ def opened(
     from audiostore.cli.logs import warning_of_passed_over  # noqa: PLC0415  (not for --help)
 
     with (
-        warning_of_passed_over(),
+        warning_of_passed_over() if warns else nullcontext(),
         audiostore.AudioStorageManager(
             choice.location.url,
             project=choice.payer(options.billing_project),

@@ -220,8 +220,8 @@ class Uploads:
     ) -> StorageResult:
         """Give a stored asset the tags and the artwork that its file has now.
 
-        The stored audio stays as it is. A local file is deleted, if asked, only if its very bytes
-        are stored. Repeating the call completes what a kill has interrupted.
+        The stored audio stays as it is, and so do the local files. Repeating the call completes
+        what a kill has interrupted.
 
         Args:
             upload: the file, whose audio is that of the asset.
@@ -274,7 +274,7 @@ class Uploads:
                     audio,
                     options.metadata or {},
                     source_path=source_path,
-                    revives=moves and self._was_replaced_in_place(asset),
+                    makes_current=moves and self._was_replaced_in_place(asset),
                     supersedes=superseded,
                 )
                 return Outcome(asset, created=False)
@@ -283,8 +283,7 @@ class Uploads:
                 audio_id,
                 store,
                 {THUMBNAIL: thumbnail, AUDIO: audio},  # the audio goes last
-                cleanup=options.cleanup is not False,
-                keeps_thumbnail=upload.keeps_thumbnail,
+                cleanup=False,
             )
 
     def _was_replaced_in_place(self, asset: Asset) -> bool:

@@ -2,7 +2,7 @@
 
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set as AbstractSet
+from collections.abc import Callable, Iterator, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -81,17 +81,10 @@ def find_items(
     yield from search.named(list(named.values()), roots.keys())
     for root in roots:
         if not any(parent in roots for parent in root.parents):
-            items = search.below(roots[root], named.keys(), excluded)
-            if len(named) + len(roots) > 1:
-                items = _below_their_name(items, roots[root].name.strip(".") or root.name)
-            yield from items
-
-
-def _below_their_name(items: Iterable[BulkItem], name: str) -> Iterator[BulkItem]:
-    """Put the name of a directory before the source paths of what is below it."""
-    for item in items:
-        path = item.source_path
-        yield item if path is None or not name else replace(item, source_path=f"{name}/{path}")
+            is_one_of_several = len(named) + len(roots) > 1
+            yield from search.below(
+                roots[root], named.keys(), excluded, keeps_name=is_one_of_several
+            )
 
 
 def _split(
@@ -160,6 +153,8 @@ class Search:
         named: AbstractSet[Path] = frozenset(),
         store_folder: Path | None = None,
         seen: SeenFolders | None = None,
+        *,
+        keeps_name: bool = False,
     ) -> Iterator[BulkItem]:
         """Yield the items below a directory.
 
@@ -168,8 +163,11 @@ class Search:
             named: files that were given by name, without links; they are left out.
             store_folder: the directory of the store, without links; what is in it is ignored.
             seen: directories that need not be looked at again.
+            keeps_name: begin the source paths with the directory's name.
         """
         self._root = root
+        name = root.name if root.name not in ("", "..") else root.resolve().name
+        prefix = f"{name}/" if keeps_name and name else ""
         for folder in walk(
             root,
             self.options.patterns,
@@ -178,7 +176,7 @@ class Search:
             seen=seen,
         ):
             taken = {n for n in folder.listing.files if named and folder.true_path / n in named}
-            yield from self._items_in(folder, taken)
+            yield from self._items_in(folder, taken, prefix)
 
     def listed(self, path: Path) -> Iterator[BulkItem]:
         """Yield the item of a file in a list, if it is audio."""
@@ -210,7 +208,7 @@ class Search:
         known = {name for name in listing.files if extension_of(name) in AUDIO_EXTENSIONS}
         return Covers(folder, listing.files, listing.folders, sorted({*known, *audio}), self.rules)
 
-    def _items_in(self, folder: Folder, taken: AbstractSet[str]) -> Iterator[BulkItem]:
+    def _items_in(self, folder: Folder, taken: AbstractSet[str], prefix: str) -> Iterator[BulkItem]:
         """Yield the items of one directory, except those given as files: these were before."""
         path, listing = folder.path, folder.listing
         covers = self.covers(path, [n for n in taken if not _is_image(n)], listing)
@@ -229,7 +227,8 @@ class Search:
             if cover is not None:
                 self._use(cover, path, used)
             if name not in taken:
-                yield _item(path / name, cover, is_shared, f"{folder.relative}{name}")
+                source_path = f"{prefix}{folder.relative}{name}"
+                yield _item(path / name, cover, is_shared, source_path)
         for name in others:
             if path / name not in used and name not in taken and _is_image(name):
                 self.on_ignored(IgnoredPath(path / name, _IMAGES))

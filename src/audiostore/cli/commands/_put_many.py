@@ -55,7 +55,7 @@ def put_many(options: Options) -> int:
     if options.update and options.cleanup:
         raise UsageError(
             "--update and --cleanup exclude each other: once a file is deleted, the next one of "
-            "its name is another track, not a new state of it"
+            "its name is another track"
         )
     upload = options.upload_options()
     location = choose_store(options).location

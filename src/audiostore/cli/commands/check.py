@@ -62,7 +62,7 @@ def run(options: Options) -> int:
     if options.restart and not options.deep:
         raise UsageError("--restart needs --deep")
     progress: QuickProgress | DeepProgress = DeepProgress() if options.deep else QuickProgress()
-    with progress, opened(options, progress.listener) as manager:
+    with progress, opened(options, progress.listener, warns=False) as manager:
         with _record(options, manager.url) as record:
             seen, found, repaired = _check(options, manager, progress, record)
         url = manager.url

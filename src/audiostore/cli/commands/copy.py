@@ -7,7 +7,7 @@ overwritten.
 from __future__ import annotations
 
 import audiostore
-from audiostore.cli.choosing import SelectionOptions, is_told, require_one_way
+from audiostore.cli.choosing import SelectionOptions, is_selected, require_one_way
 from audiostore.cli.consent import print_plan
 from audiostore.cli.declare import (
     BillingOptions,
@@ -49,7 +49,7 @@ class Options(SelectionOptions, RetryOptions, BillingOptions, DryRunOptions):
 
 def run(options: Options) -> int:
     """Copy the assets: all, unless some are named."""
-    if is_told(options):
+    if is_selected(options):
         require_one_way(options, options.audio_ids)
     from audiostore.cli.logs import warning_of_passed_over  # noqa: PLC0415
     from audiostore.cli.progress.bulk import BulkProgress  # noqa: PLC0415  (not for --help)
@@ -74,7 +74,7 @@ def run(options: Options) -> int:
     )
     with warning_of_passed_over(), source, target:
         chosen = Selection(options, source, audio_ids=options.audio_ids)
-        assets = chosen.existing() if is_told(options) else source.list()
+        assets = chosen.existing() if is_selected(options) else source.list()
         if options.dry_run:
             code = _plan(options, chosen, target, assets, counting)
         else:
