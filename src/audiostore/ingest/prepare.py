@@ -138,6 +138,8 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         info=found.info,
         artwork=_embedded_artwork(opened.filename, found.artwork) if found.artwork else None,
     )
+    for oddity in found.warnings:
+        prepared = _warned(prepared, f"it {oddity}")
     if found.artwork_problem:
         prepared = _warned(prepared, f"embedded artwork was not stored: {found.artwork_problem}")
     return prepared, found.index_is_last

@@ -80,6 +80,8 @@ class AudioInfo:
     artwork: Artwork | None = None
     artwork_problem: str | None = None
     """Why an embedded picture is not used; never a reason not to store the sound."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the file, though it plays: each the rest of a sentence about it."""
 
     def __post_init__(self) -> None:
         """Keep a read-only copy of the tags."""
@@ -105,6 +107,7 @@ class AudioInfo:
             "chapters": [chapter.to_dict() for chapter in self.chapters],
             "artwork": self.artwork.info.to_dict() if self.artwork else None,
             "artwork_problem": self.artwork_problem,
+            "warnings": list(self.warnings),
         }
 
 

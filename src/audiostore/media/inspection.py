@@ -52,6 +52,8 @@ class InspectedAudio:
     """The artwork that is embedded in it."""
     artwork_problem: str | None = None
     """Why embedded artwork is not used."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the file, though it plays: each the rest of a sentence about it."""
     index_is_last: bool = False
     """Whether its index follows its sound, so that players must fetch the whole file before they
     can play; `write_faststart` moves it."""
@@ -101,7 +103,7 @@ def inspect_audio(
                 index_is_last=is_last,
                 audio_data=find_audio_data(stream, recognised, size_bytes),
             )
-        check_structure(stream, recognised, size_bytes, name=filename)
+        oddities = check_structure(stream, recognised, size_bytes, name=filename)
         images_follow = check == "full" or artwork_max_px is not None
         info, duration_s = _look_inside(
             path, stream, kind, check, artwork=artwork, images_follow=images_follow
@@ -120,6 +122,7 @@ def inspect_audio(
         duration_s=duration_s,
         artwork=image,
         artwork_problem=problem,
+        warnings=tuple(dict.fromkeys((*oddities, *info.warnings))),
         index_is_last=is_last,
         audio_data=audio_data,
     )

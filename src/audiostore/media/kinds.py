@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from audiostore.media.parsing.embedded import Embedded
 from audiostore.media.parsing.images import ImageHeader
 from audiostore.media.parsing.reading import Reader
 
@@ -15,14 +16,41 @@ def extension_of(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class StatedDuration:
-    """What FFmpeg read from an audio file's header, for a format that knows better."""
+class Verdict:
+    """What the structure of a file shows."""
+
+    flaw: str | None = None
+    """Why the file is not stored: it is cut short, damaged, or contains no sound. The rest of a
+    sentence about the file, such as "is cut short: …"."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about a file that plays: each the rest of a sentence about the file, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What is known of a file's sound before it is measured."""
 
     seconds: float
+    """The duration as FFmpeg has it; 0 if it has none."""
     codec: str
+    """FFmpeg's canonical name."""
     codec_header: bytes
     """FFmpeg's extradata."""
     reader: Reader
+    """The whole file; its budget suffices to read all of it once."""
+    offset: int
+    """Where the format's own data begin: after any tags in front of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How long the sound of a file is by its own bytes."""
+
+    seconds: float
+    is_exact: bool = True
+    """False for an estimate."""
+    warnings: tuple[str, ...] = ()
+    """As in `Verdict`."""
 
 
 class AudioData(Protocol):
@@ -68,8 +96,8 @@ class Format:
     """The codecs that the content type names, because that helps players."""
 
     # -- audio
-    check: "Callable[[Reader, Recognised], str | None] | None" = None
-    """Look for signs of damage; say what is wrong, as the rest of a sentence about the file."""
+    check: "Callable[[Reader, Recognised], Verdict] | None" = None
+    """Look for signs of damage, reading little of the file."""
     cut_found_by: str = ""
     """What shows that a file was cut short."""
     cut_missed: str = ""
@@ -88,8 +116,12 @@ class Format:
     """More demuxer options, for when nothing is decoded."""
     decoders: tuple[str, ...] = ()
     """FFmpeg's decoders for what the format usually holds, besides PCM."""
-    duration: Callable[[StatedDuration], tuple[float, bool] | None] | None = None
-    """Return the duration in seconds, and whether it is exact; None if FFmpeg's is as good."""
+    measure: Callable[[Stated], Measured | str | None] | None = None
+    """Return the duration; why the file is not stored, as `Verdict.flaw` says it; None if FFmpeg's
+    duration is as good. May read all of the file, in a sandbox worker."""
+    read_embedded: "Callable[[Reader, Recognised], Embedded] | None" = None
+    """Read the tags, pictures and chapters, in a sandbox worker; without it, FFmpeg does. Tags in
+    front of the data and at the end of the file (ID3, APEv2) are read for every format."""
 
     # -- images
     read_header: Callable[[bytes], ImageHeader] | None = None

@@ -1,13 +1,12 @@
 """Recognises a file by its content, and compares that with its name."""
 
 import io
-from typing import BinaryIO
 
 from audiostore.errors import UnsupportedFormatError
 from audiostore.media.foreign import HEAD_SIZE, describe_foreign, describe_unknown
 from audiostore.media.formats import AUDIO_FORMATS, FORMATS, IMAGE_FORMATS
 from audiostore.media.kinds import Format, Recognised, extension_of
-from audiostore.media.parsing.reading import BudgetSpentError, Reader
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, Seekable
 from audiostore.media.parsing.tags import describe_lone_id3v2, start_of_data
 
 _READS = 200
@@ -20,7 +19,7 @@ _WITHOUT_MAGIC = tuple(each for each in FORMATS if not each.magic)
 _SEARCHED = tuple(each.search for each in FORMATS if each.search)
 
 
-def recognise(stream: BinaryIO) -> Recognised | None:
+def recognise(stream: Seekable) -> Recognised | None:
     """Return what a file is by its content alone; None if audiostore does not store it.
 
     Reads a few kilobytes, wherever they are; the stream must be seekable, and its position
@@ -30,7 +29,7 @@ def recognise(stream: BinaryIO) -> Recognised | None:
     return None if isinstance(found, str) else found
 
 
-def identify(stream: BinaryIO) -> Recognised | str:
+def identify(stream: Seekable) -> Recognised | str:
     """Return what a file is by its content; a description, if audiostore does not store it."""
     reader = Reader(stream, reads=_READS, total=_BYTES, window=_WINDOW)
     try:

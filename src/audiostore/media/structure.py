@@ -10,7 +10,7 @@ uncompressed sound is sound wherever it ends. What decoding adds is damage in th
 from typing import BinaryIO
 
 from audiostore.errors import UnplayableAudioError
-from audiostore.media.kinds import AudioData, Recognised
+from audiostore.media.kinds import AudioData, Recognised, Verdict
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 
 _READS = 5000
@@ -20,7 +20,7 @@ _WINDOW = 256
 
 def check_structure(
     stream: BinaryIO, recognised: Recognised, size_bytes: int, *, name: str | None = None
-) -> None:
+) -> tuple[str, ...]:
     """Raise if an audio file shows signs of being cut short or damaged, or contains no sound.
 
     Args:
@@ -29,18 +29,22 @@ def check_structure(
         size_bytes: the file's size.
         name: the file's name, for the error.
 
+    Returns:
+        What is odd about the file, though it plays: each the rest of a sentence about the file.
+
     Raises:
         UnplayableAudioError: what is wrong, and where.
     """
     check = recognised.format.check
     reader = Reader(stream, size_bytes, reads=_READS, total=_BYTES, window=_WINDOW)
     try:
-        flaw = check(reader, recognised) if check else None
+        verdict = check(reader, recognised) if check else Verdict()
     except BudgetSpentError:
         # Thousands of fragments or clusters, all of them whole so far: no sign of a cut.
-        return
-    if flaw:
-        raise UnplayableAudioError(f"{'the file' if name is None else repr(name)} {flaw}")
+        return ("has too many parts to examine all of them: a cut may not have been noticed",)
+    if verdict.flaw:
+        raise UnplayableAudioError(f"{'the file' if name is None else repr(name)} {verdict.flaw}")
+    return verdict.warnings
 
 
 def find_audio_data(stream: BinaryIO, recognised: Recognised, size_bytes: int) -> AudioData | None:

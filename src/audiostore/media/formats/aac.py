@@ -1,10 +1,10 @@
 """AAC in ADTS (ISO/IEC 14496-3): nothing but frames; ADIF is recognised, to say what it is."""
 
-from audiostore.media.kinds import Format, Recognised, StatedDuration
+from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.mpeg import Frames, check_tail, repeats, search
 from audiostore.media.parsing.reading import Reader
-from audiostore.media.parsing.tags import end_of_data, start_of_data
+from audiostore.media.parsing.tags import end_of_data
 
 _HEADER_SIZE = 7
 _MOST_TRAILING_BYTES = 16 << 10
@@ -47,7 +47,7 @@ def _search(reader: Reader, offset: int) -> Recognised | None:
     return None if found is None else Recognised(FORMAT, "aac", found)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Look for the last whole frame; refuse ADIF, whose end nothing marks."""
     if _is_adif(reader, found.offset):
         return (
@@ -62,13 +62,13 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts:
     return Parts([(found.offset, end_of_data(reader, found.offset))])
 
 
-def _duration(stated: StatedDuration) -> tuple[float, bool] | None:
+def _measure(stated: Stated) -> Measured | None:
     """Count frames up to the end, or extrapolate from the first 256 KiB.
 
     ISO/IEC 13818-7, 6.2: the last two bits of the header are the blocks of 1,024 samples minus one.
     """
     reader = stated.reader
-    start = start_of_data(reader)
+    start = stated.offset
     data = reader.at(start, _MEASURED_BYTES)
     at, seconds = 0, 0.0
     while at + _HEADER_SIZE <= len(data) and (length := _adts_length(data, at)):
@@ -77,7 +77,13 @@ def _duration(stated: StatedDuration) -> tuple[float, bool] | None:
     if not seconds:
         return None
     is_all = start + len(data) >= reader.size and len(data) - at <= _MOST_TRAILING_BYTES
-    return (seconds, True) if is_all else (seconds * (reader.size - start) / at, False)
+    if is_all:
+        return Measured(seconds)
+    return Measured(seconds * (reader.size - start) / at, is_exact=False)
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 FORMAT = Format(
@@ -94,5 +100,5 @@ FORMAT = Format(
     cut_missed="between two frames (ADIF is refused)",
     demuxer="aac",
     decoders=("aac", "aac_latm"),
-    duration=_duration,
+    measure=_measure,
 )

@@ -1,6 +1,6 @@
 """AIFF and AIFF-C (Apple, 1989 and 1991): checked by the sizes of their chunks."""
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.chunks import IFF, SLACK, check_sound, sound_in, walk_chunks
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
@@ -27,7 +27,7 @@ def _recognise(reader: Reader, offset: int) -> Recognised | None:
     return Recognised(FORMAT, None, offset)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare the sizes of the sound chunk and of the whole file with what is there."""
     whole_end = found.offset + 8 + big(reader.at(found.offset, 8), 4)
     described = sound = None
@@ -58,6 +58,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
         if chunk.id == b"SSND":
             return Parts([sound_in(reader, chunk.start + 8, max(0, chunk.size - 8))])
     return None
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 FORMAT = Format(

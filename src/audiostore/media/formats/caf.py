@@ -2,7 +2,7 @@
 
 import struct
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.chunks import walk_chunks
 from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, quoted
@@ -20,7 +20,7 @@ def _recognise(reader: Reader, offset: int) -> Recognised:
     return Recognised(FORMAT, known, offset)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare the size of each chunk with what is there."""
     sound = None
     for chunk in walk_chunks(reader, found.offset + 8, _HEADER, align=1):
@@ -45,6 +45,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
             end = reader.size if chunk.size == _TO_THE_END else chunk.end
             return Parts([(chunk.start + 4, end)])
     return None
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 FORMAT = Format(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
 from audiostore.media.parsing.tags import end_of_data
@@ -71,7 +71,7 @@ class _Frame:
         return self.first_sample + self.samples
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare the last frame's checksum, and the samples up to there with the header's count."""
     blocks = _walk_blocks(reader, found.offset + 4)
     if isinstance(blocks, str):
@@ -221,6 +221,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
         return None
     _, start = blocks
     return Parts([(start, end_of_data(reader, start))])
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 FORMAT = Format(

@@ -1,6 +1,6 @@
 """MP3 (MPEG audio layers II and III): nothing but frames, whose headers give their lengths."""
 
-from audiostore.media.kinds import Format, Recognised, StatedDuration
+from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.mpeg import (
     LAYER_3,
@@ -14,7 +14,7 @@ from audiostore.media.parsing.mpeg import (
     search,
 )
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
-from audiostore.media.parsing.tags import end_of_data, start_of_data
+from audiostore.media.parsing.tags import end_of_data
 
 _FRAMES = Frames("MP3", 4, mpeg_length, 0xFFFE0C00)  # sync, version, layer, sampling rate
 _FIRST_FRAME = 2048  # the longest frame has 1,729 bytes
@@ -43,7 +43,7 @@ def _recognised(head: bytes, offset: int) -> Recognised:
     return Recognised(FORMAT, "mp3" if head[1] >> 1 & 3 == LAYER_3 else "mp2", offset)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare the byte count of a Xing, Info or VBRI header, and look for the last whole frame."""
     end = end_of_data(reader, found.offset)
     first = reader.at(found.offset, _FIRST_FRAME)
@@ -78,17 +78,21 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts:
     return Parts([(found.offset, end_of_data(reader, found.offset))])
 
 
-def _duration(stated: StatedDuration) -> tuple[float, bool]:
+def _measure(stated: Stated) -> Measured:
     """Say whether a header in the first frame counts the frames: else FFmpeg estimates.
 
     Xing and Info: bit 0 of the flags says that a frame count follows; VBRI always has one.
     """
-    head = stated.reader.at(start_of_data(stated.reader), 2 * _FIRST_FRAME)
+    head = stated.reader.at(stated.offset, 2 * _FIRST_FRAME)
     for name in (b"Xing", b"Info"):
         at = head.find(name)
         if at > 0 and len(head) >= at + 8:
-            return stated.seconds, bool(head[at + 7] & 1)
-    return stated.seconds, b"VBRI" in head
+            return Measured(stated.seconds, bool(head[at + 7] & 1))
+    return Measured(stated.seconds, b"VBRI" in head)
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 FORMAT = Format(
@@ -107,5 +111,5 @@ FORMAT = Format(
     # It has no time stamps, for which FFmpeg would read some more packets.
     probe_options=(("max_ts_probe", "0"),),
     decoders=("mp3", "mp3float", "mp2", "mp2float", "mp1", "mp1float"),
-    duration=_duration,
+    measure=_measure,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short, quoted
 
@@ -189,7 +189,7 @@ class _Layout:
     fragments: int = 0
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare box sizes with the file's, and the place of the last sound by the index."""
     layout = _Layout()
     for box in _boxes(reader, found.offset, reader.size):
@@ -311,6 +311,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
         if box.type == b"mdat":
             sound.append((box.start, box.end))
     return Parts(sound) if at >= reader.size - _GARBAGE else None
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 # No codecs in the content type: RFC 6381 wants the object type from inside the codec's

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from audiostore.media.kinds import Format, Recognised, StatedDuration
+from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
 from audiostore.media.parsing.tags import end_of_data
 
@@ -77,7 +77,7 @@ def _named(packet: bytes, known: dict[bytes, str]) -> str | None:
     return next((name for magic, name in known.items() if packet.startswith(magic)), None)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Find the last page: whole, its checksum right, and marked as the end of its stream."""
     end = end_of_data(reader, found.offset)
     begin = max(found.offset, end - _LARGEST_PAGE - _GARBAGE)
@@ -241,14 +241,14 @@ def _checksum(page: bytes) -> int:
     return big(mirrored.to_bytes(4, "little").translate(_MIRRORED))
 
 
-def _duration(stated: StatedDuration) -> tuple[float, bool] | None:
+def _measure(stated: Stated) -> Measured | None:
     """Leave out Opus' pre-skip, which is not played (RFC 7845, 4.3 and 5.1)."""
     if stated.codec != "opus":
         return None
     seconds = stated.seconds
     if len(stated.codec_header) >= 12 and seconds > 0:
         seconds = max(0.0, seconds - little(stated.codec_header, 10, 2) / 48_000)
-    return seconds, True
+    return Measured(seconds)
 
 
 # A page that asks `canPlayType` with the plain type audio/ogg gets "maybe" whatever is inside, and
@@ -256,6 +256,11 @@ def _duration(stated: StatedDuration) -> tuple[float, bool] | None:
 # 4 "codecs=vorbis" and "codecs=flac". Gecko considers a type without a codec playable and refuses
 # one with a codec that it does not know (OggDecoder::IsSupportedType), so Speex stays plain.
 _CODECS_IN_TYPE = ("opus", "vorbis", "flac")
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
+
 
 FORMAT = Format(
     name="Ogg",
@@ -272,5 +277,5 @@ FORMAT = Format(
     cut_missed=("none: an end without the mark is refused, also of a recording of a live stream"),
     demuxer="ogg",
     decoders=("vorbis", "opus", "libopus", "speex"),
-    duration=_duration,
+    measure=_measure,
 )

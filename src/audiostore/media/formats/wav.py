@@ -1,6 +1,6 @@
 """WAV (RIFF 1991; EBU Tech 3306 RF64; ITU-R BS.2088 BW64): checked by the sizes of its chunks."""
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.chunks import RIFF, check_sound, sound_in, walk_chunks
 from audiostore.media.parsing.reading import Reader, cut_short, little, quoted
@@ -40,7 +40,7 @@ def _codec(fields: bytes) -> str | None:
     return _CODECS.get(tag)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare the sizes of the data chunk and of the whole file with what is there."""
     head = reader.at(found.offset, 12)
     whole, wide_data, fields = little(head, 4), None, None
@@ -82,6 +82,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
             size = wide_data if is_wide and wide_data is not None else chunk.size
             return Parts([sound_in(reader, chunk.start, size)])
     return None
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 FORMAT = Format(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
 
@@ -108,7 +108,7 @@ def _track_kinds(reader: Reader, at: int) -> list[tuple[int, str]]:
     return kinds
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare the size of the segment, and of each cluster, with what is there."""
     segment = _find(reader, _SEGMENT, found.offset, reader.size)
     if segment is None:
@@ -195,6 +195,11 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
 # Without a codec in the type, `canPlayType` cannot say whether a player can play it; WebM's
 # container guidelines allow these two.
 _CODECS_IN_TYPE = ("opus", "vorbis")
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
+
 
 FORMAT = Format(
     name="WebM",

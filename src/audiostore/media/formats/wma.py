@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, little
 
@@ -72,7 +72,7 @@ def _recognise(reader: Reader, offset: int) -> Recognised | str | None:
     return Recognised(FORMAT, _CODECS.get(sounds[0]) if sounds else None, offset)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _flaw(reader: Reader, found: Recognised) -> str | None:
     """Compare the data object's size and the file's stated size with what is there."""
     header_end = found.offset + little(reader.at(found.offset, _OBJECT), 16, 8)
     if header_end + _OBJECT > reader.size:
@@ -105,6 +105,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
         return None  # a live stream may have no data object
     is_whole = data.end > data.start + _DATA_HEADER
     return Parts([(data.start + _DATA_HEADER, data.end if is_whole else reader.size)])
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
 
 
 FORMAT = Format(

@@ -6,6 +6,7 @@ MAX_TAGS: Final = 64
 MAX_TAG_CHARS: Final = 1_000
 MAX_KEY_CHARS: Final = 64
 MAX_CHAPTERS: Final = 1_000
+MAX_WARNINGS: Final = 16
 
 _DROPPED = frozenset(range(0x20)) | frozenset(range(0x7F, 0xA0)) | {0x200E, 0x200F, 0xFEFF}
 _DROPPED |= frozenset(range(0x202A, 0x202F)) | frozenset(range(0x2066, 0x206A))

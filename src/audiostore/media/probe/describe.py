@@ -9,9 +9,9 @@ from av.container import InputContainer
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
 from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo, Chapter
-from audiostore.media.kinds import Format, StatedDuration
-from audiostore.media.parsing.reading import Reader, Seekable
-from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAG_CHARS, clean
+from audiostore.media.kinds import Format, Measured, Stated
+from audiostore.media.parsing.reading import Seekable
+from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAG_CHARS, MAX_WARNINGS, clean
 from audiostore.media.probe.open import OpenAudio, ffmpeg_errors, open_audio
 from audiostore.media.probe.pictures import choose_artwork, read_pictures
 from audiostore.media.probe.tags import unify_tags
@@ -47,7 +47,8 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
     cover, problem = choose_artwork(pictures) if artwork else (None, None)
     if file.skipped_tag_bytes and artwork:
         problem = f"its ID3 tag of {file.skipped_tag_bytes:,} bytes is too large to be read"
-    duration_s, exact = _duration(file, kind, codec)
+    length = _measure(file, kind, codec)
+    duration_s = length.seconds
     if duration_s <= 0:
         raise UnplayableAudioError("it holds no sound: its duration is zero")
     _require_sane(duration_s)
@@ -63,7 +64,7 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
         container=kind.name,
         codec=codec,
         duration_s=round(duration_s, 6),
-        duration_is_exact=exact,
+        duration_is_exact=length.is_exact,
         sample_rate_hz=rate,
         channels=channels,
         bits_per_sample=bits,
@@ -72,6 +73,7 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
         chapters=chapters,
         artwork=cover,
         artwork_problem=problem,
+        warnings=length.warnings[:MAX_WARNINGS],
     )
 
 
@@ -92,22 +94,22 @@ def _seconds(ticks: int | None, time_base: Fraction | None) -> float:
     return float(ticks * time_base) if ticks and time_base else 0.0
 
 
-def _duration(file: OpenAudio, kind: Format, codec: str) -> tuple[float, bool]:
-    """Return the seconds of sound, and whether they are exact."""
+def _measure(file: OpenAudio, kind: Format, codec: str) -> Measured:
     audio = file.audio
     stated_s = _seconds(audio.duration, audio.time_base)
     if stated_s <= 0 and file.container.duration:
         stated_s = file.container.duration / av.time_base
     _require_sane(stated_s)
-    if kind.duration:
-        reader = Reader(file.view, file.view.size, reads=32, total=1 << 20, window=4 << 10)
+    if kind.measure:
         header = audio.codec_context.extradata or b""
-        known = kind.duration(StatedDuration(stated_s, codec, header, reader))
+        known = kind.measure(Stated(stated_s, codec, header, file.reader(), file.offset))
+        if isinstance(known, str):
+            raise UnplayableAudioError(f"it {known}")
         if known:
             return known
     if stated_s <= 0:
-        return _packets_duration(file), False
-    return stated_s, True
+        return Measured(_packets_duration(file), is_exact=False)
+    return Measured(stated_s)
 
 
 def _require_sane(duration_s: float) -> None:

@@ -24,9 +24,12 @@ from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format
 from audiostore.media.parsing.reading import Reader, Seekable
 from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, start_after_large_id3v2
+from audiostore.media.recognition import recognise
 
 _MAX_ID3_BYTES = 32 << 20
 """A longer ID3v2 tag is skipped unread: it would fill memory."""
+_READS, _BYTES, _PIECE = 5_000, 4 << 20, 64 << 10
+"""What may be read besides all of a file, and the least that each read of all of it takes."""
 _PROBED = {"probesize": "131072"}
 """How many bytes of sound FFmpeg reads to identify it: a few packets are enough."""
 
@@ -39,6 +42,15 @@ class OpenAudio:
     audio: AudioStream
     view: "FileView"
     skipped_tag_bytes: int
+    stream: Seekable
+    offset: int
+    """Where the format's own data begin: after any tags in front of them."""
+
+    def reader(self) -> Reader:
+        """Return a reader of the whole file, with a budget to read all of it once."""
+        size = self.skipped_tag_bytes + self.view.size
+        reads, total = _READS + size // _PIECE, _BYTES + size
+        return Reader(self.stream, size, reads=reads, total=total, window=4 << 10)
 
 
 @contextmanager
@@ -75,7 +87,9 @@ def open_audio(
             io_open=_refuse_to_open,
         )
     with container:
-        yield OpenAudio(container, _audio_stream(container), view, start)
+        found = recognise(stream)  # what was recognised before, by another process
+        offset = found.offset if found and found.format is kind else 0
+        yield OpenAudio(container, _audio_stream(container), view, start, stream, offset)
 
 
 class FileView:

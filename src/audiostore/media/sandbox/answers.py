@@ -23,6 +23,7 @@ from audiostore.media.parsing.text import (
     MAX_KEY_CHARS,
     MAX_TAG_CHARS,
     MAX_TAGS,
+    MAX_WARNINGS,
     clean,
 )
 
@@ -54,6 +55,7 @@ def audio_info(fields: Mapping[str, Any], picture: bytes, format_name: str) -> A
         chapters=tuple(map(_chapter, _limited(fields.get("chapters"), list, MAX_CHAPTERS))),
         artwork=_artwork(picture) if picture else None,
         artwork_problem=None if problem is None else text_of(problem),
+        warnings=tuple(map(text_of, _limited(fields.get("warnings"), list, MAX_WARNINGS))),
     )
 
 
