@@ -1,4 +1,4 @@
-"""What is stored, and which cuts are found, as a page: ``python -m tests.formats_table``.
+"""What is stored, and what is found wrong, as a page: ``python -m tests.formats_table``.
 
 Writes docs/formats.md, from the formats and from checks of each format's samples. The samples are
 made anew each time; no figure on the page depends on the version of their encoder.
@@ -45,10 +45,36 @@ None where they cannot be told, and for assets stored by earlier versions.
 
 """
 
-CUTS = """
+COUNTS = """
 AAC in the old ADIF form is recognised, but FFmpeg cannot read it: it is stored only with
 `check="none"`.
 
+## Damage, warnings and limits
+
+The same for all formats:
+
+- **Damage** is refused: sound that is missing (a count promises more than the file has, and no
+  habit of writers explains it), a broken structure, a file without sound; with `check="full"` also
+  frames that do not decode. Where two numbers disagree, the message gives both.
+- **A warning** is about a file that plays, and is stored: a count that promises less than there is,
+  sizes that were never filled in, more than 4 KiB before or after the sound that are neither tags
+  nor zeros, a picture or tag that cannot be used, an encoding that had to be guessed. The results
+  of uploads and `probe` show warnings.
+- **A limit** is audiostore's own: on parts to look at, bytes to read, memory and processor time. A
+  file beyond a limit is never called damaged. If the limit leaves something unexamined, a warning
+  says what; if nothing can be told without it, the error says that it is a limit, and
+  `check="none"` stores the file.
+
+The stored duration is what players play: without the encoder's delay and padding, where the file
+states them. Where it cannot be known without decoding, it is stored as an estimate.
+
+## Which counts are compared
+
+What a file states about its sound, and what it is compared with:
+
+"""
+
+CUTS = """
 ## How a cut is found
 
 `check="quick"`, the default, looks for these signs that a file was cut short:
@@ -118,10 +144,13 @@ def page() -> str:
     all_cuts = [verdict for verdicts in found.values() for verdict in verdicts]
     count = ", ".join(f"{all_cuts.count(v)} by {v}" for v in ("quick", "full", "nothing"))
     audio_data = [[f.name, f.audio_data_are or "not known"] for f in AUDIO_FORMATS]
+    counts = [[f.name, count] for f in AUDIO_FORMATS for count in f.counts or ("none",)]
     signs = [[f.name, f.cut_found_by, f.cut_missed] for f in AUDIO_FORMATS]
     return (
         HEAD
         + _table(("Format", "Kind", "Extensions", "Content types"), formats)
+        + COUNTS
+        + _table(("Format", "Count: compared with"), counts)
         + CUTS
         + _table(("Format", "Signs of a cut", "Cuts that do not show"), signs)
         + RESULTS

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 FORMAT = '''
 """Sun AU: a header, which gives the size of the sound, and the sound."""
 
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
 
 _UNKNOWN_SIZE = 0xFFFFFFFF
@@ -28,13 +28,13 @@ def _recognise(reader: Reader, offset: int) -> Recognised:
     return Recognised(FORMAT, _CODECS.get(big(reader.at(offset, 24), 12)), offset)
 
 
-def _check(reader: Reader, found: Recognised) -> str | None:
+def _check(reader: Reader, found: Recognised) -> Verdict:
     head = reader.at(found.offset, 24)
     start, size = found.offset + big(head, 4), big(head, 8)
     there = max(0, reader.size - start)
     if size != _UNKNOWN_SIZE and size > there:
-        return cut_short("its header promises", size, there)
-    return None if there else NO_SOUND
+        return Verdict(cut_short("its header promises", size, there))
+    return Verdict(None if there else NO_SOUND)
 
 
 FORMAT = Format(
@@ -45,6 +45,7 @@ FORMAT = Format(
     magic=(b".snd",),
     recognise=_recognise,
     check=_check,
+    counts=("bytes of sound in the header: those that follow it",),
     cut_found_by="the size of the sound",
     cut_missed="of a pipe's output: any",
     demuxer="au",
@@ -117,6 +118,7 @@ assert ".au" in AUDIO_EXTENSIONS
 assert "/audio.au" in rule["condition"]["matchesSuffix"]
 page = formats_table.page()
 assert "| AU | audio | `.au` | `audio/basic` |" in page
+assert "| AU | bytes of sound in the header: those that follow it |" in page
 assert "| AU | the size of the sound | of a pipe's output: any |" in page
 assert "| au | quick | quick | quick | quick |" in page
 """

@@ -102,6 +102,9 @@ class Format:
     """What shows that a file was cut short."""
     cut_missed: str = ""
     """Which cuts `check` cannot see."""
+    counts: tuple[str, ...] = ()
+    """Each count that a file states (of frames, samples, bytes, seconds), and what it is compared
+    with, for docs/formats.md: "frames of Xing and Info: the frames that are there"."""
     audio_data: "Callable[[Reader, Recognised], AudioData | None] | None" = None
     """Find out which bytes are the audio itself, which editing tags does not change; None if that
     cannot be told."""
