@@ -10,9 +10,13 @@ _MAX_TAGS = 16
 
 ID3V2_HEADER_SIZE = 10
 _ID3V1_SIZE = 128
+_ENHANCED_SIZE = 227  # of an "enhanced" ID3v1 tag, in front of the other
 _APE_SIZE = 32  # of its header and of its footer alike
 _APE_HAS_HEADER = 1 << 31
 _LYRICS3V1_MAX = 5100 + 20
+
+_MUCH_JUNK = 4 << 10
+_ZEROS_READ, _PIECE, _SAMPLES = 256 << 10, 64 << 10, 32
 
 
 def id3v2_size(head: bytes, magic: bytes = b"ID3") -> int:
@@ -72,7 +76,8 @@ def end_of_data(reader: Reader, start: int) -> int:
 
 def _trailing_tag_size(reader: Reader, end: int) -> int:
     if reader.at(end - _ID3V1_SIZE, 3) == b"TAG":
-        return _ID3V1_SIZE
+        both = _ENHANCED_SIZE + _ID3V1_SIZE
+        return both if reader.at(end - both, 4) == b"TAG+" else _ID3V1_SIZE
     footer = reader.at(end - _APE_SIZE, _APE_SIZE)
     if footer[:8] == b"APETAGEX":
         header = _APE_SIZE if little(footer, 20) & _APE_HAS_HEADER else 0
@@ -91,6 +96,58 @@ def _lyrics3_size(reader: Reader, end: int, footer: bytes) -> int:
         begin = text.rfind(b"LYRICSBEGIN")
         return len(text) - begin if begin >= 0 else 0
     return 0
+
+
+def after_sound(reader: Reader, end: int) -> tuple[str, ...]:
+    """Say what follows the sound of a file: nothing, if it is only tags, zeros or a little else.
+
+    Tags of any kind are skipped, also an ID3v2 tag without a footer, which cannot be found from the
+    end. Reads 300 KB at most.
+
+    Args:
+        reader: the whole file.
+        end: where its sound ends.
+
+    Returns:
+        At most one text: the rest of a sentence about the file, for a warning.
+    """
+    start, stop = end, end_of_data(reader, end)
+    for _ in range(_MAX_TAGS):
+        start = _after_zeros(reader, start, stop)
+        size = tag_size(reader, start)
+        if size == 0:
+            break
+        start += size
+    junk = stop - start
+    return (f"is followed by {junk:,} bytes that are not sound",) if junk > _MUCH_JUNK else ()
+
+
+def tag_size(reader: Reader, at: int) -> int:
+    """Return the size of the tag of any kind that begins at an offset; 0 if none does."""
+    head = reader.at(at, _APE_SIZE)
+    if head.startswith(b"TAG"):
+        return _ENHANCED_SIZE if head.startswith(b"TAG+") else _ID3V1_SIZE
+    if head.startswith(b"LYRICSBEGIN"):
+        text = reader.at(at, _PIECE)
+        ends = [text.find(mark) for mark in (b"LYRICS200", b"LYRICSEND")]
+        return min((found + 9 for found in ends if found > 0), default=0)
+    return _leading_tag_size(head)
+
+
+def _after_zeros(reader: Reader, at: int, stop: int) -> int:
+    """Return where zero bytes end; of very many, only samples are read."""
+    first = at
+    while at < stop and at - first < _ZEROS_READ:
+        piece = reader.at(at, min(stop - at, _PIECE))
+        rest = piece.lstrip(b"\0")
+        at += len(piece) - len(rest)
+        if rest or not piece:
+            return at
+    step = (stop - at) // _SAMPLES + 1
+    for place in range(at, stop, step):
+        if reader.at(place, min(stop - place, _APE_SIZE)).strip(b"\0"):
+            return at
+    return stop
 
 
 def begins_trailing_tag(data: bytes) -> bool:
