@@ -1,14 +1,12 @@
 """MP4 and QuickTime (ISO/IEC 14496-12): recognised by the tracks, checked by sizes and offsets."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
+from audiostore.media.parsing.boxes import Box as _Box, boxes as _boxes, find_box as _find
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short, quoted
 
-_MOST_BOXES = 4000
 _MOST_TRACKS = 32
 _GARBAGE = 4 << 10
 _FULL = 4  # version and flags before a "full" box's fields
@@ -49,38 +47,6 @@ _OBJECT_TYPES = {
     **{0xA5: "ac3", 0xA6: "eac3", 0xA9: "dts", 0xDD: "vorbis", 0xAD: "opus"},
 }
 _STILL_OBJECT_TYPES = (0x6C, 0x6D)  # JPEG, PNG
-
-
-class _Box(NamedTuple):  # there may be thousands
-    type: bytes
-    start: int
-    end: int
-
-
-def _boxes(reader: Reader, at: int, end: int) -> Iterator[_Box]:
-    """Walk sibling boxes; one that is larger than its parent is the last."""
-    for _ in range(_MOST_BOXES):
-        head = reader.at(at, 16)
-        if len(head) < 8 or at + 8 > end:
-            return
-        size, header = big(head), 8
-        if size == 1:  # the size has 64 bits
-            size, header = big(head, 8, 8), 16
-        elif size == 0:  # up to the end
-            size = end - at
-        yield _Box(head[4:8], at + header, at + size)
-        if size < header:
-            return
-        at += size
-
-
-def _find(reader: Reader, parent: _Box | None, *path: bytes) -> _Box | None:
-    for kind in path:
-        if parent is None:
-            return None
-        inside = _boxes(reader, parent.start, parent.end)
-        parent = next((box for box in inside if box.type == kind), None)
-    return parent
 
 
 @dataclass(frozen=True, slots=True)

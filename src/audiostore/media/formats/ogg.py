@@ -1,18 +1,21 @@
 """Ogg (RFC 3533): the codec by each stream's first packet, a cut by the last page."""
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import google_crc32c
 
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
+from audiostore.media.parsing.ogg_pages import (
+    CAPTURE as _CAPTURE,
+    HEADER as _HEADER,
+    LARGEST_PAGE as _LARGEST_PAGE,
+    Page as _Page,
+    header_packets as _header_packets,
+    parse_page as _page,
+)
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
 from audiostore.media.parsing.tags import end_of_data
 
-_CAPTURE = b"OggS"
-_HEADER = 27
-_LARGEST_PAGE = _HEADER + 255 + 255 * 255
 _GARBAGE = 4 << 10
 _MOST_STREAMS = 16
 _BEGINS, _ENDS = 2, 4  # flags of a page
@@ -32,26 +35,6 @@ _VIDEO = {
     b"OVP80": "VP8",
     b"\x80daala": "Daala",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    flags: int
-    position: int
-    serial: int
-    body: int
-    """Where the packets begin."""
-    size: int
-
-
-def _page(head: bytes) -> _Page | None:
-    """Parse a page's header (RFC 3533 section 6)."""
-    if head[:5] != _CAPTURE + b"\0" or len(head) < _HEADER:
-        return None
-    lacing = head[_HEADER : _HEADER + head[26]]
-    body = _HEADER + head[26]
-    size = body + sum(lacing) if len(lacing) == head[26] else _LARGEST_PAGE
-    return _Page(head[5], little(head, 6, 8), little(head, 14), body, size)
 
 
 def _recognise(reader: Reader, offset: int) -> Recognised | str:
@@ -133,7 +116,6 @@ _SETUP = 2
 _FLAC_MAPPING = 9
 """Bytes before FLAC's own marker (RFC 9639 section 10.1): they count the packets of metadata."""
 _LAST_BLOCK = 0x80
-_MOST_HEADER_PAGES = 2000
 
 
 def _audio_data(reader: Reader, found: Recognised) -> "_Packets | None":
@@ -161,34 +143,6 @@ def _audio_data(reader: Reader, found: Recognised) -> "_Packets | None":
             sound = packet.next_page
             return None if sound is None else _Packets(headers, first.serial, sound, end)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class _HeaderPacket:
-    parts: list[tuple[int, int]]
-    """Where they begin and end in the file: one part a page."""
-    next_page: int | None
-    """Where the next page begins; None if another packet follows in the same page."""
-
-
-def _header_packets(reader: Reader, at: int, serial: int) -> Iterator[_HeaderPacket]:
-    parts: list[tuple[int, int]] = []
-    for _ in range(_MOST_HEADER_PAGES):
-        head = reader.at(at, _HEADER + 255)
-        page = _page(head)
-        if page is None or page.serial != serial:
-            return
-        lacing = head[_HEADER : page.body]
-        start = end = at + page.body
-        at += page.size
-        for i, length in enumerate(lacing, 1):
-            end += length
-            if length < 255:
-                is_last = i == len(lacing)
-                yield _HeaderPacket([*parts, (start, end)], at if is_last else None)
-                parts, start = [], end
-        if end > start:
-            parts.append((start, end))
 
 
 class _Packets:

@@ -1,10 +1,14 @@
 """WebM, as distinct from Matroska (RFC 8794, RFC 9559): elements of an id, a size and data."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
+from audiostore.media.parsing.ebml import (
+    HEADER_MAX as _HEADER_MAX,
+    Element as _Element,
+    elements as _elements,
+    find_element as _find,
+    parse_element as _element,
+)
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
 
 _EBML = 0x1A45DFA3
@@ -16,8 +20,6 @@ _TRACK_ENTRY = 0xAE
 _TRACK_TYPE = 0x83
 _CODEC_ID = 0x86
 _VIDEO, _SOUND = 1, 2
-_MOST_ELEMENTS = 2000
-_HEADER_MAX = 12
 
 _BLOCK_GROUP, _BLOCK = 0xA0, 0xA3
 # With those: a timestamp, a position, the size of the cluster before, nothing; and the index.
@@ -28,40 +30,6 @@ _TAIL = 32 << 10
 
 _CODECS = {"A_OPUS": "opus", "A_VORBIS": "vorbis"}
 _VIDEO_NAMES = {"V_VP8": "VP8", "V_VP9": "VP9", "V_AV1": "AV1", "V_MPEG4/ISO/AVC": "H.264"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Element:
-    id: int
-    start: int
-    size: int | None
-    """None: the writer did not know it; the element ends where the next of its level begins."""
-
-
-def _elements(reader: Reader, at: int, end: int) -> Iterator[_Element]:
-    for _ in range(_MOST_ELEMENTS):
-        element = _element(reader.at(at, _HEADER_MAX), at) if at < end else None
-        if element is None:
-            return
-        yield element
-        if element.size is None:
-            return
-        at = element.start + element.size
-
-
-def _element(head: bytes, at: int) -> _Element | None:
-    """Parse an element's id and size (RFC 8794 sections 4 to 6); it is at this offset."""
-    id_size = 9 - head[0].bit_length() if head else 9
-    size_size = 9 - head[id_size].bit_length() if id_size < len(head) else 9
-    if id_size > 4 or size_size > 8:
-        return None
-    size = big(head, id_size, size_size) & (1 << 7 * size_size) - 1
-    unknown = size == (1 << 7 * size_size) - 1  # section 6.2: all ones
-    return _Element(big(head, 0, id_size), at + id_size + size_size, None if unknown else size)
-
-
-def _find(reader: Reader, wanted: int, at: int, end: int) -> _Element | None:
-    return next((e for e in _elements(reader, at, end) if e.id == wanted), None)
 
 
 def _text(reader: Reader, element: _Element | None) -> str:

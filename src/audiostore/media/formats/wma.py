@@ -1,17 +1,14 @@
 """WMA: Windows Media audio in ASF (Advanced Systems Format, revision 01.20.05)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from uuid import UUID
-
 from audiostore.media.kinds import Format, Recognised, Verdict
+from audiostore.media.parsing.asf import (
+    OBJECT_HEADER as _OBJECT,
+    guid as _guid,
+    header_objects as _header_objects,
+    objects as _objects,
+)
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, little
-
-
-def _guid(text: str) -> bytes:
-    return UUID(text).bytes_le
-
 
 _HEADER = _guid("75B22630-668E-11CF-A6D9-00AA0062CE6C")
 _DATA = _guid("75B22636-668E-11CF-A6D9-00AA0062CE6C")
@@ -25,33 +22,8 @@ _SOUND = _guid("F8699E40-5B4D-11CF-A8FD-00805F5C442B")
 _VIDEO = _guid("BC19EFC0-5B4D-11CF-A8FD-00805F5C442B")
 
 _CODECS = {0x160: "wmav1", 0x161: "wmav2", 0x162: "wmapro", 0x163: "wmalossless", 0xA: "wmavoice"}
-_OBJECT = 24  # a GUID and a size of 64 bits
-_TOP = 30  # the header object's own fields
 _DATA_HEADER = 26  # a file id, a count of packets, two bytes: then the packets
-_MOST_OBJECTS = 500
 _BROADCAST = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    id: bytes
-    start: int
-    end: int
-
-
-def _objects(reader: Reader, at: int, end: int) -> Iterator[_Object]:
-    for _ in range(_MOST_OBJECTS):
-        head = reader.at(at, _OBJECT)
-        size = little(head, 16, 8)
-        if at >= end or len(head) < _OBJECT or size < _OBJECT:
-            return
-        yield _Object(head[:16], at + _OBJECT, at + size)
-        at += size
-
-
-def _header_objects(reader: Reader, offset: int) -> Iterator[_Object]:
-    size = little(reader.at(offset, _OBJECT), 16, 8)
-    return _objects(reader, offset + _TOP, offset + size)
 
 
 def _recognise(reader: Reader, offset: int) -> Recognised | str | None:

@@ -1,0 +1,43 @@
+"""Boxes of a size, a type and data (ISO/IEC 14496-12 section 4.2)."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from audiostore.media.parsing.reading import Reader, big
+
+_MOST_BOXES = 4000
+
+
+class Box(NamedTuple):  # there may be thousands
+    """Where a box's data are."""
+
+    type: bytes
+    start: int
+    end: int
+
+
+def boxes(reader: Reader, at: int, end: int) -> Iterator[Box]:
+    """Walk sibling boxes; one that is larger than its parent is the last."""
+    for _ in range(_MOST_BOXES):
+        head = reader.at(at, 16)
+        if len(head) < 8 or at + 8 > end:
+            return
+        size, header = big(head), 8
+        if size == 1:  # the size has 64 bits
+            size, header = big(head, 8, 8), 16
+        elif size == 0:  # up to the end
+            size = end - at
+        yield Box(head[4:8], at + header, at + size)
+        if size < header:
+            return
+        at += size
+
+
+def find_box(reader: Reader, parent: Box | None, *path: bytes) -> Box | None:
+    """Return the first box along a path of types; None if there is none."""
+    for kind in path:
+        if parent is None:
+            return None
+        inside = boxes(reader, parent.start, parent.end)
+        parent = next((box for box in inside if box.type == kind), None)
+    return parent
