@@ -14,7 +14,9 @@ PathLike = str | os.PathLike[str]
 
 REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
 """Custom metadata by which an audio object names its thumbnail."""
-FACT_KEYS = ("duration_s", "codec", "sample_rate_hz", "channels", "bitrate_bps")
+EXACT_KEY = "duration_is_exact"
+"""Custom metadata that is "false" where `duration_s` is an estimate; else there is no such key."""
+FACT_KEYS = ("duration_s", EXACT_KEY, "codec", "sample_rate_hz", "channels", "bitrate_bps")
 """Custom metadata with the facts that inspection found in an audio file."""
 AUDIO_DATA_KEYS = ("audio_data_size", "audio_data_crc32c")
 """Custom metadata that identifies the audio itself, without tags and artwork."""
@@ -356,6 +358,17 @@ class StorageResult:
         return self._number("duration_s")
 
     @property
+    def duration_is_exact(self) -> bool | None:
+        """Whether `duration_s` is no estimate; None if the duration is not known.
+
+        An estimate is from the bit rate of a file that does not say how long it is. Earlier
+        versions stored estimates without saying so: a deep check finds them.
+        """
+        if self.duration_s is None:
+            return None
+        return self._main.metadata.get(EXACT_KEY) != "false"
+
+    @property
     def codec(self) -> str | None:
         """The codec, such as ``mp3``; None if the file was not inspected."""
         return self._main.metadata.get("codec")
@@ -414,8 +427,8 @@ class StorageResult:
         """The facts as a mapping that is ready for JSON.
 
         Keys: size (bytes), content_type, md5_hash, crc32c, generation, storage_class,
-        created_at (ISO 8601), has_thumbnail, original_filename, source_path, tags (of the file),
-        custom (the caller's metadata).
+        created_at (ISO 8601), has_thumbnail, original_filename, source_path, duration_s,
+        duration_is_exact, tags (of the file), custom (the caller's metadata).
         """
         blob = self.audio or self.thumbnail
         if blob is None:
@@ -431,6 +444,8 @@ class StorageResult:
             "has_thumbnail": self.has_thumbnail,
             "original_filename": self.original_filename,
             "source_path": self.source_path,
+            "duration_s": self.duration_s,
+            "duration_is_exact": self.duration_is_exact,
             "tags": self.tags,
             "custom": self.custom,
         }

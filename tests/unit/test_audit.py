@@ -22,10 +22,8 @@ from audiostore import (
 from audiostore.audit.checking import Checker
 from audiostore.audit.problems import GRACE, Problem, RestoreAsset
 from audiostore.audit.repairing import repair
-from audiostore.media.sandbox.pool import decode_audio
 from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
-from tests.audio_samples import encode
 from tests.damages import DAMAGES, FOREIGN_FILES, PURGED, Damage, Patient
 
 ONCE = RetryConfig(max_attempts=1)
@@ -259,17 +257,23 @@ def test_a_deep_check_finds_what_only_the_bytes_show(patient: Patient) -> None:
 
 
 @pytest.mark.slow
-def test_an_estimated_duration_is_not_a_problem(patient: Patient, tmp_path: Path) -> None:
-    """The duration that a quick inspection found was stored, even where decoding finds more."""
-    path = tmp_path / "quiet-then-loud.aac"  # no header says how long it is
-    path.write_bytes(
-        b"".join(encode("adts", "aac", bit_rate=rate, seconds=10) for rate in (24_000, 256_000))
-    )
-    stored = patient.manager.upload_audio_file(path).audio
-    decoded = decode_audio(path, "AAC").duration_s
-    assert stored is not None
-    assert abs(float(stored.metadata["duration_s"]) - decoded) > 1
-    assert problems(patient, deep=True) == []
+def test_an_estimate_need_not_be_exact_but_what_is_not_marked_as_one_must(patient: Patient) -> None:
+    audio, _ = patient.asset(thumbnail=None)
+    exact_s = float(audio.metadata["duration_s"])
+
+    def found(factor: float, mark: str | None) -> list[Problem]:
+        facts = {"duration_s": f"{exact_s * factor:.3f}", "duration_is_exact": mark}
+        patient.store.update(patient.store.stat(audio.name), facts)
+        return problems(patient, deep=True)
+
+    assert found(1.05, "false") == []
+    assert [problem.kind for problem in found(1.05, None)] == ["mismatched-facts"]
+    (problem,) = found(2, "false")
+    assert problem.kind == "mismatched-facts"
+    assert repair(patient.manager, problem, now=LATER) == "done"
+    repaired = patient.manager.get(str(problem.audio_id))
+    assert repaired.duration_s == pytest.approx(exact_s, abs=0.1)
+    assert repaired.duration_is_exact
 
 
 def _half_flac(folder: Path) -> Path:

@@ -127,6 +127,7 @@ def test_a_plan_is_ready_for_json() -> None:
         "origin": "list.csv, line 2",
         "has_artwork": True,
         "source_path": None,
+        "duration_is_exact": True,
     }
 
 

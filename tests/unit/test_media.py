@@ -73,7 +73,7 @@ IMAGE_FOUND = InspectedImage("PNG", ".png", "image/png", b"\x89PNG", None)
         Chapter(0.0, 1.5, "all"),
         DecodedInfo(1.5, 72_000, 48_000, 2),
         IMAGE_FOUND,
-        InspectedAudio("MP4", ".m4a", "audio/mp4", INFO, 1.5, IMAGE_FOUND),
+        InspectedAudio("MP4", ".m4a", "audio/mp4", INFO, IMAGE_FOUND),
         *AUDIO_FORMATS,
         *IMAGE_FORMATS,
     ],

@@ -62,6 +62,8 @@ def test_a_result_gives_the_facts_of_its_audio() -> None:
         "has_thumbnail": True,
         "original_filename": "Süß.mp3",
         "source_path": None,
+        "duration_s": None,
+        "duration_is_exact": None,
         "tags": {},
         "custom": {"title": "x"},
     }

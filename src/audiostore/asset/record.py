@@ -26,6 +26,7 @@ from audiostore.sourcepaths import SOURCE_PATH_KEYS, source_path_metadata
 from audiostore.sources import Source, encode_crc32c
 from audiostore.values import (
     AUDIO_DATA_KEYS,
+    EXACT_KEY,
     OWN_KEYS,
     REFERENCE_KEYS,
     TAGS_KEY,
@@ -81,13 +82,14 @@ class Asset:
         return {AUDIO.name: self.audio, **thumbnail, **self.derived}
 
 
-def facts_of(info: "AudioInfo", duration_s: float) -> dict[str, str]:
+def facts_of(info: "AudioInfo") -> dict[str, str]:
     """Return the facts about an audio file that are stored in its metadata, and all its tags.
 
     Duration in seconds, rates in Hz and bit/s. Tags keep their order, that of importance.
     """
     facts = {
-        "duration_s": f"{duration_s:.3f}",
+        "duration_s": f"{info.duration_s:.3f}",
+        **({} if info.duration_is_exact else {EXACT_KEY: "false"}),
         "codec": info.codec,
         "sample_rate_hz": str(info.sample_rate_hz),
         "channels": str(info.channels),
@@ -254,13 +256,15 @@ def refreshed_metadata(
     path = source_path_metadata(source_path) or {
         key: present[key] for key in SOURCE_PATH_KEYS if key in present
     }
+    # The stored duration stays, and so does whether it is exact.
+    of_duration = EXACT_KEY if "duration_s" in present else None
     target = file_metadata(
         present.get("audio_id", ""),
         AUDIO.name,
         file.filename,
         file.source,
         {**kept, **custom},
-        facts=file.facts,
+        facts={key: value for key, value in file.facts.items() if key != of_duration},
         own={**own, **path},
     )
     renewed = {

@@ -1,7 +1,7 @@
 """Whether the bytes of an asset are right, and match its metadata: all of them are read."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from audiostore.audit.folders import Folder, unreadable_object
@@ -15,10 +15,12 @@ from audiostore.errors import (
 )
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.stores import ObjectStore, get_checked
-from audiostore.values import AUDIO_DATA_KEYS, FACT_KEYS, BlobInfo
+from audiostore.values import AUDIO_DATA_KEYS, EXACT_KEY, FACT_KEYS, BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
 """Containers state a duration in steps of up to that; a decoder counts samples."""
+_ESTIMATE_TOLERANCE = 0.1
+"""A share of the duration: an estimate is none to the second."""
 _OF_THE_OBJECT = (400, 403)
 """The statuses of an object whose key is disabled, or that the account may not read."""
 
@@ -65,16 +67,14 @@ class DeepCheck:
         stored = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
         known = {*FACT_KEYS, *audio.metadata}  # what identifies its data may not be there
         wrong = {k: v for k, v in found.items() if k in known and audio.metadata.get(k) != v}
-        if "duration_s" in wrong and (
-            _is_close(stored.get("duration_s"), wrong["duration_s"])
-            or _is_close(stored.get("duration_s"), _estimated_duration(path))
-        ):
+        if "duration_s" in wrong and _is_right_duration(stored, wrong["duration_s"], path):
             del wrong["duration_s"]
         if stored and wrong:
             facts = ", ".join(f"{k} {stored.get(k)} (it is {v})" for k, v in sorted(wrong.items()))
+            exact = {EXACT_KEY: None} if "duration_s" in wrong and EXACT_KEY in stored else {}
             yield problem_of(
                 audio_id, audio, "mismatched-facts", f"its metadata says {facts}", "correct it",
-                repair=UpdateObject(audio, "correct the facts about its sound", wrong),
+                repair=UpdateObject(audio, "correct the facts about its sound", {**wrong, **exact}),
             )  # fmt: skip
         if audio.content_type not in (content_type, content_type.split(";")[0]):
             yield problem_of(
@@ -120,15 +120,26 @@ class DeepCheck:
         return None
 
 
-def _estimated_duration(path: Path) -> str:
-    """Return the duration that a quick inspection finds: some formats do not state one."""
+def _is_right_duration(stored: Mapping[str, str], decoded: str, path: Path) -> bool:
+    """Say whether a stored duration is that of the sound, or what it may be taken for.
+
+    That is what a quick inspection finds: what the file states, or an estimate that is marked as
+    one.
+    """
+    is_estimate = stored.get(EXACT_KEY) == "false"
+    share = _ESTIMATE_TOLERANCE if is_estimate else 0.0
+    if _is_close(stored, decoded, share):
+        return True
     options = UploadOptions(artwork="none", max_size_bytes=path.stat().st_size)
     with prepare_audio(path, options) as prepared:
-        return prepared.facts["duration_s"]
+        quick = prepared.facts
+    is_known = "duration_s" in quick and (is_estimate or EXACT_KEY not in quick)
+    return is_known and _is_close(stored, quick["duration_s"], share)
 
 
-def _is_close(stored: str | None, found: str) -> bool:
+def _is_close(stored: Mapping[str, str], found: str, share: float) -> bool:
+    tolerance_s = max(_DURATION_TOLERANCE_S, share * float(found))
     try:
-        return abs(float(stored or "nan") - float(found)) <= _DURATION_TOLERANCE_S
-    except ValueError:
+        return abs(float(stored["duration_s"]) - float(found)) <= tolerance_s
+    except (KeyError, ValueError):
         return False

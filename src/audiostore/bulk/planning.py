@@ -65,6 +65,8 @@ class Planned:
     size_bytes: int = 0
     """Of the audio and its artwork, as they would be stored."""
     duration_s: float | None = None
+    duration_is_exact: bool | None = None
+    """Whether the duration is no estimate; None if it is not known."""
     warnings: tuple[str, ...] = ()
     matched: StorageResult | None = None
     """The stored asset that would be changed or superseded."""
@@ -92,6 +94,7 @@ class Planned:
             "content_type": self.content_type,
             "size_bytes": self.size_bytes,
             "duration_s": self.duration_s,
+            "duration_is_exact": self.duration_is_exact,
             "warnings": list(self.warnings),
             "matched": None if self.matched is None else self.matched.audio_id,
         }
@@ -311,7 +314,7 @@ class _Planner:
         inspected = replace(options, artwork="none") if thumbnail_path else options
         with ExitStack() as files:
             audio = files.enter_context(prepare_audio(item.audio, inspected))
-            thumbnail = audio.artwork
+            info, thumbnail = audio.info, audio.artwork
             if thumbnail_path:
                 thumbnail = files.enter_context(prepare_image(thumbnail_path, options))
             file_metadata(
@@ -319,7 +322,6 @@ class _Planner:
             )
             if item.audio_id is not None:
                 self._require_free(item.audio_id, audio, thumbnail if thumbnail_path else None)
-            duration = audio.facts.get("duration_s")
             planned = Planned(
                 decided.index,
                 item,
@@ -328,11 +330,12 @@ class _Planner:
                 audio_id=None if claim.is_new else claim.audio_id,
                 has_artwork=decided.decision.has_artwork or thumbnail is not None,
                 cover=_cover(item, thumbnail, covers_are_given=self._covers_are_given),
-                tags={} if audio.info is None else audio.info.tags,
+                tags={} if info is None else info.tags,
                 content_type=audio.content_type,
                 size_bytes=audio.source.size_bytes
                 + (thumbnail.source.size_bytes if thumbnail else 0),
-                duration_s=float(duration) if duration else None,
+                duration_s=None if info is None else info.duration_s,
+                duration_is_exact=None if info is None else info.duration_is_exact,
                 warnings=audio.warnings + (thumbnail.warnings if thumbnail else ()),
             )
             return planned, audio

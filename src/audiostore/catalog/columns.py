@@ -17,6 +17,7 @@ storage_class          text
 created_at             time       UTC; in text as 2026-01-31T12:00:00.123456+00:00
 original_filename      text
 duration_s             real       seconds
+duration_is_exact      truth      false for an estimate
 codec                  text
 sample_rate_hz         integer
 channels               integer
@@ -86,6 +87,7 @@ _COLUMNS: Mapping[str, tuple[Kind, Getter]] = {
     "created_at": ("time", lambda _, audio: audio.created_at.astimezone(UTC)),
     "original_filename": ("text", lambda asset, _: asset.original_filename),
     "duration_s": ("real", lambda asset, _: asset.duration_s),
+    "duration_is_exact": ("truth", lambda asset, _: asset.duration_is_exact),
     "codec": ("text", lambda asset, _: asset.codec),
     "sample_rate_hz": ("integer", lambda asset, _: asset.sample_rate_hz),
     "channels": ("integer", lambda asset, _: asset.channels),

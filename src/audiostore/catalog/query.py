@@ -32,7 +32,8 @@ class Query:
     """Words that all occur in title, artist, album, album artist, file name or source path, each
     in any of them; ignoring case, and how accents are encoded."""
     min_duration_s: float | None = None
-    """Seconds; an asset of unknown duration does not match."""
+    """Seconds; an asset of unknown duration does not match. An estimate counts as it is: `equal`
+    with the key duration_is_exact and the value "false" finds the estimates."""
     max_duration_s: float | None = None
     min_size_bytes: int | None = None
     """Of the audio."""

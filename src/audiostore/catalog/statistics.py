@@ -14,7 +14,9 @@ class Tally:
     audio_bytes: int = 0
     artwork_bytes: int = 0
     duration_s: float = 0.0
-    """Of the assets whose duration is known."""
+    """Of the assets whose duration is known, or estimated."""
+    estimated_duration_s: float = 0.0
+    """How much of that are estimates."""
 
     @property
     def size_bytes(self) -> int:
@@ -29,6 +31,7 @@ class Tally:
             "artwork_bytes": self.artwork_bytes,
             "duration_s": round(self.duration_s, 3),
             "hours": round(self.duration_s / 3600, 3),
+            "estimated_duration_s": round(self.estimated_duration_s, 3),
         }
 
 
@@ -73,6 +76,7 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
         duration_s = asset.duration_s
         if duration_s is None:
             unknown_durations += 1
+        estimated_s = 0.0 if asset.duration_is_exact else duration_s or 0.0
         unverified += any(blob.crc32c is None for blob in asset.parts.values())
         created = audio.created_at
         of_class = by_class.setdefault(audio.storage_class, _Sum())
@@ -85,6 +89,7 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
             each.assets += 1
             each.audio_bytes += audio.size_bytes
             each.duration_s += duration_s or 0.0
+            each.estimated_duration_s += estimated_s
         if thumbnail is not None:
             of_class = by_class.setdefault(thumbnail.storage_class, _Sum())
             for each in (*sums, of_class):
@@ -105,9 +110,16 @@ class _Sum:
     audio_bytes: int = 0
     artwork_bytes: int = 0
     duration_s: float = 0.0
+    estimated_duration_s: float = 0.0
 
     def tally(self) -> Tally:
-        return Tally(self.assets, self.audio_bytes, self.artwork_bytes, self.duration_s)
+        return Tally(
+            self.assets,
+            self.audio_bytes,
+            self.artwork_bytes,
+            self.duration_s,
+            self.estimated_duration_s,
+        )
 
 
 def _in_order(sums: dict[str, _Sum]) -> dict[str, Tally]:

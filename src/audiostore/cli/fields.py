@@ -27,6 +27,11 @@ def clock(seconds: float | None) -> str | None:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def _duration(asset: StorageResult, _: BlobInfo) -> str | None:
+    shown = clock(asset.duration_s)
+    return shown if shown is None or asset.duration_is_exact else f"~{shown}"
+
+
 def _extension(name: str) -> str:
     return PurePosixPath(name).suffix[1:]
 
@@ -35,7 +40,7 @@ _FOR_PEOPLE: dict[str, Getter] = {
     "id": lambda asset, _: asset.audio_id,
     "label": lambda asset, _: asset.title or asset.original_filename,
     "name": lambda asset, _: asset.original_filename,
-    "duration": lambda asset, _: clock(asset.duration_s),
+    "duration": _duration,
     "size": lambda _, audio: human_size(audio.size_bytes),
     "created": lambda _, audio: f"{audio.created_at.astimezone(UTC):%Y-%m-%d %H:%M}",
     "cover": lambda asset, _: _extension(asset.thumbnail.name) if asset.thumbnail else None,

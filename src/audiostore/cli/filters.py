@@ -60,10 +60,13 @@ class QueryOptions(Declared):
         group=WHICH,
     )
     min_duration: float | None = option(
-        metavar="TIME", parse=duration, help="at least this long: 90, 1:30, 1:02:03", group=WHICH
+        metavar="TIME",
+        parse=duration,
+        help="at least this long, or estimated to be: 90, 1:30, 1:02:03",
+        group=WHICH,
     )
     max_duration: float | None = option(
-        metavar="TIME", parse=duration, help="at most this long", group=WHICH
+        metavar="TIME", parse=duration, help="at most this long, or estimated to be", group=WHICH
     )
     min_size: int | None = option(
         metavar="SIZE",

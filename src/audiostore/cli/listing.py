@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from audiostore.cli.output import escape, human_size, print_json
 from audiostore.sourcepaths import source_path_of
-from audiostore.values import OWN_KEYS
+from audiostore.values import EXACT_KEY, OWN_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from audiostore import BlobInfo, StorageResult, TrashedAsset
 
 _FACTS = {
-    "duration_s": ("duration", " s"),
     "codec": ("codec", ""),
     "sample_rate_hz": ("sample rate", " Hz"),
     "channels": ("channels", ""),
@@ -96,12 +96,23 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
         yield "retained", f"until {blob.retained_until:%Y-%m-%d %H:%M:%S} UTC{mode}"
     if blob.custom_time is not None:
         yield "expires", f"{blob.custom_time:%Y-%m-%d %H:%M:%S} UTC"
+    if "duration_s" in blob.metadata:
+        yield "duration", _duration(blob)
     for key, (name, unit) in _FACTS.items():
         if key in blob.metadata:
             yield name, escape(blob.metadata[key]) + unit
     for key, value in sorted(blob.metadata.items()):
         if key not in OWN_KEYS:
             yield "meta", f"{escape(key)}={escape(value)}"
+
+
+def _duration(blob: BlobInfo) -> str:
+    stated = blob.metadata["duration_s"]
+    if blob.metadata.get(EXACT_KEY) != "false":
+        return f"{escape(stated)} s"
+    with suppress(ValueError):
+        stated = f"{float(stated):.1f}"
+    return f"about {escape(stated)} s"
 
 
 def _original_name(blob: BlobInfo) -> str:

@@ -126,7 +126,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         )
     file = inspection.finish(found.audio_data.add if found.audio_data else None)
     data = found.audio_data.result() if found.audio_data else None
-    facts = facts_of(found.info, found.duration_s) if found.info and found.duration_s else {}
+    facts = facts_of(found.info) if found.info and found.info.duration_s else {}
     prepared = PreparedFile(
         source=OpenFile(file, opened.stream),
         file=file,

@@ -63,10 +63,10 @@ class AudioInfo:
     """FFmpeg's canonical name: mp3, pcm_s16le, flac, vorbis, opus, aac, alac …"""
     duration_s: float
     duration_is_exact: bool
-    """False for an estimate from the bit rate: MP3 without a Xing or VBRI header, long ADTS.
+    """False for an estimate, as from the bit rate.
 
-    True where the file counts its samples or frames or states its length (ASF and WebM: in
-    milliseconds). Whether the sound really is that long, only decoding shows.
+    True where the samples or frames were counted, or the file states its length (ASF and WebM: in
+    milliseconds).
     """
     sample_rate_hz: int
     channels: int

@@ -1,7 +1,7 @@
 """A media file, inspected before it is stored: what it contains, or why it cannot be stored."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import Literal
@@ -45,9 +45,8 @@ class InspectedAudio:
     """The extension to store it under, with its dot."""
     content_type: str
     info: AudioInfo | None = None
-    """What it contains; None if only its first bytes were inspected."""
-    duration_s: float | None = None
-    """Of the decoded sound after a full check, else as the file states it."""
+    """What it contains; None if only its first bytes were inspected. After a full check, its
+    duration is that of the decoded sound."""
     artwork: InspectedImage | None = None
     """The artwork that is embedded in it."""
     artwork_problem: str | None = None
@@ -105,9 +104,7 @@ def inspect_audio(
             )
         oddities = check_structure(stream, recognised, size_bytes, name=filename)
         images_follow = check == "full" or artwork_max_px is not None
-        info, duration_s = _look_inside(
-            path, stream, kind, check, artwork=artwork, images_follow=images_follow
-        )
+        info = _look_inside(path, stream, kind, check, artwork=artwork, images_follow=images_follow)
         is_last = kind.has_movable_index and needs_faststart(stream)
         audio_data = find_audio_data(stream, recognised, size_bytes)
     except AudioStoreError as error:
@@ -119,7 +116,6 @@ def inspect_audio(
         extension=extension,
         content_type=recognised.content_type,
         info=info,
-        duration_s=duration_s,
         artwork=image,
         artwork_problem=problem,
         warnings=tuple(dict.fromkeys((*oddities, *info.warnings))),
@@ -183,7 +179,7 @@ def _look_inside(
     *,
     artwork: bool,
     images_follow: bool,
-) -> tuple[AudioInfo, float]:
+) -> AudioInfo:
     from audiostore.media.sandbox.pool import (  # noqa: PLC0415  (subprocess)
         decode_audio,
         probe_audio,
@@ -193,8 +189,9 @@ def _look_inside(
         path, kind.name, stream.fileno(), artwork=artwork, images_follow=images_follow
     )
     if check != "full":
-        return info, info.duration_s
-    return info, decode_audio(path, kind.name, stream.fileno()).duration_s
+        return info
+    decoded = decode_audio(path, kind.name, stream.fileno())
+    return replace(info, duration_s=decoded.duration_s, duration_is_exact=True)
 
 
 def _embedded_artwork(

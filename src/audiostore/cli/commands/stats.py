@@ -76,12 +76,16 @@ def _location(manager: AudioStorageManager) -> str | None:
 def statistics_block(statistics: Statistics, cost: Cost | None) -> str:
     """Return the statistics as text."""
     total = statistics.total
-    unknown = statistics.unknown_durations
+    notes = []
+    if total.estimated_duration_s:
+        notes.append(f"{total.estimated_duration_s / 3600:,.1f} of them estimated")
+    if statistics.unknown_durations:
+        notes.append(f"{statistics.unknown_durations:,} of unknown duration")
     lines = [
         f"assets   {total.assets:,}",
         f"audio    {human_size(total.audio_bytes)}",
         f"artwork  {human_size(total.artwork_bytes)}",
-        f"hours    {_hours(total)}" + (f" ({unknown:,} of unknown duration)" if unknown else ""),
+        f"hours    {_hours(total)}" + (f" ({'; '.join(notes)})" if notes else ""),
     ]
     if cost is not None:
         lines.append(f"cost     {_money(cost.total, cost)} a month")
@@ -131,7 +135,8 @@ def _table(heading: str, tallies: Mapping[str, Tally], cost: Cost | None) -> Ite
 
 
 def _hours(tally: Tally) -> str:
-    return f"{tally.duration_s / 3600:,.1f}"
+    about = "~" if tally.estimated_duration_s else ""
+    return f"{about}{tally.duration_s / 3600:,.1f}"
 
 
 def _money(amount: float, cost: Cost) -> str:
