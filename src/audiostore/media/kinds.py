@@ -53,6 +53,16 @@ class Measured:
     """As in `Verdict`."""
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What FFmpeg is shown of a file."""
+
+    start: int
+    end: int
+    header: bytes = b""
+    """What it reads in front of that."""
+
+
 class AudioData(Protocol):
     """Finds the audio data of a file, without tags and artwork, while the file is read."""
 
@@ -119,6 +129,8 @@ class Format:
     """More demuxer options, for when nothing is decoded."""
     decoders: tuple[str, ...] = ()
     """FFmpeg's decoders for what the format usually holds, besides PCM."""
+    view: "Callable[[Reader, Recognised], View | None] | None" = None
+    """Choose what FFmpeg is shown of a file, in a sandbox worker; None: all of it."""
     measure: Callable[[Stated], Measured | str | None] | None = None
     """Return the duration; why the file is not stored, as `Verdict.flaw` says it; None if FFmpeg's
     duration is as good. May read all of the file, in a sandbox worker."""

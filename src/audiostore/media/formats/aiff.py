@@ -2,7 +2,7 @@
 
 from audiostore.media.kinds import Format, Recognised, Verdict
 from audiostore.media.parsing.audio_data import Parts
-from audiostore.media.parsing.chunks import IFF, SLACK, check_sound, sound_in, walk_chunks
+from audiostore.media.parsing.chunks import IFF, SLACK, Chunk, check_sound, sound_in, walk_chunks
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
 
 _CODECS = {
@@ -48,7 +48,8 @@ def _flaw(reader: Reader, found: Recognised) -> str | None:
     if sound is None:
         return "is cut short: its sound (the SSND chunk) is missing"
     # The sound follows 8 bytes: an offset and a block size.
-    flaw = check_sound(reader, sound.start + 8, max(0, sound.size - 8), whole_end)
+    samples = Chunk(sound.id, sound.start + 8, max(0, sound.size - 8))
+    flaw = check_sound(reader, found.offset, samples, whole_end, IFF)
     return flaw or (None if described else "is cut short: the description of its sound is missing")
 
 

@@ -1,18 +1,32 @@
 """WAV (RIFF 1991; EBU Tech 3306 RF64; ITU-R BS.2088 BW64): checked by the sizes of its chunks."""
 
-from audiostore.media.kinds import Format, Recognised, Verdict
+from dataclasses import dataclass
+
+from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
 from audiostore.media.parsing.audio_data import Parts
-from audiostore.media.parsing.chunks import RIFF, check_sound, sound_in, walk_chunks
+from audiostore.media.parsing.blocks import Blocks
+from audiostore.media.parsing.chunks import (
+    RIFF,
+    Chunk,
+    check_sound,
+    describe_rest,
+    end_after,
+    is_known,
+    sound_in,
+    walk_chunks,
+)
 from audiostore.media.parsing.reading import Reader, cut_short, little, quoted
 
+_PCM, _FLOAT, _ALAW, _MULAW = 0x0001, 0x0003, 0x0006, 0x0007
+_ADPCM_MS, _ADPCM_IMA, _GSM = 0x0002, 0x0011, 0x0031
 _CODECS = {  # RFC 2361, mmreg.h
-    0x0001: "pcm",
-    0x0002: "adpcm_ms",
-    0x0003: "pcm_float",
-    0x0006: "alaw",
-    0x0007: "mulaw",
-    0x0011: "adpcm_ima",
-    0x0031: "gsm",
+    _PCM: "pcm",
+    _ADPCM_MS: "adpcm_ms",
+    _FLOAT: "pcm_float",
+    _ALAW: "alaw",
+    _MULAW: "mulaw",
+    _ADPCM_IMA: "adpcm_ima",
+    _GSM: "gsm",
     0x0050: "mp2",
     0x0055: "mp3",
     0x00FF: "aac",
@@ -20,6 +34,34 @@ _CODECS = {  # RFC 2361, mmreg.h
     0x2000: "ac3",
 }
 _EXTENSIBLE = 0xFFFE
+_LEFT_OPEN = 0xFFFFFFFF
+"""A size of 32 bits that the ds64 chunk states instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The fmt chunk: WAVEFORMATEX (mmreg.h)."""
+
+    tag: int
+    channels: int
+    rate: int
+    blocks: Blocks | None
+    """None where blocks differ in size or samples, as those of MP3."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """What a WAV states about its sound."""
+
+    whole_end: int
+    """Where the file ends, by its header."""
+    fields: _Fields | None = None
+    samples: tuple[int, ...] = ()
+    """The counts of samples in the fact and ds64 chunks."""
+    sound: Chunk | None = None
+    """The data chunk, with its size of 64 bits."""
+    cut: Chunk | None = None
+    """A chunk before the sound that goes beyond the end of the file."""
 
 
 def _recognise(reader: Reader, offset: int) -> Recognised | None:
@@ -27,65 +69,141 @@ def _recognise(reader: Reader, offset: int) -> Recognised | None:
         return None
     for chunk in walk_chunks(reader, offset + 12, RIFF):
         if chunk.id == b"fmt ":
-            return Recognised(FORMAT, _codec(reader.at(chunk.start, 40)), offset)
+            return Recognised(FORMAT, _CODECS.get(_tag(reader.at(chunk.start, 40))), offset)
         if chunk.id == b"data":
             break
     return Recognised(FORMAT, None, offset)
 
 
-def _codec(fields: bytes) -> str | None:
+def _tag(fields: bytes) -> int:
     tag = little(fields, 0, 2)
     if tag == _EXTENSIBLE:  # the sub-format's GUID begins with the tag
         tag = little(fields, 24, 2)
-    return _CODECS.get(tag)
+    return tag
 
 
-def _flaw(reader: Reader, found: Recognised) -> str | None:
-    """Compare the sizes of the data chunk and of the whole file with what is there."""
-    head = reader.at(found.offset, 12)
-    whole, wide_data, fields = little(head, 4), None, None
-    for chunk in walk_chunks(reader, found.offset + 12, RIFF):
+def _read(reader: Reader, offset: int) -> _Wave:
+    whole = little(reader.at(offset + 4, 4))
+    fields, wide_data, samples = None, None, []
+    for chunk in walk_chunks(reader, offset + 12, RIFF):
         if chunk.id == b"ds64":  # EBU Tech 3306 section 3.3: the sizes that 32 bits cannot hold
-            sizes = reader.at(chunk.start, 16)
-            whole, wide_data = little(sizes, 0, 8), little(sizes, 8, 8)
+            sizes = reader.at(chunk.start, 24)
+            whole = little(sizes, 0, 8) if whole == _LEFT_OPEN else whole
+            wide_data = little(sizes, 8, 8)
+            samples.append(little(sizes, 16, 8))
         elif chunk.id == b"fmt ":
-            fields = reader.at(chunk.start, 16)
+            fields = _read_fields(reader.at(chunk.start, 40))
+        elif chunk.id == b"fact":
+            samples.append(little(reader.at(chunk.start, 4)))
         elif chunk.id == b"data":
-            size = chunk.size
-            if wide_data is not None and size == 0xFFFFFFFF:
-                size = wide_data
-            flaw = _check_fields(fields)
-            return flaw or check_sound(reader, chunk.start, size, found.offset + 8 + whole)
+            is_wide = wide_data is not None and chunk.size == _LEFT_OPEN
+            size = wide_data if is_wide and wide_data is not None else chunk.size
+            sound = Chunk(chunk.id, chunk.start, size)
+            return _Wave(offset + 8 + whole, fields, tuple(samples), sound)
         if chunk.end > reader.size:
-            return cut_short(
-                f"its {quoted(chunk.id)} chunk promises", chunk.size, reader.size - chunk.start
-            )
-    return "is cut short: its sound (the data chunk) is missing"
+            return _Wave(offset + 8 + whole, fields, cut=chunk)
+    return _Wave(offset + 8 + whole, fields)
 
 
-def _check_fields(fields: bytes | None) -> str | None:
-    if fields is None:
+def _read_fields(fields: bytes) -> _Fields:
+    tag, channels, rate = _tag(fields), little(fields, 2, 2), little(fields, 4)
+    block, bits = little(fields, 12, 2), little(fields, 14, 2)
+    blocks = None
+    if channels and tag in (_PCM, _FLOAT, _ALAW, _MULAW):
+        width = channels * (1 if tag in (_ALAW, _MULAW) else (bits + 7) // 8)
+        # A sample may lie in a larger container, such as 24 bits in 32; and then two of the three
+        # fields say so. That is not so where the size of a block is wrong.
+        is_wider = block > width and block % channels == 0 and little(fields, 8) == rate * block
+        blocks = Blocks(block if is_wider else width) if width else None
+    elif channels:
+        samples = _samples_per_block(tag, block, channels)
+        blocks = Blocks(block, samples) if samples > 0 else None
+    return _Fields(tag, channels, rate, blocks)
+
+
+def _samples_per_block(tag: int, block: int, channels: int) -> int:
+    """Return the samples of each channel (RIFF's new multimedia data types, 1994); 0 if unknown."""
+    if tag == _ADPCM_MS:
+        return (block // channels - 7) * 2 + 2
+    if tag == _ADPCM_IMA:
+        return (block // channels - 4) * 2 + 1
+    return block // 65 * 320 if tag == _GSM else 0
+
+
+def _flaw(reader: Reader, offset: int, wave: _Wave) -> str | None:
+    """Compare the sizes of the data chunk and of the whole file with what is there."""
+    if wave.cut:
+        there = reader.size - wave.cut.start
+        return cut_short(f"its {quoted(wave.cut.id)} chunk promises", wave.cut.size, there)
+    if wave.sound is None:
+        return "is cut short: its sound (the data chunk) is missing"
+    if wave.fields is None:
         return "is damaged: the description of its sound (the fmt chunk) is missing"
-    if little(fields, 2, 2) == 0 or little(fields, 4) == 0:
+    if wave.fields.channels == 0 or wave.fields.rate == 0:
         return "is damaged: its header says zero channels or a sample rate of zero"
+    return check_sound(reader, offset, wave.sound, wave.whole_end, RIFF)
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    wave = _read(reader, found.offset)
+    flaw = _flaw(reader, found.offset, wave)
+    if flaw or not wave.sound or not wave.fields:
+        return Verdict(flaw)
+    there = _samples(reader, wave.sound, wave.fields.blocks)
+    missing = _missing_samples(reader, wave, there)
+    if missing and wave.fields.tag != _PCM:
+        return Verdict(f"is cut short: {missing}")
+    warnings = describe_rest(reader, wave.sound, RIFF, there / wave.fields.rate)
+    # Editors of PCM forget the fact chunk, which PCM does not need.
+    return Verdict(None, (f"contradicts itself: {missing}", *warnings) if missing else warnings)
+
+
+def _samples(reader: Reader, sound: Chunk, blocks: Blocks | None) -> int:
+    """Return how many samples of each channel there are; 0 if their bytes do not tell."""
+    start, end = sound_in(reader, sound.start, sound.size)
+    return blocks.samples_in(end - start) if blocks else 0
+
+
+def _missing_samples(reader: Reader, wave: _Wave, there: int) -> str | None:
+    """Compare the counts of samples with what is there."""
+    if not wave.sound or not wave.fields or not there or not wave.fields.blocks:
+        return None
+    start, end = sound_in(reader, wave.sound.start, wave.sound.size)
+    for stated in filter(is_known, wave.samples):
+        # Some writers count the samples of all channels, or bytes.
+        habits = (there, there * wave.fields.channels, end - start)
+        slack = wave.fields.blocks.samples * wave.fields.channels
+        if stated > there and not any(abs(stated - known) <= slack for known in habits):
+            percent = 100 * there // stated
+            return f"its header counts {stated:,} samples, {there:,} are there ({percent} %)"
     return None
+
+
+def _measure(stated: Stated) -> Measured | None:
+    wave = _read(stated.reader, stated.offset)
+    if not wave.sound or not wave.fields:
+        return None
+    rate, blocks = wave.fields.rate, wave.fields.blocks
+    samples = _samples(stated.reader, wave.sound, blocks)
+    counts = tuple(filter(is_known, wave.samples))
+    if not blocks or not rate:
+        # FFmpeg believes the count, or estimates by the bit rate.
+        return None if counts else Measured(stated.seconds, is_exact=False)
+    # The last block may be filled up: then the count says how much of it is sound.
+    exact = next((n for n in counts if 0 < samples - n < blocks.samples), samples)
+    return Measured(exact / rate)
+
+
+def _view(reader: Reader, found: Recognised) -> View | None:
+    """Hide what is no chunk: FFmpeg looks for more chunks in it, in zeros at every eight bytes."""
+    sound = _read(reader, found.offset).sound
+    return View(0, end_after(reader, sound, RIFF)) if sound and is_known(sound.size) else None
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
     """Return the samples: what the data chunk holds."""
-    wide_data = None
-    for chunk in walk_chunks(reader, found.offset + 12, RIFF):
-        if chunk.id == b"ds64":
-            wide_data = little(reader.at(chunk.start, 16), 8, 8)
-        elif chunk.id == b"data":
-            is_wide = wide_data is not None and chunk.size == 0xFFFFFFFF
-            size = wide_data if is_wide and wide_data is not None else chunk.size
-            return Parts([sound_in(reader, chunk.start, size)])
-    return None
-
-
-def _check(reader: Reader, found: Recognised) -> Verdict:
-    return Verdict(_flaw(reader, found))
+    sound = _read(reader, found.offset).sound
+    return Parts([sound_in(reader, sound.start, sound.size)]) if sound else None
 
 
 FORMAT = Format(
@@ -96,9 +214,17 @@ FORMAT = Format(
     magic=(b"RIFF", b"RF64", b"BW64"),
     recognise=_recognise,
     check=_check,
+    measure=_measure,
+    view=_view,
+    counts=(
+        "size of data: the file, less what is before the sound if it was counted",
+        "size of RIFF: the file",
+        "sizes of ds64, where those of 32 bits are left open: the same",
+        "samples of fact and ds64: the samples in the data",
+    ),
     audio_data=_audio_data,
     audio_data_are="the content of the data chunk",
-    cut_found_by="sizes of RIFF, RF64, BW64, data",
+    cut_found_by="sizes of RIFF, RF64, BW64, data; samples of fact, except of PCM",
     cut_missed="of a pipe's output (sizes 0 or 0xFFFFFFFF): any",
     demuxer="wav",
     # After a PCM header FFmpeg would try all its demuxers on the first packet, to see whether it is

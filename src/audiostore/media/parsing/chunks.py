@@ -1,10 +1,12 @@
 """Chunks of an identifier, a size and data, as in RIFF, IFF and CAF."""
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short
+from audiostore.media.parsing.reading import NO_SOUND, BudgetSpentError, Reader, cut_short
+from audiostore.media.parsing.tags import after_sound
 
 _MOST_CHUNKS = 500
 SLACK = 8
@@ -12,6 +14,10 @@ SLACK = 8
 
 RIFF = struct.Struct("<4sI")
 IFF = struct.Struct(">4sI")
+
+_IDENTIFIER = re.compile(rb"[ -~]{3}[ -~\0]")
+_WHOLE_FILES = (b"RIFF", b"RF64", b"BW64", b"FORM", b"caff")
+"""What begins another file, where files were joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,11 @@ def walk_chunks(
         reader: the file.
         at: where the first chunk's header begins.
         header: how to unpack an identifier and a size.
-        align: chunks begin at multiples of this many bytes.
+        align: chunks begin at multiples of this many bytes; writers that forget the padding are
+            understood.
+
+    Raises:
+        BudgetSpentError: more chunks than any honest file has.
     """
     for _ in range(_MOST_CHUNKS):
         head = reader.at(at, header.size)
@@ -46,39 +56,104 @@ def walk_chunks(
         identifier, size = header.unpack(head)
         chunk = Chunk(identifier, at + header.size, size)
         yield chunk
-        at = chunk.end + -size % align
+        padding = -size % align
+        is_padded = padding == 0 or (
+            _is_identifier(reader.at(chunk.end + padding, 4))
+            or not _is_identifier(reader.at(chunk.end, 4))
+        )
+        at = chunk.end + (padding if is_padded else 0)
+    raise BudgetSpentError
 
 
-def check_sound(reader: Reader, start: int, size: int, whole_end: int) -> str | None:
+def end_after(reader: Reader, sound: Chunk, header: struct.Struct, *, align: int = 2) -> int:
+    """Return where the chunks after the sound end: where something else, or nothing, follows."""
+    end = end_of_chunks(reader, sound.end + -sound.size % align, header, align=align)
+    return min(end, reader.size)
+
+
+def end_of_chunks(reader: Reader, at: int, header: struct.Struct, *, align: int = 2) -> int:
+    """Return where the chunks from an offset on end."""
+    for chunk in walk_chunks(reader, at, header, align=align):
+        is_other = not _is_identifier(chunk.id) or chunk.id in _WHOLE_FILES
+        if is_other or chunk.end > reader.size + SLACK:
+            break
+        at = min(chunk.end, reader.size)
+    return at
+
+
+def _is_identifier(data: bytes) -> bool:
+    return _IDENTIFIER.fullmatch(data) is not None
+
+
+def check_sound(
+    reader: Reader, begin: int, sound: Chunk, whole_end: int, header: struct.Struct
+) -> str | None:
     """Compare the sizes of a chunk of sound and of the whole file with what is there.
 
     Args:
         reader: the file.
-        start: where the sound begins.
-        size: its size by its chunk's header.
+        begin: where the format's data begin.
+        sound: where the sound begins, and its size by its chunk's header.
         whole_end: where the file ends, by its own header.
+        header: that of the chunks which may follow.
     """
-    there = max(0, reader.size - start)
-    matches_whole = abs(whole_end - reader.size) <= SLACK
-    if size == 0 or _is_placeholder(size):
-        return NO_SOUND if there == 0 or (size == 0 and matches_whole) else None
-    if size > there:
-        percent = 100 * there // size
+    there = max(0, reader.size - sound.start)
+    if not is_known(sound.size):
+        is_empty = sound.size == 0 and end_of_chunks(reader, sound.start, header) == reader.size
+        return NO_SOUND if there == 0 or is_empty else None
+    before = sound.start - begin
+    more, whole_more = sound.size - there, whole_end - reader.size
+    # Recorders write the size of the whole file, or what is before the sound, into either field.
+    counts_header = more in (before, before - SLACK) or (more <= before and whole_more <= SLACK)
+    if more > SLACK and not counts_header:
+        percent = 100 * there // sound.size
         return (
-            f"is cut short: its header promises {size:,} bytes of sound,"
+            f"is cut short: its header promises {sound.size:,} bytes of sound,"
             f" {there:,} are there ({percent} %)"
         )
-    if whole_end > reader.size + SLACK and not _is_placeholder(whole_end - 8):
+    allowed = before if more >= -1 else SLACK
+    if whole_more > allowed and is_known(whole_end - begin - 8):
         return cut_short("after its sound: its header promises", whole_end, reader.size)
     return None
 
 
 def sound_in(reader: Reader, start: int, size: int) -> tuple[int, int]:
     """Return where a chunk of sound begins and ends; of an unknown size, it ends with the file."""
-    if size == 0 or _is_placeholder(size):
-        return start, reader.size
-    return start, min(start + size, reader.size)
+    return start, min(start + size, reader.size) if is_known(size) else reader.size
 
+
+def describe_rest(
+    reader: Reader, sound: Chunk, header: struct.Struct, seconds: float, *, align: int = 2
+) -> tuple[str, ...]:
+    """Say what follows the sound besides chunks, tags, zeros and a little else.
+
+    Args:
+        reader: the whole file.
+        sound: where the sound begins, and its size by its chunk's header.
+        header: that of the chunks which may follow.
+        seconds: how long the sound is by that size; 0 if that is not known.
+        align: as for `walk_chunks`.
+
+    Returns:
+        At most one text: the rest of a sentence about the file, for a warning.
+    """
+    if not is_known(sound.size):
+        return (_UNFINISHED,) if sound.size == 0 else ()
+    end = end_after(reader, sound, header, align=align)
+    more = reader.size - end
+    if reader.at(end, 4) in _WHOLE_FILES:
+        return (f"is followed by another file ({more:,} bytes), which most players do not play",)
+    rest = after_sound(reader, end)
+    if rest and seconds and end <= sound.end + 1:  # a recorder that lost power, or 4 GiB and more
+        more_s = seconds * more / sound.size
+        return (
+            f"states {seconds:.1f} s of sound in its header, and {more:,} bytes follow, which most"
+            f" players do not play: {more_s:.1f} s more, if they are sound",
+        )
+    return rest
+
+
+_UNFINISHED = "was never finished: its header states no size, and its sound ends with the file"
 
 # What programs that write to a pipe put as a size, because they cannot go back to fill it in. All
 # ones less some header (FFmpeg, mpg123, lame), 2 GiB or a little less (SoX, arecord, espeak). And
@@ -90,5 +165,6 @@ _PLACEHOLDERS = (
 )
 
 
-def _is_placeholder(size: int) -> bool:
-    return any(size in sizes for sizes in _PLACEHOLDERS)
+def is_known(size: int) -> bool:
+    """Say whether a size is more than a placeholder, which was never filled in."""
+    return size != 0 and not any(size in sizes for sizes in _PLACEHOLDERS)

@@ -102,7 +102,7 @@ def _measure(file: OpenAudio, kind: Format, codec: str) -> Measured:
     _require_sane(stated_s)
     if kind.measure:
         header = audio.codec_context.extradata or b""
-        known = kind.measure(Stated(stated_s, codec, header, file.reader(), file.offset))
+        known = kind.measure(Stated(stated_s, codec, header, file.reader(), file.recognised.offset))
         if isinstance(known, str):
             raise UnplayableAudioError(f"it {known}")
         if known:

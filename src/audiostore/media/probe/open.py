@@ -21,8 +21,8 @@ from av.stream import Disposition
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import AUDIO_FORMATS
-from audiostore.media.kinds import Format
-from audiostore.media.parsing.reading import Reader, Seekable
+from audiostore.media.kinds import Format, Recognised, View
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, Seekable
 from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, start_after_large_id3v2
 from audiostore.media.recognition import recognise
 
@@ -43,14 +43,14 @@ class OpenAudio:
     view: "FileView"
     skipped_tag_bytes: int
     stream: Seekable
-    offset: int
-    """Where the format's own data begin: after any tags in front of them."""
+    size: int
+    """The size of the whole file."""
+    recognised: Recognised
 
     def reader(self) -> Reader:
         """Return a reader of the whole file, with a budget to read all of it once."""
-        size = self.skipped_tag_bytes + self.view.size
-        reads, total = _READS + size // _PIECE, _BYTES + size
-        return Reader(self.stream, size, reads=reads, total=total, window=4 << 10)
+        reads, total = _READS + self.size // _PIECE, _BYTES + self.size
+        return Reader(self.stream, self.size, reads=reads, total=total, window=4 << 10)
 
 
 @contextmanager
@@ -71,7 +71,10 @@ def open_audio(
     size = stream.seek(0, os.SEEK_END)
     reads = Reader(stream, size, reads=32, total=1 << 10, window=ID3V2_HEADER_SIZE)
     start = start_after_large_id3v2(reads, _MAX_ID3_BYTES)
-    view = FileView(stream, start, size - start)
+    found = recognise(stream)  # what was recognised before, by another process
+    found = found if found and found.format is kind else Recognised(kind)
+    shown = _choose_view(stream, size, found) or View(0, size)
+    view = FileView(stream, max(start, shown.start), shown.end, shown.header)
     with ffmpeg_errors():
         container = av.open(
             view,
@@ -87,26 +90,37 @@ def open_audio(
             io_open=_refuse_to_open,
         )
     with container:
-        found = recognise(stream)  # what was recognised before, by another process
-        offset = found.offset if found and found.format is kind else 0
-        yield OpenAudio(container, _audio_stream(container), view, start, stream, offset)
+        yield OpenAudio(container, _audio_stream(container), view, start, stream, size, found)
+
+
+def _choose_view(stream: Seekable, size: int, found: Recognised) -> View | None:
+    if found.format.view is None:
+        return None
+    reads = Reader(stream, size, reads=_READS, total=_BYTES, window=4 << 10)
+    try:
+        return found.format.view(reads, found)
+    except BudgetSpentError:
+        return None
 
 
 class FileView:
-    """The file from `start` on, as FFmpeg sees it: without a name."""
+    """A part of the file as FFmpeg sees it: without a name, and with a header in front."""
 
-    def __init__(self, stream: Seekable, start: int, size: int) -> None:
+    def __init__(self, stream: Seekable, start: int, end: int, header: bytes = b"") -> None:
         self._stream = stream
-        self._start = start
+        self._header = header
+        self._start = start - len(header)
         self._position = 0
-        self.size = size
+        self.size = len(header) + end - start
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes from the position on."""
         if self._position >= self.size:
             return b""
-        self._stream.seek(self._start + self._position)
-        piece = self._stream.read(size)
+        piece = self._header[self._position : self._position + size]
+        if not piece:
+            self._stream.seek(self._start + self._position)
+            piece = self._stream.read(min(size, self.size - self._position))
         self._position += len(piece)
         return piece
 
