@@ -52,10 +52,16 @@ def compare(paths: list[Path], jobs: int) -> Iterator[Report]:
                     yield future.result()
                 except BrokenProcessPool:
                     crashed.append(path)
+                except Exception as error:  # noqa: BLE001 - of audiostore or a judge: a finding
+                    yield _crashed(path, repr(error))
         if crashed and jobs == 1:  # one at a time and in order: the first one it was
             path, *crashed = crashed
-            yield Report(path, "?", "", (), [("crash", "of audiostore or a judge")])
+            yield _crashed(path, "the process ended")
         left, jobs = crashed, 1
+
+
+def _crashed(path: Path, how: str) -> Report:
+    return Report(path, "crashed", differences=[("crash of audiostore or a judge", how)])
 
 
 def text(reports: list[Report], *, warnings: bool = False) -> Iterator[str]:

@@ -53,6 +53,8 @@ def decoded(path: Path) -> Decoded | str:
             if not container.streams.audio:
                 return "no stream of sound"
             audio = container.streams.audio[0]
+            if not audio.codec_context:
+                return "no decoder"
             audio.codec_context.thread_count = 1
             samples: dict[int, int] = {}
             failures = 0
