@@ -24,6 +24,7 @@ from audiostore.audit.problems import GRACE, Problem, RestoreAsset
 from audiostore.audit.repairing import repair
 from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
+from tests.audio_samples import encode
 from tests.damages import DAMAGES, FOREIGN_FILES, PURGED, Damage, Patient
 
 ONCE = RetryConfig(max_attempts=1)
@@ -274,6 +275,34 @@ def test_an_estimate_need_not_be_exact_but_what_is_not_marked_as_one_must(patien
     repaired = patient.manager.get(str(problem.audio_id))
     assert repaired.duration_s == pytest.approx(exact_s, abs=0.1)
     assert repaired.duration_is_exact
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patient", ["local"], indirect=True)
+def test_damage_and_wrong_facts_are_two_problems(patient: Patient, tmp_path: Path) -> None:
+    data = bytearray(MP3.with_name("Lied für Ümläute.flac").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4000] = b"U" * 4000
+    path = tmp_path / "damaged.flac"
+    path.write_bytes(data)
+    damaged = patient.manager.upload_audio_file(path).audio
+    path = tmp_path / "two seconds.m4a"
+    path.write_bytes(encode("ipod", "aac", rate=8_000, seconds=2.05, bit_rate=24_000))
+    short = patient.manager.upload_audio_file(path).audio
+    assert damaged is not None
+    assert short is not None
+    assert [p.kind for p in problems(patient, deep=True)] == ["unplayable-audio"]
+    for blob in (damaged, short):
+        patient.store.update(blob, {"duration_s": "17.000"})
+    found = problems(patient, deep=True)
+    assert {(p.kind, p.name) for p in found} == {
+        ("unplayable-audio", damaged.name),
+        ("mismatched-facts", damaged.name),
+        ("mismatched-facts", short.name),
+    }
+    for problem in found:
+        repair(patient.manager, problem, now=LATER)
+    for blob in (damaged, short):
+        assert patient.store.stat(blob.name).metadata["duration_s"] == blob.metadata["duration_s"]
 
 
 def _half_flac(folder: Path) -> Path:

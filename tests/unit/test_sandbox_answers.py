@@ -107,13 +107,16 @@ def test_any_json_is_a_value_or_refused(fields: dict[str, object], is_mixed: boo
         decoded_info(whole)
 
 
-@pytest.mark.parametrize("name", ["duration_s", "samples", "sample_rate_hz", "channels"])
+@pytest.mark.parametrize(
+    "name", ["duration_s", "samples", "sample_rate_hz", "channels", "warnings"]
+)
 def test_what_decoding_found_is_checked(name: str) -> None:
     fields: dict[str, object] = {
         "duration_s": 1.5, "samples": 12_000, "sample_rate_hz": 8_000, "channels": 1,
+        "warnings": ["has a gap"],
     }  # fmt: skip
-    assert decoded_info(fields) == DecodedInfo(1.5, 12_000, 8_000, 1)
+    assert decoded_info(fields) == DecodedInfo(1.5, 12_000, 8_000, 1, ("has a gap",))
     wrong: object
-    for wrong in (None, "1", -1, [], 1 << 90, math.nan):
+    for wrong in (None, "1", -1, [1], [""] * 17, 1 << 90, math.nan):
         with pytest.raises(InvalidAnswerError):
             decoded_info({**fields, name: wrong})

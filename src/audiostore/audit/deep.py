@@ -13,7 +13,7 @@ from audiostore.errors import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
+from audiostore.ingest import CheckLevel, UploadOptions, prepare_audio, prepare_image
 from audiostore.stores import ObjectStore, get_checked
 from audiostore.values import AUDIO_DATA_KEYS, EXACT_KEY, FACT_KEYS, BlobInfo
 
@@ -52,18 +52,18 @@ class DeepCheck:
         if not path.exists():
             return  # deleted meanwhile
         try:
-            options = UploadOptions(check="full", artwork="none", max_size_bytes=audio.size_bytes)
-            with prepare_audio(path, options) as prepared:
-                found = {
-                    k: v for k, v in prepared.facts.items() if k in (*FACT_KEYS, *AUDIO_DATA_KEYS)
-                }
-                content_type = prepared.content_type
+            found, content_type = _inspected(path, "full")
         except (UnplayableAudioError, UnsupportedFormatError) as error:
             yield problem_of(
                 audio_id, audio, "unplayable-audio", f"it does not play: {error}",
                 "it is stored as it was uploaded: upload a good file that supersedes it",
             )  # fmt: skip
-            return
+            try:  # what is damaged has facts, too
+                found, content_type = _inspected(path, "quick")
+            except (UnplayableAudioError, UnsupportedFormatError):
+                return
+            if found.pop(EXACT_KEY, None) == "false":
+                del found["duration_s"]
         stored = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
         known = {*FACT_KEYS, *audio.metadata}  # what identifies its data may not be there
         wrong = {k: v for k, v in found.items() if k in known and audio.metadata.get(k) != v}
@@ -120,21 +120,26 @@ class DeepCheck:
         return None
 
 
-def _is_right_duration(stored: Mapping[str, str], decoded: str, path: Path) -> bool:
-    """Say whether a stored duration is that of the sound, or what it may be taken for.
-
-    That is what a quick inspection finds: what the file states, or an estimate that is marked as
-    one.
-    """
-    is_estimate = stored.get(EXACT_KEY) == "false"
-    share = _ESTIMATE_TOLERANCE if is_estimate else 0.0
-    if _is_close(stored, decoded, share):
-        return True
-    options = UploadOptions(artwork="none", max_size_bytes=path.stat().st_size)
+def _inspected(path: Path, check: CheckLevel) -> tuple[dict[str, str], str]:
+    """Return the facts that are stored about an audio file, and its content type."""
+    options = UploadOptions(check=check, artwork="none", max_size_bytes=path.stat().st_size)
     with prepare_audio(path, options) as prepared:
-        quick = prepared.facts
-    is_known = "duration_s" in quick and (is_estimate or EXACT_KEY not in quick)
-    return is_known and _is_close(stored, quick["duration_s"], share)
+        keys = (*FACT_KEYS, *AUDIO_DATA_KEYS, EXACT_KEY)
+        facts = {key: value for key, value in prepared.facts.items() if key in keys}
+        return facts, prepared.content_type
+
+
+def _is_right_duration(stored: Mapping[str, str], decoded: str, path: Path) -> bool:
+    """Say whether a stored duration is that of the sound, or near it and marked as an estimate.
+
+    An estimate may also be what a quick inspection finds.
+    """
+    if stored.get(EXACT_KEY) != "false":
+        return _is_close(stored, decoded, 0.0)
+    if _is_close(stored, decoded, _ESTIMATE_TOLERANCE):
+        return True
+    estimated = _inspected(path, "quick")[0].get("duration_s")
+    return estimated is not None and _is_close(stored, estimated, _ESTIMATE_TOLERANCE)
 
 
 def _is_close(stored: Mapping[str, str], found: str, share: float) -> bool:

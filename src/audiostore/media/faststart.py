@@ -202,10 +202,12 @@ def _top_boxes(stream: BinaryIO) -> list[_Box]:
             raise UnplayableAudioError(f"it has more than {_MAX_BOXES:,} boxes")
         stream.seek(start)
         head = stream.read(16)
-        if len(head) < 8:
-            boxes.append(_Box(b"", start, 0, end))  # not a box: keep these bytes
-        else:
+        try:
             boxes.append(_box_at(head, start, end))
+        except (struct.error, UnplayableAudioError):
+            if len(head) >= 8 and all(box.kind != b"moov" for box in boxes):
+                raise
+            boxes.append(_Box(b"", start, 0, end))  # not a whole box: keep these bytes
         start = boxes[-1].end
     if not boxes:
         raise UnplayableAudioError("it is empty")

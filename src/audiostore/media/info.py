@@ -120,8 +120,10 @@ class DecodedInfo:
     """The result of decoding an audio file from its first frame to its last."""
 
     duration_s: float
-    """Exact: the samples that a player would play, by their rate."""
+    """What a player would play, with the gaps in it."""
     samples: int
     """Per channel."""
     sample_rate_hz: int
     channels: int
+    warnings: tuple[str, ...] = ()
+    """What decoding shows to be odd, as in `AudioInfo`: gaps, another duration than is stated."""

@@ -191,7 +191,12 @@ def _look_inside(
     if check != "full":
         return info
     decoded = decode_audio(path, kind.name, stream.fileno())
-    return replace(info, duration_s=decoded.duration_s, duration_is_exact=True)
+    return replace(
+        info,
+        duration_s=decoded.duration_s,
+        duration_is_exact=True,
+        warnings=(*info.warnings, *decoded.warnings),
+    )
 
 
 def _embedded_artwork(

@@ -130,11 +130,12 @@ class Format:
     decoders: tuple[str, ...] = ()
     """FFmpeg's decoders for what the format usually holds, besides PCM."""
     view: "Callable[[Reader, Recognised], View | None] | None" = None
-    """Choose what FFmpeg is shown of a file, in a sandbox worker; None: all but the tags
-    in front of the data and at the end."""
+    """Choose what FFmpeg is shown of a file, in a sandbox worker; None: all of it."""
     measure: Callable[[Stated], Measured | str | None] | None = None
     """Return the duration; why the file is not stored, as `Verdict.flaw` says it; None if FFmpeg's
     duration is as good. May read all of the file, in a sandbox worker."""
+    frames_are_numbered: bool = False
+    """Whether every frame says which one it is, so that those which are missing were damaged."""
     read_embedded: "Callable[[Reader, Recognised], Embedded] | None" = None
     """Read the tags, pictures and chapters, in a sandbox worker; without it, FFmpeg does. Tags in
     front of the data and at the end of the file (ID3, APEv2) are read for every format."""

@@ -240,5 +240,6 @@ FORMAT = Format(
     cut_found_by="CRC-16 and sample number of the last frame",
     cut_missed="between two frames, if the header counts no samples (a pipe's output)",
     demuxer="flac",
+    frames_are_numbered=True,
     decoders=("flac",),
 )

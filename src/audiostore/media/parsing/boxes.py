@@ -1,11 +1,13 @@
 """Boxes of a size, a type and data (ISO/IEC 14496-12 section 4.2)."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from audiostore.media.parsing.reading import Reader, big
 
-_MOST_BOXES = 4000
+MAX_BOXES: Final = 4000
+FULL: Final = 4
+"""The version and flags before a "full" box's fields."""
 
 
 class Box(NamedTuple):  # there may be thousands
@@ -16,9 +18,9 @@ class Box(NamedTuple):  # there may be thousands
     end: int
 
 
-def boxes(reader: Reader, at: int, end: int) -> Iterator[Box]:
+def boxes(reader: Reader, at: int, end: int, limit: int = MAX_BOXES) -> Iterator[Box]:
     """Walk sibling boxes; one that is larger than its parent is the last."""
-    for _ in range(_MOST_BOXES):
+    for _ in range(limit):
         head = reader.at(at, 16)
         if len(head) < 8 or at + 8 > end:
             return

@@ -9,14 +9,14 @@ from audiostore.media.formats import format_named
 from audiostore.media.info import AudioInfo, DecodedInfo
 from audiostore.media.parsing.mpeg import mpeg_length
 from audiostore.media.parsing.reading import Seekable
-from audiostore.media.parsing.tags import begins_trailing_tag
 from audiostore.media.probe.describe import read_audio
 from audiostore.media.probe.open import OpenAudio, open_audio
 
 _MAX_PROBLEMS = 5
 _GAP_S = 0.1
-_MAX_JUNK_BYTES = 16 << 10
-"""Padding and unknown tags of up to this size may follow the last frame."""
+_EXACT_S = 0.01
+_FEW_FRAMES = 3
+"""By so many, decoders give more or less than a file counts: its first and last are cropped."""
 _MPEG_CODECS = ("mp3", "mp2")
 
 
@@ -28,17 +28,31 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
         format_name: the name of the format that it was recognised as.
 
     Raises:
-        UnplayableAudioError: no sound in it that can be decoded, frames that do not decode, sound
-            that is missing in between, or another duration than the file states: with the seconds
-            where.
+        UnplayableAudioError: no sound in it that can be decoded, or frames that do not decode, with
+            the seconds where.
         OSError: the file cannot be read.
     """
-    info = read_audio(stream, format_name, artwork=False)
-    with open_audio(stream, format_named(format_name)) as file:
-        return _decode(file, info)
+    info, kind = read_audio(stream, format_name, artwork=False), format_named(format_name)
+    with open_audio(stream, kind) as file:
+        decoded = _decode(file, info)
+    missing_s = info.duration_s - decoded.seconds if info.duration_is_exact else 0.0
+    if kind.frames_are_numbered and missing_s > _EXACT_S:
+        decoded.problems.append(f"misses {missing_s:.2f} s: damaged frames were skipped")
+    if decoded.problems:
+        raise UnplayableAudioError("its sound " + "; ".join(decoded.problems))
+    if decoded.samples == 0:
+        raise UnplayableAudioError("it holds no sound: decoding it gives none")
+    seconds, warnings = _duration(decoded, info)
+    return DecodedInfo(
+        duration_s=round(seconds, 6),
+        samples=decoded.samples,
+        sample_rate_hz=info.sample_rate_hz,
+        channels=info.channels,
+        warnings=(*warnings, *decoded.gaps()),
+    )
 
 
-def _decode(file: OpenAudio, info: AudioInfo) -> DecodedInfo:
+def _decode(file: OpenAudio, info: AudioInfo) -> "_Decoded":
     audio = file.audio
     context = audio.codec_context
     # Makes FFmpeg report what it would else conceal: a wrong checksum, a damaged frame.
@@ -58,34 +72,29 @@ def _decode(file: OpenAudio, info: AudioInfo) -> DecodedInfo:
             except av.error.FFmpegError as error:
                 what = f"does not decode ({error.strerror or error})"
                 if data and not _begins_mpeg_frame(data):
-                    decoded.skip(what, data)
+                    decoded.skip(what)
                 else:
                     decoded.fail(what)
     except av.error.FFmpegError as error:
         decoded.fail(f"cannot be read any further ({error.strerror or error})")
-    decoded.end()
-    if decoded.problems:
-        raise UnplayableAudioError("its sound " + "; ".join(decoded.problems))
-    if decoded.samples == 0:
-        raise UnplayableAudioError("it holds no sound: decoding it gives none")
-    _compare(decoded.seconds, info)
-    return DecodedInfo(
-        duration_s=round(decoded.seconds, 6),
-        samples=decoded.samples,
-        sample_rate_hz=info.sample_rate_hz,
-        channels=info.channels,
-    )
+    return decoded
 
 
-def _compare(seconds: float, info: AudioInfo) -> None:
-    # PCM and FLAC decode to their exact length; other decoders add or drop a few frames.
-    lossless = info.codec.startswith(("pcm_", "flac"))
-    allowed = 0.01 if lossless else max(0.1, min(0.5, 0.01 * info.duration_s))
-    if info.duration_is_exact and abs(seconds - info.duration_s) > allowed:
-        how = "it was cut short" if seconds < info.duration_s else "its header is wrong"
-        raise UnplayableAudioError(
-            f"its sound lasts {seconds:.2f} s, not {info.duration_s:.2f} s as stated: {how}"
-        )
+def _duration(decoded: "_Decoded", info: AudioInfo) -> tuple[float, tuple[str, ...]]:
+    """Return how long the sound lasts, and what is wrong with the duration that the file states.
+
+    What it counts is more exact, as decoders add or drop a few frames: PCM and FLAC alone decode to
+    their exact length. It may count gaps in the sound, or not.
+    """
+    lasts_s, stated_s = decoded.seconds + decoded.gap_s, info.duration_s
+    if not info.duration_is_exact:
+        return lasts_s, ()
+    allowed_s = _EXACT_S
+    if not info.codec.startswith(("pcm_", "flac")):
+        allowed_s = max(0.1, min(0.5, 0.01 * stated_s), _FEW_FRAMES * decoded.longest_frame_s)
+    if min(abs(each - stated_s) for each in (lasts_s, decoded.seconds)) <= allowed_s:
+        return stated_s, ()
+    return lasts_s, (f"has {lasts_s:,.2f} s of sound, not {stated_s:,.2f} s as it states",)
 
 
 def _begins_mpeg_frame(packet: bytes) -> bool:
@@ -98,34 +107,43 @@ class _Decoded:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._ends_s: float | None = None
-        self._junk: list[tuple[str, bytes]] = []
+        self._skipped: list[str] = []
+        self._gaps: list[tuple[float, float]] = []
         self.samples = 0
-        self.seconds = 0.0
+        self.seconds = self.gap_s = self.longest_frame_s = 0.0
         self.problems: list[str] = []
 
-    def skip(self, what: str, junk: bytes) -> None:
-        """Note bytes that are not a frame: a problem if sound follows, or if they are many."""
-        self._junk.append((what, junk))
-
-    def end(self) -> None:
-        """Check what follows the last frame: tags may, and a little padding."""
-        size = sum(len(junk) for _, junk in self._junk)
-        if size > _MAX_JUNK_BYTES and not begins_trailing_tag(self._junk[0][1]):
-            self.fail(f"is followed by {size:,} bytes that are not sound")
+    def skip(self, what: str) -> None:
+        """Note bytes that are not a frame: a problem if sound follows."""
+        self._skipped.append(what)
 
     def add(self, samples: int, rate: int, pts: int | None, base: Fraction | None) -> None:
-        for what, _ in self._junk:
+        """Count a decoded frame."""
+        for what in self._skipped:
             self.fail(what)
-        self._junk.clear()
+        self._skipped.clear()
+        lasts_s = samples / (rate or self._rate)
+        self.longest_frame_s = max(self.longest_frame_s, lasts_s)
         if pts is not None and base:
             starts_s = float(pts * base)
-            if self._ends_s is not None and starts_s - self._ends_s > _GAP_S:
-                self.fail(f"misses {starts_s - self._ends_s:.2f} s")
-            self._ends_s = starts_s + samples / (rate or self._rate)
+            missing_s = starts_s - self._ends_s if self._ends_s is not None else 0.0
+            if missing_s > max(_GAP_S, self.longest_frame_s):
+                self._gaps.append((missing_s, self.seconds + self.gap_s))
+                self.gap_s += missing_s
+            self._ends_s = starts_s + lasts_s
         self.samples += samples
-        self.seconds += samples / (rate or self._rate)
+        self.seconds += lasts_s
+
+    def gaps(self) -> tuple[str, ...]:
+        """Say where the times of the frames leave room in between, which players bridge."""
+        if not self._gaps:
+            return ()
+        longest_s, at_s = max(self._gaps)
+        more = f": the longest of {len(self._gaps):,} gaps" if len(self._gaps) > 1 else ""
+        return (f"has a gap of {longest_s:,.2f} s in its sound at {at_s:,.1f} s{more}",)
 
     def fail(self, what: str) -> None:
+        """Note a problem at this point."""
         if len(self.problems) < _MAX_PROBLEMS:
             self.problems.append(f"{what} at {self.seconds:.1f} s")
         elif len(self.problems) == _MAX_PROBLEMS:

@@ -55,7 +55,7 @@ def audio_info(fields: Mapping[str, Any], picture: bytes, format_name: str) -> A
         chapters=tuple(map(_chapter, _limited(fields.get("chapters"), list, MAX_CHAPTERS))),
         artwork=_artwork(picture) if picture else None,
         artwork_problem=None if problem is None else text_of(problem),
-        warnings=tuple(map(text_of, _limited(fields.get("warnings"), list, MAX_WARNINGS))),
+        warnings=_warnings(fields.get("warnings")),
     )
 
 
@@ -66,6 +66,7 @@ def decoded_info(fields: Mapping[str, Any]) -> DecodedInfo:
         samples=_count(fields.get("samples"), _MAX_NUMBER),
         sample_rate_hz=_count(fields.get("sample_rate_hz"), MAX_RATE_HZ),
         channels=_count(fields.get("channels"), _MAX_CHANNELS),
+        warnings=_warnings(fields.get("warnings")),
     )
 
 
@@ -105,6 +106,10 @@ def _chapter(found: object) -> Chapter:
     chapter: dict[str, object] = _limited(found, dict, 3)
     starts_s, ends_s = _seconds(chapter.get("start_s")), _seconds(chapter.get("end_s"))
     return Chapter(starts_s, ends_s, _text(chapter.get("title"), MAX_TAG_CHARS))
+
+
+def _warnings(found: object) -> tuple[str, ...]:
+    return tuple(map(text_of, _limited(found, list, MAX_WARNINGS)))
 
 
 def _limited(found: object, kind: type, limit: int) -> Any:

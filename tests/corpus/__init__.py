@@ -1,1 +1,0 @@
-"""audiostore against independent judges, over folders of files that others made."""
