@@ -24,7 +24,9 @@ from tests.audio_samples.making import (
     box,
     encode,
     id3,
+    ogg_changed,
     ogg_page,
+    ogg_pages,
     riff,
 )
 
@@ -40,7 +42,9 @@ __all__ = [
     "box",
     "encode",
     "id3",
+    "ogg_changed",
     "ogg_page",
+    "ogg_pages",
     "recognise_audio",
     "recognise_image",
     "riff",

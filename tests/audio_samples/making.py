@@ -137,6 +137,41 @@ def ogg_page(packet: bytes, *, flags: int = 2, serial: int = 1, position: int = 
     return head + lacing + packet
 
 
+_OGG_CRC = []
+for _n in range(256):
+    _crc = _n << 24
+    for _ in range(8):
+        _crc = (_crc << 1) ^ (0x104C11DB7 if _crc >> 31 else 0)
+    _OGG_CRC.append(_crc)
+
+
+def ogg_pages(data: bytes) -> list[bytes]:
+    """Return the pages of an Ogg file."""
+    pages = []
+    while data:
+        body = 27 + data[26]
+        size = body + sum(data[27:body])
+        pages.append(data[:size])
+        data = data[size:]
+    return pages
+
+
+def ogg_changed(
+    page: bytes, *, flags: int | None = None, position: int | None = None, serial: int | None = None
+) -> bytes:
+    """Return a page with other fields, and the checksum that it then has."""
+    changed = bytearray(page)
+    for place, value in (("<5xB", flags), ("<6xq", position), ("<14xI", serial), ("<22xI", 0)):
+        if value is not None:
+            at = struct.calcsize(place) - struct.calcsize(place[0] + place[-1])
+            struct.pack_into(place[0] + place[-1], changed, at, value)
+    crc = 0
+    for byte in changed:
+        crc = (crc << 8) & 0xFFFFFFFF ^ _OGG_CRC[crc >> 24 ^ byte]
+    changed[22:26] = struct.pack("<I", crc)
+    return bytes(changed)
+
+
 def box(kind: bytes, *parts: bytes) -> bytes:
     """Return an MP4 box."""
     body = b"".join(parts)

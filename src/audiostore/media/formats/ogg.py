@@ -1,25 +1,32 @@
 """Ogg (RFC 3533): the codec by each stream's first packet, a cut by the last page."""
 
-import zlib
+from collections.abc import Iterator, Sequence
 
 import google_crc32c
 
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
+from audiostore.media.parsing.ogg_links import Link, read_links
 from audiostore.media.parsing.ogg_pages import (
-    CAPTURE as _CAPTURE,
-    HEADER as _HEADER,
-    LARGEST_PAGE as _LARGEST_PAGE,
-    Page as _Page,
-    header_packets as _header_packets,
-    parse_page as _page,
+    BEGINS,
+    CAPTURE,
+    HEADER,
+    LARGEST_PAGE,
+    Pages,
+    header_packets,
+    is_intact,
+    parse_page,
 )
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
-from audiostore.media.parsing.tags import end_of_data
+from audiostore.media.parsing.tags import after_sound, end_of_data
 
-_GARBAGE = 4 << 10
+_HEAD = HEADER + 255
+_AFTER = 4 << 10
+"""How much may follow the last page for `_check` to find it."""
+_MUCH_JUNK = 4 << 10
+_MISSTATED_S = 0.5
 _MOST_STREAMS = 16
-_BEGINS, _ENDS = 2, 4  # flags of a page
-_NO_POSITION = (1 << 64) - 1
+_NO_PAGE = "is damaged: no page begins where its sound should"
+_DAMAGED_END = "is damaged: the checksum of its last page is wrong"
 
 _SOUND = {
     b"\x01vorbis": "vorbis",
@@ -42,8 +49,8 @@ def _recognise(reader: Reader, offset: int) -> Recognised | str:
     sound = video = None
     at = offset
     for _ in range(_MOST_STREAMS):
-        page = _page(reader.at(at, _HEADER + 255))
-        if page is None or not page.flags & _BEGINS:
+        page = parse_page(reader.at(at, _HEAD))
+        if page is None or not page.flags & BEGINS:
             break
         packet = reader.at(at + page.body, 8)
         sound = sound or _named(packet, _SOUND)
@@ -60,51 +67,87 @@ def _named(packet: bytes, known: dict[bytes, str]) -> str | None:
     return next((name for magic, name in known.items() if packet.startswith(magic)), None)
 
 
-def _flaw(reader: Reader, found: Recognised) -> str | None:
-    """Find the last page: whole, its checksum right, and marked as the end of its stream."""
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    """Look at the last page: whole, and its checksum right."""
     end = end_of_data(reader, found.offset)
-    begin = max(found.offset, end - _LARGEST_PAGE - _GARBAGE)
+    begin = max(found.offset, end - LARGEST_PAGE - _AFTER)
     tail = reader.at(begin, end - begin)
     at = len(tail)
     page = None
-    while page is None and (at := tail.rfind(_CAPTURE, 0, at)) >= 0:
-        page = _page(tail[at : at + _HEADER + 255])
-        if page is None and len(tail) - at < _HEADER:
-            return f"is cut short: its last page ends after {len(tail) - at} bytes"
+    while page is None and (at := tail.rfind(CAPTURE, 0, at)) >= 0:
+        page = parse_page(tail, at)
+        if page is None and len(tail) - at < HEADER:
+            return Verdict(f"is cut short: its last page ends after {len(tail) - at} bytes")
     if page is None:
-        return f"is damaged: no page begins in its last {len(tail):,} bytes"
+        # If much follows that is not sound, `measure` finds the last page.
+        return Verdict(_NO_PAGE if begin == found.offset or not tail else None)
     there = len(tail) - at
     if there < page.size:
-        return f"is cut short: its last page has {page.size:,} bytes, {there:,} are there"
-    if there > page.size + _GARBAGE:
-        return f"is damaged: its last {there - page.size:,} bytes are not an Ogg page"
-    return _check_last_page(reader, found, page, tail[at : at + page.size])
+        return Verdict(f"is cut short: its last page has {page.size:,} bytes, {there:,} are there")
+    if not is_intact(tail[at : at + page.size]):
+        return Verdict(_DAMAGED_END)
+    if begin == found.offset and _seconds(read_links(Pages(reader, begin, end))) == 0:
+        return Verdict(NO_SOUND)
+    return Verdict()
 
 
-def _check_last_page(reader: Reader, found: Recognised, page: _Page, data: bytes) -> str | None:
-    if _checksum(data[:22] + bytes(4) + data[26:]) != little(data, 22):
-        return "is damaged: the checksum of its last page is wrong"
-    if _is_silent(reader, found, page):
-        return NO_SOUND
-    if not page.flags & _ENDS:
-        # Section 6: the last page of a stream must be marked. Recordings of a live stream lack the
-        # mark, as does a file cut between two pages; a copy repairs the former.
-        return (
-            "is cut short, or recorded from a live stream: its last page is not marked as the end"
-            " (if nothing is missing, copying it repairs that: ffmpeg -i IN -c copy OUT)"
-        )
-    return None
+def _measure(stated: Stated) -> Measured | str:
+    """Count the packets of all links."""
+    reader = stated.reader
+    pages = Pages(reader, stated.offset, end_of_data(reader, stated.offset))
+    links = read_links(pages)
+    if pages.ends_damaged:
+        return _DAMAGED_END
+    if not links:
+        return _NO_PAGE
+    if links[-1].ends_within_packet:
+        return "is cut short: its last packet goes on in a page that is missing"
+    flaw = next(filter(None, map(_cut, links)), None)
+    seconds = _seconds(links)
+    if flaw or seconds == 0:
+        return flaw or NO_SOUND
+    warnings = (*_warnings(pages, links), *after_sound(reader, pages.end))
+    return Measured(stated.seconds if seconds is None else seconds, seconds is not None, warnings)
 
 
-def _is_silent(reader: Reader, found: Recognised, last: _Page) -> bool:
-    """Say whether the last page ends where the stream's sound begins."""
-    first = _page(reader.at(found.offset, _HEADER + 255))
-    if first is None or first.serial != last.serial or last.position == _NO_POSITION:
-        return False
-    skipped = 0
-    if found.codec == "opus":  # RFC 7845 section 5.1: samples to drop at the start
-        skipped = little(reader.at(found.offset + first.body, 12), 10, 2)
-    return last.position <= skipped
+def _seconds(links: Sequence[Link]) -> float | None:
+    """Return how long all links play; None if the packets of one cannot be counted."""
+    known = [link.seconds for link in links if link.seconds is not None]
+    return sum(known) if len(known) == len(links) else None
+
+
+def _cut(link: Link) -> str | None:
+    """Compare the count in FLAC's header with the samples there are."""
+    promised_s, there_s = link.promised_s, link.seconds or 0
+    if link.is_ended or promised_s <= there_s:
+        return None
+    return (
+        f"is cut short: its header promises {promised_s:,.1f} s of sound,"
+        f" {there_s:,.1f} s are there ({100 * there_s / promised_s:.0f} %)"
+    )
+
+
+def _warnings(pages: Pages, links: Sequence[Link]) -> Iterator[str]:
+    if not pages.is_complete:
+        yield "has more damaged pages than are looked at: what follows them was not examined"
+    elif pages.damaged:
+        yield f"has damaged pages ({pages.damaged}): the sound in them is not played"
+    elif pages.foreign_bytes > _MUCH_JUNK:
+        yield f"contains {pages.foreign_bytes:,} bytes between its pages that are not sound"
+    if not links[-1].is_ended:
+        # RFC 3533 section 6: the last page of a stream must be marked.
+        yield "is not marked as complete: it was recorded live, or cut between two pages"
+    if len(links) > 1:
+        yield f"is a chain of {len(links)} streams, of which some players play only the first"
+    if missing_s := sum(link.missing_s for link in links):
+        yield f"misses {missing_s:,.1f} s of sound in between"
+    there_s = sum(link.seconds or 0 for link in links)
+    for name, stated_s in (
+        ("pages state", sum(link.stated_s for link in links)),
+        ("header states", sum(link.promised_s or link.seconds or 0 for link in links)),
+    ):
+        if abs(stated_s - there_s) > _MISSTATED_S:
+            yield f"plays for {there_s:,.1f} s, where its {name} {stated_s:,.1f} s"
 
 
 # -- audio data -----------------------------------------------------------------------------------
@@ -126,11 +169,11 @@ def _audio_data(reader: Reader, found: Recognised) -> "_Packets | None":
     9639 section 10.1).
     """
     codec = found.codec or ""
-    first = _page(reader.at(found.offset, _HEADER + 255))
+    first = parse_page(reader.at(found.offset, _HEAD))
     if first is None or codec not in _HEADER_PACKETS:
         return None
     headers = b""
-    for number, packet in enumerate(_header_packets(reader, found.offset, first.serial)):
+    for number, packet in enumerate(header_packets(reader, found.offset, first.serial)):
         start = packet.parts[0][0]
         if number == 0 or (codec == "vorbis" and number == _SETUP):
             data = b"".join(reader.at(a, b - a) for a, b in packet.parts)
@@ -172,37 +215,18 @@ class _Packets:
     def _follow(self, data: bytes) -> bytes | None:
         """Take whole pages; return what is left, or None if it is not a page of the stream."""
         at = 0
-        while (body := at + _HEADER + big(data, at + 26, 1)) <= len(data):
-            end = body + sum(data[at + _HEADER : body])
+        while (body := at + HEADER + big(data, at + 26, 1)) <= len(data):
+            end = body + sum(data[at + HEADER : body])
             if end > len(data):
                 break
-            head = data[at : at + _HEADER]
-            is_ours = head[:4] == _CAPTURE and not head[5] & _BEGINS
+            head = data[at : at + HEADER]
+            is_ours = head[:4] == CAPTURE and not head[5] & BEGINS
             if not is_ours or little(head, 14) != self._serial:
                 return None
             self._crc = google_crc32c.extend(self._crc, data[body:end])
             self._size += end - body
             at = end
         return data[at:]
-
-
-_MIRRORED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
-
-
-def _checksum(page: bytes) -> int:
-    """Return Ogg's CRC-32: zlib's polynomial, each byte's bits mirrored, nothing inverted."""
-    mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return big(mirrored.to_bytes(4, "little").translate(_MIRRORED))
-
-
-def _measure(stated: Stated) -> Measured | None:
-    """Leave out Opus' pre-skip, which is not played (RFC 7845, 4.3 and 5.1)."""
-    if stated.codec != "opus":
-        return None
-    seconds = stated.seconds
-    if len(stated.codec_header) >= 12 and seconds > 0:
-        seconds = max(0.0, seconds - little(stated.codec_header, 10, 2) / 48_000)
-    return Measured(seconds)
 
 
 # A page that asks `canPlayType` with the plain type audio/ogg gets "maybe" whatever is inside, and
@@ -212,23 +236,24 @@ def _measure(stated: Stated) -> Measured | None:
 _CODECS_IN_TYPE = ("opus", "vorbis", "flac")
 
 
-def _check(reader: Reader, found: Recognised) -> Verdict:
-    return Verdict(_flaw(reader, found))
-
-
 FORMAT = Format(
     name="Ogg",
     kind="audio",
     content_type="audio/ogg",
     extensions=(".ogg", ".oga", ".opus"),
-    magic=(_CAPTURE,),
+    magic=(CAPTURE,),
     recognise=_recognise,
     codecs_in_type=_CODECS_IN_TYPE,
     check=_check,
     audio_data=_audio_data,
     audio_data_are="all packets of the stream, except those of tags and pictures",
-    cut_found_by="last page whole, its CRC-32, its end-of-stream mark",
-    cut_missed=("none: an end without the mark is refused, also of a recording of a live stream"),
+    counts=(
+        "samples up to the end of each page (its granule position): packets",
+        "STREAMINFO samples of FLAC: frames",
+        "sizes of segments and packets: pages",
+    ),
+    cut_found_by="last page whole, its CRC-32; a last packet that goes on; of FLAC, its samples",
+    cut_missed="between two pages and packets: it shows, as a warning, by the missing end mark",
     demuxer="ogg",
     decoders=("vorbis", "opus", "libopus", "speex"),
     measure=_measure,

@@ -1,37 +1,63 @@
 """Pages and packets of Ogg (RFC 3533)."""
 
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from audiostore.media.parsing.reading import Reader, little
+from audiostore.media.parsing.reading import Reader, big, little
 
 CAPTURE: Final = b"OggS"
 HEADER: Final = 27
 LARGEST_PAGE: Final = HEADER + 255 + 255 * 255
+CONTINUES, BEGINS, ENDS = 1, 2, 4  # flags of a page
+_FIELDS = struct.Struct("<4sBBqIIIB")
 _MOST_PAGES = 2000
+_PIECE = 256 << 10
+_MOST_DAMAGED = 200
+"""To find out that a page is damaged, all of it is read: this bounds how often."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page, by its header."""
+class Page(NamedTuple):
+    """A page's header (section 6)."""
 
     flags: int
     position: int
+    """Where the sound ends, in samples, after the last packet that ends here; -1 if none does."""
     serial: int
-    body: int
-    """Where the packets begin."""
+    lacing: bytes
+    """The sizes of its segments; a packet ends with each that is below 255."""
     size: int
+    """Of the whole page, in bytes."""
+
+    @property
+    def body(self) -> int:
+        """Where the packets begin, from the page's first byte on."""
+        return HEADER + len(self.lacing)
 
 
-def parse_page(head: bytes) -> Page | None:
-    """Parse a page's header (RFC 3533 section 6)."""
-    if head[:5] != CAPTURE + b"\0" or len(head) < HEADER:
+def parse_page(data: bytes, at: int = 0) -> Page | None:
+    """Parse the header of a page; None if these bytes are not one."""
+    if len(data) - at < HEADER:
         return None
-    lacing = head[HEADER : HEADER + head[26]]
-    body = HEADER + head[26]
-    size = body + sum(lacing) if len(lacing) == head[26] else LARGEST_PAGE
-    return Page(head[5], little(head, 6, 8), little(head, 14), body, size)
+    capture, version, flags, position, serial, _, _, count = _FIELDS.unpack_from(data, at)
+    if capture != CAPTURE or version:
+        return None
+    body = at + HEADER + count
+    lacing = data[at + HEADER : body]
+    size = body - at + sum(lacing) if len(lacing) == count else LARGEST_PAGE
+    return Page(flags, position, serial, lacing, size)
+
+
+_MIRRORED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
+
+
+def is_intact(page: bytes) -> bool:
+    """Say whether a page matches its checksum: zlib's, each byte's bits mirrored, not inverted."""
+    data = page[:22] + bytes(4) + page[26:]
+    mirrored = zlib.crc32(data.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return big(mirrored.to_bytes(4, "little").translate(_MIRRORED)) == little(page, 22)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +89,69 @@ def header_packets(reader: Reader, at: int, serial: int) -> Iterator[HeaderPacke
                 parts, start = [], end
         if end > start:
             parts.append((start, end))
+
+
+class FoundPage(NamedTuple):
+    """A whole page of a file."""
+
+    offset: int
+    """Of the page in the file."""
+    page: Page
+    data: bytes
+    """Some bytes of the file, with the page among them."""
+    at: int
+    """Of the page in `data`."""
+
+
+class Pages:
+    """The whole pages of a file, in order; and how much else is between and after them."""
+
+    def __init__(self, reader: Reader, start: int, end: int) -> None:
+        self._reader = reader
+        self._start, self._limit = start, end
+        self.end = start
+        """Where the last page ends that was found so far."""
+        self.foreign_bytes = 0
+        """How many bytes between two pages are neither."""
+        self.damaged = 0
+        """How many pages are not whole, or do not match their checksum."""
+        self.ends_damaged = False
+        """Whether the last page is one of these."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the whole file was examined: not if it has too many damaged pages."""
+        return self.damaged < _MOST_DAMAGED
+
+    def __iter__(self) -> Iterator[FoundPage]:
+        """Yield each page: another one follows it, or it matches its checksum."""
+        data, base, at = b"", self._start, 0
+        while self.is_complete:
+            page = parse_page(data, at)
+            end = at + page.size if page else at + LARGEST_PAGE
+            if end + len(CAPTURE) > len(data):
+                more = base + len(data)
+                piece = self._reader.at(more, min(_PIECE, self._limit - more))
+                if piece:
+                    data, base, at = data[at:] + piece, base + at, 0
+                    continue
+            if page and self._is_whole(page, data, at):
+                self.foreign_bytes += base + at - self.end
+                self.ends_damaged = False
+                yield FoundPage(base + at, page, data, at)
+                at, self.end = end, base + end
+                continue
+            if page:
+                self.damaged += 1
+                self.ends_damaged = True
+            at = data.find(CAPTURE, at + 1)
+            if at < 0:
+                at = max(0, len(data) - len(CAPTURE) + 1)
+                if base + len(data) >= self._limit or not data:
+                    return
+
+    def _is_whole(self, page: Page, data: bytes, at: int) -> bool:
+        end = at + page.size
+        if end > len(data):
+            return False
+        return data.startswith(CAPTURE, end) or is_intact(data[at:end])
