@@ -355,7 +355,7 @@ def test_a_hundred_megabytes_of_id3_are_skipped(tmp_path: Path) -> None:
         assert resident_mib(pool) < 100
     assert info.duration_s == pytest.approx(10.43, abs=0.01)
     assert not info.tags
-    assert "ID3 tag of 104,857,610 bytes is too large" in str(info.artwork_problem)
+    assert "larger than 20,000,000 bytes" in str(info.artwork_problem)
     os.truncate(path, 1000)
     with pytest.raises(UnplayableAudioError):
         probe_here(path, "MP3")
@@ -669,7 +669,7 @@ def test_a_disk_that_fails_is_not_the_files_fault() -> None:
 
 def test_a_place_beyond_any_file_is_its_end() -> None:
     with (EXAMPLES / "a-brisk-walk.wav").open("rb", 0) as file:
-        reader = FileView(file, 4, 8)
+        reader = FileView(file, 4, 12)
         assert reader.seek(2**62) == 2**62
         assert reader.read(10) == b""
         assert reader.seek(-3, os.SEEK_CUR) == 2**62 - 3

@@ -130,7 +130,8 @@ class Format:
     decoders: tuple[str, ...] = ()
     """FFmpeg's decoders for what the format usually holds, besides PCM."""
     view: "Callable[[Reader, Recognised], View | None] | None" = None
-    """Choose what FFmpeg is shown of a file, in a sandbox worker; None: all of it."""
+    """Choose what FFmpeg is shown of a file, in a sandbox worker; None: all but the tags
+    in front of the data and at the end."""
     measure: Callable[[Stated], Measured | str | None] | None = None
     """Return the duration; why the file is not stored, as `Verdict.flaw` says it; None if FFmpeg's
     duration is as good. May read all of the file, in a sandbox worker."""

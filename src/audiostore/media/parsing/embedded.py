@@ -1,5 +1,6 @@
 """What tags hold: names and values, pictures and chapters, whatever kind of tag they are from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +16,30 @@ class Picture:
     data: bytes = field(repr=False)
     type: int = FRONT_COVER
     """What it shows: 3 front cover, 4 back cover, 0 other, 1 and 2 file icons, 8 artist …"""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadPicture:
+    """An embedded picture that is not in memory until it is looked at."""
+
+    size: int
+    """How many bytes it has; for one that is encoded, about."""
+    read: Callable[[], bytes] = field(repr=False)
+    """Reads it: such as ``partial(reader.at, start, size)``."""
+    type: int = FRONT_COVER
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes, read anew each time."""
+        return self.read()
+
+
+AnyPicture = Picture | UnreadPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +59,7 @@ class Embedded:
     tags: list[tuple[str, str]] = field(default_factory=list)
     """Names and values, in the order of the file; a name that stands there several times has
     several values."""
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[AnyPicture] = field(default_factory=list)
     chapters: list[Part] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What could not be read: each the rest of a sentence about the file, as in `Verdict`."""

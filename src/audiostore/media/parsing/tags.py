@@ -12,7 +12,6 @@ ID3V2_HEADER_SIZE = 10
 _ID3V1_SIZE = 128
 _ENHANCED_SIZE = 227  # of an "enhanced" ID3v1 tag, in front of the other
 _APE_SIZE = 32  # of its header and of its footer alike
-_APE_HAS_HEADER = 1 << 31
 _LYRICS3V1_MAX = 5100 + 20
 
 _MUCH_JUNK = 4 << 10
@@ -35,26 +34,20 @@ def id3v2_size(head: bytes, magic: bytes = b"ID3") -> int:
     return ID3V2_HEADER_SIZE + size + (ID3V2_HEADER_SIZE if has_footer else 0)
 
 
+def leading_tags(reader: Reader) -> list[tuple[int, int]]:
+    """Return where each tag in front of the data begins and ends (ID3v2 section 3.1, APEv2)."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    while len(found) < _MAX_TAGS and (size := _leading_tag_size(reader.at(at, _APE_SIZE))):
+        found.append((at, at + size))
+        at += size
+    return found
+
+
 def start_of_data(reader: Reader) -> int:
-    """Return the offset of the first byte after any tags (ID3v2 section 3.1, APEv2)."""
-    offset = 0
-    for _ in range(_MAX_TAGS):
-        size = _leading_tag_size(reader.at(offset, _APE_SIZE))
-        if size == 0:
-            break
-        offset += size
-    return offset
-
-
-def start_after_large_id3v2(reader: Reader, limit: int) -> int:
-    """Return the offset after leading ID3v2 tags, up to the first of at most `limit` bytes."""
-    offset = 0
-    for _ in range(_MAX_TAGS):
-        size = id3v2_size(reader.at(offset, ID3V2_HEADER_SIZE))
-        if size <= limit:
-            break
-        offset += size
-    return offset
+    """Return the offset of the first byte after any tags."""
+    found = leading_tags(reader)
+    return found[-1][1] if found else 0
 
 
 def _leading_tag_size(head: bytes) -> int:
@@ -63,15 +56,28 @@ def _leading_tag_size(head: bytes) -> int:
     return id3v2_size(head)
 
 
-def end_of_data(reader: Reader, start: int) -> int:
-    """Return where the data that begin at `start` end: before any tags at the end of the file."""
+def trailing_tags(reader: Reader, start: int) -> list[tuple[int, int]]:
+    """Return where each tag at the end of the file begins and ends, the last one first.
+
+    Args:
+        reader: the file.
+        start: where the data begin, which no tag may overlap.
+    """
+    found: list[tuple[int, int]] = []
     end = reader.size
-    for _ in range(_MAX_TAGS):
+    while len(found) < _MAX_TAGS:
         size = _trailing_tag_size(reader, end)
         if size == 0 or end - size < start:
             break
+        found.append((end - size, end))
         end -= size
-    return end
+    return found
+
+
+def end_of_data(reader: Reader, start: int) -> int:
+    """Return where the data that begin at `start` end: before any tags at the end of the file."""
+    found = trailing_tags(reader, start)
+    return found[-1][0] if found else reader.size
 
 
 def _trailing_tag_size(reader: Reader, end: int) -> int:
@@ -80,20 +86,25 @@ def _trailing_tag_size(reader: Reader, end: int) -> int:
         return both if reader.at(end - both, 4) == b"TAG+" else _ID3V1_SIZE
     footer = reader.at(end - _APE_SIZE, _APE_SIZE)
     if footer[:8] == b"APETAGEX":
-        header = _APE_SIZE if little(footer, 20) & _APE_HAS_HEADER else 0
-        return little(footer, 12) + header
+        size = little(footer, 12)
+        has_header = reader.at(end - size - _APE_SIZE, 8) == b"APETAGEX"
+        return size + (_APE_SIZE if has_header else 0)
     if footer[-10:-7] == b"3DI":
-        return id3v2_size(footer[-10:], b"3DI")
+        size = id3v2_size(footer[-10:], b"3DI")
+        return size if reader.at(end - size, 3) == b"ID3" else 0
     return _lyrics3_size(reader, end, footer)
 
 
 def _lyrics3_size(reader: Reader, end: int, footer: bytes) -> int:
     # Lyrics3 v2: "LYRICSBEGIN" …, six digits that count both, "LYRICS200". v1: no size at all.
+    begins = b"LYRICSBEGIN"
     if footer[-9:] == b"LYRICS200" and footer[-15:-9].isdigit():
-        return int(footer[-15:-9]) + 15
-    if footer[-9:] == b"LYRICSEND":
+        size = int(footer[-15:-9]) + 15
+        if reader.at(end - size, len(begins)) == begins:
+            return size
+    if footer[-9:] in (b"LYRICS200", b"LYRICSEND"):
         text = reader.at(max(0, end - _LYRICS3V1_MAX), min(end, _LYRICS3V1_MAX))
-        begin = text.rfind(b"LYRICSBEGIN")
+        begin = text.rfind(begins)
         return len(text) - begin if begin >= 0 else 0
     return 0
 

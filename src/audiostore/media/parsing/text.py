@@ -1,5 +1,6 @@
 """Text of files of unknown origin, made safe to store and to show."""
 
+import codecs
 from typing import Final
 
 MAX_TAGS: Final = 64
@@ -22,3 +23,24 @@ def clean(text: str, limit: int) -> str:
     """Return text on one line, without control characters, of at most `limit` characters."""
     cut = text[: 4 * limit].translate(_CLEAN).strip()
     return cut if len(cut) <= limit else cut[: limit - 1].rstrip() + "…"
+
+
+_UNDEFINED = {0xDC00 + byte: byte for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
+"""Control characters, as in Latin-1."""
+codecs.lookup("cp1252")  # a sandbox worker can load no module later
+
+
+def decode_8_bit(data: bytes) -> str:
+    """Return text of an encoding that is not stated, or not to be trusted.
+
+    UTF-8, if most of its letters are valid (one may be cut in two); else Windows-1252, which is
+    Latin-1 with letters where Latin-1 has control characters.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "replace")
+    letters = sum(character > "\x7f" for character in text)
+    if 2 * text.count("\ufffd") <= letters:
+        return text.rstrip("\ufffd")
+    return data.decode("cp1252", "surrogateescape").translate(_UNDEFINED)

@@ -1,19 +1,18 @@
 """Facts about an audio file, without decoding it."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 
 import av
-from av.container import InputContainer
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
-from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo, Chapter
+from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo
 from audiostore.media.kinds import Format, Measured, Stated
 from audiostore.media.parsing.reading import Seekable
-from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAG_CHARS, MAX_WARNINGS, clean
+from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAGS, MAX_WARNINGS
+from audiostore.media.probe.embedded import order_chapters, read_embedded
 from audiostore.media.probe.open import OpenAudio, ffmpeg_errors, open_audio
-from audiostore.media.probe.pictures import choose_artwork, read_pictures
+from audiostore.media.probe.pictures import choose_artwork
 from audiostore.media.probe.tags import unify_tags
 
 
@@ -35,28 +34,36 @@ def read_audio(stream: Seekable, format_name: str, *, artwork: bool = True) -> A
 
 
 def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
-    container, audio = file.container, file.audio
+    audio = file.audio
     context = audio.codec_context
     rate, channels = context.sample_rate, context.channels
     if not 0 < rate <= MAX_RATE_HZ or channels < 1:
         raise UnplayableAudioError("its header names no sample rate, or no channels")
     codec = context.codec.canonical_name
-    tags = unify_tags([*container.metadata.items(), *audio.metadata.items()])
-    chapters = tuple(_chapters(container))
-    pictures = read_pictures(container)
-    cover, problem = choose_artwork(pictures) if artwork else (None, None)
-    if file.skipped_tag_bytes and artwork:
-        problem = f"its ID3 tag of {file.skipped_tag_bytes:,} bytes is too large to be read"
+    embedded = read_embedded(file, kind)
+    own = embedded[0]
+    tags, left_out = unify_tags(*(each.tags for each in embedded))
+    warnings = [warning for each in embedded for warning in each.warnings]
+    if left_out:
+        warnings.append(f"has more than {MAX_TAGS} tags: {left_out:,} were left out")
+    cover, problem = None, None
+    if artwork:
+        pictures = (picture for each in embedded for picture in each.pictures)
+        cover, problem, unused = choose_artwork(pictures)
+        warnings += unused
     length = _measure(file, kind, codec)
     duration_s = length.seconds
     if duration_s <= 0:
         raise UnplayableAudioError("it holds no sound: its duration is zero")
     _require_sane(duration_s)
+    chapters = order_chapters(embedded, duration_s)
+    if len(chapters) > MAX_CHAPTERS:
+        warnings.append(f"has more than {MAX_CHAPTERS:,} chapters: the rest were left out")
     bits = _bits(codec, context.extradata or b"")
     if codec.startswith("pcm_") and bits:
         bitrate: int | None = rate * channels * bits
     else:
-        picture_bytes = sum(picture.size for picture in pictures or ())
+        picture_bytes = sum(picture.size for picture in own.pictures)
         measured = (file.view.size - picture_bytes) * 8 / duration_s
         stated = audio.bit_rate or 0
         bitrate = stated if stated > 0 else round(measured) if measured >= 1 else None
@@ -70,10 +77,10 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
         bits_per_sample=bits,
         bitrate_bps=bitrate,
         tags=tags,
-        chapters=chapters,
+        chapters=tuple(chapters[:MAX_CHAPTERS]),
         artwork=cover,
         artwork_problem=problem,
-        warnings=length.warnings[:MAX_WARNINGS],
+        warnings=tuple(dict.fromkeys((*length.warnings, *warnings)))[:MAX_WARNINGS],
     )
 
 
@@ -126,12 +133,3 @@ def _packets_duration(file: OpenAudio) -> float:
             if packet.pts is not None:
                 end = max(end, _seconds(packet.pts + (packet.duration or 0), packet.time_base))
     return max(end, _seconds(total, file.audio.time_base))
-
-
-def _chapters(container: InputContainer) -> Iterator[Chapter]:
-    for chapter in container.chapters()[:MAX_CHAPTERS]:
-        base = chapter["time_base"]
-        start_s, end_s = _seconds(chapter["start"], base), _seconds(chapter["end"], base)
-        if 0 <= start_s <= end_s <= MAX_DURATION_S:
-            title = clean(chapter["metadata"].get("title", ""), MAX_TAG_CHARS)
-            yield Chapter(round(start_s, 6), round(end_s, 6), title)

@@ -23,11 +23,9 @@ from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format, Recognised, View
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, Seekable
-from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, start_after_large_id3v2
+from audiostore.media.parsing.tags import end_of_data
 from audiostore.media.recognition import recognise
 
-_MAX_ID3_BYTES = 32 << 20
-"""A longer ID3v2 tag is skipped unread: it would fill memory."""
 _READS, _BYTES, _PIECE = 5_000, 4 << 20, 64 << 10
 """What may be read besides all of a file, and the least that each read of all of it takes."""
 _PROBED = {"probesize": "131072"}
@@ -41,7 +39,7 @@ class OpenAudio:
     container: InputContainer
     audio: AudioStream
     view: "FileView"
-    skipped_tag_bytes: int
+    """The format's own data, which are all that FFmpeg sees."""
     stream: Seekable
     size: int
     """The size of the whole file."""
@@ -69,12 +67,10 @@ def open_audio(
     """
     # PyAV prints nothing by itself: its log level is None unless the program sets one.
     size = stream.seek(0, os.SEEK_END)
-    reads = Reader(stream, size, reads=32, total=1 << 10, window=ID3V2_HEADER_SIZE)
-    start = start_after_large_id3v2(reads, _MAX_ID3_BYTES)
     found = recognise(stream)  # what was recognised before, by another process
     found = found if found and found.format is kind else Recognised(kind)
-    shown = _choose_view(stream, size, found) or View(0, size)
-    view = FileView(stream, max(start, shown.start), shown.end, shown.header)
+    shown = _choose_view(stream, size, found)
+    view = FileView(stream, shown.start, shown.end, shown.header)
     with ffmpeg_errors():
         container = av.open(
             view,
@@ -90,17 +86,17 @@ def open_audio(
             io_open=_refuse_to_open,
         )
     with container:
-        yield OpenAudio(container, _audio_stream(container), view, start, stream, size, found)
+        yield OpenAudio(container, _audio_stream(container), view, stream, size, found)
 
 
-def _choose_view(stream: Seekable, size: int, found: Recognised) -> View | None:
-    if found.format.view is None:
-        return None
-    reads = Reader(stream, size, reads=_READS, total=_BYTES, window=4 << 10)
+def _choose_view(stream: Seekable, size: int, found: Recognised) -> View:
+    """Return what FFmpeg shall see: without the tags around it, which it may misread."""
+    reader = Reader(stream, size, reads=_READS, total=_BYTES, window=4 << 10)
     try:
-        return found.format.view(reads, found)
+        view = found.format.view(reader, found) if found.format.view else None
+        return view or View(found.offset, end_of_data(reader, found.offset))
     except BudgetSpentError:
-        return None
+        return View(found.offset, size)
 
 
 class FileView:

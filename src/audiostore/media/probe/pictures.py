@@ -1,50 +1,57 @@
 """Artwork that is embedded in an audio file."""
 
-from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Stream
+from collections.abc import Iterable
 
 from audiostore.errors import InvalidImageError
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 from audiostore.media.info import Artwork
-from audiostore.media.probe.open import ffmpeg_errors, is_picture
+from audiostore.media.parsing.embedded import FRONT_COVER, OTHER, AnyPicture
+from audiostore.media.parsing.reading import BudgetSpentError
 
 _MAX_PICTURES = 16
+_LEAFLET, _BACK_COVER, _MEDIUM, _ILLUSTRATION, _ICONS = 5, 4, 6, 18, (2, 1)
+_BEST_FIRST = (FRONT_COVER, OTHER, _ILLUSTRATION, _LEAFLET, _BACK_COVER, _MEDIUM)
+_PEOPLE_AND_LOGOS = range(7, 21)
+"""Photographs of artists and of recordings, logotypes, and a bright coloured fish."""
 
 
-def read_pictures(container: InputContainer) -> "list[Packet[Stream]] | None":
-    """Return the embedded pictures, the front cover first; None if the file has none."""
-    kinds = {
-        s.index: s.metadata.get("comment", "").lower()
-        for s in container.streams.video
-        if is_picture(s.disposition)
-    }
-    if not kinds:
-        return None
-    found: list[Packet[Stream]] = []
-    # FFmpeg returns attached pictures before everything else.
-    with ffmpeg_errors():
-        for packet in container.demux():
-            if packet.stream.index not in kinds or len(found) >= _MAX_PICTURES:
-                break
-            found.append(packet)
-    return sorted(found, key=lambda packet: kinds[packet.stream.index] != "cover (front)")
+def _rank(picture: AnyPicture) -> int:
+    if picture.type in _BEST_FIRST:
+        return _BEST_FIRST.index(picture.type)
+    if picture.type in _PEOPLE_AND_LOGOS:
+        return len(_BEST_FIRST)
+    if picture.type in _ICONS:
+        return len(_BEST_FIRST) + 1
+    return _BEST_FIRST.index(OTHER)
 
 
-def choose_artwork(pictures: "list[Packet[Stream]] | None") -> tuple[Artwork | None, str | None]:
-    """Return the first valid picture; without one, what is wrong with the first."""
-    if pictures is None:
-        return None, None
-    problem = "its embedded picture cannot be read"
-    for index, picture in enumerate(pictures):
-        if not 0 < picture.size <= MAX_IMAGE_BYTES:
-            reason = f"the image is empty, or larger than {MAX_IMAGE_BYTES:,} bytes"
-        else:
-            data = bytes(picture)
+def choose_artwork(
+    pictures: Iterable[AnyPicture],
+) -> tuple[Artwork | None, str | None, tuple[str, ...]]:
+    """Choose the picture that is most likely the cover, of those that are valid images.
+
+    A front cover is better than a picture of no type, and both than a back cover; photographs of
+    the artist, logotypes and icons are used if there is nothing else.
+
+    Returns:
+        The picture; without one, what is wrong with the best; warnings of better ones that are not
+        usable: the rest of a sentence about the file.
+    """
+    problem = None
+    for picture in sorted(pictures, key=_rank)[:_MAX_PICTURES]:
+        reason = f"the image is empty, or larger than {MAX_IMAGE_BYTES:,} bytes"
+        if 0 < picture.size <= MAX_IMAGE_BYTES:
             try:
-                return Artwork(data, identify_image(data)), None
+                data = picture.data
+                artwork = Artwork(data, identify_image(data))
             except InvalidImageError as error:
                 reason = str(error)
-        if index == 0:
-            problem = f"its embedded picture is not usable: {reason}"
-    return None, problem
+            except BudgetSpentError:
+                reason = "it is in too many places"
+            else:
+                unused = f"has an embedded picture that is not usable: {problem}"
+                return artwork, None, (unused,) if problem else ()
+        problem = problem or reason
+    if problem is None:
+        return None, None, ()
+    return None, f"its embedded picture is not usable: {problem}", ()

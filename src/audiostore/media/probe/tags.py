@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from audiostore.media.parsing.text import MAX_KEY_CHARS, MAX_TAG_CHARS, MAX_TAGS, clean
 
-# FFmpeg translates most names of most formats to these; `_OTHER_NAMES` translates what it leaves
-# (Vorbis comments, ID3 TXXX, ASF and CAF keys that it does not know).
+# Readers of tags translate most names of most formats to these; `_OTHER_NAMES` translates what they
+# leave (Vorbis comments, ID3 TXXX, APE, ASF and CAF keys).
 _KNOWN_TAGS = tuple(
     (  # noqa: SIM905 - as words, not a page of quotes
         "title artist album album_artist track track_total disc disc_total date genre composer "
@@ -82,37 +82,51 @@ _OF_TOTAL = re.compile(r"\s*([^/]*?)\s*/\s*0*([0-9]{1,6})\s*")
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 
 
-def unify_tags(found: Iterable[tuple[str, str]]) -> dict[str, str]:
+def unify_tags(*sources: Iterable[tuple[str, str]]) -> tuple[dict[str, str], int]:
     """Return tags by their common names: what a player needs first, then others, long texts last.
 
-    "3/12" is track 3 and a track_total of 12; compilation is "1", or left out.
+    Several values of one name are joined by ";". A tag of the very name counts, wherever it
+    stands, more than one whose name only means the same ("year" is a date). "3/12" is track 3 and
+    a track_total of 12; compilation is "1", or left out.
 
     Args:
-        found: names and values as FFmpeg has them; of two with one name, the first counts.
+        sources: names and values of each kind of tag in a file; a name in one of them makes those
+            after it irrelevant.
+
+    Returns:
+        The tags, and how many were left out because there are more than `MAX_TAGS`.
     """
-    known: dict[str, str] = {}
-    others: dict[str, str] = {}
-    long: dict[str, str] = {}
-    for raw, value in found:
-        key = clean(raw.lower(), MAX_KEY_CHARS)
-        key = _OTHER_NAMES.get(key, key)
+    tags: dict[str, str] = {}
+    for source in sources:
+        for key, text in _with_numbers(_unify(source)).items():
+            tags.setdefault(key, text)
+    known = {key: tags.pop(key) for key in _KNOWN_TAGS if key in tags}
+    long = [(key, text) for key, text in tags.items() if key.startswith(_LONG_TAGS)]
+    long = sorted(long, key=lambda tag: _LONG_TAGS.index(_long_tag(tag[0])))[:MAX_TAGS]
+    others = [(key, text) for key, text in tags.items() if not key.startswith(_LONG_TAGS)]
+    room = MAX_TAGS - len(known)
+    kept = [*others[: max(0, room - len(long))], *long][:room]
+    return {**known, **dict(kept)}, len(tags) - len(kept)
+
+
+def _unify(source: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the tags of one source by their common names."""
+    named: dict[str, dict[str, None]] = {}
+    meant: dict[str, tuple[str, dict[str, None]]] = {}
+    for raw, value in source:
+        name = clean(raw.lower(), MAX_KEY_CHARS)
+        key = _OTHER_NAMES.get(name, name)
         if key.startswith(_MUSICBRAINZ):  # as ID3 has them: "MusicBrainz Album Id"
-            key = f"{_MUSICBRAINZ[:-1]}_{key.removeprefix(_MUSICBRAINZ).replace(' ', '')}"
+            key = name = f"{_MUSICBRAINZ[:-1]}_{key.removeprefix(_MUSICBRAINZ).replace(' ', '')}"
         text = clean(value, MAX_TAG_CHARS)
         if not key or not text or key.startswith(_TECHNICAL) or (key, text) == _NO_LANGUAGE:
             continue
-        if key in _KNOWN_TAGS:
-            known.setdefault(key, text)
-        elif key.startswith(_LONG_TAGS) and len(long) < MAX_TAGS:
-            long.setdefault(key, text)
-        elif len(others) < MAX_TAGS:
-            others.setdefault(key, text)
-    known = _with_numbers(known)
-    ordered = {key: known[key] for key in _KNOWN_TAGS if key in known}
-    last = sorted(long.items(), key=lambda tag: _LONG_TAGS.index(_long_tag(tag[0])))
-    room = MAX_TAGS - len(ordered)
-    kept = [*list(others.items())[: max(0, room - len(last))], *last]
-    return {**ordered, **dict(kept[:room])}
+        if name == key:
+            named.setdefault(key, {})[text] = None
+        elif meant.setdefault(key, (name, {}))[0] == name:  # the first name that means it
+            meant[key][1][text] = None
+    values = {**{key: texts for key, (_, texts) in meant.items()}, **named}
+    return {key: clean(";".join(texts), MAX_TAG_CHARS) for key, texts in values.items()}
 
 
 def _long_tag(key: str) -> str:

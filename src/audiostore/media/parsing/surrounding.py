@@ -1,0 +1,25 @@
+"""The tags in front of a format's own data, and those at the end of the file: for every format."""
+
+from audiostore.media.parsing.apev2 import read_apev2
+from audiostore.media.parsing.embedded import Embedded
+from audiostore.media.parsing.id3 import read_id3v2
+from audiostore.media.parsing.id3v1 import ID3V1_SIZE, read_id3v1
+from audiostore.media.parsing.reading import Reader
+from audiostore.media.parsing.tags import leading_tags, trailing_tags
+
+
+def read_surrounding_tags(reader: Reader, start: int) -> list[Embedded]:
+    """Read the tags around the data that begin at an offset: those that count most first.
+
+    ID3v2 before APE before ID3v1, which cuts its texts after 30 bytes.
+    """
+    ranked: list[tuple[int, Embedded]] = []
+    for at, end in (*leading_tags(reader), *trailing_tags(reader, start)):
+        magic = reader.at(at, 3)
+        if magic == b"ID3":
+            ranked.append((0, read_id3v2(reader, at, end)))
+        elif reader.at(end - 32, 8) == b"APETAGEX" or reader.at(at, 8) == b"APETAGEX":
+            ranked.append((1, read_apev2(reader, at, end)))
+        elif magic == b"TAG":  # an enhanced tag may stand in front of it
+            ranked.append((2, read_id3v1(reader.at(end - ID3V1_SIZE, ID3V1_SIZE))))
+    return [embedded for _, embedded in sorted(ranked, key=lambda each: each[0])]

@@ -1,0 +1,1 @@
+"""audiostore against independent judges, over folders of files that others made."""

@@ -1,0 +1,198 @@
+"""ID3, APE tags and their kin, around the data of any format: as writers really write them."""
+
+import io
+import re
+import struct
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from audiostore.media.info import AudioInfo
+from audiostore.media.probe import read_audio
+from audiostore.media.probe.tags import unify_tags
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+JAZZ_V1 = b"TAG" + b"V1".ljust(30, b"\0") + b"Bj\xf6rn".ljust(30, b"\0") + bytes(62) + b"\0\x07\x08"
+
+
+def syncsafe(n: int) -> bytes:
+    return bytes(n >> s & 127 for s in (21, 14, 7, 0))
+
+
+def frame2(name: bytes, data: bytes) -> bytes:
+    return name + len(data).to_bytes(3, "big") + data
+
+
+def frame3(name: bytes, data: bytes, flags: int = 0) -> bytes:
+    return name + struct.pack(">IH", len(data), flags) + data
+
+
+def frame4(name: bytes, data: bytes, flags: int = 0) -> bytes:
+    return name + syncsafe(len(data)) + struct.pack(">H", flags) + data
+
+
+def tag(version: int, *frames: bytes, flags: int = 0) -> bytes:
+    body = b"".join(frames)
+    return b"ID3" + bytes([version, 0, flags]) + syncsafe(len(body)) + body
+
+
+def ape(*items: tuple[bytes, bytes, int], header: bool = True) -> bytes:
+    body = b"".join(struct.pack("<II", len(v), kind << 1) + k + b"\0" + v for k, v, kind in items)
+
+    def edge(flags: int) -> bytes:
+        return b"APETAGEX" + struct.pack("<IIII8x", 2000, len(body) + 32, len(items), flags)
+
+    return (edge(0xA0000000) if header else b"") + body + edge(header << 31)
+
+
+def stuffed(data: bytes) -> bytes:
+    return re.sub(rb"\xff(?=[\xe0-\xff\x00])|\xff\Z", b"\xff\x00", data)
+
+
+def image(width: int, form: str = "JPEG") -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((width, 40), 90).save(out, form)
+    return out.getvalue()
+
+
+def apic(data: bytes, kind: int = 3, mime: bytes = b"image/jpeg", start: bytes = b"\0") -> bytes:
+    return start + mime + b"\0" + bytes([kind]) + b"\0" + data
+
+
+def sound() -> bytes:
+    data = (EXAMPLES / "morning-in-c.mp3").read_bytes()
+    a, b, c, d = data[6:10]
+    return data[10 + (a << 21 | b << 14 | c << 7 | d) :]
+
+
+def read(front: bytes, behind: bytes = b"") -> AudioInfo:
+    return read_audio(io.BytesIO(front + sound() + behind), "MP3")
+
+
+def wide(text: str) -> bytes:
+    return b"\1\xff\xfe" + text.encode("utf-16-le")
+
+
+TEXTS = ("Title", "Artist", "Album")
+THREE = {"title": "Title", "artist": "Artist", "album": "Album"}
+OLD = [frame2(k, wide(v)) for k, v in zip((b"TT2", b"TP1", b"TAL"), TEXTS, strict=True)]
+V3 = [frame3(k, wide(v)) for k, v in zip((b"TIT2", b"TPE1", b"TALB"), TEXTS, strict=True)]
+V4 = [
+    frame4(k, b"\3" + v.encode()) for k, v in zip((b"TIT2", b"TPE1", b"TALB"), TEXTS, strict=True)
+]
+COVER = image(70)
+STUFFED_V3 = stuffed(b"".join((*V3, frame3(b"APIC", apic(COVER)))))
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        pytest.param(tag(2, *OLD, frame2(b"PIC", b"\0JPG\3\0" + COVER)), id="2.2"),
+        pytest.param(tag(3, *V3, frame3(b"APIC", apic(COVER))), id="2.3"),
+        pytest.param(tag(4, *V4, frame4(b"APIC", apic(COVER))), id="2.4"),
+        pytest.param(tag(3, STUFFED_V3, flags=0x80), id="2.3 unsynchronised"),
+        pytest.param(
+            tag(4, *V4, frame4(b"APIC", stuffed(apic(COVER)), 2), flags=0x80),
+            id="2.4 unsynchronised",
+        ),
+        pytest.param(
+            tag(3, *V3, frame3(b"APIC", apic(COVER)), flags=0x80), id="marked and not so"
+        ),
+        pytest.param(tag(4, *V4, frame3(b"APIC", apic(COVER))), id="plain sizes in 2.4"),
+        pytest.param(tag(3, *V3, frame4(b"APIC", apic(COVER))), id="syncsafe sizes in 2.3"),
+        pytest.param(
+            tag(3, struct.pack(">IHI", 6, 0, 9), *V3, frame3(b"APIC", apic(COVER)), bytes(9),
+                flags=0x40),
+            id="extended 2.3",
+        ),
+        pytest.param(
+            tag(4, syncsafe(6) + b"\1\0", *V4, frame4(b"APIC", apic(COVER)), flags=0x40),
+            id="extended 2.4",
+        ),
+    ],
+)  # fmt: skip
+def test_every_way_to_write_an_id3_tag_is_read(front: bytes) -> None:
+    info = read(front)
+    assert info.tags == THREE
+    assert info.artwork is not None
+    assert info.artwork.data == COVER
+    assert info.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("front", "behind", "title"),
+    [
+        (b"", JAZZ_V1, "V1"),
+        (b"", b"TAG+" + bytes(223) + JAZZ_V1, "V1"),
+        (b"", ape((b"Title", b"APE", 0)) + JAZZ_V1, "APE"),
+        (b"", ape((b"TITLE", b"APE", 0), header=False), "APE"),
+        (ape((b"Title", b"front", 0)), b"", "front"),
+        (tag(3, frame3(b"TIT2", b"\0ID3")), ape((b"Title", b"APE", 0)) + JAZZ_V1, "ID3"),
+        (b"", ape((b"Title", b"A", 0)) + tag(4, flags=0x10) + b"3DI\4\0\x10\0\0\0\0", "A"),
+    ],
+)
+def test_of_several_tags_the_best_has_the_title_and_the_others_add(
+    front: bytes, behind: bytes, title: str
+) -> None:
+    info = read(front, behind)
+    assert info.tags["title"] == title
+    assert info.duration_s == pytest.approx(read(b"").duration_s)
+    if behind.endswith(JAZZ_V1):
+        assert info.tags == {"title": title, "artist": "Björn", "track": "7", "genre": "Jazz"}
+
+
+@pytest.mark.parametrize("icon", [1, 2, 4, 8, 20])
+def test_no_icon_nor_photograph_wins_over_a_cover(icon: int) -> None:
+    pictures = [frame4(b"APIC", apic(image(32, "PNG"), icon)), frame4(b"APIC", apic(image(90), 0))]
+    info = read(tag(4, *pictures), ape((b"Cover Art (Back)", b"x.jpg\0" + image(80), 1)))
+    assert info.artwork is not None
+    assert info.artwork.info.width == 90
+
+
+def test_a_better_picture_that_is_not_usable_is_a_warning() -> None:
+    info = read(
+        tag(4, frame4(b"APIC", apic(b"GIF89a" + bytes(9))), frame4(b"APIC", apic(COVER, 0)))
+    )
+    assert info.artwork is not None
+    (warning,) = info.warnings
+    assert "has an embedded picture that is not usable: the image is a GIF" in warning
+
+
+def chapter(start: int, end: int, title: str, *frames: bytes) -> bytes:
+    times = struct.pack(">IIII", start, end, 0xFFFFFFFF, 0xFFFFFFFF)
+    inside = (frame4(b"TIT2", b"\3" + title.encode()), *frames)
+    return frame4(b"CHAP", b"id\0" + times + b"".join(inside))
+
+
+@pytest.mark.parametrize("open_end", [0, 0xFFFFFFFF])
+def test_chapters_are_in_order_and_end_where_the_next_begins(open_end: int) -> None:
+    art = frame4(b"APIC", apic(COVER))
+    front = tag(4, chapter(5000, open_end, "B", art), chapter(0, open_end, "A" * 200, art))
+    info = read(front)
+    end = info.duration_s
+    found = [(c.start_s, c.end_s, c.title[:1]) for c in info.chapters]
+    assert found == [(0, 5, "A"), (5, end, "B")]
+    assert info.artwork is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ([("AUTHOR", "w"), ("ARTIST", "r")], {"artist": "r"}),
+        ([("YEAR", "1"), ("DATE", "2")], {"date": "2"}),
+        ([("artist", "A"), ("ARTIST", "B"), ("Artist", "A")], {"artist": "A;B"}),
+        ([("label", "A"), ("organization", "B"), ("label", "C")], {"publisher": "A;C"}),
+    ],
+)
+def test_the_very_name_counts_and_all_its_values(
+    tags: list[tuple[str, str]], expected: dict[str, str]
+) -> None:
+    assert unify_tags(tags) == (expected, 0)
+
+
+def test_a_source_that_counts_more_keeps_its_numbers_together() -> None:
+    assert unify_tags([("track", "3/12")], [("track_total", "9"), ("year", "1")]) == (
+        {"track": "3", "track_total": "12", "date": "1"},
+        0,
+    )
