@@ -194,7 +194,7 @@ class InvalidRequestError(AudioStoreError, ValueError):
 
 
 class InvalidMetadataError(AudioStoreError, ValueError):
-    """The caller's metadata is not text, too large, or uses a key of audiostore's own."""
+    """The caller's metadata is not text, or too large, or has a key that is not valid."""
 
 
 class UnsupportedFormatError(AudioStoreError, ValueError):

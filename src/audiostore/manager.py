@@ -537,8 +537,8 @@ class AudioStorageManager:
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
-            InvalidMetadataError: not text, too large, or one of audiostore's own keys. Nothing was
-                changed.
+            InvalidMetadataError: not text, too large, one of audiostore's own keys, or one that
+                cannot be the name of an HTTP header. Nothing was changed.
             AssetConflictError: the asset was changed meanwhile.
         """
         return self._found(

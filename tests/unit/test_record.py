@@ -5,21 +5,27 @@ from datetime import UTC, datetime
 
 import pytest
 
+from audiostore.asset import PreparedFile
 from audiostore.asset.record import (
     MAX_METADATA_BYTES,
     assemble,
     belongs_to_audio,
     came_with_audio,
+    changed_metadata,
     check_custom_metadata,
+    copied_metadata,
+    facts_of,
     file_metadata,
     is_committed_audio,
     names_content_of,
     names_thumbnail,
+    refreshed_metadata,
     replaces,
     thumbnail_reference,
     waits_for_audio,
 )
 from audiostore.errors import InvalidMetadataError
+from audiostore.media import AudioInfo
 from audiostore.sources import BytesSource
 from audiostore.values import OWN_KEYS, BlobInfo
 
@@ -242,8 +248,44 @@ def test_metadata_that_is_not_text_is_refused(bad: dict[str, str]) -> None:
         check_custom_metadata(bad)
 
 
+@pytest.mark.parametrize(
+    "key", ["v1/width", "a b", "é", "a:b", "a(b)", "x=y", 'q"', "\u212a", " a"]
+)
+def test_a_key_that_no_header_can_have_is_refused_with_the_rule(key: str) -> None:
+    with pytest.raises(InvalidMetadataError, match="only ASCII letters, digits and any of !"):
+        check_custom_metadata({key: "x"})
+
+
+def test_keys_that_differ_only_in_case_are_refused() -> None:
+    with pytest.raises(InvalidMetadataError, match="'Mood' and 'mood' differ only in case"):
+        check_custom_metadata({"Mood": "x", "mood": "y"})
+
+
+def test_a_key_replaces_the_one_that_differs_only_in_case() -> None:
+    present = {"audio_id": ID, "mood": "calm", "title": "of the file", "tag_keys": "title"}
+    update = changed_metadata(present, {"Mood": "glad", "Title": "mine"}, replace=False)
+    assert update == {
+        "Mood": "glad", "mood": None, "Title": "mine", "title": None, "tag_keys": None
+    }  # fmt: skip
+    file = PreparedFile(SOUND, None, "MP3", ".mp3", "audio/mpeg", "a.mp3", {"title": "of the file"})
+    update = refreshed_metadata(present, file, {"MOOD": "glad"})
+    assert (update["MOOD"], update["mood"], "title" in update) == ("glad", None, False)
+
+
+def test_a_bad_key_of_an_earlier_version_can_be_copied_and_removed() -> None:
+    present = {"audio_id": ID, "a b": "x"}
+    assert copied_metadata(present) == present
+    assert changed_metadata(present, {"a b": None}, replace=False) == {"a b": None}
+
+
+def test_no_tag_of_a_file_becomes_a_key_that_is_refused() -> None:
+    tags = {"A B/ü:": "x", "Mood": "y", "mood": "z", "\U0001f3b5": "w", "TXXX:é": "v"}
+    facts = facts_of(AudioInfo("MP3", "mp3", 1.0, True, 44100, 2, tags=tags))
+    check_custom_metadata({key: value for key, value in facts.items() if key not in OWN_KEYS})
+
+
 def test_good_metadata_is_copied() -> None:
-    given = {"Title": "Süß\n🎵", "empty": ""}
+    given = {"Title": "Süß\n🎵", "empty": "", "!#$%&'*+-.^_`|~": ""}
     checked = check_custom_metadata(given)
     assert checked == given
     assert checked is not given

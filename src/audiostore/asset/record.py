@@ -47,7 +47,10 @@ MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
 
 _NOT_IN_KEYS = re.compile(r"[^a-z0-9_.-]+")
-"""A store may send metadata as HTTP headers: of tags, no other characters become a key."""
+"""Of tags, no other characters become a key."""
+_NOT_IN_HEADER_NAMES = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
+"""RFC 9110, section 5.6.2 (token). A bucket serves a key as the header ``x-goog-meta-KEY``
+(cloud.google.com/storage/docs/xml-api/reference-headers), whatever it lets the JSON API write."""
 _CUT_FROM_BYTES = 64
 """A tag that does not fit is cut if so much of it does; else it is left out."""
 _ID_CHARACTERS = 36
@@ -209,8 +212,10 @@ def changed_metadata(
             would be too large.
     """
     given = check_custom_metadata({k: v for k, v in changes.items() if v is not None})
-    check_custom_metadata({k: "" for k, v in changes.items() if v is None})
+    # Others may have written keys that are not valid: they can be removed.
+    _check_texts({k: "" for k, v in changes.items() if v is None})
     gone = {k for k, v in changes.items() if v is None and k in present}
+    gone |= _other_spellings(present, given)
     tags = tag_keys(present)
     if replace:
         gone |= {k for k in present if k not in OWN_KEYS and k not in given and k not in tags}
@@ -253,6 +258,8 @@ def refreshed_metadata(
     of_tags = set(present.get("tag_keys", "").split(",")) & set(present)
     own = {key: value for key, value in present.items() if key in OWN_KEYS - _RENEWED_KEYS}
     kept = {k: v for k, v in present.items() if k not in OWN_KEYS and k not in of_tags}
+    for key in _other_spellings(kept, custom):
+        del kept[key]
     path = source_path_metadata(source_path) or {
         key: present[key] for key in SOURCE_PATH_KEYS if key in present
     }
@@ -269,6 +276,7 @@ def refreshed_metadata(
     )
     renewed = {
         *of_tags,
+        *_other_spellings(present, custom),
         "tag_keys",
         *SOURCE_PATH_KEYS,
         *(["superseded_by"] if makes_current else []),
@@ -277,15 +285,23 @@ def refreshed_metadata(
     return update | dict.fromkeys((renewed & set(present)) - set(target))
 
 
+def _other_spellings(present: Mapping[str, str], given: Mapping[str, str]) -> set[str]:
+    """Return the keys that others of the caller replace: they differ in case, as no header does."""
+    names = {key.lower() for key in given}
+    return {k for k in present if k not in given and k not in OWN_KEYS and k.lower() in names}
+
+
 def copied_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the metadata of an object of another store, checked like a caller's.
+
+    Earlier versions let callers choose keys that are not valid any more: these are copied.
 
     Raises:
         InvalidMetadataError: an upload could not have it.
     """
     others = {key: value for key, value in metadata.items() if key not in OWN_KEYS}
     own = {key: value for key, value in metadata.items() if key in OWN_KEYS}
-    whole = {**own, **check_custom_metadata(others)}
+    whole = {**own, **_check_texts(others)}
     _require_fit({k: v for k, v in whole.items() if k not in (*REFERENCE_KEYS, "superseded_by")})
     return whole
 
@@ -294,10 +310,30 @@ def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """Return a copy of the caller's metadata.
 
     Raises:
-        InvalidMetadataError: a key or a value is not text; a key is empty, or audiostore's own.
+        InvalidMetadataError: a key or a value is not text; a key is empty, audiostore's own, or
+            cannot be the name of an HTTP header; two keys differ only in case.
     """
+    checked = _check_texts(metadata or {})
+    spelled: dict[str, str] = {}
+    for key in checked:
+        if wrong := _NOT_IN_HEADER_NAMES.search(key):
+            raise InvalidMetadataError(
+                f"metadata key {shown(key)} has {shown(wrong[0])}: a bucket serves keys as names "
+                "of HTTP headers, which have only ASCII letters, digits and any of "
+                "! # $ % & ' * + - . ^ _ ` | ~"
+            )
+        other = spelled.setdefault(key.lower(), key)
+        if other != key:
+            raise InvalidMetadataError(
+                f"metadata keys {shown(other)} and {shown(key)} differ only in case: a bucket "
+                "serves keys as names of HTTP headers, which are the same in any case; give one"
+            )
+    return checked
+
+
+def _check_texts(metadata: Mapping[str, str]) -> dict[str, str]:
     checked: dict[str, str] = {}
-    for key, value in (metadata or {}).items():
+    for key, value in metadata.items():
         _require_text("key", key, key)
         _require_text("value", key, value)
         if not key.strip() or any(ord(c) < 32 or ord(c) == 127 for c in key):

@@ -4,7 +4,7 @@ import codecs
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +13,8 @@ from audiostore.asset import check_custom_metadata
 from audiostore.errors import InvalidMetadataError, shown
 
 AUDIO, THUMBNAIL, ID, SUPERSEDES = "audio", "thumbnail", "id", "supersedes"
-_KNOWN = (AUDIO, THUMBNAIL, ID, SUPERSEDES, "title", "artist", "album")
+_COLUMNS = (AUDIO, THUMBNAIL, ID, SUPERSEDES)
+_KNOWN = (*_COLUMNS, "title", "artist", "album")
 
 _MAX_LINE_BYTES = 1 << 20
 """A hundred times what an object's metadata may hold."""
@@ -157,19 +158,17 @@ def _wrong_columns(columns: Sequence[str]) -> Sequence[str]:
     for number, column in enumerate(columns, 1):
         if not column:
             problems.append(f"column {number} of the header has no name")
-        elif wrong := _wrong_key(column):
-            problems.append(wrong)
-    return problems
+        else:
+            problems += _wrong_keys([column])
+    return problems or _wrong_keys(columns)
 
 
-def _wrong_key(key: str) -> str | None:
-    if key in _KNOWN:
-        return None
+def _wrong_keys(keys: Iterable[str]) -> list[str]:
     try:
-        check_custom_metadata({key: ""})
+        check_custom_metadata({key: "" for key in keys if key not in _COLUMNS})
     except InvalidMetadataError as error:
-        return str(error)
-    return None
+        return [str(error)]
+    return []
 
 
 def _read_json(lines: _Lines, on_problem: ManifestProblemListener) -> Iterator[Row]:
@@ -224,11 +223,11 @@ def _wrong_values(value: object) -> Sequence[str]:
         if times > 1
     ]
     for key, each in value:
-        if problem := _wrong_key(key):
-            problems.append(problem)
+        if wrong := _wrong_keys([key]):
+            problems += wrong
         elif not (each is None or isinstance(each, str)):
             problems.append(f"{shown(key)} is {_type_name(each)}, not text: put it in quotes")
-    return problems
+    return problems or _wrong_keys(key for key, _ in value)
 
 
 def _type_name(value: object) -> str:
