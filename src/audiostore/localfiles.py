@@ -356,7 +356,7 @@ def open_regular(
         # O_NONBLOCK: opening a FIFO must not wait for a writer; it has no effect on regular files.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFoundError(f"no file at {str(path)!r}", path=path) from error
+        raise SourceNotFoundError(f"no file at {str(path)!r}{_alike(path)}", path=path) from error
     except InvalidSourceError:
         raise
     except ValueError as error:  # a NUL, or characters that cannot be encoded in a file name
@@ -366,6 +366,15 @@ def open_regular(
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _alike(path: Path) -> str:
+    if str(path).isascii():
+        return ""
+    from audiostore.pathforms import look_alikes  # noqa: PLC0415  (only for this message)
+
+    names = ", ".join(map(ascii, look_alikes(str(path))))
+    return f", but {names} differs only in the Unicode form of its accents" if names else ""
 
 
 def _require_regular(path: Path, status: os.stat_result, max_bytes: int, remedy: str) -> None:

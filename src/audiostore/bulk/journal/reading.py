@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiostore.bulk.journal.claims import Claim, ItemResult, ItemSnapshot, UnjournaledRun
 from audiostore.bulk.journal.database import CLAIMED, STORED, is_locked, lock_path, read_only
-from audiostore.bulk.journal.rows import find_rows, item_hash, path_of, stored_at
+from audiostore.bulk.journal.rows import find_rows, path_of, stored_at
 
 
 class ReadOnlyRun:
@@ -56,7 +56,7 @@ class ReadOnlyRun:
         """Do nothing."""
 
     def _claim(self, connection: sqlite3.Connection, snapshot: ItemSnapshot, new: Claim) -> Claim:
-        found = find_rows(connection, item_hash(self._store_url, snapshot.item), snapshot)
+        found = find_rows(connection, self._store_url, snapshot)
         row = found.row
         if row is None:
             return replace(new, previous_id=found.previous_id)

@@ -4,9 +4,11 @@ import hashlib
 import os
 import sqlite3
 import struct
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.journal.claims import Claim, ItemSnapshot, PathState
@@ -97,8 +99,38 @@ class ItemRows:
         return replace(claim, previous_id=self.previous_id)
 
 
-def find_rows(connection: sqlite3.Connection, place: bytes, snapshot: ItemSnapshot) -> ItemRows:
-    """Return what is recorded of an item (see `item_hash` for its place)."""
+def find_rows(connection: sqlite3.Connection, store_url: str, snapshot: ItemSnapshot) -> ItemRows:
+    """Return what is recorded of an item."""
+    found = _find(connection, store_url, snapshot)
+    if found.row is None and snapshot.audio.is_missing:
+        for item in _in_other_forms(snapshot):
+            other = _find(connection, store_url, replace(snapshot, item=item))
+            if other.row is not None:
+                return other
+    return found
+
+
+def _in_other_forms(snapshot: ItemSnapshot) -> Iterator[BulkItem]:
+    """Yield an item with the names that its deleted files may have had: see `pathforms`."""
+    item = snapshot.item
+    if str(item.audio).isascii():
+        return
+    cover = item.thumbnail
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    for form in forms:
+        yield replace(
+            item,
+            audio=_in_form(form, item.audio),
+            thumbnail=_in_form(form, cover) if cover and snapshot.thumbnail.is_missing else cover,
+        )
+
+
+def _in_form(form: Literal["NFC", "NFD"], path: Path) -> Path:
+    return Path(unicodedata.normalize(form, str(path)))
+
+
+def _find(connection: sqlite3.Connection, store_url: str, snapshot: ItemSnapshot) -> ItemRows:
+    place = item_hash(store_url, snapshot.item)
     rows = [
         ItemRow(*columns)
         for columns in connection.execute(

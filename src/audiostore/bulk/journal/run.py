@@ -171,11 +171,10 @@ class JournaledRun:
         return cursor.lastrowid
 
     def _claim(self, connection: sqlite3.Connection, snapshot: ItemSnapshot) -> Claim:
-        place = item_hash(self._store_url, snapshot.item)
-        found = find_rows(connection, place, snapshot)
+        found = find_rows(connection, self._store_url, snapshot)
         row = found.row
         if row is None:
-            return self._insert_item(connection, place, snapshot, found)
+            return self._insert_item(connection, snapshot, found)
         if row.status == STORED:
             return Claim("stored", row.audio_id, key=row.key)
         if row.status == CLAIMED and self._is_alive(connection, row.run):
@@ -215,7 +214,6 @@ class JournaledRun:
     def _insert_item(
         self,
         connection: sqlite3.Connection,
-        place: bytes,
         snapshot: ItemSnapshot,
         found: ItemRows,
     ) -> Claim:
@@ -229,7 +227,7 @@ class JournaledRun:
             "INSERT INTO items (place, audio_state, thumbnail_state, audio_path, thumbnail_path,"
             " origin, audio_id, status, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                place,
+                item_hash(self._store_url, snapshot.item),
                 pack_state(snapshot.audio.state),
                 pack_state(snapshot.thumbnail.state),
                 pack_path(snapshot.item.audio),

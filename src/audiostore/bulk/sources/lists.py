@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +11,7 @@ from audiostore.bulk.items import BulkItem
 from audiostore.bulk.sources.directories import IgnoredPathListener
 from audiostore.bulk.sources.folders import Search, SearchOptions
 from audiostore.errors import InvalidSourceError
+from audiostore.pathforms import on_disk
 
 _MOST_BYTES = 64 << 10
 """Of a name. Linux allows 4,096."""
@@ -33,7 +35,7 @@ def find_listed_items(
     Memory: 16 bytes for each name, and the names in one directory.
 
     Args:
-        names: paths, relative to the root or absolute.
+        names: paths, relative to the root or absolute; in any Unicode form.
         root: a directory.
         on_ignored: called with everything that is in the list and ignored.
         options: which files, and which covers; None: all, and the usual ones.
@@ -41,6 +43,8 @@ def find_listed_items(
     search = Search(options or SearchOptions(), on_ignored, root)
     seen: set[bytes] = set()
     for name in names:
+        with suppress(InvalidSourceError):  # several: it fails when it is uploaded
+            name = on_disk(name, root)  # noqa: PLW2901
         path = root / name
         digest = hashlib.blake2b(os.fsencode(path), digest_size=16).digest()
         if digest in seen:

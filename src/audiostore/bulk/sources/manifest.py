@@ -2,7 +2,7 @@
 
 CSV with a header, or JSON Lines. The column ``audio`` names a file; ``thumbnail``, ``id`` and
 ``supersedes`` are optional; every other column is custom metadata. Paths are relative to the
-manifest's directory.
+manifest's directory, in any Unicode form.
 
 A manifest of a million lines is never held in memory: 24 bytes per line are enough to find
 duplicates.
@@ -30,8 +30,14 @@ from audiostore.bulk.sources.rows import (
     Row,
     read_rows,
 )
-from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, SourceChangedError
+from audiostore.errors import (
+    InvalidAudioIdError,
+    InvalidMetadataError,
+    InvalidSourceError,
+    SourceChangedError,
+)
 from audiostore.localfiles import LocalFile, open_regular
+from audiostore.pathforms import on_disk
 from audiostore.sourcepaths import is_source_path
 from audiostore.sources import BytesSource
 
@@ -178,7 +184,11 @@ class _Check:
         if AUDIO not in row.fields:
             self.report(ManifestProblem(row.line, "no audio file"))
             return
-        item = _item(self._path, row, self._common)
+        try:
+            item = _item(self._path, row, self._common)
+        except InvalidSourceError as error:
+            self.report(ManifestProblem(row.line, str(error)))
+            return
         self._audios.add(os.path.abspath(item.audio), row.line)  # noqa: PTH100  (keeps links)
         if self._cleanup and item.thumbnail is not None:
             self._thumbnails.add(os.path.abspath(item.thumbnail), row.line)  # noqa: PTH100
@@ -225,15 +235,16 @@ def _changed(path: Path) -> SourceChangedError:
 
 def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
     own = {k: v for k, v in row.fields.items() if k not in _COLUMNS}
-    thumbnail = row.fields.get(THUMBNAIL)
+    audio, thumbnail = row.fields[AUDIO], row.fields.get(THUMBNAIL)
+    audio = on_disk(audio, manifest.parent)
     return BulkItem(
-        audio=manifest.parent / row.fields[AUDIO],
-        thumbnail=manifest.parent / thumbnail if thumbnail else None,
+        audio=manifest.parent / audio,
+        thumbnail=manifest.parent / on_disk(thumbnail, manifest.parent) if thumbnail else None,
         audio_id=row.fields.get(ID),
         supersedes=row.fields.get(SUPERSEDES),
         metadata={**common, **own},
         origin=f"{manifest.name}, line {row.line}",
-        source_path=_source_path(manifest.parent, row.fields[AUDIO]),
+        source_path=_source_path(manifest.parent, audio),
     )
 
 
