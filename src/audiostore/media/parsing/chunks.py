@@ -58,8 +58,8 @@ def walk_chunks(
         yield chunk
         padding = -size % align
         is_padded = padding == 0 or (
-            _is_identifier(reader.at(chunk.end + padding, 4))
-            or not _is_identifier(reader.at(chunk.end, 4))
+            is_identifier(reader.at(chunk.end + padding, 4))
+            or not is_identifier(reader.at(chunk.end, 4))
         )
         at = chunk.end + (padding if is_padded else 0)
     raise BudgetSpentError
@@ -74,14 +74,15 @@ def end_after(reader: Reader, sound: Chunk, header: struct.Struct, *, align: int
 def end_of_chunks(reader: Reader, at: int, header: struct.Struct, *, align: int = 2) -> int:
     """Return where the chunks from an offset on end."""
     for chunk in walk_chunks(reader, at, header, align=align):
-        is_other = not _is_identifier(chunk.id) or chunk.id in _WHOLE_FILES
+        is_other = not is_identifier(chunk.id) or chunk.id in _WHOLE_FILES
         if is_other or chunk.end > reader.size + SLACK:
             break
         at = min(chunk.end, reader.size)
     return at
 
 
-def _is_identifier(data: bytes) -> bool:
+def is_identifier(data: bytes) -> bool:
+    """Say whether bytes can be the name of a chunk."""
     return _IDENTIFIER.fullmatch(data) is not None
 
 
