@@ -173,7 +173,11 @@ def _measure(stated: Stated) -> Measured | None:
 def _view(reader: Reader, found: Recognised) -> View | None:
     """Hide what is no chunk: FFmpeg looks for more chunks in it, in zeros at every eight bytes."""
     sound = _read(reader, found.offset).sound
-    return View(0, end_after(reader, sound, IFF)) if sound and is_known(sound.size) else None
+    return (
+        View(found.offset, end_after(reader, sound, IFF))
+        if sound and is_known(sound.size)
+        else None
+    )
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts | None:

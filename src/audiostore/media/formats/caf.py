@@ -185,7 +185,11 @@ def _number(digits: bytes) -> int:
 def _view(reader: Reader, found: Recognised) -> View | None:
     """Hide what is no chunk: FFmpeg looks for more chunks in it, in zeros at every twelve bytes."""
     sound = _read(reader, found.offset).sound
-    return View(0, end_after(reader, sound, _HEADER, align=1)) if sound and sound.size else None
+    return (
+        View(found.offset, end_after(reader, sound, _HEADER, align=1))
+        if sound and sound.size
+        else None
+    )
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
