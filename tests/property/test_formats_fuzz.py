@@ -1,6 +1,8 @@
 """Recognition and the structure check hold for any bytes: our two errors, little read, no wait."""
 
+import struct
 import time
+from contextlib import suppress
 from io import BytesIO
 
 import google_crc32c
@@ -10,6 +12,7 @@ from hypothesis import example, given, settings, strategies as st
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.reading import BudgetSpentError, Reader
 from audiostore.media.recognition import describe, identify
 from audiostore.media.structure import check_structure, find_audio_data
 from tests.audio_samples import (
@@ -60,6 +63,7 @@ def survives(data: bytes) -> None:
         assert found.content_type.isascii()
         bounded_check(stream, found, len(data))
         bounded_audio_data(stream, found, data)
+        bounded_embedded(found, data)
     elapsed = time.thread_time() - started
     assert elapsed < MAX_SECONDS
     assert stream.total < MAX_BYTES
@@ -80,6 +84,18 @@ def bounded_audio_data(stream: GuardedStream, found: Recognised, data: bytes) ->
         audio_data.add(data, 0, google_crc32c.value(data))
         size, _ = audio_data.result() or (0, 0)
         assert 0 <= size <= len(data)
+
+
+def bounded_embedded(found: Recognised, data: bytes) -> None:
+    """Read the tags, and each picture once; a warning is a line of print."""
+    size = len(data)
+    reader = Reader(BytesIO(data), size, reads=5_000, total=size + (4 << 20), window=4 << 10)
+    with suppress(BudgetSpentError):
+        read = found.format.read_embedded
+        for embedded in read(reader, found) if read else ():
+            assert all(each.isprintable() and len(each) < 300 for each in embedded.warnings)
+            assert all(isinstance(part.start_s, float) for part in embedded.chapters)
+            assert all(len(picture.data) <= size for picture in embedded.pictures[:16])
 
 
 def bounded_check(stream: GuardedStream, found: Recognised, size: int) -> None:
@@ -169,6 +185,11 @@ ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 FTYP = box(b"ftyp", b"M4A ", bytes(4))
 TRACK = box(b"trak", box(b"mdia", box(b"xxxx") * 3000))
 
+GREEDY_LIST = b"\0\0\0\x14meta\0\0\0\0\0\x0f\0\0ilst"
+SOUND = box(b"trak", box(b"mdia", box(b"hdlr", bytes(8), b"soun")))
+ITEM = box(b"\xa9nam", box(b"data", bytes(8) + b"x"))
+COMMENTS = b"\x84\x0f\0\0" + struct.pack("<II", 0, 1 << 20) + b"\3\0\0\0A=b" * (MIB // 8)
+
 ADVERSARIES = {
     "tags without end": id3(0) * 100_000,
     "chunks without end": riff(*[(b"abcd", b"")] * 100_000),
@@ -182,6 +203,11 @@ ADVERSARIES = {
     "flac blocks": b"fLaC" + FLAC_HEAD[4:42].replace(b"\x80", b"\0", 1) + b"\1\0\0\0" * 200_000,
     "flac syncs": FLAC_HEAD + FLAC_FRAME * (MIB // 5),
     "flac headers": FLAC_HEAD + (FLAC_FRAME + b"\x56") * (MIB // 6),
+    "flac comments": b"fLaC" + FLAC_HEAD[4:42].replace(b"\x80", b"\0", 1) + COMMENTS,
+    "lists that claim the file": FTYP + box(b"moov", SOUND, box(b"udta", GREEDY_LIST * 20_000)),
+    "items without end": FTYP
+    + box(b"moov", SOUND, box(b"meta", bytes(4), box(b"ilst", ITEM * 20_000))),
+    "items of wav": riff(PCM_FMT, (b"LIST", b"INFO" + b"INAM\0\0\0\0" * 100_000)),
     "pages without end": OPUS * 30_000,
     "captures without end": OPUS + b"OggS" * (MIB // 4),
     "empty elements": EBML + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\xec\x80" * (MIB // 2),

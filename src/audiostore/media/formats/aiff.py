@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.blocks import Blocks
+from audiostore.media.parsing.chunk_tags import read_aiff_tags
 from audiostore.media.parsing.chunks import (
     IFF,
     SLACK,
@@ -205,6 +206,7 @@ FORMAT = Format(
     audio_data_are="the samples in the SSND chunk",
     cut_found_by="sizes of FORM and SSND; samples of COMM",
     cut_missed="of a pipe's output: any",
+    read_embedded=lambda reader, found: read_aiff_tags(reader, found.offset),
     demuxer="aiff",
     decoders=("adpcm_ima_qt",),
 )

@@ -12,6 +12,7 @@ from audiostore.media.parsing.flac import (
     crc16_is_zero,
     parse_frame,
 )
+from audiostore.media.parsing.flac_tags import read_flac_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
 from audiostore.media.parsing.tags import end_of_data
 
@@ -164,6 +165,7 @@ FORMAT = Format(
     audio_data_are="the frames: what follows the metadata blocks",
     cut_found_by="CRC-16 and sample number of the last frame",
     cut_missed="between two frames, if the header counts no samples (a pipe's output)",
+    read_embedded=lambda reader, found: [read_flac_tags(reader, found.offset)],
     demuxer="flac",
     frames_are_numbered=True,
     decoders=("flac",),

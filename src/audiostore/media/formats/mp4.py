@@ -5,6 +5,7 @@ from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.boxes import Box, boxes, find_box
 from audiostore.media.parsing.movie import Layout, Track, read_tracks
 from audiostore.media.parsing.movie_length import Length, measure_movie
+from audiostore.media.parsing.mp4_tags import read_mp4_tags
 from audiostore.media.parsing.reading import (
     NO_SOUND,
     BudgetSpentError,
@@ -174,6 +175,7 @@ FORMAT = Format(
     cut_missed="between two fragments, if neither sidx nor mehd says how many there are",
     has_movable_index=True,
     measure=_measure,
+    read_embedded=lambda reader, found: read_mp4_tags(reader, found.offset),
     demuxer="mov",
     decoders=(
         *("alac", "ac3", "eac3"),

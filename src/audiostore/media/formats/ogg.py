@@ -16,6 +16,7 @@ from audiostore.media.parsing.ogg_pages import (
     is_intact,
     parse_page,
 )
+from audiostore.media.parsing.ogg_tags import read_ogg_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
 from audiostore.media.parsing.tags import after_sound, end_of_data
 
@@ -254,6 +255,7 @@ FORMAT = Format(
     ),
     cut_found_by="last page whole, its CRC-32; a last packet that goes on; of FLAC, its samples",
     cut_missed="between two pages and packets: it shows, as a warning, by the missing end mark",
+    read_embedded=lambda reader, found: [read_ogg_tags(reader, found.offset)],
     demuxer="ogg",
     decoders=("vorbis", "opus", "libopus", "speex"),
     measure=_measure,

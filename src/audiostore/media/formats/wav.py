@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.blocks import Blocks
+from audiostore.media.parsing.chunk_tags import read_wav_tags
 from audiostore.media.parsing.chunks import (
     RIFF,
     Chunk,
@@ -230,6 +231,7 @@ FORMAT = Format(
     audio_data_are="the content of the data chunk",
     cut_found_by="sizes of RIFF, RF64, BW64, data; samples of fact, except of PCM",
     cut_missed="of a pipe's output (sizes 0 or 0xFFFFFFFF): any",
+    read_embedded=lambda reader, found: read_wav_tags(reader, found.offset),
     demuxer="wav",
     # After a PCM header FFmpeg would try all its demuxers on the first packet, to see whether it is
     # other sound; none of them takes so small a packet for its own.

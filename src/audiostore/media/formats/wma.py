@@ -10,6 +10,7 @@ from audiostore.media.parsing.asf import (
     header_objects as _header_objects,
     objects as _objects,
 )
+from audiostore.media.parsing.asf_tags import read_asf_tags
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, little
 from audiostore.media.parsing.tags import after_sound
@@ -239,6 +240,7 @@ FORMAT = Format(
     audio_data_are="the packets of the data object",
     cut_found_by="sizes of the file and its data; number of packets",
     cut_missed="of live streams (the broadcast flag): any",
+    read_embedded=lambda reader, found: [read_asf_tags(reader, found.offset)],
     demuxer="asf",
     decoders=("wmav1", "wmav2", "wmapro", "wmalossless", "wmavoice"),
 )

@@ -35,6 +35,12 @@ def boxes(reader: Reader, at: int, end: int, limit: int = MAX_BOXES) -> Iterator
         at += size
 
 
+def boxes_in(reader: Reader, parent: Box, skipped: int = 0) -> Iterator[Box]:
+    """Walk the boxes in another one, after some bytes of its own; they end where it ends."""
+    for box in boxes(reader, parent.start + skipped, parent.end):
+        yield box if box.end <= parent.end else box._replace(end=parent.end)
+
+
 def find_box(reader: Reader, parent: Box | None, *path: bytes) -> Box | None:
     """Return the first box along a path of types; None if there is none."""
     for kind in path:

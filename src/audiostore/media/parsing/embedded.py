@@ -1,5 +1,6 @@
 """What tags hold: names and values, pictures and chapters, whatever kind of tag they are from."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,6 +8,9 @@ from typing import Final
 FRONT_COVER: Final = 3
 """A picture's type, by the table in ID3v2.4.0 frames section 4.14 (FLAC's is the same)."""
 OTHER: Final = 0
+
+IMAGE: Final = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+"""How an image begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,10 @@ class Embedded:
     chapters: list[Part] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What could not be read: each the rest of a sentence about the file, as in `Verdict`."""
+
+    def extend(self, other: "Embedded") -> None:
+        """Add what another one holds."""
+        self.tags += other.tags
+        self.pictures += other.pictures
+        self.chapters += other.chapters
+        self.warnings += other.warnings

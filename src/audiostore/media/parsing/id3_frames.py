@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from audiostore.media.parsing.embedded import OTHER
+from audiostore.media.parsing.embedded import IMAGE, OTHER
 from audiostore.media.parsing.genres import genre
 from audiostore.media.parsing.text import decode_8_bit
 
@@ -88,7 +88,6 @@ _PEOPLE = ("TIPL", "TMCL", "IPLS")
 _PARTS_OF_DATE = ("TYER", "TDAT", "TIME")
 _MUSICBRAINZ = b"http://musicbrainz.org\0"
 _NUMBERED_GENRE = re.compile(r"\((\d{1,3}|RX|CR)\)")
-_IMAGE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
 _GENRE_WORDS = {"RX": "Remix", "CR": "Cover"}
 
 
@@ -230,7 +229,7 @@ def locate_picture(frame_id: str, head: bytes) -> tuple[int, int] | None:
         return None
     kind = head[end] if 0 < end < len(head) else OTHER
     at = _end_of_string(head, end + 1, head[:1])
-    if not _IMAGE.match(head, at) and (found := _IMAGE.search(head, 1)):
+    if not IMAGE.match(head, at) and (found := IMAGE.search(head, 1)):
         at = found.start()
     return at, kind
 

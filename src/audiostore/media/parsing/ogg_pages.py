@@ -69,6 +69,11 @@ class HeaderPacket:
     next_page: int | None
     """Where the next page begins; None if another packet follows in the same page."""
 
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return sum(end - start for start, end in self.parts)
+
 
 def header_packets(reader: Reader, at: int, serial: int) -> Iterator[HeaderPacket]:
     """Yield the packets of a stream, from its first page on."""
@@ -76,8 +81,11 @@ def header_packets(reader: Reader, at: int, serial: int) -> Iterator[HeaderPacke
     for _ in range(_MOST_PAGES):
         head = reader.at(at, HEADER + 255)
         page = parse_page(head)
-        if page is None or page.serial != serial:
+        if page is None:
             return
+        if page.serial != serial:  # of another stream
+            at += page.size
+            continue
         lacing = head[HEADER : page.body]
         start = end = at + page.body
         at += page.size

@@ -5,6 +5,8 @@ from typing import Final
 
 MAX_TAGS: Final = 64
 MAX_TAG_CHARS: Final = 1_000
+MAX_TEXT_BYTES: Final = 4 << 10
+"""What so many characters take at most."""
 MAX_KEY_CHARS: Final = 64
 MAX_CHAPTERS: Final = 1_000
 MAX_WARNINGS: Final = 16

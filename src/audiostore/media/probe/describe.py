@@ -40,8 +40,8 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
     if not 0 < rate <= MAX_RATE_HZ or channels < 1:
         raise UnplayableAudioError("its header names no sample rate, or no channels")
     codec = context.codec.canonical_name
-    embedded = read_embedded(file, kind)
-    own = embedded[0]
+    own, around = read_embedded(file, kind)
+    embedded = [*own, *around]
     tags, left_out = unify_tags(*(each.tags for each in embedded))
     warnings = [warning for each in embedded for warning in each.warnings]
     if left_out:
@@ -63,7 +63,7 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
     if codec.startswith("pcm_") and bits:
         bitrate: int | None = rate * channels * bits
     else:
-        picture_bytes = sum(picture.size for picture in own.pictures)
+        picture_bytes = sum(picture.size for each in own for picture in each.pictures)
         measured = (file.view.size - picture_bytes) * 8 / duration_s
         stated = audio.bit_rate or 0
         bitrate = stated if stated > 0 else round(measured) if measured >= 1 else None

@@ -22,23 +22,25 @@ _TYPES = {
 }
 
 
-def read_embedded(file: OpenAudio, kind: Format) -> list[Embedded]:
-    """Return what the tags of a file hold, those first that count most."""
+def read_embedded(file: OpenAudio, kind: Format) -> tuple[list[Embedded], list[Embedded]]:
+    """Return what the format's own tags hold, and those around it, those first that count most."""
     reader = file.reader()
     own = _read_own(file, kind, reader)
     try:
-        return [*own, *read_surrounding_tags(reader, file.recognised.offset)]
+        return own, read_surrounding_tags(reader, file.recognised.offset)
     except BudgetSpentError:
-        return [*own, _too_scattered()]
+        return own, [_too_scattered()]
 
 
 def _read_own(file: OpenAudio, kind: Format, reader: Reader) -> list[Embedded]:
     if kind.read_embedded is None:
         return list(_read_by_ffmpeg(file))
+    # The language is FFmpeg's: it knows how each format names it.
+    language = Embedded([("language", file.audio.metadata.get("language", ""))])
     try:
-        return [kind.read_embedded(reader, file.recognised)]
+        return [*kind.read_embedded(reader, file.recognised), language]
     except BudgetSpentError:
-        return [_too_scattered()]
+        return [_too_scattered(), language]
 
 
 def _too_scattered() -> Embedded:

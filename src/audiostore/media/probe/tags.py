@@ -63,6 +63,7 @@ _OTHER_NAMES = {
     "unsyncedlyrics": "lyrics",
     "lyrics-xxx": "lyrics",
     "lyrics-eng": "lyrics",
+    "uslt": "lyrics",
 }
 # How the file was made, not what it contains.
 _TECHNICAL = tuple(
@@ -71,7 +72,8 @@ _TECHNICAL = tuple(
         "encoding encodersettings encoded_by itunsmpb itunnorm itunpgap duration id3v2_priv "
         "deviceconformancetemplate wmfsdkversion wmfsdkneeded isvbr asf_protection "
         "number_of_bytes number_of_frames _statistics bps coding_history time_reference umid "
-        "timecode gapless_playback metadata_block_picture waveformatextensible_channel_mask"
+        "timecode gapless_playback metadata_block_picture waveformatextensible_channel_mask "
+        "com.apple.quicktime.player"
     ).split()
 )
 _NO_LANGUAGE = ("language", "und")  # ISO 639-2: undetermined; the default in MP4
