@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         ConfigurationError as ConfigurationError,
         CredentialsError as CredentialsError,
         HeldError as HeldError,
+        InspectionLimitError as InspectionLimitError,
         IntegrityError as IntegrityError,
         InvalidAudioIdError as InvalidAudioIdError,
         InvalidImageError as InvalidImageError,
@@ -221,7 +222,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "errors": (
             "AmbiguousAudioIdError AssetConflictError AssetNotFoundError AudioStoreError "
             "BlobNotFoundError "
-            "ConfigurationError CredentialsError HeldError IntegrityError InvalidAudioIdError "
+            "ConfigurationError CredentialsError HeldError InspectionLimitError "
+            "IntegrityError InvalidAudioIdError "
             "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
             "PreconditionFailedError ProcessDiedError SourceChangedError SourceNotFoundError "
             "StoreConnectionError StoreLockedError StoreTimeoutError StoreTlsError "

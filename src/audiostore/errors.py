@@ -12,6 +12,7 @@
     ├── UnsupportedFormatError    (ValueError)       unknown extension, or content of another kind
     ├── InvalidSourceError        (ValueError)       a directory, a device, an empty file
     ├── UnplayableAudioError      (ValueError)       cut short, corrupt, without sound
+    ├── InspectionLimitError      (ValueError)       takes too much time or memory to inspect
     ├── InvalidImageError         (ValueError)       does not decode, or too large
     ├── SourceNotFoundError       (FileNotFoundError)
     ├── SourceChangedError        (RuntimeError)     a local file changed while it was being stored
@@ -207,6 +208,13 @@ class InvalidSourceError(AudioStoreError, ValueError):
 
 class UnplayableAudioError(AudioStoreError, ValueError):
     """The audio file is cut short, damaged or has no sound; the message says what and where."""
+
+
+class InspectionLimitError(AudioStoreError, ValueError):
+    """Inspecting the audio file takes more time or memory than audiostore allows.
+
+    That is no verdict on the file: it may be sound.
+    """
 
 
 class InvalidImageError(AudioStoreError, ValueError):

@@ -310,6 +310,7 @@ class AudioStorageManager:
             SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
                 stored. Nothing was uploaded.
             UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
+            InspectionLimitError: inspecting a file takes too much time or memory.
                 Nothing was uploaded.
             InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
                 valid. Nothing was uploaded.
@@ -346,6 +347,7 @@ class AudioStorageManager:
             SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
                 stored. Nothing was uploaded.
             UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
+            InspectionLimitError: inspecting a file takes too much time or memory.
                 Nothing was uploaded.
             InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
                 valid. Nothing was uploaded.
@@ -716,6 +718,7 @@ def store_audio_file(
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: a file cannot be
             stored. Nothing was uploaded.
         UnplayableAudioError, InvalidImageError: a file is cut short, damaged or too large.
+        InspectionLimitError: inspecting a file takes too much time or memory.
             Nothing was uploaded.
         InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
             valid. Nothing was uploaded.

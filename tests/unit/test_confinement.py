@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.media.sandbox.process import NotStartedError, WorkerFailedError
+from audiostore.media.sandbox.process import LimitReachedError, NotStartedError, WorkerFailedError
 from audiostore.media.sandbox.worker import Request
 from tests.sandbox_child import ATTACKS, HostileWorker
 from tests.timing import PATIENCE_S, wait_until
@@ -130,7 +130,7 @@ def test_memory_ends_at_the_limit_and_the_worker_says_so(
     (tmp_path / "much").write_text(f"{80 * MIB}")
     assert ask(hostile, "memory", tmp_path / "ok") == {"taken": 32 * MIB}
     assert ask(hostile, "memory", tmp_path / "much") == {
-        "failed": "it takes more than 64 MiB of memory"
+        "limit": "it takes more than 64 MiB of memory"
     }
 
 
@@ -138,7 +138,7 @@ def test_memory_ends_at_the_limit_and_the_worker_says_so(
 def test_a_worker_that_switches_its_timer_off_is_ended_by_its_parent(
     hostile: HostileWorker, playground: Path
 ) -> None:
-    with pytest.raises(WorkerFailedError, match=r"more than 0\.1 s of CPU time"):
+    with pytest.raises(LimitReachedError, match=r"more than 0\.1 s of CPU time"):
         ask(hostile, "compute", playground / "present", cpu_s=0.1)
     assert hostile.is_reaped
 

@@ -9,6 +9,7 @@ from audiostore.audit.problems import Problem, UpdateObject, problem_of
 from audiostore.errors import (
     AudioStoreError,
     BlobNotFoundError,
+    InspectionLimitError,
     IntegrityError,
     UnplayableAudioError,
     UnsupportedFormatError,
@@ -53,6 +54,12 @@ class DeepCheck:
             return  # deleted meanwhile
         try:
             found, content_type = _inspected(path, "full")
+        except InspectionLimitError as error:
+            yield problem_of(
+                audio_id, audio, "unreadable-object", f"it was not decoded: {error}",
+                "its bytes are those that were uploaded: nothing is known to be wrong with it",
+            )  # fmt: skip
+            return
         except (UnplayableAudioError, UnsupportedFormatError) as error:
             yield problem_of(
                 audio_id, audio, "unplayable-audio", f"it does not play: {error}",

@@ -19,6 +19,8 @@ _ON_THE_COMMAND_LINE = {
     "pass a larger max_size_bytes": "raise --max-size",
     "pass project='my-project'": "give --billing-project",
     "faststart=True": "--faststart",
+    'check="none"': "--check none",
+    'check="quick"': "--check quick",
     "permanent=True": "--permanent",
     "expire() sets": "'audiostore expire' sets",
     "with upload_thumbnail_file": "with 'audiostore cover'",

@@ -86,6 +86,7 @@ def inspect_audio(
     Raises:
         UnsupportedFormatError: it is not audio that audiostore stores, or its name says otherwise.
         UnplayableAudioError: it is cut short, damaged, or without sound.
+        InspectionLimitError: looking inside takes too much time or memory.
         OSError: it cannot be read.
     """
     try:

@@ -14,6 +14,7 @@ _READS = 200
 _BYTES = 256 << 10
 _WINDOW = 1 << 10
 
+_BEYOND_LIMIT = f"not recognised within the limit of {_READS} reads and {_BYTES >> 10} KiB"
 _WITH_MAGIC = tuple(each for each in FORMATS if each.magic)
 _WITHOUT_MAGIC = tuple(each for each in FORMATS if not each.magic)
 _SEARCHED = tuple(each.search for each in FORMATS if each.search)
@@ -35,7 +36,7 @@ def identify(stream: Seekable) -> Recognised | str:
     try:
         return _identify(reader)
     except BudgetSpentError:
-        return "a maze of parts that no music file is made of"
+        return _BEYOND_LIMIT
 
 
 def _identify(reader: Reader) -> Recognised | str:
@@ -118,6 +119,8 @@ def _require(
         )
     kind = formats[0].kind
     content = describe_found(found)
+    if content == _BEYOND_LIMIT:
+        raise UnsupportedFormatError(f"{name!r} was {content}: that is no sign of damage")
     if named is None and not fix_extension:
         known = " ".join(e for f in formats for e in f.extensions)
         has = f"has the extension {extension!r}" if extension else "has no extension"

@@ -56,7 +56,7 @@ def _read_header(data: bytes) -> ImageHeader:
             scans += 1
             if scans > _MAX_SCANS:
                 raise InvalidImageError(
-                    f"the JPEG image is broken: it has more than {_MAX_SCANS} scans"
+                    f"the JPEG image has more than {_MAX_SCANS} scans: that is the limit"
                 )
         elif marker in _FRAMES and in_header:
             if data[at + 2 : at + 3] != _PRECISION or data[at + 7 : at + 8] not in _COMPONENTS:

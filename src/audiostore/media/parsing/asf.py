@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from audiostore.media.parsing.reading import Reader, little
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, little
 
 OBJECT_HEADER: Final = 24  # a GUID and a size of 64 bits
 _TOP = 30  # the header object's own fields
@@ -27,7 +27,11 @@ class Object:
 
 
 def objects(reader: Reader, at: int, end: int) -> Iterator[Object]:
-    """Walk sibling objects."""
+    """Walk sibling objects.
+
+    Raises:
+        BudgetSpentError: more objects than are looked at.
+    """
     for _ in range(_MOST_OBJECTS):
         head = reader.at(at, OBJECT_HEADER)
         size = little(head, 16, 8)
@@ -35,6 +39,7 @@ def objects(reader: Reader, at: int, end: int) -> Iterator[Object]:
             return
         yield Object(head[:16], at + OBJECT_HEADER, at + size)
         at += size
+    raise BudgetSpentError
 
 
 def header_objects(reader: Reader, offset: int) -> Iterator[Object]:

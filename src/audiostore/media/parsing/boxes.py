@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from audiostore.media.parsing.reading import Reader, big
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, big
 
 MAX_BOXES: Final = 4000
 FULL: Final = 4
@@ -19,7 +19,11 @@ class Box(NamedTuple):  # there may be thousands
 
 
 def boxes(reader: Reader, at: int, end: int, limit: int = MAX_BOXES) -> Iterator[Box]:
-    """Walk sibling boxes; one that is larger than its parent is the last."""
+    """Walk sibling boxes; one that is larger than its parent is the last.
+
+    Raises:
+        BudgetSpentError: more boxes than the limit.
+    """
     for _ in range(limit):
         head = reader.at(at, 16)
         if len(head) < 8 or at + 8 > end:
@@ -33,6 +37,7 @@ def boxes(reader: Reader, at: int, end: int, limit: int = MAX_BOXES) -> Iterator
         if size < header:
             return
         at += size
+    raise BudgetSpentError
 
 
 def boxes_in(reader: Reader, parent: Box, skipped: int = 0) -> Iterator[Box]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from audiostore.media.parsing.reading import Reader, big
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, big
 
 _MOST_ELEMENTS = 2000
 HEADER_MAX: Final = 12
@@ -21,7 +21,11 @@ class Element:
 
 
 def elements(reader: Reader, at: int, end: int) -> Iterator[Element]:
-    """Walk sibling elements; one of unknown size is the last."""
+    """Walk sibling elements; one of unknown size is the last.
+
+    Raises:
+        BudgetSpentError: more elements than are looked at.
+    """
     for _ in range(_MOST_ELEMENTS):
         element = parse_element(reader.at(at, HEADER_MAX), at) if at < end else None
         if element is None:
@@ -30,6 +34,7 @@ def elements(reader: Reader, at: int, end: int) -> Iterator[Element]:
         if element.size is None:
             return
         at = element.start + element.size
+    raise BudgetSpentError
 
 
 def parse_element(head: bytes, at: int) -> Element | None:

@@ -24,7 +24,9 @@ def cut_short_image(name: str) -> InvalidImageError:
 
 def too_many_parts(name: str) -> InvalidImageError:
     """Return the error for an image of too many parts."""
-    return InvalidImageError(f"the {name} image is broken: it has more than {MAX_PARTS:,} parts")
+    return InvalidImageError(
+        f"the {name} image has more than {MAX_PARTS:,} parts: that is the limit"
+    )
 
 
 _BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from audiostore.media.parsing.boxes import FULL, Box, boxes, find_box
 from audiostore.media.parsing.fragments import Fragments, read_fragments
 from audiostore.media.parsing.movie import Layout, Track, read_tracks
-from audiostore.media.parsing.reading import Reader, big, cut_short
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, big, cut_short
 from audiostore.media.parsing.sample_table import SampleTable
 
 _FEW_SAMPLES = 2
@@ -136,7 +136,9 @@ def _edited(reader: Reader, track: Track, ticks: int, scale: float) -> float | N
         scale: ticks of the track to one of the movie.
     """
     box = find_box(reader, track.box, b"edts", b"elst")
-    data = reader.at(box.start, min(box.end - box.start, _MOST_EDITS * 20)) if box else b""
+    if box and box.end - box.start > _MOST_EDITS * 20:
+        raise BudgetSpentError
+    data = reader.at(box.start, box.end - box.start) if box else b""
     size = 8 if data[:1] == b"\1" else 4
     entry = 2 * size + 4
     played = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from audiostore.media.parsing.reading import Reader, big, little
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, big, little
 
 CAPTURE: Final = b"OggS"
 HEADER: Final = 27
@@ -76,7 +76,11 @@ class HeaderPacket:
 
 
 def header_packets(reader: Reader, at: int, serial: int) -> Iterator[HeaderPacket]:
-    """Yield the packets of a stream, from its first page on."""
+    """Yield the packets of a stream, from its first page on.
+
+    Raises:
+        BudgetSpentError: more pages than are looked at.
+    """
     parts: list[tuple[int, int]] = []
     for _ in range(_MOST_PAGES):
         head = reader.at(at, HEADER + 255)
@@ -97,6 +101,7 @@ def header_packets(reader: Reader, at: int, serial: int) -> Iterator[HeaderPacke
                 parts, start = [], end
         if end > start:
             parts.append((start, end))
+    raise BudgetSpentError
 
 
 class FoundPage(NamedTuple):

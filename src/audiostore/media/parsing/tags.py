@@ -3,7 +3,7 @@
 The only code that reads an ID3v2 header.
 """
 
-from audiostore.media.parsing.reading import Reader, big, little
+from audiostore.media.parsing.reading import BudgetSpentError, Reader, big, little
 
 _MAX_TAGS = 16
 """Tag editors that know only their own kind leave several; a music file has no more than this."""
@@ -38,7 +38,9 @@ def leading_tags(reader: Reader) -> list[tuple[int, int]]:
     """Return where each tag in front of the data begins and ends (ID3v2 section 3.1, APEv2)."""
     found: list[tuple[int, int]] = []
     at = 0
-    while len(found) < _MAX_TAGS and (size := _leading_tag_size(reader.at(at, _APE_SIZE))):
+    while size := _leading_tag_size(reader.at(at, _APE_SIZE)):
+        if len(found) == _MAX_TAGS:
+            raise BudgetSpentError
         found.append((at, at + size))
         at += size
     return found

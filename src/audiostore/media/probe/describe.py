@@ -8,7 +8,7 @@ from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
 from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo
 from audiostore.media.kinds import Format, Measured, Stated
-from audiostore.media.parsing.reading import Seekable
+from audiostore.media.parsing.reading import BudgetSpentError, Seekable
 from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAGS, MAX_WARNINGS
 from audiostore.media.probe.embedded import order_chapters, read_embedded
 from audiostore.media.probe.open import OpenAudio, ffmpeg_errors, open_audio
@@ -109,7 +109,12 @@ def _measure(file: OpenAudio, kind: Format, codec: str) -> Measured:
     _require_sane(stated_s)
     if kind.measure:
         header = audio.codec_context.extradata or b""
-        known = kind.measure(Stated(stated_s, codec, header, file.reader(), file.recognised.offset))
+        stated = Stated(stated_s, codec, header, file.reader(), file.recognised.offset)
+        try:
+            known = kind.measure(stated)
+        except BudgetSpentError:
+            warning = "has too many parts to measure them all: its duration may be wrong"
+            known = Measured(stated_s, False, (warning,)) if stated_s > 0 else None
         if isinstance(known, str):
             raise UnplayableAudioError(f"it {known}")
         if known:

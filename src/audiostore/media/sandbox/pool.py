@@ -22,12 +22,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from audiostore.errors import InvalidImageError, UnplayableAudioError
+from audiostore.errors import InspectionLimitError, InvalidImageError, UnplayableAudioError
 from audiostore.localfiles import open_regular
 from audiostore.media.images import IMAGE_MEMORY_BYTES
 from audiostore.media.info import AudioInfo, DecodedInfo
 from audiostore.media.sandbox import answers
 from audiostore.media.sandbox.process import (
+    LimitReachedError,
     NotStartedError,
     Response,
     WorkerFailedError,
@@ -43,15 +44,28 @@ class Limits(NamedTuple):
     cpu_s: float
     memory_bytes: int
     """Beyond what it has after its imports (resident then: some 60 MB)."""
+    up_to_bytes: int = 1 << 62
+    """A larger file may take more time in proportion: some are read from start to end."""
+
+    def cpu_s_for(self, size_bytes: int) -> float:
+        """Return what a worker may take for a file of this size."""
+        return self.cpu_s * max(1.0, size_bytes / self.up_to_bytes)
 
 
 LIMITS: Final = {
-    "probe": Limits(2.0, 128 << 20),
-    "decode": Limits(600.0, 256 << 20),
+    "probe": Limits(2.0, 128 << 20, up_to_bytes=64 << 20),
+    "decode": Limits(600.0, 256 << 20, up_to_bytes=256 << 20),
     "image": Limits(30.0, IMAGE_MEMORY_BYTES),
 }
 _SHORT: Final = "probe"
-"""For this task, many files wait in a worker's queue; for others, a worker has one at a time."""
+"""For this task, many files wait in a worker's queue, unless they are large; for others, a worker
+has one at a time."""
+_INSTEAD: Final = {
+    "probe": 'check="none" stores it unexamined',
+    "decode": 'check="quick" does not decode it',
+    "image": "store a smaller one",
+}
+"""What can be done about a file that is beyond a limit, by task."""
 
 _TIMEOUT_FACTOR = 10
 """How much longer, by the clock, a worker may take than it may compute, plus a minute."""
@@ -86,8 +100,8 @@ def probe_audio(
         images_follow: whether `decode_image` will be called: a worker started now can do both.
 
     Raises:
-        UnplayableAudioError: no sound in it that can be decoded, broken, or it takes too much CPU
-            time or memory, or crashes the worker.
+        UnplayableAudioError: no sound in it that can be decoded, broken, or it crashes the worker.
+        InspectionLimitError: it takes too much CPU time or memory.
         SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read.
         TimeoutError: no response for long, though little was computed.
     """
@@ -107,7 +121,8 @@ def decode_audio(path: Path, format_name: str, descriptor: int | None = None) ->
 
     Raises:
         UnplayableAudioError: frames that do not decode, sound that is missing, another duration
-            than the file states (each with the second where), too much CPU time or memory.
+            than the file states (each with the second where).
+        InspectionLimitError: it takes too much CPU time or memory.
         SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read.
         TimeoutError: no response for long, though little was computed.
     """
@@ -177,6 +192,7 @@ class SandboxPool:
             task: Limits(
                 usual.cpu_s if cpu_s is None else cpu_s,
                 usual.memory_bytes if memory_bytes is None else memory_bytes,
+                *([usual.up_to_bytes] if cpu_s is None else []),
             )
             for task, usual in LIMITS.items()
         }
@@ -207,17 +223,20 @@ class SandboxPool:
         self, path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
     ) -> AudioInfo:
         """Return what is inside an audio file; with the contract of `probe_audio`."""
-        request = self._request("probe", format_name, artwork=artwork)
-        with _opened(path, descriptor) as opened, _blaming(request, path):
-            fields, picture = self._run(request, opened, path)
-            return answers.audio_info(fields, picture, format_name)
+        with _opened(path, descriptor) as opened:
+            size_bytes = os.fstat(opened).st_size
+            request = self._request("probe", format_name, size_bytes, artwork=artwork)
+            with _blaming(request, path):
+                fields, picture = self._run(request, opened, path)
+                return answers.audio_info(fields, picture, format_name)
 
     def decode(self, path: Path, format_name: str, descriptor: int | None = None) -> DecodedInfo:
         """Decode an audio file; with the contract of `decode_audio`."""
-        request = self._request("decode", format_name)
-        with _opened(path, descriptor) as opened, _blaming(request, path):
-            fields, _ = self._run(request, opened, path)
-            return answers.decoded_info(fields)
+        with _opened(path, descriptor) as opened:
+            request = self._request("decode", format_name, os.fstat(opened).st_size)
+            with _blaming(request, path):
+                fields, _ = self._run(request, opened, path)
+                return answers.decoded_info(fields)
 
     def decode_image(
         self, data: bytes, format_name: str, max_px: int | None = None
@@ -263,18 +282,28 @@ class SandboxPool:
             return answers.scaled_image(picture, format_name, max_px)
 
     def _request(
-        self, task: str, format_name: str, *, max_px: int = 0, artwork: bool = False
+        self,
+        task: str,
+        format_name: str,
+        size_bytes: int = 0,
+        *,
+        max_px: int = 0,
+        artwork: bool = False,
     ) -> Request:
-        cpu_s, memory_bytes = self._limits[task]
-        return Request(task, format_name, memory_bytes, cpu_s, max_px, artwork)
+        limits = self._limits[task]
+        cpu_s = limits.cpu_s_for(size_bytes)
+        return Request(task, format_name, limits.memory_bytes, cpu_s, max_px, artwork)
+
+    def _is_short(self, request: Request) -> bool:
+        return request.task == _SHORT and request.cpu_s <= self._limits[_SHORT].cpu_s
 
     def _run(self, request: Request, descriptor: int, path: Path | None) -> Response:
-        with self._queue_slots if request.task == _SHORT else self._long_slots:
+        with self._queue_slots if self._is_short(request) else self._long_slots:
             fields, picture = self._respond(request, descriptor, path)
         if (reason := fields.get("refused")) is not None:
             raise _RefusedError(answers.text_of(reason))
-        if (reason := fields.get("failed")) is not None:
-            raise WorkerFailedError(answers.text_of(reason))
+        if (reason := fields.get("limit")) is not None:
+            raise LimitReachedError(answers.text_of(reason))
         if (number := fields.get("errno")) is not None:
             code = answers.error_number(number)
             raise OSError(code, os.strerror(code), *([] if path is None else [str(path)]))
@@ -319,7 +348,7 @@ class SandboxPool:
             with self._lock:
                 able = [each for each in self._workers if request.program in each.programs]
                 least = min(able, key=lambda worker: worker.queued, default=None)
-                if request.task != _SHORT:
+                if not self._is_short(request):
                     if least is None or least.queued:
                         break
                     self._workers.remove(least)
@@ -378,6 +407,12 @@ def _blaming(request: Request, path: Path | None) -> Iterator[None]:
         yield
     except _RefusedError as error:
         raise kind(str(error), path=path) from None
+    except LimitReachedError as error:
+        limited = kind if kind is InvalidImageError else InspectionLimitError
+        raise limited(
+            f"{about}{error}: that is a limit, and no sign of damage; {_INSTEAD[request.task]}",
+            path=path,
+        ) from error
     except WorkerFailedError as error:
         raise kind(f"{about}{error}", path=path) from error
     except answers.InvalidAnswerError as error:

@@ -47,6 +47,10 @@ class WorkerFailedError(Exception):
     """The file takes too much, kills the worker, or makes it break the protocol: says which."""
 
 
+class LimitReachedError(WorkerFailedError):
+    """The file takes more time or memory than a worker may take, or the machine has: says which."""
+
+
 class _EndOfResponseError(Exception):
     """The response ends too early."""
 
@@ -168,28 +172,30 @@ class WorkerProcess:
             fields = _fields(data[RESPONSE_PREFIX.size : end])
         except _ComputesTooLongError as error:
             self.end()
-            raise WorkerFailedError(_too_long(request)) from error
+            raise LimitReachedError(_too_long(request)) from error
         except (ValueError, TypeError, RecursionError) as error:
             raise WorkerFailedError(f"{request.program} gives invalid results for it") from error
         except (_EndOfResponseError, ConnectionError) as error:
             if not data or self._is_ended:
                 raise NotStartedError from error
-            raise WorkerFailedError(self._exit_reason(request)) from error
+            raise self._exit_error(request) from error
         return fields, bytes(data[end : end + picture_bytes])
 
-    def _exit_reason(self, request: Request) -> str:
+    def _exit_error(self, request: Request) -> WorkerFailedError:
         program = request.program
         try:
             status = self._process.wait(_EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            return f"{program} gives invalid results for it"
+            return WorkerFailedError(f"{program} gives invalid results for it")
         if status == -signal.SIGPROF:
-            return _too_long(request)
+            return LimitReachedError(_too_long(request))
         if status == -signal.SIGKILL:
-            return f"{program} was killed: this machine has too little memory for it"
+            return LimitReachedError(
+                f"{program} was killed: this machine has too little memory for it"
+            )
         if status < 0:
-            return f"it crashes {program} (signal {-status})"
-        return f"it makes {program} exit"
+            return WorkerFailedError(f"it crashes {program} (signal {-status})")
+        return WorkerFailedError(f"it makes {program} exit")
 
 
 def _too_long(request: Request) -> str:

@@ -128,7 +128,7 @@ def _perform(tasks: Mapping[str, Task], file: OpenFile, request: Request) -> Ans
     except (UnplayableAudioError, InvalidImageError) as error:
         return {"refused": str(error)}, b""
     except MemoryError:
-        return {"failed": f"it takes more than {request.memory_bytes >> 20} MiB of memory"}, b""
+        return {"limit": f"it takes more than {request.memory_bytes >> 20} MiB of memory"}, b""
     except OSError as error:  # a failing disk is not the file's fault
         return {"errno": error.errno or errno.EIO}, b""
 

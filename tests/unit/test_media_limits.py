@@ -1,0 +1,71 @@
+"""Limits of ours are called limits: a file beyond one is not called damaged, and nothing is lost
+in silence."""
+
+import io
+import struct
+from pathlib import Path
+
+import pytest
+
+from audiostore import AudioStorageManager
+from audiostore.errors import InspectionLimitError, InvalidImageError, UnsupportedFormatError
+from audiostore.media.images import identify_image
+from audiostore.media.recognition import identify, require_audio
+from audiostore.media.sandbox.pool import LIMITS, SandboxPool
+from audiostore.media.structure import check_structure
+from tests.audio_samples import sample
+from tests.hostile_files import flac_of_many_tags, jpeg_of_scans
+
+VOID = b"\xec\x80"
+"""An empty element of EBML (RFC 8794, 11.3.2)."""
+
+
+def test_parts_that_were_not_looked_at_are_a_warning() -> None:
+    data = sample("webm from a pipe") + VOID * 2_500
+    found = identify(io.BytesIO(data))
+    assert not isinstance(found, str)
+    (warning,) = check_structure(io.BytesIO(data), found, len(data))
+    assert "has too many parts to examine all of them" in warning
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (b"ID3\4\0\0\0\0\0\0" * 40) + sample("mp3"),
+        struct.pack(">I4sI", 12, b"ftyp", 0)
+        + struct.pack(">I4s", 2_000, b"free").ljust(2_000) * 300,
+    ],
+    ids=["tags", "boxes"],
+)
+def test_what_is_not_recognised_within_the_limit_is_not_called_something_else(data: bytes) -> None:
+    with pytest.raises(UnsupportedFormatError) as caught:
+        require_audio("a.mp3", identify(io.BytesIO(data)))
+    message = "'a.mp3' was not recognised within the limit of 200 reads and 256 KiB"
+    assert str(caught.value) == f"{message}: that is no sign of damage"
+
+
+def test_images_beyond_a_limit_are_not_called_broken() -> None:
+    with pytest.raises(InvalidImageError, match="has more than 100 scans: that is the limit"):
+        identify_image(jpeg_of_scans(64, 101))
+
+
+def test_a_large_file_may_take_more_time() -> None:
+    probe, decode = LIMITS["probe"], LIMITS["decode"]
+    assert (probe.cpu_s_for(5_000_000), decode.cpu_s_for(5_000_000)) == (2.0, 600.0)
+    assert probe.cpu_s_for(640 << 20) == 20.0
+    assert decode.cpu_s_for(1 << 30) == 2400.0
+
+
+@pytest.mark.slow
+def test_no_verdict_follows_from_a_limit_on_time(tmp_path: Path) -> None:
+    path = flac_of_many_tags(tmp_path / "many.flac")
+    with (
+        SandboxPool(cpu_s=0.2) as pool,
+        pytest.raises(InspectionLimitError, match=r"check=.none. stores it unexamined"),
+    ):
+        pool.probe(path, "FLAC")
+    with AudioStorageManager((tmp_path / "store").as_uri()) as manager:
+        stored = manager.upload_audio_file(path, check="none")
+        problems = [p for p in manager.audit.check(deep=True) if p.audio_id == stored.audio_id]
+    assert [problem.kind for problem in problems] == ["unreadable-object"]
+    assert "that is a limit, and no sign of damage" in problems[0].message
