@@ -43,6 +43,7 @@ def test_all_values_pictures_and_markers_are_read() -> None:
     picture = b"\3" + struct.pack("<I", len(IMAGE)) + text("image/jpeg") + text("Cover") + IMAGE
     marker = struct.pack("<QQHIII", 0, 45_000_000, 28, 0, 0, 4) + text("Two")
     header = [
+        library(("Author", 0, text("Grace")), ("WM/Genre", 0, text("Bop")), ("Big", 1, bytes(9))),
         part(
             "8CABDCA1-A947-11CF-8EE4-00C00C205365", bytes(56) + struct.pack("<Q", 1500) + bytes(16)
         ),
@@ -51,9 +52,9 @@ def test_all_values_pictures_and_markers_are_read() -> None:
             ("WM/AlbumTitle", 0, text("Album")),
             ("WM/TrackNumber", 3, struct.pack("<I", 7)),
             ("WM/Genre", 0, text("Jazz")),
+            ("Genre", 0, text("Other")),
             ("WM/Picture", 1, picture),
         ),
-        library(("Author", 0, text("Grace")), ("WM/Genre", 0, text("Bop")), ("Big", 1, bytes(9))),
         part(
             "F487CD01-A951-11CF-8EE6-00C00C205365",
             bytes(16) + struct.pack("<IHH", 1, 0, 0) + marker,
@@ -63,7 +64,7 @@ def test_all_values_pictures_and_markers_are_read() -> None:
     data = b"before" + guid("75B22630-668E-11CF-A6D9-00AA0062CE6C")
     data += struct.pack("<QIH", 30 + len(body), len(header), 0x201) + body
     reader = Reader(io.BytesIO(data), reads=5000, total=1 << 30, window=4 << 10)
-    found = read_asf_tags(reader, 6)
+    found, others = read_asf_tags(reader, 6)
     assert [tag for tag in found.tags if tag[1]] == [
         ("title", "One"),
         ("author", "Ada"),
@@ -71,8 +72,9 @@ def test_all_values_pictures_and_markers_are_read() -> None:
         ("album", "Album"),
         ("track", "7"),
         ("genre", "Jazz"),
-        ("Author", "Grace"),
+        ("author", "Grace"),
         ("genre", "Bop"),
     ]
+    assert others.tags == [("Genre", "Other")]
     assert [(each.type, each.data) for each in found.pictures] == [(3, IMAGE)]
     assert found.chapters == [Part(3.0, None, "Two")]

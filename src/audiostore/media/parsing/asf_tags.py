@@ -20,7 +20,10 @@ _LIBRARY = guid("44231C94-9498-49D1-A141-1D134E457054")  # 4.8
 _OF_CONTENT = ("title", "author", "copyright", "comment", "rating")
 # The names that FFmpeg gives.
 _NAMES = {
+    "Author": "author",
+    "Copyright": "copyright",
     "Description": "comment",
+    "Title": "title",
     "WM/AlbumArtist": "album_artist",
     "WM/AlbumTitle": "album",
     "WM/Composer": "composer",
@@ -28,6 +31,7 @@ _NAMES = {
     "WM/EncodingSettings": "encoder",
     "WM/Genre": "genre",
     "WM/Language": "language",
+    "WM/Lyrics": "lyrics",
     "WM/MediaStationCallSign": "service_provider",
     "WM/MediaStationName": "service_name",
     "WM/OriginalFilename": "filename",
@@ -44,24 +48,26 @@ _MAX_NAME_BYTES = 512
 _TICKS_PER_S = 10_000_000
 
 
-def read_asf_tags(reader: Reader, offset: int) -> Embedded:
-    """Read the tags of the ASF data that begin at an offset."""
-    found = Embedded()
+def read_asf_tags(reader: Reader, offset: int) -> list[Embedded]:
+    """Read the tags of the ASF data that begin at an offset: known names, then others."""
+    known, others, extensions = Embedded(), Embedded(), []
     preroll_s = 0.0
     for part in header_objects(reader, offset):
         if part.id == _FILE:
             preroll_s = little(reader.at(part.start + 56, 8), 0, 8) / 1000
         elif part.id == _CONTENT:
-            _read_content(reader, part.start, found)
+            _read_content(reader, part.start, known)
         elif part.id == _MORE_CONTENT:
-            _read_items(reader, _more_content(reader, part.start), found)
+            _read_items(reader, _more_content(reader, part.start), known, others)
         elif part.id == _MARKERS:
-            found.chapters += _markers(reader, part.start, preroll_s)
+            known.chapters += _markers(reader, part.start, preroll_s)
         elif part.id == _EXTENSION:
-            for inner in objects(reader, part.start + 22, part.end):
-                if inner.id in (_METADATA, _LIBRARY):
-                    _read_items(reader, _library(reader, inner.start), found)
-    return found
+            extensions.append(part)
+    for part in extensions:  # they hold what more values a name has, and may come first
+        for inner in objects(reader, part.start + 22, min(part.end, reader.size)):
+            if inner.id in (_METADATA, _LIBRARY):
+                _read_items(reader, _library(reader, inner.start), known, others)
+    return [known, others]
 
 
 def _read_content(reader: Reader, at: int, found: Embedded) -> None:
@@ -107,11 +113,12 @@ def _library(reader: Reader, at: int) -> Iterator[_Item]:
         at = start + size
 
 
-def _read_items(reader: Reader, items: Iterator[_Item], found: Embedded) -> None:
+def _read_items(reader: Reader, items: Iterator[_Item], known: Embedded, others: Embedded) -> None:
     for item in items:
         name = _NAMES.get(item.name, item.name)
+        found = known if item.name in _NAMES else others
         if item.name == _PICTURE and item.type == _BYTES:
-            found.pictures.append(_picture(reader, item))
+            known.pictures.append(_picture(reader, item))
         elif item.type == _TEXT:
             found.tags.append((name, _text(reader.at(item.start, min(item.size, MAX_TEXT_BYTES)))))
         elif item.type in _NUMBERS and item.size <= 8:
