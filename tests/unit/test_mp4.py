@@ -153,12 +153,13 @@ ALL = 97_024 / 48_000
         (replaced(sample(LAST), b"elst", 8, number(500)), 0.5, "has 2.02 s of sound, of which its"),
         (replaced(sample(LAST), b"elst", 12, b"\xff" * 4), ALL, ""),
         (replaced(sample(LAST), b"stts", 8, number(91)), 1.984, ""),  # the last has 768 samples
+        (replaced(sample(LAST), b"stts", 20, b"\xff" * 4), 95_233 / 48_000, ""),
         (with_gapless(1024, 924, 95_076), 95_076 / 48_000, ""),
         (with_gapless(2048, 1848, 190_152), 95_076 / 48_000, ""),  # HE-AAC
         (with_gapless(1024, 924, 20), ALL, ""),
         (sample(FRAGMENTS), ALL, ""),
     ],
-    ids=range(17),
+    ids=range(18),
 )  # fmt: skip
 def test_the_samples_decide_how_long_it_plays(data: bytes, seconds: float, warning: str) -> None:
     found = measured(data)

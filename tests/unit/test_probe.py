@@ -398,6 +398,8 @@ def damaged(name: str, at: float, count: int) -> bytes:
         ("Lied für Ümläute.flac", "FLAC"),
         ("morning-in-c.mp3", "MP3"),
         ("small-rain.aac", "AAC"),
+        ("harbour-lights.ogg", "Ogg"),
+        ("last-tram-home.opus", "Ogg"),
         ("paper-lanterns.m4a", "MP4"),
     ],
 )

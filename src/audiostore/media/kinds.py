@@ -135,6 +135,9 @@ class Format:
     measure: Callable[[Stated], Measured | str | None] | None = None
     """Return the duration; why the file is not stored, as `Verdict.flaw` says it; None if FFmpeg's
     duration is as good. May read all of the file, in a sandbox worker."""
+    find_damage: "Callable[[Reader, int], str | None] | None" = None
+    """Look for damage that FFmpeg skips without a word when it decodes everything: the rest of a
+    sentence about the sound. The data begin at this offset."""
     frames_are_numbered: bool = False
     """Whether every frame says which one it is, so that those which are missing were damaged."""
     read_embedded: "Callable[[Reader, Recognised], list[Embedded]] | None" = None

@@ -237,6 +237,14 @@ class _Packets:
 _CODECS_IN_TYPE = ("opus", "vorbis", "flac")
 
 
+def _find_damage(reader: Reader, offset: int) -> str | None:
+    """Compare every page with its checksum: what does not match is skipped by FFmpeg."""
+    pages = Pages(reader, offset, end_of_data(reader, offset))
+    unmatched = sum(not is_intact(p.data[p.at : p.at + p.page.size]) for p in pages)
+    damaged = unmatched + pages.damaged
+    return f"has damaged pages ({damaged:,})" if damaged else None
+
+
 FORMAT = Format(
     name="Ogg",
     kind="audio",
@@ -259,4 +267,5 @@ FORMAT = Format(
     demuxer="ogg",
     decoders=("vorbis", "opus", "libopus", "speex"),
     measure=_measure,
+    find_damage=_find_damage,
 )

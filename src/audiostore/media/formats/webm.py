@@ -1,6 +1,6 @@
 """WebM, as distinct from Matroska (RFC 8794, RFC 9559): elements of an id, a size and data."""
 
-from audiostore.media.kinds import Format, Recognised, Verdict
+from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.ebml import (
     HEADER_MAX as _HEADER_MAX,
@@ -9,12 +9,16 @@ from audiostore.media.parsing.ebml import (
     find_element as _find,
     parse_element as _element,
 )
-from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
+from audiostore.media.parsing.reading import NO_SOUND, BudgetSpentError, Reader, big, cut_short
+from audiostore.media.parsing.tags import after_sound
+from audiostore.media.parsing.webm_length import (
+    CLUSTER as _CLUSTER,
+    EBML as _EBML,
+    SEGMENT as _SEGMENT,
+    play,
+)
 
-_EBML = 0x1A45DFA3
 _DOC_TYPE = 0x4282
-_SEGMENT = 0x18538067
-_CLUSTER = 0x1F43B675
 _TRACKS = 0x1654AE6B
 _TRACK_ENTRY = 0xAE
 _TRACK_TYPE = 0x83
@@ -169,6 +173,33 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
     return Verdict(_flaw(reader, found))
 
 
+_MISSTATED_S, _MISSTATED = 0.5, 0.01
+
+
+def _measure(stated: Stated) -> Measured | str | None:
+    """Look at the first block and at the last one; a header need not state a duration, or right."""
+    try:
+        found = play(stated.reader, stated.offset)
+    except BudgetSpentError:
+        return None
+    if found is None or found.seconds == 0:
+        return NO_SOUND
+    there = stated.reader.size
+    if found.end > there:
+        return f"is cut short: its sound ends at byte {found.end:,}, the file at {there:,}"
+    warnings = [*after_sound(stated.reader, found.end)]
+    if found.recordings > 1:
+        warnings.append(
+            f"is made of {found.recordings} recordings, of which some players play only the first"
+        )
+    differs_s = abs(found.stated_s - found.seconds) if found.stated_s else 0
+    if found.recordings == 1 and differs_s > max(_MISSTATED_S, _MISSTATED * found.seconds):
+        warnings.append(
+            f"states a duration of {found.stated_s:,.2f} s, its sound lasts {found.seconds:,.2f} s"
+        )
+    return Measured(found.seconds, warnings=tuple(warnings))
+
+
 FORMAT = Format(
     name="WebM",
     kind="audio",
@@ -180,10 +211,15 @@ FORMAT = Format(
     check=_check,
     audio_data=_audio_data,
     audio_data_are="all clusters, if these have sizes (not as browsers record)",
+    counts=(
+        "sizes of segments and clusters: the file",
+        "Duration: the times of the first and the last block",
+    ),
     cut_found_by="sizes of segment and clusters; the last block, if those have none",
     cut_missed=(
         "between two clusters or blocks, if the segment has no size (a pipe's output, a browser's"
         " recording)"
     ),
     demuxer="matroska",
+    measure=_measure,
 )

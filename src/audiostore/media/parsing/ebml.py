@@ -20,13 +20,13 @@ class Element:
     """None: the writer did not know it; the element ends where the next of its level begins."""
 
 
-def elements(reader: Reader, at: int, end: int) -> Iterator[Element]:
+def elements(reader: Reader, at: int, end: int, limit: int = _MOST_ELEMENTS) -> Iterator[Element]:
     """Walk sibling elements; one of unknown size is the last.
 
     Raises:
         BudgetSpentError: more elements than are looked at.
     """
-    for _ in range(_MOST_ELEMENTS):
+    for _ in range(limit):
         element = parse_element(reader.at(at, HEADER_MAX), at) if at < end else None
         if element is None:
             return

@@ -95,7 +95,7 @@ def _count(table: SampleTable, layout: Layout) -> int | str:
     if promised > samples + _FEW_SAMPLES:
         return f"is cut short: its index promises {promised:,} frames of sound, and has {samples:,}"
     bounds = table.bounds()
-    if samples and bounds and layout.is_complete:
+    if samples and bounds and layout.sound and layout.is_complete:
         there, needed = sum(box.end - box.start for box in layout.sound), table.total_size() or 0
         if needed > there:
             return cut_short("the frames in its index have", needed, there)

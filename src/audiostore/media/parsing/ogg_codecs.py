@@ -53,16 +53,21 @@ class _Opus(Codec):
     """RFC 7845 section 5.1; how long a packet is: RFC 6716 section 3.1."""
 
     def _samples(self, head: bytes) -> int:
-        if not head:
-            return 0
-        config, frames = head[0] >> 3, (1, 2, 2, 0)[head[0] & 3]
-        if config < 12:  # 10, 20, 40 or 60 ms of SILK
-            samples = (480, 960, 1920, 2880)[config & 3]
-        elif config < 16:  # 10 or 20 ms of both
-            samples = (480, 960)[config & 1]
-        else:  # 2.5 to 20 ms of CELT
-            samples = 120 << (config & 3)
-        return samples * (frames or little(head, 1, 1) & 63)
+        return opus_samples(head)
+
+
+def opus_samples(head: bytes) -> int:
+    """Return how many samples at 48 kHz a packet of Opus has, by its first two bytes."""
+    if not head:
+        return 0
+    config, frames = head[0] >> 3, (1, 2, 2, 0)[head[0] & 3]
+    if config < 12:  # 10, 20, 40 or 60 ms of SILK
+        samples = (480, 960, 1920, 2880)[config & 3]
+    elif config < 16:  # 10 or 20 ms of both
+        samples = (480, 960)[config & 1]
+    else:  # 2.5 to 20 ms of CELT
+        samples = 120 << (config & 3)
+    return samples * (frames or little(head, 1, 1) & 63)
 
 
 class _Vorbis(Codec):

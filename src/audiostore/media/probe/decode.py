@@ -35,6 +35,8 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     info, kind = read_audio(stream, format_name, artwork=False), format_named(format_name)
     with open_audio(stream, kind) as file:
         decoded = _decode(file, info)
+        if kind.find_damage and (damage := kind.find_damage(file.reader(), file.recognised.offset)):
+            decoded.problems += [damage, *decoded.gaps()]
     missing_s = info.duration_s - decoded.seconds if info.duration_is_exact else 0.0
     if kind.frames_are_numbered and missing_s > _EXACT_S:
         decoded.problems.append(f"misses {missing_s:.2f} s: damaged frames were skipped")
