@@ -25,8 +25,11 @@ _STORED: Final = {
 """FFmpeg's demuxers, and the names of the formats that audiostore stores."""
 _FRAME: Final = {
     "mp3": 1152, "mp2": 1152, "mp1": 384, "aac": 2048, "vorbis": 2048, "opus": 960,
-    "wmav1": 2048, "wmav2": 2048, "wmapro": 2048, "alac": 4096,
+    "wmav1": 2048, "wmav2": 2048, "wmapro": 2048, "alac": 4096, "ac3": 1536, "eac3": 1536,
+    "speex": 640, "gsm": 160, "gsm_ms": 320, "amr_nb": 160, "amr_wb": 320, "wmavoice": 480,
+    "adpcm_ms": 2048, "adpcm_ima_wav": 2048, "adpcm_ima_qt": 64,
 }  # fmt: skip
+"""Samples in a frame, or a block: at most."""
 _FRAMES: Final = 2.5
 """How far two durations may be apart, in frames: encoders and players differ in what they skip."""
 _LEAST_S: Final = 0.002
@@ -66,7 +69,7 @@ def report(path: Path) -> Report:
         found.differences += _not_recognised(judged, str(error))
     except (AudioStoreError, OSError) as error:
         found.refused = str(error)
-        if isinstance(judged, Decoded) and not judged.failures:
+        if isinstance(judged, Decoded) and not judged.failures and not _is_cut(judged, tagged):
             what = without_figures(str(error).replace(path.name, "…"))
             found.differences.append((f"refused, though it decodes: {what}", _shown(judged)))
     return found
@@ -90,14 +93,23 @@ def _sound(info: AudioInfo, judged: Decoded | str) -> Iterator[tuple[str, str]]:
     if (info.sample_rate_hz, info.channels) != (judged.rate, judged.channels):
         ours = f"{info.sample_rate_hz} Hz, {info.channels}"
         yield "sample rate or channels", f"{ours}; judge: {judged.rate} Hz, {judged.channels}"
-    allowed = max(_LEAST_S, _FRAMES * _FRAME.get(info.codec, 0) / info.sample_rate_hz)
-    if judged.is_whole and abs(info.duration_s - judged.seconds) > allowed:
+    if judged.is_whole and abs(info.duration_s - judged.seconds) > _allowed_s(judged):
         how = "stated as exact" if info.duration_is_exact else "an estimate"
         failed = f", {judged.failures} packets fail" if judged.failures else ""
         yield (
             f"duration, {how}: {info.container}",
             f"{info.codec}: {info.duration_s:.3f} s, decodes to {judged.seconds:.3f} s{failed}",
         )
+
+
+def _allowed_s(judged: Decoded) -> float:
+    return max(_LEAST_S, _FRAMES * _FRAME.get(judged.codec, 0) / judged.rate)
+
+
+def _is_cut(judged: Decoded, tagged: Tags | None) -> bool:
+    """Tell whether mutagen reads that there should be more sound than decodes."""
+    stated_s = tagged.seconds if tagged else None
+    return stated_s is not None and stated_s - judged.seconds > _allowed_s(judged)
 
 
 def _full_check(

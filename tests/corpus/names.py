@@ -51,7 +51,7 @@ def _id3(tags: Any) -> Iterator[tuple[str, list[str]]]:
             if frame == "COMM" and each.desc:
                 continue
             if frame == "TCON":
-                yield name, each.genres
+                yield name, [genre for genre in each.genres if genre != "Unknown"]
             else:
                 texts = each.text if isinstance(each.text, list) else [each.text]
                 yield name, [str(text) for text in texts]

@@ -81,6 +81,8 @@ def test_what_is_refused_though_it_decodes_is_shown_with_its_file(
 ) -> None:
     cut = tmp_path / "cut.mp3"
     cut.write_bytes(sample("mp3")[:-100])
+    half = sample("wav")  # mutagen agrees that sound is missing
+    (tmp_path / "half.wav").write_bytes(half[: len(half) // 2])
     (tmp_path / "text.mp3").write_text("no sound")
     assert main(["--jobs", "1", str(tmp_path), str(song)]) == 1
     shown = capsys.readouterr().out
@@ -88,8 +90,9 @@ def test_what_is_refused_though_it_decodes_is_shown_with_its_file(
     assert f"  {cut}: judge: mp3, mp3, " in shown
     assert "| MP3 | 1 | 0 | 1 | 0 | 1 |" in shown
     assert "| FLAC | 1 | 1 | 0 | 0 | 0 |" in shown
+    assert "| WAV | 1 | 0 | 1 | 0 | 0 |" in shown
     assert "| not stored | 1 | 0 | 1 | 0 | 0 |" in shown
-    assert "| all | 3 | 1 | 2 | 0 | 1 |" in shown
+    assert "| all | 4 | 1 | 3 | 0 | 1 |" in shown
 
 
 @pytest.mark.slow
