@@ -51,6 +51,11 @@ class Frame:
     counted samples without saying so."""
     size: int
     """Of the header, in bytes."""
+    kind: int
+    """The codes of its sample rate and bits per sample, which are the same in nearly all files."""
+    channels: int
+    side: int | None
+    """The number of the channel that is the difference of two, and has one bit more."""
 
 
 def parse_frame(head: bytes) -> Frame | None:
@@ -68,7 +73,16 @@ def parse_frame(head: bytes) -> Frame | None:
     i += _EXTRA_RATE_BYTES.get(rate_code, 0)
     if number < 0 or i >= len(head) or _crc8(head[:i]) != head[i]:
         return None
-    return Frame(number, samples, bool(head[1] & 1), i + 1)
+    assignment = head[3] >> 4
+    return Frame(
+        number,
+        samples,
+        counts_samples=bool(head[1] & 1),
+        size=i + 1,
+        kind=rate_code << 8 | head[3] & 0x0E,
+        channels=assignment + 1 if assignment < 8 else 2,
+        side={8: 1, 9: 0, 10: 1}.get(assignment),
+    )
 
 
 def _coded_number(head: bytes, at: int) -> tuple[int, int]:
@@ -103,6 +117,99 @@ def _crc8(data: bytes) -> int:
     for byte in data:
         crc = _CRC8[crc ^ byte]
     return crc
+
+
+_BITS = (0, 8, 12, 0, 16, 20, 24, 32)
+
+
+class InvalidFrameError(Exception):
+    """What begins like a frame is none; never leaves this room."""
+
+
+def frame_length(data: bytes, frame: Frame, info: StreamInfo) -> int | None:
+    """Return the size of a frame, with its checksum, from its header and its coded samples.
+
+    Nothing else tells where the last frame ends if it is followed by something.
+
+    Args:
+        data: the frame, and what follows it.
+        frame: its header.
+        info: the stream's.
+
+    Returns:
+        The size; None if the data end before the frame does.
+
+    Raises:
+        InvalidFrameError: these are not coded samples.
+    """
+    bits = _Bits(data[frame.size :])
+    depth = _BITS[frame.kind >> 1 & 7] or info.bits
+    try:
+        for channel in range(frame.channels):
+            _skip_subframe(bits, depth + (channel == frame.side), frame.samples)
+    except EOFError:
+        return None
+    size = frame.size + (bits.at + 7) // 8 + 2
+    return size if size <= len(data) else None
+
+
+class _Bits:
+    """A string of bits, and how far it was read."""
+
+    def __init__(self, data: bytes) -> None:
+        self.text = bin(int.from_bytes(b"\1" + data, "big"))[3:]
+        self.at = 0
+
+    def take(self, count: int) -> int:
+        """Return the next bits as a number."""
+        begin = self.at
+        self.at += count
+        if self.at > len(self.text):
+            raise EOFError
+        return int(self.text[begin : self.at], 2) if count else 0
+
+    def skip_rice(self, count: int, low: int) -> None:
+        """Skip numbers of so many low bits, the rest of which is counted in zeros."""
+        find, at, low = self.text.find, self.at, low + 1
+        for _ in range(count):
+            at = find("1", at)
+            if at < 0:
+                raise EOFError
+            at += low
+        self.at = at
+
+
+def _skip_subframe(bits: _Bits, depth: int, samples: int) -> None:
+    """Read over the samples of one channel (sections 9.2.1 to 9.2.7)."""
+    kind = bits.take(7)
+    if bits.take(1):  # wasted bits, counted in zeros
+        begin = bits.at
+        bits.skip_rice(1, 0)
+        depth -= bits.at - begin
+    is_linear = kind >= 32
+    order = kind - 31 if is_linear else kind - 8
+    if kind > 63 or depth < 1:
+        raise InvalidFrameError
+    if kind < 2:
+        bits.at += depth * (samples if kind else 1)
+        return
+    if not (is_linear or 0 <= order <= 4):
+        raise InvalidFrameError
+    bits.at += order * depth
+    if is_linear:
+        precision = bits.take(4) + 1
+        bits.at += 5 + order * precision
+    coding, partitions = bits.take(2), 1 << bits.take(4)
+    if coding > 1 or samples % partitions or samples // partitions < order:
+        raise InvalidFrameError
+    size = 5 if coding else 4
+    for i in range(partitions):
+        count = samples // partitions - (0 if i else order)
+        low = bits.take(size)
+        if low == (1 << size) - 1:  # not coded
+            bits.at += count * bits.take(5)
+        else:
+            bits.skip_rice(count, low)
 
 
 def crc16_is_zero(frame: bytes) -> bool:
