@@ -1,6 +1,6 @@
 """The definition of a format, and the result of recognising a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -132,6 +132,9 @@ class Format:
     view: "Callable[[Reader, Recognised], View | None] | None" = None
     """Choose what FFmpeg is shown of a file, in a sandbox worker; None: all but the tags
     in front of the data and at the end."""
+    parts: "Callable[[Reader, Recognised], Sequence[View]] | None" = None
+    """Return what FFmpeg decodes, one after the other, if it cannot decode all at once. May read
+    all of the file, in a sandbox worker."""
     measure: Callable[[Stated], Measured | str | None] | None = None
     """Return the duration; why the file is not stored, as `Verdict.flaw` says it; None if FFmpeg's
     duration is as good. May read all of the file, in a sandbox worker."""

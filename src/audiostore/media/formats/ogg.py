@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import google_crc32c
 
-from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
+from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
 from audiostore.media.parsing.ogg_links import Link, read_links
 from audiostore.media.parsing.ogg_pages import (
     BEGINS,
@@ -111,6 +111,12 @@ def _measure(stated: Stated) -> Measured | str:
     return Measured(stated.seconds if seconds is None else seconds, seconds is not None, warnings)
 
 
+def _parts(reader: Reader, found: Recognised) -> list[View]:
+    """Return the links: FFmpeg decodes all only if they are alike, and trims none but the last."""
+    links = read_links(Pages(reader, found.offset, end_of_data(reader, found.offset)))
+    return [View(link.start, link.end) for link in links if link.seconds != 0]
+
+
 def _seconds(links: Sequence[Link]) -> float | None:
     """Return how long all links play; None if the packets of one cannot be counted."""
     known = [link.seconds for link in links if link.seconds is not None]
@@ -140,8 +146,7 @@ def _warnings(pages: Pages, links: Sequence[Link]) -> Iterator[str]:
         yield "is not marked as complete: it was recorded live, or cut between two pages"
     if len(links) > 1:
         yield f"is a chain of {len(links)} streams, of which some players play only the first"
-    if missing_s := sum(link.missing_s for link in links):
-        yield f"misses {missing_s:,.1f} s of sound in between"
+    yield from _gaps(links)
     there_s = sum(link.seconds or 0 for link in links)
     for name, stated_s in (
         ("pages state", sum(link.stated_s for link in links)),
@@ -149,6 +154,20 @@ def _warnings(pages: Pages, links: Sequence[Link]) -> Iterator[str]:
     ):
         if abs(stated_s - there_s) > _MISSTATED_S:
             yield f"plays for {there_s:,.1f} s, where its {name} {stated_s:,.1f} s"
+
+
+def _gaps(links: Sequence[Link]) -> Iterator[str]:
+    """Say where positions leave room, in the words of a full check."""
+    count, longest, before_s = 0, (0.0, 0.0), 0.0
+    for link in links:
+        if link.missing_s and link.codec:
+            count += link.leaps
+            missing_s, at_s = (samples / link.codec.rate_hz for samples in link.longest_leap)
+            longest = max(longest, (missing_s, before_s + at_s))
+        before_s += link.seconds or 0
+    if count:
+        more = f": the longest of {count:,} gaps" if count > 1 else ""
+        yield f"has a gap of {longest[0]:,.2f} s in its sound at {longest[1]:,.1f} s{more}"
 
 
 # -- audio data -----------------------------------------------------------------------------------
@@ -266,6 +285,7 @@ FORMAT = Format(
     read_embedded=lambda reader, found: [read_ogg_tags(reader, found.offset)],
     demuxer="ogg",
     decoders=("vorbis", "opus", "libopus", "speex"),
+    parts=_parts,
     measure=_measure,
     find_damage=_find_damage,
 )

@@ -39,6 +39,9 @@ class Link:
     """Where the sound ends, by the position of its last page."""
     pages: int = 0
     leaps: int = 0
+    """How often they do."""
+    longest_leap: tuple[int, int] = (0, 0)
+    """How many samples it is, and how many are before it."""
     _headers_left: int = 0
     _header_tail: bytes = b""
     _pending: bytes | None = None
@@ -153,6 +156,8 @@ class Link:
         if surplus < -_GAP_S * codec.rate_hz:
             self.missing -= surplus
             self.leaps += 1
+            leap = (-surplus, self.last - self.first - codec.skipped)
+            self.longest_leap = max(self.longest_leap, leap)
         elif (self.is_ended and codec.trims_end and 0 < surplus <= samples) or (
             # Vorbis I section A.2. Not more than a packet or two: else the positions are wrong.
             is_first and codec.trims_start and 0 < surplus * packets < 2 * samples

@@ -33,10 +33,17 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
         OSError: the file cannot be read.
     """
     info, kind = read_audio(stream, format_name, artwork=False), format_named(format_name)
+    decoded = _Decoded(info.sample_rate_hz)
     with open_audio(stream, kind) as file:
-        decoded = _decode(file, info)
-        if kind.find_damage and (damage := kind.find_damage(file.reader(), file.recognised.offset)):
-            decoded.problems += [damage, *decoded.gaps()]
+        parts = kind.parts(file.reader(), file.recognised) if kind.parts else ()
+        if not parts:
+            _decode(file, info, decoded)
+    for part in parts:
+        decoded.begin_part()
+        with open_audio(stream, kind, part=part) as file:
+            _decode(file, info, decoded)
+    if kind.find_damage and (damage := kind.find_damage(file.reader(), file.recognised.offset)):
+        decoded.problems += [damage, *decoded.gaps()]
     missing_s = info.duration_s - decoded.seconds if info.duration_is_exact else 0.0
     if kind.frames_are_numbered and missing_s > _EXACT_S:
         decoded.problems.append(f"misses {missing_s:.2f} s: damaged frames were skipped")
@@ -54,13 +61,12 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     )
 
 
-def _decode(file: OpenAudio, info: AudioInfo) -> "_Decoded":
+def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
     audio = file.audio
     context = audio.codec_context
     # Makes FFmpeg report what it would else conceal: a wrong checksum, a damaged frame.
     context.options = {"err_detect": "crccheck+explode"}
     context.thread_count = 1
-    decoded = _Decoded(info.sample_rate_hz)
     try:
         for packet in file.container.demux(audio):
             data = bytes(packet) if info.codec in _MPEG_CODECS else b""
@@ -79,7 +85,6 @@ def _decode(file: OpenAudio, info: AudioInfo) -> "_Decoded":
                     decoded.fail(what)
     except av.error.FFmpegError as error:
         decoded.fail(f"cannot be read any further ({error.strerror or error})")
-    return decoded
 
 
 def _duration(decoded: "_Decoded", info: AudioInfo) -> tuple[float, tuple[str, ...]]:
@@ -114,6 +119,10 @@ class _Decoded:
         self.samples = 0
         self.seconds = self.gap_s = self.longest_frame_s = 0.0
         self.problems: list[str] = []
+
+    def begin_part(self) -> None:
+        """Note that the times of the next frames begin anew."""
+        self._ends_s = None
 
     def skip(self, what: str) -> None:
         """Note bytes that are not a frame: a problem if sound follows."""

@@ -53,7 +53,11 @@ class OpenAudio:
 
 @contextmanager
 def open_audio(
-    stream: Seekable, kind: Format, options: Mapping[str, str] | None = None
+    stream: Seekable,
+    kind: Format,
+    options: Mapping[str, str] | None = None,
+    *,
+    part: View | None = None,
 ) -> Iterator[OpenAudio]:
     """Open an audio file with the demuxer of its format.
 
@@ -61,6 +65,7 @@ def open_audio(
         stream: the file, seekable and unbuffered.
         kind: what it was recognised as.
         options: for the demuxer, besides those that the format always needs.
+        part: all that FFmpeg shall see; otherwise, the format decides.
 
     Raises:
         UnplayableAudioError: no sound in it that can be decoded, or broken.
@@ -69,7 +74,7 @@ def open_audio(
     size = stream.seek(0, os.SEEK_END)
     found = recognise(stream)  # what was recognised before, by another process
     found = found if found and found.format is kind else Recognised(kind)
-    shown = _choose_view(stream, size, found)
+    shown = part or _choose_view(stream, size, found)
     view = FileView(stream, shown.start, shown.end, shown.header)
     with ffmpeg_errors():
         container = av.open(
