@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,107 @@ def test_a_better_picture_that_is_not_usable_is_a_warning() -> None:
     assert info.artwork is not None
     (warning,) = info.warnings
     assert "has an embedded picture that is not usable: the image is a GIF" in warning
+
+
+TEXT_FRAMES = {
+    "Windows-1252": (frame3(b"TIT2", b"\0Gr\xfc\xdfe \x80"), {"title": "Grüße €"}),
+    "UTF-8 marked as Latin-1": (frame3(b"TIT2", b"\0" + "Žluť".encode()), {"title": "Žluť"}),
+    "Latin-1 marked as UTF-8": (frame4(b"TIT2", b"\3Gr\xfc\xdfe"), {"title": "Grüße"}),
+    "no encoding": (frame3(b"TIT2", b"Title"), {"title": "Title"}),
+    "UTF-16": (frame3(b"TIT2", wide("日本")), {"title": "日本"}),
+    "UTF-16, little, no mark": (frame3(b"TIT2", b"\1T\0\xfc\0"), {"title": "Tü"}),
+    "UTF-16, big, no mark": (frame3(b"TIT2", b"\1\0T\0\xfc"), {"title": "Tü"}),
+    "UTF-16BE": (frame4(b"TIT2", b"\2\0T\0\xfc"), {"title": "Tü"}),
+    "a mark for each value": (
+        frame4(b"TPE1", wide("A\0") + b"\xfe\xff\0B\0\0\xff\xfeC\0"),
+        {"artist": "A;B;C"},
+    ),
+    "TXXX": (
+        frame4(b"TXXX", wide("Mood\0") + wide("a")[1:] + b"\0\0b\0"),
+        {"mood": "a;b"},
+    ),
+    "TXXX of another name": (frame3(b"TXXX", b"\0ALBUM ARTIST\0x"), {"album_artist": "x"}),
+    "a name of 2.2 in 2.3": (frame3(b"TT2\0", b"\0x"), {"title": "x"}),
+    "comments": (
+        frame3(b"COMM", b"\0eng\0one") + frame3(b"COMM", b"\0deu\0two"),
+        {"comment": "one;two"},
+    ),
+    "an empty comment": (frame3(b"COMM", b"\0engSome name\0"), {}),
+    "a comment without description": (frame3(b"COMM", b"\0engtext"), {"comment": "text"}),
+    "lyrics": (frame3(b"USLT", b"\0eng\0la"), {"lyrics": "la"}),
+    "genres": (
+        frame4(b"TCON", b"\x0317\0(4)Euro\0Rock\0(RX)((x)"),
+        {"genre": "Rock;Disco;Euro;Remix;(x)"},
+    ),
+    "the date of 2.3": (
+        frame3(b"TYER", b"\x002020") + frame3(b"TDAT", b"\x003112"),
+        {"date": "2020-12-31"},
+    ),
+    "both dates": (
+        frame4(b"TYER", b"\x002019") + frame4(b"TDRC", b"\x002020-01"),
+        {"date": "2020-01"},
+    ),
+    "people": (
+        frame4(b"TIPL", b"\3producer\0P\0mix\0M") + frame4(b"TMCL", b"\3harp\0H"),
+        {"performer": "H (harp)", "producer": "P", "mix": "M"},
+    ),
+    "an identifier": (
+        frame3(b"UFID", b"http://musicbrainz.org\0f0"),
+        {"musicbrainz_trackid": "f0"},
+    ),
+    "an address": (frame4(b"WOAR", b"http://a.b"), {"website": "http://a.b"}),
+    "compressed in 2.3": (
+        frame3(b"TIT2", struct.pack(">I", 6) + zlib.compress(b"\0Title"), 0x80),
+        {"title": "Title"},
+    ),
+    "compressed in 2.4": (
+        frame4(b"TIT2", b"g" + syncsafe(6) + zlib.compress(b"\0Title"), 0x49),
+        {"title": "Title"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXT_FRAMES)
+def test_the_texts_of_a_frame_are_read(name: str) -> None:
+    frames, expected = TEXT_FRAMES[name]
+    version = 3 if "2.3" in name else 4
+    assert read(tag(version, frames)).tags == expected
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (frame4(b"TIT2", b"\1abc", 4), "has an ID3 frame (TIT2) that is encrypted"),
+        (frame4(b"TIT2", b"\0\0\0\1abc", 9), "has an ID3 frame (TIT2) that cannot be decompressed"),
+        (frame4(b"CHAP", b"a\0\0"), "has an ID3 frame (CHAP) that gives a chapter no time"),
+        (b"TIT2\0\0\1\0\0\0abc", "has an ID3 tag of which 13 bytes cannot be read"),
+        (frame4(b"APIC", apic(b"http://a.b/c", mime=b"-->")), "refers to a picture at an address"),
+        (frame4(b"TIT1", b"\0x\0" * 9) * 400, "has more than 3,000 ID3 frames"),
+        (b"".join(frame4(b"TXXX", b"\0%d\0v" % n) for n in range(70)), "has more than 64 tags: 6 "),
+    ],
+)
+def test_what_cannot_be_read_is_a_warning(frame: bytes, words: str) -> None:
+    (warning,) = read(tag(4, frame)).warnings
+    assert warning.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("picture", "size"),
+    [
+        (frame4(b"APIC", apic(COVER, 200)), 70),
+        (frame4(b"APIC", apic(COVER, mime=b"text/html")), 70),
+        (frame4(b"APIC", b"\1image/jpeg\0\3\xff\xfed\0\0" + COVER), 70),  # one zero too few
+        (frame4(b"APIC", b"\0" + COVER), 70),
+        (frame4(b"APIC", b"\1image/jpeg\0\3\xff\xfed\0\0\0" + COVER), 70),
+        (frame4(b"APIC", syncsafe(99) + zlib.compress(apic(COVER)), 9), 70),
+        (frame4(b"APIC", apic(b"")) + frame4(b"APIC", apic(COVER)), 70),
+    ],
+)
+def test_a_picture_is_found_by_its_bytes(picture: bytes, size: int) -> None:
+    artwork = read(tag(4, picture)).artwork
+    assert artwork is not None
+    assert artwork.data == COVER
+    assert artwork.info.width == size
 
 
 def chapter(start: int, end: int, title: str, *frames: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
+from audiostore.media.parsing.embedded import no_own_tags
 from audiostore.media.parsing.mpeg import Frames, check_tail, repeats, search
 from audiostore.media.parsing.reading import Reader
 from audiostore.media.parsing.tags import end_of_data
@@ -101,4 +102,5 @@ FORMAT = Format(
     demuxer="aac",
     decoders=("aac", "aac_latm"),
     measure=_measure,
+    read_embedded=no_own_tags,
 )

@@ -2,6 +2,7 @@
 
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
+from audiostore.media.parsing.embedded import no_own_tags
 from audiostore.media.parsing.mpeg import (
     LAYER_3,
     MPEG_1,
@@ -112,4 +113,5 @@ FORMAT = Format(
     probe_options=(("max_ts_probe", "0"),),
     decoders=("mp3", "mp3float", "mp2", "mp2float", "mp1", "mp1float"),
     measure=_measure,
+    read_embedded=no_own_tags,
 )

@@ -5,12 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from audiostore.media.parsing.reading import Reader
+
 FRONT_COVER: Final = 3
 """A picture's type, by the table in ID3v2.4.0 frames section 4.14 (FLAC's is the same)."""
 OTHER: Final = 0
 
 IMAGE: Final = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
 """How an image begins."""
+
+
+def find_image(head: bytes, at: int) -> int:
+    """Return where an image begins that should begin at an offset.
+
+    Writers get wrong where the texts in front of it end: then it is where one begins.
+    """
+    found = IMAGE.match(head, at) or IMAGE.search(head)
+    return found.start() if found else at
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +85,8 @@ class Embedded:
         self.pictures += other.pictures
         self.chapters += other.chapters
         self.warnings += other.warnings
+
+
+def no_own_tags(_reader: Reader, _found: object) -> list[Embedded]:
+    """Return nothing, for a format whose tags are all in front of its data or at the end."""
+    return []

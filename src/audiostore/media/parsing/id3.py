@@ -11,17 +11,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from typing import NamedTuple
 
 from audiostore.media.parsing.embedded import Embedded, Part, UnreadPicture
 from audiostore.media.parsing.id3_frames import TextTags, locate_picture
 from audiostore.media.parsing.reading import Reader, big
 from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, id3v2_size
 
-_MAX_FRAMES = 10_000
+_MAX_FRAMES = 3_000
+_TOO_MANY = f"has more than {_MAX_FRAMES:,} ID3 frames: not all were read"
 _MAX_MEMORY_BYTES = 24 << 20
 """What may have to be in memory at once: a little more than an image may have."""
-_MAX_TEXT_BYTES = 64 << 10
+_MAX_TEXT_BYTES = 16 << 10
 _HEAD_BYTES = 1 << 10
+_WINDOW = 4 << 10
+_READ_AT_ONCE = 64 << 10
+"""All of most tags, or at least the texts in front of the picture."""
 _UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10  # flags of a tag
 _GROUPED, _COMPRESSED, _ENCRYPTED, _STUFFED, _COUNTED = 0x40, 8, 4, 2, 1  # flags of a frame
 _FLAGS_OF_V2_3 = {0x80: _COMPRESSED | _COUNTED, 0x40: _ENCRYPTED, 0x20: _GROUPED}
@@ -32,8 +37,7 @@ _OPEN_ENDS = (0, 0xFFFFFFFF)
 _PICTURES = ("APIC", "PIC")
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     id: str
     start: int
     size: int
@@ -56,9 +60,12 @@ class _Frames:
         """Return the frames, and how many bytes after the last one are not padding."""
         id_size, header_size = (3, 6) if self.version == 2 else (4, 10)
         found: list[_Frame] = []
-        at = self.at
+        at, read = self.at, self.source.at
+        held, held_at = b"", at
         while at + header_size < self.end and len(found) < _MAX_FRAMES:
-            head = self.source.at(at, header_size)
+            if at + header_size > held_at + len(held):
+                held, held_at = read(at, min(_WINDOW, self.end - at)), at
+            head = held[at - held_at : at - held_at + header_size]
             if not _FRAME_ID.fullmatch(head[:id_size]):
                 break
             size = big(head, id_size, id_size)
@@ -72,7 +79,7 @@ class _Frames:
             name = head[:id_size].rstrip(b" \0").decode("ascii")
             found.append(_Frame(name, start, size, self._flags(head)))
             at = start + size
-        rest = self.source.at(at, min(self.end - at, header_size))
+        rest = read(at, min(self.end - at, header_size))
         return found, self.end - at if rest.strip(b"\0") else 0
 
     def _flags(self, head: bytes) -> int:
@@ -92,6 +99,8 @@ class _Frames:
         Raises:
             _UnreadableError: encrypted, too large, or not what its flags say.
         """
+        if not frame.flags and not self.is_stuffed:
+            return self.source.at(frame.start, min(most, frame.size))
         if frame.flags & _ENCRYPTED:
             raise _UnreadableError("is encrypted")
         if self.is_plain(frame):
@@ -132,7 +141,7 @@ def read_id3v2(reader: Reader, start: int, end: int | None = None) -> Embedded:
         end: where what contains the tag ends.
     """
     embedded = Embedded()
-    head = reader.at(start, ID3V2_HEADER_SIZE)
+    head = reader.at(start, _READ_AT_ONCE)
     size = id3v2_size(head)
     if not size:
         return embedded
@@ -145,7 +154,7 @@ def read_id3v2(reader: Reader, start: int, end: int | None = None) -> Embedded:
     last = min(start + size, reader.size if end is None else end)
     frames, found, rest = _best(_ways(reader, start + ID3V2_HEADER_SIZE, last, version, flags))
     if len(found) == _MAX_FRAMES:
-        embedded.warnings.append(f"has more than {_MAX_FRAMES:,} ID3 frames: not all were read")
+        embedded.warnings.append(_TOO_MANY)
     elif rest:
         embedded.warnings.append(f"has an ID3 tag of which {rest:,} bytes cannot be read")
     _read_frames(frames, found, embedded)
@@ -172,7 +181,7 @@ def _ways(reader: Reader, at: int, end: int, version: int, flags: int) -> Iterat
 
 def _whole(data: bytes, version: int, has_plain_sizes: bool, is_extended: bool) -> _Frames:
     size = len(data)
-    source = Reader(BytesIO(data), size, reads=1 << 30, total=1 << 50, window=4 << 10)
+    source = Reader(BytesIO(data), size, reads=1 << 30, total=1 << 50, window=_WINDOW)
     first = _extended_size(source, 0, version, is_extended)
     return _Frames(source, first, size, version, has_plain_sizes)
 
@@ -212,6 +221,9 @@ def _extended_size(source: Reader, at: int, version: int, is_extended: bool) -> 
 def _read_frames(frames: _Frames, found: list[_Frame], embedded: Embedded) -> None:
     tags = TextTags()
     for frame in found:
+        if len(tags) > _MAX_FRAMES:
+            embedded.warnings.append(_TOO_MANY)
+            break
         try:
             if frame.id in _PICTURES:
                 _read_picture(frames, frame, embedded)
@@ -246,7 +258,7 @@ def _read_chapter(frames: _Frames, frame: _Frame, embedded: Embedded) -> None:
     start_ms, end_ms = big(data, at), big(data, at + 4)
     if at == 0 or len(data) < at + 16 or start_ms == _OPEN_ENDS[1]:
         raise _UnreadableError("gives a chapter no time")
-    inside = Reader(BytesIO(data), len(data), reads=1 << 30, total=1 << 50, window=4 << 10)
+    inside = Reader(BytesIO(data), len(data), reads=1 << 30, total=1 << 50, window=_WINDOW)
     plain = frames.has_plain_sizes
     ways = (
         _Frames(inside, at + 16, len(data), frames.version, sizes) for sizes in (plain, not plain)

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from audiostore.media.parsing.embedded import IMAGE, OTHER
+from audiostore.media.parsing.embedded import OTHER, find_image
 from audiostore.media.parsing.genres import genre
 from audiostore.media.parsing.text import decode_8_bit
 
@@ -88,6 +88,7 @@ _PEOPLE = ("TIPL", "TMCL", "IPLS")
 _PARTS_OF_DATE = ("TYER", "TDAT", "TIME")
 _MUSICBRAINZ = b"http://musicbrainz.org\0"
 _NUMBERED_GENRE = re.compile(r"\((\d{1,3}|RX|CR)\)")
+_MAX_VALUES, _MAX_GENRES = 1_000, 100
 _GENRE_WORDS = {"RX": "Remix", "CR": "Cover"}
 
 
@@ -97,6 +98,10 @@ class TextTags:
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
         self._date: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        """How many values there are so far."""
+        return len(self._found)
 
     def wants(self, frame_id: str) -> bool:
         """Say whether a frame of this identifier holds text."""
@@ -109,7 +114,7 @@ class TextTags:
         if known in ("COMM", "USLT"):
             self._add_described(known, data)
         elif known in ("TXXX", "WXXX"):
-            name, *values = read_texts(data)
+            name, *values = _split(data)
             if known == "WXXX":  # the address is in Latin-1, whatever the encoding of its name
                 values = [decode_8_bit(data.rstrip(b"\0").rpartition(b"\0")[2])]
             self._found += [(name or known, value) for value in values]
@@ -120,9 +125,9 @@ class TextTags:
         elif known[0] == "W":
             self._found.append((_NAMES.get(known, known), decode_8_bit(data.partition(b"\0")[0])))
         elif known in _PARTS_OF_DATE:
-            self._date.setdefault(known, "".join(read_texts(data)[:1]).strip())
+            self._date.setdefault(known, _split(data)[0].strip())
         else:
-            self._add_texts(known, [text for text in read_texts(data) if text.strip()])
+            self._add_texts(known, [text for text in _split(data) if text.strip()])
 
     def _add_texts(self, known: str, texts: list[str]) -> None:
         if known in _PEOPLE:
@@ -139,8 +144,8 @@ class TextTags:
     def _add_described(self, known: str, data: bytes) -> None:
         """Add a comment or lyrics: a language, a description and the text (sections 4.8, 4.10)."""
         language = data[1:4].decode("latin-1").strip(" \0").lower()
-        name, *texts = read_texts(data[:1] + data[4:])
-        if not texts:  # the description, or its end, is missing
+        name, *texts = _split(data[:1] + data[4:])
+        if not texts:  # there is no description
             name, texts = "", [name]
         if known == "USLT":
             name = "-".join(word for word in ("lyrics", name, language) if word)
@@ -159,22 +164,18 @@ class TextTags:
         return self._found
 
 
-def read_texts(data: bytes) -> list[str]:
+def _split(data: bytes) -> list[str]:
     """Return the strings in data that begin with a byte for their encoding; at least one.
 
-    ID3v2.4.0 structure, section 4: strings are separated by zeros, also in older tags of today's
-    writers.
+    ID3v2.4.0 structure, section 4: zeros separate the values of a text. Today's writers do so in
+    older tags, too.
     """
     encoding, text = data[:1], data[1:]
-    if encoding > b"\x03":  # there is none
+    if encoding > b"\x03":  # the byte is missing
         encoding, text = b"\0", data
     if encoding in (b"\1", b"\2"):
-        parts = _utf_16(text, is_big=encoding == b"\2")
-    else:
-        parts = decode_8_bit(text).split("\0")
-    while len(parts) > 1 and not parts[-1]:
-        parts.pop()
-    return parts
+        return _utf_16(text, is_big=encoding == b"\2")
+    return decode_8_bit(text).split("\0", _MAX_VALUES)[:_MAX_VALUES]
 
 
 def _utf_16(data: bytes, *, is_big: bool) -> list[str]:
@@ -186,7 +187,7 @@ def _utf_16(data: bytes, *, is_big: bool) -> list[str]:
         even, odd = data[::2].count(0), data[1::2].count(0)
         is_big = even > odd or (is_big and even == odd)
     text = data.decode("utf-16-be" if is_big else "utf-16-le", "replace")
-    return [_in_order(part) for part in text.split("\0")]
+    return [_in_order(part) for part in text.split("\0", _MAX_VALUES)[:_MAX_VALUES]]
 
 
 def _in_order(text: str) -> str:
@@ -200,8 +201,8 @@ def _genres(text: str) -> list[str]:
     """Return the genres in a text: "17", "(17)", "(4)Eurodisco", "(51)(39)", "Rock"."""
     if text.isascii() and text.isdigit():
         return [_numbered(text)]
-    found = []
-    while match := _NUMBERED_GENRE.match(text):
+    found: list[str] = []
+    while len(found) < _MAX_GENRES and (match := _NUMBERED_GENRE.match(text)):
         found.append(_numbered(match[1]))
         text = text[match.end() :]
     if text.startswith("(("):  # a text that begins with a bracket
@@ -229,9 +230,7 @@ def locate_picture(frame_id: str, head: bytes) -> tuple[int, int] | None:
         return None
     kind = head[end] if 0 < end < len(head) else OTHER
     at = _end_of_string(head, end + 1, head[:1])
-    if not IMAGE.match(head, at) and (found := IMAGE.search(head, 1)):
-        at = found.start()
-    return at, kind
+    return find_image(head, at), kind
 
 
 def _end_of_string(data: bytes, at: int, encoding: bytes) -> int:

@@ -23,7 +23,10 @@ _CLEAN: dict[int, str | None] = {
 
 def clean(text: str, limit: int) -> str:
     """Return text on one line, without control characters, of at most `limit` characters."""
-    cut = text[: 4 * limit].translate(_CLEAN).strip()
+    cut = text[: 4 * limit]
+    if not (cut.isascii() and cut.isprintable()):
+        cut = cut.translate(_CLEAN)
+    cut = cut.strip()
     return cut if len(cut) <= limit else cut[: limit - 1].rstrip() + "…"
 
 

@@ -1,7 +1,7 @@
 """Tags of every container under one set of names, as clean text of limited length."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from audiostore.media.parsing.text import MAX_KEY_CHARS, MAX_TAG_CHARS, MAX_TAGS, clean
 
@@ -84,7 +84,7 @@ _OF_TOTAL = re.compile(r"\s*([^/]*?)\s*/\s*0*([0-9]{1,6})\s*")
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 
 
-def unify_tags(*sources: Iterable[tuple[str, str]]) -> tuple[dict[str, str], int]:
+def unify_tags(*sources: Collection[tuple[str, str]]) -> tuple[dict[str, str], int]:
     """Return tags by their common names: what a player needs first, then others, long texts last.
 
     Several values of one name are joined by ";". A tag of the very name counts, wherever it
@@ -99,7 +99,7 @@ def unify_tags(*sources: Iterable[tuple[str, str]]) -> tuple[dict[str, str], int
         The tags, and how many were left out because there are more than `MAX_TAGS`.
     """
     tags: dict[str, str] = {}
-    for source in sources:
+    for source in filter(None, sources):
         for key, text in _with_numbers(_unify(source)).items():
             tags.setdefault(key, text)
     known = {key: tags.pop(key) for key in _KNOWN_TAGS if key in tags}
