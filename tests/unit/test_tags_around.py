@@ -92,7 +92,19 @@ STUFFED_V3 = stuffed(b"".join((*V3, frame3(b"APIC", apic(COVER)))))
         pytest.param(tag(2, *OLD, frame2(b"PIC", b"\0JPG\3\0" + COVER)), id="2.2"),
         pytest.param(tag(3, *V3, frame3(b"APIC", apic(COVER))), id="2.3"),
         pytest.param(tag(4, *V4, frame4(b"APIC", apic(COVER))), id="2.4"),
+        pytest.param(
+            tag(2, stuffed(b"".join((*OLD, frame2(b"PIC", b"\0JPG\3\0" + COVER)))), flags=0x80),
+            id="2.2 unsynchronised",
+        ),
         pytest.param(tag(3, STUFFED_V3, flags=0x80), id="2.3 unsynchronised"),
+        pytest.param(
+            tag(3, *V3, frame3(b"APIC", stuffed(apic(COVER))), flags=0x80),
+            id="2.3 unsynchronised frame by frame",
+        ),
+        pytest.param(
+            tag(4, stuffed(b"".join((*V4, frame4(b"APIC", apic(COVER))))), flags=0x80),
+            id="2.4 unsynchronised as a whole",
+        ),
         pytest.param(
             tag(4, *V4, frame4(b"APIC", stuffed(apic(COVER)), 2), flags=0x80),
             id="2.4 unsynchronised",
@@ -230,6 +242,7 @@ def test_the_texts_of_a_frame_are_read(name: str) -> None:
     [
         (frame4(b"TIT2", b"\1abc", 4), "has an ID3 frame (TIT2) that is encrypted"),
         (frame4(b"TIT2", b"\0\0\0\1abc", 9), "has an ID3 frame (TIT2) that cannot be decompressed"),
+        (frame4(b"TIT2", b"\3Gr\xfc\xdfe"), "has text that is not in UTF-8, as it says"),
         (frame4(b"CHAP", b"a\0\0"), "has an ID3 frame (CHAP) that gives a chapter no time"),
         (b"TIT2\0\0\1\0\0\0abc", "has an ID3 tag of which 13 bytes cannot be read"),
         (frame4(b"APIC", apic(b"http://a.b/c", mime=b"-->")), "refers to a picture at an address"),

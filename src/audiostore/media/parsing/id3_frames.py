@@ -98,6 +98,8 @@ class TextTags:
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
         self._date: dict[str, str] = {}
+        self.is_guessed = False
+        """Whether a text is not in the encoding that it states."""
 
     def __len__(self) -> int:
         """How many values there are so far."""
@@ -114,7 +116,7 @@ class TextTags:
         if known in ("COMM", "USLT"):
             self._add_described(known, data)
         elif known in ("TXXX", "WXXX"):
-            name, *values = _split(data)
+            name, *values = self._split(data)
             if known == "WXXX":  # the address is in Latin-1, whatever the encoding of its name
                 values = [decode_8_bit(data.rstrip(b"\0").rpartition(b"\0")[2])]
             self._found += [(name or known, value) for value in values]
@@ -125,9 +127,9 @@ class TextTags:
         elif known[0] == "W":
             self._found.append((_NAMES.get(known, known), decode_8_bit(data.partition(b"\0")[0])))
         elif known in _PARTS_OF_DATE:
-            self._date.setdefault(known, _split(data)[0].strip())
+            self._date.setdefault(known, self._split(data)[0].strip())
         else:
-            self._add_texts(known, [text for text in _split(data) if text.strip()])
+            self._add_texts(known, [text for text in self._split(data) if text.strip()])
 
     def _add_texts(self, known: str, texts: list[str]) -> None:
         if known in _PEOPLE:
@@ -144,12 +146,28 @@ class TextTags:
     def _add_described(self, known: str, data: bytes) -> None:
         """Add a comment or lyrics: a language, a description and the text (sections 4.8, 4.10)."""
         language = data[1:4].decode("latin-1").strip(" \0").lower()
-        name, *texts = _split(data[:1] + data[4:])
+        name, *texts = self._split(data[:1] + data[4:])
         if not texts:  # there is no description
             name, texts = "", [name]
         if known == "USLT":
             name = "-".join(word for word in ("lyrics", name, language) if word)
         self._found += [(name or "comment", text) for text in texts]
+
+    def _split(self, data: bytes) -> list[str]:
+        """Return the strings in data that begin with a byte for their encoding; at least one.
+
+        ID3v2.4.0 structure, section 4: zeros separate the values of a text. Today's writers do so
+        in older tags, too.
+        """
+        encoding, text = data[:1], data[1:]
+        if encoding > b"\x03":  # the byte is missing
+            encoding, text = b"\0", data
+        if encoding in (b"\1", b"\2"):
+            return _utf_16(text, is_big=encoding == b"\2")
+        decoded = decode_8_bit(text)
+        if encoding == b"\3" and not text.startswith(decoded.encode()):
+            self.is_guessed = True
+        return decoded.split("\0", _MAX_VALUES)[:_MAX_VALUES]
 
     def result(self) -> list[tuple[str, str]]:
         """Return names and values."""
@@ -162,20 +180,6 @@ class TextTags:
             self._found.append(("year", year))
             self._date.clear()
         return self._found
-
-
-def _split(data: bytes) -> list[str]:
-    """Return the strings in data that begin with a byte for their encoding; at least one.
-
-    ID3v2.4.0 structure, section 4: zeros separate the values of a text. Today's writers do so in
-    older tags, too.
-    """
-    encoding, text = data[:1], data[1:]
-    if encoding > b"\x03":  # the byte is missing
-        encoding, text = b"\0", data
-    if encoding in (b"\1", b"\2"):
-        return _utf_16(text, is_big=encoding == b"\2")
-    return decode_8_bit(text).split("\0", _MAX_VALUES)[:_MAX_VALUES]
 
 
 def _utf_16(data: bytes, *, is_big: bool) -> list[str]:
