@@ -124,7 +124,7 @@ def test_what_is_excluded_is_neither_read_nor_a_cover(
 
 def test_leftovers_of_systems_and_tools_are_skipped_under_their_own_names(tmp_path: Path) -> None:
     _make(tmp_path, "a.mp3", "...And Justice for All/b.mp3", "..Baby One More Time/c.mp3")
-    _make(tmp_path, ".hidden/x.mp3", ".x.mp3")
+    _make(tmp_path, ".38 Special/d.mp3", ".hack/x.mp3", ".x.mp3", ".config")
     for folder in (
         *("@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash-1000", "System Volume Information"),
         *("lost+found", ".AppleDouble", ".stversions", "__MACOSX"),
@@ -138,9 +138,12 @@ def test_leftovers_of_systems_and_tools_are_skipped_under_their_own_names(tmp_pa
         "a.mp3",
         "...And Justice for All/b.mp3",
         "..Baby One More Time/c.mp3",
+        ".38 Special/d.mp3",
     ]
+    hidden = [each for each in ignored if each.reason == "hidden files and directories"]
+    assert {each.path.name for each in hidden if each.content} == {".hack", ".x.mp3"}
     assert _kinds(ignored) == {
-        "hidden files and directories": 2,
+        "hidden files and directories": 3,
         **{
             f"{name} directories": 1
             for name in (

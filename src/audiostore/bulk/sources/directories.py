@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiostore.bulk.sources.kinds import foreign_file, foreign_folder, is_being_downloaded
+from audiostore.bulk.sources.kinds import (
+    foreign_file,
+    foreign_folder,
+    is_being_downloaded,
+    why_missed,
+)
 from audiostore.bulk.sources.patterns import PathPatterns
 
 EXCLUDED = "files excluded by a pattern"
@@ -94,12 +99,14 @@ def read_folder(
     files: list[str] = []
     folders: list[str] = []
     ignored: dict[str, str] = {}
+    missed: dict[str, str | None] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             kind = _why_not(entry, f"{relative}{entry.name}", patterns, is_folder=is_folder)
             if kind:
                 ignored[entry.name] = kind
+                missed[entry.name] = why_missed(entry.name, kind, is_folder=is_folder)
             else:
                 (folders if is_folder else files).append(entry.name)
     if ignored:
@@ -108,7 +115,7 @@ def read_folder(
                 ignored[name] = "unfinished downloads"
         files = [name for name in files if name not in ignored]
     for name, kind in ignored.items():
-        on_ignored(IgnoredPath(folder / name, kind))
+        on_ignored(IgnoredPath(folder / name, kind, content=missed.get(name)))
     return Listing(tuple(sorted(files)), tuple(sorted(folders)))
 
 

@@ -25,6 +25,7 @@ from audiostore.bulk.sources.kinds import (
     foreign_file,
     foreign_folder,
     look_into,
+    why_missed,
 )
 from audiostore.bulk.sources.patterns import PathPatterns
 from audiostore.errors import InvalidSourceError, SourceNotFoundError
@@ -187,7 +188,8 @@ class Search:
         if kind is None and _is_image(path.name):
             kind = "listed images"
         if kind is not None:
-            self.on_ignored(IgnoredPath(path, kind))
+            missed = why_missed(path.name, kind, is_folder=False)
+            self.on_ignored(IgnoredPath(path, kind, content=missed))
             return
         if _is_file(path) and not self._is_audio(path, relative):
             return

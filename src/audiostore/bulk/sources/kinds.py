@@ -43,6 +43,7 @@ _FOREIGN_FOLDERS = frozenset(
         *(".stversions", ".stfolder", ".dropbox.cache", ".sync"),
     )
 )
+_HIDDEN = "hidden files and directories"
 _INCOMPLETE = frozenset(
     (
         *(".part", ".crdownload", ".partial", ".tmp", ".download", ".opdownload", ".filepart"),
@@ -104,9 +105,15 @@ def foreign_file(name: str) -> str | None:
 
 
 def hidden(name: str) -> str | None:
-    """Return a plural noun for what is hidden; "...And Justice for All" is not."""
-    is_hidden = name.startswith(".") and not name.startswith("..")
-    return "hidden files and directories" if is_hidden else None
+    """Return a plural noun for what is hidden; "...And Justice for All", ".38 Special" are not."""
+    is_hidden = name.startswith(".") and not (name[1:2] == "." or name[1:2].isdigit())
+    return _HIDDEN if is_hidden else None
+
+
+def why_missed(name: str, kind: str, *, is_folder: bool) -> str | None:
+    """Say why something is ignored, by its kind, if there may be music in it; else None."""
+    may_be_music = kind == _HIDDEN and (is_folder or extension_of(name) in AUDIO_EXTENSIONS)
+    return "it is hidden: its name begins with a dot" if may_be_music else None
 
 
 def is_being_downloaded(name: str, names: AbstractSet[str]) -> bool:
