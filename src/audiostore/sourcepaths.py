@@ -3,7 +3,8 @@
 A path of a POSIX system is bytes without NUL. As a Python text, bytes that are not UTF-8 are
 surrogates (PEP 383). Metadata is UTF-8, and may pass through HTTP headers: a path with other bytes,
 control characters or spaces at its ends is kept twice, as text with U+FFFD in their place, and
-exactly, in base64url (RFC 4648, section 5).
+exactly, in base64url (RFC 4648, section 5). So is the name of a file, also one with a backslash,
+which others take for a separator.
 """
 
 import os
@@ -17,6 +18,7 @@ MAX_SOURCE_PATH_BYTES = 4096
 """As many as Linux allows in a path."""
 
 _TEXT, _BYTES = SOURCE_PATH_KEYS = ("source_path", "source_path_bytes")
+FILENAME_BYTES_KEY = "original_filename_bytes"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TEXT_CHARACTERS = 512
 """Of the text of a path that is kept in base64, too: both must fit in 8 KiB."""
@@ -61,13 +63,35 @@ def source_path_of(metadata: Mapping[str, str]) -> str | None:
     text, encoded = metadata.get(_TEXT), metadata.get(_BYTES)
     path = text
     if text is not None and encoded is not None:
-        try:
-            raw = urlsafe_b64decode(encoded.encode("ascii"))
-        except (UnicodeEncodeError, Base64Error):
-            raw = b""
+        raw = _decoded(encoded)
         if _text(raw) == text:
             path = raw.decode("utf-8", "surrogateescape")
     return path if is_source_path(path) else None
+
+
+def filename_metadata(name: str) -> dict[str, str]:
+    """Return the metadata that keeps a file's name exactly, besides its text; {} if that does."""
+    raw = _raw(name)
+    is_plain = raw.decode("utf-8", "replace") == name == name.strip() and "\\" not in name
+    return {} if is_plain else {FILENAME_BYTES_KEY: urlsafe_b64encode(raw).decode("ascii")}
+
+
+def exact_filename_of(metadata: Mapping[str, str]) -> str | None:
+    """Return the name that `filename_metadata` kept; None if there is none, or it is no name.
+
+    The bytes count only if they are those of the text.
+    """
+    raw = _decoded(metadata.get(FILENAME_BYTES_KEY, ""))
+    is_same = raw.decode("utf-8", "replace") == metadata.get("original_filename")
+    path = raw.decode("utf-8", "surrogateescape")
+    return path if is_same and is_source_path(path) and "/" not in path else None
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return urlsafe_b64decode(encoded.encode("ascii"))
+    except (UnicodeEncodeError, Base64Error):
+        return b""
 
 
 def path_beside(

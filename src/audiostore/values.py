@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
 
-from audiostore.sourcepaths import SOURCE_PATH_KEYS, source_path_of
+from audiostore.sourcepaths import FILENAME_BYTES_KEY, SOURCE_PATH_KEYS, source_path_of
 
 PathLike = str | os.PathLike[str]
 """A path of a local file."""
@@ -26,6 +26,7 @@ OWN_KEYS = frozenset(
     {
         "audio_id",
         "original_filename",
+        FILENAME_BYTES_KEY,
         "file_size",
         "file_type",
         "crc32c",

@@ -52,6 +52,7 @@ def test_every_view_tells_an_estimate(call: Call) -> None:
 
     estimates = ("--where", "duration_is_exact=false")
     assert call("list", *estimates, "--format", "{id}")[1].split() == [ESTIMATE]
+    assert call("list", "--where", "duration_is_exact=true")[1].split()[0] == EXACT
     assert call("list", "--max-duration", "31:00", "--format", "{id}")[1].split() == [ESTIMATE]
 
 

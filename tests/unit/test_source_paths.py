@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from audiostore import BulkItem, UploadOptions, check_manifest, find_items
+from audiostore.bulk.naming import name_by_source_path, original_name
 from audiostore.manager import AudioStorageManager
 from audiostore.sourcepaths import (
+    FILENAME_BYTES_KEY,
     MAX_SOURCE_PATH_BYTES,
+    exact_filename_of,
+    filename_metadata,
     is_source_path,
     path_beside,
     source_path_metadata,
@@ -53,6 +57,26 @@ def test_a_source_path_comes_back_byte_for_byte(path: str) -> None:
     assert ("source_path_bytes" in kept) == (text != path)
     assert text == text.strip()
     assert not any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["back\\slash.mp3", "caf\udce9 \udcff.mp3", " a.mp3", "曲" * 83 + "\udce9.mp3", "a.mp3"],
+)
+def test_the_name_of_a_file_comes_back_byte_for_byte(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(MP3.read_bytes())
+    with AudioStorageManager((tmp_path / "store").as_uri()) as manager:
+        stored = manager.upload_audio_file(tmp_path / name)
+        assert original_name(stored) == name
+        assert (stored.original_filename or "").encode()
+        (outcome,) = manager.bulk.download([stored], tmp_path / "back", names=name_by_source_path)
+    assert outcome.path == tmp_path / "back" / name
+    # Whatever a store claims, it is one component, and the one that its text shows.
+    for claimed in ("../x.mp3", "a/b.mp3", "other.mp3", "..", "a\0b"):
+        metadata = {"original_filename": claimed, **filename_metadata(f"{claimed}\\")}
+        assert exact_filename_of(metadata) is None
+        metadata = {"original_filename": claimed, FILENAME_BYTES_KEY: "Li4veC5tcDM=", "x": "y"}
+        assert exact_filename_of(metadata) is None
 
 
 @pytest.mark.parametrize("path", HOSTILE)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.errors import InvalidMetadataError, shown
-from audiostore.sourcepaths import SOURCE_PATH_KEYS, source_path_metadata
+from audiostore.sourcepaths import FILENAME_BYTES_KEY, SOURCE_PATH_KEYS, source_path_metadata
 from audiostore.sources import Source, encode_crc32c
 from audiostore.values import (
     AUDIO_DATA_KEYS,
@@ -40,7 +40,11 @@ if TYPE_CHECKING:
     from audiostore.media import AudioInfo
 
 _RENEWED_KEYS = frozenset(
-    {"original_filename", "tag_keys", "superseded_by", *SOURCE_PATH_KEYS, *REFERENCE_KEYS}
+    {
+        *("original_filename", FILENAME_BYTES_KEY, "tag_keys", "superseded_by"),
+        *SOURCE_PATH_KEYS,
+        *REFERENCE_KEYS,
+    }
 )
 """Own keys that are not kept as they are when the tags are replaced; references are left alone."""
 MAX_METADATA_BYTES = 8 * 1024
@@ -278,6 +282,7 @@ def refreshed_metadata(
         *of_tags,
         *_other_spellings(present, custom),
         "tag_keys",
+        FILENAME_BYTES_KEY,
         *SOURCE_PATH_KEYS,
         *(["superseded_by"] if makes_current else []),
     }

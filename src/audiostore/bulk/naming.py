@@ -14,7 +14,7 @@ from typing import Literal
 
 from audiostore.asset import PartName, is_embedded
 from audiostore.errors import is_safe
-from audiostore.sourcepaths import source_path_of
+from audiostore.sourcepaths import exact_filename_of, source_path_of
 from audiostore.values import BlobInfo, StorageResult
 
 FileNaming = Callable[[StorageResult], str]
@@ -23,6 +23,7 @@ FileNaming = Callable[[StorageResult], str]
 # Devices on Windows, whatever follows after a dot: a folder may be shared with one
 # (learn.microsoft.com/windows/win32/fileio/naming-a-file).
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])", re.IGNORECASE)
+_NOT_UTF_8 = "".join(map(chr, range(0xDC80, 0xDD00)))
 MAX_NAME_BYTES = 255
 """As most file systems have it."""
 
@@ -50,11 +51,14 @@ def original_name(asset: StorageResult, part: PartName = "audio") -> str:
     blob = asset.parts.get(part)
     extension = extension_of(blob) if blob else ""
     named_after = asset.audio or asset.thumbnail
-    original = named_after.metadata.get("original_filename", "") if named_after else ""
-    component = original.replace("\\", "/").rpartition("/")[2].strip()
-    if component.strip(".") in ("", extension[1:]):
+    metadata = named_after.metadata if named_after else {}
+    exact = component = exact_filename_of(metadata)
+    if component is None:
+        original = metadata.get("original_filename", "")
+        component = original.replace("\\", "/").rpartition("/")[2].strip()
+    if component.strip(" .") in ("", extension[1:]):
         return f"{asset.audio_id}{extension}"  # nothing but an extension
-    name = safe_component(component)
+    name = safe_component(component, keeps_bytes=exact is not None)
     if part != "audio":
         name = PurePosixPath(name).stem
     if not name.lower().endswith(extension):
@@ -62,9 +66,15 @@ def original_name(asset: StorageResult, part: PartName = "audio") -> str:
     return shortened(name, MAX_NAME_BYTES)
 
 
-def safe_component(text: str) -> str:
-    """Return text as a visible name that no terminal, shell or system takes for something else."""
-    name = "".join(c if is_safe(c) else "_" for c in text)
+def safe_component(text: str, *, keeps_bytes: bool = False) -> str:
+    """Return text as a visible name that no terminal, shell or system takes for something else.
+
+    Args:
+        text: the text.
+        keeps_bytes: whether bytes that are not UTF-8 may stay in it (PEP 383).
+    """
+    kept = _NOT_UTF_8 if keeps_bytes else ""
+    name = "".join(c if is_safe(c) or c in kept else "_" for c in text)
     if name.startswith(("-", ".")):
         name = f"_{name[1:]}"  # it must not look like an option, nor be hidden
     if _RESERVED.fullmatch(name.partition(".")[0]):

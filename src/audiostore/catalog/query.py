@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from audiostore.values import BlobInfo, StorageResult, number_in
+from audiostore.values import EXACT_KEY, BlobInfo, StorageResult, number_in
 
 _SEARCHED = ("title", "artist", "album", "album_artist", "original_filename", "source_path")
 """The metadata keys that `Query.text` searches."""
@@ -33,7 +33,7 @@ class Query:
     in any of them; ignoring case, and how accents are encoded."""
     min_duration_s: float | None = None
     """Seconds; an asset of unknown duration does not match. An estimate counts as it is: `equal`
-    with the key duration_is_exact and the value "false" finds the estimates."""
+    with duration_is_exact as "true" or "false" tells them apart."""
     max_duration_s: float | None = None
     min_size_bytes: int | None = None
     """Of the audio."""
@@ -116,6 +116,8 @@ class Query:
 def _has_value(metadata: Mapping[str, str], key: str, value: str) -> bool:
     if metadata.get(key) == value:
         return True
+    if key == EXACT_KEY and value == "true":
+        return "duration_s" in metadata and key not in metadata
     wanted = number_in({key: value}, key)
     return wanted is not None and wanted == number_in(metadata, key)
 

@@ -31,6 +31,7 @@ from audiostore.media import (
     inspect_image,
     write_faststart,
 )
+from audiostore.sourcepaths import filename_metadata
 from audiostore.sources import BytesSource, Source
 from audiostore.values import PathLike
 
@@ -134,7 +135,11 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         extension=found.extension,
         content_type=found.content_type,
         filename=opened.filename,
-        facts={**facts, **(audio_data_facts(*data) if data else {})},
+        facts={
+            **facts,
+            **(audio_data_facts(*data) if data else {}),
+            **filename_metadata(opened.path.name),
+        },
         info=found.info,
         artwork=_embedded_artwork(opened.filename, found.artwork) if found.artwork else None,
     )
