@@ -24,7 +24,7 @@ _CLEAN: dict[int, str | None] = {
 def clean(text: str, limit: int) -> str:
     """Return text on one line, without control characters, of at most `limit` characters."""
     cut = text[: 4 * limit]
-    if not (cut.isascii() and cut.isprintable()):
+    if not cut.isprintable():  # of what is printable, nothing is dropped, and to find out is quick
         cut = cut.translate(_CLEAN)
     cut = cut.strip()
     return cut if len(cut) <= limit else cut[: limit - 1].rstrip() + "…"
