@@ -9,6 +9,7 @@ import pytest
 
 from audiostore import AudioStorageManager
 from audiostore.errors import InspectionLimitError, InvalidImageError, UnsupportedFormatError
+from audiostore.media.faststart import needs_faststart
 from audiostore.media.images import identify_image
 from audiostore.media.recognition import identify, require_audio
 from audiostore.media.sandbox.pool import LIMITS, SandboxPool
@@ -42,6 +43,14 @@ def test_what_is_not_recognised_within_the_limit_is_not_called_something_else(da
         require_audio("a.mp3", identify(io.BytesIO(data)))
     message = "'a.mp3' was not recognised within the limit of 200 reads and 256 KiB"
     assert str(caught.value) == f"{message}: that is no sign of damage"
+
+
+def test_an_index_is_found_whatever_number_of_boxes_follows_it() -> None:
+    boxes = struct.pack(">I4s", 8, b"free") * 100_001
+    assert not needs_faststart(io.BytesIO(sample("m4a with moov in front") + boxes))
+    assert needs_faststart(io.BytesIO(sample("m4a") + boxes))
+    with pytest.raises(UnsupportedFormatError, match=r"100,000 boxes before its index: .*limit"):
+        needs_faststart(io.BytesIO(boxes + sample("m4a")))
 
 
 def test_images_beyond_a_limit_are_not_called_broken() -> None:

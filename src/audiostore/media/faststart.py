@@ -39,6 +39,7 @@ def needs_faststart(stream: BinaryIO) -> bool:
 
     Raises:
         UnplayableAudioError: the boxes are broken, or the moov box is missing.
+        UnsupportedFormatError: too many boxes stand before the moov box.
     """
     boxes = _top_boxes(stream)
     kinds = [box.kind for box in boxes]
@@ -60,7 +61,7 @@ def write_faststart(source: BinaryIO, target: BinaryIO) -> None:
 
     Raises:
         UnsupportedFormatError: fragmented, with a compressed index, with one over
-            `MAX_MOOV_BYTES`, or with positions that cannot be adjusted.
+            `MAX_MOOV_BYTES` or of too many boxes, or with positions that cannot be adjusted.
         UnplayableAudioError: the boxes are broken.
     """
     if not needs_faststart(source):
@@ -188,9 +189,15 @@ def _box(kind: bytes, content: bytes | bytearray) -> bytes:
 def _boxes(body: memoryview, start: int, left: Iterator[int]) -> Iterator[_Box]:
     while start + 8 <= len(body):
         if next(left, None) is None:
-            raise UnplayableAudioError(f"its index has more than {_MAX_BOXES:,} boxes")
+            raise _too_many("in its index")
         yield (box := _box_at(body[start : start + 16], start, len(body)))
         start = box.end
+
+
+def _too_many(where: str) -> UnsupportedFormatError:
+    return UnsupportedFormatError(
+        f"the MP4 file has more than {_MAX_BOXES:,} boxes {where}: that is the limit"
+    )
 
 
 def _top_boxes(stream: BinaryIO) -> list[_Box]:
@@ -199,7 +206,10 @@ def _top_boxes(stream: BinaryIO) -> list[_Box]:
     start = 0
     while start < end:
         if len(boxes) >= _MAX_BOXES:
-            raise UnplayableAudioError(f"it has more than {_MAX_BOXES:,} boxes")
+            if all(box.kind != b"moov" for box in boxes):
+                raise _too_many("before its index")
+            boxes.append(_Box(b"", start, 0, end))  # keep these bytes
+            break
         stream.seek(start)
         head = stream.read(16)
         try:

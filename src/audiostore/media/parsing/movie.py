@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from audiostore.media.parsing.boxes import FULL, MAX_BOXES, Box, boxes, find_box
-from audiostore.media.parsing.reading import Reader
+from audiostore.media.parsing.reading import BudgetSpentError, Reader
 
 _MOST_TRACKS = 32
 
@@ -102,9 +102,16 @@ class Track:
 
 
 def read_tracks(reader: Reader, moov: Box) -> list[Track]:
-    """Return the tracks in an index, in their order."""
-    inside = boxes(reader, moov.start, moov.end)
-    return [_track(reader, box) for box in inside if box.type == b"trak"][:_MOST_TRACKS]
+    """Return the tracks in an index, in their order.
+
+    Raises:
+        BudgetSpentError: there are more than are looked at, none of which is sound.
+    """
+    traks = [box for box in boxes(reader, moov.start, moov.end) if box.type == b"trak"]
+    tracks = [_track(reader, box) for box in traks[:_MOST_TRACKS]]
+    if len(traks) > len(tracks) and not any(track.is_sound for track in tracks):
+        raise BudgetSpentError
+    return tracks
 
 
 def _track(reader: Reader, trak: Box) -> Track:
