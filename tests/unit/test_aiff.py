@@ -77,6 +77,7 @@ def test_the_duration_is_that_of_the_bytes(data: bytes, seconds: float) -> None:
         (aiff(samples=0, size=0, whole=46), 1.0, "was never finished"),
         (aiff(samples=4000, size=8008, whole=8054), 0.5, r"states 0\.5 s .* 0\.5 s more"),
         (aiff(after=NAME + NOISE), 1.0, "followed by 25,400 bytes"),
+        (aiff(whole=99_999), 1.0, "ends 83,953 bytes before its stated end"),
         (aiff() + aiff(), 1.0, "followed by another file"),
     ],
 )
@@ -94,7 +95,7 @@ def test_what_is_odd_but_plays_is_a_warning(data: bytes, seconds: float, words: 
         (aiff(SOUND[:9000], sound_first=True), "counts 8,000 samples, 4,500 are there"),
         (aiff(bytes(3400), 110, codec=b"ima4\0\0"), "counts 7,040 samples, 6,400"),
         (aiff()[:-100], "promises 16,000 bytes of sound, 15,900 are there"),
-        (aiff(after=NAME)[:-10], "cut short: after its sound"),
+        (aiff(after=b"NAME\0\0\0\x14" + bytes(20))[:-15], "cut short: after its sound"),
         (aiff(b"", 0), "contains no sound"),
         (aiff(b"", 8000), "contains no sound"),
         (aiff(b"", 0, after=NAME), "contains no sound"),

@@ -266,7 +266,7 @@ def test_an_index_that_points_elsewhere_is_found() -> None:
     [
         (riff(PCM_FMT, (b"data", b"")), "contains no sound"),
         (riff(PCM_FMT, (b"data", b""), INFO), "contains no sound"),
-        (riff(DATA), "the description of its sound .the fmt chunk. is missing"),
+        (riff(DATA), "no description of its sound .a fmt chunk. comes before it"),
         (riff((b"fmt ", bytes(16)), DATA), "zero channels"),
         (riff(PCM_FMT), "its sound .the data chunk. is missing"),
         (riff(PCM_FMT, DATA, (b"LIST", bytes(5000)))[:-4000], "cut short: after its sound"),

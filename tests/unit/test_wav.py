@@ -91,6 +91,7 @@ def fact(samples: int) -> tuple[bytes, bytes]:
         ),
         pytest.param(wav(whole=len(SOUND) + 80), 1.0, id="the header counted twice in RIFF"),
         pytest.param(wav(whole=0), 1.0, id="RIFF of no size"),
+        pytest.param(wav(after=riff(INFO)[12:])[:-20], 1.0, id="cut within a later header"),
         pytest.param(wav(size=OPEN, whole=OPEN), 1.0, id="of a pipe"),
         pytest.param(wav(size=0x7FFFF000, whole=0x7FFFF024), 1.0, id="of SoX into a pipe"),
         pytest.param(
@@ -124,6 +125,7 @@ def test_the_duration_is_that_of_the_bytes(data: bytes, seconds: float) -> None:
     [
         (wav(size=8000, whole=8036), 0.5, r"states 0\.5 s .* 8,000 bytes .* 0\.5 s more"),
         (wav(size=8000), 0.5, r"states 0\.5 s .* most players do not play"),
+        (wav(whole=99_999), 1.0, "ends 83,963 bytes before its stated end"),
         (wav(size=0, whole=36), 1.0, "was never finished"),
         (wav(size=0, whole=0), 1.0, "was never finished"),
         (wav(size=OPEN, whole=OPEN, kind=b"RF64", before=[ds64(0, 0, 0)]), 1.0, "never finished"),
@@ -149,6 +151,7 @@ def test_what_is_odd_but_plays_is_a_warning(data: bytes, seconds: float, words: 
         (wav(kind=b"RF64", whole=OPEN, size=OPEN, before=[ds64(0, 20000, 0)]), "promises 20,000"),
         (wav(SOUND * 4, fields=FLOAT, before=[fact(9000)]), "9,000 samples, 8,000 are there .88 %"),
         (wav(bytes(65 * 25), fields=GSM, before=[fact(16000)]), "counts 16,000 samples, 8,000 are"),
+        (wav(size=0, whole=99_999), "promises 100,007 bytes, 16,044 are there"),
         (wav(b"", size=0), "contains no sound"),
         (wav(b"", size=0, after=riff(INFO)[12:]), "contains no sound"),
         (wav(b"", size=OPEN, whole=OPEN), "contains no sound"),

@@ -149,7 +149,7 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
         return Verdict(flaw)
     there, described = _samples(reader, aiff), aiff.described
     seconds = there / described.rate if described.rate else 0
-    warnings = describe_rest(reader, aiff.sound, IFF, seconds)
+    warnings = describe_rest(reader, aiff.sound, IFF, seconds, whole_end=aiff.whole_end)
     if not (blocks := described.blocks):
         return Verdict(None, warnings)
     stated = min(_counts(described, blocks), key=lambda n: abs(n - there))

@@ -139,7 +139,7 @@ def _flaw(reader: Reader, offset: int, wave: _Wave) -> str | None:
     if wave.sound is None:
         return "is cut short: its sound (the data chunk) is missing"
     if wave.fields is None:
-        return "is damaged: the description of its sound (the fmt chunk) is missing"
+        return "is damaged: no description of its sound (a fmt chunk) comes before it"
     if wave.fields.channels == 0 or wave.fields.rate == 0:
         return "is damaged: its header says zero channels or a sample rate of zero"
     return check_sound(reader, offset, wave.sound, wave.whole_end, RIFF)
@@ -154,7 +154,9 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
     missing = _missing_samples(reader, wave, there)
     if missing and wave.fields.tag != _PCM:
         return Verdict(f"is cut short: {missing}")
-    warnings = describe_rest(reader, wave.sound, RIFF, there / wave.fields.rate)
+    warnings = describe_rest(
+        reader, wave.sound, RIFF, there / wave.fields.rate, whole_end=wave.whole_end
+    )
     # Editors of PCM forget the fact chunk, which PCM does not need.
     return Verdict(None, (f"contradicts itself: {missing}", *warnings) if missing else warnings)
 
@@ -187,9 +189,8 @@ def _measure(stated: Stated) -> Measured | None:
     rate, blocks = wave.fields.rate, wave.fields.blocks
     samples = _samples(stated.reader, wave.sound, blocks)
     counts = tuple(filter(is_known, wave.samples))
-    if not blocks or not rate:
-        # FFmpeg believes the count, or estimates by the bit rate.
-        return None if counts else Measured(stated.seconds, is_exact=False)
+    if not blocks or not rate:  # FFmpeg believes the count, or estimates by the bit rate
+        return Measured(stated.seconds, is_exact=False) if stated.seconds else None
     # The last block may be filled up: then the count says how much of it is sound.
     exact = next((n for n in counts if 0 < samples - n < blocks.samples), samples)
     return Measured(exact / rate)

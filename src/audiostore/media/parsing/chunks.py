@@ -99,11 +99,14 @@ def check_sound(
         header: that of the chunks which may follow.
     """
     there = max(0, reader.size - sound.start)
+    more, whole_more = sound.size - there, whole_end - reader.size
+    is_whole = whole_more <= SLACK or not is_known(whole_end - begin - 8)
     if not is_known(sound.size):
         is_empty = sound.size == 0 and end_of_chunks(reader, sound.start, header) == reader.size
-        return NO_SOUND if there == 0 or is_empty else None
+        if there == 0 or is_empty:
+            return NO_SOUND
+        return None if is_whole else cut_short("its header promises", whole_end, reader.size)
     before = sound.start - begin
-    more, whole_more = sound.size - there, whole_end - reader.size
     # Recorders write the size of the whole file, or what is before the sound, into either field.
     counts_header = more in (before, before - SLACK) or (more <= before and whole_more <= SLACK)
     if more > SLACK and not counts_header:
@@ -112,10 +115,12 @@ def check_sound(
             f"is cut short: its header promises {sound.size:,} bytes of sound,"
             f" {there:,} are there ({percent} %)"
         )
-    allowed = before if more >= -1 else SLACK
-    if whole_more > allowed and is_known(whole_end - begin - 8):
-        return cut_short("after its sound: its header promises", whole_end, reader.size)
-    return None
+    if not is_whole:
+        end = end_of_chunks(reader, sound.end + -sound.size % 2, header)
+        head = reader.at(end, header.size)
+        if len(head) == header.size and is_identifier(head[:4]):
+            return cut_short("after its sound: its header promises", whole_end, reader.size)
+    return None  # all of the sound is there, and of what follows nothing has begun
 
 
 def sound_in(reader: Reader, start: int, size: int) -> tuple[int, int]:
@@ -124,7 +129,13 @@ def sound_in(reader: Reader, start: int, size: int) -> tuple[int, int]:
 
 
 def describe_rest(
-    reader: Reader, sound: Chunk, header: struct.Struct, seconds: float, *, align: int = 2
+    reader: Reader,
+    sound: Chunk,
+    header: struct.Struct,
+    seconds: float,
+    *,
+    whole_end: int = 0,
+    align: int = 2,
 ) -> tuple[str, ...]:
     """Say what follows the sound besides chunks, tags, zeros and a little else.
 
@@ -133,6 +144,7 @@ def describe_rest(
         sound: where the sound begins, and its size by its chunk's header.
         header: that of the chunks which may follow.
         seconds: how long the sound is by that size; 0 if that is not known.
+        whole_end: where the file ends, by its own header.
         align: as for `walk_chunks`.
 
     Returns:
@@ -140,6 +152,9 @@ def describe_rest(
     """
     if not is_known(sound.size):
         return (_UNFINISHED,) if sound.size == 0 else ()
+    missing = whole_end - reader.size
+    if missing > sound.start and is_known(whole_end):  # and not only the header, counted twice
+        return (f"ends {missing:,} bytes before its stated end, with all of its sound",)
     end = end_after(reader, sound, header, align=align)
     more = reader.size - end
     if reader.at(end, 4) in _WHOLE_FILES:
