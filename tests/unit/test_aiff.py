@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 
 from audiostore.errors import UnplayableAudioError
+from audiostore.media.probe import read_audio
 from audiostore.media.probe.decode import decode_frames
 from tests.audio_samples import ID3V1, id3
 from tests.measuring import FFMPEG_S, measured
@@ -107,6 +108,14 @@ def test_counts_that_promise_more_are_refused(data: bytes, words: str) -> None:
         measured(data)
 
 
-@pytest.mark.parametrize("data", [aiff(samples=3000), aiff(whole=OPEN, after=bytes(2 << 20))])
+@pytest.mark.parametrize(
+    "data",
+    [
+        aiff(samples=3000),
+        aiff(whole=OPEN, after=bytes(2 << 20)),
+        aiff().replace(b"SSND", b"APPL\0\0\0\x03abcSSND"),  # without a padding byte
+    ],
+)
 def test_decoding_agrees_with_the_bytes(data: bytes) -> None:
+    assert not read_audio(BytesIO(data), "AIFF").warnings
     assert decode_frames(BytesIO(data), "AIFF").duration_s == 1.0

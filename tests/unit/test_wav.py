@@ -8,6 +8,7 @@ from io import BytesIO
 import pytest
 
 from audiostore.errors import UnplayableAudioError
+from audiostore.media.probe import read_audio
 from audiostore.media.probe.decode import decode_frames
 from tests.audio_samples import ID3V1, INFO, encode, id3, riff
 from tests.measuring import measured
@@ -165,10 +166,13 @@ def test_counts_that_promise_more_are_refused(data: bytes, words: str) -> None:
 def test_decoding_agrees_with_the_bytes() -> None:
     odd = [
         wav(SOUND * 2, fields=extensible(32, 24)),
+        wav(SOUND[:12000], fields=extensible(24, 20)),
+        wav(kind=b"RF64", whole=OPEN, size=OPEN, before=[ds64(0, 0, 0)]),
         wav(size=8000, whole=8036, after=bytes(2 << 20)),
         wav(size=len(SOUND) + 44, whole=len(SOUND) + 36),
         *(encode("wav", codec, seconds=0.5) for codec in ("adpcm_ms", "adpcm_ima_wav")),
     ]
     for data in odd:
         seconds, _ = measured(data)
+        assert not read_audio(BytesIO(data), "WAV").warnings
         assert decode_frames(BytesIO(data), "WAV").duration_s == pytest.approx(seconds, abs=1e-3)

@@ -12,8 +12,8 @@ from audiostore.media.parsing.chunks import (
     Chunk,
     check_sound,
     describe_rest,
-    end_after,
     is_known,
+    pack_chunk,
     sound_in,
     walk_chunks,
 )
@@ -33,6 +33,7 @@ _WIDTHS = {  # bytes of a sample, whatever its stated bits
     **dict.fromkeys((b"in32", b"fl32", b"FL32"), 4),
     **dict.fromkeys((b"fl64", b"FL64"), 8),
 }
+_MOST_FIELDS = 4 << 10
 _PREFIX = 8
 """The sound follows an offset and a size of blocks to align to."""
 
@@ -46,6 +47,8 @@ class _Described:
     """Of each channel; or blocks of them."""
     rate: float
     blocks: Blocks | None
+    fields: bytes
+    """The whole chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def _read(reader: Reader, begin: int) -> _Aiff:
     offset = alignment = 0
     for chunk in walk_chunks(reader, begin + 12, IFF):
         if chunk.id == b"COMM":
-            described = _read_description(reader.at(chunk.start, min(chunk.size, 22)))
+            described = _read_description(reader.at(chunk.start, min(chunk.size, _MOST_FIELDS)))
         elif chunk.id == b"SSND":
             offset, alignment = (big(reader.at(chunk.start, 8), at) for at in (0, 4))
             size = max(0, chunk.size - _PREFIX) if is_known(chunk.size) else chunk.size
@@ -103,7 +106,7 @@ def _read_description(fields: bytes) -> _Described:
         blocks = Blocks(33, 160)
     elif _CODECS.get(codec) and width and bits <= 64:
         blocks = Blocks(width)
-    return _Described(channels, samples, _rate(fields[8:18]), blocks)
+    return _Described(channels, samples, _rate(fields[8:18]), blocks, fields)
 
 
 def _rate(extended: bytes) -> float:
@@ -172,13 +175,16 @@ def _measure(stated: Stated) -> Measured | None:
 
 
 def _view(reader: Reader, found: Recognised) -> View | None:
-    """Hide what is no chunk: FFmpeg looks for more chunks in it, in zeros at every eight bytes."""
-    sound = _read(reader, found.offset).sound
-    return (
-        View(found.offset, end_after(reader, sound, IFF))
-        if sound and is_known(sound.size)
-        else None
-    )
+    """Show the sound alone: FFmpeg gets lost where chunks are not padded, and in zeros after it."""
+    aiff = _read(reader, found.offset)
+    if not aiff.described or not aiff.sound:
+        return None
+    start, end = sound_in(reader, aiff.sound.start, aiff.sound.size)
+    start = min(start + aiff.offset, end)
+    kind = reader.at(found.offset + 8, 4)
+    body = kind + pack_chunk(b"COMM", IFF, aiff.described.fields)
+    body += pack_chunk(b"SSND", IFF, bytes(_PREFIX), more=end - start)
+    return View(start, end, pack_chunk(b"FORM", IFF, body, more=end - start))
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts | None:

@@ -11,8 +11,8 @@ from audiostore.media.parsing.chunks import (
     Chunk,
     check_sound,
     describe_rest,
-    end_after,
     is_known,
+    pack_chunk,
     sound_in,
     walk_chunks,
 )
@@ -37,6 +37,7 @@ _CODECS = {  # RFC 2361, mmreg.h
 _EXTENSIBLE = 0xFFFE
 _LEFT_OPEN = 0xFFFFFFFF
 """A size of 32 bits that the ds64 chunk states instead."""
+_MOST_FIELDS = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class _Fields:
     rate: int
     blocks: Blocks | None
     """None where blocks differ in size or samples, as those of MP3."""
+    plain: bytes
+    """The chunk, with the bits of its samples as large as what contains them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,10 @@ class _Wave:
     whole_end: int
     """Where the file ends, by its header."""
     fields: _Fields | None = None
-    samples: tuple[int, ...] = ()
-    """The counts of samples in the fact and ds64 chunks."""
+    fact: tuple[int, ...] = ()
+    """The count of samples in the fact chunk."""
+    wide_samples: tuple[int, ...] = ()
+    """That in the ds64 chunk."""
     sound: Chunk | None = None
     """The data chunk, with its size of 64 bits."""
     cut: Chunk | None = None
@@ -85,28 +90,31 @@ def _tag(fields: bytes) -> int:
 
 def _read(reader: Reader, offset: int) -> _Wave:
     whole = little(reader.at(offset + 4, 4))
-    fields, wide_data, samples = None, None, []
+    fields, wide_data = None, None
+    fact: tuple[int, ...] = ()
+    wide_samples: tuple[int, ...] = ()
     for chunk in walk_chunks(reader, offset + 12, RIFF):
         if chunk.id == b"ds64":  # EBU Tech 3306 section 3.3: the sizes that 32 bits cannot hold
             sizes = reader.at(chunk.start, 24)
             whole = little(sizes, 0, 8) if whole == _LEFT_OPEN else whole
             wide_data = little(sizes, 8, 8)
-            samples.append(little(sizes, 16, 8))
+            wide_samples = (little(sizes, 16, 8),)
         elif chunk.id == b"fmt ":
-            fields = _read_fields(reader.at(chunk.start, 40))
+            fields = _read_fields(reader.at(chunk.start, min(chunk.size, _MOST_FIELDS)))
         elif chunk.id == b"fact":
-            samples.append(little(reader.at(chunk.start, 4)))
+            fact = (little(reader.at(chunk.start, 4)),)
         elif chunk.id == b"data":
             is_wide = wide_data is not None and chunk.size == _LEFT_OPEN
             size = wide_data if is_wide and wide_data is not None else chunk.size
             sound = Chunk(chunk.id, chunk.start, size)
-            return _Wave(offset + 8 + whole, fields, tuple(samples), sound)
+            return _Wave(offset + 8 + whole, fields, fact, wide_samples, sound)
         if chunk.end > reader.size:
             return _Wave(offset + 8 + whole, fields, cut=chunk)
     return _Wave(offset + 8 + whole, fields)
 
 
 def _read_fields(fields: bytes) -> _Fields:
+    is_extensible = little(fields, 0, 2) == _EXTENSIBLE
     tag, channels, rate = _tag(fields), little(fields, 2, 2), little(fields, 4)
     block, bits = little(fields, 12, 2), little(fields, 14, 2)
     blocks = None
@@ -119,7 +127,13 @@ def _read_fields(fields: bytes) -> _Fields:
     elif channels:
         samples = _samples_per_block(tag, block, channels)
         blocks = Blocks(block, samples) if samples > 0 else None
-    return _Fields(tag, channels, rate, blocks)
+    plain = fields
+    if blocks and tag in (_PCM, _FLOAT):
+        container = (8 * blocks.size // channels).to_bytes(2, "little")
+        valid = container if is_extensible else fields[18:20]
+        plain = fields[:12] + blocks.size.to_bytes(2, "little") + container + fields[16:18] + valid
+        plain += fields[20:]
+    return _Fields(tag, channels, rate, blocks, plain)
 
 
 def _samples_per_block(tag: int, block: int, channels: int) -> int:
@@ -172,7 +186,7 @@ def _missing_samples(reader: Reader, wave: _Wave, there: int) -> str | None:
     if not wave.sound or not wave.fields or not there or not wave.fields.blocks:
         return None
     start, end = sound_in(reader, wave.sound.start, wave.sound.size)
-    for stated in filter(is_known, wave.samples):
+    for stated in filter(is_known, wave.fact + wave.wide_samples):
         # Some writers count the samples of all channels, or bytes.
         habits = (there, there * wave.fields.channels, end - start)
         slack = wave.fields.blocks.samples * wave.fields.channels
@@ -188,7 +202,7 @@ def _measure(stated: Stated) -> Measured | None:
         return None
     rate, blocks = wave.fields.rate, wave.fields.blocks
     samples = _samples(stated.reader, wave.sound, blocks)
-    counts = tuple(filter(is_known, wave.samples))
+    counts = tuple(filter(is_known, wave.fact + wave.wide_samples))
     if not blocks or not rate:  # FFmpeg believes the count, or estimates by the bit rate
         return Measured(stated.seconds, is_exact=False) if stated.seconds else None
     # The last block may be filled up: then the count says how much of it is sound.
@@ -197,13 +211,19 @@ def _measure(stated: Stated) -> Measured | None:
 
 
 def _view(reader: Reader, found: Recognised) -> View | None:
-    """Hide what is no chunk: FFmpeg looks for more chunks in it, in zeros at every eight bytes."""
-    sound = _read(reader, found.offset).sound
-    return (
-        View(found.offset, end_after(reader, sound, RIFF))
-        if sound and is_known(sound.size)
-        else None
-    )
+    """Show the sound alone: in odd headers, and in what follows the sound, FFmpeg gets lost.
+
+    It takes 24 bits in 32 for floats, walks through zeros in steps of eight bytes, and looks for
+    more sound in whatever follows.
+    """
+    wave = _read(reader, found.offset)
+    if not wave.sound or not wave.fields:
+        return None
+    start, end = sound_in(reader, wave.sound.start, wave.sound.size)
+    fact = b"".join(pack_chunk(b"fact", RIFF, n.to_bytes(4, "little")) for n in wave.fact)
+    body = b"WAVE" + pack_chunk(b"fmt ", RIFF, wave.fields.plain) + fact
+    body += pack_chunk(b"data", RIFF, b"", more=end - start)
+    return View(start, end, pack_chunk(b"RIFF", RIFF, body, more=end - start))
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts | None:

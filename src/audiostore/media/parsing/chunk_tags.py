@@ -9,7 +9,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from audiostore.media.parsing.chunks import IFF, RIFF, Chunk, sound_in, walk_chunks
+from audiostore.media.parsing.chunks import IFF, RIFF, Chunk, is_identifier, sound_in, walk_chunks
 from audiostore.media.parsing.embedded import Embedded, Part
 from audiostore.media.parsing.id3 import read_id3v2
 from audiostore.media.parsing.reading import Reader, little
@@ -122,7 +122,7 @@ def _chunks_of_wav(reader: Reader, at: int) -> Iterator[Chunk]:
             if end != chunk.end:
                 yield from walk_chunks(reader, end + size % 2, RIFF)
                 return
-        if not chunk.id.isascii():
+        if not is_identifier(chunk.id):
             return
         yield chunk
 
@@ -155,7 +155,7 @@ def read_aiff_tags(reader: Reader, offset: int) -> list[Embedded]:
             texts.tags.append(
                 (name, _decode_in_aiff(reader.at(chunk.start, min(chunk.size, MAX_TEXT_BYTES))))
             )
-        elif not chunk.id.isascii():
+        elif not is_identifier(chunk.id):
             break
     return [*id3, texts]
 

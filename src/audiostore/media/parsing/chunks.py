@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audiostore.media.parsing.reading import NO_SOUND, BudgetSpentError, Reader, cut_short
-from audiostore.media.parsing.tags import after_sound
+from audiostore.media.parsing.tags import after_sound, end_of_data
 
 _MOST_CHUNKS = 500
 SLACK = 8
@@ -56,18 +56,30 @@ def walk_chunks(
         identifier, size = header.unpack(head)
         chunk = Chunk(identifier, at + header.size, size)
         yield chunk
-        padding = -size % align
-        is_padded = padding == 0 or (
-            is_identifier(reader.at(chunk.end + padding, 4))
-            or not is_identifier(reader.at(chunk.end, 4))
-        )
-        at = chunk.end + (padding if is_padded else 0)
+        at = _after(reader, chunk, header, align)
     raise BudgetSpentError
+
+
+def _after(reader: Reader, chunk: Chunk, header: struct.Struct, align: int) -> int:
+    """Return where the next chunk begins: at once, if the padding was forgotten."""
+    padded = chunk.end + -chunk.size % align
+    if padded > chunk.end and not _begins(reader, padded, header):
+        return chunk.end if _begins(reader, chunk.end, header) else padded
+    return padded
+
+
+def _begins(reader: Reader, at: int, header: struct.Struct) -> bool:
+    """Say whether a chunk begins at an offset that ends in the file."""
+    head = reader.at(at, header.size)
+    if len(head) < header.size or not is_identifier(head[:4]):
+        return False
+    _, size = header.unpack(head)
+    return bool(at + header.size + size <= reader.size + SLACK)
 
 
 def end_after(reader: Reader, sound: Chunk, header: struct.Struct, *, align: int = 2) -> int:
     """Return where the chunks after the sound end: where something else, or nothing, follows."""
-    end = end_of_chunks(reader, sound.end + -sound.size % align, header, align=align)
+    end = end_of_chunks(reader, _after(reader, sound, header, align), header, align=align)
     return min(end, reader.size)
 
 
@@ -116,7 +128,7 @@ def check_sound(
             f" {there:,} are there ({percent} %)"
         )
     if not is_whole:
-        end = end_of_chunks(reader, sound.end + -sound.size % 2, header)
+        end = end_after(reader, sound, header)
         head = reader.at(end, header.size)
         if len(head) == header.size and is_identifier(head[:4]):
             return cut_short("after its sound: its header promises", whole_end, reader.size)
@@ -124,8 +136,8 @@ def check_sound(
 
 
 def sound_in(reader: Reader, start: int, size: int) -> tuple[int, int]:
-    """Return where a chunk of sound begins and ends; of an unknown size, it ends with the file."""
-    return start, min(start + size, reader.size) if is_known(size) else reader.size
+    """Return where a chunk of sound begins and ends; if unknown, with the file but for its tags."""
+    return start, min(start + size, reader.size) if is_known(size) else end_of_data(reader, start)
 
 
 def describe_rest(
@@ -174,11 +186,18 @@ _UNFINISHED = "was never finished: its header states no size, and its sound ends
 # What programs that write to a pipe put as a size, because they cannot go back to fill it in. All
 # ones less some header (FFmpeg, mpg123, lame), 2 GiB or a little less (SoX, arecord, espeak). And
 # 0, which the size of the whole file distinguishes from true emptiness.
+_OPEN = 0xFFFFFFFF
 _PLACEHOLDERS = (
     range(0xFFFFFF00, 1 << 32),
     range(0x7FFFEE00, 0x80000100),
     range((1 << 64) - 256, 1 << 64),
 )
+
+
+def pack_chunk(name: bytes, header: struct.Struct, data: bytes, *, more: int = 0) -> bytes:
+    """Return a chunk, the last `more` bytes of whose data are left out."""
+    size = len(data) + more
+    return header.pack(name, min(size, _OPEN)) + data + bytes(0 if more else size & 1)
 
 
 def is_known(size: int) -> bool:
