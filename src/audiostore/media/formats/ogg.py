@@ -144,8 +144,8 @@ def _warnings(pages: Pages, links: Sequence[Link]) -> Iterator[str]:
     if not links[-1].is_ended:
         # RFC 3533 section 6: the last page of a stream must be marked.
         yield "is not marked as complete: it was recorded live, or cut between two pages"
-    if len(links) > 1:
-        yield f"is a chain of {len(links)} streams, of which some players play only the first"
+    if (count := sum(link.seconds != 0 for link in links)) > 1:
+        yield f"is a chain of {count} streams, of which some players play only the first"
     yield from _gaps(links)
     there_s = sum(link.seconds or 0 for link in links)
     for name, stated_s in (

@@ -95,14 +95,17 @@ class Link:
         codec = self.codec
         if codec is None:
             return
-        self.is_ended = bool(page.flags & ENDS)
+        self.is_ended = page.flags & ENDS != 0
         packets = len(page.lacing) - page.lacing.count(255)
         samples = page.position - self.last
         if self._agreeing >= _AGREEING and codec.is_plausible(packets, samples):
             self._pending = self._unfinished(page, data, at)
+            self.pages += 1
+            self.samples += samples
+            self.last, self._in_last_page = page.position, samples
         else:
             samples = self._count(codec, page, data, at)
-        self._place(codec, page.position, samples, packets)
+            self._place(codec, page.position, samples, packets)
 
     def _count(self, codec: Codec, page: Page, data: bytes, at: int) -> int:
         """Return the samples in the packets that end in a page."""
@@ -169,16 +172,21 @@ class Link:
 def read_links(pages: Pages) -> list[Link]:
     """Return the links of a file, in order."""
     links: list[Link] = []
+    link: Link | None = None
     begins = False
     for offset, page, data, at in pages:
+        _, _, serial, _, body, size = page
         if page.flags & BEGINS:
-            if not begins:
-                links.append(Link(offset, offset))
-            if links[-1].codec is None:
-                links[-1].begin(data[at + page.body : at + page.size], page.serial)
-        begins = bool(page.flags & BEGINS)
-        if links:
-            links[-1].end = offset + page.size
-            if page.serial == links[-1].serial:
-                links[-1].add(page, data, at)
+            if link is None or not begins:
+                link = Link(offset, offset)
+                links.append(link)
+            if link.codec is None:
+                link.begin(data[at + body : at + size], serial)
+            begins = True
+        else:
+            begins = False
+        if link is not None:
+            link.end = offset + size
+            if serial == link.serial:
+                link.add(page, data, at)
     return links

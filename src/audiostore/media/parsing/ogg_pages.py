@@ -14,7 +14,7 @@ LARGEST_PAGE: Final = HEADER + 255 + 255 * 255
 CONTINUES, BEGINS, ENDS = 1, 2, 4  # flags of a page
 _FIELDS = struct.Struct("<4sBBqIIIB")
 _MOST_PAGES = 2000
-_PIECE = 256 << 10
+_LEAST_PIECE, _MOST_PIECES = 256 << 10, 50
 _MOST_DAMAGED = 200
 """To find out that a page is damaged, all of it is read: this bounds how often."""
 
@@ -28,13 +28,10 @@ class Page(NamedTuple):
     serial: int
     lacing: bytes
     """The sizes of its segments; a packet ends with each that is below 255."""
+    body: int
+    """Where the packets begin, from the page's first byte on."""
     size: int
     """Of the whole page, in bytes."""
-
-    @property
-    def body(self) -> int:
-        """Where the packets begin, from the page's first byte on."""
-        return HEADER + len(self.lacing)
 
 
 def parse_page(data: bytes, at: int = 0) -> Page | None:
@@ -44,10 +41,10 @@ def parse_page(data: bytes, at: int = 0) -> Page | None:
     capture, version, flags, position, serial, _, _, count = _FIELDS.unpack_from(data, at)
     if capture != CAPTURE or version:
         return None
-    body = at + HEADER + count
-    lacing = data[at + HEADER : body]
-    size = body - at + sum(lacing) if len(lacing) == count else LARGEST_PAGE
-    return Page(flags, position, serial, lacing, size)
+    body = HEADER + count
+    lacing = data[at + HEADER : at + body]
+    size = body + sum(lacing) if len(lacing) == count else LARGEST_PAGE
+    return Page(flags, position, serial, lacing, body, size)
 
 
 _MIRRORED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
@@ -122,6 +119,9 @@ class Pages:
     def __init__(self, reader: Reader, start: int, end: int) -> None:
         self._reader = reader
         self._start, self._limit = start, end
+        # A page that is not whole is read again with the next piece, which is faster than to copy
+        # all pieces; that so often is within every budget.
+        self._piece = max(_LEAST_PIECE, (end - start) // _MOST_PIECES)
         self.end = start
         """Where the last page ends that was found so far."""
         self.foreign_bytes = 0
@@ -142,12 +142,13 @@ class Pages:
         while self.is_complete:
             page = parse_page(data, at)
             end = at + page.size if page else at + LARGEST_PAGE
-            if end + len(CAPTURE) > len(data):
-                more = base + len(data)
-                piece = self._reader.at(more, min(_PIECE, self._limit - more))
-                if piece:
-                    data, base, at = data[at:] + piece, base + at, 0
-                    continue
+            if end + len(CAPTURE) > len(data) and base + len(data) < self._limit:
+                base, at = base + at, 0
+                wanted = min(self._piece, self._limit - base)
+                data = self._reader.at(base, wanted)
+                if len(data) < wanted:
+                    self._limit = base + len(data)
+                continue
             if page and self._is_whole(page, data, at):
                 self.foreign_bytes += base + at - self.end
                 self.ends_damaged = False
