@@ -1,5 +1,6 @@
 """Decoding all of a file accuses none that plays: what is odd about one is a warning."""
 
+import struct
 import tempfile
 from fractions import Fraction
 from io import BytesIO
@@ -11,7 +12,7 @@ import pytest
 
 from audiostore.media.info import DecodedInfo
 from audiostore.media.probe import decode_frames
-from tests.audio_samples import encode, sample
+from tests.audio_samples import encode, riff, sample
 
 
 def with_gap(container: str, codec: str, *, gaps: tuple[float, ...]) -> bytes:
@@ -69,3 +70,17 @@ def test_a_wrong_duration_is_no_damage() -> None:
     assert decoded.duration_s == pytest.approx(2.0, abs=0.1)
     (warning,) = decoded.warnings
     assert warning.endswith("s as it states")
+
+
+def test_what_a_container_cuts_off_or_players_ignore_is_no_damage() -> None:
+    """The last packet of MP3 in a WAV need not be whole; nor is a checksum of AC-3 kept by all."""
+    mp3 = sample("mp3 without a count")
+    layer3 = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 48_000, 8_000, 1, 0, 12, 1, 2, 192, 1, 0)
+    wav = riff((b"fmt ", layer3), (b"data", mp3[:-100]))
+    assert decode_frames(BytesIO(wav), "WAV").samples > 1.9 * 48_000
+    ac3 = bytearray(encode("mp4", "ac3"))
+    end = ac3.rindex(b"moov") - 4
+    ac3[end - 1] ^= 1
+    decoded = decode_frames(BytesIO(bytes(ac3)), "MP4")
+    assert decoded.samples >= 2 * 48_000
+    assert decoded.warnings == ()

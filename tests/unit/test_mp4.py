@@ -9,7 +9,7 @@ from audiostore.errors import UnplayableAudioError
 from audiostore.media.faststart import needs_faststart, write_faststart
 from audiostore.media.kinds import Measured, Stated
 from audiostore.media.parsing.reading import Reader
-from audiostore.media.probe import decode_frames
+from audiostore.media.probe import decode_frames, read_audio
 from audiostore.media.recognition import recognise
 from audiostore.media.structure import check_structure, find_audio_data
 from tests.audio_samples import ID3V1, ape, box, encode, id3, sample
@@ -242,3 +242,8 @@ def test_many_small_fragments_take_few_reads() -> None:
     end = data.index(b"moof", first + 8) - 4
     one = measured(data[:end]).seconds
     assert measured(data[:end] + data[first:end] * 1999).seconds == pytest.approx(one * 2000)
+
+
+def test_the_delay_of_opus_is_left_out_also_without_an_edit_list() -> None:
+    for data in (sample("m4a of opus"), without(sample("m4a of opus"), b"edts")):
+        assert read_audio(BytesIO(data), "MP4").duration_s == pytest.approx(2.0)

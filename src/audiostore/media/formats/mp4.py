@@ -12,6 +12,7 @@ from audiostore.media.parsing.reading import (
     Reader,
     big,
     cut_short,
+    little,
     quoted,
 )
 from audiostore.media.parsing.sample_table import SampleTable
@@ -136,8 +137,11 @@ def _is_all_there(reader: Reader, moov: Box) -> bool:
 
 def _measure(stated: Stated) -> Measured | str | None:
     """Count the samples in the index, and in all fragments."""
+    is_opus = stated.codec == "opus" and len(stated.codec_header) >= 12
+    # FFmpeg makes an OpusHead of the box: its pre-skip is not played (RFC 7845 section 5.1).
+    delay_s = little(stated.codec_header, 10, 2) / 48_000 if is_opus else 0.0
     try:
-        found = measure_movie(stated.reader, stated.offset)
+        found = measure_movie(stated.reader, stated.offset, delay_s)
     except BudgetSpentError:
         return None
     return Measured(found.seconds, warnings=found.warnings) if isinstance(found, Length) else found

@@ -47,10 +47,15 @@ def _known(number: int, size: int) -> int:
     return 0 if number == (1 << 8 * size) - 1 else number
 
 
-def measure_movie(reader: Reader, start: int) -> Length | str | None:
+def measure_movie(reader: Reader, start: int, delay_s: float = 0.0) -> Length | str | None:
     """Return how long the samples in the index play; what is wrong with it; None if it has none.
 
     What the headers state besides is only compared: some writers leave it empty, or wrong.
+
+    Args:
+        reader: the whole file.
+        start: where its boxes begin.
+        delay_s: how much of the first sound its codec leaves out, if no edit list says it.
     """
     layout = Layout.read(reader, start, fragments=False)
     tracks = read_tracks(reader, layout.moov) if layout.moov else []
@@ -61,7 +66,9 @@ def measure_movie(reader: Reader, start: int) -> Length | str | None:
     media = _Clock.read(reader, find_box(reader, track.box, b"mdia", b"mdhd"))
     if not movie.scale or not media.scale:
         return None
-    counted = _count(SampleTable.read(reader, track.table), layout)
+    table = SampleTable.read(reader, track.table)
+    size = table.total_size()
+    counted = _count(table, size or 0, layout)
     if isinstance(counted, str):
         return counted
     extends = find_box(reader, layout.moov, b"mvex")
@@ -75,16 +82,17 @@ def measure_movie(reader: Reader, start: int) -> Length | str | None:
         return None
     played = _edited(reader, track, counted, media.scale / movie.scale)
     if played is None:
-        played = _without_padding(reader, layout.moov, counted)
-    there_s, seconds = counted / media.scale, played / media.scale
+        played = _without_padding(reader, layout.moov, counted) - delay_s * media.scale
+    there_s, seconds = counted / media.scale, max(0.0, played) / media.scale
     stated = [media.ticks / media.scale, movie.ticks / movie.scale if len(tracks) == 1 else 0]
     warnings = [*_misstated(stated, there_s, seconds)]
-    if extends is None and (unused := _unused(reader, tracks, layout)):
+    others = [each for each in tracks if each is not track]
+    if extends is None and (unused := _unused(reader, size, others, layout)):
         warnings.append(f"holds {unused:,} bytes of sound that its index does not name")
     return Length(seconds, tuple(warnings))
 
 
-def _count(table: SampleTable, layout: Layout) -> int | str:
+def _count(table: SampleTable, needed: int, layout: Layout) -> int | str:
     """Compare the counts of an index; return how long its samples last, or what is wrong."""
     sized, placed = table.sized(), table.placed()
     if sized < table.samples:
@@ -96,7 +104,7 @@ def _count(table: SampleTable, layout: Layout) -> int | str:
         return f"is cut short: its index promises {promised:,} frames of sound, and has {samples:,}"
     bounds = table.bounds()
     if samples and bounds and layout.sound and layout.is_complete:
-        there, needed = sum(box.end - box.start for box in layout.sound), table.total_size() or 0
+        there = sum(box.end - box.start for box in layout.sound)
         if needed > there:
             return cut_short("the frames in its index have", needed, there)
         if bounds[0] < layout.sound[0].start or bounds[1] >= layout.sound[-1].end:
@@ -115,11 +123,18 @@ def _misstated(stated: list[float], there_s: float, seconds: float) -> Iterator[
         yield f"has {there_s:,.2f} s of sound, of which its edit list plays {seconds:,.2f} s"
 
 
-def _unused(reader: Reader, tracks: list[Track], layout: Layout) -> int:
-    """Return how many bytes of the sound no track uses; 0 if few, or if that cannot be told."""
-    tables = [SampleTable.read(reader, each.table) for each in tracks if each.table]
-    sizes = [table.total_size() for table in tables]
-    known = [size for size in sizes if size is not None]
+def _unused(reader: Reader, size: int | None, others: list[Track], layout: Layout) -> int:
+    """Return how many bytes of the sound no track uses; 0 if few, or if that cannot be told.
+
+    Args:
+        reader: the file.
+        size: of the samples of the track of sound.
+        others: the other tracks.
+        layout: where the sound is.
+    """
+    tables = [SampleTable.read(reader, each.table) for each in others if each.table]
+    sizes = [size, *(table.total_size() for table in tables)]
+    known = [each for each in sizes if each is not None]
     sound = sum(min(box.end, reader.size) - box.start for box in layout.sound)
     unused = sound - sum(known)
     is_known = layout.is_complete and len(known) == len(sizes)

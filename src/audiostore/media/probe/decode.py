@@ -47,11 +47,13 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     missing_s = info.duration_s - decoded.seconds if info.duration_is_exact else 0.0
     if kind.frames_are_numbered and missing_s > _EXACT_S:
         decoded.problems.append(f"misses {missing_s:.2f} s: damaged frames were skipped")
+    seconds, warnings = _duration(decoded, info)
+    if seconds < info.duration_s and warnings:  # what is not a frame stands where frames were
+        decoded.problems += decoded.skipped
     if decoded.problems:
         raise UnplayableAudioError("its sound " + "; ".join(decoded.problems))
     if decoded.samples == 0:
         raise UnplayableAudioError("it holds no sound: decoding it gives none")
-    seconds, warnings = _duration(decoded, info)
     return DecodedInfo(
         duration_s=round(seconds, 6),
         samples=decoded.samples,
@@ -64,14 +66,18 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
 def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
     audio = file.audio
     context = audio.codec_context
-    # Makes FFmpeg report what it would else conceal: a wrong checksum, a damaged frame.
-    context.options = {"err_detect": "crccheck+explode"}
+    # Makes FFmpeg report what it would else conceal: a wrong checksum, a damaged frame. Tools that
+    # edit the metadata in frames of AC-3 leave the checksum as it was, and players ignore it.
+    checks_crc = info.codec not in ("ac3", "eac3")
+    context.options = {"err_detect": "crccheck+explode" if checks_crc else "explode"}
     context.thread_count = 1
+    is_mp3 = file.recognised.format.demuxer == "mp3"  # else, the container marks the packets
     try:
         for packet in file.container.demux(audio):
             data = bytes(packet) if info.codec in _MPEG_CODECS else b""
+            is_short = len(data) < mpeg_length(data, 0)
             try:
-                if len(data) < mpeg_length(data, 0):  # FFmpeg conceals the missing end
+                if is_short and is_mp3:  # FFmpeg conceals the missing end
                     decoded.fail("ends within a frame")
                 for frame in context.decode(packet):
                     decoded.add(frame.samples, frame.sample_rate, frame.pts, frame.time_base)
@@ -79,10 +85,12 @@ def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
                 break
             except av.error.FFmpegError as error:
                 what = f"does not decode ({error.strerror or error})"
-                if data and not _begins_mpeg_frame(data):
-                    decoded.skip(what)
-                else:
+                # Tags or junk between frames, and the rest of a frame in a container's last packet,
+                # are not frames.
+                if not data or (_begins_mpeg_frame(data) and not is_short):
                     decoded.fail(what)
+                else:
+                    decoded.skip(what)
     except av.error.FFmpegError as error:
         decoded.fail(f"cannot be read any further ({error.strerror or error})")
 
@@ -114,25 +122,18 @@ class _Decoded:
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._ends_s: float | None = None
-        self._skipped: list[str] = []
         self._gaps: list[tuple[float, float]] = []
         self.samples = 0
         self.seconds = self.gap_s = self.longest_frame_s = 0.0
         self.problems: list[str] = []
+        self.skipped: list[str] = []
 
     def begin_part(self) -> None:
         """Note that the times of the next frames begin anew."""
         self._ends_s = None
 
-    def skip(self, what: str) -> None:
-        """Note bytes that are not a frame: a problem if sound follows."""
-        self._skipped.append(what)
-
     def add(self, samples: int, rate: int, pts: int | None, base: Fraction | None) -> None:
         """Count a decoded frame."""
-        for what in self._skipped:
-            self.fail(what)
-        self._skipped.clear()
         lasts_s = samples / (rate or self._rate)
         self.longest_frame_s = max(self.longest_frame_s, lasts_s)
         if pts is not None and base:
@@ -155,7 +156,14 @@ class _Decoded:
 
     def fail(self, what: str) -> None:
         """Note a problem at this point."""
-        if len(self.problems) < _MAX_PROBLEMS:
-            self.problems.append(f"{what} at {self.seconds:.1f} s")
-        elif len(self.problems) == _MAX_PROBLEMS:
-            self.problems.append("and more")
+        self._note(what, self.problems)
+
+    def skip(self, what: str) -> None:
+        """Note bytes at this point that are not a frame."""
+        self._note(what, self.skipped)
+
+    def _note(self, what: str, notes: list[str]) -> None:
+        if len(notes) < _MAX_PROBLEMS:
+            notes.append(f"{what} at {self.seconds:.1f} s")
+        elif len(notes) == _MAX_PROBLEMS:
+            notes.append("and more")
