@@ -9,6 +9,7 @@ from audiostore.media.parsing.ebml import (
     find_element as _find,
     parse_element as _element,
 )
+from audiostore.media.parsing.matroska_tags import read_matroska_tags
 from audiostore.media.parsing.reading import NO_SOUND, BudgetSpentError, Reader, big, cut_short
 from audiostore.media.parsing.tags import after_sound
 from audiostore.media.parsing.webm_length import (
@@ -220,6 +221,7 @@ FORMAT = Format(
         "between two clusters or blocks, if the segment has no size (a pipe's output, a browser's"
         " recording)"
     ),
+    read_embedded=lambda reader, found: read_matroska_tags(reader, found.offset),
     demuxer="matroska",
     measure=_measure,
 )

@@ -73,7 +73,7 @@ def read_wav_tags(reader: Reader, offset: int) -> list[Embedded]:
         elif chunk.id == b"fmt ":
             cues.rate_hz = little(reader.at(chunk.start + 4, 4))
         elif chunk.id.upper() == b"ID3 ":
-            id3.append(read_id3v2(reader, chunk.start, chunk.end))
+            id3.append(read_id3v2(reader, chunk.start, min(chunk.end, reader.size)))
         elif chunk.id == b"bext":
             fields = reader.at(chunk.start, 338)
             for known, start, size in _OF_BROADCASTS:
@@ -150,7 +150,7 @@ def read_aiff_tags(reader: Reader, offset: int) -> list[Embedded]:
     texts = Embedded()
     for chunk in walk_chunks(reader, offset + 12, IFF):
         if chunk.id.upper() == b"ID3 ":
-            id3.append(read_id3v2(reader, chunk.start, chunk.end))
+            id3.append(read_id3v2(reader, chunk.start, min(chunk.end, reader.size)))
         elif name := _NAMES_IN_AIFF.get(chunk.id):
             texts.tags.append(
                 (name, _decode_in_aiff(reader.at(chunk.start, min(chunk.size, MAX_TEXT_BYTES))))
