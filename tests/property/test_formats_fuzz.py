@@ -12,6 +12,7 @@ from hypothesis import example, given, settings, strategies as st
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format, Recognised
+from audiostore.media.parsing.asf import guid
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 from audiostore.media.recognition import describe, identify
 from audiostore.media.structure import check_structure, find_audio_data
@@ -188,6 +189,8 @@ TRACK = box(b"trak", box(b"mdia", box(b"xxxx") * 3000))
 GREEDY_LIST = b"\0\0\0\x14meta\0\0\0\0\0\x0f\0\0ilst"
 SOUND = box(b"trak", box(b"mdia", box(b"hdlr", bytes(8), b"soun")))
 ITEM = box(b"\xa9nam", box(b"data", bytes(8) + b"x"))
+WMA_EXTENSION = guid("5FBF03B5-A92E-11CF-8EE3-00C00C205365")
+WMA_LIBRARY = guid("44231C94-9498-49D1-A141-1D134E457054")
 COMMENTS = b"\x84\x0f\0\0" + struct.pack("<II", 0, 1 << 20) + b"\3\0\0\0A=b" * (MIB // 8)
 
 ADVERSARIES = {
@@ -221,6 +224,10 @@ ADVERSARIES = {
     + (900_000).to_bytes(8, "little")
     + bytes(6)
     + (bytes(16) + b"\x18" + bytes(7)) * 40_000,
+    "tags of wma": ASF
+    + struct.pack("<Q6x", 900_000)
+    + (WMA_EXTENSION + struct.pack("<Q22x", 880_000))
+    + (WMA_LIBRARY + struct.pack("<QH", 26, 0xFFFF)) * 30_000,
     "sync bytes": b"\xff" * MIB,
     "mp3 headers": b"\xff\xfb\x90\x64" * (MIB // 4),
     "adts of seven bytes": b"\xff\xf1\x50\x80\x00\xff\xfc" * (MIB // 7),

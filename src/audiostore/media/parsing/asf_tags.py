@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from audiostore.media.parsing.asf import guid, header_objects, objects
+from audiostore.media.parsing.asf import Object, guid, header_objects, objects
 from audiostore.media.parsing.embedded import Embedded, Part, UnreadPicture
 from audiostore.media.parsing.reading import Reader, big, little
 from audiostore.media.parsing.text import MAX_TEXT_BYTES
@@ -58,7 +58,7 @@ def read_asf_tags(reader: Reader, offset: int) -> list[Embedded]:
         elif part.id == _CONTENT:
             _read_content(reader, part.start, known)
         elif part.id == _MORE_CONTENT:
-            _read_items(reader, _more_content(reader, part.start), known, others)
+            _read_items(reader, _more_content(reader, part), known, others)
         elif part.id == _MARKERS:
             known.chapters += _markers(reader, part.start, preroll_s)
         elif part.id == _EXTENSION:
@@ -66,7 +66,7 @@ def read_asf_tags(reader: Reader, offset: int) -> list[Embedded]:
     for part in extensions:  # they hold what more values a name has, and may come first
         for inner in objects(reader, part.start + 22, min(part.end, reader.size)):
             if inner.id in (_METADATA, _LIBRARY):
-                _read_items(reader, _library(reader, inner.start), known, others)
+                _read_items(reader, _library(reader, inner), known, others)
     return [known, others]
 
 
@@ -87,24 +87,24 @@ class _Item:
     size: int
 
 
-def _more_content(reader: Reader, at: int) -> Iterator[_Item]:
-    count, at = little(reader.at(at, 2), 0, 2), at + 2
+def _more_content(reader: Reader, part: Object) -> Iterator[_Item]:
+    count, at = little(reader.at(part.start, 2), 0, 2), part.start + 2
     for _ in range(min(count, _MAX_ITEMS)):
         name_size = little(reader.at(at, 2), 0, 2)
         at += 2 + name_size
         head = reader.at(at, 4)
-        if len(head) < 4:
+        if at + len(head) > part.end or len(head) < 4:
             return
         name = _text(reader.at(at - name_size, min(name_size, _MAX_NAME_BYTES)))
         yield _Item(name, little(head, 0, 2), at + 4, little(head, 2, 2))
         at += 4 + little(head, 2, 2)
 
 
-def _library(reader: Reader, at: int) -> Iterator[_Item]:
-    count, at = little(reader.at(at, 2), 0, 2), at + 2
+def _library(reader: Reader, part: Object) -> Iterator[_Item]:
+    count, at = little(reader.at(part.start, 2), 0, 2), part.start + 2
     for _ in range(min(count, _MAX_ITEMS)):
         head = reader.at(at, 12)  # language, stream, the name's size, a type, the value's size
-        if len(head) < 12:
+        if at + len(head) > part.end or len(head) < 12:
             return
         name_size, size = little(head, 4, 2), little(head, 8)
         start = at + 12 + name_size
