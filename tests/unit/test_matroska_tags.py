@@ -18,9 +18,10 @@ def simple(name: str, value: str, *inner: bytes) -> bytes:
     return element(0x67C8, element(0x45A3, name.encode()), element(0x4487, value.encode()), *inner)
 
 
-def tag(*parts: bytes, track: int = 0, kind: str = "", chapter: int = 0) -> bytes:
+def tag(*parts: bytes, track: int = 0, kind: str = "", chapter: int = 0, level: int = 0) -> bytes:
     targets = element(0x63C5, bytes([track])) if track else b""
     targets += element(0x63CA, kind.encode()) if kind else b""
+    targets += element(0x68CA, bytes([level])) if level else b""
     targets += element(0x63C4, bytes([chapter])) if chapter else b""
     return element(0x7373, element(0x63C0, targets), *parts)
 
@@ -41,6 +42,7 @@ def test_all_values_chapters_and_pictures_are_read_before_and_after_the_sound() 
         0x1254C367,
         tag(simple("ARTIST", "Ada"), simple("ARTIST", "Grace"), simple("PART_NUMBER", "3")),
         tag(simple("ORIGINAL", "yes", simple("URL", "here")), kind="ALBUM"),
+        tag(simple("TITLE", "Album"), simple("DATE", "2020"), level=50),
         tag(simple("MOOD", "calm"), track=7),
         tag(simple("TITLE", "of a chapter"), chapter=1),
         tag(simple("TITLE", "of another track"), track=9),
@@ -59,12 +61,13 @@ def test_all_values_chapters_and_pictures_are_read_before_and_after_the_sound() 
         + element(0x18538067, seek_head(where), before, cluster, tags)
     )
     reader = Reader(io.BytesIO(data), reads=5000, total=1 << 30, window=4 << 10)
-    whole, of_track, names = read_matroska_tags(reader, 6)
-    assert whole.tags == [
-        ("title", "One"),
+    own, of_album, whole, of_track, names = read_matroska_tags(reader, 6)
+    assert whole.tags == [("title", "One")]
+    assert of_album.tags == [("album", "Album"), ("DATE", "2020")]
+    assert own.tags == [
         ("ARTIST", "Ada"),
         ("ARTIST", "Grace"),
-        ("track", "3"),
+        ("PART_NUMBER", "3"),
         ("ALBUM/ORIGINAL", "yes"),
         ("ALBUM/ORIGINAL/URL", "here"),
     ]

@@ -22,13 +22,15 @@ _TOP = (_INFO, _TRACKS, _TAGS, _CHAPTERS, _ATTACHMENTS)
 _SEEK, _SEEK_ID, _SEEK_POSITION = 0x4DBB, 0x53AB, 0x53AC
 _TITLE = 0x7BA9
 _TRACK, _TRACK_UID, _TRACK_TYPE, _TRACK_NAME, _SOUND = 0xAE, 0x73C5, 0x83, 0x536E, 2
-_TAG, _TARGETS, _TARGET_TYPE, _TARGET_TRACK = 0x7373, 0x63C0, 0x63CA, 0x63C5
+_TAG, _TARGETS, _TARGET_TYPE, _TARGET_TRACK, _LEVEL = 0x7373, 0x63C0, 0x63CA, 0x63C5, 0x68CA
 _OTHER_TARGETS = (0x63C4, 0x63C6, 0x63C9)  # a chapter, an attachment, an edition
 _SIMPLE_TAG, _NAME, _STRING = 0x67C8, 0x45A3, 0x4487
 _EDITION, _ATOM, _START, _END, _DISPLAY, _CHAPTER_TITLE = 0x45B9, 0xB6, 0x91, 0x92, 0x80, 0x85
 _FILE, _FILE_NAME, _FILE_DATA = 0x61A7, 0x466E, 0x465C
 
-_NAMES = {"LEAD_PERFORMER": "performer", "PART_NUMBER": "track"}  # as FFmpeg has them
+_NAMES = {"LEAD_PERFORMER": "performer"}  # as FFmpeg has them
+_NAMES_OF_ALBUMS = {"ARTIST": "album_artist", "PART_NUMBER": "disc", "TITLE": "album"}
+_ALBUM = 50
 _MAX_DEPTH = 2
 _MAX_PARTS = 32
 _MAX_VALUES = 2_000
@@ -37,6 +39,8 @@ _NANOSECONDS = 1e9
 
 @dataclass(slots=True)
 class _Found:
+    levels: dict[int, Embedded] = field(default_factory=dict)
+    """By what they are of: 30 is a track, 50 an album; 0 if that is not said."""
     whole: Embedded = field(default_factory=Embedded)
     track: Embedded = field(default_factory=Embedded)
     names: Embedded = field(default_factory=Embedded)
@@ -55,7 +59,8 @@ def read_matroska_tags(reader: Reader, offset: int) -> list[Embedded]:
         :_MAX_PARTS
     ]:  # tracks before tags
         _READERS[part.id](reader, part, found)
-    return [found.whole, found.track, found.names]
+    levels = [found.levels[level] for level in sorted(found.levels)]
+    return [*levels, found.whole, found.track, found.names]
 
 
 def _top_elements(reader: Reader, segment: Element) -> Iterator[Element]:
@@ -127,25 +132,29 @@ def _read_tags(reader: Reader, tags: Element, found: _Found) -> None:
         track = next((_number(reader, each) for each in targets if each.id == _TARGET_TRACK), 0)
         if track not in (0, found.sound_uid):
             continue
-        kind = (
-            "" if track else _text(reader, next((e for e in targets if e.id == _TARGET_TYPE), None))
-        )
-        into = found.track if track else found.whole
+        named = next((each for each in targets if each.id == _TARGET_TYPE), None)
+        kind = "" if track else _text(reader, named)
+        level = next((_number(reader, each) for each in targets if each.id == _LEVEL), 0)
+        names = _NAMES_OF_ALBUMS if level >= _ALBUM else _NAMES
+        is_of_track = track and not level
+        into = found.track if is_of_track else found.levels.setdefault(level, Embedded())
         for part in parts:
-            if part.id == _SIMPLE_TAG:
-                _read_simple_tag(reader, part, f"{kind}/" if kind else "", into, _MAX_DEPTH)
+            if part.id == _SIMPLE_TAG and len(into.tags) < _MAX_VALUES:
+                inside = _simple_tags(reader, part, f"{kind}/" if kind else "", _MAX_DEPTH)
+                into.tags += [(names.get(name, name), value) for name, value in inside]
 
 
-def _read_simple_tag(reader: Reader, tag: Element, prefix: str, into: Embedded, depth: int) -> None:
+def _simple_tags(
+    reader: Reader, tag: Element, prefix: str, depth: int
+) -> Iterator[tuple[str, str]]:
+    """Yield the name and the value of a tag, and of those in it."""
     fields = _fields(reader, tag)
     name = prefix + _text(reader, fields.get(_NAME))
-    if not depth or len(into.tags) >= _MAX_VALUES:
-        return
     if _STRING in fields:
-        into.tags.append((_NAMES.get(name, name), _text(reader, fields[_STRING])))
-    for part in _inside(reader, tag):
+        yield name, _text(reader, fields[_STRING])
+    for part in _inside(reader, tag) if depth else ():
         if part.id == _SIMPLE_TAG:
-            _read_simple_tag(reader, part, f"{name}/", into, depth - 1)
+            yield from _simple_tags(reader, part, f"{name}/", depth - 1)
 
 
 def _read_chapters(reader: Reader, chapters: Element, found: _Found) -> None:
