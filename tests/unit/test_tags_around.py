@@ -298,6 +298,7 @@ def test_chapters_are_in_order_and_end_where_the_next_begins(open_end: int) -> N
         ([("YEAR", "1"), ("DATE", "2")], {"date": "2"}),
         ([("artist", "A"), ("ARTIST", "B"), ("Artist", "A")], {"artist": "A;B"}),
         ([("label", "A"), ("organization", "B"), ("label", "C")], {"publisher": "A;C"}),
+        ([("TRACK", "3"), ("track", "3/12")], {"track": "3"}),
     ],
 )
 def test_the_very_name_counts_and_all_its_values(

@@ -79,6 +79,8 @@ _TECHNICAL = tuple(
 _NO_LANGUAGE = ("language", "und")  # ISO 639-2: undetermined; the default in MP4
 _MUSICBRAINZ = "musicbrainz "
 _NUMBERED = ("track", "disc")
+_ONE_VALUE = ("track", "track_total", "disc", "disc_total", "compilation")
+"""What has no second value: of "3" and "3/12" the first counts."""
 _NUMBER = re.compile(r"0*([0-9]{1,6})")
 _OF_TOTAL = re.compile(r"\s*([^/]*?)\s*/\s*0*([0-9]{1,6})\s*")
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
@@ -128,7 +130,10 @@ def _unify(source: Iterable[tuple[str, str]]) -> dict[str, str]:
         elif meant.setdefault(key, (name, {}))[0] == name:  # the first name that means it
             meant[key][1][text] = None
     values = {**{key: texts for key, (_, texts) in meant.items()}, **named}
-    return {key: clean(";".join(texts), MAX_TAG_CHARS) for key, texts in values.items()}
+    return {
+        key: clean(";".join([*texts][: 1 if key in _ONE_VALUE else None]), MAX_TAG_CHARS)
+        for key, texts in values.items()
+    }
 
 
 def _long_tag(key: str) -> str:
