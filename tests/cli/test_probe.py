@@ -223,6 +223,8 @@ def test_without_a_check_probe_agrees_with_put(call: Call, bucket: str) -> None:
 def test_probe_prints_the_warnings_of_put(call: Call, bucket: str) -> None:
     assert "its index is at the end" in call("put", M4A)[2]
     assert "its index is at the end" in "".join(call("probe", M4A)[1:])
+    noted = json.loads(call("--json", "probe", M4A)[1])["warnings"]
+    assert ["its index is at the end" in warning for warning in noted] == [True]
 
 
 # -- put ---------------------------------------------------------------------------------------

@@ -43,13 +43,9 @@ def run(options: Options) -> int:
                 say("error", reason)
             continue
         if options.json:
-            fields = {
-                "file": path,
-                "storable": True,
-                "content_type": item.content_type,
-                "warnings": item.warnings,
-            }
-            print_json({**fields, **(item.info.to_dict() if item.info else {})})
+            facts = item.info.to_dict() if item.info else {}
+            fields = {"file": path, "storable": True, "content_type": item.content_type}
+            print_json({**fields, **facts, "warnings": item.warnings})
         else:
             print(("\n" if number else "") + inside_block(path, item), flush=True)
         for warning in item.warnings:
