@@ -68,6 +68,21 @@ The same for all formats:
 The stored duration is what players play: without the encoder's delay and padding, where the file
 states them. Where it cannot be known without decoding, it is stored as an estimate.
 
+## Tags and artwork
+
+A format's own tags count most; then ID3v2, APE and ID3v1 tags, which are read in front of the data
+and at the end of the file in every format (WAV and AIFF: ID3 before their own texts). All values of
+a tag are kept, joined by ";". A tag of the very name counts more than one that means the same
+(`ARTIST`, `AUTHOR`); that keeps its own name if it says something else.
+
+Pictures are recognised by their bytes, whatever their tag says of them. Of several valid ones a
+front cover is the artwork, else one without a type, else an illustration, leaflet page, back cover
+or medium; a photograph of the artist, a logotype or an icon only if there is nothing else. One that
+cannot be used is a warning.
+
+Text that states no encoding is UTF-8 if it is valid as such, else Windows-1252. A chapter that is
+left open ends where the next one begins, or with the sound.
+
 ## Which counts are compared
 
 What a file states about its sound, and what it is compared with:

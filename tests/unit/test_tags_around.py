@@ -197,7 +197,12 @@ TEXT_FRAMES = {
     ),
     "an empty comment": (frame3(b"COMM", b"\0engSome name\0"), {}),
     "a comment without description": (frame3(b"COMM", b"\0engtext"), {"comment": "text"}),
-    "lyrics": (frame3(b"USLT", b"\0eng\0la"), {"lyrics": "la"}),
+    "lyrics": (
+        frame3(b"USLT", b"\0deu\0la") + frame3(b"USLT", b"\0eng\0lo"),
+        {"lyrics": "la", "lyrics-eng": "lo"},
+    ),
+    "a conductor": (frame3(b"TPE3", b"\0C"), {"conductor": "C"}),
+    "no date": (frame4(b"TDRC", b"\x000000"), {}),
     "genres": (
         frame4(b"TCON", b"\x0317\0(4)Euro\0Rock\0(RX)((x)"),
         {"genre": "Rock;Disco;Euro;Remix;(x)"},
@@ -207,7 +212,7 @@ TEXT_FRAMES = {
         {"date": "2020-12-31"},
     ),
     "both dates": (
-        frame4(b"TYER", b"\x002019") + frame4(b"TDRC", b"\x002020-01"),
+        frame4(b"TYER", b"\x002020") + frame4(b"TDRC", b"\x002020-01"),
         {"date": "2020-01"},
     ),
     "people": (
@@ -242,7 +247,7 @@ def test_the_texts_of_a_frame_are_read(name: str) -> None:
     [
         (frame4(b"TIT2", b"\1abc", 4), "has an ID3 frame (TIT2) that is encrypted"),
         (frame4(b"TIT2", b"\0\0\0\1abc", 9), "has an ID3 frame (TIT2) that cannot be decompressed"),
-        (frame4(b"TIT2", b"\3Gr\xfc\xdfe"), "has text that is not in UTF-8, as it says"),
+        (frame4(b"TIT2", b"\3Gr\xfc\xdfe"), "has ID3 text that is not in its stated encoding"),
         (frame4(b"CHAP", b"a\0\0"), "has an ID3 frame (CHAP) that gives a chapter no time"),
         (b"TIT2\0\0\1\0\0\0abc", "has an ID3 tag of which 13 bytes cannot be read"),
         (frame4(b"APIC", apic(b"http://a.b/c", mime=b"-->")), "refers to a picture at an address"),
@@ -253,6 +258,16 @@ def test_the_texts_of_a_frame_are_read(name: str) -> None:
 def test_what_cannot_be_read_is_a_warning(frame: bytes, words: str) -> None:
     (warning,) = read(tag(4, frame)).warnings
     assert warning.startswith(words)
+
+
+def test_text_of_shift_jis_is_a_warning() -> None:
+    text = "サンプル".encode("shift-jis")
+    for front, behind in (
+        (tag(3, frame3(b"TIT2", b"\0" + text)), b""),
+        (b"", b"TAG" + text.ljust(125, b"\0")),
+    ):
+        (warning,) = read(front, behind).warnings
+        assert warning.endswith("letters are a guess")
 
 
 @pytest.mark.parametrize(
@@ -294,10 +309,13 @@ def test_chapters_are_in_order_and_end_where_the_next_begins(open_end: int) -> N
 @pytest.mark.parametrize(
     ("tags", "expected"),
     [
-        ([("AUTHOR", "w"), ("ARTIST", "r")], {"artist": "r"}),
-        ([("YEAR", "1"), ("DATE", "2")], {"date": "2"}),
+        ([("AUTHOR", "w"), ("ARTIST", "r")], {"artist": "r", "author": "w"}),
+        ([("YEAR", "2020"), ("DATE", "2020-05")], {"date": "2020-05"}),
         ([("artist", "A"), ("ARTIST", "B"), ("Artist", "A")], {"artist": "A;B"}),
-        ([("label", "A"), ("organization", "B"), ("label", "C")], {"publisher": "A;C"}),
+        (
+            [("label", "A"), ("organization", "B"), ("label", "C")],
+            {"publisher": "A;C", "organization": "B"},
+        ),
         ([("TRACK", "3"), ("track", "3/12")], {"track": "3"}),
     ],
 )

@@ -235,7 +235,9 @@ def _read_frames(frames: _Frames, found: list[_Frame], embedded: Embedded) -> No
             embedded.warnings.append(f"has an ID3 frame ({frame.id}) that {error}")
     embedded.tags += tags.result()
     if tags.is_guessed:
-        embedded.warnings.append("has text that is not in UTF-8, as it says: letters are a guess")
+        embedded.warnings.append(
+            "has ID3 text that is not in its stated encoding: letters are a guess"
+        )
 
 
 def _read_picture(frames: _Frames, frame: _Frame, embedded: Embedded) -> None:

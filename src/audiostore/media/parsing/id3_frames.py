@@ -5,7 +5,7 @@ import re
 
 from audiostore.media.parsing.embedded import OTHER, find_image
 from audiostore.media.parsing.genres import genre
-from audiostore.media.parsing.text import decode_8_bit
+from audiostore.media.parsing.text import decode_8_bit, looks_misread
 
 for _codec in ("utf-16-le", "utf-16-be"):
     codecs.lookup(_codec)  # a sandbox worker can load no module later
@@ -31,7 +31,7 @@ _NAMES = {
     "TMOO": "mood",
     "TPE1": "artist",
     "TPE2": "album_artist",
-    "TPE3": "performer",
+    "TPE3": "conductor",
     "TPOS": "disc",
     "TPUB": "publisher",
     "TRCK": "track",
@@ -98,6 +98,7 @@ class TextTags:
     def __init__(self) -> None:
         self._found: list[tuple[str, str]] = []
         self._date: dict[str, str] = {}
+        self._has_lyrics = False
         self.is_guessed = False
         """Whether a text is not in the encoding that it states."""
 
@@ -150,7 +151,10 @@ class TextTags:
         if not texts:  # there is no description
             name, texts = "", [name]
         if known == "USLT":
-            name = "-".join(word for word in ("lyrics", name, language) if word)
+            # The first lyrics are the lyrics; others keep their language in their name.
+            words = ("lyrics", name, language) if self._has_lyrics else ("lyrics",)
+            name = "-".join(word for word in words if word)
+            self._has_lyrics = True
         self._found += [(name or "comment", text) for text in texts]
 
     def _split(self, data: bytes) -> list[str]:
@@ -165,8 +169,10 @@ class TextTags:
         if encoding in (b"\1", b"\2"):
             return _utf_16(text, is_big=encoding == b"\2")
         decoded = decode_8_bit(text)
-        if encoding == b"\3" and not text.startswith(decoded.encode()):
-            self.is_guessed = True
+        if encoding == b"\3":
+            self.is_guessed |= not text.startswith(decoded.encode())
+        else:
+            self.is_guessed |= looks_misread(text)
         return decoded.split("\0", _MAX_VALUES)[:_MAX_VALUES]
 
     def result(self) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from audiostore.media.parsing.embedded import Embedded
 from audiostore.media.parsing.genres import genre
-from audiostore.media.parsing.text import decode_8_bit
+from audiostore.media.parsing.text import decode_8_bit, looks_misread
 
 ID3V1_SIZE = 128
 _FIELDS = (("title", 3, 30), ("artist", 33, 30), ("album", 63, 30), ("date", 93, 4))
@@ -16,9 +16,11 @@ def read_id3v1(tag: bytes) -> Embedded:
     has_track = tag[_TRACK - 1] == 0 and tag[_TRACK] > 0
     fields = (*_FIELDS, ("comment", _COMMENT, 28 if has_track else 30))
     for name, start, size in fields:
-        text = decode_8_bit(tag[start : start + size].partition(b"\0")[0]).strip()
-        if text:
+        data = tag[start : start + size].partition(b"\0")[0]
+        if text := decode_8_bit(data).strip():
             embedded.tags.append((name, text))
+        if looks_misread(data):
+            embedded.warnings.append("has ID3v1 text in an unknown encoding: letters are a guess")
     if has_track:
         embedded.tags.append(("track", str(tag[_TRACK])))
     if known := genre(tag[_GENRE]):

@@ -1,6 +1,7 @@
 """Text of files of unknown origin, made safe to store and to show."""
 
 import codecs
+import re
 from typing import Final
 
 MAX_TAGS: Final = 64
@@ -32,6 +33,7 @@ def clean(text: str, limit: int) -> str:
 
 _UNDEFINED = {0xDC00 + byte: byte for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 """Control characters, as in Latin-1."""
+_RARE = re.compile(rb"[\x81\x83\x86-\x89\x8b\x8d\x8f\x90\x98\x9b\x9d]")
 codecs.lookup("cp1252")  # a sandbox worker can load no module later
 
 
@@ -49,3 +51,11 @@ def decode_8_bit(data: bytes) -> str:
     if 2 * text.count("\ufffd") <= letters:
         return text.rstrip("\ufffd")
     return data.decode("cp1252", "surrogateescape").translate(_UNDEFINED)
+
+
+def looks_misread(data: bytes) -> bool:
+    """Say whether `decode_8_bit` guesses wrong: text in another encoding (Shift-JIS, GBK …).
+
+    It is not UTF-8, and has bytes that hardly ever occur in Windows-1252.
+    """
+    return bool(_RARE.search(data)) and not data.startswith(decode_8_bit(data).encode())

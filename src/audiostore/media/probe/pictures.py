@@ -39,8 +39,10 @@ def choose_artwork(
     """
     problem = None
     for picture in sorted(pictures, key=_rank)[:_MAX_PICTURES]:
-        reason = f"the image is empty, or larger than {MAX_IMAGE_BYTES:,} bytes"
-        if 0 < picture.size <= MAX_IMAGE_BYTES:
+        reason = "the image is empty"
+        if picture.size > MAX_IMAGE_BYTES:
+            reason = f"the image is larger than {MAX_IMAGE_BYTES:,} bytes"
+        elif picture.size:
             try:
                 data = picture.data
                 artwork = Artwork(data, identify_image(data))

@@ -90,8 +90,9 @@ def unify_tags(*sources: Collection[tuple[str, str]]) -> tuple[dict[str, str], i
     """Return tags by their common names: what a player needs first, then others, long texts last.
 
     Several values of one name are joined by ";". A tag of the very name counts, wherever it
-    stands, more than one whose name only means the same ("year" is a date). "3/12" is track 3 and
-    a track_total of 12; compilation is "1", or left out.
+    stands, more than one whose name only means the same ("year" is a date); if that says something
+    else, it keeps its name. "3/12" is track 3 and a track_total of 12; compilation is "1", or left
+    out.
 
     Args:
         sources: names and values of each kind of tag in a file; a name in one of them makes those
@@ -115,8 +116,7 @@ def unify_tags(*sources: Collection[tuple[str, str]]) -> tuple[dict[str, str], i
 
 def _unify(source: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the tags of one source by their common names."""
-    named: dict[str, dict[str, None]] = {}
-    meant: dict[str, tuple[str, dict[str, None]]] = {}
+    named: dict[str, dict[str, dict[str, None]]] = {}
     for raw, value in source:
         name = clean(raw.lower(), MAX_KEY_CHARS)
         key = _OTHER_NAMES.get(name, name)
@@ -125,15 +125,17 @@ def _unify(source: Iterable[tuple[str, str]]) -> dict[str, str]:
         text = clean(value, MAX_TAG_CHARS)
         if not key or not text or key.startswith(_TECHNICAL) or (key, text) == _NO_LANGUAGE:
             continue
-        if name == key:
-            named.setdefault(key, {})[text] = None
-        elif meant.setdefault(key, (name, {}))[0] == name:  # the first name that means it
-            meant[key][1][text] = None
-    values = {**{key: texts for key, (_, texts) in meant.items()}, **named}
-    return {
-        key: clean(";".join([*texts][: 1 if key in _ONE_VALUE else None]), MAX_TAG_CHARS)
-        for key, texts in values.items()
-    }
+        named.setdefault(key, {}).setdefault(name, {})[text] = None
+    found: dict[str, str] = {}
+    for key, names in named.items():
+        best = key if key in names else next(iter(names))
+        values = [*names.pop(best)][: 1 if key in _ONE_VALUE else None]
+        found[key] = chosen = clean(";".join(values), MAX_TAG_CHARS)
+        for name, texts in names.items():  # another name that says something else keeps it
+            text = clean(";".join(texts), MAX_TAG_CHARS)
+            if not chosen.startswith(text.lstrip("0")):
+                found.setdefault(name, text)
+    return found
 
 
 def _long_tag(key: str) -> str:
@@ -154,6 +156,8 @@ def _with_numbers(tags: dict[str, str]) -> dict[str, str]:
                 found[each] = number[1]
             if found.get(each) in ("", "0"):  # how tools write that they do not know
                 del found[each]
+    if not found.get("date", "0").strip("0-"):
+        found.pop("date", None)
     flag = found.get("compilation", "").lower()
     if flag in _TRUE:
         found["compilation"] = "1"
