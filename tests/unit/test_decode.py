@@ -63,7 +63,7 @@ def test_a_frame_more_than_is_stated_is_nothing_to_mention(seconds: float) -> No
 
 def test_a_wrong_duration_is_no_damage() -> None:
     """The time between the frames is stated wrongly; all of them decode."""
-    data = bytearray(sample("m4a"))
+    data = bytearray(sample("m4a of alac"))
     at = data.rindex(b"mdhd") + 4 + 12
     data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") * 2).to_bytes(4, "big")
     decoded: DecodedInfo = decode_frames(BytesIO(bytes(data)), "MP4")

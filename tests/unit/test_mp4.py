@@ -244,6 +244,13 @@ def test_many_small_fragments_take_few_reads() -> None:
     assert measured(data[:end] + data[first:end] * 1999).seconds == pytest.approx(one * 2000)
 
 
+@pytest.mark.parametrize("scale", [24_000, 96_000, 134_261_828])
+def test_a_wrong_time_scale_does_not_make_frames_longer_or_shorter(scale: int) -> None:
+    info = read_audio(BytesIO(replaced(sample(LAST), b"mdhd", 12, number(scale))), "MP4")
+    assert info.duration_s == pytest.approx(PLAYS)
+    assert [each.startswith("states a duration of ") for each in info.warnings] == [True]
+
+
 def test_the_delay_of_opus_is_left_out_also_without_an_edit_list() -> None:
     for data in (sample("m4a of opus"), without(sample("m4a of opus"), b"edts")):
         assert read_audio(BytesIO(data), "MP4").duration_s == pytest.approx(2.0)

@@ -196,7 +196,7 @@ def _look_inside(
         info,
         duration_s=decoded.duration_s,
         duration_is_exact=True,
-        warnings=(*info.warnings, *decoded.warnings),
+        warnings=tuple(dict.fromkeys((*info.warnings, *decoded.warnings))),
     )
 
 

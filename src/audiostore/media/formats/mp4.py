@@ -141,10 +141,33 @@ def _measure(stated: Stated) -> Measured | str | None:
     # FFmpeg makes an OpusHead of the box: its pre-skip is not played (RFC 7845 section 5.1).
     delay_s = little(stated.codec_header, 10, 2) / 48_000 if is_opus else 0.0
     try:
-        found = measure_movie(stated.reader, stated.offset, delay_s)
+        found = measure_movie(
+            stated.reader,
+            stated.offset,
+            delay_s=delay_s,
+            frame_s=_aac_frame_s(stated.codec_header) if stated.codec == "aac" else 0.0,
+        )
     except BudgetSpentError:
         return None
     return Measured(found.seconds, warnings=found.warnings) if isinstance(found, Length) else found
+
+
+_AAC_RATES_HZ = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000,
+                 11_025, 8_000, 7_350)  # fmt: skip
+_AAC_LC, _SBR, _PS = 2, 5, 29
+
+
+def _aac_frame_s(config: bytes) -> float:
+    """Return how long a frame of AAC lasts (ISO/IEC 14496-3 section 1.6.2.1); 0 if unknown.
+
+    That is 1,024 samples at the rate in the configuration, or twice as many at twice the rate.
+    """
+    bits = big(config, 0, 2)
+    kind, rate = bits >> 11, bits >> 7 & 15
+    if kind not in (_AAC_LC, _SBR, _PS) or rate >= len(_AAC_RATES_HZ) or len(config) < 2:
+        return 0.0
+    has_960 = kind == _AAC_LC and bits & 4
+    return (960 if has_960 else 1024) / _AAC_RATES_HZ[rate]
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts | None:

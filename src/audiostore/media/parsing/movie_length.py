@@ -13,6 +13,8 @@ _FEW_SAMPLES = 2
 _MISSTATED_S, _HIDDEN_S = 0.5, 1.0
 _SHARE = 0.01
 """What is less than this of all is not mentioned."""
+_FRAME_SHARE, _FINE_SCALE = 0.05, 500
+"""By how much the times of frames may be rounded, in ticks of a millisecond or two."""
 _MUCH_JUNK = 4 << 10
 _MOST_EDITS = 10_000
 _GAPLESS = b"iTunSMPB"
@@ -47,7 +49,9 @@ def _known(number: int, size: int) -> int:
     return 0 if number == (1 << 8 * size) - 1 else number
 
 
-def measure_movie(reader: Reader, start: int, delay_s: float = 0.0) -> Length | str | None:
+def measure_movie(
+    reader: Reader, start: int, *, delay_s: float = 0.0, frame_s: float = 0.0
+) -> Length | str | None:
     """Return how long the samples in the index play; what is wrong with it; None if it has none.
 
     What the headers state besides is only compared: some writers leave it empty, or wrong.
@@ -56,6 +60,7 @@ def measure_movie(reader: Reader, start: int, delay_s: float = 0.0) -> Length | 
         reader: the whole file.
         start: where its boxes begin.
         delay_s: how much of the first sound its codec leaves out, if no edit list says it.
+        frame_s: how long a sample lasts by its codec; 0 if that differs.
     """
     layout = Layout.read(reader, start, fragments=False)
     tracks = read_tracks(reader, layout.moov) if layout.moov else []
@@ -69,21 +74,22 @@ def measure_movie(reader: Reader, start: int, delay_s: float = 0.0) -> Length | 
     table = SampleTable.read(reader, track.table)
     size = table.total_size()
     counted = _count(table, size or 0, layout)
+    scale = _scale(table, media.scale, frame_s)
     if isinstance(counted, str):
         return counted
     extends = find_box(reader, layout.moov, b"mvex")
     if extends is not None:
         fragments = read_fragments(reader, start, *_defaults(reader, track, extends))
         counted += fragments.ticks
-        flaw = _check_fragments(reader, extends, fragments, movie.scale, counted / media.scale)
+        flaw = _check_fragments(reader, extends, fragments, movie.scale, counted / scale)
         if flaw:
             return flaw
     if not counted:
         return None
-    played = _edited(reader, track, counted, media.scale / movie.scale)
+    played = _edited(reader, track, counted, scale / movie.scale)
     if played is None:
-        played = _without_padding(reader, layout.moov, counted) - delay_s * media.scale
-    there_s, seconds = counted / media.scale, max(0.0, played) / media.scale
+        played = _without_padding(reader, layout.moov, counted) - delay_s * scale
+    there_s, seconds = counted / scale, max(0.0, played) / scale
     stated = [media.ticks / media.scale, movie.ticks / movie.scale if len(tracks) == 1 else 0]
     warnings = [*_misstated(stated, there_s, seconds)]
     others = [each for each in tracks if each is not track]
@@ -110,6 +116,13 @@ def _count(table: SampleTable, needed: int, layout: Layout) -> int | str:
         if bounds[0] < layout.sound[0].start or bounds[1] >= layout.sound[-1].end:
             return "is damaged: its index points at bytes that are not sound"
     return ticks
+
+
+def _scale(table: SampleTable, stated: int, frame_s: float) -> float:
+    """Return the ticks of a second: those of its frames, if the header states quite another."""
+    usual = table.usual_time() if frame_s and stated >= _FINE_SCALE else 0
+    fits = abs(usual / stated - frame_s) <= _FRAME_SHARE * frame_s
+    return stated if fits or not usual else usual / frame_s
 
 
 def _misstated(stated: list[float], there_s: float, seconds: float) -> Iterator[str]:

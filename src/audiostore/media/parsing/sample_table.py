@@ -114,6 +114,15 @@ class SampleTable:
                 timed += count
         return timed, ticks + max(0, samples - timed) * lasts
 
+    def usual_time(self) -> int:
+        """Return how long most samples of the longest run last; 0 if no table says it."""
+        count = lasts = 0
+        for entries in self._entries(self.times, 2):
+            for each, ticks in zip(entries[::2], entries[1::2], strict=False):
+                if each > count:
+                    count, lasts = each, ticks
+        return lasts
+
     def sized(self) -> int:
         """Return how many sizes there are."""
         if self.sizes is None or self.uniform_size:
