@@ -19,6 +19,7 @@ from audiostore.media.sandbox.pool import probe_audio
 from audiostore.values import BlobInfo
 from tests.audio_samples import sample
 from tests.cli.conftest import COVER, EXAMPLES, FLAC, MP3, Call, Run
+from tests.hostile_files import flac_of_many_tags
 
 M4A = EXAMPLES / "paper-lanterns.m4a"
 FIELDS = {
@@ -91,7 +92,7 @@ def test_probe_as_json(call: Call) -> None:
     assert flac["tags"]["title"] == "Lied für Ümläute"
     assert flac["artwork"]["content_type"] == "image/png"
     assert (m4a["container"], m4a["codec"], m4a["content_type"]) == ("MP4", "aac", "audio/mp4")
-    assert m4a["duration_s"] == pytest.approx(9.771)
+    assert m4a["duration_s"] == pytest.approx(9.771, abs=0.001)
 
 
 def test_every_example_is_storable_and_blocks_are_separated(call: Call) -> None:
@@ -121,6 +122,17 @@ def test_one_bad_file_makes_the_exit_code_1_and_the_others_are_shown(call: Call)
     assert "'cut.mp3' is cut short" in lines[0]
     assert "missing.mp3" in lines[1]
     assert "JPEG" in lines[2]
+
+
+@pytest.mark.slow
+def test_a_limit_is_told_with_the_file_and_what_to_do(call: Call) -> None:
+    path = flac_of_many_tags(Path("many.flac").absolute())
+    code, _, err = call("probe", path)
+    told = "FFmpeg takes more than 2 s of CPU time for it: that is a limit, and no sign of damage"
+    assert (code, err) == (
+        1,
+        f"audiostore: error: {path}: {told}; --check none stores it unexamined\n",
+    )
 
 
 def test_bad_files_as_json(call: Call) -> None:

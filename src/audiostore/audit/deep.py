@@ -56,7 +56,8 @@ class DeepCheck:
             found, content_type = _inspected(path, "full")
         except InspectionLimitError as error:
             yield problem_of(
-                audio_id, audio, "unreadable-object", f"it was not decoded: {error}",
+                audio_id, audio, "unreadable-object",
+                f"it was not decoded: {str(error).partition(';')[0]}",
                 "its bytes are those that were uploaded: nothing is known to be wrong with it",
             )  # fmt: skip
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import audiostore
 from audiostore.cli.declare import CheckOptions, JsonOptions, arguments
 from audiostore.cli.failures import as_typed, sentence
@@ -37,6 +39,8 @@ def run(options: Options) -> int:
         except (audiostore.AudioStoreError, OSError) as error:
             code = 1
             reason = sentence(error)
+            if not options.json and Path(path).name not in reason:
+                reason = f"{escape(path)}: {reason}"
             if options.json:
                 print_json({"file": path, "storable": False, "reason": reason})
             else:
