@@ -43,6 +43,13 @@ def test_info_is_utf_8_or_windows_1252(text: bytes, expected: str) -> None:
     assert wav_tags(riff(PCM_FMT, info((b"INAM", text)), SOUND)) == [("title", expected)]
 
 
+def test_text_in_another_encoding_is_a_guess_and_a_warning() -> None:
+    data = riff(PCM_FMT, info((b"INAM", "曲名日本語".encode("cp932"))), SOUND)
+    reader = Reader(io.BytesIO(data), reads=5000, total=1 << 30, window=4 << 10)
+    texts, *_ = read_wav_tags(reader, 0)
+    assert texts.warnings == ["has INFO text in an unknown encoding: letters are a guess"]
+
+
 def test_a_code_page_is_respected_and_an_unknown_one_is_not() -> None:
     text = info((b"INAM", "Песня".encode("cp1251")))
     pages = {number: (b"CSET", struct.pack("<HHHH", number, 0, 0, 0)) for number in (1251, 9999)}

@@ -5,7 +5,6 @@ INFO, CSET); EBU Tech 3285 section 2.3 (bext); Apple's Audio Interchange File Fo
 "Text chunks". ID3 chunks are in no specification, and written by many.
 """
 
-import codecs
 import re
 from collections.abc import Iterator
 
@@ -13,7 +12,13 @@ from audiostore.media.parsing.chunks import IFF, RIFF, Chunk, is_identifier, sou
 from audiostore.media.parsing.embedded import Embedded, Part
 from audiostore.media.parsing.id3 import read_id3v2
 from audiostore.media.parsing.reading import Reader, little
-from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TEXT_BYTES, decode_8_bit
+from audiostore.media.parsing.text import (
+    CODE_PAGES,
+    MAX_CHAPTERS,
+    MAX_TEXT_BYTES,
+    decode_8_bit,
+    looks_misread,
+)
 
 # The names that FFmpeg gives.
 _NAMES = {
@@ -39,13 +44,6 @@ _NAMES_IN_AIFF = {
     b"NAME": "title",
 }
 _OF_BROADCASTS = (("comment", 0, 256), ("originator_reference", 288, 32), ("date", 320, 10))
-_CODE_PAGES = {number: f"cp{number}" for number in (932, *range(1250, 1259))}
-"""By the number in CSET; others are as good as none."""
-_MACINTOSH = "mac-roman"
-for _codec in (*_CODE_PAGES.values(), _MACINTOSH):
-    codecs.lookup(_codec)  # a sandbox worker can load no module later
-
-
 _LEFT_OPEN = 0xFFFFFFFF
 _CUE_SIZE = 24
 _IDENTIFIER = re.compile(rb"[ -~]{4}")
@@ -60,10 +58,9 @@ def read_wav_tags(reader: Reader, offset: int) -> list[Embedded]:
     code_page = None
     for chunk in _chunks_of_wav(reader, offset + 12):
         if chunk.id == b"CSET":
-            code_page = _CODE_PAGES.get(little(reader.at(chunk.start, 2), 0, 2))
+            code_page = CODE_PAGES.get(little(reader.at(chunk.start, 2), 0, 2))
         elif chunk.id.upper() == b"LIST" and reader.at(chunk.start, 4) == b"INFO":
-            for name, data in _items(reader, chunk):
-                info.tags.append((_NAMES.get(name, name.decode()), _decoded(data, code_page)))
+            _read_info(reader, chunk, code_page, info)
         elif chunk.id.upper() == b"LIST" and reader.at(chunk.start, 4) == b"adtl":
             for name, data in _items(reader, chunk):
                 if name == b"labl":
@@ -79,6 +76,13 @@ def read_wav_tags(reader: Reader, offset: int) -> list[Embedded]:
             for known, start, size in _OF_BROADCASTS:
                 broadcast.tags.append((known, _decoded(fields[start : start + size])))
     return [*id3, info, broadcast, Embedded(chapters=cues.chapters())]
+
+
+def _read_info(reader: Reader, chunk: Chunk, code_page: str | None, found: Embedded) -> None:
+    for name, data in _items(reader, chunk):
+        found.tags.append((_NAMES.get(name, name.decode()), _decoded(data, code_page)))
+        if not code_page and looks_misread(data.partition(b"\0")[0]):
+            found.warnings.append("has INFO text in an unknown encoding: letters are a guess")
 
 
 def _decoded(data: bytes, code_page: str | None = None) -> str:
@@ -170,7 +174,7 @@ def _decode_in_aiff(data: bytes) -> str:
     windows = decode_8_bit(data)
     if len(windows) < len(data):  # UTF-8
         return windows
-    macintosh = data.decode(_MACINTOSH)
+    macintosh = data.decode("mac-roman")
     return macintosh if _likelihood(macintosh) >= _likelihood(windows) else windows
 
 

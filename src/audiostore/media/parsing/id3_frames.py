@@ -1,14 +1,10 @@
 """What is in the frames of ID3v2 (id3.org: ID3v2.4.0 frames), under the names that FFmpeg gives."""
 
-import codecs
 import re
 
 from audiostore.media.parsing.embedded import OTHER, find_image
 from audiostore.media.parsing.genres import genre
 from audiostore.media.parsing.text import decode_8_bit, looks_misread
-
-for _codec in ("utf-16-le", "utf-16-be"):
-    codecs.lookup(_codec)  # a sandbox worker can load no module later
 
 _NAMES = {
     "GRP1": "grouping",

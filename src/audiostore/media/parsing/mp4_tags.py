@@ -4,7 +4,6 @@ ISO/IEC 14496-12 sections 8.9 and 8.10 (udta, meta); Apple's QuickTime File Form
 chapters "Movie atoms" (user data) and "Metadata"; iTunes' list (ilst), which no standard describes.
 """
 
-import codecs
 import struct
 from collections.abc import Iterator
 from functools import partial
@@ -19,9 +18,6 @@ from audiostore.media.parsing.mp4_tracks import (
 )
 from audiostore.media.parsing.reading import Reader, big
 from audiostore.media.parsing.text import MAX_TEXT_BYTES, decode_8_bit
-
-for _codec in ("utf-16-be", "mac-roman", "shift-jis"):
-    codecs.lookup(_codec)  # a sandbox worker can load no module later
 
 _MAX_NAME_BYTES = 256
 _MAX_VALUES = 2_000

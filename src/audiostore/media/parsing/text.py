@@ -1,11 +1,14 @@
 """Text of files of unknown origin, made safe to store and to show."""
 
-import codecs
 import re
 from typing import Final
 
 MAX_TAGS: Final = 64
 MAX_TAG_CHARS: Final = 1_000
+CODE_PAGES: Final = {number: f"cp{number}" for number in (932, *range(1250, 1259))}
+"""By the numbers that Windows gives them."""
+CODECS: Final = (*CODE_PAGES.values(), "mac-roman", "shift-jis", "utf-16-be", "utf-16-le")
+"""What text may be encoded in: to be loaded before a sandbox worker can load nothing any more."""
 MAX_TEXT_BYTES: Final = 4 << 10
 """What so many characters take at most."""
 MAX_KEY_CHARS: Final = 64
@@ -34,7 +37,6 @@ def clean(text: str, limit: int) -> str:
 _UNDEFINED = {0xDC00 + byte: byte for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 """Control characters, as in Latin-1."""
 _RARE = re.compile(rb"[\x81\x83\x86-\x89\x8b\x8d\x8f\x90\x98\x9b\x9d]")
-codecs.lookup("cp1252")  # a sandbox worker can load no module later
 
 
 def decode_8_bit(data: bytes) -> str:

@@ -1,5 +1,6 @@
 """What the tags of a file hold: its format's own, and those in front of its data and at its end."""
 
+import codecs
 from collections.abc import Iterator
 from functools import partial
 
@@ -8,8 +9,11 @@ from audiostore.media.kinds import Format
 from audiostore.media.parsing.embedded import OTHER, Embedded, Part, UnreadPicture
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 from audiostore.media.parsing.surrounding import read_surrounding_tags
-from audiostore.media.parsing.text import MAX_TAG_CHARS, clean
+from audiostore.media.parsing.text import CODECS, MAX_TAG_CHARS, clean
 from audiostore.media.probe.open import OpenAudio, ffmpeg_errors, is_picture
+
+for _codec in CODECS:
+    codecs.lookup(_codec)
 
 _MAX_PICTURES = 64
 # FFmpeg's words for the types of pictures that are better or worse than others.
