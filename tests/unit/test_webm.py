@@ -1,5 +1,6 @@
 """WebM: its blocks decide how long it plays, whatever its header states, or leaves out."""
 
+import re
 import struct
 from io import BytesIO
 
@@ -10,6 +11,7 @@ from audiostore.media.kinds import Measured, Stated
 from audiostore.media.parsing.reading import Reader
 from audiostore.media.probe import decode_frames
 from audiostore.media.recognition import recognise
+from audiostore.media.structure import check_structure
 from tests.audio_samples import ID3V1, encode, sample
 
 WHOLE, RECORDED = "webm", "webm from a browser"
@@ -22,7 +24,7 @@ def measured(data: bytes) -> Measured:
     found = recognise(BytesIO(data))
     assert found is not None
     assert found.format.measure is not None
-    reads, total = 200 + len(data) // (64 << 10), len(data) + (1 << 20)
+    reads, total = 5000 + len(data) // (64 << 10), len(data) + (1 << 20)
     reader = Reader(BytesIO(data), reads=reads, total=total, window=4 << 10)
     result = found.format.measure(Stated(0.0, "opus", b"", reader, found.offset))
     if isinstance(result, str):
@@ -91,6 +93,28 @@ def test_a_long_recording_is_measured_to_the_last_cluster() -> None:
     data = encode("webm", "libopus", seconds=17, bit_rate=16_000)
     assert data.count(CLUSTER) > 3
     assert measured(data).seconds == pytest.approx(17, abs=0.02)
+
+
+def test_hours_of_sound_are_examined_to_the_end() -> None:
+    data = sample("webm from a pipe")
+    first, second, *_ = (i.start() for i in re.finditer(re.escape(CLUSTER), data))
+    at = data.index(TIME + b"\x81\x00", first) - first  # its time, in one byte
+    cluster = data[first:second]
+    size_at = len(CLUSTER)
+    size_size = 9 - cluster[size_at].bit_length()
+    body = cluster[size_at + size_size :]
+    at -= size_at + size_size
+    head = CLUSTER + (1 << 56 | len(body) + 3).to_bytes(8, "big")  # the time takes 3 bytes more
+    long = data[:first] + b"".join(
+        head + body[:at] + TIME + b"\x84" + struct.pack(">I", i * 1000) + body[at + 3 :]
+        for i in range(2500)
+    )
+    found = recognise(BytesIO(long))
+    assert found is not None
+    assert check_structure(BytesIO(long), found, len(long)) == ()
+    assert 2499 < measured(long).seconds < 2502
+    with pytest.raises(UnplayableAudioError, match=r"its sound ends at byte [\d,]+, the file at"):
+        measured(long[:-1])
 
 
 def test_clusters_that_are_missing_or_empty_are_refused() -> None:

@@ -68,7 +68,7 @@ class DeepCheck:
             )  # fmt: skip
             try:  # what is damaged has facts, too
                 found, content_type = _inspected(path, "quick")
-            except (UnplayableAudioError, UnsupportedFormatError):
+            except (InspectionLimitError, UnplayableAudioError, UnsupportedFormatError):
                 return
             if found.pop(EXACT_KEY, None) == "false":
                 del found["duration_s"]

@@ -31,6 +31,7 @@ _BLOCK_GROUP, _BLOCK = 0xA0, 0xA3
 _IN_CLUSTERS = (_BLOCK_GROUP, _BLOCK, 0xE7, 0xA7, 0xAB, 0xEC, 0x1C53BB6B)
 _BLOCK_ID = bytes([_BLOCK])
 _IN_A_ROW = 3
+_ENOUGH_CLUSTERS = 1000
 _TAIL = 32 << 10
 
 _CODECS = {"A_OPUS": "opus", "A_VORBIS": "vorbis"}
@@ -94,6 +95,8 @@ def _flaw(reader: Reader, found: Recognised) -> str | None:
     for element in _elements(reader, segment.start, end):
         tracks += element.id == _TRACKS
         clusters += element.id == _CLUSTER
+        if clusters == _ENOUGH_CLUSTERS:  # hours of sound: `_measure` follows all of them
+            break
         if element.id == _CLUSTER and element.size is None:
             return _check_blocks(reader, element.start)
         left = max(0, end - element.start)

@@ -201,7 +201,11 @@ def _span_ns(reader: Reader, header: _Header, first: _Cluster | None, last: dequ
     if first is None:
         return 0
     begins = next(_blocks(reader, header, first), None)
-    ends = deque((block for each in last for block in _blocks(reader, header, each)), maxlen=2)
+    ends: deque[_Block] = deque(maxlen=2)
+    for each in reversed(last):  # as a rule, the last cluster is enough
+        ends.extendleft(reversed(deque(_blocks(reader, header, each), maxlen=2 - len(ends))))
+        if len(ends) == 2 or (ends and ends[-1].lasts_ns):
+            break
     if begins is None or not ends:
         return 0
     lasts_ns = ends[-1].lasts_ns or (ends[-1].time - ends[0].time) * header.scale_ns
