@@ -71,6 +71,7 @@ AAC_S = len(SIZES) * 1024 / 8000
         pytest.param(caf(size=0), 1.0, id="never filled in"),
         pytest.param(caf(SOUND, pakt(7000, 600, 400)), 0.875, id="delay and padding"),
         pytest.param(caf(SOUND, pakt(0)), 1.0, id="no count"),
+        pytest.param(caf(SOUND, pakt(0, 9000)), 0.0, id="a delay of more than there is"),
         pytest.param(
             caf(PACKETS, pakt(20_000, 400, 80, table=SIZES), codec=AAC), 2.5, id="packets of AAC"
         ),

@@ -11,7 +11,7 @@ from audiostore.errors import UnplayableAudioError
 from audiostore.media.probe import read_audio
 from audiostore.media.probe.decode import decode_frames
 from tests.audio_samples import ID3V1, INFO, encode, id3, riff
-from tests.measuring import measured
+from tests.measuring import FFMPEG_S, measured
 
 RATE = 8000
 PCM = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
@@ -161,6 +161,12 @@ def test_what_is_odd_but_plays_is_a_warning(data: bytes, seconds: float, words: 
 def test_counts_that_promise_more_are_refused(data: bytes, words: str) -> None:
     with pytest.raises(UnplayableAudioError, match=words):
         measured(data)
+
+
+def test_absurd_fields_are_no_crash() -> None:
+    for channels, bits in ((65535, 65535), (1, 65535), (40000, 16)):
+        absurd = wav(fields=struct.pack("<HHIIHH", 1, channels, RATE, 0, 0, bits))
+        assert measured(absurd) == (FFMPEG_S, "")
 
 
 def test_decoding_agrees_with_the_bytes() -> None:

@@ -152,7 +152,7 @@ def _measure(stated: Stated) -> Measured | str | None:
         if size > sound.size:
             return cut_short("its packets promise", size, sound.size)
     if packets:
-        left = samples - max(0, packets.skipped)
+        left = max(0, samples - max(0, packets.skipped))
         samples = packets.samples if 0 < packets.samples <= samples else left
     return Measured(samples / caf.rate)
 

@@ -38,6 +38,8 @@ _EXTENSIBLE = 0xFFFE
 _LEFT_OPEN = 0xFFFFFFFF
 """A size of 32 bits that the ds64 chunk states instead."""
 _MOST_FIELDS = 4 << 10
+_MOST_BYTES = 8
+"""Of one sample: a float of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def _read_fields(fields: bytes) -> _Fields:
         # A sample may lie in a larger container, such as 24 bits in 32; and then two of the three
         # fields say so. That is not so where the size of a block is wrong.
         is_wider = block > width and block % channels == 0 and little(fields, 8) == rate * block
-        blocks = Blocks(block if is_wider else width) if width else None
+        size = block if is_wider else width
+        blocks = Blocks(size) if 0 < size <= min(_MOST_BYTES * channels, 0xFFFF) else None
     elif channels:
         samples = _samples_per_block(tag, block, channels)
         blocks = Blocks(block, samples) if samples > 0 else None
