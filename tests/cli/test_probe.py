@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from audiostore.media.info import AudioInfo
 from audiostore.media.sandbox import pool
 from audiostore.media.sandbox.pool import probe_audio
 from audiostore.values import BlobInfo
-from tests.audio_samples import sample
+from tests.audio_samples import riff, sample
 from tests.cli.conftest import COVER, EXAMPLES, FLAC, MP3, Call, Run
 from tests.hostile_files import flac_of_many_tags
 
@@ -107,7 +108,8 @@ def test_every_example_is_storable_and_blocks_are_separated(call: Call) -> None:
 
 
 def test_an_estimated_duration_is_marked(call: Call) -> None:
-    path = _file("a.mp3", sample("mp3 without a count"))
+    mp3_in_wav = (b"fmt ", struct.pack("<HHIIHH", 0x55, 1, 48_000, 8_000, 1, 0))
+    path = _file("a.wav", riff(mp3_in_wav, (b"data", sample("mp3 without a count"))))
     assert "duration  about 0:0" in call("probe", path)[1]
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 from audiostore.media.formats import AUDIO_FORMATS
-from audiostore.media.kinds import Format, Recognised
+from audiostore.media.kinds import Format, Measured, Recognised, Stated
 from audiostore.media.parsing.asf import guid
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 from audiostore.media.recognition import describe, identify
@@ -65,6 +65,7 @@ def survives(data: bytes) -> None:
         bounded_check(stream, found, len(data))
         bounded_audio_data(stream, found, data)
         bounded_embedded(found, data)
+        bounded_measure(found, data)
     elapsed = time.thread_time() - started
     assert elapsed < MAX_SECONDS
     assert stream.total < MAX_BYTES
@@ -108,6 +109,20 @@ def bounded_check(stream: GuardedStream, found: Recognised, size: int) -> None:
         words = str(error)
     assert words.isprintable()
     assert len(words) < 300
+
+
+def bounded_measure(found: Recognised, data: bytes) -> None:
+    """Measure the sound, which may read all of the file once; what is told must be of print."""
+    stream = GuardedStream(data)
+    reader = Reader(stream, reads=5000, total=len(data) + (4 << 20), window=4 << 10)
+    if found.format.measure is None:
+        return
+    measured: Measured | str | None = None
+    with suppress(BudgetSpentError):  # then the duration is FFmpeg's, as an estimate
+        measured = found.format.measure(Stated(1.0, found.codec or "", b"", reader, found.offset))
+    words = (measured,) if isinstance(measured, str) else measured.warnings if measured else ()
+    assert "".join(words).isprintable()
+    assert not isinstance(measured, Measured) or 0 <= measured.seconds < float("inf")
 
 
 @st.composite

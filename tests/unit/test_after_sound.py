@@ -54,8 +54,9 @@ def found(rest: bytes) -> tuple[str, ...]:
         bytes(20 << 20) + ID3V1,
         b"x" * 4096,
         id3(9_000)[:5_000],  # the tag itself was cut
+        b"APETAGEX" + bytes(4) + b"\xff\0\0\0" + bytes(16) + b"x" * 240,
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_tags_and_zeros_and_a_little_of_anything_are_not_mentioned(rest: bytes) -> None:
     assert found(rest) == ()

@@ -302,7 +302,8 @@ class CountingStream(BytesIO):
 def test_little_is_read(name: str) -> None:
     stream = CountingStream(sample(name))
     identify(stream)
-    assert stream.total <= 64 << 10
+    # Zeros may precede the first frame of an MP3.
+    assert stream.total <= (2 << 20 if name == "zeros" else 64 << 10)
     assert stream.reads <= 36
 
 

@@ -244,14 +244,6 @@ def test_a_wrong_bit_in_the_last_frame_or_page_is_found(name: str, from_end: int
     refused(bytes(data), "damaged|cut short")
 
 
-@pytest.mark.parametrize("name", ["mp3 without a count", "aac"])
-def test_an_end_of_zeros_is_found(name: str) -> None:
-    """As a download leaves it that made room for the whole file and then broke off."""
-    data = sample(name)
-    half = len(data) // 2
-    refused(data[:half] + bytes(80_000), "damaged|cut short")
-
-
 def test_an_index_that_points_elsewhere_is_found() -> None:
     data = sample("m4a with moov in front")
     at = data.index(b"stco") + 4 + 4

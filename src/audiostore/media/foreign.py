@@ -51,7 +51,6 @@ _MAGIC = (
     (b"version https://git-lfs", "a Git LFS pointer: the file itself was not downloaded"),
     (b"#EXTM3U", "a playlist (M3U)"),
     (b"[playlist]", "a playlist (PLS)"),
-    (b"ID3", "a broken ID3 tag"),
 )
 
 
@@ -98,6 +97,8 @@ def describe_unknown(head: bytes) -> str:
         return "empty"
     if not head.strip(b"\0"):
         return "zero bytes"
+    if head.startswith(b"ID3"):
+        return "a broken ID3 tag"
     if all(byte >= 32 or byte in b"\t\r\n" for byte in head) and head.isascii():
         return "text"
     return f"unknown data that begins with {head[:8].hex(' ')}"

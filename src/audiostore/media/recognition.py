@@ -11,7 +11,7 @@ from audiostore.media.parsing.tags import describe_lone_id3v2, start_of_data
 
 _READS = 200
 """Enough for any valid file."""
-_BYTES = 256 << 10
+_BYTES = 3 << 19  # 1.5 MiB: what may be before the first frame of an MP3, and as much again
 _WINDOW = 1 << 10
 
 _BEYOND_LIMIT = f"not recognised within the limit of {_READS} reads and {_BYTES >> 10} KiB"

@@ -1,16 +1,25 @@
 """AAC in ADTS (ISO/IEC 14496-3): nothing but frames; ADIF is recognised, to say what it is."""
 
+import struct
+
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.embedded import no_own_tags
-from audiostore.media.parsing.mpeg import Frames, check_tail, repeats, search
-from audiostore.media.parsing.reading import Reader
+from audiostore.media.parsing.frames import (
+    Frames,
+    Row,
+    check_tail,
+    find_sound,
+    header_pattern,
+    repeats,
+    search,
+)
+from audiostore.media.parsing.reading import Reader, big
 from audiostore.media.parsing.tags import end_of_data
 
 _HEADER_SIZE = 7
-_MOST_TRAILING_BYTES = 16 << 10
-"""Padding and unknown tags of up to this size may follow the last frame."""
-_MEASURED_BYTES = 256 << 10
+_BLOCK_SAMPLES = 1024
+_READ_HEADER = struct.Struct(">HIB").unpack_from
 _RATES_HZ = (
     *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000),
     *(22_050, 16_000, 12_000, 11_025, 8_000, 7_350),
@@ -28,7 +37,41 @@ def _adts_length(data: bytes, at: int) -> int:
     return length if length >= (_HEADER_SIZE if data[at + 1] & 1 else 9) else 0
 
 
-_FRAMES = Frames("AAC", _HEADER_SIZE, _adts_length, 0xFFFEFC00)  # sync … profile, sampling rate
+def _follow(data: bytes, at: int) -> Row:
+    """Follow frames of one profile and sampling rate, all with a checksum or all without.
+
+    The last two bits of the header are the blocks of 1,024 samples in a frame, minus one.
+    """
+    if not _adts_length(data, at):
+        return Row(0, at, 0.0)
+    sync, kind, least = big(data, at, 2), data[at + 2] >> 2, 7 if data[at + 1] & 1 else 9
+    count = more_blocks = length = ends = 0
+    most = len(data) - _HEADER_SIZE
+    while at <= most:
+        begins, fields, ends = _READ_HEADER(data, at)
+        length = fields >> 5 & 0x1FFF
+        if begins != sync or fields >> 26 != kind or length < least:
+            break
+        at += length
+        count += 1
+        if ends & 3:
+            more_blocks += ends & 3
+    if at > len(data):  # the last one is not whole
+        at -= length
+        count -= 1
+        more_blocks -= ends & 3
+    samples = (count + more_blocks) * _BLOCK_SAMPLES
+    return Row(count, at, samples / _RATES_HZ[kind & 15])
+
+
+_FRAMES = Frames(
+    name="AAC",
+    header_size=_HEADER_SIZE,
+    length=_adts_length,
+    follow=_follow,
+    constant=0xFFFEFC00,  # sync … profile, sampling rate
+    header=header_pattern(rb"\xff[\xf0\xf1\xf8\xf9][\x00-\x33\x40-\x73\x80-\xb3\xc0-\xf3]"),
+)
 
 
 def _is_adif(reader: Reader, offset: int) -> bool:
@@ -63,24 +106,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts:
     return Parts([(found.offset, end_of_data(reader, found.offset))])
 
 
-def _measure(stated: Stated) -> Measured | None:
-    """Count frames up to the end, or extrapolate from the first 256 KiB.
-
-    ISO/IEC 13818-7, 6.2: the last two bits of the header are the blocks of 1,024 samples minus one.
-    """
-    reader = stated.reader
-    start = stated.offset
-    data = reader.at(start, _MEASURED_BYTES)
-    at, seconds = 0, 0.0
-    while at + _HEADER_SIZE <= len(data) and (length := _adts_length(data, at)):
-        seconds += ((data[at + 6] & 3) + 1) * 1024 / _RATES_HZ[data[at + 2] >> 2 & 15]
-        at += length
-    if not seconds:
-        return None
-    is_all = start + len(data) >= reader.size and len(data) - at <= _MOST_TRAILING_BYTES
-    if is_all:
-        return Measured(seconds)
-    return Measured(seconds * (reader.size - start) / at, is_exact=False)
+def _measure(stated: Stated) -> Measured | str:
+    """Count the frames: no header does."""
+    sound = find_sound(stated.reader, stated.offset, _FRAMES)
+    return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings)
 
 
 def _check(reader: Reader, found: Recognised) -> Verdict:
@@ -99,6 +128,10 @@ FORMAT = Format(
     audio_data_are="the frames between the tags",
     cut_found_by="a last frame that is not whole",
     cut_missed="between two frames (ADIF is refused)",
+    counts=(
+        "length of each frame by its header: where the next one begins",
+        "blocks of samples in each frame: added up to the duration",
+    ),
     demuxer="aac",
     decoders=("aac", "aac_latm"),
     measure=_measure,

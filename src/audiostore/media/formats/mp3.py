@@ -1,38 +1,48 @@
-"""MP3 (MPEG audio layers II and III): nothing but frames, whose headers give their lengths."""
+"""MP3 (MPEG audio layers II and III): nothing but frames, whose headers give their lengths.
+
+The first frame may be none of sound, but count the others: Xing's and LAME's description (flags,
+frames, bytes, table, quality, LAME tag), and VBRI by Fraunhofer IIS.
+"""
+
+from dataclasses import dataclass
 
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.embedded import no_own_tags
+from audiostore.media.parsing.frames import Sound, check_tail, find_sound, repeats, search
 from audiostore.media.parsing.mpeg import (
     LAYER_3,
     MPEG_1,
-    SEARCH_WINDOW,
-    Frames,
-    check_tail,
+    MPEG_FRAMES,
     mpeg_fields,
     mpeg_length,
-    repeats,
-    search,
+    samples_per_frame,
+    seconds_per_frame,
 )
-from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
+from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short, cut_short_s
 from audiostore.media.parsing.tags import end_of_data
 
-_FRAMES = Frames("MP3", 4, mpeg_length, 0xFFFE0C00)  # sync, version, layer, sampling rate
 _FIRST_FRAME = 2048  # the longest frame has 1,729 bytes
+_FREE_FORMAT_SEARCHED = 32 << 10
+_SLACK = 2
+"""Frames by which a count may be wrong unmentioned: writers count the first one, or the last."""
 
 
 def _recognise(reader: Reader, offset: int) -> Recognised | None:
     head = reader.at(offset, 4)
-    if mpeg_length(head, 0) and repeats(reader, offset, _FRAMES):
+    if not mpeg_length(head, 0):
+        return None
+    # A frame that counts the others is one, even if junk or a cut follows it.
+    if repeats(reader, offset, MPEG_FRAMES) or _read_counts(reader.at(offset, _FIRST_FRAME)):
         return _recognised(head, offset)
     return None
 
 
 def _search(reader: Reader, offset: int) -> Recognised | str | None:
-    found = search(reader, offset, _FRAMES)
+    found = search(reader, offset, MPEG_FRAMES)
     if found is not None:
         return _recognised(reader.at(found, 4), found)
-    data = reader.at(offset, SEARCH_WINDOW)
+    data = reader.at(offset, _FREE_FORMAT_SEARCHED)
     fields = mpeg_fields(data)
     if fields is not None and fields[2] == 0 and data.find(data[:2], 4) > 0:
         # FFmpeg, and with it Chromium and Firefox, does not play it.
@@ -44,34 +54,61 @@ def _recognised(head: bytes, offset: int) -> Recognised:
     return Recognised(FORMAT, "mp3" if head[1] >> 1 & 3 == LAYER_3 else "mp2", offset)
 
 
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What the first frame states instead of sound; 0 where it does not."""
+
+    frames: int
+    size_bytes: int
+    skipped: int
+    """The samples at the start and the end that players leave out: the encoder's delay, and what it
+    added to fill the last frame."""
+
+
+def _read_counts(frame: bytes) -> _Counts | None:
+    if not mpeg_length(frame, 0):
+        return None
+    # The header is where layer III keeps its side information of 9, 17 or 32 bytes; some writers
+    # put it after a checksum of 2 bytes, which the frame does not have.
+    mpeg_1, mono = frame[1] >> 3 & 3 == MPEG_1, frame[3] >> 6 == 3
+    place = 4 + ((17 if mono else 32) if mpeg_1 else (9 if mono else 17))
+    for at in (place, place + 2):
+        if frame[at : at + 4] in (b"Xing", b"Info"):
+            return _xing(frame, at + 4)
+    if frame[36:40] == b"VBRI":
+        return _Counts(big(frame, 50), big(frame, 46), 0)
+    return None
+
+
+def _xing(frame: bytes, at: int) -> _Counts:
+    flags, values, at = big(frame, at), [], at + 4
+    for flag, size in ((1, 4), (2, 4), (4, 100), (8, 4)):
+        values.append(big(frame, at) if flags & flag else 0)
+        at += size if flags & flag else 0
+    frames, size_bytes, *_ = values
+    if not frame.startswith((b"LAME", b"L3.9", b"Lavf", b"Lavc"), at):
+        return _Counts(frames, size_bytes, 0)
+    delays = big(frame, at + 21, 3)
+    return _Counts(frames, size_bytes or big(frame, at + 28), (delays >> 12) + (delays & 0xFFF))
+
+
+def _check(reader: Reader, found: Recognised) -> Verdict:
+    return Verdict(_flaw(reader, found))
+
+
 def _flaw(reader: Reader, found: Recognised) -> str | None:
-    """Compare the byte count of a Xing, Info or VBRI header, and look for the last whole frame."""
+    """Compare the stated number of bytes, and look for the last whole frame."""
     end = end_of_data(reader, found.offset)
     first = reader.at(found.offset, _FIRST_FRAME)
-    length = mpeg_length(first, 0)
-    if length == 0:
-        return "is damaged: no frame begins where its sound should"
-    promised = _promised_bytes(first)
-    there = end - found.offset
-    if promised is not None and there <= length:
+    counts, there, length = _read_counts(first), end - found.offset, mpeg_length(first, 0)
+    if counts and there <= length:
         return NO_SOUND
-    # Some encoders count a frame more than they write.
-    if promised is not None and promised > there + length:
-        return cut_short("its header promises", promised, there)
-    return check_tail(reader, found.offset, end, _FRAMES)
-
-
-def _promised_bytes(frame: bytes) -> int | None:
-    # The header is where layer III keeps its side information of 9, 17 or 32 bytes; flag 2 says
-    # that a byte count follows (after the frame count of flag 1). VBRI: always at 36.
-    mpeg_1, mono = frame[1] >> 3 & 3 == MPEG_1, frame[3] >> 6 == 3
-    at = 4 + ((17 if mono else 32) if mpeg_1 else (9 if mono else 17))
-    if frame[at : at + 4] in (b"Xing", b"Info"):
-        flags = big(frame, at + 4)
-        return big(frame, at + (12 if flags & 1 else 8)) or None if flags & 2 else None
-    if frame[36:40] == b"VBRI":
-        return big(frame, 46) or None
-    return None
+    if counts:
+        # Some writers count a frame more than they write, some the tags: the frames decide then.
+        most = (reader.size if counts.frames else there) + length
+        if counts.size_bytes > most:
+            return cut_short("its header promises", counts.size_bytes, there)
+    return check_tail(reader, found.offset, end, MPEG_FRAMES)
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts:
@@ -79,21 +116,46 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts:
     return Parts([(found.offset, end_of_data(reader, found.offset))])
 
 
-def _measure(stated: Stated) -> Measured:
-    """Say whether a header in the first frame counts the frames: else FFmpeg estimates.
+def _measure(stated: Stated) -> Measured | str:
+    """Count the frames; leave out what players leave out by the first one."""
+    first = stated.reader.at(stated.offset, _FIRST_FRAME)
+    sound, counts = find_sound(stated.reader, stated.offset, MPEG_FRAMES), _read_counts(first)
+    if sound.flaw or not counts:
+        return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings)
+    frame_s = seconds_per_frame(first[1], first[2])
+    there_s = max(0.0, sound.seconds - frame_s)
+    compared = _compare(sound, counts, there_s, counts.frames * frame_s)
+    if compared.flaw:
+        return compared.flaw
+    skipped_s = counts.skipped * frame_s / samples_per_frame(first[1])
+    played_s = there_s - skipped_s if skipped_s < there_s else there_s
+    return Measured(played_s, sound.is_exact, sound.warnings + compared.warnings)
 
-    Xing and Info: bit 0 of the flags says that a frame count follows; VBRI always has one.
-    """
-    head = stated.reader.at(stated.offset, 2 * _FIRST_FRAME)
-    for name in (b"Xing", b"Info"):
-        at = head.find(name)
-        if at > 0 and len(head) >= at + 8:
-            return Measured(stated.seconds, bool(head[at + 7] & 1))
-    return Measured(stated.seconds, b"VBRI" in head)
+
+def _compare(sound: Sound, counts: _Counts, there_s: float, promised_s: float) -> Verdict:
+    """Compare the number of frames, besides the first one, with the stated one."""
+    missing = counts.frames - (sound.count - 1)
+    if missing > 1 and sound.is_exact and not _has_all_bytes(sound, counts):
+        if not sound.junk:
+            return Verdict(cut_short_s("its header promises", promised_s, there_s))
+        return Verdict(
+            f"is damaged: its header promises {promised_s:,.1f} s of sound, {there_s:,.1f} s are"
+            f" there, and {sound.junk:,} bytes between its frames are not sound"
+        )
+    if missing > _SLACK:
+        states = f"where its header states {promised_s:,.1f} s"
+        return Verdict(warnings=(f"has {there_s:,.1f} s of sound, {states}",))
+    if counts.frames and missing < -_SLACK:
+        more = f"{there_s - promised_s:,.1f} s more follow that some players do not play"
+        return Verdict(
+            warnings=(f"has a header that states {promised_s:,.1f} s of sound, and {more}",)
+        )
+    return Verdict()
 
 
-def _check(reader: Reader, found: Recognised) -> Verdict:
-    return Verdict(_flaw(reader, found))
+def _has_all_bytes(sound: Sound, counts: _Counts) -> bool:
+    """Say whether the sound has just the stated number of bytes: then it is whole."""
+    return not sound.junk and abs(sound.end - sound.start - counts.size_bytes) < _FIRST_FRAME
 
 
 FORMAT = Format(
@@ -106,8 +168,14 @@ FORMAT = Format(
     check=_check,
     audio_data=_audio_data,
     audio_data_are="the frames between the tags",
-    cut_found_by="byte count of Xing, Info, VBRI; a last frame that is not whole",
+    cut_found_by="frame and byte counts of Xing, Info, LAME, VBRI; a last frame that is not whole",
     cut_missed="between two frames, without such a count; a missing beginning",
+    counts=(
+        "frames of Xing, Info and VBRI: all frames that are there, but the first",
+        "bytes of Xing, Info and VBRI, else of LAME's tag: those from the first frame to the end",
+        "delay and padding of LAME's tag: left out of the duration",
+        "length of each frame by its header: where the next one begins",
+    ),
     demuxer="mp3",
     # It has no time stamps, for which FFmpeg would read some more packets.
     probe_options=(("max_ts_probe", "0"),),

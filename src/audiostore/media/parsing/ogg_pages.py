@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, big, little
 
 CAPTURE: Final = b"OggS"
+_BEGINNING = CAPTURE + b"\0"  # with the version
 HEADER: Final = 27
 LARGEST_PAGE: Final = HEADER + 255 + 255 * 255
 CONTINUES, BEGINS, ENDS = 1, 2, 4  # flags of a page
@@ -158,9 +159,9 @@ class Pages:
             if page:
                 self.damaged += 1
                 self.ends_damaged = True
-            at = data.find(CAPTURE, at + 1)
+            at = data.find(_BEGINNING, at + 1)
             if at < 0:
-                at = max(0, len(data) - len(CAPTURE) + 1)
+                at = max(0, len(data) - len(_BEGINNING) + 1)
                 if base + len(data) >= self._limit or not data:
                     return
 

@@ -78,6 +78,15 @@ def cut_short(what: str, promised: int, there: int) -> str:
     return f"is cut short: {what} {promised:,} bytes, {there:,} are there ({percent} %)"
 
 
+def cut_short_s(what: str, promised_s: float, there_s: float) -> str:
+    """Return a message on how much of the expected sound exists."""
+    percent = min(99, int(100 * there_s / promised_s))
+    return (
+        f"is cut short: {what} {promised_s:,.1f} s of sound, {there_s:,.1f} s are there"
+        f" ({percent} %)"
+    )
+
+
 def quoted(identifier: bytes) -> str:
     """Return the name of a chunk or box for a message."""
     return repr(identifier.decode("latin-1"))

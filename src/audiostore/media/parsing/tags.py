@@ -3,6 +3,8 @@
 The only code that reads an ID3v2 header.
 """
 
+from typing import Final
+
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, big, little
 
 _MAX_TAGS = 16
@@ -14,7 +16,10 @@ _ENHANCED_SIZE = 227  # of an "enhanced" ID3v1 tag, in front of the other
 _APE_SIZE = 32  # of its header and of its footer alike
 _LYRICS3V1_MAX = 5100 + 20
 
-_MUCH_JUNK = 4 << 10
+MUCH_JUNK: Final = 4 << 10
+"""Fewer bytes that are neither sound nor tags are not worth a warning."""
+TAG_HEAD_SIZE: Final = 8 << 10
+"""How much of a tag shows its size: of Lyrics3, all of it."""
 _ZEROS_READ, _PIECE, _SAMPLES = 256 << 10, 64 << 10, 32
 
 
@@ -126,23 +131,23 @@ def after_sound(reader: Reader, end: int) -> tuple[str, ...]:
     """
     start, stop = end, end_of_data(reader, end)
     for _ in range(_MAX_TAGS):
+        if start >= stop:  # the last tag may be cut short itself
+            break
         start = _after_zeros(reader, start, stop)
-        size = tag_size(reader, start)
+        size = tag_size(reader.at(start, TAG_HEAD_SIZE))
         if size == 0:
             break
         start += size
     junk = stop - start
-    return (f"is followed by {junk:,} bytes that are not sound",) if junk > _MUCH_JUNK else ()
+    return (f"is followed by {junk:,} bytes that are not sound",) if junk > MUCH_JUNK else ()
 
 
-def tag_size(reader: Reader, at: int) -> int:
-    """Return the size of the tag of any kind that begins at an offset; 0 if none does."""
-    head = reader.at(at, _APE_SIZE)
+def tag_size(head: bytes) -> int:
+    """Return the size of the tag of any kind that begins with these bytes; 0 if none does."""
     if head.startswith(b"TAG"):
         return _ENHANCED_SIZE if head.startswith(b"TAG+") else _ID3V1_SIZE
     if head.startswith(b"LYRICSBEGIN"):
-        text = reader.at(at, _PIECE)
-        ends = [text.find(mark) for mark in (b"LYRICS200", b"LYRICSEND")]
+        ends = [head.find(mark) for mark in (b"LYRICS200", b"LYRICSEND")]
         return min((found + 9 for found in ends if found > 0), default=0)
     return _leading_tag_size(head)
 
