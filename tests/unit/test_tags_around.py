@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from audiostore.media.info import AudioInfo
+from audiostore.media.parsing.id3 import read_id3v2
+from audiostore.media.parsing.reading import Reader
 from audiostore.media.probe import read_audio
 from audiostore.media.probe.tags import unify_tags
 
@@ -141,6 +143,7 @@ def test_every_way_to_write_an_id3_tag_is_read(front: bytes) -> None:
         (b"", ape((b"Title", b"APE", 0)) + JAZZ_V1, "APE"),
         (b"", ape((b"TITLE", b"APE", 0), header=False), "APE"),
         (ape((b"Title", b"front", 0)), b"", "front"),
+        (bytes(3000) + tag(3, frame3(b"TIT2", b"\0after padding")), b"", "after padding"),
         (tag(3, frame3(b"TIT2", b"\0ID3")), ape((b"Title", b"APE", 0)) + JAZZ_V1, "ID3"),
         (b"", ape((b"Title", b"A", 0)) + tag(4, flags=0x10) + b"3DI\4\0\x10\0\0\0\0", "A"),
     ],
@@ -330,3 +333,10 @@ def test_a_source_that_counts_more_keeps_its_numbers_together() -> None:
         {"track": "3", "track_total": "12", "date": "1"},
         0,
     )
+
+
+def test_a_tag_that_ends_with_the_file_is_read_as_far_as_it_goes() -> None:
+    whole = tag(3, frame3(b"TIT2", b"\0Title"), frame3(b"TALB", b"\0" + b"x" * 100))
+    data = whole[:-50]
+    reader = Reader(io.BytesIO(data), reads=50, total=1 << 20, window=1 << 10)
+    assert read_id3v2(reader, 0, len(whole)).tags[0][1] == "Title"

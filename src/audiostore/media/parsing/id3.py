@@ -151,7 +151,7 @@ def read_id3v2(reader: Reader, start: int, end: int | None = None) -> Embedded:
         return embedded
     if version == 4 and flags & _FOOTER:
         size -= ID3V2_HEADER_SIZE
-    last = min(start + size, reader.size if end is None else end)
+    last = min(start + size, reader.size, reader.size if end is None else end)
     frames, found, rest = _best(_ways(reader, start + ID3V2_HEADER_SIZE, last, version, flags))
     if len(found) == _MAX_FRAMES:
         embedded.warnings.append(_TOO_MANY)

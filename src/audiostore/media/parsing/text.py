@@ -60,4 +60,8 @@ def looks_misread(data: bytes) -> bool:
 
     It is not UTF-8, and has bytes that hardly ever occur in Windows-1252.
     """
-    return bool(_RARE.search(data)) and not data.startswith(decode_8_bit(data).encode())
+    return (
+        not data.isascii()
+        and bool(_RARE.search(data))
+        and not data.startswith(decode_8_bit(data).encode())
+    )
