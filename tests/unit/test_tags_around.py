@@ -336,7 +336,7 @@ def test_a_source_that_counts_more_keeps_its_numbers_together() -> None:
 
 
 def test_a_tag_that_ends_with_the_file_is_read_as_far_as_it_goes() -> None:
-    whole = tag(3, frame3(b"TIT2", b"\0Title"), frame3(b"TALB", b"\0" + b"x" * 100))
-    data = whole[:-50]
-    reader = Reader(io.BytesIO(data), reads=50, total=1 << 20, window=1 << 10)
-    assert read_id3v2(reader, 0, len(whole)).tags[0][1] == "Title"
+    whole = tag(3, frame3(b"TIT2", b"\0Title"), frame3(b"TALB", b"\0Album"))
+    for size in range(26, len(whole)):
+        reader = Reader(io.BytesIO(whole[:size]), reads=50, total=1 << 20, window=1 << 10)
+        assert read_id3v2(reader, 0, len(whole)).tags[:1] == [("title", "Title")]
