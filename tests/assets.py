@@ -49,6 +49,13 @@ def mp3_bytes(size: int) -> bytes:
     return frames + bytes(size - len(frames))
 
 
+def repeated_mp3(times: int) -> bytes:
+    """Return the sound of `MP3` as often as this, in frames that nothing counts."""
+    data = MP3.read_bytes()
+    info = data.index(b"Info")
+    return data[data.index(b"\xff\xfb", info) :] * times
+
+
 def make_silence(path: Path, size: int) -> None:
     """Make a WAV file of `size` bytes (below 4 GiB) that takes next to no room on the disk."""
     samples = size - 44

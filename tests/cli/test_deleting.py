@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audiostore import AudioStorageManager
-from tests.assets import OGG, OTHER_JPG
+from tests.assets import OGG, OTHER_JPG, repeated_mp3
 from tests.cli.conftest import COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.gcs_server import StrictServer, faults
@@ -234,10 +234,11 @@ def test_restore_never_replaces_a_newer_asset(call: Call, kind: str) -> None:
     other = _put(call, OGG)
     call("rm", audio_id)
     call("rm", other)
-    Path("b.mp3").write_bytes(MP3.read_bytes() * 2)
+    newer = repeated_mp3(2)
+    Path("b.mp3").write_bytes(newer)
     assert _put(call, "b.mp3", "--id", audio_id) == audio_id
     assert call("restore", audio_id)[0] == 0
-    assert json.loads(call("show", audio_id, "--json")[1])["audio"]["size_bytes"] == 352608
+    assert json.loads(call("show", audio_id, "--json")[1])["audio"]["size_bytes"] == len(newer)
 
 
 def test_purge_deletes_permanently(call: Call, bucket: str) -> None:

@@ -94,7 +94,7 @@ def bounded_embedded(found: Recognised, data: bytes) -> None:
     reader = Reader(BytesIO(data), size, reads=5_000, total=size + (4 << 20), window=4 << 10)
     with suppress(BudgetSpentError):
         read = found.format.read_embedded
-        for embedded in read(reader, found) if read else ():
+        for embedded in read(reader, found.offset) if read else ():
             assert all(each.isprintable() and len(each) < 300 for each in embedded.warnings)
             assert all(isinstance(part.start_s, float) for part in embedded.chapters)
             assert all(len(picture.data) <= size for picture in embedded.pictures[:16])

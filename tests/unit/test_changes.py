@@ -42,13 +42,13 @@ def audio_id(manager: AudioStorageManager) -> str:
 
 def test_metadata_is_merged_and_the_bytes_stay(manager: AudioStorageManager, audio_id: str) -> None:
     before = manager.get(audio_id)
-    after = manager.update_metadata(audio_id, {"mood": None, "title": "New", "né": "ü"})
+    after = manager.update_metadata(audio_id, {"mood": None, "title": "New", "note": "ü"})
     assert before.audio is not None
     assert after.audio is not None
     assert after.audio.generation == before.audio.generation
     assert after.audio.metageneration == before.audio.metageneration + 1
     assert "mood" not in after.audio.metadata
-    assert (after.audio.metadata["title"], after.audio.metadata["né"]) == ("New", "ü")
+    assert (after.audio.metadata["title"], after.audio.metadata["note"]) == ("New", "ü")
     assert after.audio.metadata["codec"] == before.audio.metadata["codec"]
     assert manager.get(audio_id) == after
 

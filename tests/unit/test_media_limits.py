@@ -41,7 +41,7 @@ def test_parts_that_were_not_looked_at_are_a_warning() -> None:
 def test_what_is_not_recognised_within_the_limit_is_not_called_something_else(data: bytes) -> None:
     with pytest.raises(UnsupportedFormatError) as caught:
         require_audio("a.mp3", identify(io.BytesIO(data)))
-    message = "'a.mp3' was not recognised within the limit of 200 reads and 256 KiB"
+    message = "'a.mp3' was not recognised within the limit of 200 reads and 1536 KiB"
     assert str(caught.value) == f"{message}: that is no sign of damage"
 
 

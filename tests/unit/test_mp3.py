@@ -217,6 +217,8 @@ def test_junk_between_the_frames_is_named() -> None:
     lasts(FRAMES + JUNK[:400] + FRAMES, 400)
     between = f"has {N} bytes between its frames that are not sound"
     lasts(FRAMES + JUNK + FRAMES, 400, between)
+    lasts(FRAMES + JUNK[:1_501] + FRAMES, 400, between.replace(N, "1,501"))
+    lasts(FRAMES + frame()[:-1] + FRAMES, 400)
     lasts(frame() + FRAMES + bytes(len(JUNK)) + FRAMES, 401, between)
     lost = xing(400, 2 * SIZE) + FRAMES + bytes(3 * len(frame())) + frame() * 197
     assert looked_at(lost) == (

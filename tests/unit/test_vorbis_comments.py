@@ -110,7 +110,7 @@ def test_comments_that_end_early_are_read_up_to_there_with_a_warning() -> None:
     ],
 )
 def test_a_flac_picture_is_where_an_image_begins(block: bytes) -> None:
-    found = read_flac_tags(reader(flac((6, block))), 0)
+    (found,) = read_flac_tags(reader(flac((6, block))), 0)
     assert pictures(found) == [(3, IMAGE)]
 
 
@@ -119,7 +119,7 @@ def test_flac_has_comments_pictures_and_a_cue_sheet_after_any_number_of_blocks()
     sheet = bytes(395) + b"\2" + track + bytes(36)
     padding = [(1, b"1234")] * 300
     data = flac(*padding, (4, comments(b"TITLE=One")), (6, picture(kind=4)), (5, sheet))
-    found = read_flac_tags(reader(b"before" + data), 6)
+    (found,) = read_flac_tags(reader(b"before" + data), 6)
     assert found.tags == [("TITLE", "One")]
     assert pictures(found) == [(4, IMAGE)]
     assert found.chapters == [Part(1.0, None, "DEAB12345678")]
@@ -143,10 +143,10 @@ def test_ogg_has_comments_in_its_second_packet(first: bytes, before: bytes) -> N
     # Another stream begins, and has a page in between.
     data = ogg_page(b"fishead\0", serial=7) + ogg_page(first) + pages
     data += ogg_page(b"other", flags=0, serial=7) + ogg_page(packet[cut:], flags=1)
-    found = read_ogg_tags(reader(data), 0)
+    (found,) = read_ogg_tags(reader(data), 0)
     assert found.tags == [("TITLE", "One")]
     assert pictures(found) == [(3, IMAGE + bytes(90_000))]
-    cut_off = read_ogg_tags(reader(data[:-10_000]), 0)
+    (cut_off,) = read_ogg_tags(reader(data[:-10_000]), 0)
     assert cut_off.warnings
 
 
@@ -157,6 +157,6 @@ def test_flac_in_ogg_has_a_block_in_each_packet() -> None:
         + ogg_page(b"\4" + len(texts).to_bytes(3, "big") + texts, flags=0)
         + ogg_page(b"\x86" + len(image).to_bytes(3, "big") + image, flags=0)
     )
-    found = read_ogg_tags(reader(data), 0)
+    (found,) = read_ogg_tags(reader(data), 0)
     assert found.tags == [("TITLE", "One")]
     assert pictures(found) == [(4, IMAGE)]

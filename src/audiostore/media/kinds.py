@@ -143,10 +143,10 @@ class Format:
     sentence about the sound. The data begin at this offset."""
     frames_are_numbered: bool = False
     """Whether every frame says which one it is, so that those which are missing were damaged."""
-    read_embedded: "Callable[[Reader, Recognised], list[Embedded]] | None" = None
-    """Read the tags, pictures and chapters, in a sandbox worker, those first that count most;
-    without it, FFmpeg does. Tags in front of the data and at the end of the file (ID3, APEv2) are
-    read for every format."""
+    read_embedded: "Callable[[Reader, int], list[Embedded]] | None" = None
+    """Read the tags, pictures and chapters of the data that begin at this offset, in a sandbox
+    worker, those first that count most; without it, FFmpeg does. Tags in front of the data and at
+    the end of the file (ID3, APEv2) are read for every format."""
 
     # -- images
     read_header: Callable[[bytes], ImageHeader] | None = None

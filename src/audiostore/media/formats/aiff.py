@@ -212,7 +212,7 @@ FORMAT = Format(
     audio_data_are="the samples in the SSND chunk",
     cut_found_by="sizes of FORM and SSND; samples of COMM",
     cut_missed="of a pipe's output: any",
-    read_embedded=lambda reader, found: read_aiff_tags(reader, found.offset),
+    read_embedded=read_aiff_tags,
     demuxer="aiff",
     decoders=("adpcm_ima_qt",),
 )

@@ -291,7 +291,7 @@ FORMAT = Format(
     ),
     cut_found_by="last frame whole, its CRC-16; the count of samples",
     cut_missed="between two frames, if the header counts no samples (a pipe's output)",
-    read_embedded=lambda reader, found: [read_flac_tags(reader, found.offset)],
+    read_embedded=read_flac_tags,
     demuxer="flac",
     frames_are_numbered=True,
     decoders=("flac",),

@@ -202,7 +202,7 @@ FORMAT = Format(
     cut_missed="between two fragments, if neither sidx nor mehd says how many there are",
     has_movable_index=True,
     measure=_measure,
-    read_embedded=lambda reader, found: read_mp4_tags(reader, found.offset),
+    read_embedded=read_mp4_tags,
     demuxer="mov",
     decoders=(
         *("alac", "ac3", "eac3"),

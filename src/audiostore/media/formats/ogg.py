@@ -282,7 +282,7 @@ FORMAT = Format(
     ),
     cut_found_by="last page whole, its CRC-32; a last packet that goes on; of FLAC, its samples",
     cut_missed="between two pages and packets: it shows, as a warning, by the missing end mark",
-    read_embedded=lambda reader, found: [read_ogg_tags(reader, found.offset)],
+    read_embedded=read_ogg_tags,
     demuxer="ogg",
     decoders=("vorbis", "opus", "libopus", "speex"),
     parts=_parts,

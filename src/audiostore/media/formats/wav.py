@@ -255,7 +255,7 @@ FORMAT = Format(
     audio_data_are="the content of the data chunk",
     cut_found_by="sizes of RIFF, RF64, BW64, data; samples of fact, except of PCM",
     cut_missed="of a pipe's output (sizes 0 or 0xFFFFFFFF): any",
-    read_embedded=lambda reader, found: read_wav_tags(reader, found.offset),
+    read_embedded=read_wav_tags,
     demuxer="wav",
     # After a PCM header FFmpeg would try all its demuxers on the first packet, to see whether it is
     # other sound; none of them takes so small a packet for its own.

@@ -224,7 +224,7 @@ FORMAT = Format(
         "between two clusters or blocks, if the segment has no size (a pipe's output, a browser's"
         " recording)"
     ),
-    read_embedded=lambda reader, found: read_matroska_tags(reader, found.offset),
+    read_embedded=read_matroska_tags,
     demuxer="matroska",
     measure=_measure,
 )

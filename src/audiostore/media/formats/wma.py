@@ -240,7 +240,7 @@ FORMAT = Format(
     audio_data_are="the packets of the data object",
     cut_found_by="sizes of the file and its data; number of packets",
     cut_missed="of live streams (the broadcast flag): any",
-    read_embedded=lambda reader, found: read_asf_tags(reader, found.offset),
+    read_embedded=read_asf_tags,
     demuxer="asf",
     decoders=("wmav1", "wmav2", "wmapro", "wmalossless", "wmavoice"),
 )

@@ -87,6 +87,6 @@ class Embedded:
         self.warnings += other.warnings
 
 
-def no_own_tags(_reader: Reader, _found: object) -> list[Embedded]:
+def no_own_tags(_reader: Reader, _offset: int) -> list[Embedded]:
     """Return nothing, for a format whose tags are all in front of its data or at the end."""
     return []

@@ -14,7 +14,7 @@ MOST_COMMENTS = 8
 """There must not be more than one block of them."""
 
 
-def read_flac_tags(reader: Reader, offset: int) -> Embedded:
+def read_flac_tags(reader: Reader, offset: int) -> list[Embedded]:
     """Read the tags of the FLAC data that begin at an offset."""
     found, at, rate_hz, comments = Embedded(), offset + 4, 0, 0
     for _ in range(_MOST_BLOCKS):
@@ -35,7 +35,7 @@ def read_flac_tags(reader: Reader, offset: int) -> Embedded:
             found.chapters += _cue_tracks(reader.at(start, size), rate_hz)
         if head[0] & _LAST:
             break
-    return found
+    return [found]
 
 
 _TRACKS_AT = 128 + 8 + 259

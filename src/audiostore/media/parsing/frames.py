@@ -29,6 +29,8 @@ _PIECE = 256 << 10
 _MOST_TRIES = 20_000
 """How many places that look like a frame's header are tried: random data have one in 8 KB."""
 _TAG = rb"ID3[\x02-\x04]|APETAGEX"
+_CUT_FRAME = 1_500
+"""Files of MP3 that were cut, then joined, have less than a frame between them."""
 _OVERLAP = 8
 """More than a header that ends behind a piece has before its end."""
 _ZEROS, _ZEROS_IN_FRAME = bytes(4 << 10), bytes(16)
@@ -178,7 +180,7 @@ def find_sound(reader: Reader, start: int, frames: Frames) -> Sound:
     found = []
     if before > MUCH_JUNK:
         found.append(f"has {before:,} bytes before its first frame that are not sound")
-    if sound.junk > MUCH_JUNK:
+    if sound.junk > _CUT_FRAME:
         found.append(f"has {sound.junk:,} bytes between its frames that are not sound")
     if not sound.is_exact:
         found.append(

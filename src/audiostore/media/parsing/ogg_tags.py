@@ -33,7 +33,7 @@ _MAX_BYTES = 32 << 20
 """Of tags: an image of the largest size in base64, and texts."""
 
 
-def read_ogg_tags(reader: Reader, offset: int) -> Embedded:
+def read_ogg_tags(reader: Reader, offset: int) -> list[Embedded]:
     """Read the tags of the first stream of sound in the Ogg data that begin at an offset."""
     at = offset
     for _ in range(_MOST_STREAMS):
@@ -42,12 +42,12 @@ def read_ogg_tags(reader: Reader, offset: int) -> Embedded:
             break
         magic = reader.at(at + page.body, 8)
         if magic.startswith(_FLAC):
-            return _read_flac(reader, at, page.serial)
+            return [_read_flac(reader, at, page.serial)]
         for first, before in _COMMENTS_AFTER.items():
             if magic.startswith(first):
-                return _read_comments(reader, at, page.serial, before)
+                return [_read_comments(reader, at, page.serial, before)]
         at += page.size
-    return Embedded()
+    return []
 
 
 def _read_comments(reader: Reader, at: int, serial: int, before: bytes) -> Embedded:

@@ -42,7 +42,7 @@ def _read_own(file: OpenAudio, kind: Format, reader: Reader) -> list[Embedded]:
     # The language is FFmpeg's: it knows how each format names it.
     language = Embedded([("language", file.audio.metadata.get("language", ""))])
     try:
-        return [*kind.read_embedded(reader, file.recognised), language]
+        return [*kind.read_embedded(reader, file.recognised.offset), language]
     except BudgetSpentError:
         return [_too_scattered(), language]
 
