@@ -488,6 +488,19 @@ def test_artwork_deleted_before_its_audio_is_committed_is_not_missed_silently(
             assert files.both_kept()
 
 
+@pytest.mark.row(27)
+def test_artwork_whose_audio_met_another_is_withdrawn(files: Files, tmp_path: Path) -> None:
+    store = Meddled()
+    with AudioStorageManager(store=store, retry_config=ONCE) as manager:
+        other = make_files(tmp_path / "other", audio_bytes=300_001)
+        store.act = lambda: manager.upload_audio_file(other.audio, audio_id=ID)
+        with pytest.raises(AssetConflictError):
+            manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID, cleanup=True)
+        assert files.both_kept()
+        assert [blob.name for blob in store.list("")] == [AUDIO]
+        assert manager.open(ID).read() == other.audio_bytes
+
+
 class SlowListing(MemoryStore):
     """Lets somebody else act between two objects of a listing."""
 

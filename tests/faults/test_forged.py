@@ -14,6 +14,7 @@ from audiostore import (
     BulkItem,
     CleanupFailed,
     Event,
+    MemoryStore,
     RetryConfig,
     StorageResult,
 )
@@ -176,6 +177,19 @@ def test_a_damaged_object_is_no_reason_to_delete_its_original(tmp_path: Path, fo
         result = rig.put()
         assert len(result.warnings) == 1
         assert rig.files() == [SONG]
+
+
+def test_artwork_that_a_killed_upload_left_is_compared(folder: Path) -> None:
+    """What this call has sent, the audio, says nothing about it."""
+    store = MemoryStore()
+    with AudioStorageManager(store=store, retry_config=ONCE) as manager:
+        rig = Rig(manager, folder)
+        rig.put()
+        store.delete(store.stat(f"audio/{ID}/audio.mp3"))
+        result = rig.put(SONG, FORGED_COVER)
+        assert result.created
+        assert len(result.warnings) == 1
+        assert rig.files() == [FORGED_COVER]
 
 
 def test_another_writers_object_is_compared(server: StrictServer, folder: Path) -> None:

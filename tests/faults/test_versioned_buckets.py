@@ -17,7 +17,7 @@ from google.oauth2.service_account import Credentials
 
 from audiostore import AudioStorageManager, LocalStore
 from audiostore.asset.copy import copy_asset
-from audiostore.errors import AssetNotFoundError, IntegrityError
+from audiostore.errors import AssetNotFoundError, IntegrityError, UnsupportedFormatError
 from tests.assets import BUCKET, JPG, MP3, OTHER_JPG, PNG
 from tests.faults.managing import attach, upload
 from tests.faults.rig import ID, ONCE, OTHER_ID, gcs
@@ -193,6 +193,19 @@ def test_what_another_program_deleted_can_be_restored(place: Place, names: tuple
 
     assert after.audio is not None
     assert after.audio.metadata["thumbnail_generation"] == str(after.parts["thumbnail"].generation)
+
+
+@with_versions
+def test_of_an_asset_whose_audio_is_no_audio_nothing_is_restored(place: Place) -> None:
+    page = {**place.fields(AUDIO), "contentType": "text/html"}
+    place.server.put(BUCKET, AUDIO, place.server.read(BUCKET, AUDIO), **page)
+    for name in (AUDIO, COVER):
+        place.server.remove(BUCKET, name)
+
+    with pytest.raises(UnsupportedFormatError, match="text/html"):
+        place.manager.restore(ID)
+
+    assert list(place.manager.store.list("")) == []
 
 
 @with_versions

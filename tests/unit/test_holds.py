@@ -20,6 +20,7 @@ from audiostore import (
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import JPG, MP3, OGG, OTHER_JPG
 from tests.gcs_server import AS_NEW, StrictServer, faults
+from tests.gcs_server.connection import Request
 from tests.gcs_server.objects import Preconditions
 from tests.unit.test_gcs_store import SMALL, SPEC
 
@@ -94,6 +95,22 @@ def test_a_protected_part_keeps_the_whole_asset_and_says_why(
     assert caught.value.retained_until == (UNTIL if protection == "retention" else None)
     assert server.objects("bucket") == before
     assert not any(r.method in ("DELETE", "PUT") for r in server.requests)
+
+
+@pytest.mark.parametrize("name", [AUDIO, COVER])
+def test_a_hold_that_comes_during_a_deletion_says_what_is_gone(
+    server: StrictServer, manager: AudioStorageManager, name: str
+) -> None:
+    def interfere(request: Request) -> None:
+        if (request.operation, request.name) == ("delete", name):
+            _protect(server, name, {"temporaryHold": True})
+
+    server.on_request = interfere
+    with pytest.raises(HeldError) as caught:
+        manager.delete(ID)
+    told = "is deleted except for this object" in " ".join(getattr(caught.value, "__notes__", ()))
+    assert told == (name == COVER)
+    assert [o.name for o in server.objects("bucket")] == [AUDIO, COVER][name == COVER :]
 
 
 @pytest.mark.parametrize("reason", ["forbidden", "objectUnderActiveHold", "retentionPolicyNotMet"])

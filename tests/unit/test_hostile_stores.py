@@ -171,6 +171,22 @@ def test_what_is_served_with_a_copy_is_written_anew(manager: AudioStorageManager
     assert stored.cache_control.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("filename", "disposition"), [("song.mp3", None), ("", "inline; filename=evil.html")]
+)
+def test_a_copy_is_offered_under_no_name_that_its_original_does_not_have(
+    manager: AudioStorageManager, filename: str, disposition: str | None
+) -> None:
+    _commit(manager, ".mp3", original_filename=filename)
+    found = manager.get(ID)
+    assert found.audio is not None
+    found = replace(found, audio=replace(found.audio, content_disposition=disposition))
+    target = MemoryStore()
+    assert copy_asset(manager.store, target, found)
+    [stored] = target.list("")
+    assert stored.content_disposition is None
+
+
 @pytest.mark.parametrize("key", ["", "a\r\nb", "a\0"])
 def test_metadata_that_an_upload_could_not_have_is_not_copied(
     manager: AudioStorageManager, key: str

@@ -18,6 +18,7 @@ from audiostore.asset.record import (
     file_metadata,
     is_committed_audio,
     names_content_of,
+    names_the_same,
     names_thumbnail,
     refreshed_metadata,
     replaces,
@@ -203,6 +204,14 @@ def test_a_reference_is_all_of_its_keys() -> None:
     assert not names_thumbnail(audio(cover()), None)
     assert not names_thumbnail(audio(), cover())
     assert not names_thumbnail(audio(cover(), thumbnail_crc32c=None), cover())
+
+
+def test_audio_that_moved_to_another_class_is_the_same_and_with_other_artwork_is_not() -> None:
+    moved = replace(audio(cover()), generation=200, storage_class="COLDLINE")
+    assert names_the_same(moved, audio(cover()))
+    assert not names_the_same(moved, audio(cover(51)))
+    assert not names_the_same(moved, audio())
+    assert not names_the_same(replace(moved, crc32c="AAAAAA=="), audio(cover()))
 
 
 def test_artwork_records_which_audio_it_belongs_to() -> None:

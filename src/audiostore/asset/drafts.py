@@ -119,13 +119,10 @@ class Writer:
             on_transfer=self._progress(spec.name, draft.source.size_bytes),
         )
 
-    def remove(self, blob: BlobInfo) -> bool:
-        """Delete a generation; return False if it is gone, was replaced, or must stay."""
-        try:
+    def remove(self, blob: BlobInfo) -> None:
+        """Delete a generation, unless it is gone, was replaced, or must stay."""
+        with suppress(BlobNotFoundError, HeldError, PreconditionFailedError):
             self._store.delete(blob)
-        except (BlobNotFoundError, HeldError, PreconditionFailedError):
-            return False
-        return True
 
     def _progress(self, name: str, total_bytes: int) -> TransferListener:
         def report(transferred: Transferred) -> None:
