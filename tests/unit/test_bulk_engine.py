@@ -481,6 +481,21 @@ def test_progress_events_reach_the_rate_limiter() -> None:
     assert time.monotonic() - started > 0.09
 
 
+@pytest.mark.parametrize("bytes_s", [None, 1e9])
+def test_no_event_of_a_run_fails_in_its_listener(
+    caplog: pytest.LogCaptureFixture, bytes_s: float | None
+) -> None:
+    notifier = Notifier()
+
+    def work(number: int) -> Result:
+        for event in (Progress("a", 1, 1), Retried("store", 1, 0.1, OSError("broke"))):
+            notifier(event)
+        return Result(number)
+
+    list(execute(Numbers(range(2)), Job(work, _failed, [notifier]), RunOptions(1, bytes_s)))
+    assert caplog.records == []
+
+
 def test_many_small_transfers_at_once_are_delayed_one_by_one() -> None:
     clock = Clock()
     rate = RateLimiter(1000.0, clock=clock, sleep=clock.sleep)

@@ -275,6 +275,7 @@ def test_runs_are_listed_with_their_results(tmp_path: Path, journal: Journal) ->
     assert (newest.stored, newest.stored_before, newest.failed) == (1, 1, 0)
     assert (oldest.stored, oldest.skipped, oldest.failed) == (1, 1, 2)
     assert oldest.ended_at is not None
+    assert oldest.started_at <= oldest.ended_at <= newest.started_at
     assert not oldest.is_running
     since, failure = journal.failures(oldest.run)
     assert (since.audio, since.became, since.later_run) == (songs[1], "stored", newest.run)
@@ -362,6 +363,12 @@ def test_a_database_of_another_program_is_refused_and_kept(tmp_path: Path) -> No
     with pytest.raises(ConfigurationError, match="database of another program"):
         Journal(path)
     assert path.read_bytes() == content
+
+
+def test_a_journal_says_in_its_header_what_it_is(tmp_path: Path) -> None:
+    """sqlite.org/fileformat2.html, 1.3.14: every release finds the journals of the others by it."""
+    Journal(tmp_path / "journal").close()
+    assert (tmp_path / "journal").read_bytes()[68:72] == b"aujl"
 
 
 def test_a_journal_of_a_newer_audiostore_is_refused(tmp_path: Path) -> None:

@@ -635,6 +635,35 @@ def test_threads_take_turns_and_a_stuck_one_is_reported(
     put(store)
 
 
+def test_who_may_not_clean_up_may_read_and_any_other_hindrance_is_reported(
+    shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = LocalStore(shared / "store")
+    put(store)
+    (shared / "store/.audiostore/deleting").mkdir()
+    (shared / "store/.audiostore/deleting/0123.json").write_text("{}")
+    lock = shared / "store/.audiostore/lock"
+
+    def heard() -> str:
+        return as_names(store.list("")) + "".join(each.getMessage() for each in caplog.records)
+
+    if os.geteuid() == 0:
+        assert run_as(EVE, heard, gid=EVE) == NAME
+    lock.unlink()
+    lock.mkdir()
+    assert heard().startswith(f"{NAME}cannot clean up after a writer that was killed: ")
+
+
+def test_a_turn_leaves_no_descriptor_open(store: LocalStore) -> None:
+    def count() -> int:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+    blob = put(store)
+    before = count()
+    store.delete(store.update(blob, {"more": "yes"}))
+    assert count() == before
+
+
 def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(
     store: LocalStore, root: Path
 ) -> None:
