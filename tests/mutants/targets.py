@@ -24,11 +24,17 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_managing_faults.py",
         "tests/faults/test_conflicts.py",
     ),
-    "asset/changes.py": (f"{_UNIT}/test_changes.py", "tests/faults/test_managing_faults.py"),
+    "asset/changes.py": (
+        f"{_UNIT}/test_changes.py",
+        "tests/faults/test_versioned_buckets.py",
+        "tests/faults/test_managing_faults.py",
+    ),
     "asset/trash.py": (
         f"{_UNIT}/test_trash.py",
         f"{_UNIT}/test_local_store_trash.py",
         f"{_UNIT}/test_gcs_trash.py",
+        f"{_UNIT}/test_holds.py",
+        "tests/faults/test_versioned_buckets.py",
         "tests/faults/test_managing_faults.py",
     ),
     "asset/drafts.py": (
@@ -40,6 +46,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     "ingest/uploads.py": (
         f"{_UNIT}/test_ingest.py",
         f"{_UNIT}/test_manager.py",
+        "tests/faults/test_forged.py",
         "tests/faults/test_sources.py",
         "tests/faults/test_resume.py",
     ),
@@ -53,6 +60,22 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_sources.py",
         "tests/faults/test_forged.py",
         "tests/faults/test_swaps.py",
+    ),
+    "ingest/resume.py": (
+        f"{_UNIT}/test_ingest.py",
+        f"{_UNIT}/test_manager.py",
+        "tests/faults/test_forged.py",
+    ),
+    "asset/copy.py": (
+        f"{_UNIT}/test_copying.py",
+        f"{_UNIT}/test_hostile_stores.py",
+        "tests/faults/test_versioned_buckets.py",
+        "tests/faults/test_managing_faults.py",
+    ),
+    "asset/reading.py": (
+        f"{_UNIT}/test_manager.py",
+        f"{_UNIT}/test_bulk_downloading.py",
+        "tests/faults/test_managing_faults.py",
     ),
     "asset/known.py": (f"{_UNIT}/test_hostile_stores.py", f"{_UNIT}/test_copying.py"),
     "stores/outages.py": (f"{_UNIT}/test_retrying_store.py", "tests/faults/test_requests.py"),
@@ -131,7 +154,26 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         f"{_UNIT}/test_bulk_engine.py",
         f"{_UNIT}/test_bulk_uploading.py",
     ),
+    "bulk/journal/rows.py": (f"{_UNIT}/test_bulk_journal.py", f"{_UNIT}/test_bulk_updating.py"),
     "bulk/uploads.py": (f"{_UNIT}/test_bulk_uploading.py", f"{_UNIT}/test_bulk_planning.py"),
+    "bulk/planning.py": (f"{_UNIT}/test_bulk_planning.py", f"{_UNIT}/test_bulk_uploading.py"),
+    "bulk/decisions.py": (
+        f"{_UNIT}/test_bulk_decisions.py",
+        f"{_UNIT}/test_bulk_uploading.py",
+        f"{_UNIT}/test_bulk_updating.py",
+    ),
+    "bulk/storeview.py": (
+        f"{_UNIT}/test_bulk_decisions.py",
+        f"{_UNIT}/test_bulk_uploading.py",
+        f"{_UNIT}/test_bulk_updating.py",
+    ),
+    "bulk/performing.py": (
+        f"{_UNIT}/test_bulk_uploading.py",
+        f"{_UNIT}/test_bulk_updating.py",
+        "tests/faults/test_forged.py",
+        "tests/faults/test_updates.py",
+    ),
+    "bulk/updating.py": (f"{_UNIT}/test_bulk_updating.py", "tests/faults/test_updates.py"),
 }
 
 
@@ -145,7 +187,30 @@ class Equivalent:
     why: str
 
 
-EQUIVALENT: Final[tuple[Equivalent, ...]] = ()
+_CONSERVATIVE: Final = (
+    "RetryConfig( max_attempts=3, initial_delay=1.0, max_delay=16.0, exponential_base=2.0 )"
+)
+_DEADLINE: Final = (
+    "RetryConfig( max_attempts=sys.maxsize, initial_delay=1.0, max_delay=8.0, "
+    "exponential_base=2.0, deadline_s=120.0, )"
+)
+_SHORTER: Final = {
+    "initial_delay=1.0, max_delay=16.0, exponential_base=2.0": _CONSERVATIVE,
+    "max_attempts=3, max_delay=16.0, exponential_base=2.0": _CONSERVATIVE,
+    "max_attempts=3, initial_delay=1.0, max_delay=16.0": _CONSERVATIVE,
+    "max_attempts=sys.maxsize, max_delay=8.0, exponential_base=2.0, deadline_s=120.0": _DEADLINE,
+    "max_attempts=sys.maxsize, initial_delay=1.0, max_delay=8.0, deadline_s=120.0": _DEADLINE,
+}
+
+EQUIVALENT: Final[tuple[Equivalent, ...]] = (
+    *(
+        Equivalent("retry.py", preset, f"RetryConfig({shorter})", "what is left out is the default")
+        for shorter, preset in _SHORTER.items()
+    ),
+    Equivalent(
+        "stores/local/workspace.py", "16", "17", "a temporary file needs a name that no other has"
+    ),
+)
 
 
 def reason(path: Path, before: str, after: str) -> str | None:

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from tests.mutants.mutations import mutations
-from tests.mutants.targets import NEAREST
+from tests.mutants.targets import EQUIVALENT, NEAREST, reason
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,6 +13,12 @@ def test_every_module_and_every_test_that_is_named_exists() -> None:
     for module, tests in NEAREST.items():
         assert (ROOT / "src/audiostore" / module).is_file(), module
         assert all((ROOT / test).is_file() for test in tests), module
+
+
+def test_what_is_explained_as_equivalent_is_a_mutation_of_today() -> None:
+    for each in EQUIVALENT:
+        found = mutations(Path("src/audiostore") / each.path, ROOT)
+        assert any(reason(m.path, m.before, m.after) == each.why for m in found), each
 
 
 def test_a_mutation_changes_one_place_and_nothing_that_people_only_read(tmp_path: Path) -> None:
