@@ -39,9 +39,10 @@ def test_the_page_agrees_with_the_tests_of_structure(page: str) -> None:
             assert (verdict == "quick") == (percent not in UNSEEN.get(name, ())), (name, percent)
 
 
-def test_every_format_says_how_a_cut_is_found() -> None:
+def test_every_format_says_what_is_compared_and_how_a_cut_is_found() -> None:
     for each in AUDIO_FORMATS:
         assert each.check
+        assert each.counts
         assert each.cut_found_by
         assert each.cut_missed
 
