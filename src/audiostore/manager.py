@@ -366,7 +366,8 @@ class AudioStorageManager:
         upload = Upload(audio_path, thumbnail_path, UploadOptions.of(options, **keywords))
         if audio_id is None:
             return self._uploads.run(upload, ResumableIds(self._resume_folder))
-        return self._uploads.run(upload, GivenId(require_audio_id(audio_id)))
+        given = GivenId(require_audio_id(audio_id), is_new=upload.options.id_is_new)
+        return self._uploads.run(upload, given)
 
     def upload_thumbnail_file(
         self,
@@ -384,7 +385,7 @@ class AudioStorageManager:
             path: the image file.
             audio_id: the asset's id, or one generated beforehand.
             options: how to inspect, prepare and store the file. The fields for audio (`artwork`,
-                `faststart`, `supersedes`, `trash_superseded`) have no effect.
+                `faststart`, `supersedes`, `trash_superseded`, `id_is_new`) have no effect.
             **keywords: fields of `UploadOptions` that concern artwork; each overrides `options`.
 
         Raises:

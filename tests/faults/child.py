@@ -188,11 +188,11 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
 
     `call`: "do" (upload, attach, delete; update, with a "library" and a "journal"; put, the
     command, with "options", on a "root"; or manage, with the name of a "work" that is none of
-    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "bucket" and
-    "state" (as a program would: with sessions on disk), "one_request_bytes", "break" (a function
-    of `broken`), "die_at" (number of the file operation, from 1), "die" ("before", "after"). With
-    "name" it is done to one object of a directory: delete, overwrite, copy, restore, purge,
-    expire, settings.
+    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "id_is_new",
+    "bucket" and "state" (as a program would: with sessions on disk), "one_request_bytes", "break"
+    (a function of `broken`), "die_at" (number of the file operation, from 1), "die" ("before",
+    "after"). With "name" it is done to one object of a directory: delete, overwrite, copy, restore,
+    purge, expire, settings.
     """
     from audiostore import AudioStorageManager, LocalStore  # noqa: PLC0415
     from audiostore.stores.gcs import upload  # noqa: PLC0415
@@ -233,6 +233,7 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
                 call["audio"],
                 call.get("cover"),
                 audio_id=call["id"],
+                id_is_new=call.get("id_is_new", False),
                 cleanup=cleanup,
                 check="none",
             )

@@ -48,6 +48,8 @@ from tests.timing import PATIENCE_S
 
 WAYS = pytest.mark.parametrize("way", ["one request", "session"])
 STORES = pytest.mark.parametrize("store", ["bucket", "directory"])
+NEW = pytest.mark.parametrize("is_new", [False, True], ids=["given", "new"])
+"""Whether the callers say that the id is new."""
 
 
 @pytest.fixture(autouse=True)
@@ -177,11 +179,12 @@ def race(calls: list[Callable[[], StorageResult]]) -> list[StorageResult | Excep
         return list(pool.map(run, calls))
 
 
-@pytest.mark.row(27)
+@pytest.mark.row(27, "new ids")
+@NEW
 @WAYS
 @pytest.mark.parametrize("writers", [2, 5])
 def test_writers_of_equal_bytes_all_succeed_and_one_creates(
-    server: StrictServer, files: Files, tmp_path: Path, writers: int, way: str
+    server: StrictServer, files: Files, tmp_path: Path, writers: int, way: str, is_new: bool
 ) -> None:
     copies = [make_files(tmp_path / str(n), audio=files.audio_bytes) for n in range(writers)]
     with ExitStack() as stack:
@@ -189,7 +192,7 @@ def test_writers_of_equal_bytes_all_succeed_and_one_creates(
         results = race(
             [
                 lambda m=m, c=c: m.upload_audio_with_thumbnail(  # type: ignore[misc]
-                    c.audio, c.cover, audio_id=ID, cleanup=True
+                    c.audio, c.cover, audio_id=ID, id_is_new=is_new, cleanup=True
                 )
                 for m, c in zip(managers, copies, strict=True)
             ]
@@ -202,11 +205,12 @@ def test_writers_of_equal_bytes_all_succeed_and_one_creates(
     assert not any(c.audio.exists() or c.cover.exists() for c in copies)
 
 
-@pytest.mark.row(27)
+@pytest.mark.row(27, "new ids")
+@NEW
 @WAYS
 @pytest.mark.parametrize("rounds", range(3))
 def test_of_writers_of_different_bytes_one_wins_and_nothing_is_mixed(
-    server: StrictServer, tmp_path: Path, rounds: int, way: str
+    server: StrictServer, tmp_path: Path, rounds: int, way: str, is_new: bool
 ) -> None:
     rivals = [make_files(tmp_path / str(n), audio_bytes=300_000 + n) for n in range(3)]
     for n, rival in enumerate(rivals):
@@ -217,7 +221,7 @@ def test_of_writers_of_different_bytes_one_wins_and_nothing_is_mixed(
         results = race(
             [
                 lambda m=m, r=r: m.upload_audio_with_thumbnail(  # type: ignore[misc]
-                    r.audio, r.cover, audio_id=ID, cleanup=True
+                    r.audio, r.cover, audio_id=ID, id_is_new=is_new, cleanup=True
                 )
                 for m, r in zip(managers, rivals, strict=True)
             ]
@@ -241,11 +245,12 @@ def test_of_writers_of_different_bytes_one_wins_and_nothing_is_mixed(
     assert winners, "somebody must win"
 
 
-@pytest.mark.row(27)
+@pytest.mark.row(27, "new ids")
+@NEW
 @STORES
 @pytest.mark.parametrize("rounds", range(4))
 def test_of_writers_of_audio_of_two_kinds_at_most_one_is_seen(
-    store: str, tmp_path: Path, rounds: int
+    store: str, tmp_path: Path, rounds: int, is_new: bool
 ) -> None:
     rivals = [make_files(tmp_path / "mp3"), make_files(tmp_path / "ogg")]
     ogg = rivals[1].audio.with_suffix(".ogg")
@@ -255,7 +260,7 @@ def test_of_writers_of_audio_of_two_kinds_at_most_one_is_seen(
         results = race(
             [
                 lambda p=p: manager.upload_audio_with_thumbnail(  # type: ignore[misc]
-                    p, audio_id=ID, cleanup=True
+                    p, audio_id=ID, id_is_new=is_new, cleanup=True
                 )
                 for p in (rivals[0].audio, ogg)
             ]
@@ -270,7 +275,8 @@ def test_of_writers_of_audio_of_two_kinds_at_most_one_is_seen(
     assert [rivals[0].audio.exists(), ogg.exists()].count(False) == 1
 
 
-@pytest.mark.row(27)
+@pytest.mark.row(27, "new ids")
+@NEW
 @STORES
 @pytest.mark.parametrize("equal", [True, False], ids=["equal", "different"])
 def test_two_processes_with_one_id(
@@ -278,6 +284,7 @@ def test_two_processes_with_one_id(
     tmp_path: Path,
     store: str,
     equal: bool,
+    is_new: bool,
 ) -> None:
     with ExitStack() as stack:
         place: Place
@@ -290,7 +297,10 @@ def test_two_processes_with_one_id(
         second = make_files(tmp_path / "second", audio=data)
         other = stack.enter_context(Nursery(tmp_path))
         answers = race_processes(
-            [(nursery, call_of(place, first)), (other, call_of(place, second))]
+            [
+                (nursery, {**call_of(place, first), "id_is_new": is_new}),
+                (other, {**call_of(place, second), "id_is_new": is_new}),
+            ]
         )
 
         successes = [a for a in answers if "error" not in a]

@@ -164,6 +164,47 @@ def test_upload_killed_at_every_file_operation(
     count_points(points)
 
 
+@pytest.mark.row(25, "new ids")
+@BUCKETS
+@WHEN
+def test_upload_under_a_new_id_killed_at_every_request(
+    tmp_path: Path,
+    nursery: Nursery,
+    way: str,
+    when: When,
+    count_points: Callable[[int], None],
+) -> None:
+    points = matrix(
+        tmp_path,
+        "bucket",
+        lambda place, files: upload_scenario(files, place, id_is_new=True, **options_of(way)),
+        at_request(nursery, when),
+        stored_whole,
+        nursery,
+    )
+
+    assert points >= 3 + 3 * (way == "session")
+    count_points(points)
+
+
+@pytest.mark.row(25, 32, "new ids")
+def test_upload_under_a_new_id_to_a_directory_killed_at_every_file_operation(
+    tmp_path: Path, nursery: Nursery, count_points: Callable[[int], None]
+) -> None:
+    points = matrix(
+        tmp_path,
+        "directory",
+        lambda place, files: upload_scenario(files, place, id_is_new=True),
+        at_file_operation(nursery, "after"),
+        stored_whole,
+        nursery,
+        audio_bytes=1668,
+    )
+
+    assert points > 60
+    count_points(points)
+
+
 @pytest.mark.row(25, 32)
 @WHEN
 def test_upload_to_a_directory_killed_at_every_file_operation(

@@ -62,6 +62,7 @@ class Commits:
         custom: Mapping[str, str],
         *,
         id_is_new: bool,
+        confirms: bool = False,
         cache: CacheScope = "private",
         supersedes: str | None = None,
         source_path: str | None = None,
@@ -75,7 +76,8 @@ class Commits:
                 artwork waits under the id.
             thumbnail: its artwork, if any.
             custom: the caller's metadata, for the audio object.
-            id_is_new: the id was just generated from random bits, so no other writer can use it.
+            id_is_new: see `commit`.
+            confirms: see `commit`.
             cache: who may cache what is served.
             supersedes: the id of the asset that it replaces.
             source_path: where the file was, below the directory that was stored.
@@ -119,6 +121,7 @@ class Commits:
             cover_of(thumbnail),
             spare=cover_of(audio.artwork),
             id_is_new=id_is_new,
+            confirms=confirms,
             compare=lambda present: self._compared(present, audio, thumbnail, custom),
         )
         lost = record.incomplete_tags(audio.facts, draft.spec.metadata, custom)
@@ -137,9 +140,13 @@ class Commits:
         spare: Draft | None = None,
         derived: Sequence[Draft] = (),
         id_is_new: bool = False,
+        confirms: bool = False,
         adopts: bool = True,
     ) -> Outcome:
         """Write the objects of an asset, the audio last, which commits it.
+
+        The folder is listed before and after, unless the id is new. If an object of the same name
+        shows that it is not, what is there is looked at after all.
 
         Args:
             audio_id: its id.
@@ -148,14 +155,20 @@ class Commits:
             compare: called with the asset that already exists under the id, if any.
             spare: artwork that is used if `thumbnail` is None and none waits under the id.
             derived: its derived parts.
-            id_is_new: the id was just generated from random bits, so no other writer can use it.
+            id_is_new: the id was just made from random bits, so no other writer uses it.
+            confirms: list the folder afterwards even so: whoever said that the id is new may be
+                wrong, and audio of another format has another name.
             adopts: without `thumbnail`, artwork that waits under the id becomes part of the asset.
 
         Raises:
             AssetConflictError: the id holds other content.
         """
+        if id_is_new:
+            outcome = self._create(audio_id, audio, thumbnail or spare, derived, confirms=confirms)
+            if outcome is not None:
+                return outcome
         for attempt in range(_RACES):
-            folder = [] if id_is_new else objects_of(self._store, audio_id)
+            folder = objects_of(self._store, audio_id)
             if sum(map(record.is_committed_audio, folder)) <= 1:
                 present = record.assemble(audio_id, folder)
                 if present is not None:
@@ -163,9 +176,6 @@ class Commits:
                 waiting = _waiting(folder) if adopts and thumbnail is None else None
                 cover = thumbnail if waiting or thumbnail else spare
                 written, stored_cover, sent = self._write(audio_id, audio, cover, waiting, derived)
-                if id_is_new:
-                    asset = Asset(audio_id, written.blob, stored_cover, thumbnail_missing=False)
-                    return Outcome(asset, written.created, sent)
                 outcome = self._outcome(audio_id, written, stored_cover, adopts=adopts)
                 if outcome is not None:
                     return replace(outcome, sent=sent)
@@ -177,6 +187,31 @@ class Commits:
             "id",
             audio_id=audio_id,
         )
+
+    def _create(
+        self,
+        audio_id: str,
+        audio: Draft,
+        thumbnail: Draft | None,
+        derived: Sequence[Draft],
+        *,
+        confirms: bool,
+    ) -> Outcome | None:
+        """Write all objects of a new id; return None if something is stored under it already.
+
+        That may be what an earlier attempt has stored.
+        """
+        try:
+            written, cover, sent = self._write(audio_id, audio, thumbnail, None, derived)
+        except AssetConflictError:
+            return None
+        if not written.created:
+            return None
+        if confirms:
+            outcome = self._outcome(audio_id, written, cover, adopts=True)
+            return None if outcome is None else replace(outcome, sent=sent)
+        asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
+        return Outcome(asset, created=True, sent=sent)
 
     def _write(
         self,

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from audiostore.bulk.idfilter import IdFilter
 from audiostore.bulk.items import UploadReason
 from audiostore.bulk.journal import Claim, ItemSnapshot, Run
 from audiostore.bulk.storeview import StoredState, StoreView
@@ -56,6 +57,8 @@ class DecisionOptions:
     """Delete the local files of what is stored; not with `update`."""
     update: bool = False
     """Change what is stored as the local files have changed."""
+    id_is_new: bool = False
+    """The ids of the items were just made (see `UploadOptions.id_is_new`)."""
 
 
 def decide(
@@ -98,6 +101,7 @@ class Decider:
         self._run = run
         self._view = view
         self._options = options
+        self._given_ids = IdFilter()
 
     def decide(self, snapshots: Sequence[ItemSnapshot]) -> list[Decision]:
         """Return the decision on each item; those to be stored are claimed, on the disk.
@@ -119,7 +123,16 @@ class Decider:
                 if self._is_outdated(decisions[i], snapshot):
                     decisions[i] = replace(decisions[i], reason="changed")
         self._renew(decisions, snapshots)
-        return decisions
+        return [self._trusting(*each) for each in zip(decisions, snapshots, strict=True)]
+
+    def _trusting(self, decision: Decision, snapshot: ItemSnapshot) -> Decision:
+        """Take the caller's word that a given id is new, unless there was an attempt before."""
+        audio_id = snapshot.item.audio_id
+        if audio_id is None or decision.reason != "new" or not self._options.id_is_new:
+            return decision
+        is_new = audio_id not in self._given_ids
+        self._given_ids.add(audio_id)
+        return replace(decision, claim=replace(decision.claim, is_new=is_new))
 
     def _is_outdated(self, decision: Decision, snapshot: ItemSnapshot) -> bool:
         """Say whether a file is as it was once, but something else was stored of it since."""

@@ -187,7 +187,8 @@ class Performer:
             if_source_path=None if supersedes is None else supersedes.source_path,
         )
         try:
-            return self.manager._uploads.run(upload, _ClaimedId(claim))
+            ids = _ClaimedId(claim, is_given=item.audio_id is not None)
+            return self.manager._uploads.run(upload, ids)
         except SourceNotFoundError:
             stored = self._cleaned_up(item, claim)
             if stored is None:
@@ -232,11 +233,13 @@ class _ClaimedId:
     """Gives an upload the id that the run has given its item."""
 
     claim: Claim
+    is_given: bool
 
     def choose(self, identity: object, detail: object = None) -> AbstractContextManager[ChosenId]:
         """Return the claimed id, whatever the upload's identity."""
         del identity, detail
-        return nullcontext(ChosenId(self.claim.audio_id, is_new=self.claim.is_new))
+        claim = self.claim
+        return nullcontext(ChosenId(claim.audio_id, claim.is_new, is_given=self.is_given))
 
 
 def _text_of(error: Exception) -> str:

@@ -47,7 +47,11 @@ def upload_one(
     metadata = {**(options.metadata or {}), **item.metadata}
     item = replace(item, metadata=metadata, supersedes=options.supersedes)
     with closing(begin_run(journal, manager.url)) as run, StoreView(manager) as view:
-        decider = Decider(run, view, DecisionOptions(again, cleanup=bool(options.cleanup)))
+        decider = Decider(
+            run,
+            view,
+            DecisionOptions(again, cleanup=bool(options.cleanup), id_is_new=options.id_is_new),
+        )
         while True:
             snapshot = ItemSnapshot.of(item)
             (decision,) = decider.decide([snapshot])

@@ -44,7 +44,11 @@ def upload_items(
         if skip_stored or update:
             view.list_now()
         decider = Decider(
-            run, view, DecisionOptions(again, cleanup=bool(options.cleanup), update=update)
+            run,
+            view,
+            DecisionOptions(
+                again, cleanup=bool(options.cleanup), update=update, id_is_new=options.id_is_new
+            ),
         )
         reader = InputReader(with_metadata(items, options.metadata or {}))
         source = _DecidedItems(reader, run, decider)
@@ -76,7 +80,7 @@ class _DecidedItems:
         self._started: dict[int, DecidedItem] = {}
         """The items being worked on, by index."""
         self._busy: list[tuple[int, BulkItem]] = []
-        """Items that another run is storing."""
+        """Items that another run is storing, or whose id this one is storing other files under."""
         self._is_exhausted = False
         self._has_released = False
 
@@ -96,10 +100,10 @@ class _DecidedItems:
             return None if self._is_exhausted else Batch(())
         tasks: list[Task[DecidedItem]] = []
         done: list[tuple[DecidedItem, UploadOutcome]] = []
-        busy: list[tuple[int, BulkItem]] = []
-        snapshots = [ItemSnapshot.of(item) for _, item in wanted]
+        ready, busy = self._one_of_each_id(wanted)
+        snapshots = [ItemSnapshot.of(item) for _, item in ready]
         decisions = self._decider.decide(snapshots)
-        for (index, item), snapshot, decision in zip(wanted, snapshots, decisions, strict=True):
+        for (index, item), snapshot, decision in zip(ready, snapshots, decisions, strict=True):
             decided = DecidedItem(index, snapshot, decision)
             if decision.reason == "busy":
                 busy.append((index, item))
@@ -111,6 +115,22 @@ class _DecidedItems:
         self._busy = busy
         self._run.record([decided.result(outcome) for decided, outcome in done])
         return Batch(tasks, [outcome for _, outcome in done], busy=len(busy))
+
+    def _one_of_each_id(
+        self, wanted: list[tuple[int, BulkItem]]
+    ) -> tuple[list[tuple[int, BulkItem]], list[tuple[int, BulkItem]]]:
+        """Return the items that can be stored now, and those that wait as another has their id.
+
+        What is stored under a new id looks for no other writer, so it must be the only one.
+        """
+        taken = {each.item.audio_id for each in self._started.values()} - {None}
+        ready: list[tuple[int, BulkItem]] = []
+        waiting: list[tuple[int, BulkItem]] = []
+        for index, item in wanted:
+            (waiting if item.audio_id in taken else ready).append((index, item))
+            if item.audio_id is not None:
+                taken.add(item.audio_id)
+        return ready, waiting
 
     def record(self, outcomes: Sequence[UploadOutcome]) -> None:
         """Record the results of items."""

@@ -35,6 +35,7 @@ class UploadKeywords(ThumbnailKeywords, total=False):
     supersedes: str | None
     trash_superseded: bool
     source_path: str | None
+    id_is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,12 @@ class UploadOptions:
     """Where the file was, relative to the directory that was stored, such as
     ``Nina Simone/Pastel Blues/01 Be My Husband.flac``: what a download rebuilds. In a bulk upload,
     each item has its own; without one, what supersedes an asset takes its place."""
+    id_is_new: bool = False
+    """The given id was just made from random bits, and no other upload uses it: it is not looked up
+    before and after, which saves two requests. If it is not new after all, nothing is overwritten
+    or mixed: what is stored with this content is returned, other content is a conflict. Two things
+    are then not noticed, except by `audit.check`: audio of another format, which readers go on to
+    see, and artwork that waits. So with `cleanup` the id is looked up before files are deleted."""
 
     def __post_init__(self) -> None:
         if self.metadata is not None:

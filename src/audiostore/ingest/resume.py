@@ -16,7 +16,9 @@ class ChosenId:
 
     audio_id: str
     is_new: bool
-    """Whether it was just generated, and neither given by the caller nor resumed."""
+    """Whether it was just made, so that nothing is stored under it: it is not looked up."""
+    is_given: bool = False
+    """Whether the caller has made it, so that others may use it, too."""
 
 
 class ResumableIds:

@@ -64,13 +64,14 @@ class GivenId:
     """The id that the caller gave."""
 
     audio_id: str
+    is_new: bool = False
 
     def choose(
         self, identity: Callable[[], object], detail: object = None
     ) -> AbstractContextManager[ChosenId]:
         """Yield the given id, which other uploads may use too."""
         del identity, detail
-        return nullcontext(ChosenId(self.audio_id, is_new=False))
+        return nullcontext(ChosenId(self.audio_id, is_new=self.is_new, is_given=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,8 @@ class Uploads:
                         thumbnail,
                         custom,
                         id_is_new=chosen.is_new,
+                        # Nothing is deleted because somebody believes that an id is new.
+                        confirms=chosen.is_given and bool(options.cleanup),
                         cache=options.cache,
                         supersedes=options.supersedes,
                         source_path=source_path,

@@ -46,6 +46,10 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
     audio_id: str | None = option(
         "--id", metavar="UUID", help="ID to store it under (default: a new one)"
     )
+    new_ids: bool = flag(
+        help="the given IDs were just made, and nothing else is stored under them: do not look "
+        "them up, which saves two requests each"
+    )
     meta: tuple[tuple[str, str], ...] = option(
         metavar="KEY=VALUE",
         repeatable=True,
@@ -160,6 +164,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
             faststart=self.faststart,
             cache="public" if self.public else "private",
             trash_superseded=self.trash_superseded,
+            id_is_new=self.new_ids,
         )
         if self.max_size is None:
             return options
