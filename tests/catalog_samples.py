@@ -1,6 +1,7 @@
 """Assets for the catalog's tests: put into a store by the dozen, or made up by the thousand."""
 
 import random
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -91,7 +92,9 @@ def made_up_store(count: int) -> MemoryStore:
 
     def list_(prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         step = (1 << 128) // count
-        first = max(prefix, start_after)[len("audio/") :][:36].replace("-", "").ljust(32, "0")
+        begun = max(prefix, start_after)[len("audio/") :][:36].replace("-", "")
+        digits = re.match("[0-9a-f]*", begun)[0]  # type: ignore[index]
+        first = digits.ljust(32, "0" if digits == begun else "f")
         number = max(0, int(first, 16) // step - 1)
         while number < count:
             audio_id = str(uuid.UUID(int=number * step))

@@ -16,7 +16,6 @@ from audiostore.asset import (
     PartName,
     SignedUrls,
     Trash,
-    all_assets,
     check_expires_s,
     delete_asset,
     open_blob,
@@ -26,6 +25,7 @@ from audiostore.asset import (
     require_part,
     require_servable,
     result_of,
+    walk,
 )
 from audiostore.config import (
     absolute_url,
@@ -423,8 +423,8 @@ class AudioStorageManager:
         return self._found(require_asset(self._store, audio_id))
 
     def list(self) -> Iterator[StorageResult]:
-        """Yield all complete assets in the order of their ids, page by page."""
-        return map(self._found, all_assets(self._store))
+        """Yield all complete assets in the order of their ids, in constant memory."""
+        return map(self._found, walk(self._store))
 
     def download(
         self, asset: str | StorageResult, destination: PathLike, *, part: PartName = "audio"

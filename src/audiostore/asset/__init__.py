@@ -23,7 +23,6 @@ from audiostore.asset.layout import (
 )
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import (
-    all_assets,
     find_asset,
     require_asset,
     result_of,
@@ -49,9 +48,11 @@ from audiostore.asset.record import (
 from audiostore.asset.resolving import resolve_id
 from audiostore.asset.serving import SignedUrls, check_expires_s, open_blob
 from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
+from audiostore.asset.walking import PAGE_OBJECTS, walk, walk_objects
 
 __all__ = [
     "AUDIO",
+    "PAGE_OBJECTS",
     "PARTS",
     "THUMBNAIL",
     "Asset",
@@ -67,7 +68,6 @@ __all__ = [
     "SignedUrls",
     "Trash",
     "TrashedAsset",
-    "all_assets",
     "assemble",
     "audio_data_facts",
     "changed_metadata",
@@ -101,4 +101,6 @@ __all__ = [
     "thumbnail_reference",
     "waiting_result",
     "waits_for_audio",
+    "walk",
+    "walk_objects",
 ]

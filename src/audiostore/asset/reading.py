@@ -1,15 +1,7 @@
 """Finds assets: what readers see of the objects in a store."""
 
-from collections.abc import Iterator
-from itertools import groupby
-
 from audiostore.asset import record
-from audiostore.asset.layout import (
-    FilenameGenerator,
-    FileOrganizer,
-    folder_prefix,
-    require_audio_id,
-)
+from audiostore.asset.layout import folder_prefix, require_audio_id
 from audiostore.asset.record import Asset
 from audiostore.errors import AssetNotFoundError
 from audiostore.stores import ObjectStore
@@ -41,18 +33,6 @@ def require_asset(store: ObjectStore, audio_id: str) -> Asset:
     if asset is None:
         raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
     return asset
-
-
-def all_assets(store: ObjectStore) -> Iterator[Asset]:
-    """Yield the complete assets in the order of their ids, in constant memory."""
-    root = f"{FileOrganizer.AUDIO_ROOT}/"
-    for folder, blobs in groupby(store.list(root), lambda b: b.name.split("/")[1]):
-        if FilenameGenerator.validate_uuid(folder):
-            asset = record.assemble(folder, blobs)
-            if asset is not None and asset.thumbnail_missing:
-                asset = find_asset(store, folder)  # perhaps replaced during the listing
-            if asset is not None:
-                yield asset
 
 
 def result_of(

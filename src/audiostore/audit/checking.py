@@ -7,12 +7,13 @@ period is over.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from audiostore.asset import FileOrganizer, folder_prefix
+from audiostore.asset import FileOrganizer, folder_prefix, walk_objects
 from audiostore.audit.folders import Folder, check_objects, folder_of, foreign_object
 from audiostore.audit.links import check_links, consider_trash
 from audiostore.audit.problems import GRACE, Problem, RemoveForeignFile
@@ -130,22 +131,23 @@ class Checker:
 
     def _first_pass(self) -> Iterator[str | Problem | None]:
         """Yield ids of assets that look wrong, problems that need no second check, and None."""
-        for audio_id, group in groupby(self._store.list(_ROOT), lambda b: folder_of(b.name)):
-            if audio_id is None:
-                for blob in group:
-                    self._objects += 1
-                    yield foreign_object(blob)
-                    self._report_progress()
-                continue
-            folder = Folder(audio_id, tuple(group))
-            self._assets += folder.asset is not None
-            self._objects += len(folder.blobs)
-            if self._problems(folder):
-                yield audio_id
-            else:
-                yield from self._read(folder)
-            self._report_progress()
-            yield None
+        with closing(walk_objects(self._store)) as blobs:
+            for audio_id, group in groupby(blobs, lambda blob: folder_of(blob.name)):
+                if audio_id is None:
+                    for blob in group:
+                        self._objects += 1
+                        yield foreign_object(blob)
+                        self._report_progress()
+                    continue
+                folder = Folder(audio_id, tuple(group))
+                self._assets += folder.asset is not None
+                self._objects += len(folder.blobs)
+                if self._problems(folder):
+                    yield audio_id
+                else:
+                    yield from self._read(folder)
+                self._report_progress()
+                yield None
 
     def _report_progress(self) -> None:
         if self._on_progress:

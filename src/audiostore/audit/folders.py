@@ -1,7 +1,7 @@
 """The folder of one asset: its objects, and problems of single ones. Pure functions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audiostore.asset import (
     AUDIO,
@@ -24,6 +24,11 @@ class Folder:
 
     audio_id: str
     blobs: tuple[BlobInfo, ...]
+    asset: Asset | None = field(init=False, compare=False)
+    """What readers see."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asset", assemble(self.audio_id, self.blobs))
 
     @property
     def audios(self) -> list[BlobInfo]:
@@ -35,11 +40,6 @@ class Folder:
     def thumbnails(self) -> list[BlobInfo]:
         """Its artwork."""
         return [blob for blob in self.blobs if part_of(blob.name) is THUMBNAIL]
-
-    @property
-    def asset(self) -> Asset | None:
-        """What readers see."""
-        return assemble(self.audio_id, self.blobs)
 
 
 def folder_of(name: str) -> str | None:

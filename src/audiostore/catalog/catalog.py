@@ -2,24 +2,21 @@
 
 import re
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from audiostore.asset import TrashedAsset, resolve_id, result_of
+from audiostore.asset import PAGE_OBJECTS, TrashedAsset, resolve_id, result_of, walk
 from audiostore.catalog.duplicates import DuplicateAssets, find_duplicates
 from audiostore.catalog.export import ExportFormat, write
 from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from audiostore.catalog.statistics import Statistics, summarise
-from audiostore.catalog.walking import PAGE_OBJECTS, walk
-from audiostore.errors import AssetNotFoundError
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
-_THREADS = 16
 _REPORT_EVERY = 100
 _BEGINNING = re.compile("[0-9a-f-]{1,36}")
 
@@ -55,9 +52,7 @@ class Catalog:
         Raises:
             ValueError: less than one thread or object.
         """
-        if threads is None:
-            threads = _THREADS if manager.url.startswith("gs://") else 1
-        if threads < 1 or page_objects < 1:
+        if page_objects < 1 or (threads is not None and threads < 1):
             raise ValueError("threads and page_objects must be at least 1")
         self._manager = manager
         self._threads = threads
@@ -236,11 +231,7 @@ class Catalog:
         walking = walk(store, threads=self._threads, page_objects=self._page_objects, after=after)
         with closing(walking) as assets:
             for asset in assets:
-                if not asset.thumbnail_missing:
-                    yield result_of(store, asset)
-                    continue
-                with suppress(AssetNotFoundError):  # deleted, since the listing was read
-                    yield self._manager.get(asset.audio_id)  # or its artwork replaced
+                yield result_of(store, asset)
 
 
 def _before_deletion(trashed: TrashedAsset) -> StorageResult:

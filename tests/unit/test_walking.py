@@ -4,15 +4,16 @@ import threading
 import tracemalloc
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from audiostore import MemoryStore, ObjectStore, StoreConnectionError
+from audiostore import AudioStorageManager, Checked, MemoryStore, ObjectStore, StoreConnectionError
 from audiostore.asset.record import Asset
-from audiostore.catalog.walking import _PAGES_AHEAD, PAGE_OBJECTS, walk
+from audiostore.asset.walking import _PAGES_AHEAD, PAGE_OBJECTS, walk, walk_objects
 from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobSpec
@@ -206,6 +207,43 @@ def test_foreign_objects_do_not_disturb_it() -> None:
         assert [asset.audio_id for asset in found] == sorted(stored)
 
 
+@pytest.mark.slow
+def test_all_objects_are_found_once_in_order_also_foreign_ones_wherever_they_sort() -> None:
+    store = MemoryStore()
+    stored = sorted(audio_ids(60))
+    for audio_id in stored:
+        put_asset(store, audio_id)
+    odd = [*"!,-./:;@A_`g~é", "\uffff", "\U0010ffff"]
+    beginnings = [
+        "",
+        stored[7][:1],
+        stored[7][:8],
+        stored[7][:9],
+        stored[30][:2],
+        "9",
+        "f",
+        stored[7],
+    ]
+    foreign = {f"audio/{begun}{c}{end}" for begun in beginnings for c in odd for end in ("", "x/y")}
+    cut = f"audio/{uuid.UUID(int=5 << 124)}"
+    for name in {*foreign, "audio/", f"{cut}", "audiobook", "elsewhere"}:
+        store.put(BlobSpec(name, "text/plain"), BytesSource(b"x"))
+    streamed = [blob.name for blob in store.list("audio/")]
+    for page_objects in (1, 2, 7, 50, PAGE_OBJECTS):
+        reading = walk_objects(store, threads=16, page_objects=page_objects)
+        assert [blob.name for blob in reading] == streamed
+        for threads in (1, 16):
+            low, high = (
+                [
+                    b.name
+                    for b in walk_objects(store, threads=threads, page_objects=page_objects, **part)
+                ]
+                for part in ({"until": cut}, {"after": cut})
+            )
+            assert low + high == streamed
+            assert low[-1] == cut
+
+
 def test_foreign_objects_are_skipped_unread() -> None:
     store = MemoryStore()
     for audio_id in audio_ids(20):
@@ -272,11 +310,24 @@ def test_requests_under_way_end_their_threads_after_it_was_closed(full: Listings
 @pytest.mark.slow
 def test_it_reads_only_so_far_ahead(full: Listings) -> None:
     assets = walk(full.store, threads=16, page_objects=2)
+    for taken, most in ((1, 12), (10, 10 + 40 + 1)):  # an asset has two objects
+        for _ in range(taken):
+            next(assets)
+        wait_until(lambda taken=taken: len(full.prefixes) > 4 * taken)  # type: ignore[misc]
+        for thread in reading_threads():
+            thread.join(timeout=0.02)  # a thread that could read on would have
+        assert len(full.prefixes) <= most + 1 + taken
+    assets.close()
+
+
+def test_who_takes_only_the_beginning_reads_one_page(full: Listings) -> None:
+    assets = walk(full.store, threads=16, page_objects=200)
+    assert len(ids(islice(assets, 9))) == 9
+    assert full.prefixes == ["audio/"]
+    assert reading_threads() == []
     next(assets)
-    wait_until(lambda: len(full.prefixes) > 16)
-    for thread in reading_threads():
-        thread.join(timeout=0.02)  # a thread that could read on would have
-    assert 16 < len(full.prefixes) <= 1 + 40 + 1
+    next(assets)
+    wait_until(lambda: len(full.prefixes) > 1)
     assets.close()
 
 
@@ -312,12 +363,40 @@ def _peak(store: ObjectStore, threads: int) -> tuple[int, int]:
     tracemalloc.start()
     try:
         assets = walk(store, threads=threads, page_objects=20)
-        next(assets)
+        taken = sum(1 for _ in islice(assets, 2 * _PAGES_AHEAD))
         if threads > 1:  # however busy the machine is, all that may be read ahead is read
             wait_until(lambda: pages_read > _PAGES_AHEAD)
-        return 1 + sum(1 for _ in assets), tracemalloc.get_traced_memory()[1]
+        return taken + sum(1 for _ in assets), tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("verb", ["list", "check"])
+def test_a_bucket_is_listed_and_checked_by_many_requests_at_once(
+    full: Listings, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryStore, "url", "gs://bucket")
+    for function in (walk, walk_objects):
+        monkeypatch.setitem(function.__kwdefaults__ or {}, "page_objects", 20)
+    manager = AudioStorageManager(store=full.store)
+    full.waits_at = "audio/1"
+    seen = Checked()
+
+    def note(checked: Checked) -> None:
+        nonlocal seen
+        seen = checked
+
+    def work() -> int:
+        if verb == "list":
+            return len([asset.audio_id for asset in manager.list()])
+        assert not list(manager.audit.check(on_progress=note))
+        return seen.assets
+
+    with ThreadPoolExecutor(1) as thread:
+        count = thread.submit(work)
+        wait_until(lambda: "audio/2" in full.prefixes)
+        full.go_on.set()
+        assert count.result() == 300
 
 
 @pytest.mark.slow
