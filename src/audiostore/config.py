@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import ConfigurationError, shown
 
 BUCKET_VARIABLE = "GCS_BUCKET_NAME"

@@ -16,10 +16,10 @@ It holds no secrets: credentials are Application Default Credentials.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from audiostore.config import absolute_url, config_file, configured_store, parse_location
+from audiostore.dataclass import dataclass
 from audiostore.errors import ConfigurationError, shown
 
 _TOP_KEYS = ("default", "stores")

@@ -5,8 +5,9 @@ moves the bytes, so a listener must return quickly. Exceptions of a listener are
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from audiostore.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import AudioStoreError
 
 _WRITE_BYTES = 256 << 10

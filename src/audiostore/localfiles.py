@@ -10,13 +10,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn, Self
 
 import google_crc32c
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from audiostore.sources import SourceReader, encode_crc32c
 

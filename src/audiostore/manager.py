@@ -3,7 +3,6 @@
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +32,7 @@ from audiostore.config import (
     require_configured_bucket,
     state_directory,
 )
+from audiostore.dataclass import replace
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
 from audiostore.events import (
     Deleted,

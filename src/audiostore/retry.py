@@ -1,23 +1,21 @@
 """Retries: the only place that decides which failures are transient, and how long to wait.
 
-Built on tenacity.
+Built on tenacity, which is imported with the first failure.
 """
 
-import inspect
 import math
-import random
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
-
+from audiostore.dataclass import dataclass
 from audiostore.log import logger
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,6 +101,8 @@ class RetryConfig:
         min(initial_delay * exponential_base ** attempt, max_delay), with jitter times a random
         factor in [0.5, 1.5).
         """
+        import random  # noqa: PLC0415  (only after a failure)
+
         try:
             delay = min(self.initial_delay * self.exponential_base**attempt, self.max_delay)
         except OverflowError:
@@ -214,6 +214,8 @@ def retry_after_s(error: BaseException) -> float:
         return 0.0
     if value.strip().isdecimal():
         return float(value)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  (hardly any server sends a date)
+
     try:
         seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     except (ArithmeticError, LookupError, TypeError, ValueError):
@@ -252,6 +254,8 @@ def retry_operation(
     except Exception as error:  # noqa: BLE001  (judged below, as the first attempt)
         failure = error
 
+    from tenacity import Retrying, retry_if_exception  # noqa: PLC0415  (only after a failure)
+
     def attempt() -> T:
         nonlocal failure
         if failure is not None:
@@ -281,10 +285,11 @@ def with_retry(
         @with_retry(PATIENT_CONFIG)
         def fetch() -> bytes: ...
     """
+    from inspect import iscoroutinefunction  # noqa: PLC0415  (imports a lot)
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         name = operation_name or str(getattr(function, "__qualname__", "operation"))
-        if inspect.iscoroutinefunction(function):
+        if iscoroutinefunction(function):
             return cast("Callable[P, T]", _retried_coroutine(function, config, name))
 
         @wraps(function)
@@ -301,6 +306,8 @@ def _retried_coroutine(
 ) -> Callable[P, Awaitable[T]]:
     @wraps(function)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        from tenacity import AsyncRetrying, retry_if_exception  # noqa: PLC0415  (asyncio)
+
         policy = _Policy(config or CONSERVATIVE_CONFIG, name)
         retrying = AsyncRetrying(
             retry=retry_if_exception(policy.retryable),
@@ -339,14 +346,14 @@ class _Policy:
             _note(error, self._operation, failed)
         return False
 
-    def wait(self, state: RetryCallState) -> float:
+    def wait(self, state: "RetryCallState") -> float:
         delay = self._config.calculate_delay(self._budget.failed - 1)
         left_s = self._budget.left_s
         if left_s is not None:
             delay = min(delay, left_s)  # the last attempt comes at the deadline
         return max(delay, retry_after_s(_error(state)))
 
-    def stop(self, state: RetryCallState) -> bool:
+    def stop(self, state: "RetryCallState") -> bool:
         error = _error(state)
         if self._budget.exhausted:
             _note(error, self._operation, self._budget.failed)
@@ -359,7 +366,7 @@ class _Policy:
         error.add_note(f"the server asks for a wait of {asked_s:.0f} s: try again after that")
         return True
 
-    def before_sleep(self, state: RetryCallState) -> None:
+    def before_sleep(self, state: "RetryCallState") -> None:
         retry = Retry(
             self._operation,
             self._budget.failed,
@@ -387,7 +394,7 @@ def _note(error: BaseException, operation: str, attempt: int) -> None:
     error.add_note(f"while: {operation} (attempt {attempt})")
 
 
-def _error(state: RetryCallState) -> Exception:
+def _error(state: "RetryCallState") -> Exception:
     outcome = state.outcome
     error = outcome.exception() if outcome else None
     if not isinstance(error, Exception):

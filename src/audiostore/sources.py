@@ -1,10 +1,11 @@
 """The bytes to store: what a store needs to know of them."""
 
 import base64
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import google_crc32c
+
+from audiostore.dataclass import dataclass, field
 
 
 class SourceReader(Protocol):

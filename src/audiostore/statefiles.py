@@ -12,9 +12,9 @@ import json
 import os
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from audiostore.dataclass import dataclass
 from audiostore.files import write_all
 from audiostore.log import logger
 

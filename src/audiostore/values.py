@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
 
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.sourcepaths import FILENAME_BYTES_KEY, SOURCE_PATH_KEYS, source_path_of
 
 PathLike = str | os.PathLike[str]

@@ -1,7 +1,6 @@
 """Artwork: stored for an asset, replaced, or stored ahead of its audio."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from audiostore.asset import record
 from audiostore.asset.drafts import Draft, Outcome, Writer, draft_of, remove_replaced
@@ -9,6 +8,7 @@ from audiostore.asset.layout import THUMBNAIL, part_of
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
+from audiostore.dataclass import replace
 from audiostore.errors import (
     AssetConflictError,
     BlobNotFoundError,

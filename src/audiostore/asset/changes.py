@@ -6,7 +6,6 @@ the audio object, and so sees the change. A change that was killed is completed 
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from audiostore.asset import record
@@ -14,6 +13,7 @@ from audiostore.asset.attach import reconciled
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import find_asset, require_asset
 from audiostore.asset.record import Asset
+from audiostore.dataclass import replace
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,

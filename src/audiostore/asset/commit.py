@@ -8,7 +8,6 @@ links the objects. Uploads and copies both write through `Commits.commit`.
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from audiostore.asset import record
@@ -18,6 +17,7 @@ from audiostore.asset.layout import AUDIO, THUMBNAIL, blob_name
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
+from audiostore.dataclass import replace
 from audiostore.errors import AssetConflictError
 from audiostore.notify import Notifier
 from audiostore.sourcepaths import source_path_metadata

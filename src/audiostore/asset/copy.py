@@ -7,7 +7,6 @@ compared, never overwritten. A copy that was killed is completed by repeating it
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from audiostore.asset.commit import Commits
@@ -16,6 +15,7 @@ from audiostore.asset.known import spec_of_copy
 from audiostore.asset.layout import THUMBNAIL, part_of
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
+from audiostore.dataclass import replace
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,

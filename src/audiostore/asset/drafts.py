@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 from audiostore.asset import record
 from audiostore.asset.layout import Part, blob_name
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.record import Asset
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import BlobNotFoundError, HeldError, PreconditionFailedError
 from audiostore.events import Progress
 from audiostore.notify import Notifier

@@ -7,11 +7,11 @@ docs/gcs-organization-structure.md for the reasons.
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import PurePath
 from typing import Literal
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError, shown
 from audiostore.stores import CacheScope, cache_control
 from audiostore.values import BlobInfo

@@ -1,8 +1,8 @@
 """The input of an upload: a file that was inspected and is ready to be stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from audiostore.dataclass import dataclass, field
 from audiostore.localfiles import LocalFile
 from audiostore.sources import Source
 from audiostore.stores import served_as

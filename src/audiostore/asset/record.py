@@ -16,11 +16,11 @@ The metadata of a thumbnail names its purpose, so that objects of two writers ne
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import InvalidMetadataError, shown
 from audiostore.sourcepaths import FILENAME_BYTES_KEY, SOURCE_PATH_KEYS, source_path_metadata
 from audiostore.sources import Source, encode_crc32c

@@ -5,11 +5,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import google_crc32c
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import BlobNotFoundError, IntegrityError, shown
 from audiostore.sources import encode_crc32c
 from audiostore.stores import BlobReader, ObjectStore, require_checksum

@@ -10,7 +10,6 @@ completed by repeating it.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import groupby
@@ -30,6 +29,7 @@ from audiostore.asset.layout import (
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.asset.resolving import resolve_deleted_id
+from audiostore.dataclass import dataclass, field
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,

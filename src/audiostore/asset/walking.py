@@ -11,12 +11,12 @@ beginning pays for little more.
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import dropwhile, groupby, islice, takewhile
 
 from audiostore.asset.layout import FilenameGenerator, FileOrganizer
 from audiostore.asset.reading import find_asset
 from audiostore.asset.record import Asset, assemble
+from audiostore.dataclass import dataclass, field
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo
 

@@ -8,7 +8,6 @@ period is over.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from audiostore.audit.links import check_links, consider_trash
 from audiostore.audit.problems import GRACE, Problem, RemoveForeignFile
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.relations import check_relations
+from audiostore.dataclass import dataclass
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager

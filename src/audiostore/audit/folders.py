@@ -1,7 +1,6 @@
 """The folder of one asset: its objects, and problems of single ones. Pure functions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from audiostore.asset import (
     AUDIO,
@@ -14,6 +13,7 @@ from audiostore.asset import (
     part_of,
 )
 from audiostore.audit.problems import DeleteObject, Problem, UpdateObject, problem_of
+from audiostore.dataclass import dataclass, field
 from audiostore.media import format_of
 from audiostore.values import FACT_KEYS, BlobInfo
 

@@ -1,7 +1,6 @@
 """Problems that more than one folder shows: what is in the trash, and what supersedes what."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from audiostore.asset import (
     FilenameGenerator,
@@ -19,6 +18,7 @@ from audiostore.audit.problems import (
     UpdateObject,
     problem_of,
 )
+from audiostore.dataclass import replace
 from audiostore.stores import Store
 from audiostore.values import BlobInfo, DeletedBlob
 

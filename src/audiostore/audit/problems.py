@@ -1,9 +1,9 @@
 """What can be wrong with a store, and how it is repaired: frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from audiostore.dataclass import dataclass, field
 from audiostore.stores import ForeignFile
 from audiostore.values import BlobInfo
 

@@ -1,10 +1,10 @@
 """Doing the same with each of many assets: a request or two for each, many at once."""
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from audiostore.bulk.executors import Job, RunOptions, UnrecordedTasks, execute
+from audiostore.dataclass import dataclass
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager

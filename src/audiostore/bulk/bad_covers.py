@@ -1,11 +1,11 @@
 """Covers that cannot be stored: found before their tracks are uploaded, to store these without."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from audiostore.bulk.items import BulkItem
+from audiostore.dataclass import replace
 from audiostore.ingest import UploadOptions, prepare_image
 
 _REMEMBERED = 1024

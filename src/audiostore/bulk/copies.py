@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiostore.asset import copy_asset
 from audiostore.bulk.executors import Job, RunOptions, UnrecordedTasks, execute
 from audiostore.bulk.items import CopyOutcome
+from audiostore.dataclass import dataclass
 from audiostore.events import Progress
 from audiostore.notify import Notifier
 from audiostore.values import StorageResult

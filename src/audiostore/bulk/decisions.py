@@ -18,13 +18,13 @@ the id of what was stored before (`Claim.previous_id`).
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiostore.bulk.idfilter import IdFilter
 from audiostore.bulk.items import UploadReason
 from audiostore.bulk.journal import Claim, ItemSnapshot, Run
 from audiostore.bulk.storeview import StoredState, StoreView
+from audiostore.dataclass import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

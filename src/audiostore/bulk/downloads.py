@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task,
 from audiostore.bulk.items import DownloadOutcome
 from audiostore.bulk.naming import FileNaming, name_by_id
 from audiostore.bulk.targets import Targets
+from audiostore.dataclass import dataclass
 from audiostore.errors import AssetNotFoundError, affecting_all, affects_all
 from audiostore.localfiles import LocalFile
 from audiostore.values import BlobInfo, StorageResult

@@ -1,10 +1,10 @@
 """The input and the outcomes of bulk runs, as frozen values."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.values import StorageResult
 
 UploadStatus = Literal["stored", "stored before", "changed", "skipped", "deleted", "failed"]

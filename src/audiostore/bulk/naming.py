@@ -8,11 +8,11 @@ import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
 from audiostore.asset import PartName, is_embedded
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import is_safe
 from audiostore.sourcepaths import exact_filename_of, source_path_of
 from audiostore.values import BlobInfo, StorageResult

@@ -3,7 +3,6 @@
 import os
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from audiostore.bulk.decisions import Decision
 from audiostore.bulk.items import BulkItem, UploadOutcome, UploadReason
 from audiostore.bulk.journal import NO_FILE, Claim, ItemResult, ItemSnapshot, PathState
 from audiostore.bulk.storeview import SameAudio, StoreView
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadOptions
 from audiostore.localfiles import LocalFile

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +15,7 @@ from audiostore.bulk.performing import DecidedItem
 from audiostore.bulk.sources import is_same_stem
 from audiostore.bulk.storeview import StoreView
 from audiostore.bulk.updating import Matcher
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,

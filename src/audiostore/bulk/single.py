@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from audiostore.bulk.decisions import Decider, DecisionOptions
@@ -11,6 +10,7 @@ from audiostore.bulk.items import BulkItem, UploadOutcome
 from audiostore.bulk.journal import ItemSnapshot, Journal, begin_run
 from audiostore.bulk.performing import DecidedItem, Performer
 from audiostore.bulk.storeview import StoreView
+from audiostore.dataclass import replace
 from audiostore.ingest import UploadOptions
 
 if TYPE_CHECKING:

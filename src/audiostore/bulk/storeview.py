@@ -10,12 +10,12 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 from uuid import UUID
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import AssetNotFoundError
 from audiostore.localfiles import LocalFile
 from audiostore.scratch import on_the_disk, open_scratch

@@ -4,12 +4,12 @@ import os
 import re
 import tempfile
 import unicodedata
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePath, PurePosixPath
 
 from audiostore.asset import PartName
 from audiostore.bulk.naming import cut, shortened
+from audiostore.dataclass import dataclass
 from audiostore.errors import shown
 from audiostore.values import StorageResult
 

@@ -18,7 +18,6 @@ The rest follows from what differs. Nothing here writes to the store.
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +25,7 @@ from audiostore.asset import PreparedFile, origin_changes, refreshed_metadata
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.journal import Claim, Run
 from audiostore.bulk.storeview import StoreView, md5_of
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import AssetNotFoundError, AudioStoreError, SourceNotFoundError
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.sourcepaths import path_beside

@@ -7,7 +7,6 @@ modification time has changed, or files in it are awaited.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audiostore.bulk.items import BulkItem
@@ -18,6 +17,7 @@ from audiostore.bulk.sources import (
     SearchOptions,
     SeenFolders,
 )
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import SourceNotFoundError
 
 SETTLE_S = 5.0

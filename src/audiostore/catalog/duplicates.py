@@ -3,11 +3,11 @@
 import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Literal
 
+from audiostore.dataclass import dataclass
 from audiostore.scratch import on_the_disk, open_scratch
 from audiostore.values import OWN_KEYS, BlobInfo, StorageResult
 

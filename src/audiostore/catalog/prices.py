@@ -5,13 +5,13 @@ The table is a TOML file; `prices.toml` in this package documents its format.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from audiostore.catalog.statistics import Statistics
+from audiostore.dataclass import dataclass, field
 from audiostore.errors import ConfigurationError
 from audiostore.values import PathLike
 

@@ -2,10 +2,10 @@
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
+from audiostore.dataclass import dataclass, field
 from audiostore.values import EXACT_KEY, BlobInfo, StorageResult, number_in
 
 _SEARCHED = ("title", "artist", "album", "album_artist", "original_filename", "source_path")

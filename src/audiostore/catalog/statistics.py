@@ -1,8 +1,8 @@
 """How much a store holds."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
+from audiostore.dataclass import dataclass, field
 from audiostore.values import StorageResult
 
 

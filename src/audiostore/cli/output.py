@@ -204,15 +204,16 @@ def json_line(value: object) -> str:
 
 def as_fields(value: DataclassInstance) -> dict[str, object]:
     """Return the fields of a dataclass for JSON."""
-    from dataclasses import fields  # noqa: PLC0415  (not for --help)
+    from audiostore.dataclass import fields  # noqa: PLC0415  (not for --help)
 
     return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def _plain(value: object) -> object:
     """Return a value that JSON does not know as one that it knows."""
-    from dataclasses import is_dataclass  # noqa: PLC0415  (not for --help)
     from datetime import datetime  # noqa: PLC0415
+
+    from audiostore.dataclass import is_dataclass  # noqa: PLC0415  (not for --help)
 
     to_dict = getattr(value, "to_dict", None)
     if to_dict is not None:

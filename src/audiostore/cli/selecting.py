@@ -77,9 +77,8 @@ class SelectionOptions(Declared):
         self, *, fix_extension: bool, is_usable_cover: Callable[[Path], bool] | None = None
     ) -> SearchOptions:
         """Return how directories are searched."""
-        from dataclasses import replace  # noqa: PLC0415  (not for --help)
-
         from audiostore import PathPatterns, SearchOptions  # noqa: PLC0415
+        from audiostore.dataclass import replace  # noqa: PLC0415  (not for --help)
 
         patterns = PathPatterns(self.include, self.exclude, ignore_case=self.ignore_case)
         options = SearchOptions(patterns, fix_extension=fix_extension)

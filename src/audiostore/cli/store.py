@@ -185,7 +185,7 @@ def opened(
 
 def retries(options: RetryOptions) -> RetryConfig:
     """Return how a command retries."""
-    from dataclasses import replace  # noqa: PLC0415  (not for --help)
+    from audiostore.dataclass import replace  # noqa: PLC0415  (not for --help)
 
     config = audiostore.DEADLINE_CONFIG
     return config if options.retry_for is None else replace(config, deadline_s=options.retry_for)

@@ -1,10 +1,10 @@
 """How a file is inspected, prepared and stored: the options of an upload, as one value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal, TypedDict, Unpack
 
 from audiostore.asset import check_custom_metadata, require_audio_id
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import shown
 from audiostore.localfiles import MAX_OBJECT_BYTES
 from audiostore.sourcepaths import is_source_path

@@ -4,12 +4,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
 from audiostore.asset import PreparedFile, audio_data_facts, facts_of
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import (
     InvalidSourceError,
     SourceNotFoundError,

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from audiostore.asset import FilenameGenerator
+from audiostore.dataclass import dataclass
 from audiostore.errors import AssetConflictError, SourceNotFoundError
 from audiostore.statefiles import claim, hash_of
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from posixpath import splitext
 from typing import Protocol
@@ -26,6 +25,7 @@ from audiostore.asset import (
     result_of,
     waiting_result,
 )
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import (
     AssetConflictError,
     AssetNotFoundError,

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from audiostore.dataclass import dataclass, field
 from audiostore.errors import UnsupportedByStoreError
 from audiostore.lifecycle.planning import Effect, Plan, age_note, apply_plan, effects_of, make_plan
 from audiostore.lifecycle.recognition import reaches, recognise

@@ -1,11 +1,11 @@
 """Plans: how a policy differs from what a store does, and applying the difference."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal
 
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import PreconditionFailedError, UnsupportedByStoreError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
 from audiostore.lifecycle.recognition import reaches, recognise

@@ -1,11 +1,11 @@
 """The policy: what is to happen to assets as they age, read from a TOML file."""
 
 import tomllib
-from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 
+from audiostore.dataclass import dataclass, fields
 from audiostore.errors import ConfigurationError, shown
 from audiostore.values import PathLike
 

@@ -4,11 +4,11 @@ Format: cloud.google.com/storage/docs/json_api/v1/buckets#lifecycle.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from audiostore.asset import AUDIO, PARTS, FileOrganizer, Part
+from audiostore.dataclass import dataclass
 from audiostore.lifecycle.policy import Policy
 from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS
 from audiostore.values import BlobInfo

@@ -1,7 +1,6 @@
 """Carrying out the rules of a store that does not do so by itself: a directory."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, cast
@@ -14,6 +13,7 @@ from audiostore.asset import (
     is_committed_audio,
     names_thumbnail,
 )
+from audiostore.dataclass import dataclass
 from audiostore.errors import (
     AssetNotFoundError,
     BlobNotFoundError,

@@ -10,9 +10,9 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 
 MAX_MOOV_BYTES: Final = 64 << 20

@@ -1,9 +1,10 @@
 """What is inside a media file: frozen values, ready for JSON and for pickle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final
+
+from audiostore.dataclass import dataclass, field, fields
 
 MAX_RATE_HZ: Final = 10_000_000
 MAX_DURATION_S: Final = 10 * 365 * 86_400.0

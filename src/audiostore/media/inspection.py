@@ -1,11 +1,11 @@
 """A media file, inspected before it is stored: what it contains, or why it cannot be stored."""
 
 import os
-from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import Literal
 
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import AudioStoreError, InvalidImageError
 from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named

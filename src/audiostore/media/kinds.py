@@ -1,9 +1,9 @@
 """The definition of a format, and the result of recognising a file."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.embedded import Embedded
 from audiostore.media.parsing.images import ImageHeader
 from audiostore.media.parsing.reading import Reader

@@ -5,10 +5,10 @@ A store implements the ones that it can. `complete` supplies what it lacks: with
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from audiostore.dataclass import dataclass, field
 from audiostore.errors import BlobNotFoundError, UnsupportedByStoreError
 from audiostore.stores.protocol import ObjectStore, StorageClass
 from audiostore.values import BlobInfo, DeletedBlob

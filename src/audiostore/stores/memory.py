@@ -5,13 +5,13 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import NoReturn
 
 import google_crc32c
 
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import (
     BlobNotFoundError,
     IntegrityError,

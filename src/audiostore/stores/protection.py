@@ -1,10 +1,10 @@
 """Objects that a hold or a retention period protects, and the errors about them."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from audiostore.dataclass import replace
 from audiostore.errors import HeldError
 from audiostore.stores.protocol import ObjectStore
 from audiostore.values import BlobInfo

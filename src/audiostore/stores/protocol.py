@@ -6,10 +6,10 @@ retries are decided above it, in one layer (`stores.retrying`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from audiostore.dataclass import dataclass, field
 from audiostore.sources import Source
 from audiostore.values import BlobInfo
 

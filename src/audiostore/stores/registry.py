@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiostore.config import (
@@ -15,6 +14,7 @@ from audiostore.config import (
     parse_location,
     state_directory,
 )
+from audiostore.dataclass import dataclass
 from audiostore.stores.protocol import ObjectStore
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ import base64
 import hashlib
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
 import google_crc32c
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import (
     AssetConflictError,
     AudioStoreError,

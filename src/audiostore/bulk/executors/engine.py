@@ -8,7 +8,6 @@ asks, and no thread outlives the iterator.
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic
 
@@ -17,6 +16,7 @@ from audiostore.bulk.executors.process_pool import ProcessPool
 from audiostore.bulk.executors.tasks import Executor, R, T, TaskSource
 from audiostore.bulk.executors.thread_pool import ThreadPool
 from audiostore.bulk.executors.worker_process import worker_count
+from audiostore.dataclass import dataclass
 from audiostore.errors import affects_all, shown
 from audiostore.events import BulkBegun, Event, Progress
 from audiostore.notify import Notifier

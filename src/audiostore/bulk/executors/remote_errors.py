@@ -3,8 +3,9 @@
 import pickle
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from audiostore.dataclass import replace
 
 
 class WorkerTraceback(Exception):  # noqa: N818

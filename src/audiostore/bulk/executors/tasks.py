@@ -1,9 +1,10 @@
 """What the engine works with: tasks, where they come from, and what runs them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
+
+from audiostore.dataclass import dataclass
 
 
 class TaskOutcome(Protocol):

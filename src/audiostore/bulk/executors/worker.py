@@ -11,7 +11,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -20,6 +19,7 @@ from audiostore.bulk.executors.messages import Cancel, Cancelled, Emitted, Finis
 from audiostore.bulk.executors.remote_errors import PortableError, portable
 from audiostore.bulk.executors.tasks import T, Task
 from audiostore.bulk.executors.thread_pool import Threads
+from audiostore.dataclass import replace
 from audiostore.events import Event, Progress, Retried, RetriesEnded
 from audiostore.log import logger
 from audiostore.notify import Notifier

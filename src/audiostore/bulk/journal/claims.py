@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from audiostore.asset import FilenameGenerator
 from audiostore.bulk.items import BulkItem, UploadStatus
+from audiostore.dataclass import dataclass
 from audiostore.localfiles import FileState
 
 

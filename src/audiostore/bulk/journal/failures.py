@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from audiostore.bulk.journal.database import (
     JournalDatabase,
     is_locked,
 )
+from audiostore.dataclass import dataclass
 
 # A file that has changed since, or that was given with other metadata, is another item of the same
 # path; what the latest run made of it counts.

@@ -19,7 +19,6 @@ stored.
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +28,7 @@ from audiostore.bulk.journal.database import JournalDatabase, is_locked, read_on
 from audiostore.bulk.journal.failures import FailedItem, failures_of
 from audiostore.bulk.journal.reading import ReadOnlyRun
 from audiostore.bulk.journal.run import JournaledRun
+from audiostore.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from audiostore.bulk.journal.claims import Claim, ItemResult, ItemSnapshot, UnjournaledRun
 from audiostore.bulk.journal.database import CLAIMED, STORED, is_locked, lock_path, read_only
 from audiostore.bulk.journal.rows import find_rows, path_of, stored_at
+from audiostore.dataclass import replace
 
 
 class ReadOnlyRun:

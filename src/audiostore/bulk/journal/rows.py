@@ -6,13 +6,13 @@ import sqlite3
 import struct
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.journal.claims import Claim, ItemSnapshot, PathState
 from audiostore.bulk.journal.database import CLAIMED, FREE, STORED, SUPERSEDED
+from audiostore.dataclass import dataclass, replace
 from audiostore.localfiles import FileState
 
 _STATE = struct.Struct("<QqQ")

@@ -6,7 +6,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -32,6 +31,7 @@ from audiostore.bulk.journal.rows import (
     path_of,
     stored_at,
 )
+from audiostore.dataclass import replace
 
 _MAX_ERROR_CHARACTERS = 2000
 

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from audiostore.bulk.sources.kinds import (
@@ -13,6 +12,7 @@ from audiostore.bulk.sources.kinds import (
     why_missed,
 )
 from audiostore.bulk.sources.patterns import PathPatterns
+from audiostore.dataclass import dataclass
 
 EXCLUDED = "files excluded by a pattern"
 

@@ -3,7 +3,6 @@
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from audiostore.bulk.items import BulkItem
@@ -28,6 +27,7 @@ from audiostore.bulk.sources.kinds import (
     why_missed,
 )
 from audiostore.bulk.sources.patterns import PathPatterns
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import InvalidSourceError, SourceNotFoundError
 
 _IMAGES = "images that belong to no audio file"

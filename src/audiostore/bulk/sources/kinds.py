@@ -3,9 +3,9 @@
 import os
 import re
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
 
+from audiostore.dataclass import dataclass
 from audiostore.media import AUDIO_FORMATS, IMAGE_FORMATS, identify
 
 AUDIO_EXTENSIONS = frozenset(e for f in AUDIO_FORMATS for e in f.extensions)

@@ -12,7 +12,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -30,6 +29,7 @@ from audiostore.bulk.sources.rows import (
     Row,
     read_rows,
 )
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import (
     InvalidAudioIdError,
     InvalidMetadataError,

@@ -3,7 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from audiostore.dataclass import dataclass
 
 _CLASSES = "dDsSwW"
 """After a backslash, these stand for a class of characters, as in a regular expression."""

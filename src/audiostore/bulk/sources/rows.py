@@ -5,11 +5,11 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from audiostore.asset import check_custom_metadata
+from audiostore.dataclass import dataclass
 from audiostore.errors import InvalidMetadataError, shown
 
 AUDIO, THUMBNAIL, ID, SUPERSEDES = "audio", "thumbnail", "id", "supersedes"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from audiostore.cli.progress.count import CountProgress
 from audiostore.cli.report import print_problem
 from audiostore.cli.selecting import FileList
 from audiostore.config import DirectoryLocation
+from audiostore.dataclass import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,13 +7,13 @@ import time
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from audiostore import FilenameGenerator
 from audiostore.cli.output import bottom, counted, escape, human_size, human_time, say
 from audiostore.cli.progress.display import Display
 from audiostore.cli.progress.waiting import Waiting
+from audiostore.dataclass import dataclass, field
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, RetriesEnded
 
 if TYPE_CHECKING:

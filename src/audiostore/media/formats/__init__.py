@@ -5,14 +5,23 @@ probing, file name extensions, content types and the documentation all go by `FO
 """
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
 from typing import Literal
 
 from audiostore.media.kinds import Format, extension_of
 
+
+def _module_names() -> set[str]:
+    folder = Path(__file__).parent
+    if folder.is_dir():
+        return {each.stem for each in folder.glob("[!_.]*.py")}
+    from pkgutil import iter_modules  # noqa: PLC0415  (imports inspect; it looks into archives)
+
+    return {module.name for module in iter_modules(__path__)}
+
+
 _FOUND: list[Format] = [
-    import_module(f"{__name__}.{name}").FORMAT
-    for name in sorted(module.name for module in iter_modules(__path__))
+    import_module(f"{__name__}.{name}").FORMAT for name in sorted(_module_names())
 ]
 
 AUDIO_FORMATS = tuple(each for each in _FOUND if each.kind == "audio")

@@ -1,7 +1,6 @@
 """AIFF and AIFF-C (Apple, 1989 and 1991): checked by the sizes of their chunks."""
 
-from dataclasses import dataclass
-
+from audiostore.dataclass import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.blocks import Blocks

@@ -3,8 +3,8 @@
 import re
 import struct
 from collections import Counter
-from dataclasses import dataclass
 
+from audiostore.dataclass import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.blocks import Blocks

@@ -1,8 +1,8 @@
 """FLAC (RFC 9639): recognised by its marker, checked by its last frame and its count of samples."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from audiostore.dataclass import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.flac import (

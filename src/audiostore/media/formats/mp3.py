@@ -4,8 +4,7 @@ The first frame may be none of sound, but count the others: Xing's and LAME's de
 frames, bytes, table, quality, LAME tag), and VBRI by Fraunhofer IIS.
 """
 
-from dataclasses import dataclass
-
+from audiostore.dataclass import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.embedded import no_own_tags

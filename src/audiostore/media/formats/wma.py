@@ -1,7 +1,6 @@
 """WMA: Windows Media audio in ASF (Advanced Systems Format, revision 01.20.05)."""
 
-from dataclasses import dataclass
-
+from audiostore.dataclass import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.asf import (
     OBJECT_HEADER as _OBJECT,

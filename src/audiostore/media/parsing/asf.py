@@ -1,10 +1,10 @@
 """Objects of a GUID, a size and data (Advanced Systems Format, revision 01.20.05)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, little
 
 OBJECT_HEADER: Final = 24  # a GUID and a size of 64 bits

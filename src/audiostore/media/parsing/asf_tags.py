@@ -1,9 +1,9 @@
 """Tags, pictures and markers of Windows Media (Advanced Systems Format, revision 01.20.05)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.asf import Object, guid, header_objects, objects
 from audiostore.media.parsing.embedded import Embedded, Part, UnreadPicture
 from audiostore.media.parsing.reading import Reader, big, little

@@ -1,6 +1,6 @@
 """Sound in blocks of one size, as PCM and ADPCM are: its length follows from its bytes."""
 
-from dataclasses import dataclass
+from audiostore.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import NO_SOUND, BudgetSpentError, Reader, cut_short
 from audiostore.media.parsing.tags import after_sound, end_of_data
 

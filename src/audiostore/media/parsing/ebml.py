@@ -1,9 +1,9 @@
 """Elements of an id, a size and data (EBML, RFC 8794)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, big
 
 _MOST_ELEMENTS = 2000

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
+from audiostore.dataclass import dataclass, field
 from audiostore.media.parsing.reading import Reader
 
 FRONT_COVER: Final = 3

@@ -1,8 +1,8 @@
 """FLAC's STREAMINFO and frames (RFC 9639)."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import big
 
 STREAMINFO_SIZE: Final = 34

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import Reader, big, cut_short
 from audiostore.media.parsing.tags import (
     MUCH_JUNK,

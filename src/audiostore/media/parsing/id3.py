@@ -8,11 +8,11 @@ unsynchronised may be so as a whole, frame by frame, or not at all.
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from typing import NamedTuple
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.embedded import Embedded, Part, UnreadPicture
 from audiostore.media.parsing.id3_frames import TextTags, locate_picture
 from audiostore.media.parsing.reading import Reader, big

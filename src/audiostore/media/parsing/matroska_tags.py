@@ -1,9 +1,9 @@
 """Tags, chapters and attached pictures of WebM and Matroska (RFC 9559, sections 5.1.6 to 5.1.8)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
+from audiostore.dataclass import dataclass, field
 from audiostore.media.parsing.ebml import Element, elements, find_element
 from audiostore.media.parsing.embedded import (
     FRONT_COVER,

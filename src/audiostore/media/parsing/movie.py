@@ -1,7 +1,6 @@
 """The movie in an MP4 file: its index, its sound and its tracks (ISO/IEC 14496-12 section 8)."""
 
-from dataclasses import dataclass, field
-
+from audiostore.dataclass import dataclass, field
 from audiostore.media.parsing.boxes import FULL, MAX_BOXES, Box, boxes, find_box
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 

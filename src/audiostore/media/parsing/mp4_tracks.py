@@ -6,9 +6,9 @@ of sound refers to a track of texts, whose samples are the titles, and to one of
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.boxes import FULL, Box, boxes_in, find_box
 from audiostore.media.parsing.embedded import OTHER, Embedded, Part, UnreadPicture
 from audiostore.media.parsing.reading import Reader, big

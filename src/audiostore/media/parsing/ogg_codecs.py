@@ -1,9 +1,9 @@
 """What the codecs in Ogg say in their first packets, and how long their other packets are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.flac import FRAME_HEADER_MAX, STREAMINFO_SIZE, StreamInfo, parse_frame
 from audiostore.media.parsing.reading import little
 

@@ -5,8 +5,7 @@ that wrong (never set, in another unit, those of the longer recording that this 
 that the last position alone tells no duration.
 """
 
-from dataclasses import dataclass
-
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.ogg_codecs import SETUP_TAIL, Codec, codec_of
 from audiostore.media.parsing.ogg_pages import BEGINS, CONTINUES, ENDS, Page, Pages
 

@@ -3,9 +3,9 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, big, little
 
 CAPTURE: Final = b"OggS"

@@ -6,9 +6,9 @@ A sample is what a decoder takes at once, such as a frame of AAC.
 import sys
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from operator import mul
 
+from audiostore.dataclass import dataclass, field
 from audiostore.media.parsing.boxes import FULL, Box, boxes
 from audiostore.media.parsing.reading import Reader, big
 

@@ -3,9 +3,9 @@
 import struct
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from audiostore.dataclass import dataclass
 from audiostore.media.parsing.ebml import (
     HEADER_MAX,
     Element,

@@ -10,7 +10,6 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
 
@@ -19,6 +18,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format, Recognised, View

@@ -1,10 +1,10 @@
 """How connections are made: options, libcurl's settings for a transfer, and its errors."""
 
 import re
-from dataclasses import dataclass
 
 import pycurl
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import (
     StoreConnectionError,
     StoreTimeoutError,

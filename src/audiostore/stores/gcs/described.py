@@ -9,8 +9,8 @@ several at once, in order and a few ahead.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
 
+from audiostore.dataclass import replace
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.messages import Response
 from audiostore.stores.gcs.responses import blob_info, error_of, json_body

@@ -7,13 +7,13 @@ cloud.google.com/storage/docs/json_api/v1/status-codes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from types import new_class
 from typing import Any, cast
 
 from google.api_core import exceptions
 
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import (
     AudioStoreError,
     BlobNotFoundError,

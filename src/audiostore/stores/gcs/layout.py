@@ -4,8 +4,7 @@ Reference: cloud.google.com/storage/docs/json_api/v1/buckets/getStorageLayout. U
 the layout can be read with storage.objects.list alone.
 """
 
-from dataclasses import dataclass
-
+from audiostore.dataclass import dataclass
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.responses import Fields, error_of, json_body, not_understood
 

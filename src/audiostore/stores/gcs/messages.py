@@ -6,11 +6,11 @@ refused when one is made, wherever it comes from. A store's text must never beco
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from audiostore.dataclass import dataclass, field
 from audiostore.errors import InvalidRequestError, shown
 
 # RFC 9110, sections 5.1 and 5.6.2: a name, like a method, is a token. Section 5.5: no CR, LF, NUL

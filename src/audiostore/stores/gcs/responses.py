@@ -12,10 +12,10 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+from audiostore.dataclass import replace
 from audiostore.errors import AudioStoreError, StoreConnectionError, server_text, shown
 from audiostore.stores.clock import utc_now
 from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Response

@@ -7,9 +7,10 @@ of github.com/googleapis/conformance-tests (storage/v1/v4_signatures.json).
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
+
+from audiostore.dataclass import dataclass, field
 
 ALGORITHM = "GOOG4-RSA-SHA256"
 LONGEST_S = 7 * 24 * 3600

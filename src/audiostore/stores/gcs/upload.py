@@ -12,9 +12,9 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 
+from audiostore.dataclass import dataclass, field
 from audiostore.errors import (
     AudioStoreError,
     SourceChangedError,

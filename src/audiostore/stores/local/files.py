@@ -4,10 +4,10 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import google_crc32c
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import ConfigurationError
 from audiostore.files import explain, write_all
 from audiostore.sources import encode_crc32c

@@ -10,10 +10,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from audiostore.dataclass import dataclass
 from audiostore.files import make_folder
 from audiostore.stores.local.denials import explain
 

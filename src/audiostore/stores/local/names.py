@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 
+from audiostore.dataclass import replace
 from audiostore.errors import PreconditionFailedError
 from audiostore.files import explained, write_all
 from audiostore.stores.local.files import Content, Temporary, fill, set_generation

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, cast
 
+from audiostore.dataclass import replace
 from audiostore.errors import ConfigurationError
 from audiostore.files import write_all
 from audiostore.stores.capabilities import StoreSettings

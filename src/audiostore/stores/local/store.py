@@ -4,11 +4,11 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
     ConfigurationError,

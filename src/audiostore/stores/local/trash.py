@@ -6,9 +6,9 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import BlobNotFoundError
 from audiostore.log import logger
 from audiostore.stores.local.files import (

@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import StoreLockedError
 from audiostore.log import logger
 from audiostore.stores.local.files import Temporary

@@ -1,11 +1,11 @@
 """Tests of the other capabilities, and of `complete` for a store that lacks them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
     CredentialsError,

@@ -1,11 +1,11 @@
 """What every store promises of changing, copying and deleting."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
     HeldError,

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
 )

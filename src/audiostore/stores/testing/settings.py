@@ -1,11 +1,11 @@
 """What a store promises that has settings and a trash."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
     HeldError,

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pytest
 
+from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
     PreconditionFailedError,
