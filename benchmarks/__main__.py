@@ -13,22 +13,28 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from benchmarks.contest import baseline
+from benchmarks.contest.inputs import Inputs, Tree
 from benchmarks.contest.lineup import OURS, versions
 from benchmarks.contest.machine import facts, server_limits
 from benchmarks.contest.plots import plot
-from benchmarks.contest.report import report, result_table, startup_targets, target_table, targets
-from benchmarks.contest.rounds import Result, contest
-from benchmarks.contest.workloads import Workload, workloads
+from benchmarks.contest.report import report, result_table, startup_targets, target_table
+from benchmarks.contest.results import Result
+from benchmarks.contest.rounds import contest
+from benchmarks.contest.targets import compare_all
+from benchmarks.contest.workload import Workload
 from benchmarks.startup import medians_ms
+from benchmarks.workloads import workloads
 
 _CORES = 2
+_STARTUP = "startup"
 _DOCS = Path(__file__).parent.parent / "docs"
 
 
 def main() -> int:
     """Run the benchmarks; return 1 if audiostore failed in a run."""
     options = _parser().parse_args()
-    start = time.monotonic()
+    start, load = time.monotonic(), os.getloadavg()[1]
     # The server and all tools share these.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     chosen = [
@@ -40,17 +46,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="audiostore-bench-", dir=options.work) as directory:
         limits = server_limits(seconds=0.5 if options.quick else 3.0)
         results = []
-        for workload in chosen:
-            results.append(_run(workload, Path(directory), rounds))
+        trees: dict[Inputs, Tree] = {}
+        for number, workload in enumerate(chosen):
+            tree = trees.get(workload.inputs) or _made(workload, Path(directory))
+            trees[workload.inputs] = tree
+            results.append(contest(workload, tree, Path(directory), rounds=rounds))
             print(f"\n{workload.title}\n\n{result_table(results[-1])}", flush=True)
-    startup_ms = medians_ms()
-    print("\n" + target_table([*targets(results), *startup_targets(startup_ms)]))
+            if all(later.inputs != workload.inputs for later in chosen[number + 1 :]):
+                shutil.rmtree(tree.root, ignore_errors=True)
+    startup_ms = medians_ms() if _STARTUP in (options.only or [_STARTUP]) else {}
+    print("\n" + target_table([*compare_all(results), *startup_targets(startup_ms)]))
     output = options.output or (None if options.quick or options.only or options.peers else _DOCS)
     if output is not None:
         page = report(
             results,
             startup_ms,
-            machine=facts(),
+            machine=facts() | {"load when it began": f"{load:.1f}"},
             versions=versions(),
             limits=limits,
             rounds=rounds,
@@ -61,21 +72,18 @@ def main() -> int:
     return 1 if any(run.failure for run in failed) else 0
 
 
-def _run(workload: Workload, directory: Path, rounds: int) -> Result:
+def _made(workload: Workload, directory: Path) -> Tree:
     print(f"{workload.key}: creating the files", file=sys.stderr, flush=True)
-    root = directory / workload.key
-    try:
-        tree = workload.make_tree(root)
-        os.sync()  # so nothing is written back during the runs
-        return contest(workload, tree, directory, rounds=rounds)
-    finally:
-        shutil.rmtree(root)
+    return workload.inputs.make(directory / workload.key)
 
 
 def _with_peers(workload: Workload, wanted: list[str] | None) -> Workload:
-    if not wanted:
-        return workload
-    peers = [p for p in workload.peers if any(word in p.name for word in [OURS, *wanted])]
+    peers = [
+        peer
+        for peer in workload.peers
+        if any(word in peer.name for word in [OURS, *(wanted or [""])])
+        and not (peer.is_before and baseline.source() is None)
+    ]
     return replace(workload, peers=peers)
 
 
@@ -98,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    keys = [work.key for work in workloads(quick=True)]
+    keys = [*(work.key for work in workloads(quick=True)), _STARTUP]
     parser.add_argument(
         "--quick", action="store_true", help="small workloads, one round: a trial run"
     )

@@ -21,8 +21,16 @@ _PIECE_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """Files to store. Workloads with the same inputs share them."""
+
+    title: str
+    make: Callable[[Path], "Tree"]
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
-    """A directory of files ``audio/{uuid}/audio.mp3``, some with a ``thumbnail.jpg``."""
+    """A directory of files ``audio/{uuid}/audio.mp3`` and perhaps ``thumbnail.jpg``; or others."""
 
     root: Path
     assets: int
@@ -37,30 +45,31 @@ class Tree:
 def make_tracks(root: Path, count: int, *, audio_bytes: int, cover_bytes: int = 0) -> Tree:
     """Write `count` tracks, three MP3 and one WAV in turn, and covers if `cover_bytes` is set."""
     mp3 = _mp3(audio_bytes)
-    cover = _covers(cover_bytes) if cover_bytes else None
+    cover = covers(cover_bytes) if cover_bytes else None
     for index in range(count):
-        directory = _directory(root, index)
+        directory = new_directory(root, index)
         if index % 4 == 3:
             (directory / "audio.wav").write_bytes(_wav(audio_bytes, index))
         else:
             (directory / "audio.mp3").write_bytes(_id3(f"Track {index}") + mp3)
         if cover:
             (directory / "thumbnail.jpg").write_bytes(cover(index))
-    return _read_tree(root, count)
+    return read_tree(root, count)
 
 
 def make_large(root: Path, *, size_bytes: int) -> Tree:
     """Write one WAV file of this size."""
-    path = _directory(root, 0) / "audio.wav"
+    path = new_directory(root, 0) / "audio.wav"
     generator = random.Random(7)
     with path.open("wb") as file:
         file.write(_wav_head(size_bytes - 44))
         while file.tell() < size_bytes:
             file.write(generator.randbytes(min(_PIECE_BYTES, size_bytes - file.tell())))
-    return _read_tree(root, 1)
+    return read_tree(root, 1)
 
 
-def _directory(root: Path, index: int) -> Path:
+def new_directory(root: Path, index: int) -> Path:
+    """Make the directory of the asset of this number."""
     identity = uuid.UUID(bytes=random.Random(index).randbytes(16), version=4)
     directory = root / "audio" / str(identity)
     directory.mkdir(parents=True)
@@ -102,14 +111,14 @@ def _wav_head(data_bytes: int) -> bytes:
     )
 
 
-def _covers(size_bytes: int) -> Callable[[int], bytes]:
-    """Return a function that makes JPEG files of about this size."""
+def covers(size_bytes: int, kind: str = "JPEG") -> Callable[[int], bytes]:
+    """Return a function that makes images of this kind, of about this size, from a seed."""
     side = 64
 
     def cover(seed: int) -> bytes:
         pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
         out = BytesIO()
-        Image.fromarray(pixels).save(out, "JPEG", quality=85)
+        Image.fromarray(pixels).save(out, kind, quality=85)
         return out.getvalue()
 
     for _ in range(4):  # the fixed part of a file matters less the larger it is
@@ -117,10 +126,10 @@ def _covers(size_bytes: int) -> Callable[[int], bytes]:
     return cover
 
 
-def _read_tree(root: Path, assets: int) -> Tree:
-    """Read all files, which also brings them into the page cache."""
+def read_tree(root: Path, assets: int) -> Tree:
+    """Read all files below "audio", but hidden ones; this also brings them into the page cache."""
     lines, sizes, xor = [], 0, 0
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    files = sorted(path for path in root.glob("audio/*/[!.]*") if path.is_file())
     for path in files:
         crc32c, size, md5 = 0, 0, hashlib.md5(usedforsecurity=False)
         with path.open("rb") as file:
@@ -136,5 +145,15 @@ def _read_tree(root: Path, assets: int) -> Tree:
 
 def same_files(root: Path, tree: Tree) -> bool:
     """Return whether a directory holds the same files as a tree."""
-    found = _read_tree(root, tree.assets)
+    found = read_tree(root, tree.assets)
     return found.objects == tree.objects and found.crc32c_xor == tree.crc32c_xor
+
+
+def write_manifest(tree: Tree, file: Path) -> None:
+    """Write a manifest that gives each asset of a tree the id that its directory is named after."""
+    lines = ["audio,thumbnail,id\n"]
+    for directory in sorted(tree.root.glob("audio/*")):
+        names = sorted(path.name for path in directory.iterdir())
+        files = [str(directory / name) for name in names]
+        lines.append(",".join([*files, *[""] * (2 - len(files)), directory.name]) + "\n")
+    file.write_text("".join(lines))

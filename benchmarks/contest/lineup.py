@@ -5,19 +5,31 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.contest import baseline
 from benchmarks.peers.job import Job
 
 OURS = "audiostore"
+BEFORE = f"audiostore at {baseline.COMMIT}"
+UNCHECKED = "audiostore, check none"
+GENERATED = "audiostore, ids generated"
+QUICK = "audiostore, check quick"
+FIND = "audiostore, Catalog.find"
+AGAIN = "audiostore, put again"
 LIMIT = "bare libcurl"
 RCLONE = "rclone"
 TRANSFER_MANAGER = "transfer_manager"
 GOOGLE = "google-cloud-storage"
 OBSTORE = "obstore"
 GCLOUD = "gcloud storage"
+COPY = "cp -r, sync -f"
+SYNCED_RCLONE = "rclone, sync -f"
+DECODING = "FFmpeg alone, decoding"
+
+_ROOT = Path(__file__).parents[2]
 
 Command = Callable[[Job, Path], Sequence[str]]
 """From a job, and the file that contains it, to the command to run."""
@@ -33,6 +45,12 @@ class Peer:
     concurrency: int | None = None
     most_rounds: int = 1000
     """A very slow tool does not run in every round."""
+    is_before: bool = False
+    """It is the version before the current work."""
+    continues: bool = False
+    """It finds what the peer before it has left."""
+    stores: bool = True
+    """Not if it shows what a part of the work takes, and counts itself what it did."""
 
     @property
     def name(self) -> str:
@@ -40,15 +58,15 @@ class Peer:
         return f"{self.family}, {self.mode}" if self.mode else self.family
 
 
-def environment(job: Job) -> Mapping[str, str]:
-    """Return the environment of all peers: no proxies, no credentials, no telemetry."""
-    bundle = job.ca_bundle
+def environment(job: Job, *, is_before: bool = False) -> Mapping[str, str]:
+    """Return the environment of a peer: no proxies, no credentials, no telemetry."""
+    bundle, places = job.ca_bundle, [_ROOT, baseline.source() if is_before else None]
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
     return {
         **kept,
         "HOME": job.scratch,
         "XDG_STATE_HOME": f"{job.scratch}/state",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": ":".join(str(place) for place in places if place),
         "STORAGE_EMULATOR_HOST": job.endpoint,
         "CURL_CA_BUNDLE": bundle,
         "SSL_CERT_FILE": bundle,
@@ -113,9 +131,93 @@ def _gcloud(action: str) -> Command:
     return command
 
 
-def ours(action: str) -> Peer:
+def ours(action: str, family: str = OURS) -> Peer:
     """Return audiostore as a peer."""
-    return Peer(OURS, "", _python("audiostore_peer", action))
+    return Peer(family, "", _python("audiostore_peer", action))
+
+
+def before(peer: Peer, *, most_rounds: int = 1000) -> Peer:
+    """Return the version before the current work, doing what a peer does."""
+    return replace(peer, family=BEFORE, most_rounds=most_rounds, is_before=True)
+
+
+def audiostore_put(family: str = OURS, *, one: bool = False, continues: bool = False) -> Peer:
+    """Return the command `audiostore put`, of all assets as a directory or of the only asset."""
+
+    def command(job: Job, file: Path) -> Sequence[str]:
+        del file
+        script = str(Path(sys.executable).with_name("audiostore"))
+        paths = [job.tree]
+        if one:
+            audio, thumbnail = job.names
+            paths = [str(job.path(audio)), "--thumbnail", str(job.path(thumbnail))]
+        names = [] if one else ["--cover-names", "thumbnail"]
+        return [script, "put", *paths, *names, "--bucket", job.bucket]
+
+    return Peer(family, "", command, continues=continues)
+
+
+def peers_of_missions(*, rclone_transfers: Sequence[int], connections: int) -> list[Peer]:
+    """Return the peers that store files of all formats: the fastest, and audiostore's variants."""
+    return [
+        ours("upload"),
+        before(ours("upload")),
+        ours("upload-unchecked", UNCHECKED),
+        Peer(LIMIT, f"{connections} connections", _python("libcurl", "upload"), connections),
+        Peer(OBSTORE, f"{connections} threads", _python("object_store", "upload"), connections),
+        *(Peer(RCLONE, f"{n} transfers", _rclone("upload", n)) for n in rclone_transfers),
+    ]
+
+
+def peers_with_given_ids() -> list[Peer]:
+    """Return audiostore with a manifest that gives ids, and without."""
+    given = ours("upload-as-listed")
+    return [given, before(given), ours("upload-listed", GENERATED)]
+
+
+def peers_of_one_asset() -> list[Peer]:
+    """Return the peers that store one track and its cover."""
+    return [
+        audiostore_put(one=True),
+        before(audiostore_put(one=True)),
+        Peer(LIMIT, "2 connections", _python("libcurl", "upload"), 2),
+        Peer(OBSTORE, "2 threads", _python("object_store", "upload"), 2),
+        Peer(RCLONE, "8 transfers", _rclone("upload", 8)),
+        Peer(GOOGLE, "2 threads", _python("google_client", "upload"), 2),
+        *_gcloud_peers("upload"),
+    ]
+
+
+def peers_of_a_directory() -> list[Peer]:
+    """Return the peers that store in a directory; the others look at nothing and keep no record."""
+    sync = 'cp -r "$1" "$2" && sync -f "$2"'
+    rclone = '"$3" copy "$1" "$2" --config /dev/null --quiet --stats 0 --transfers 16'
+
+    def shell(script: str) -> Command:
+        def command(job: Job, file: Path) -> Sequence[str]:
+            del file
+            return ["sh", "-c", script, "sh", job.tree, str(job.destination), rclone_path()]
+
+        return command
+
+    return [
+        ours("upload-to-directory"),
+        before(ours("upload-to-directory")),
+        Peer(COPY, "", shell(sync)),
+        Peer(RCLONE, "16 transfers", shell(rclone)),
+        Peer(SYNCED_RCLONE, "16 transfers", shell(f'{rclone} && sync -f "$2"')),
+    ]
+
+
+def peers_that_list(action: str) -> list[Peer]:
+    """Return audiostore listing a bucket in one of its ways, and in the fastest."""
+    return [ours(action), before(ours(action), most_rounds=1), ours("find", FIND)]
+
+
+def peers_that_decode(*others: Peer, action: str) -> list[Peer]:
+    """Return audiostore decoding all audio, and FFmpeg that does nothing else."""
+    bare = Peer(DECODING, "one process", _python("decoding", "decode"), stores=False)
+    return [ours(action), before(ours(action), most_rounds=1), *others, bare]
 
 
 def peers(

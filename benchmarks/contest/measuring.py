@@ -27,6 +27,8 @@ class Run:
     """Resident; for a process with children, the highest sum seen of proportional set sizes."""
     failure: str = ""
     """Why it does not count."""
+    requests: int = 0
+    """How many the server has answered."""
 
 
 def measure(
@@ -34,6 +36,7 @@ def measure(
 ) -> Run:
     """Run a command to its end; kill it after `limit_s`."""
     figures = scratch / "figures.json"
+    figures.unlink(missing_ok=True)
     process = subprocess.Popen(
         [str(compiled("bench-spawn", (_SPAWN,))), str(figures), *command],
         env=environ,

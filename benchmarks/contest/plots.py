@@ -3,7 +3,7 @@
 from html import escape
 
 from benchmarks.contest import lineup
-from benchmarks.contest.rounds import Result, Row
+from benchmarks.contest.results import Result, Row
 
 _WIDTH = 800
 _LABELS = 270

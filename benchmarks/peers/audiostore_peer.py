@@ -1,35 +1,79 @@
 """audiostore with its full job: recognition, check, snapshot, cover first, compare, journal."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
-from audiostore import AudioStorageManager, BulkItem, StorageResult
+from audiostore import (
+    AudioStorageManager,
+    BulkItem,
+    Checked,
+    ManifestProblem,
+    StorageResult,
+    UploadKeywords,
+    check_manifest,
+)
 from benchmarks.peers.job import Job, run
 
 
 def upload(job: Job) -> None:
     """Store all assets with `bulk.upload`, which generates ids and finds its own concurrency."""
-    _upload(job, [_item(audio) for audio in _audio_files(job)])
+    _upload(job, _items(job))
+
+
+def upload_unchecked(job: Job) -> None:
+    """Store all assets without looking for damage."""
+    _upload(job, _items(job), check="none")
+
+
+def upload_fully_checked(job: Job) -> None:
+    """Store all assets, and decode their audio first."""
+    _upload(job, _items(job), check="full")
 
 
 def upload_as_named(job: Job) -> None:
     """Store all assets under the ids in the tree, for all peers to fetch."""
-    _upload(job, [replace(_item(audio), audio_id=audio.parent.name) for audio in _audio_files(job)])
+    _upload(job, (replace(item, audio_id=Path(item.audio).parent.name) for item in _items(job)))
 
 
-def _audio_files(job: Job) -> list[Path]:
-    return sorted(Path(job.tree).rglob("audio.*"))
+def upload_as_listed(job: Job) -> None:
+    """Store the assets of the manifest under the ids that it gives them."""
+    _upload(job, _listed(job))
 
 
-def _item(audio: Path) -> BulkItem:
-    thumbnail = audio.with_name("thumbnail.jpg")
-    return BulkItem(audio, thumbnail if thumbnail.exists() else None)
+def upload_listed(job: Job) -> None:
+    """Store the assets of the manifest under generated ids."""
+    _upload(job, (replace(item, audio_id=None) for item in _listed(job)))
 
 
-def _upload(job: Job, items: list[BulkItem]) -> None:
+def upload_to_directory(job: Job) -> None:
+    """Store all assets in a directory."""
+    _upload(replace(job, bucket=str(job.destination)), _items(job))
+
+
+def _listed(job: Job) -> Iterator[BulkItem]:
+    return check_manifest(Path(job.manifest), on_problem=_refuse).items()
+
+
+def _refuse(problem: ManifestProblem) -> None:
+    raise AssertionError(problem)
+
+
+def _items(job: Job) -> Iterator[BulkItem]:
+    thumbnails = {}
+    for name in reversed(job.names):  # an asset's thumbnail comes before its audio
+        directory, _, file = name.rpartition("/")
+        if file.startswith("thumbnail."):
+            thumbnails[directory] = job.path(name)
+        else:
+            yield BulkItem(job.path(name), thumbnails.pop(directory, None))
+
+
+def _upload(job: Job, items: Iterable[BulkItem], **options: Unpack[UploadKeywords]) -> None:
     with AudioStorageManager(job.bucket) as manager:
         outcomes = manager.bulk.upload(
-            items, journal=Path(job.scratch) / "journal", concurrency=job.concurrency
+            items, journal=Path(job.scratch) / "journal", concurrency=job.concurrency, **options
         )
         for outcome in outcomes:
             if outcome.error is not None:
@@ -38,7 +82,7 @@ def _upload(job: Job, items: list[BulkItem]) -> None:
 
 def download(job: Job) -> None:
     """Fetch the audio of all assets with `bulk.download`, which verifies it."""
-    ids = [audio.parent.name for audio in _audio_files(job)]
+    ids = [Path(name).parent.name for name in job.names if "/audio." in name]
     with AudioStorageManager(job.bucket) as manager:
         fetched = manager.bulk.download(
             ids, job.destination, names=_blob_name, concurrency=job.concurrency
@@ -53,5 +97,54 @@ def _blob_name(asset: StorageResult) -> str:
     return asset.audio.name
 
 
+def find(job: Job) -> None:
+    """Count all assets with `Catalog.find`."""
+    with AudioStorageManager(job.bucket) as manager:
+        assert sum(1 for _ in manager.catalog.find()) == job.assets
+
+
+def list_all(job: Job) -> None:
+    """Count all assets with `AudioStorageManager.list`."""
+    with AudioStorageManager(job.bucket) as manager:
+        assert sum(1 for _ in manager.list()) == job.assets
+
+
+def check(job: Job) -> None:
+    """Check the metadata of all assets."""
+    _check(job, deep=False)
+
+
+def check_deep(job: Job) -> None:
+    """Check all assets, read and decode them."""
+    _check(job, deep=True)
+
+
+def _check(job: Job, *, deep: bool) -> None:
+    with AudioStorageManager(job.bucket) as manager:
+        counted = Counted()
+        for problem in manager.audit.check(deep=deep, on_progress=counted.take):
+            raise AssertionError(problem.message)
+        assert counted.assets == job.assets
+
+
+class Counted:
+    """How many assets a check has reported."""
+
+    assets = 0
+
+    def take(self, checked: Checked) -> None:
+        """Remember the last count."""
+        self.assets = checked.assets
+
+
 if __name__ == "__main__":
-    run({"upload": upload, "upload-as-named": upload_as_named, "download": download})
+    run(
+        {
+            action.__name__.replace("_", "-"): action
+            for action in (
+                *(upload, upload_unchecked, upload_fully_checked, upload_as_named),
+                *(upload_as_listed, upload_listed, upload_to_directory, download),
+                *(find, list_all, check, check_deep),
+            )
+        }
+    )

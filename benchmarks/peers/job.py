@@ -7,7 +7,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-CONTENT_TYPES = {".mp3": "audio/mpeg", ".wav": "audio/wav", ".jpg": "image/jpeg"}
+CONTENT_TYPES = {
+    ".mp3": "audio/mpeg",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".m4a": "audio/mp4",
+    ".aac": "audio/aac",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+FETCHED = "fetched"
+"""The directory that files are fetched into, or stored in, in a job's scratch directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +28,11 @@ class Job:
     """Store all files of a tree under their paths in it; or fetch them into another tree."""
 
     tree: str
-    """It contains ``audio/{uuid}/audio.mp3`` and ``thumbnail.jpg``."""
+    """It contains ``audio/{uuid}/audio.mp3`` and ``thumbnail.jpg``, or files of other formats."""
+    assets: int
+    """How many."""
+    manifest: str
+    """A CSV file that lists them, with their ids."""
     endpoint: str
     ca_bundle: str
     scratch: str
@@ -41,8 +58,8 @@ class Job:
 
     @property
     def destination(self) -> Path:
-        """The directory for downloads, under the names of their objects."""
-        return Path(self.scratch) / "fetched"
+        """The directory for downloads, under the names of their objects; or to store in."""
+        return Path(self.scratch) / FETCHED
 
     def path(self, name: str) -> Path:
         """Return the local file of an object to store."""

@@ -49,12 +49,14 @@ def encode(
     bit_rate: int | None = None,
     layout: str = "mono",
     options: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> bytes:
     """Return a file of this container with sound of this codec, and a moving picture if asked."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "sample"
         target: Any = Pipe() if pipe else str(path)
         with av.open(target, "w", format=container, options=dict(options or {})) as output:
+            output.metadata.update(tags or {})
             picture: Any = output.add_stream(video, rate=5) if video else None
             if picture is not None:
                 picture.width, picture.height = 64, 64

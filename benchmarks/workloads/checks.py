@@ -1,0 +1,52 @@
+"""Listing, checking, and decoding everything."""
+
+from benchmarks.contest import lineup
+from benchmarks.contest.targets import OnTop, Within
+from benchmarks.contest.workload import Workload, exits_with_0
+from benchmarks.workloads.files import Files
+
+_FAR_MS = 150
+
+
+def workloads(files: Files) -> list[Workload]:
+    """Return the workloads, with the version before."""
+    seconds = files.one_second
+    return [
+        *(
+            Workload(
+                key,
+                f"{verb} {files.listed.title}, each response delayed by {_FAR_MS} ms",
+                files.listed,
+                lineup.peers_that_list(action),
+                [Within(factor, lineup.FIND)],
+                outcome=exits_with_0,
+                preloaded=files.listed_assets,
+                delay_ms=_FAR_MS,
+                counts_bytes=False,
+            )
+            for key, verb, action, factor in (
+                ("list", "listing", "list-all", 1.5),
+                ("check", "checking", "check", 1.5),
+            )
+        ),
+        Workload(
+            "check-deep",
+            f"checking {seconds.title}, decoded",
+            seconds,
+            lineup.peers_that_decode(action="check-deep"),
+            [OnTop(5, [lineup.DECODING]), Within(0.25, lineup.BEFORE)],
+            outcome=exits_with_0,
+            is_filled=True,
+            counts_bytes=False,
+        ),
+        Workload(
+            "check-full",
+            f"{seconds.title}, stored once they are decoded (check full)",
+            seconds,
+            lineup.peers_that_decode(
+                lineup.ours("upload", lineup.QUICK), action="upload-fully-checked"
+            ),
+            [OnTop(5, [lineup.QUICK, lineup.DECODING])],
+            counts_bytes=False,
+        ),
+    ]
