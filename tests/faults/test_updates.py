@@ -114,7 +114,9 @@ def test_an_update_of_a_directory_may_be_killed_at_any_step(
     assert len(steps) > 100
     for step in steps[::_EVERY]:
         each = stage(step)
-        assert nursery.run({**each.call, "die_at": step})["killed"]
+        killed = nursery.run({**each.call, "die_at": step})["killed"]
+        # Runs do not all read equally often: one may be over just before the last step.
+        assert killed or step > steps[-_EVERY]
         each.require_right()
         shutil.rmtree(tmp_path / str(step))
 
