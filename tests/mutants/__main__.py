@@ -27,7 +27,9 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = Path("src/audiostore")
 TIMEOUT_S: Final = 1200.0
 ENOUGH: Final = 0.95
-QUICK: Final = ("-m", "not (slow or faults or property or browser or benchmarks)")
+_LONG: Final = "slow or faults or property or browser or benchmarks"
+QUICK: Final = ("-m", f"not ({_LONG})")
+LONG: Final = ("-m", _LONG)
 NO_TESTS: Final = 5
 """The exit code of pytest where all tests are deselected."""
 
@@ -70,7 +72,7 @@ def _run(copy: Path, tests: tuple[str, ...]) -> str | None:
 def _stages(module: str) -> Iterator[tuple[str, ...]]:
     """Yield what to run, until something fails: most mutations are caught within seconds."""
     yield (*QUICK, *NEAREST[module])
-    yield NEAREST[module]
+    yield (*LONG, *NEAREST[module])
     yield (*QUICK, "tests")
 
 

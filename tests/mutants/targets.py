@@ -26,6 +26,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     ),
     "asset/changes.py": (
         f"{_UNIT}/test_changes.py",
+        f"{_UNIT}/test_bulk_updating.py",
         "tests/faults/test_versioned_buckets.py",
         "tests/faults/test_managing_faults.py",
     ),
@@ -38,6 +39,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_managing_faults.py",
     ),
     "asset/drafts.py": (
+        f"{_UNIT}/test_options.py",
         f"{_UNIT}/test_manager.py",
         f"{_UNIT}/test_copying.py",
         "tests/faults/test_requests.py",
@@ -46,6 +48,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     "ingest/uploads.py": (
         f"{_UNIT}/test_ingest.py",
         f"{_UNIT}/test_manager.py",
+        f"{_UNIT}/test_bulk_updating.py",
         "tests/faults/test_forged.py",
         "tests/faults/test_sources.py",
         "tests/faults/test_resume.py",
@@ -62,9 +65,8 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_swaps.py",
     ),
     "ingest/resume.py": (
-        f"{_UNIT}/test_ingest.py",
         f"{_UNIT}/test_manager.py",
-        "tests/faults/test_forged.py",
+        "tests/faults/test_resume.py",
     ),
     "asset/copy.py": (
         f"{_UNIT}/test_copying.py",

@@ -281,6 +281,13 @@ def test_a_key_replaces_the_one_that_differs_only_in_case() -> None:
     assert (update["MOOD"], update["mood"], "title" in update) == ("glad", None, False)
 
 
+def test_a_stored_duration_stays_and_so_does_whether_it_is_exact() -> None:
+    facts = {"duration_s": "2.0", "duration_is_exact": "false"}
+    file = PreparedFile(SOUND, None, "MP3", ".mp3", "audio/mpeg", "a.mp3", facts)
+    assert not facts.keys() & refreshed_metadata({"duration_s": "1.0"}, file, {}).keys()
+    assert facts.items() <= refreshed_metadata({}, file, {}).items()
+
+
 def test_a_bad_key_of_an_earlier_version_can_be_copied_and_removed() -> None:
     present = {"audio_id": ID, "a b": "x"}
     assert copied_metadata(present) == present

@@ -133,9 +133,8 @@ class Changes:
         """
 
         def apply(audio: BlobInfo) -> BlobInfo:
-            if audio.metadata.get("supersedes") != old_id:
-                return audio
-            return self._store.update(audio, {"supersedes": None})
+            is_named = audio.metadata.get("supersedes") == old_id
+            return self._store.update(audio, {"supersedes": None}) if is_named else audio
 
         self._changed_audio(new_id, apply)
 
