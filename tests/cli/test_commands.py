@@ -375,3 +375,44 @@ def test_what_a_listing_leaves_out_is_told(call: Call, tmp_path: Path) -> None:
     assert code == 1
     assert "foreign-file" in out  # it names them itself
     assert "passed over" not in err
+
+
+_NOT_FOR_PUT = {
+    "dataclasses",
+    "inspect",
+    "tenacity",
+    "email",
+    "av",
+    "PIL",
+    "google.auth",
+    "asyncio",
+}
+
+
+def test_put_starts_the_sandbox_first_and_imports_nothing_that_it_does_not_need(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import sys, audiostore.media.sandbox.pool as pool\n"
+        "start = pool.start_workers\n"
+        "def start_workers(*args, **options):\n"
+        "    assert not {'audiostore.manager', 'audiostore.media.formats'} & set(sys.modules)\n"
+        "    start(*args, **options)\n"
+        "    print('started', file=sys.stderr)\n"
+        "pool.start_workers = start_workers\n"
+        "from audiostore.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        f"print(*({_NOT_FOR_PUT} & set(sys.modules)), file=sys.stderr)\n"
+        "sys.exit(code)"
+    )
+    store = (tmp_path / "store").as_uri()
+    for options, printed in (([], "started\n\n"), (["--check", "none"], "\n")):
+        args = ["put", str(MP3), "--thumbnail", str(COVER), "--bucket", store, *options]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *args, "--no-journal"],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, printed)

@@ -12,7 +12,8 @@ from hypothesis import given, settings, strategies as st
 
 from audiostore.media.images import identify_image
 from audiostore.media.info import Artwork, AudioInfo, Chapter, DecodedInfo
-from audiostore.media.sandbox.answers import InvalidAnswerError, audio_info, decoded_info
+from audiostore.media.sandbox.answers import audio_info, decoded_info
+from audiostore.media.sandbox.process import InvalidAnswerError
 
 COVER = (Path(__file__).parents[2] / "examples" / "morning-in-c.jpg").read_bytes()
 INFO = AudioInfo(

@@ -11,7 +11,8 @@ from PIL import Image
 
 from audiostore.errors import InvalidImageError, UnplayableAudioError
 from audiostore.media.artwork import check_image, scale_image
-from audiostore.media.images import IMAGE_MEMORY_BYTES, identify_image
+from audiostore.media.images import identify_image
+from audiostore.media.info import IMAGE_MEMORY_BYTES
 from audiostore.media.sandbox import pool as pool_module
 from audiostore.media.sandbox.pool import SandboxPool
 from audiostore.media.sandbox.process import Response

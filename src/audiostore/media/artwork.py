@@ -17,12 +17,11 @@ from PIL.ImageFile import ImageFile
 from audiostore.errors import InvalidImageError
 from audiostore.media.formats import IMAGE_FORMATS, format_named
 from audiostore.media.images import (
-    IMAGE_MEMORY_BYTES,
     MAX_IMAGE_PIXELS,
     check_pixels,
     identify_image,
 )
-from audiostore.media.info import ImageInfo
+from audiostore.media.info import IMAGE_MEMORY_BYTES, ImageInfo
 from audiostore.media.kinds import Format
 
 # What Pillow's decoders are known or documented to raise on broken input; besides MemoryError.

@@ -15,9 +15,6 @@ from audiostore.media.recognition import describe_found, identify
 
 MAX_IMAGE_BYTES: Final = 20_000_000
 MAX_IMAGE_PIXELS: Final = 89_478_485  # Pillow's own: a quarter of a GiB at three bytes a pixel
-IMAGE_MEMORY_BYTES: Final = 512 << 20
-"""What decoding and scaling one may take: enough for 33 million pixels of any format, for all that
-`MAX_IMAGE_PIXELS` allows of most."""
 _MAX_PIXELS_A_SIDE = 65_535
 
 

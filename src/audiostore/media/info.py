@@ -8,6 +8,9 @@ from audiostore.dataclass import dataclass, field, fields
 
 MAX_RATE_HZ: Final = 10_000_000
 MAX_DURATION_S: Final = 10 * 365 * 86_400.0
+IMAGE_MEMORY_BYTES: Final = 512 << 20
+"""What decoding and scaling an image may take: enough for 33 million pixels of any format, for all
+that `MAX_IMAGE_PIXELS` allows of most."""
 
 
 @dataclass(frozen=True, slots=True)

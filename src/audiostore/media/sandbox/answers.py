@@ -26,6 +26,7 @@ from audiostore.media.parsing.text import (
     MAX_WARNINGS,
     clean,
 )
+from audiostore.media.sandbox.process import InvalidAnswerError
 
 _MAX_REASON_CHARS = 2_000
 _MAX_ERROR_NUMBER = 4_095
@@ -33,10 +34,6 @@ _MAX_CHANNELS = 0xFFFF
 _MAX_BITS = 1_024
 _MAX_NUMBER = 1 << 80
 _CODEC = re.compile(r"[a-z0-9_.-]{1,64}")
-
-
-class InvalidAnswerError(Exception):
-    """An honest worker does not answer this."""
 
 
 def audio_info(fields: Mapping[str, Any], picture: bytes, format_name: str) -> AudioInfo:

@@ -51,6 +51,10 @@ class LimitReachedError(WorkerFailedError):
     """The file takes more time or memory than a worker may take, or the machine has: says which."""
 
 
+class InvalidAnswerError(Exception):
+    """An honest worker does not answer this."""
+
+
 class _EndOfResponseError(Exception):
     """The response ends too early."""
 
