@@ -174,6 +174,7 @@ if TYPE_CHECKING:
         SupportsDiagnosis as SupportsDiagnosis,
         SupportsFacts as SupportsFacts,
         SupportsForeignFiles as SupportsForeignFiles,
+        SupportsNames as SupportsNames,
         SupportsPermissions as SupportsPermissions,
         SupportsReclass as SupportsReclass,
         SupportsSettings as SupportsSettings,
@@ -245,7 +246,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "stores": (
             "BlobReader BlobSpec CacheScope Finding ForeignFile ObjectStore OpenOptions Opener "
             "StorageClass Store StoreAdmin StoreFacts StoreSettings SupportsDiagnosis "
-            "SupportsFacts SupportsForeignFiles SupportsPermissions SupportsReclass "
+            "SupportsFacts SupportsForeignFiles SupportsNames SupportsPermissions SupportsReclass "
             "SupportsSettings SupportsSignedUrls SupportsSoftDelete SupportsVersions "
             "TransferListener Transferred open_store register_store"
         ),

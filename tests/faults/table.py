@@ -83,9 +83,9 @@ ROWS = tuple(
         ("27", "two writers, one id", "one wins, never a mix"),
         (
             "new ids",
-            "an id said to be new, under which another writer, an earlier attempt or a deleted "
-            "asset has stored something; any response lost, killed at every request and every file "
-            "operation",
+            "an id said or found to be new, under which another writer, an earlier attempt or a "
+            "deleted asset has stored something; any response lost, killed at every request and "
+            "every file operation",
             "the same content is completed or returned, other content is a conflict; never a mix; "
             "local files gone only if a reader sees them stored",
         ),

@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +36,7 @@ KILLS = 50
 ASSETS = 2000
 SEED = 6
 
-pytestmark = pytest.mark.row("bulk")
+pytestmark = pytest.mark.row("bulk", "new ids")
 
 
 class Runner:
@@ -291,13 +293,18 @@ def _say(message: dict[str, Any]) -> None:
 
 
 def items(folder: Path, count: int, *, allow_missing: bool) -> Iterator[Any]:
-    """Find the songs with their covers; those that were deleted meanwhile are named as well."""
+    """Find the songs with their covers; those that were deleted meanwhile are named as well.
+
+    Every second one brings an id, as in a manifest.
+    """
     from audiostore.bulk.sources.folders import find_items  # noqa: PLC0415
 
     songs = [folder / f"{number % 20:02}" / f"{number:04}.mp3" for number in range(count)]
-    return find_items(
+    for item in find_items(
         sorted(songs) if allow_missing else [folder], lambda _: None, allow_missing=allow_missing
-    )
+    ):
+        given = uuid.uuid5(uuid.NAMESPACE_URL, item.audio.name)
+        yield replace(item, audio_id=str(given)) if int(item.audio.stem) % 2 else item
 
 
 def bulk_run(call: dict[str, Any]) -> dict[str, Any]:

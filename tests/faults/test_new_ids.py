@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from audiostore import AssetConflictError, AudioStorageManager, StorageResult
+from audiostore import (
+    AssetConflictError,
+    AudioStorageManager,
+    BulkItem,
+    StorageResult,
+    UploadOutcome,
+)
 from tests.assets import BUCKET, OGG, OTHER_JPG, mp3_bytes, opened
 from tests.faults.reader import Truth, check
 from tests.faults.rig import (
@@ -23,7 +30,7 @@ from tests.faults.rig import (
     managing,
     reader_of,
 )
-from tests.gcs_server import StrictServer, faults
+from tests.gcs_server import Request, StrictServer, faults
 
 pytestmark = pytest.mark.row("new ids")
 WAYS = pytest.mark.parametrize("way", ["one request", "session"])
@@ -221,3 +228,76 @@ def test_a_held_asset_is_a_conflict_and_untouched(
 
         assert stored(manager) == before
         assert not upload(manager, files, cleanup=True).created
+
+
+# -- found to be new by a bulk run -------------------------------------------------------------
+
+
+def run(manager: AudioStorageManager, files: Files, **options: Any) -> UploadOutcome:
+    items = [BulkItem(files.audio, files.cover, ID)]
+    (outcome,) = manager.bulk.upload(items, check="none", artwork="none", **options)
+    return outcome
+
+
+@pytest.mark.parametrize("found", ["same", "other", "other format", "waiting artwork", "a cover"])
+def test_an_id_that_a_bucket_has_is_looked_up(
+    server: StrictServer, files: Files, tmp_path: Path, found: str
+) -> None:
+    with managing(server) as manager:
+        match found:
+            case "same" | "a cover":
+                manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
+            case "other":
+                manager.upload_audio_file(make_files(tmp_path / "other").audio, audio_id=ID)
+            case "other format":
+                manager.upload_audio_file(OGG, audio_id=ID, artwork="none")
+            case _:
+                manager.upload_thumbnail_file(files.cover, ID)
+        if found == "a cover":
+            server.remove(BUCKET, AUDIO)
+        before = stored(manager)
+
+        thumbnail = None if found == "waiting artwork" else files.cover
+        (outcome,) = manager.bulk.upload([BulkItem(files.audio, thumbnail, ID)], artwork="none")
+
+        if found.startswith("other"):
+            assert isinstance(outcome.error, AssetConflictError)
+            assert stored(manager) == before
+            return
+        assert outcome.result is not None
+        assert outcome.result.created == (found != "same")
+        truth = Truth(files.audio_bytes, (files.cover_bytes,), must_be_there=True)
+        check(reader_of(server).things(), {ID: truth}, files.originals)
+        assert stored(manager)[COVER] == before[COVER]
+
+
+@pytest.mark.parametrize(
+    ("does", "cleanup"),
+    [("same", False), ("same", True), ("other", False), ("other", True), ("other format", True)],
+)
+def test_another_writer_may_come_between_the_look_and_the_upload(
+    server: StrictServer, files: Files, tmp_path: Path, does: str, cleanup: bool
+) -> None:
+    another = make_files(tmp_path / "another")
+    if does == "same":
+        another.audio.write_bytes(files.audio_bytes)
+    if does == "other format":
+        another = replace(another, audio=OGG)
+
+    def write_first(request: Request) -> None:
+        if request.operation == "upload":
+            server.on_request = None
+            with managing(server) as rival:
+                rival.upload_audio_with_thumbnail(another.audio, another.cover, audio_id=ID)
+
+    server.on_request = write_first
+    with managing(server) as manager:
+        outcome = run(manager, files, cleanup=cleanup)
+
+        first = another.audio.read_bytes()
+        truth = Truth(first, (another.cover_bytes,), must_be_there=True)
+        things = reader_of(server).things()
+        assert len(things) == 2
+        check(things, {ID: truth}, files.originals if does != "same" else {})
+        assert isinstance(outcome.error, AssetConflictError) == (does != "same")
+        assert files.audio.exists() == (not cleanup or does != "same")

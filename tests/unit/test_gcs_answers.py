@@ -444,6 +444,9 @@ def test_a_listing_out_of_order_or_of_another_prefix_is_an_error(
     server.fault(faults.listing, faults.mangle(lambda s, h, b: (s, h, b.replace(b"audio/", b"x/"))))
     with pytest.raises(StoreConnectionError, match="out of order"):
         list(store.list("audio/"))
+    server.fault(faults.listing, faults.mangle(reversed_))
+    with pytest.raises(StoreConnectionError, match="out of order"):
+        store.names_after("audio/", "")
 
 
 def test_a_copy_that_never_ends_is_an_error(

@@ -6,15 +6,22 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from audiostore import AssetConflictError, AudioStorageManager, BulkItem, Journal, UploadOutcome
-from audiostore.bulk.journal import ItemSnapshot, begin_run
-from tests.assets import BUCKET, JPG, OGG, mp3_bytes, opened
+from audiostore import AudioStorageManager, BulkItem, Journal, LocalStore, UploadOutcome
+from audiostore.bulk.decisions import Decider, DecisionOptions
+from audiostore.bulk.executors import InputReader
+from audiostore.bulk.journal import ItemSnapshot, UnjournaledRun, begin_run
+from audiostore.bulk.newids import NewIds
+from audiostore.bulk.storeview import StoreView
+from audiostore.bulk.uploads import _DecidedItems
+from audiostore.stores.gcs import objects
+from tests.assets import BUCKET, JPG, OGG, mp3_bytes
 from tests.faults.rig import ID, OTHER_ID, QUICK, gcs
 from tests.gcs_server import StrictServer
+from tests.timing import wait_until
 
 COVER = pytest.mark.parametrize("has_cover", [True, False], ids=["cover", "no cover"])
 
@@ -122,20 +129,94 @@ def test_an_id_of_an_earlier_attempt_is_not_new(
         counted.upload([item], id_is_new=True, journal=journal)
 
 
-@pytest.mark.parametrize("store", ["gcs", "local"])
-def test_of_items_with_one_new_id_one_is_stored_at_a_time(store: str, tmp_path: Path) -> None:
-    songs = [tmp_path / "a.mp3", tmp_path / "b.ogg", tmp_path / "c.mp3"]
-    for song, data in zip(songs, (mp3_bytes(1700), OGG.read_bytes(), mp3_bytes(1800)), strict=True):
-        song.write_bytes(data)
-    with opened(store, tmp_path) as one:
-        manager = AudioStorageManager(store=one, retry_config=QUICK)
-        outcomes = list(
-            manager.bulk.upload(
-                [BulkItem(song, audio_id=ID) for song in songs],
-                id_is_new=True,
-                artwork="none",
-                check="none",
-            )
-        )
-        assert [type(each.error) for each in outcomes] == [type(None), *[AssetConflictError] * 2]
-        assert len(list(one.list("audio/"))) == 1
+@COVER
+@pytest.mark.parametrize("has_journal", [True, False], ids=["journal", "no journal"])
+def test_many_uploads_under_given_ids(
+    counted: Counted, items: MakeItems, tmp_path: Path, has_cover: bool, has_journal: bool
+) -> None:
+    given = items(8, has_cover=has_cover, ids=True)
+    journal = tmp_path / "journal" if has_journal else None
+    each = 1 + has_cover
+    with counted.costs(upload=8 * each, list=1):
+        counted.upload(given, journal=journal)
+    with counted.costs(list=8 if has_journal else 2 + 8):
+        counted.upload(given, journal=journal)
+    others = [replace(item, audio_id=str(uuid4())) for item in given]
+    with counted.costs(upload=8 * each, list=2):
+        counted.upload(others, journal=journal)
+    gone = [replace(item, audio_id=str(uuid4())) for item in given]
+    with counted.costs(upload=8 * each, list=2 + 8):
+        counted.upload(gone, journal=journal, cleanup=True)
+
+
+def test_a_directory_is_not_listed_for_given_ids(items: MakeItems, tmp_path: Path) -> None:
+    manager = AudioStorageManager(store=LocalStore(tmp_path / "store"))
+    (item,) = items(1, has_cover=True, ids=True)
+    with NewIds(manager.store, all_are_new=False) as new_ids:
+        assert not new_ids.take(ID)
+    assert all(each.result for each in manager.bulk.upload([item], check="none"))
+
+
+def test_a_large_bucket_is_read_on_while_many_ids_are_asked_for(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "PAGE_OBJECTS", 5)
+    there = sorted(str(UUID(int=n << 120 | 7, version=4)) for n in range(32))
+    for audio_id in there:
+        counted.server.put(BUCKET, f"audio/{audio_id}/audio.mp3", b"x")
+
+    def pages() -> int:
+        return sum(r.operation == "list" for r in counted.server.requests)
+
+    with NewIds(counted.manager.store, all_are_new=False) as new_ids:
+        assert new_ids.take(str(UUID(int=1)))  # sorts before all that the first two pages have
+        assert not new_ids.take(str(UUID(int=31 << 120)))
+        assert pages() <= 3
+        for n in range(60):
+            new_ids.take(str(UUID(int=n + 2)))
+        wait_until(lambda: new_ids._after == "\U0010ffff")
+        assert not any(map(new_ids.take, there))
+        assert new_ids.take(str(UUID(int=31 << 120 | 1)))
+        assert not new_ids.take(str(UUID(int=31 << 120 | 1)))  # it was just taken
+    assert pages() <= 10
+
+
+def test_names_are_those_of_the_prefix(counted: Counted) -> None:
+    for name in ("x/audio/1/a", "x/audio/2/b", "x/audio2/c", "audio/3/d"):
+        counted.server.put(BUCKET, name, b"x")
+    store = gcs(counted.server, prefix="x")
+    assert store.names_after("audio/", "") == ("audio/1/a", "audio/2/b")
+    assert store.names_after("audio/", "audio/1/a") == ("audio/2/b",)
+    assert store.names_after("audio/", "audio/2/b") == ()
+
+
+def test_where_names_cannot_be_listed_ids_are_looked_up(
+    counted: Counted, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted.server.denied.add("storage.objects.list")
+    with NewIds(counted.manager.store, all_are_new=False) as new_ids:
+        assert not new_ids.take(ID)
+        assert not new_ids.take(OTHER_ID)
+    assert len(caplog.records) == 1
+    with NewIds(counted.manager.store, all_are_new=True) as new_ids:
+        assert new_ids.take(ID)
+        assert not new_ids.take(ID)
+
+
+def test_of_items_with_one_id_one_is_stored_at_a_time(counted: Counted, items: MakeItems) -> None:
+    manager = counted.manager
+    given = [replace(item, audio_id=ID) for item in items(3, has_cover=False, ids=True)]
+    run = UnjournaledRun()
+    with NewIds(manager.store, all_are_new=True) as new_ids:
+        decider = Decider(run, StoreView(manager), DecisionOptions(), new_ids)
+        source = _DecidedItems(InputReader(given), run, decider)
+        taken = [source.take(5) for _ in range(2)]
+        assert [(len(each.tasks), each.busy) for each in taken if each] == [(1, 2), (0, 2)]
+        for batch in taken:
+            for task in batch.tasks if batch else ():
+                assert task.payload.decision.claim.is_new
+                source.record([task.payload.failed(ValueError())])
+        batch = source.take(5)
+        assert batch is not None
+        assert [each.payload.decision.claim.is_new for each in batch.tasks] == [False]
+        assert not source.is_complete

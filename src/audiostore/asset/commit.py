@@ -155,7 +155,7 @@ class Commits:
             compare: called with the asset that already exists under the id, if any.
             spare: artwork that is used if `thumbnail` is None and none waits under the id.
             derived: its derived parts.
-            id_is_new: the id was just made from random bits, so no other writer uses it.
+            id_is_new: nothing is stored under the id, and no other writer uses it.
             confirms: list the folder afterwards even so: whoever said that the id is new may be
                 wrong, and audio of another format has another name.
             adopts: without `thumbnail`, artwork that waits under the id becomes part of the asset.

@@ -20,9 +20,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from audiostore.bulk.idfilter import IdFilter
 from audiostore.bulk.items import UploadReason
 from audiostore.bulk.journal import Claim, ItemSnapshot, Run
+from audiostore.bulk.newids import NewIds
 from audiostore.bulk.storeview import StoredState, StoreView
 from audiostore.dataclass import dataclass, replace
 
@@ -57,8 +57,6 @@ class DecisionOptions:
     """Delete the local files of what is stored; not with `update`."""
     update: bool = False
     """Change what is stored as the local files have changed."""
-    id_is_new: bool = False
-    """The ids of the items were just made (see `UploadOptions.id_is_new`)."""
 
 
 def decide(
@@ -97,11 +95,18 @@ def decide(
 class Decider:
     """Decides on items, a batch at a time. Used by one thread."""
 
-    def __init__(self, run: Run, view: StoreView, options: DecisionOptions) -> None:
+    def __init__(
+        self,
+        run: Run,
+        view: StoreView,
+        options: DecisionOptions,
+        new_ids: NewIds | None = None,
+    ) -> None:
+        """Decide for a run; without `new_ids`, every given id is looked up when it is stored."""
         self._run = run
         self._view = view
         self._options = options
-        self._given_ids = IdFilter()
+        self._new_ids = new_ids
 
     def decide(self, snapshots: Sequence[ItemSnapshot]) -> list[Decision]:
         """Return the decision on each item; those to be stored are claimed, on the disk.
@@ -123,15 +128,14 @@ class Decider:
                 if self._is_outdated(decisions[i], snapshot):
                     decisions[i] = replace(decisions[i], reason="changed")
         self._renew(decisions, snapshots)
-        return [self._trusting(*each) for each in zip(decisions, snapshots, strict=True)]
+        return [self._known(*each) for each in zip(decisions, snapshots, strict=True)]
 
-    def _trusting(self, decision: Decision, snapshot: ItemSnapshot) -> Decision:
-        """Take the caller's word that a given id is new, unless there was an attempt before."""
+    def _known(self, decision: Decision, snapshot: ItemSnapshot) -> Decision:
+        """Note that a given id is new, if it is, and there was no attempt under it before."""
         audio_id = snapshot.item.audio_id
-        if audio_id is None or decision.reason != "new" or not self._options.id_is_new:
+        if self._new_ids is None or audio_id is None or decision.reason != "new":
             return decision
-        is_new = audio_id not in self._given_ids
-        self._given_ids.add(audio_id)
+        is_new = self._new_ids.take(audio_id)
         return replace(decision, claim=replace(decision.claim, is_new=is_new))
 
     def _is_outdated(self, decision: Decision, snapshot: ItemSnapshot) -> bool:

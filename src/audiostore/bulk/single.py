@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.items import BulkItem, UploadOutcome
 from audiostore.bulk.journal import ItemSnapshot, Journal, begin_run
+from audiostore.bulk.newids import NewIds
 from audiostore.bulk.performing import DecidedItem, Performer
 from audiostore.bulk.storeview import StoreView
 from audiostore.dataclass import replace
@@ -50,7 +51,8 @@ def upload_one(
         decider = Decider(
             run,
             view,
-            DecisionOptions(again, cleanup=bool(options.cleanup), id_is_new=options.id_is_new),
+            DecisionOptions(again, cleanup=bool(options.cleanup)),
+            NewIds(manager.store, all_are_new=True) if options.id_is_new else None,
         )
         while True:
             snapshot = ItemSnapshot.of(item)

@@ -10,6 +10,7 @@ from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.items import BulkItem, UploadOutcome, with_metadata
 from audiostore.bulk.journal import ItemSnapshot, Journal, Run, UnjournaledRun, begin_run
+from audiostore.bulk.newids import NewIds
 from audiostore.bulk.performing import DecidedItem, Performer
 from audiostore.bulk.storeview import StoreView
 from audiostore.bulk.updating import Matcher
@@ -46,9 +47,8 @@ def upload_items(
         decider = Decider(
             run,
             view,
-            DecisionOptions(
-                again, cleanup=bool(options.cleanup), update=update, id_is_new=options.id_is_new
-            ),
+            DecisionOptions(again, cleanup=bool(options.cleanup), update=update),
+            stack.enter_context(NewIds(manager.store, all_are_new=options.id_is_new)),
         )
         reader = InputReader(with_metadata(items, options.metadata or {}))
         source = _DecidedItems(reader, run, decider)

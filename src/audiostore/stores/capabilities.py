@@ -143,6 +143,19 @@ class SupportsVersions(Protocol):
 
 
 @runtime_checkable
+class SupportsNames(Protocol):
+    """Names are listed for much less than the descriptions of objects."""
+
+    def names_after(self, prefix: str, start_after: str) -> tuple[str, ...] | None:
+        """Return some of the next names under a prefix, at least one; () if none is left.
+
+        In the order of the names' UTF-8 bytes, as many as one request returns. None: the store can
+        only list descriptions.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsSettings(Protocol):
     """The store has settings of its own."""
 
@@ -274,7 +287,7 @@ class StoreAdmin(
 
 
 @runtime_checkable
-class Store(ObjectStore, SupportsSoftDelete, StoreAdmin, Protocol):
+class Store(ObjectStore, SupportsSoftDelete, SupportsNames, StoreAdmin, Protocol):
     """A store with every capability, its own or supplied by `complete`."""
 
 
@@ -307,6 +320,10 @@ class Absent:
         """Return nothing: only the live objects can be read."""
         del prefix
         return ()
+
+    def names_after(self, prefix: str, start_after: str) -> None:
+        """Return None: names come with descriptions only."""
+        del prefix, start_after
 
     def settings(self) -> StoreSettings:
         """Return the settings of a store that keeps nothing deleted and has no rules."""
@@ -398,6 +415,8 @@ class _Completed:
         self.list_deleted, self.restore, self.purge = trash.list_deleted, trash.restore, trash.purge
         versions: SupportsVersions = store if isinstance(store, SupportsVersions) else absent
         self.noncurrent = versions.noncurrent
+        names: SupportsNames = store if isinstance(store, SupportsNames) else absent
+        self.names_after = names.names_after
         settings: SupportsSettings = store if isinstance(store, SupportsSettings) else absent
         self.settings, self.change_settings = settings.settings, settings.change_settings
         facts: SupportsFacts = store if isinstance(store, SupportsFacts) else absent

@@ -18,6 +18,7 @@ from audiostore.stores.capabilities import (
     ForeignFile,
     Store,
     SupportsFacts,
+    SupportsNames,
     SupportsPermissions,
     SupportsReclass,
     SupportsSettings,
@@ -158,6 +159,10 @@ class RetryingStore:
     noncurrent = _repeated(
         SupportsVersions.noncurrent,
         lambda store, prefix: f"list noncurrent versions of {store.url}/{prefix}",
+    )
+    names_after = _repeated(
+        SupportsNames.names_after,
+        lambda store, prefix, _: f"list the names in {store.url}/{prefix}",
     )
     settings = _repeated(
         SupportsSettings.settings, lambda store: f"read the settings of {store.url}"

@@ -62,7 +62,7 @@ class Claim:
     given twice."""
     audio_id: str
     is_new: bool = False
-    """It was just made, and no upload under it was ever started."""
+    """Nothing is stored under it, and no upload under it was ever started."""
     is_resumed: bool = False
     """An earlier run, or an earlier attempt in this one, had claimed it."""
     key: int = 0

@@ -83,6 +83,32 @@ def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[Blob
             yield blob
 
 
+def names_after(client: Client, prefix: str, start_after: str) -> tuple[str, ...]:
+    """Return a page of names (see `SupportsNames.names_after`)."""
+    offset = client.full_name(start_after) if start_after else None
+    mask = "items(name),nextPageToken"
+    for page in pages(client, prefix, startOffset=offset, fields=mask):
+        names = [_name_in(resource, client) for resource in page]
+        if names[:1] == [start_after]:  # startOffset is inclusive
+            del names[0]
+        last = start_after.encode()
+        for name in names:
+            if not (name.startswith(prefix) and name.encode() > last):
+                what = f"the listing of {client.uri(prefix)} is out of order"
+                raise StoreConnectionError(f"{what} at {shown(name)}", status=200)
+            last = name.encode()
+        if names:
+            return tuple(names)
+    return ()
+
+
+def _name_in(resource: object, client: Client) -> str:
+    try:
+        return client.own_name(Fields(resource).text("name"))
+    except ValueError as error:
+        raise StoreConnectionError(f"the response is not an object: {error}") from None
+
+
 def noncurrent(client: Client, prefix: str) -> tuple[BlobInfo, ...]:
     """Return the noncurrent versions under a prefix (see `SupportsVersions.noncurrent`).
 

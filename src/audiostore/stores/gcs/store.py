@@ -225,6 +225,10 @@ class GcsStore:
             raise
         self._folders.tidy(blob.name)
 
+    def names_after(self, prefix: str, start_after: str) -> tuple[str, ...]:
+        """Return a page of names (see `SupportsNames.names_after`)."""
+        return objects.names_after(self._client, prefix, start_after)
+
     def noncurrent(self, prefix: str) -> tuple[BlobInfo, ...]:
         """Return the noncurrent versions of a bucket with Object Versioning."""
         return objects.noncurrent(self._client, prefix)
