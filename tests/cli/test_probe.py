@@ -137,6 +137,21 @@ def test_a_limit_is_told_with_the_file_and_what_to_do(call: Call) -> None:
     )
 
 
+def test_an_error_names_the_file_once(call: Call, bucket: str) -> None:
+    Path("music").mkdir()
+    only_frame = bytes.fromhex("ffe318c4") + bytes(68)  # FFmpeg wants more than one
+    _file("music/one.mp3", only_frame)
+    _file("music/none.mp3", bytes(9))
+    error = "audiostore: error: "
+    ours = "FFmpeg cannot read it: Invalid data found when processing input\n"
+    assert call("put", "music/one.mp3")[2] == f"{error}'one.mp3': {ours}"
+    assert call("probe", "music/one.mp3")[2] == f"{error}music/one.mp3: {ours}"
+    for command in ("put", "probe"):
+        lines = call(command, "music/one.mp3", "music/none.mp3")[2].splitlines()
+        assert f"{error}music/one.mp3: {ours}" in [f"{line}\n" for line in lines]
+        assert any(line.startswith(f"{error}music/none.mp3 is ") for line in lines)
+
+
 def test_bad_files_as_json(call: Call) -> None:
     cut = _file("cut.mp3", MP3.read_bytes()[:50_000])
     code, out, err = call("probe", "--json", cut, "missing.mp3", MP3)

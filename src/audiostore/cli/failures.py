@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import audiostore
@@ -57,7 +58,7 @@ def report(error: Exception, *, where: str = "", hint: str = "", debug: bool = F
         print_traceback(error)
     what, todo = _parts(error)
     todo = "; ".join(filter(None, [todo, hint]))
-    text = ": ".join(filter(None, [where, what]))
+    text = located(where, what) if where else what
     if not voice.json:
         say("error", "; ".join(filter(None, [text, todo])))
         return
@@ -76,6 +77,13 @@ def report(error: Exception, *, where: str = "", hint: str = "", debug: bool = F
 def sentence(error: Exception) -> str:
     """Return what failed, on what, and what to do, as far as the error knows."""
     return "; ".join(filter(None, _parts(error)))
+
+
+def located(where: str, message: str) -> str:
+    """Return a message with a path, or another place, in front: one that names the file once."""
+    name = os.fsencode(os.path.basename(where)).decode("utf-8", "replace")  # noqa: PTH119  (no pathlib)
+    rest = message.removeprefix(repr(name))
+    return f"{where}: {message}" if rest == message else where + rest
 
 
 def _parts(error: Exception) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from audiostore.cli.failures import as_typed, report, sentence
+from audiostore.cli.failures import as_typed, located, report, sentence
 from audiostore.cli.output import (
     counted,
     escape,
@@ -143,7 +143,7 @@ def fetched_fields(fetched: DownloadOutcome, part: PartName) -> Mapping[str, obj
 def plan_line(plan: Planned) -> str:
     """Return what would happen to an item, as a line."""
     if plan.error is not None:
-        return f"reject  {escape(place(plan.item))}: {escape(sentence(plan.error))}"
+        return f"reject  {escape(located(place(plan.item), sentence(plan.error)))}"
     path = escape(str(plan.item.audio))
     if plan.status not in ("stored", "failed") and plan.reason != "superseded":
         was = plan.matched.source_path if plan.matched else None
@@ -295,8 +295,8 @@ class Count:
         if self.left_out_audio:
             say(
                 "note",
-                f"{counted(self.left_out_audio, 'audio file')} cannot be stored; to leave such "
-                "files out on purpose, exclude them: --exclude '*.wv'",
+                f"left out: {counted(self.left_out_audio, 'audio file')}; to leave such files "
+                "out on purpose, exclude them: --exclude '*.wv'",
             )
         if self._left_out:
             say("note", f"ignored: {', '.join(self._kinds())}")

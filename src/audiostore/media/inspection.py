@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from audiostore.dataclass import dataclass, field, replace
-from audiostore.errors import AudioStoreError, InvalidImageError
+from audiostore.errors import (
+    AudioStoreError,
+    InspectionLimitError,
+    InvalidImageError,
+    UnplayableAudioError,
+)
 from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
@@ -105,7 +110,12 @@ def inspect_audio(
             )
         oddities = check_structure(stream, recognised, size_bytes, name=filename)
         images_follow = check == "full" or artwork_max_px is not None
-        info = _look_inside(path, stream, kind, check, artwork=artwork, images_follow=images_follow)
+        try:
+            info = _look_inside(
+                path, stream, kind, check, artwork=artwork, images_follow=images_follow
+            )
+        except (InspectionLimitError, UnplayableAudioError) as error:  # no worker knows its name
+            raise type(error)(f"{filename!r}: {error}", path=path) from error
         is_last = kind.has_movable_index and needs_faststart(stream)
         audio_data = find_audio_data(stream, recognised, size_bytes)
     except AudioStoreError as error:

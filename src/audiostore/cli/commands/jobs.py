@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, LocationOptions, argument, option
-from audiostore.cli.failures import NOT_FOUND, as_typed
+from audiostore.cli.failures import NOT_FOUND, as_typed, located
 from audiostore.cli.journals import journal_path
 from audiostore.cli.output import as_fields, escape, human_time, note, print_json, say
 from audiostore.cli.store import choose_store
@@ -84,7 +84,7 @@ def _show_run(options: Options, journal: Journal) -> int:
             print_json({**as_fields(failure), "file_is_gone": is_gone, "run": info.run})
         else:
             where = f"{failure.origin}: {failure.audio}" if failure.origin else str(failure.audio)
-            print(escape(f"{where}: {_reason(failure.error)}"))
+            print(escape(located(where, _reason(failure.error))))
             print(escape(f"  -> {_since(failure, is_gone=is_gone)}"), flush=True)
     note(_summary(info, became))
     return 0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import audiostore
 from audiostore.cli.declare import CheckOptions, JsonOptions, arguments
-from audiostore.cli.failures import as_typed, sentence
+from audiostore.cli.failures import as_typed, located, sentence
 from audiostore.cli.output import escape, human_size, print_json, say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -39,12 +37,10 @@ def run(options: Options) -> int:
         except (audiostore.AudioStoreError, OSError) as error:
             code = 1
             reason = sentence(error)
-            if not options.json and os.path.basename(path) not in reason:  # noqa: PTH119  (no pathlib)
-                reason = f"{escape(path)}: {reason}"
             if options.json:
                 print_json({"file": path, "storable": False, "reason": reason})
             else:
-                say("error", reason)
+                say("error", reason if path in reason else located(path, reason))
             continue
         if options.json:
             facts = item.info.to_dict() if item.info else {}

@@ -159,7 +159,7 @@ def ffmpeg_errors() -> Iterator[None]:
     except MemoryError:  # PyAV's ENOMEM is one, too; the worker says how much there was
         raise
     except av.error.FFmpegError as error:
-        raise UnplayableAudioError(f"its structure is broken: {error.strerror or error}") from error
+        raise UnplayableAudioError(f"FFmpeg cannot read it: {error.strerror or error}") from error
 
 
 _DECODERS = frozenset(decoder for each in AUDIO_FORMATS for decoder in each.decoders)
