@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from audiostore.errors import UnplayableAudioError
 from audiostore.media.info import DecodedInfo
 from audiostore.media.probe import decode_frames
 from tests.audio_samples import encode, riff, sample
@@ -70,6 +71,16 @@ def test_a_wrong_duration_is_no_damage() -> None:
     assert decoded.duration_s == pytest.approx(2.0, abs=0.1)
     (warning,) = decoded.warnings
     assert warning.endswith("s as it states")
+
+
+def test_damage_of_one_kind_is_named_once() -> None:
+    data = bytearray(sample("m4a"))
+    for share in (0.3, 0.5, 0.7):
+        at = int(len(data) * share)
+        data[at : at + 200] = b"U" * 200
+    words = r"its sound does not decode \([^()]*\) at 0\.\d s: the first of \d places"
+    with pytest.raises(UnplayableAudioError, match=f"^{words}$"):
+        decode_frames(BytesIO(bytes(data)), "MP4")
 
 
 def test_what_a_container_cuts_off_or_players_ignore_is_no_damage() -> None:

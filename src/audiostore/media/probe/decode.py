@@ -12,7 +12,6 @@ from audiostore.media.parsing.reading import Seekable
 from audiostore.media.probe.describe import read_audio
 from audiostore.media.probe.open import OpenAudio, open_audio
 
-_MAX_PROBLEMS = 5
 _GAP_S = 0.1
 _EXACT_S = 0.01
 _FEW_FRAMES = 3
@@ -42,16 +41,17 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
         decoded.begin_part()
         with open_audio(stream, kind, part=part) as file:
             _decode(file, info, decoded)
+    problems = decoded.failed.texts()
     if kind.find_damage and (damage := kind.find_damage(file.reader(), file.recognised.offset)):
-        decoded.problems += [damage, *decoded.gaps()]
+        problems += [damage, *decoded.gaps()]
     missing_s = info.duration_s - decoded.seconds if info.duration_is_exact else 0.0
     if kind.frames_are_numbered and missing_s > _EXACT_S:
-        decoded.problems.append(f"misses {missing_s:.2f} s: damaged frames were skipped")
+        problems.append(f"misses {missing_s:.2f} s: damaged frames were skipped")
     seconds, warnings = _duration(decoded, info)
     if seconds < info.duration_s and warnings:  # what is not a frame stands where frames were
-        decoded.problems += decoded.skipped
-    if decoded.problems:
-        raise UnplayableAudioError("its sound " + "; ".join(decoded.problems))
+        problems += decoded.skipped.texts()
+    if problems:
+        raise UnplayableAudioError("its sound " + "; ".join(problems))
     if decoded.samples == 0:
         raise UnplayableAudioError("it holds no sound: decoding it gives none")
     return DecodedInfo(
@@ -78,7 +78,7 @@ def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
             is_short = len(data) < mpeg_length(data, 0)
             try:
                 if is_short and is_mp3:  # FFmpeg conceals the missing end
-                    decoded.fail("ends within a frame")
+                    decoded.failed.note("ends within a frame", decoded.seconds)
                 for frame in context.decode(packet):
                     decoded.add(frame.samples, frame.sample_rate, frame.pts, frame.time_base)
             except av.error.EOFError:
@@ -87,12 +87,12 @@ def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
                 what = f"does not decode ({error.strerror or error})"
                 # Tags or junk between frames, and the rest of a frame in a container's last packet,
                 # are not frames.
-                if not data or (_begins_mpeg_frame(data) and not is_short):
-                    decoded.fail(what)
-                else:
-                    decoded.skip(what)
+                is_frame = not data or (_begins_mpeg_frame(data) and not is_short)
+                places = decoded.failed if is_frame else decoded.skipped
+                places.note(what, decoded.seconds)
     except av.error.FFmpegError as error:
-        decoded.fail(f"cannot be read any further ({error.strerror or error})")
+        what = f"cannot be read any further ({error.strerror or error})"
+        decoded.failed.note(what, decoded.seconds)
 
 
 def _duration(decoded: "_Decoded", info: AudioInfo) -> tuple[float, tuple[str, ...]]:
@@ -116,6 +116,25 @@ def _begins_mpeg_frame(packet: bytes) -> bool:
     return len(packet) >= 4 and packet[0] == 0xFF and packet[1] & 0xE0 == 0xE0
 
 
+class _Places:
+    """Where each kind of problem begins, and how often it occurs."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[float, int]] = {}
+
+    def note(self, what: str, at_s: float) -> None:
+        """Note a problem at this point."""
+        first_s, count = self._found.get(what, (at_s, 0))
+        self._found[what] = first_s, count + 1
+
+    def texts(self) -> list[str]:
+        """Return each kind of problem once, with the second of its first place."""
+        return [
+            f"{what} at {first_s:.1f} s{f': the first of {count:,} places' if count > 1 else ''}"
+            for what, (first_s, count) in self._found.items()
+        ]
+
+
 class _Decoded:
     """What the decoder returned, and where it failed."""
 
@@ -125,8 +144,9 @@ class _Decoded:
         self._gaps: list[tuple[float, float]] = []
         self.samples = 0
         self.seconds = self.gap_s = self.longest_frame_s = 0.0
-        self.problems: list[str] = []
-        self.skipped: list[str] = []
+        self.failed = _Places()
+        self.skipped = _Places()
+        """Bytes that are not frames."""
 
     def begin_part(self) -> None:
         """Note that the times of the next frames begin anew."""
@@ -153,17 +173,3 @@ class _Decoded:
         longest_s, at_s = max(self._gaps)
         more = f": the longest of {len(self._gaps):,} gaps" if len(self._gaps) > 1 else ""
         return (f"has a gap of {longest_s:,.2f} s in its sound at {at_s:,.1f} s{more}",)
-
-    def fail(self, what: str) -> None:
-        """Note a problem at this point."""
-        self._note(what, self.problems)
-
-    def skip(self, what: str) -> None:
-        """Note bytes at this point that are not a frame."""
-        self._note(what, self.skipped)
-
-    def _note(self, what: str, notes: list[str]) -> None:
-        if len(notes) < _MAX_PROBLEMS:
-            notes.append(f"{what} at {self.seconds:.1f} s")
-        elif len(notes) == _MAX_PROBLEMS:
-            notes.append("and more")
