@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,7 +25,7 @@ from audiostore.audit.problems import GRACE, Problem, RestoreAsset
 from audiostore.audit.repairing import repair
 from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
-from tests.audio_samples import encode
+from tests.audio_samples import encode, riff
 from tests.damages import DAMAGES, FOREIGN_FILES, PURGED, Damage, Patient
 
 ONCE = RetryConfig(max_attempts=1)
@@ -72,6 +73,15 @@ def test_a_healthy_store_has_no_problems(patient: Patient) -> None:
     healthy(patient)
     assert problems(patient) == []
     assert problems(patient, deep=True) == []
+
+
+@pytest.mark.parametrize("patient", ["local"], indirect=True)
+def test_five_samples_are_possible_facts(patient: Patient, tmp_path: Path) -> None:
+    path = tmp_path / "click.wav"
+    layout = struct.pack("<HHIIHH", 1, 1, 44_100, 44_100, 1, 8)
+    path.write_bytes(riff((b"fmt ", layout), (b"data", b"click")))
+    assert patient.manager.upload_audio_file(path).duration_s == 0
+    assert problems(patient) == []
 
 
 @pytest.mark.slow

@@ -151,7 +151,10 @@ def _check_content_type(audio_id: str, blob: BlobInfo, part: Part) -> Iterator[P
 
 
 def _has_plausible_facts(audio: BlobInfo) -> bool:
-    """Say whether the facts are numbers that can be true; having no facts at all is plausible."""
+    """Say whether the facts are numbers that can be true; having no facts at all is plausible.
+
+    A duration of zero can be: it is stored in milliseconds.
+    """
     facts = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
     if not facts:
         return True
@@ -161,4 +164,4 @@ def _has_plausible_facts(audio: BlobInfo) -> bool:
         counts.append(int(facts.get("bitrate_bps", "1")))
     except (KeyError, ValueError):
         return False
-    return 0 < duration_s < float("inf") and min(counts) > 0 and bool(facts.get("codec"))
+    return 0 <= duration_s < float("inf") and min(counts) > 0 and bool(facts.get("codec"))
