@@ -364,7 +364,7 @@ def test_a_corrupt_embedded_picture_is_a_warning(
     assert result.created
     assert result.thumbnail is None
     [warning] = result.warnings
-    assert warning.startswith("'song.mp3': embedded artwork was not stored: ")
+    assert warning.startswith("'song.mp3': its embedded picture is not usable: the ")
     assert len(blobs(store)) == 1
     assert manager.upload_audio_file(path, artwork="none").warnings == ()
 

@@ -146,7 +146,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
     for oddity in found.warnings:
         prepared = _warned(prepared, f"it {oddity}")
     if found.artwork_problem:
-        prepared = _warned(prepared, f"embedded artwork was not stored: {found.artwork_problem}")
+        prepared = _warned(prepared, f"its embedded picture is not usable: {found.artwork_problem}")
     return prepared, found.index_is_last
 
 

@@ -78,7 +78,7 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
     while page is None and (at := tail.rfind(CAPTURE, 0, at)) >= 0:
         page = parse_page(tail, at)
         if page is None and len(tail) - at < HEADER:
-            return Verdict(f"is cut short: its last page ends after {len(tail) - at} bytes")
+            return Verdict("is cut short: its last page ends within its header")
     if page is None:
         # If much follows that is not sound, `measure` finds the last page.
         return Verdict(_NO_PAGE if begin == found.offset or not tail else None)

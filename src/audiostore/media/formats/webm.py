@@ -145,7 +145,7 @@ def _check_rest(rest: bytes) -> str | None:
         there = max(0, len(rest) - begun.start)
         return cut_short("its last block of sound promises", begun.size, there)
     if 0 < len(rest) < _HEADER_MAX:
-        return f"is cut short: its last block of sound ends after {len(rest)} bytes"
+        return "is cut short: its last block of sound ends within its header"
     return None
 
 

@@ -127,7 +127,7 @@ def _cut_after(tail: bytes, first: int, rest_at: int, frames: Frames) -> str | N
     if needed > len(rest) and frames.same_stream(tail, first, rest_at):
         return cut_short("its last frame needs", needed, len(rest))
     if 0 < len(rest) < frames.header_size and tail[first : first + 2].startswith(rest[:2]):
-        return f"is cut short: its last frame ends after {len(rest)} bytes"
+        return "is cut short: its last frame ends within its header"
     return None
 
 

@@ -54,6 +54,4 @@ def choose_artwork(
                 unused = f"has an embedded picture that is not usable: {problem}"
                 return artwork, None, (unused,) if problem else ()
         problem = problem or reason
-    if problem is None:
-        return None, None, ()
-    return None, f"its embedded picture is not usable: {problem}", ()
+    return None, problem, ()
