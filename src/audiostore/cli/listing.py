@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from audiostore.cli.output import escape, human_size, print_json
+from audiostore.cli.output import escape, human_size
 from audiostore.sourcepaths import source_path_of
 from audiostore.values import EXACT_KEY, OWN_KEYS
 
@@ -43,14 +43,6 @@ def deleted_row(trashed: TrashedAsset) -> str:
         f"{trashed.deleted_at:%Y-%m-%d %H:%M}  gone {trashed.gone_at:%Y-%m-%d %H:%M} UTC  "
         f"{_original_name(audio)}"
     )
-
-
-def print_asset(asset: StorageResult, *, as_json: bool) -> None:
-    """Print everything about an asset."""
-    if as_json:
-        print_json(asset)
-    else:
-        print(facts_block(asset))
 
 
 def stored_block(result: StorageResult) -> str:

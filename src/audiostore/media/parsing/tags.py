@@ -168,11 +168,6 @@ def _after_zeros(reader: Reader, at: int, stop: int) -> int:
     return stop
 
 
-def begins_trailing_tag(data: bytes) -> bool:
-    """Say whether bytes after the last frame are a tag of a known kind."""
-    return data.startswith((b"ID3", b"APETAGEX", b"LYRICSBEGIN", b"TAG"))
-
-
 def describe_lone_id3v2(reader: Reader) -> str | None:
     """Describe a file that an ID3 tag claims all of: there is nothing but the tag."""
     head = reader.at(0, ID3V2_HEADER_SIZE)
