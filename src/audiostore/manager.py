@@ -1,6 +1,5 @@
 """AudioStorageManager: the entry point of the library."""
 
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -206,6 +205,8 @@ class AudioStorageManager:
         Raises:
             TypeError: an argument (`store`, `credentials`, `on_event` …) cannot be pickled.
         """
+        import pickle  # noqa: PLC0415  (not every program needs it)
+
         for name, value in self._arguments.items():
             try:
                 pickle.dumps(value)

@@ -4,7 +4,6 @@ A copy is committed like an upload, the audio last. An asset that already exists
 compared, never overwritten. A copy that was killed is completed by repeating it.
 """
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +80,8 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
     cover = asset.thumbnail
     if cover is not None and same_bytes(leftovers.get(cover.name), cover):
         del leftovers[cover.name]
+    import tempfile  # noqa: PLC0415  (imports compression; only a copy between stores needs it)
+
     with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
 
         def fetched(blob: BlobInfo) -> LocalFile:

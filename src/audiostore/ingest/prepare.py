@@ -1,7 +1,6 @@
 """Prepares local files: inspects them, and refuses those that are damaged or misnamed."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import FileIO
@@ -197,6 +196,8 @@ def _with_faststart(prepared: PreparedFile, opened: _Opened, files: ExitStack) -
 
 @contextmanager
 def _nameless_file() -> Iterator[BinaryIO]:
+    import tempfile  # noqa: PLC0415  (imports compression; only faststart needs it)
+
     folder = tempfile.gettempdir()
     with explained(folder), tempfile.TemporaryFile(prefix="audiostore-", dir=folder) as file:
         yield cast("BinaryIO", file)

@@ -14,7 +14,7 @@ from audiostore.media.kinds import Format, extension_of
 def _module_names() -> set[str]:
     folder = Path(__file__).parent
     if folder.is_dir():
-        return {each.stem for each in folder.glob("[!_.]*.py")}
+        return {each.stem for each in folder.iterdir() if each.suffix == ".py"} - {"__init__"}
     from pkgutil import iter_modules  # noqa: PLC0415  (imports inspect; it looks into archives)
 
     return {module.name for module in iter_modules(__path__)}
