@@ -11,6 +11,7 @@ from audiostore import AudioStorageManager
 from audiostore.errors import InspectionLimitError, InvalidImageError, UnsupportedFormatError
 from audiostore.media.faststart import needs_faststart
 from audiostore.media.images import identify_image
+from audiostore.media.probe import read_audio
 from audiostore.media.recognition import identify, require_audio
 from audiostore.media.sandbox.pool import LIMITS, SandboxPool
 from audiostore.media.structure import check_structure
@@ -27,6 +28,21 @@ def test_parts_that_were_not_looked_at_are_a_warning() -> None:
     assert not isinstance(found, str)
     (warning,) = check_structure(io.BytesIO(data), found, len(data))
     assert "has too many parts to examine all of them" in warning
+
+
+def test_a_duration_that_was_not_measured_is_an_estimate() -> None:
+    data = bytearray(sample("m4a"))
+    edit = struct.pack(">IiI", 1, 0, 1 << 16)
+    added = 20_000 * edit
+    end = data.rindex(b"elst") + 12 + len(edit)
+    data[end:end] = added
+    for kind in (b"moov", b"trak", b"edts", b"elst"):
+        at = data.rindex(kind, 0, end) - 4
+        struct.pack_into(">I", data, at, struct.unpack_from(">I", data, at)[0] + len(added))
+    struct.pack_into(">I", data, data.rindex(b"elst") + 8, 20_001)
+    info = read_audio(io.BytesIO(bytes(data)), "MP4")
+    assert not info.duration_is_exact
+    assert info.warnings == ("has too many parts to measure them all: its duration may be wrong",)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from audiostore.media.parsing.movie_length import Length, measure_movie
 from audiostore.media.parsing.mp4_tags import read_mp4_tags
 from audiostore.media.parsing.reading import (
     NO_SOUND,
-    BudgetSpentError,
     Reader,
     big,
     cut_short,
@@ -140,15 +139,12 @@ def _measure(stated: Stated) -> Measured | str | None:
     is_opus = stated.codec == "opus" and len(stated.codec_header) >= 12
     # FFmpeg makes an OpusHead of the box: its pre-skip is not played (RFC 7845 section 5.1).
     delay_s = little(stated.codec_header, 10, 2) / 48_000 if is_opus else 0.0
-    try:
-        found = measure_movie(
-            stated.reader,
-            stated.offset,
-            delay_s=delay_s,
-            frame_s=_aac_frame_s(stated.codec_header) if stated.codec == "aac" else 0.0,
-        )
-    except BudgetSpentError:
-        return None
+    found = measure_movie(
+        stated.reader,
+        stated.offset,
+        delay_s=delay_s,
+        frame_s=_aac_frame_s(stated.codec_header) if stated.codec == "aac" else 0.0,
+    )
     return Measured(found.seconds, warnings=found.warnings) if isinstance(found, Length) else found
 
 

@@ -10,7 +10,7 @@ from audiostore.media.parsing.ebml import (
     parse_element as _element,
 )
 from audiostore.media.parsing.matroska_tags import read_matroska_tags
-from audiostore.media.parsing.reading import NO_SOUND, BudgetSpentError, Reader, big, cut_short
+from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short
 from audiostore.media.parsing.tags import after_sound
 from audiostore.media.parsing.webm_length import (
     CLUSTER as _CLUSTER,
@@ -180,12 +180,9 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
 _MISSTATED_S, _MISSTATED = 0.5, 0.01
 
 
-def _measure(stated: Stated) -> Measured | str | None:
+def _measure(stated: Stated) -> Measured | str:
     """Look at the first block and at the last one; a header need not state a duration, or right."""
-    try:
-        found = play(stated.reader, stated.offset)
-    except BudgetSpentError:
-        return None
+    found = play(stated.reader, stated.offset)
     if found is None or found.seconds == 0:
         return NO_SOUND
     there = stated.reader.size
