@@ -18,12 +18,11 @@ from audiostore.media.parsing.ogg_pages import (
 )
 from audiostore.media.parsing.ogg_tags import read_ogg_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
-from audiostore.media.parsing.tags import after_sound, end_of_data
+from audiostore.media.parsing.tags import MUCH_JUNK, after_sound, end_of_data
 
 _HEAD = HEADER + 255
 _AFTER = 4 << 10
 """How much may follow the last page for `_check` to find it."""
-_MUCH_JUNK = 4 << 10
 _MISSTATED_S = 0.5
 _MOST_STREAMS = 16
 _NO_PAGE = "is damaged: no page begins where its sound should"
@@ -139,7 +138,7 @@ def _warnings(pages: Pages, links: Sequence[Link]) -> Iterator[str]:
         yield "has more damaged pages than are looked at: what follows them was not examined"
     elif pages.damaged:
         yield f"has damaged pages ({pages.damaged}): the sound in them is not played"
-    elif pages.foreign_bytes > _MUCH_JUNK:
+    elif pages.foreign_bytes > MUCH_JUNK:
         yield f"contains {pages.foreign_bytes:,} bytes between its pages that are not sound"
     if not links[-1].is_ended:
         # RFC 3533 section 6: the last page of a stream must be marked.

@@ -8,6 +8,7 @@ from audiostore.media.parsing.fragments import Fragments, read_fragments
 from audiostore.media.parsing.movie import Layout, Track, read_tracks
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, big, cut_short
 from audiostore.media.parsing.sample_table import SampleTable
+from audiostore.media.parsing.tags import MUCH_JUNK
 
 _FEW_SAMPLES = 2
 _MISSTATED_S, _HIDDEN_S = 0.5, 1.0
@@ -15,7 +16,6 @@ _SHARE = 0.01
 """What is less than this of all is not mentioned."""
 _FRAME_SHARE, _FINE_SCALE = 0.05, 500
 """By how much the times of frames may be rounded, in ticks of a millisecond or two."""
-_MUCH_JUNK = 4 << 10
 _MOST_EDITS = 10_000
 _GAPLESS = b"iTunSMPB"
 
@@ -151,7 +151,7 @@ def _unused(reader: Reader, size: int | None, others: list[Track], layout: Layou
     sound = sum(min(box.end, reader.size) - box.start for box in layout.sound)
     unused = sound - sum(known)
     is_known = layout.is_complete and len(known) == len(sizes)
-    return unused if is_known and unused > max(_MUCH_JUNK, _SHARE * sound) else 0
+    return unused if is_known and unused > max(MUCH_JUNK, _SHARE * sound) else 0
 
 
 def _edited(reader: Reader, track: Track, ticks: int, scale: float) -> float | None:
