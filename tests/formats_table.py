@@ -66,7 +66,8 @@ The same for all formats:
   `check="none"` stores the file.
 
 The stored duration is what players play: without the encoder's delay and padding, where the file
-states them. Where it cannot be known without decoding, it is stored as an estimate.
+states them. Where it cannot be known without decoding, it is stored as an estimate
+(`duration_is_exact` is false), which `list` shows as `~0:30` and `probe` as `about 0:30.0`.
 
 ## Tags and artwork
 
