@@ -42,7 +42,7 @@ check: $(STAMP)  ## formatting, lint, types, layers
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build/benchmarks
 
 # Only files with a known hash are installed, and what builds the package is one of them.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
