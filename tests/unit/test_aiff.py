@@ -60,6 +60,7 @@ def aiff(
         pytest.param(aiff(size=len(SOUND) + 62, whole=len(SOUND) + 46), 1.0, id="size of the file"),
         pytest.param(aiff(SOUND + bytes(384), align=512), 1.0, id="padding to blocks"),
         pytest.param(aiff(size=OPEN, whole=OPEN), 1.0, id="of a pipe"),
+        pytest.param(aiff(samples=OPEN, size=OPEN, whole=OPEN), 1.0, id="of a pipe, nothing known"),
         pytest.param(aiff(size=OPEN, whole=OPEN, after=NAME), 1.0, id="open, with a chunk after"),
         pytest.param(aiff(after=bytes(2 << 20)), 1.0, id="zeros after it"),
         pytest.param(aiff(after=NAME + id3(90_000) + ID3V1), 1.0, id="tags after it"),

@@ -11,7 +11,7 @@ from audiostore.media.info import AudioInfo
 from audiostore.media.probe import decode_frames, read_audio
 from audiostore.media.recognition import recognise
 from audiostore.media.structure import check_structure
-from tests.audio_samples import sample
+from tests.audio_samples import id3, sample
 
 RATE = 8000
 SIZES = (4096, 1152, 576, 2304, 4608, 192)
@@ -125,6 +125,16 @@ PLAYED: dict[str, tuple[Callable[[], bytes], int, list[str]]] = {
         lambda: 2 * flac(fixed(), WHOLE),
         2 * WHOLE,
         [MORE.format(2 * WHOLE / RATE, WHOLE / RATE)],
+    ),
+    "text before it": (
+        lambda: TEXT + flac(fixed(), WHOLE),
+        WHOLE,
+        [f"has {len(TEXT):,} bytes before its first block that are not sound"],
+    ),
+    "zeros after a tag before it": (
+        lambda: id3(0) + bytes(1000) + flac(fixed(), WHOLE),
+        WHOLE,
+        [],
     ),
     "text after it": (lambda: flac(fixed(), WHOLE) + TEXT, WHOLE, [FOLLOWED.format(len(TEXT))]),
     "noise after it": (lambda: flac(fixed(), 0) + NOISE, WHOLE, [FOLLOWED.format(len(NOISE))]),

@@ -88,6 +88,26 @@ PLAYED: dict[str, tuple[Callable[[], bytes], float, list[str]]] = {
         4.0,
         ["plays for 4.0 s, where its pages state 0.0 s"],
     ),
+    "vorbis whose positions were never set": (
+        lambda: positions("vorbis", lambda _: 0),
+        4.0,
+        ["plays for 4.0 s, where its pages state 0.0 s"],
+    ),
+    "end at an absurd position": (lambda: after_last(1 << 62), 4.0135, []),
+    "last page at no position": (
+        lambda: b"".join((*made("libopus")[:-1], ogg_changed(made("libopus")[-1], position=-1))),
+        4.0135,
+        [],
+    ),
+    "junk before it": (
+        lambda: JUNK + opus(),
+        4.0,
+        ["has 12,000 bytes before its first page that are not sound"],
+    ),
+    "zeros before it": (lambda: bytes(1 << 20) + opus(), 4.0,
+        ["has 1,048,576 bytes before its first page that are not sound"],
+    ),
+    "a server's header before it": (lambda: b"ICY 200 OK\r\n\r\n" + opus(), 4.0, []),
     "positions in another unit": (
         lambda: positions("libopus", lambda at: at * 3),
         4.0,
@@ -172,7 +192,9 @@ def test_all_links_of_a_chain_are_decoded() -> None:
 @pytest.mark.parametrize(
     "what",
     ["no end mark", "opus cropped", "vorbis cropped within a packet",
-     "end marked by an empty page", "end at no position", "a page is missing", "lyrics beside it"],
+     "end marked by an empty page", "end at no position", "a page is missing", "lyrics beside it",
+     "vorbis whose positions were never set", "end at an absurd position", "junk before it",
+     "last page at no position"],
 )  # fmt: skip
 def test_a_full_check_agrees(what: str) -> None:
     make, seconds, warnings = PLAYED[what]

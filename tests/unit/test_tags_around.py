@@ -14,6 +14,7 @@ from audiostore.media.parsing.id3 import read_id3v2
 from audiostore.media.parsing.reading import Reader
 from audiostore.media.probe import read_audio
 from audiostore.media.probe.tags import unify_tags
+from tests.audio_samples import sample
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 JAZZ_V1 = b"TAG" + b"V1".ljust(30, b"\0") + b"Bj\xf6rn".ljust(30, b"\0") + bytes(62) + b"\0\x07\x08"
@@ -340,3 +341,31 @@ def test_a_tag_that_ends_with_the_file_is_read_as_far_as_it_goes() -> None:
     for size in range(26, len(whole)):
         reader = Reader(io.BytesIO(whole[:size]), reads=50, total=1 << 20, window=1 << 10)
         assert read_id3v2(reader, 0, len(whole)).tags[:1] == [("title", "Title")]
+
+
+def test_a_chapter_ends_with_the_sound() -> None:
+    info = read(tag(4, chapter(0, 99_000_000, "A")))
+    assert [c.end_s for c in info.chapters] == [info.duration_s]
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name"),
+    [
+        ("mp3 without tags", "MP3"),
+        ("mp3 without a count", "MP3"),
+        ("aac", "AAC"),
+        ("flac", "FLAC"),
+        ("ogg opus", "Ogg"),
+        ("m4a", "MP4"),
+        ("wav", "WAV"),
+        ("aiff", "AIFF"),
+        ("webm", "WebM"),
+    ],
+)
+def test_a_tag_after_the_sound_is_read_also_without_a_footer(name: str, format_name: str) -> None:
+    behind = tag(4, frame4(b"TXXX", b"\3mark\0behind"), frame4(b"APIC", apic(COVER)))
+    for more in (b"", bytes(300), JAZZ_V1):
+        info = read_audio(io.BytesIO(sample(name) + behind + more), format_name)
+        assert (info.tags["mark"], info.warnings) == ("behind", ())
+        assert info.artwork is not None
+        assert info.artwork.info.width == 70

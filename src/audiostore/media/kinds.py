@@ -51,6 +51,8 @@ class Measured:
     """False for an estimate."""
     warnings: tuple[str, ...] = ()
     """As in `Verdict`."""
+    end: int | None = None
+    """Where in the file the format's own data end; tags may follow. None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ _WINDOW = 1 << 10
 _BEYOND_LIMIT = f"not recognised within the limit of {_READS} reads and {_BYTES >> 10} KiB"
 _WITH_MAGIC = tuple(each for each in FORMATS if each.magic)
 _WITHOUT_MAGIC = tuple(each for each in FORMATS if not each.magic)
-_SEARCHED = tuple(each.search for each in FORMATS if each.search)
+_SEARCHED = tuple(each.search for each in (*_WITH_MAGIC, *_WITHOUT_MAGIC) if each.search)
+"""Those first that read all they search at once, which is then at hand for the others."""
 
 
 def recognise(stream: Seekable) -> Recognised | None:

@@ -109,7 +109,7 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts:
 def _measure(stated: Stated) -> Measured | str:
     """Count the frames: no header does."""
     sound = find_sound(stated.reader, stated.offset, _FRAMES)
-    return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings)
+    return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings, sound.end)
 
 
 def _check(reader: Reader, found: Recognised) -> Verdict:

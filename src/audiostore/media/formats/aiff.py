@@ -11,6 +11,7 @@ from audiostore.media.parsing.chunks import (
     Chunk,
     check_sound,
     describe_rest,
+    end_after_if_known,
     is_known,
     pack_chunk,
     sound_in,
@@ -158,7 +159,7 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
     numbers = f"its header counts {stated:,} samples, {there:,} are there"
     # Some writers forget the 8 bytes in front of the samples in the size of the chunk.
     slack = blocks.samples_in(SLACK) + blocks.samples
-    if stated > there + slack:
+    if stated > there + slack and is_known(stated):
         return Verdict(f"is cut short: {numbers} ({100 * there // stated} %)")
     if stated < there - slack:
         return Verdict(None, (f"contradicts itself: {numbers}", *warnings))
@@ -168,9 +169,10 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
 def _measure(stated: Stated) -> Measured | None:
     aiff = _read(stated.reader, stated.offset)
     samples = _samples(stated.reader, aiff)
-    if not aiff.described or not aiff.described.rate or not samples:
+    if not aiff.described or not aiff.described.rate or not samples or not aiff.sound:
         return None
-    return Measured(samples / aiff.described.rate)
+    end = end_after_if_known(stated.reader, aiff.sound, IFF)
+    return Measured(samples / aiff.described.rate, end=end)
 
 
 def _view(reader: Reader, found: Recognised) -> View | None:
@@ -181,7 +183,10 @@ def _view(reader: Reader, found: Recognised) -> View | None:
     start, end = sound_in(reader, aiff.sound.start, aiff.sound.size)
     start = min(start + aiff.offset, end)
     kind = reader.at(found.offset + 8, 4)
-    body = kind + pack_chunk(b"COMM", IFF, aiff.described.fields)
+    fields = aiff.described.fields
+    if not is_known(aiff.described.samples):
+        fields = fields[:2] + bytes(4) + fields[6:]
+    body = kind + pack_chunk(b"COMM", IFF, fields)
     body += pack_chunk(b"SSND", IFF, bytes(_PREFIX), more=end - start)
     return View(start, end, pack_chunk(b"FORM", IFF, body, more=end - start))
 

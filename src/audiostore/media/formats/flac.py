@@ -1,5 +1,6 @@
 """FLAC (RFC 9639): recognised by its marker, checked by its last frame and its count of samples."""
 
+import re
 from collections.abc import Iterator
 
 from audiostore.dataclass import dataclass
@@ -17,10 +18,13 @@ from audiostore.media.parsing.flac import (
 )
 from audiostore.media.parsing.flac_tags import read_flac_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
-from audiostore.media.parsing.tags import after_sound, end_of_data
+from audiostore.media.parsing.searching import search_for
+from audiostore.media.parsing.tags import after_sound, before_sound, end_of_data
 
 _MARKER = b"fLaC"
 _STREAMINFO = 0
+_BEGINNING = re.compile(rb"fLaC[\0\x80]\0\0\x22")
+"""The marker and the header of the first block, with its size."""
 _MOST_BLOCKS = 10_000
 _TAIL_MIN, _TAIL_MAX = 64 << 10, 1 << 20
 _MOST_TRIED = 3
@@ -33,6 +37,11 @@ _DIFFERS_S = 0.1
 
 def _recognise(_reader: Reader, offset: int) -> Recognised:
     return Recognised(FORMAT, "flac", offset)  # the marker is all there is to see
+
+
+def _search(reader: Reader, offset: int) -> Recognised | None:
+    found = next(search_for(_BEGINNING, reader, offset), None)
+    return None if found is None else Recognised(FORMAT, "flac", found)
 
 
 # -- header ----------------------------------------------------------------------------------------
@@ -220,12 +229,13 @@ def _measure(stated: Stated) -> Measured | str | None:
     info = stream.info
     if end.samples < info.samples:
         return _cut(info, end.samples)
-    seconds, warnings = end.samples / info.rate_hz, after_sound(reader, end.offset)
+    seconds = end.samples / info.rate_hz
+    warnings = (*before_sound(reader, stated.offset, "block"), *after_sound(reader, end.offset))
     stated_s = info.samples / info.rate_hz
     if info.samples and seconds - stated_s > _DIFFERS_S:
         more = f"plays for {seconds:,.1f} s, where its header states {stated_s:,.1f} s"
         warnings = (f"{more}: some players stop there", *warnings)
-    return Measured(seconds, warnings=warnings)
+    return Measured(seconds, warnings=warnings, end=end.offset)
 
 
 def _count(reader: Reader, stream: _Stream) -> _End | str:
@@ -282,6 +292,7 @@ FORMAT = Format(
     extensions=(".flac",),
     magic=(_MARKER,),
     recognise=_recognise,
+    search=_search,
     check=_check,
     audio_data=_audio_data,
     audio_data_are="the frames: what follows the metadata blocks",

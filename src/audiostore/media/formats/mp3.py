@@ -120,7 +120,7 @@ def _measure(stated: Stated) -> Measured | str:
     first = stated.reader.at(stated.offset, _FIRST_FRAME)
     sound, counts = find_sound(stated.reader, stated.offset, MPEG_FRAMES), _read_counts(first)
     if sound.flaw or not counts:
-        return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings)
+        return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings, sound.end)
     frame_s = seconds_per_frame(first[1], first[2])
     there_s = max(0.0, sound.seconds - frame_s)
     compared = _compare(sound, counts, there_s, counts.frames * frame_s)
@@ -128,7 +128,7 @@ def _measure(stated: Stated) -> Measured | str:
         return compared.flaw
     skipped_s = counts.skipped * frame_s / samples_per_frame(first[1])
     played_s = there_s - skipped_s if skipped_s < there_s else there_s
-    return Measured(played_s, sound.is_exact, sound.warnings + compared.warnings)
+    return Measured(played_s, sound.is_exact, sound.warnings + compared.warnings, sound.end)
 
 
 def _compare(sound: Sound, counts: _Counts, there_s: float, promised_s: float) -> Verdict:

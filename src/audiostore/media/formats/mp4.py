@@ -145,7 +145,9 @@ def _measure(stated: Stated) -> Measured | str | None:
         delay_s=delay_s,
         frame_s=_aac_frame_s(stated.codec_header) if stated.codec == "aac" else 0.0,
     )
-    return Measured(found.seconds, warnings=found.warnings) if isinstance(found, Length) else found
+    if not isinstance(found, Length):
+        return found
+    return Measured(found.seconds, warnings=found.warnings, end=found.end)
 
 
 _AAC_RATES_HZ = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000,

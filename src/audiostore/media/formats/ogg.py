@@ -1,5 +1,6 @@
 """Ogg (RFC 3533): the codec by each stream's first packet, a cut by the last page."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import google_crc32c
@@ -18,9 +19,11 @@ from audiostore.media.parsing.ogg_pages import (
 )
 from audiostore.media.parsing.ogg_tags import read_ogg_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
-from audiostore.media.parsing.tags import MUCH_JUNK, after_sound, end_of_data
+from audiostore.media.parsing.searching import search_for
+from audiostore.media.parsing.tags import MUCH_JUNK, after_sound, before_sound, end_of_data
 
 _HEAD = HEADER + 255
+_FIRST_PAGE = re.compile(rb"OggS\0[\2\6]")
 _AFTER = 4 << 10
 """How much may follow the last page for `_check` to find it."""
 _MISSTATED_S = 0.5
@@ -61,6 +64,12 @@ def _recognise(reader: Reader, offset: int) -> Recognised | str:
     if sound is None:
         return "Ogg data without a known audio codec (Vorbis, Opus, FLAC, Speex)"
     return Recognised(FORMAT, sound, offset)
+
+
+def _search(reader: Reader, offset: int) -> Recognised | None:
+    places = search_for(_FIRST_PAGE, reader, offset)
+    found = (_recognise(reader, place) for place in places)
+    return next((each for each in found if isinstance(each, Recognised)), None)
 
 
 def _named(packet: bytes, known: dict[bytes, str]) -> str | None:
@@ -106,8 +115,13 @@ def _measure(stated: Stated) -> Measured | str:
     seconds = _seconds(links)
     if flaw or seconds == 0:
         return flaw or NO_SOUND
-    warnings = (*_warnings(pages, links), *after_sound(reader, pages.end))
-    return Measured(stated.seconds if seconds is None else seconds, seconds is not None, warnings)
+    warnings = (
+        *before_sound(reader, stated.offset, "page"),
+        *_warnings(pages, links),
+        *after_sound(reader, pages.end),
+    )
+    plays_s = stated.seconds if seconds is None else seconds
+    return Measured(plays_s, seconds is not None, warnings, pages.end)
 
 
 def _parts(reader: Reader, found: Recognised) -> list[View]:
@@ -270,6 +284,7 @@ FORMAT = Format(
     extensions=(".ogg", ".oga", ".opus"),
     magic=(CAPTURE,),
     recognise=_recognise,
+    search=_search,
     codecs_in_type=_CODECS_IN_TYPE,
     check=_check,
     audio_data=_audio_data,

@@ -10,6 +10,7 @@ from audiostore.media.parsing.chunks import (
     Chunk,
     check_sound,
     describe_rest,
+    end_after_if_known,
     is_known,
     pack_chunk,
     sound_in,
@@ -209,7 +210,7 @@ def _measure(stated: Stated) -> Measured | None:
         return Measured(stated.seconds, is_exact=False) if stated.seconds else None
     # The last block may be filled up: then the count says how much of it is sound.
     exact = next((n for n in counts if 0 < samples - n < blocks.samples), samples)
-    return Measured(exact / rate)
+    return Measured(exact / rate, end=end_after_if_known(stated.reader, wave.sound, RIFF))
 
 
 def _view(reader: Reader, found: Recognised) -> View | None:

@@ -198,7 +198,7 @@ def _measure(stated: Stated) -> Measured | str:
         warnings.append(
             f"states a duration of {found.stated_s:,.2f} s, its sound lasts {found.seconds:,.2f} s"
         )
-    return Measured(found.seconds, warnings=tuple(warnings))
+    return Measured(found.seconds, warnings=tuple(warnings), end=found.end)
 
 
 FORMAT = Format(

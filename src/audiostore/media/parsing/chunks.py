@@ -83,6 +83,14 @@ def end_after(reader: Reader, sound: Chunk, header: struct.Struct, *, align: int
     return min(end, reader.size)
 
 
+def end_after_if_known(reader: Reader, sound: Chunk, header: struct.Struct) -> int | None:
+    """Return where the chunks after the sound end; None if they are too many to look at."""
+    try:
+        return end_after(reader, sound, header)
+    except BudgetSpentError:
+        return None
+
+
 def end_of_chunks(reader: Reader, at: int, header: struct.Struct, *, align: int = 2) -> int:
     """Return where the chunks from an offset on end."""
     for chunk in walk_chunks(reader, at, header, align=align):

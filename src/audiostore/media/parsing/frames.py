@@ -7,22 +7,18 @@ from typing import NamedTuple
 
 from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import Reader, big, cut_short
+from audiostore.media.parsing.searching import ROOM, SEARCHED
 from audiostore.media.parsing.tags import (
-    MUCH_JUNK,
     TAG_HEAD_SIZE,
     after_sound,
+    before_sound,
     end_of_data,
-    start_of_data,
     tag_size,
 )
 
 _FRAMES_IN_A_ROW = 3
 """A sync word is 11 bits and turns up in any data; three frames at computed distances do not."""
 
-_SEARCHED = (16 << 10, 1 << 20)
-"""How far frames are looked for: usually they are near."""
-_ROOM = 32 << 10
-"""More than three frames of any kind."""
 _TAIL = 32 << 10
 _NEAR = 4 << 10
 _PIECE = 256 << 10
@@ -89,8 +85,8 @@ def repeats(reader: Reader, offset: int, frames: Frames) -> bool:
 
 def search(reader: Reader, offset: int, frames: Frames) -> int | None:
     """Return where frames begin after padding, or after the rest of a frame that was cut."""
-    for searched in _SEARCHED:
-        data = reader.at(offset, searched + _ROOM)
+    for searched in SEARCHED:
+        data = reader.at(offset, searched + ROOM)
         for found in islice(
             frames.header.finditer(data, 0, searched + frames.header_size), _MOST_TRIES
         ):
@@ -176,10 +172,7 @@ def find_sound(reader: Reader, start: int, frames: Frames) -> Sound:
     sound, stop = Sound(start, start), end_of_data(reader, start)
     gaps = _walk(reader, sound, stop, frames)
     sound.is_exact = gaps <= _MOST_TRIES
-    before = start - start_of_data(reader)
-    found = []
-    if before > MUCH_JUNK:
-        found.append(f"has {before:,} bytes before its first frame that are not sound")
+    found = [*before_sound(reader, start, "frame")]
     if sound.junk > _CUT_FRAME:
         found.append(f"has {sound.junk:,} bytes between its frames that are not sound")
     if not sound.is_exact:
@@ -199,7 +192,7 @@ def _walk(reader: Reader, sound: Sound, stop: int, frames: Frames) -> int:
     data, junk, gaps = b"", 0, 0
     kind = big(reader.at(at, 4)) & frames.constant
     while at < stop and gaps <= _MOST_TRIES:
-        if at + _ROOM > data_at + len(data) < stop:
+        if at + ROOM > data_at + len(data) < stop:
             data, data_at = data[at - data_at :], at  # no byte is read twice
             more = reader.at(at + len(data), min(_PIECE, stop - at - len(data)))
             if not more:  # the file has become shorter

@@ -26,6 +26,8 @@ class Length(NamedTuple):
     seconds: float
     warnings: tuple[str, ...]
     """What is odd about it: each the rest of a sentence about the file."""
+    end: int | None
+    """Where the last box ends; None if there are more than were looked at."""
 
 
 class _Clock(NamedTuple):
@@ -95,7 +97,7 @@ def measure_movie(
     others = [each for each in tracks if each is not track]
     if extends is None and (unused := _unused(reader, size, others, layout)):
         warnings.append(f"holds {unused:,} bytes of sound that its index does not name")
-    return Length(seconds, tuple(warnings))
+    return Length(seconds, tuple(warnings), layout.end if layout.is_complete else None)
 
 
 def _count(table: SampleTable, needed: int, layout: Layout) -> int | str:

@@ -160,9 +160,10 @@ class Link:
             self.leaps += 1
             leap = (-surplus, self.last - self.first - codec.skipped)
             self.longest_leap = max(self.longest_leap, leap)
-        elif (self.is_ended and codec.trims_end and 0 < surplus <= samples) or (
+        elif position and (
+            (self.is_ended and codec.trims_end and 0 < surplus <= samples)
             # Vorbis I section A.2. Not more than a packet or two: else the positions are wrong.
-            is_first and codec.trims_start and 0 < surplus * packets < 2 * samples
+            or (is_first and codec.trims_start and 0 < surplus * packets < 2 * samples)
         ):
             self.trimmed += surplus
         self.last, self._in_last_page = position, samples

@@ -116,6 +116,19 @@ def _lyrics3_size(reader: Reader, end: int, footer: bytes) -> int:
     return 0
 
 
+def before_sound(reader: Reader, start: int, what: str) -> tuple[str, ...]:
+    """Say what is in front of a format's data besides tags, unless it is only a little.
+
+    Args:
+        reader: the whole file.
+        start: where the data begin.
+        what: what they begin with, in a word.
+    """
+    junk = start - start_of_data(reader)
+    text = f"has {junk:,} bytes before its first {what} that are not sound"
+    return (text,) if junk > MUCH_JUNK else ()
+
+
 def after_sound(reader: Reader, end: int) -> tuple[str, ...]:
     """Say what follows the sound of a file: nothing, if it is only tags, zeros or a little else.
 
@@ -129,6 +142,19 @@ def after_sound(reader: Reader, end: int) -> tuple[str, ...]:
     Returns:
         At most one text: the rest of a sentence about the file, for a warning.
     """
+    _, start, stop = _walk_after(reader, end)
+    junk = stop - start
+    return (f"is followed by {junk:,} bytes that are not sound",) if junk > MUCH_JUNK else ()
+
+
+def tags_after(reader: Reader, end: int) -> list[tuple[int, int]]:
+    """Return where each tag begins and ends that follows the sound, but not those at the end."""
+    return _walk_after(reader, end)[0]
+
+
+def _walk_after(reader: Reader, end: int) -> tuple[list[tuple[int, int]], int, int]:
+    """Return the tags that follow the sound, and where what follows them begins and ends."""
+    found: list[tuple[int, int]] = []
     start, stop = end, end_of_data(reader, end)
     for _ in range(_MAX_TAGS):
         if start >= stop:  # the last tag may be cut short itself
@@ -137,9 +163,9 @@ def after_sound(reader: Reader, end: int) -> tuple[str, ...]:
         size = tag_size(reader.at(start, TAG_HEAD_SIZE))
         if size == 0:
             break
+        found.append((start, min(start + size, stop)))
         start += size
-    junk = stop - start
-    return (f"is followed by {junk:,} bytes that are not sound",) if junk > MUCH_JUNK else ()
+    return found, start, stop
 
 
 def tag_size(head: bytes) -> int:

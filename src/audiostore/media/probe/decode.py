@@ -91,8 +91,11 @@ def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
                 places = decoded.failed if is_frame else decoded.skipped
                 places.note(what, decoded.seconds)
     except av.error.FFmpegError as error:
-        what = f"cannot be read any further ({error.strerror or error})"
-        decoded.failed.note(what, decoded.seconds)
+        # After all the sound that was counted, there is nothing to read.
+        missing_s = info.duration_s - decoded.seconds
+        if not info.duration_is_exact or missing_s > decoded.longest_frame_s:
+            what = f"cannot be read any further ({error.strerror or error})"
+            decoded.failed.note(what, decoded.seconds)
 
 
 def _duration(decoded: "_Decoded", info: AudioInfo) -> tuple[float, tuple[str, ...]]:

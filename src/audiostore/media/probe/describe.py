@@ -40,7 +40,8 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
     if not 0 < rate <= MAX_RATE_HZ or channels < 1:
         raise UnplayableAudioError("its header names no sample rate, or no channels")
     codec = context.codec.canonical_name
-    own, around = read_embedded(file, kind)
+    length = _measure(file, kind, codec)
+    own, around = read_embedded(file, kind, length.end)
     embedded = [*own, *around]
     tags, left_out = unify_tags(*(each.tags for each in embedded))
     warnings = [warning for each in embedded for warning in each.warnings]
@@ -51,7 +52,6 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
         pictures = (picture for each in embedded for picture in each.pictures)
         cover, problem, unused = choose_artwork(pictures)
         warnings += unused
-    length = _measure(file, kind, codec)
     duration_s = length.seconds
     if duration_s <= 0:
         raise UnplayableAudioError("it holds no sound: its duration is zero")
@@ -106,7 +106,6 @@ def _measure(file: OpenAudio, kind: Format, codec: str) -> Measured:
     stated_s = _seconds(audio.duration, audio.time_base)
     if stated_s <= 0 and file.container.duration:
         stated_s = file.container.duration / av.time_base
-    _require_sane(stated_s)
     if kind.measure:
         header = audio.codec_context.extradata or b""
         stated = Stated(stated_s, codec, header, file.reader(), file.recognised.offset)

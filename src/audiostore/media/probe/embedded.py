@@ -26,12 +26,20 @@ _TYPES = {
 }
 
 
-def read_embedded(file: OpenAudio, kind: Format) -> tuple[list[Embedded], list[Embedded]]:
-    """Return what the format's own tags hold, and those around it, those first that count most."""
+def read_embedded(
+    file: OpenAudio, kind: Format, end: int | None = None
+) -> tuple[list[Embedded], list[Embedded]]:
+    """Return what the format's own tags hold, and those around it, those first that count most.
+
+    Args:
+        file: the open file.
+        kind: its format.
+        end: where the format's own data end, if that is known.
+    """
     reader = file.reader()
     own = _read_own(file, kind, reader)
     try:
-        return own, read_surrounding_tags(reader, file.recognised.offset)
+        return own, read_surrounding_tags(reader, file.recognised.offset, end)
     except BudgetSpentError:
         return own, [_too_scattered()]
 
@@ -77,7 +85,7 @@ def _read_by_ffmpeg(file: OpenAudio) -> Iterator[Embedded]:
 def order_chapters(found: list[Embedded], duration_s: float) -> list[Chapter]:
     """Return the chapters by the first tag that has any, in the order in which they begin.
 
-    One that is left open ends where the next one begins, or with the sound.
+    One that is left open ends where the next one begins, or with the sound; none ends after it.
     """
     parts = next((each.chapters for each in found if each.chapters), [])
     parts = sorted(
@@ -90,6 +98,8 @@ def order_chapters(found: list[Embedded], duration_s: float) -> list[Chapter]:
         if part.start_s < last_s:
             last_s, next_s = part.start_s, last_s
         end_s = next_s if part.end_s is None else part.end_s
+        if part.start_s < duration_s:
+            end_s = min(end_s, duration_s)
         if part.start_s <= end_s <= MAX_DURATION_S:
             title = clean(part.title, MAX_TAG_CHARS)
             chapters.append(Chapter(round(part.start_s, 6), round(end_s, 6), title))
