@@ -24,7 +24,7 @@ from audiostore.bulk.executors.limits import (
     RateLimiter,
     signals_overload,
 )
-from audiostore.errors import StoreConnectionError
+from audiostore.errors import StoreConnectionError, affecting_all
 from audiostore.events import BulkBegun, Event, Progress, Retried
 from audiostore.notify import Notifier
 from tests.timing import PATIENCE_S, within
@@ -207,6 +207,21 @@ def test_fail_fast_starts_nothing_more_and_reports_what_was_running(*, in_order:
     assert sorted(outcome.index for outcome in outcomes) == sorted(begun)
     assert sorted(begun + source.released) == list(range(source.taken))
     assert source.taken < 2000
+
+
+def test_an_error_of_one_item_is_reported_though_one_of_all_comes_with_it() -> None:
+    class Together(ThreadPool[int, Result]):
+        def collect(self, *, low: int, timeout_s: float | None) -> Sequence[Result]:
+            found: list[Result] = []
+            while self.pending:
+                found += super().collect(low=low, timeout_s=timeout_s)
+            return found
+
+    errors = [OSError("of one"), affecting_all(OSError("of all"))]
+    outcomes = run(Numbers(range(2)), Together(lambda number: Result(number, errors[number])))
+    assert next(outcomes).error is errors[0]
+    with pytest.raises(OSError, match="of all"):
+        next(outcomes)
 
 
 def test_an_error_of_the_input_comes_after_the_outcomes_of_its_items() -> None:

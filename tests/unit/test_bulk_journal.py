@@ -19,8 +19,10 @@ from audiostore.bulk.journal import (
     Journal,
     Run,
     begin_run,
+    has_runs,
     read_run,
 )
+from audiostore.bulk.journal.database import read_only
 from tests.faults.child import ROOT
 
 URL = "gs://bucket"
@@ -379,6 +381,44 @@ def test_a_journal_of_a_newer_audiostore_is_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(ConfigurationError, match="has version 99"):
         Journal(path)
+
+
+def test_only_the_runs_of_a_store_are_known_of_it(tmp_path: Path, journal: Journal) -> None:
+    assert not has_runs(tmp_path / "nowhere", URL)
+    begin_run(journal, URL).close()
+    assert has_runs(tmp_path / "journal", URL)
+    assert not has_runs(tmp_path / "journal", "gs://another")
+
+
+def test_who_reads_a_journal_waits_as_long_for_its_lock_as_who_writes(
+    tmp_path: Path, journal: Journal
+) -> None:
+    with read_only(tmp_path / "journal") as connection:
+        assert connection is not None
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (60_000,)
+
+
+def test_a_run_that_cannot_be_recorded_does_not_begin(tmp_path: Path, journal: Journal) -> None:
+    other = sqlite3.connect(tmp_path / "journal")
+    other.execute("DROP TABLE runs")
+    other.close()
+    with pytest.raises(ConfigurationError, match="no such table"):
+        begin_run(journal, URL)
+    assert list(tmp_path.glob("*.lock")) == []
+
+
+def test_a_changed_file_names_what_was_stored_before_in_later_attempts_too(
+    journal: Journal, song: Path
+) -> None:
+    run = begin_run(journal, URL)
+    record(run, first := claim(run, song))
+    song.write_bytes(b"the second")
+    made = claim(run, song)
+    record(run, made, "OSError: down")
+    again = claim(run, song)
+    assert (again.audio_id, made.previous_id, again.previous_id) == (
+        made.audio_id, first.audio_id, first.audio_id
+    )  # fmt: skip
 
 
 def test_a_journal_in_a_missing_folder_is_refused(tmp_path: Path) -> None:

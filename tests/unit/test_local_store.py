@@ -417,6 +417,15 @@ def test_temporary_files_of_live_writers_are_kept_however_old(root: Path) -> Non
         assert left.exists()
 
 
+def test_what_a_killed_writer_left_at_the_top_is_cleaned_up(store: LocalStore, root: Path) -> None:
+    store.delete(put(store, "top"))
+    (root / ".audiostore/deleting").mkdir(exist_ok=True)
+    note = root / ".audiostore/deleting/0123.json"
+    note.write_text('{"name": "top", "trash": []}')
+    put(store)
+    assert not note.exists()
+
+
 # -- faults ------------------------------------------------------------------------------------
 
 
