@@ -211,7 +211,7 @@ def test_fail_fast_starts_nothing_more_and_reports_what_was_running(*, in_order:
 
 def test_an_error_of_one_item_is_reported_though_one_of_all_comes_with_it() -> None:
     class Together(ThreadPool[int, Result]):
-        def collect(self, *, low: int, timeout_s: float | None) -> Sequence[Result]:
+        def collect(self, *, low: int, timeout_s: float | None = None) -> list[Result]:
             found: list[Result] = []
             while self.pending:
                 found += super().collect(low=low, timeout_s=timeout_s)

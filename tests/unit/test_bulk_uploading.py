@@ -662,6 +662,15 @@ def test_an_asset_of_an_interrupted_run_is_resumed_not_skipped(
     assert not songs[0].exists()
 
 
+def test_an_outcome_says_if_the_stored_asset_has_artwork(
+    manager: AudioStorageManager, songs: list[Path]
+) -> None:
+    songs[1].write_bytes(mp3_bytes(3000))
+    for skipped in (False, True):
+        outcomes = upload(manager, [BulkItem(songs[0], JPG), songs[1]], skip_stored=True)
+        assert [(o.skipped, o.has_artwork) for o in outcomes] == [(skipped, True), (skipped, False)]
+
+
 def test_unreadable_files_fail_with_skip_stored_too(
     manager: AudioStorageManager, tmp_path: Path
 ) -> None:
