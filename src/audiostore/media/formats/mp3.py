@@ -138,7 +138,7 @@ def _compare(sound: Sound, counts: _Counts, there_s: float, promised_s: float) -
         if not sound.junk:
             return Verdict(cut_short_s("its header promises", promised_s, there_s))
         return Verdict(
-            f"is damaged: its header promises {promised_s:,.1f} s of sound, {there_s:,.1f} s are"
+            f"is damaged: its header promises {counts.frames:,} frames, {sound.count - 1:,} are"
             f" there, and {sound.junk:,} bytes between its frames are not sound"
         )
     if missing > _SLACK:
