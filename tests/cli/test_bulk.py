@@ -310,7 +310,7 @@ def test_what_is_left_out_is_named_and_what_is_selected_stored(
     code, out, err = call("put", music)
     assert (code, out.count("\n")) == (4, 3)
     assert err.count("left out: music/a/") == 3
-    assert "left out: 2 more .wv files" in err
+    assert "left out: .wv files (2 more)" in err
     code, out, err = call("put", music, "--dry-run", "--json")
     assert code == 4
     assert sum(line.get("status") == "left out" for line in _lines(out)) == 5

@@ -291,7 +291,7 @@ class Count:
         """Print what else was found."""
         for kind, count in self._named.items():
             if count > _ALIKE_PRINTED and not self._lists_all:
-                say("note", f"left out: {count - _ALIKE_PRINTED:,} more {kind}")
+                say("note", f"left out: {kind} ({count - _ALIKE_PRINTED:,} more)")
         if self.left_out_audio:
             say(
                 "note",
