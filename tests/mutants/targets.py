@@ -100,6 +100,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         _CONFORMANCE,
         "tests/faults/test_bytes.py",
         "tests/faults/test_downloads.py",
+        "tests/faults/test_forged.py",
     ),
     "stores/retrying.py": (
         f"{_UNIT}/test_retrying_store.py",

@@ -224,6 +224,16 @@ def test_an_error_of_one_item_is_reported_though_one_of_all_comes_with_it() -> N
         next(outcomes)
 
 
+def test_nothing_more_is_started_after_an_error_of_all() -> None:
+    error = affecting_all(OSError("of all"))
+    pool = ThreadPool[int, Result](lambda number: Result(number, error), concurrency=1)
+    pool.submit([Task(number, 0) for number in range(10)])
+    assert [outcome.index for outcome in pool.collect(low=0)] == [0]
+    assert pool.collect(low=0, timeout_s=0.02) == []
+    assert pool.cancel() == list(range(1, 10))
+    pool.shutdown(wait=True)
+
+
 def test_an_error_of_the_input_comes_after_the_outcomes_of_its_items() -> None:
     def items() -> Iterator[int]:
         yield from range(25)

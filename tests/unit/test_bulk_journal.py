@@ -421,6 +421,19 @@ def test_a_changed_file_names_what_was_stored_before_in_later_attempts_too(
     )  # fmt: skip
 
 
+def test_a_missing_cover_is_remembered_as_it_was(
+    journal: Journal, song: Path, tmp_path: Path
+) -> None:
+    (cover := tmp_path / "cover.jpg").write_bytes(b"cover")
+    run = begin_run(journal, URL)
+    made = claim(run, song, thumbnail=cover)
+    record(run, made, "OSError: down")
+    cover.unlink()
+    again = claim(run, song, thumbnail=cover)
+    assert again.audio_id == made.audio_id
+    assert again.thumbnail_state == made.thumbnail_state
+
+
 def test_a_journal_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be opened"):
         Journal(tmp_path / "nowhere" / "journal")
