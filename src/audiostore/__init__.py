@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Repair as Repair,
         Repaired as Repaired,
         RestoreAsset as RestoreAsset,
+        Shard as Shard,
         UpdateObject as UpdateObject,
     )
     from audiostore.bulk import (
@@ -207,7 +208,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "asset": "Asset FileOrganizer FilenameGenerator PartName Trash TrashedAsset",
         "audit": (
             "Audit Checked CheckRecord DeleteObject Problem RemoveForeignFile Repair Repaired "
-            "RestoreAsset UpdateObject"
+            "RestoreAsset Shard UpdateObject"
         ),
         "bulk": (
             "ActionOutcome Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem "

@@ -15,13 +15,14 @@ import pytest
 from audiostore import AudioStorageManager, LocalStore
 from audiostore.cli.declare import StoreOptions, argument, option
 from audiostore.cli.registry import find_commands
+from audiostore.config import state_directory
 from audiostore.stores.gcs.store import GcsStore
 from tests.assets import OGG, Store
 from tests.cli.conftest import COMMAND, COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.damages import Patient, missing_thumbnail_in_trash, wrong_bytes, wrong_content_type
 from tests.gcs_server import Request, StrictServer
-from tests.timing import PATIENCE_S
+from tests.timing import PATIENCE_S, wait_until
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
 DAY_S = 24 * 3600
@@ -160,20 +161,23 @@ def test_a_killed_deep_check_is_continued(run: Run, server: StrictServer) -> Non
         run("put", MP3, "--no-artwork", "--no-journal").stdout.split()[0] for _ in range(3)
     )
     read: list[str] = []
-    killed: list[subprocess.Popen[bytes]] = []
+    processes: list[subprocess.Popen[bytes]] = []
+    records, ends = state_directory() / "checks", True
 
     def watch(request: Request) -> None:
         if request.operation == "download":
             read.extend(audio_id for audio_id in ids if audio_id in request.name)
-            if len(read) == 3:
-                for process in killed:
-                    process.kill()
+            if ends and ids[2] in request.name:
+                wait_until(lambda: [f.stat().st_size for f in records.iterdir()] == [32 + 2 * 8])
+                wait_until(lambda: bool(processes))
+                processes[0].kill()
 
     server.on_request = watch
     with subprocess.Popen([*COMMAND, "check", "--deep"], stderr=subprocess.DEVNULL) as process:
-        killed.append(process)
+        processes.append(process)
     assert process.returncode == -9
-    assert read == ids
+    assert sorted(read) == ids
+    ends = False
     read.clear()
     again = run("check", "--deep")
     assert (again.returncode, read) == (0, ids[2:])
@@ -186,8 +190,29 @@ def test_a_killed_deep_check_is_continued(run: Run, server: StrictServer) -> Non
     )
     read.clear()
     assert run("check", "--deep").stdout == "checked 3 assets (3 objects): no problems found\n"
-    assert read == ids  # a complete check is not continued
+    assert sorted(read) == ids  # a complete check is not continued
     assert run("check", "--restart").returncode == 2
+
+
+def test_a_part_of_a_store_is_checked(call: Call, bucket: str) -> None:
+    ids = [f"{c}0000000-0000-4000-8000-000000000000" for c in "147c"]
+    for audio_id in ids:
+        assert call("put", MP3, "--no-artwork", "--id", audio_id)[0] == 0
+    for number, count in enumerate((1, 2, 0, 1), 1):
+        out = f"shard {number}/4: checked {count} asset{'' if count == 1 else 's'} "
+        code, printed, err = call("check", "--deep", "--shard", f"{number}/4")
+        assert (code, err) == (0, "")
+        assert printed.startswith(out)
+    code, out, err = call("check", "--deep", "--sample", "100%")
+    assert (code, err) == (0, "")
+    assert "checked 4 assets (4 objects), read 4 (" in out
+    assert call("check", "--deep", "--sample", "0.000001%")[1].count("read 0 (0 B)") == 1
+    for wrong in ("0/4", "5/4", "1/0", "-1/4", "1", "1/4/2", "a/b", "1.5/4", "", "1/ 4", "²/4"):
+        assert call("check", f"--shard={wrong}")[0] == 2
+    for wrong in ("0%", "100.1%", "-1%", "1", "nan%", "1e1%", "%", "", "1 %", "٣%"):
+        code, _, err = call("check", "--deep", f"--sample={wrong}")
+        assert (code, "invalid share" in err) == (2, True)
+    assert "--sample needs --deep" in call("check", "--sample", "1%")[2]
 
 
 # --- lifecycle ------------------------------------------------------------------------------------

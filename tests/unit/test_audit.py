@@ -21,12 +21,14 @@ from audiostore import (
     RetryConfig,
 )
 from audiostore.audit.checking import Checker
+from audiostore.audit.folders import Folder
 from audiostore.audit.problems import GRACE, Problem, RestoreAsset
 from audiostore.audit.repairing import repair
 from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
 from tests.audio_samples import encode, riff
 from tests.damages import DAMAGES, FOREIGN_FILES, PURGED, Damage, Patient
+from tests.timing import PATIENCE_S
 
 ONCE = RetryConfig(max_attempts=1)
 LATER = datetime.now(UTC) + 2 * GRACE
@@ -347,21 +349,34 @@ def test_a_deep_check_goes_on_where_it_was_interrupted(patient: Patient, tmp_pat
     _rot(rotten)
     path = tmp_path / "record"
     seen = Checked()
+    failing = {ids[4]}
+    all_others_are_read = Event()
 
-    def check(stop_after: int = 99) -> list[Problem]:
-        def on_progress(checked: Checked) -> None:
-            nonlocal seen
-            seen = checked
-            if checked.assets_read == stop_after:
+    class Interrupted(Checker):
+        def _problems_in_bytes(self, folder: Folder) -> list[Problem]:
+            if folder.audio_id in failing:
+                assert all_others_are_read.wait(PATIENCE_S)
                 raise InterruptedError
+            return super()._problems_in_bytes(folder)
 
+    def on_progress(checked: Checked) -> None:
+        nonlocal seen
+        seen = checked
+        if checked.assets_read == 4:
+            all_others_are_read.set()
+
+    def check() -> list[Problem]:
         found: list[Problem] = []
+        all_others_are_read.clear()
         with CheckRecord(path) as record, suppress(InterruptedError):
-            checker = Checker(patient.manager, deep=True, record=record, on_progress=on_progress)
-            found.extend(checker.run())
+            checker = Interrupted(
+                patient.manager, deep=True, record=record, on_progress=on_progress
+            )
+            for problem in checker.run():
+                found.append(problem)  # noqa: PERF402  (what came before it failed)
         return found
 
-    (damage,) = check(stop_after=4)
+    (damage,) = check()
     assert (damage.kind, damage.audio_id) == ("damaged-bytes", ids[0])
     path.write_bytes(path.read_bytes() + b"torn")
     # What was replaced or stored meanwhile is read, wherever it stands in the order.
@@ -369,11 +384,13 @@ def test_a_deep_check_goes_on_where_it_was_interrupted(patient: Patient, tmp_pat
     patient.manager.upload_audio_file(MP3, audio_id="00000000-0000-4000-8000-000000000000")
     with pytest.raises(ConfigurationError, match="another check is using"), CheckRecord(path):
         CheckRecord(path)
+    failing.clear()
     assert check() == [damage]  # it is still so, and said again
     assert (seen.assets, seen.assets_read, seen.assets_read_before) == (6, 4, 2)
     assert not path.exists()
 
-    assert check(stop_after=4) == [damage]
+    failing.add(ids[4])
+    assert check() == [damage]
     with CheckRecord(path) as record:
         assert record.begun_at is not None
     with CheckRecord(path, clock=lambda: time.time() + 8 * 86400) as record:

@@ -142,6 +142,22 @@ with ThreadPoolExecutor(4) as threads:
         job.result()
 assert len(workers()) == 1
 """,
+    "decoding while others are probed takes no more workers than twice the limit": """
+shared = pool._shared(1)
+probe, decode = (shared._request(task, "Ogg", 1) for task in ("probe", "decode"))
+def acquired(*requests):
+    return [shared._acquire(request) for request in requests]
+first = acquired(probe, decode)
+assert len(set(first)) == 2
+for worker in first:
+    shared._release(worker)
+for _ in range(3):
+    now = acquired(probe, probe, decode)
+    assert set(now) == set(first) and now[0] is now[1]
+    for worker in reversed(now):
+        shared._release(worker)
+look()
+""",
 }
 
 

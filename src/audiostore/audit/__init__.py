@@ -13,6 +13,7 @@ from audiostore.audit.problems import (
 )
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.repairing import Repaired
+from audiostore.audit.shards import Shard
 
 __all__ = [
     "GRACE",
@@ -25,5 +26,6 @@ __all__ = [
     "Repair",
     "Repaired",
     "RestoreAsset",
+    "Shard",
     "UpdateObject",
 ]

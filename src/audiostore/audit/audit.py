@@ -8,6 +8,7 @@ from audiostore.audit.checking import Checked, Checker
 from audiostore.audit.problems import GRACE, Problem
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.repairing import Repaired, repair
+from audiostore.audit.shards import Shard
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
@@ -31,6 +32,8 @@ class Audit:
         *,
         deep: bool = False,
         record: CheckRecord | None = None,
+        sample: float | None = None,
+        shard: Shard | None = None,
         grace: timedelta = GRACE,
         on_progress: Callable[[Checked], None] | None = None,
     ) -> Iterator[Problem]:
@@ -39,16 +42,33 @@ class Audit:
         Uploads and deletions may run at the same time; they are not reported.
 
         Args:
-            deep: also read and verify every byte, decode all audio, and compare the facts.
+            deep: also read and verify every byte, decode all audio, and compare the facts; many
+                assets at once, on all cores. What is found is yielded in the order of the ids.
+                Temporary files take up to 1 GiB, or as much as the largest asset.
             record: notes what a deep check has read and found to be right. With that of a check
                 that was interrupted, this is not read again, unless it was changed since; all
                 else is checked anew. Its file is deleted at the end.
+            sample: with `deep`, the share of the assets to read, from 0 to 1, such as 0.01. Each is
+                chosen at random, anew for each check; a check that is continued goes on with its
+                choice. All else is checked of every asset.
+            shard: check only this part of the store.
             grace: what may be part of an unfinished upload or deletion, such as artwork without
                 audio, is not a problem before it is this old.
             on_progress: called after each asset with how much was checked.
+
+        Raises:
+            ValueError: `sample` is not a share, or given without `deep`.
         """
+        if sample is not None and not (deep and 0 < sample <= 1):
+            raise ValueError(f"sample is {sample!r}: it is a share up to 1, of a deep check")
         return Checker(
-            self._manager, deep=deep, record=record, grace=grace, on_progress=on_progress
+            self._manager,
+            deep=deep,
+            record=record,
+            sample=sample,
+            shard=shard,
+            grace=grace,
+            on_progress=on_progress,
         ).run()
 
     def repair(

@@ -5,8 +5,10 @@ later; and what may be part of an unfinished upload or deletion is not a problem
 period is over.
 """
 
+import hashlib
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -16,18 +18,22 @@ from audiostore.asset import FileOrganizer, folder_prefix, walk_objects
 from audiostore.audit.folders import Folder, check_objects, folder_of, foreign_object
 from audiostore.audit.links import check_links, consider_trash
 from audiostore.audit.problems import GRACE, Problem, RemoveForeignFile
+from audiostore.audit.reading import Reading, Turn, in_turn
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.relations import check_relations
+from audiostore.audit.shards import Shard
 from audiostore.dataclass import dataclass
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
-    from audiostore.stores import ObjectStore
 
 _ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
 _CHECK_AGAIN_AFTER_S = 1.0
 _SUSPECTS_AT_ONCE = 256
 _REPORT_EVERY_S = 10.0
+_READ_AT_ONCE_OF_A_CORE = 2
+_READ_AT_ONCE_OF_A_BUCKET = 16
+"""At least: most of the time is spent waiting for answers."""
 # An unfinished upload or deletion looks like one of these.
 _TRANSIENT = frozenset(
     {
@@ -58,13 +64,6 @@ class Checked:
     bytes_read_before: int = 0
 
 
-def _reader(store: "ObjectStore") -> Callable[[Folder], list[Problem]]:
-    from audiostore.audit.deep import DeepCheck  # noqa: PLC0415  (imports the inspection of files)
-
-    deep = DeepCheck(store)
-    return lambda folder: list(deep.problems(folder))
-
-
 class Checker:
     """One check of a store (see `Audit.check`)."""
 
@@ -74,6 +73,8 @@ class Checker:
         *,
         deep: bool = False,
         record: CheckRecord | None = None,
+        shard: Shard | None = None,
+        sample: float | None = None,
         grace: timedelta = GRACE,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
@@ -81,8 +82,11 @@ class Checker:
         on_progress: Callable[[Checked], None] | None = None,
     ) -> None:
         self._store = manager.store
-        self._read_problems = _reader(manager.store) if deep else None
+        self._is_deep = deep
         self._record = record
+        self._part = shard or Shard(1, 1)
+        self._sample = sample
+        self._key = os.urandom(16) if record is None else record.key
         self._grace = grace
         self._now = now
         self._sleep = sleep
@@ -94,13 +98,26 @@ class Checker:
 
     def run(self) -> Iterator[Problem]:
         """Yield every problem (see `Audit.check`)."""
+        at_once = _READ_AT_ONCE_OF_A_CORE * (os.cpu_count() or 1)
+        if self._store.url.startswith("gs://"):
+            at_once = max(at_once, _READ_AT_ONCE_OF_A_BUCKET)
+        for turn in in_turn(self._turns(), self._problems_in_bytes, self._note_read, at_once):
+            if turn is None:
+                self._report_progress()
+            else:
+                yield turn
+        if self._record is not None:
+            self._record.remove()
+
+    def _turns(self) -> Generator[Turn, None, None]:
+        """Yield problems, assets to read, and None after each that was checked."""
         yield from self._foreign_files()
         suspects: list[str] = []
         reported_at = self._clock()
         for found in self._first_pass():
             if isinstance(found, str):
                 suspects.append(found)
-            elif found is not None:
+            else:
                 yield found
             is_due = len(suspects) == _SUSPECTS_AT_ONCE or (
                 self._clock() - reported_at > _REPORT_EVERY_S
@@ -110,11 +127,11 @@ class Checker:
                 suspects.clear()
                 reported_at = self._clock()
         yield from self._check_again(suspects)
-        if self._record is not None:
-            self._record.remove()
 
     def _foreign_files(self) -> Iterator[Problem]:
         for file in self._store.foreign_files(_ROOT):
+            if not self._part.holds(file.path):
+                continue
             problem = Problem(
                 "foreign-file",
                 folder_of(file.path),
@@ -129,15 +146,16 @@ class Checker:
             if not (file.is_removable and problem.is_too_young(self._now(), self._grace)):
                 yield problem
 
-    def _first_pass(self) -> Iterator[str | Problem | None]:
+    def _first_pass(self) -> Iterator[str | Turn]:
         """Yield ids of assets that look wrong, problems that need no second check, and None."""
-        with closing(walk_objects(self._store)) as blobs:
+        part = self._part
+        with closing(walk_objects(self._store, after=part.after, until=part.until)) as blobs:
             for audio_id, group in groupby(blobs, lambda blob: folder_of(blob.name)):
                 if audio_id is None:
                     for blob in group:
                         self._objects += 1
                         yield foreign_object(blob)
-                        self._report_progress()
+                        yield None
                     continue
                 folder = Folder(audio_id, tuple(group))
                 self._assets += folder.asset is not None
@@ -146,7 +164,6 @@ class Checker:
                     yield audio_id
                 else:
                     yield from self._read(folder)
-                self._report_progress()
                 yield None
 
     def _report_progress(self) -> None:
@@ -162,31 +179,43 @@ class Checker:
                 )
             )
 
-    def _check_again(self, audio_ids: list[str]) -> Iterator[Problem]:
+    def _check_again(self, audio_ids: list[str]) -> Iterator[Turn]:
         if audio_ids:
             self._sleep(_CHECK_AGAIN_AFTER_S)
         for audio_id in audio_ids:
             folder = Folder(audio_id, tuple(self._store.list(folder_prefix(audio_id))))
             yield from self._problems(folder)
             yield from self._read(folder)
-            self._report_progress()
+            yield None
 
-    def _read(self, folder: Folder) -> Iterator[Problem]:
-        """Read every byte of an asset, unless the interrupted check has found them to be right."""
+    def _read(self, folder: Folder) -> Iterator[Reading]:
+        """Have every byte of an asset read, unless the interrupted check found them right."""
         asset = folder.asset
-        if self._read_problems is None or asset is None:
+        if not self._is_deep or asset is None or not self._is_sampled(folder.audio_id):
             return
         size_bytes = sum(b.size_bytes for b in (asset.audio, asset.thumbnail) if b)
         if self._record is not None and self._record.has(folder.blobs):
             self._assets_read_before += 1
             self._bytes_read_before += size_bytes
-            return
-        found = self._read_problems(folder)
-        yield from found
+        else:
+            yield Reading(folder, size_bytes)
+
+    def _problems_in_bytes(self, folder: Folder) -> list[Problem]:
+        from audiostore.audit.deep import DeepCheck  # noqa: PLC0415  (inspects files)
+
+        return list(DeepCheck(self._store).problems(folder))
+
+    def _note_read(self, reading: Reading) -> None:
         self._assets_read += 1
-        self._bytes_read += size_bytes
-        if self._record is not None and not found:
-            self._record.add(folder.blobs)
+        self._bytes_read += reading.size_bytes
+        if self._record is not None and not reading.found:
+            self._record.add(reading.folder.blobs)
+
+    def _is_sampled(self, audio_id: str) -> bool:
+        if self._sample is None:
+            return True
+        digest = hashlib.blake2b(audio_id.encode(), digest_size=8, key=self._key).digest()
+        return int.from_bytes(digest, "little") < self._sample * (1 << 64)
 
     def _problems(self, folder: Folder) -> list[Problem]:
         found = [

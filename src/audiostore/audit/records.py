@@ -59,6 +59,8 @@ class CheckRecord:
         self.begun_at: datetime | None = None
         """When the check began which is continued; None for a new one."""
         self._known = array("Q")
+        self.key = b""
+        """Random: it decides what else a check decides at random, and lasts until its end."""
         self._descriptor = self._open()
         try:
             self._read()
@@ -85,9 +87,9 @@ class CheckRecord:
         """Forget all that was read."""
         self.begun_at = None
         self._known = array("Q")
-        self._key = os.urandom(16)
+        self.key = os.urandom(16)
         os.ftruncate(self._descriptor, 0)
-        write_all(self._descriptor, _HEADER.pack(_MAGIC, self._clock(), self._key))
+        write_all(self._descriptor, _HEADER.pack(_MAGIC, self._clock(), self.key))
 
     def remove(self) -> None:
         """Delete the file: the check is complete."""
@@ -128,7 +130,7 @@ class CheckRecord:
         if len(data) < _HEADER.size or data[: len(_MAGIC)] != _MAGIC:
             self.restart()  # new; or a kill or a power failure has left only this
             return
-        _, begun_at_s, self._key = _HEADER.unpack_from(data)
+        _, begun_at_s, self.key = _HEADER.unpack_from(data)
         if self._clock() - os.fstat(self._descriptor).st_mtime > _LIFETIME_S:
             self.restart()
             return
@@ -144,5 +146,5 @@ class CheckRecord:
             (each.name, each.generation, each.metageneration, each.size_bytes, each.crc32c)
             for each in blobs
         ]
-        digest = hashlib.blake2b(repr(facts).encode(), digest_size=_HASH_BYTES, key=self._key)
+        digest = hashlib.blake2b(repr(facts).encode(), digest_size=_HASH_BYTES, key=self.key)
         return int.from_bytes(digest.digest(), "little")

@@ -9,6 +9,8 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from audiostore import Shard
+
 PART_HELP = "audio, thumbnail or another part that 'audiostore show' lists (default: audio)"
 _LINK_LIMIT_S = 7 * 86400  # of a V4 signed URL
 _OBJECT_LIMIT_BYTES = 5 << 40  # of a bucket
@@ -68,6 +70,24 @@ def cover_names(text: str) -> tuple[str, ...]:
     if not found:
         raise ArgumentTypeError(f"{text!r} names no cover (example: cover,folder,scan*)")
     return found
+
+
+def shard(text: str) -> Shard:
+    """Return a part of a store: ``3/64``."""
+    from audiostore.audit import Shard  # noqa: PLC0415  (not for --help)
+
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def share(text: str) -> float:
+    """Return a share, from 0 to 1: ``1%``, ``0.5%``."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", text)
+    if match is None or not 0 < float(match[1]) <= 100:
+        raise ArgumentTypeError(f"invalid share {text!r} (up to 100%; examples: 1%, 0.5%)")
+    return float(match[1]) / 100
 
 
 def size(text: str) -> int:

@@ -6,16 +6,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import audiostore
-from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag
+from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag, option
 from audiostore.cli.failures import UsageError, sentence
 from audiostore.cli.output import counted, escape, human_size, print_json, say
 from audiostore.cli.store import opened
+from audiostore.cli.values import shard, share
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from audiostore import AudioStorageManager, Checked, CheckRecord, Problem, Repaired
+    from audiostore import (
+        AudioStorageManager,
+        Checked,
+        CheckRecord,
+        Problem,
+        Repaired,
+        Shard,
+    )
     from audiostore.cli.progress.checking import (
         DeepProgress,
         QuickProgress,
@@ -47,6 +55,16 @@ class Options(StoreOptions, JsonOptions, ConsentOptions):
         help="also read, verify and decode every byte; an interrupted check is continued"
     )
     restart: bool = flag(help="with --deep: read what an interrupted check has read, too")
+    sample: float | None = option(
+        metavar="PERCENT",
+        parse=share,
+        help="with --deep: read only a share of the assets, such as 1%%, chosen anew each time",
+    )
+    shard: Shard | None = option(
+        metavar="N/COUNT",
+        parse=shard,
+        help="check only one of COUNT parts of the store, such as 3/64, by the ids of assets",
+    )
     repair: bool = flag(help="print how each problem would be repaired; with --yes, repair it")
 
 
@@ -61,6 +79,8 @@ def run(options: Options) -> int:
         raise UsageError("--yes needs --repair")
     if options.restart and not options.deep:
         raise UsageError("--restart needs --deep")
+    if options.sample is not None and not options.deep:
+        raise UsageError("--sample needs --deep")
     progress: QuickProgress | DeepProgress = DeepProgress() if options.deep else QuickProgress()
     with progress, opened(options, progress.listener, warns=False) as manager:
         with _record(options, manager.url) as record:
@@ -78,7 +98,6 @@ def _check(
 ) -> tuple[Checked, int, int | None]:
     """Print every problem; return what was checked, how many there were, and were repaired."""
     from audiostore.audit import Checked  # noqa: PLC0415  (not for --help)
-    from audiostore.bulk import size_of  # noqa: PLC0415
 
     found = repaired = 0
     repairs = options.repair and options.yes and not options.dry_run
@@ -89,8 +108,14 @@ def _check(
         seen = checked
         progress.show(checked)
 
-    problems = manager.audit.check(deep=options.deep, record=record, on_progress=on_progress)
-    progress.begin((1, size_of(asset)) for asset in manager.catalog.find())
+    problems = manager.audit.check(
+        deep=options.deep,
+        record=record,
+        sample=options.sample,
+        shard=options.shard,
+        on_progress=on_progress,
+    )
+    progress.begin(_sizes(manager, options))
     try:
         for problem in problems:
             with progress.aside():
@@ -107,6 +132,20 @@ def _check(
     return seen, found, repaired if repairs else None
 
 
+def _sizes(manager: AudioStorageManager, options: Options) -> Iterator[tuple[int, int]]:
+    """Yield a count and a size for each asset to read; nothing if they are chosen at random."""
+    from audiostore.bulk import size_of  # noqa: PLC0415  (not for --help)
+
+    if options.sample is not None:
+        return
+    part = options.shard
+    after = None if part is None or not part.after else part.after.rpartition("/")[2]
+    for asset in manager.catalog.find(after=after):
+        if part is not None and asset.audio is not None and not part.holds(asset.audio.name):
+            return
+        yield 1, size_of(asset)
+
+
 @contextmanager
 def _record(options: Options, url: str) -> Iterator[CheckRecord | None]:
     """Yield what a deep check of a store has read; None for any other, or while one is running."""
@@ -118,7 +157,9 @@ def _record(options: Options, url: str) -> Iterator[CheckRecord | None]:
     from audiostore.statefiles import hash_of  # noqa: PLC0415
 
     # A bucket and one of the same name in an emulator have the same URL.
-    path = state_directory() / "checks" / hash_of([url, emulator_endpoint()])[:32]
+    # Each shard, and each sample, goes on by itself.
+    parts = [str(each) for each in (options.shard, options.sample) if each is not None]
+    path = state_directory() / "checks" / hash_of([url, emulator_endpoint(), *parts])[:32]
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         record = CheckRecord(path)
@@ -140,13 +181,14 @@ def _record(options: Options, url: str) -> Iterator[CheckRecord | None]:
 
 def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int | None) -> None:
     what = f"checked {counted(seen.assets, 'asset')} ({counted(seen.objects, 'object')})"
+    if options.shard is not None:
+        what = f"shard {options.shard}: {what}"
+    if seen.assets_read_before or options.sample is not None:
+        what += f", read {seen.assets_read:,} ({human_size(seen.bytes_read)})"
     if seen.assets_read_before:
-        what += (
-            f", read {seen.assets_read:,} ({human_size(seen.bytes_read)}); "
-            f"{seen.assets_read_before:,} were read by the interrupted check"
-        )
+        what += f"; {seen.assets_read_before:,} were read by the interrupted check"
     problems = counted(found, "problem")
-    if not found and not seen.objects:
+    if not found and not seen.objects and options.shard is None:
         say("warning", f"{url} is empty: is this the right store?")
     elif not found:
         if not options.json:

@@ -30,6 +30,7 @@ from audiostore.media.sandbox.process import (
     LimitReachedError,
     NotStartedError,
     Response,
+    TooLongError,
     WorkerFailedError,
     WorkerProcess,
 )
@@ -154,7 +155,7 @@ def start_workers(limit: int | None = None, *, images: bool = False) -> None:
 
     Args:
         limit: how many workers this process may have, if it has none yet; one of many processes
-            that share the work needs no more than one. None: a few.
+            that share the work needs no more than one. None: one a core.
         images: whether images will be decoded.
     """
     pool = _shared(_SHARED_WORKERS if limit is None else limit)
@@ -168,8 +169,9 @@ class SandboxPool:
 
     Thread-safe; a context manager. Audio files to probe wait in a worker's own queue, each with a
     socket of its own for the response, so that no thread has to wake for another to be served. What
-    takes longer gets a worker for itself, an idle one if there is one. After a fork, the copy
-    starts workers of its own.
+    takes longer gets a worker for itself, an idle one if there is one. A file that kills a worker
+    which has looked at others before, or is beyond its memory, gets a second chance in a fresh one:
+    they may be to blame. After a fork, the copy starts workers of its own.
 
     Args:
         cpu_s: how long a worker may compute for a file; None: as `LIMITS` says.
@@ -202,7 +204,9 @@ class SandboxPool:
         self._lock = threading.Lock()
         self._starting = threading.Lock()
         self._workers: list[WorkerProcess] = []
-        """Those that may be given a file: not those with a long task."""
+        """Those that may be given a file."""
+        self._alone: set[WorkerProcess] = set()
+        """Those that have a file for themselves: they get no other meanwhile."""
         self._expected: set[str] = set()
         self._images = RememberedResults(_MAX_REMEMBERED, _MAX_REMEMBERED_BYTES)
         self._is_closed = False
@@ -309,8 +313,6 @@ class SandboxPool:
             fields, picture = self._respond(request, descriptor, path)
         if (reason := fields.get("refused")) is not None:
             raise _RefusedError(answers.text_of(reason))
-        if (reason := fields.get("limit")) is not None:
-            raise LimitReachedError(answers.text_of(reason))
         if (number := fields.get("errno")) is not None:
             code = answers.error_number(number)
             raise OSError(code, os.strerror(code), *([] if path is None else [str(path)]))
@@ -321,12 +323,19 @@ class SandboxPool:
         if timeout_s is None:
             timeout_s = 60 + _TIMEOUT_FACTOR * request.cpu_s
         what = "an image" if path is None else repr(str(path))
+        needs_fresh = False
         for _ in range(_MAX_RESTARTS):
-            worker = self._acquire(request)
+            worker = self._acquire(request, needs_fresh=needs_fresh)
+            was_used, worker.is_used = worker.is_used, True
             try:
-                return worker.run(request, descriptor, timeout_s)
+                return _respond_by(worker, request, descriptor, timeout_s)
             except NotStartedError:
                 self._drop(worker)
+            except (WorkerFailedError, InvalidAnswerError) as error:
+                self._end(worker)
+                if not was_used or isinstance(error, TooLongError):
+                    raise
+                needs_fresh = True  # a file before this one may be to blame
             except TimeoutError as error:
                 self._end(worker)
                 raise TimeoutError(
@@ -335,7 +344,7 @@ class SandboxPool:
                     " or the machine too busy; try again later",
                     what,
                 ) from error
-            except BaseException:  # it died, or Ctrl-C
+            except BaseException:  # such as Ctrl-C
                 self._end(worker)
                 raise
             finally:
@@ -345,37 +354,50 @@ class SandboxPool:
             f" gave up after {_MAX_RESTARTS} restarts"
         )
 
-    def _acquire(self, request: Request) -> WorkerProcess:
+    def _acquire(self, request: Request, *, needs_fresh: bool = False) -> WorkerProcess:
         """Return a worker with one more file queued, a new one if need be.
 
         For a short task, the one with the shortest queue; for others one that has nothing to do,
         and which gets nothing else until it is released.
+
+        Short tasks queue for the first workers alone, so that others find an idle one: there are
+        never more than twice as many as the limit.
         """
-        while True:
+        is_short = self._is_short(request)
+        while not needs_fresh:
             with self._lock:
-                able = [each for each in self._workers if request.program in each.programs]
-                least = min(able, key=lambda worker: worker.queued, default=None)
-                if not self._is_short(request):
-                    if least is None or least.queued:
+                able = self._able(request)
+                if not is_short:
+                    idle = next((worker for worker in reversed(able) if not worker.queued), None)
+                    if idle is None:
                         break
-                    self._workers.remove(least)
-                    least.queued += 1
-                    return least
-                is_full = len(able) >= self._limit
-                if least and (is_full or least.queued < _QUEUED_BEFORE_NEXT):
+                    self._workers.remove(idle)
+                    self._alone.add(idle)
+                    idle.queued += 1
+                    return idle
+                least = min(able[: self._limit], key=lambda worker: worker.queued, default=None)
+                if least and (self._is_full(able) or least.queued < _QUEUED_BEFORE_NEXT):
                     least.queued += 1
                     return least
             with self._starting:
                 with self._lock:
-                    able = [each for each in self._workers if request.program in each.programs]
-                    if len(able) >= self._limit:
+                    if self._is_full(self._able(request)):
                         continue  # another thread has just started it
                 worker = self._start_one(request)
                 with self._lock:
                     self._workers.append(worker)
         worker = self._start_one(request)
         worker.queued += 1
+        with self._lock:
+            self._alone.add(worker)
         return worker
+
+    def _able(self, request: Request) -> list[WorkerProcess]:
+        return [worker for worker in self._workers if request.program in worker.programs]
+
+    def _is_full(self, able: list[WorkerProcess]) -> bool:
+        """Say whether there are enough workers for short tasks: more would share the cores."""
+        return bool(able) and len(able) + len(self._alone) >= self._limit
 
     def _start_one(self, request: Request) -> WorkerProcess:
         most_bytes = max(limits.memory_bytes for limits in self._limits.values())
@@ -394,11 +416,23 @@ class SandboxPool:
     def _release(self, worker: WorkerProcess) -> None:
         with self._lock:
             worker.queued -= 1
+            self._alone.discard(worker)
             is_over = self._is_closed and not worker.queued
             if not (is_over or worker.is_reaped or worker in self._workers):
                 self._workers.append(worker)  # it had a long task
         if is_over:
             self._drop(worker)
+
+
+def _respond_by(
+    worker: WorkerProcess, request: Request, descriptor: int, timeout_s: float
+) -> Response:
+    fields, picture = worker.run(request, descriptor, timeout_s)
+    if (reason := fields.get("limit")) is not None:
+        from audiostore.media.sandbox import answers  # noqa: PLC0415  (parsers: as above)
+
+        raise LimitReachedError(answers.text_of(reason))
+    return fields, picture
 
 
 class _RefusedError(Exception):
@@ -464,7 +498,8 @@ def _file_of(data: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-_SHARED_WORKERS = min(4, os.cpu_count() or 1)
+_SHARED_WORKERS = os.cpu_count() or 1
+"""Started as they are needed: to keep all cores busy with decoding."""
 _shared_pools: dict[int, SandboxPool] = {}
 """By process id, and without a lock: a fork copies pools, and locks of threads that it does not
 copy. What one process put here, no other touches."""

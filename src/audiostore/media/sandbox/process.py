@@ -55,6 +55,10 @@ class InvalidAnswerError(Exception):
     """An honest worker does not answer this."""
 
 
+class TooLongError(LimitReachedError):
+    """The file takes more CPU time than a worker may take."""
+
+
 class _EndOfResponseError(Exception):
     """The response ends too early."""
 
@@ -80,6 +84,8 @@ class WorkerProcess:
         self.programs = frozenset(programs)
         self.queued = 0
         """How many files it is looking at or are waiting for it; the pool's lock guards it."""
+        self.is_used = False
+        """Whether it has looked at a file."""
         self.is_reaped = False
         self._is_ended = False
         self._owner = os.getpid()
@@ -176,7 +182,7 @@ class WorkerProcess:
             fields = _fields(data[RESPONSE_PREFIX.size : end])
         except _ComputesTooLongError as error:
             self.end()
-            raise LimitReachedError(_too_long(request)) from error
+            raise TooLongError(_too_long(request)) from error
         except (ValueError, TypeError, RecursionError) as error:
             raise WorkerFailedError(f"{request.program} gives invalid results for it") from error
         except (_EndOfResponseError, ConnectionError) as error:
@@ -192,7 +198,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return WorkerFailedError(f"{program} gives invalid results for it")
         if status == -signal.SIGPROF:
-            return LimitReachedError(_too_long(request))
+            return TooLongError(_too_long(request))
         if status == -signal.SIGKILL:
             return LimitReachedError(
                 f"{program} was killed: this machine has too little memory for it"
