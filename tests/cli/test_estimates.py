@@ -65,6 +65,12 @@ def test_statistics_count_estimates_apart(call: Call) -> None:
     assert "hours    ~1.5 (0.5 of them estimated; 1 of unknown duration)" in shown
 
 
+def test_statistics_do_not_say_that_none_of_it_is_estimated(call: Call, bucket: str) -> None:
+    store = LocalStore(Path(bucket.removeprefix("file://")))
+    put_asset(store, ESTIMATE, facts=facts(1.0, is_exact=False), data=b"short")
+    assert "hours    ~0.0 (less than 0.1 of them estimated)" in call("stats")[1]
+
+
 def test_other_tags_change_neither_a_duration_nor_whether_it_is_exact() -> None:
     """A full check had counted the samples; the file is read quickly later, and the reverse."""
     source = BytesSource(b"sound")

@@ -78,7 +78,8 @@ def statistics_block(statistics: Statistics, cost: Cost | None) -> str:
     total = statistics.total
     notes = []
     if total.estimated_duration_s:
-        notes.append(f"{total.estimated_duration_s / 3600:,.1f} of them estimated")
+        hours = f"{total.estimated_duration_s / 3600:,.1f}"
+        notes.append(f"{'less than 0.1' if hours == '0.0' else hours} of them estimated")
     if statistics.unknown_durations:
         notes.append(f"{statistics.unknown_durations:,} of unknown duration")
     lines = [
