@@ -11,7 +11,7 @@ from audiostore.media.parsing.ogg_pages import BEGINS, CONTINUES, ENDS, Page, Pa
 
 _GAP_S = 0.1
 _AGREEING = 3
-"""After so many pages whose positions agree with their packets, plausible ones are believed."""
+"""After so many pages whose positions agree with their packets, plausible ones are trusted."""
 
 
 @dataclass(slots=True)
