@@ -124,18 +124,19 @@ def whole_file(path: Path) -> Iterator[NewFile]:
         file.path.replace(path)
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, each of them safe on the disk."""
+def make_folder(folder: Path) -> bool:
+    """Create a folder and its parents, each of them safe on the disk; say whether it is new."""
     try:
         folder.mkdir()
     except FileExistsError:
-        return
+        return False
     except OSError as error:
         if error.errno != errno.ENOENT or folder.parent == folder:
             raise
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ with none, all, all but one, only one, the first of them in order, and the names
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Recorder:
         self.operations: list[Operation] = []
         self._labels: dict[Node, str] = {}
         self._nodes: dict[tuple[int, int], Node] = {}
+        self._lock = threading.RLock()
         self.root = self._found(base)
 
     def _found(self, path: Path) -> Node:
@@ -99,12 +101,13 @@ class Recorder:
         record: Callable[..., Callable[[], None]] = getattr(self, f"_{name}")
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            done = record(*args, **kwargs)
-            result = function(*args, **kwargs)
-            if name in ("open", "write", "pwrite"):
-                done(result)  # type: ignore[call-arg]
-            else:
-                done()
+            with self._lock:  # what threads do is recorded in the order in which it is done
+                done = record(*args, **kwargs)
+                result = function(*args, **kwargs)
+                if name in ("open", "write", "pwrite"):
+                    done(result)  # type: ignore[call-arg]
+                else:
+                    done()
             return result
 
         return call
@@ -132,6 +135,15 @@ class Recorder:
         if kind == "name" and operation.other is not None:
             self._labels[operation.other] = operation.name
         self.operations.append(operation)
+
+    def report(self, name: str) -> None:
+        """Record that something is reported as done, from here on."""
+        with self._lock:
+            self._add("report", self.root, name)
+
+    def reported(self, step: int) -> set[str]:
+        """Return what has been reported at a step."""
+        return {each.name for each in self.operations[:step] if each.kind == "report"}
 
     def synced(self) -> list[str]:
         """Return, for each `fsync`, the last name of the file or folder that it was about."""
@@ -416,7 +428,11 @@ def crashes(recorder: Recorder, *, ignored: int = -1) -> Iterator[tuple[int, Tre
             disk.apply(recorder.operations[step - 1])
         for choice in disk.choices():
             tree = disk.tree(choice)
-            key = (step == last, *sorted(tree.items(), key=lambda item: item[0]))
+            key = (
+                step == last,
+                len(recorder.reported(step)),
+                *sorted(tree.items(), key=lambda item: item[0]),
+            )
             if key not in seen:
                 seen.add(key)
                 yield step, tree

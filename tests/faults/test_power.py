@@ -2,14 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from audiostore import AssetNotFoundError, AudioStorageManager, LocalStore
+from audiostore import AssetNotFoundError, AudioStorageManager, BulkItem, LocalStore
 from audiostore.errors import AudioStoreError
 from audiostore.files import whole_file
 from audiostore.statefiles import claim
@@ -19,8 +20,9 @@ from audiostore.values import BlobInfo
 from tests.assets import OTHER_JPG
 from tests.faults.power import Recorder, Tree, build, crashes
 from tests.faults.reader import DirectoryReader, PromiseBrokenError, Truth, agree, check
-from tests.faults.rig import ID, ONCE, Files, make_files
+from tests.faults.rig import ID, ONCE, OTHER_ID, Files, make_files
 from tests.faults.test_trash_kills import put
+from tests.timing import PATIENCE_S
 
 pytestmark = pytest.mark.row("power")
 NAME = "audio/x/audio.mp3"
@@ -55,12 +57,37 @@ class Run:
         operations = self.recorder.operations
         build(tree, base)
         try:
-            self.look(base, step == len(operations))
+            self._promise(base, step)
         except (PromiseBrokenError, AssertionError) as error:
             last = operations[step - 1] if step else None
             error.add_note(f"after step {step}, {last and (last.kind, last.name)}: {sorted(tree)}")
             raise
         shutil.rmtree(base)
+
+    def _promise(self, base: Path, step: int) -> None:
+        self.look(base, step == len(self.recorder.operations))
+
+
+@dataclass(frozen=True)
+class BulkRun(Run):
+    """A recorded run on many assets, each of which is reported at some step."""
+
+    files: Mapping[str, Files]
+    """By the ids of the assets."""
+
+    def _promise(self, base: Path, step: int) -> None:
+        reported = self.recorder.reported(step)
+        truths = {
+            audio_id: replace(files.truth[ID], must_be_there=audio_id in reported)
+            for audio_id, files in self.files.items()
+        }
+        local = {
+            base / path.relative_to(self.recorder.base): data
+            for files in self.files.values()
+            for path, data in files.originals.items()
+        }
+        check(DirectoryReader(base / "store").things(), truths, local)
+        self.look(base, step == len(self.recorder.operations))
 
 
 def manager_of(base: Path) -> AudioStorageManager:
@@ -123,6 +150,36 @@ def uploading(base: Path) -> Run:
             agree(manager, check(DirectoryReader(base / "store").things(), whole, {}), [ID])
 
     return Run(recorder, look)
+
+
+def storing_many(base: Path) -> Run:
+    """Two threads create objects at the same time; each asset is reported by itself."""
+    files = {
+        audio_id: make_files(base / "local" / audio_id, audio_bytes=size)
+        for audio_id, size in ((ID, 1668), (OTHER_ID, 2085))
+    }
+    together = threading.Barrier(2)
+    syncs = iter(range(2))
+    real = Temporary.sync
+
+    def sync(file: Temporary) -> None:
+        if next(syncs, None) is not None:
+            together.wait(PATIENCE_S)  # both threads are about to publish, or this fails
+        real(file)
+
+    items = [BulkItem(each.audio, each.cover, audio_id) for audio_id, each in files.items()]
+    recorder = Recorder(base)
+    with manager_of(base) as manager, pytest.MonkeyPatch.context() as patch, recorder.recording():
+        patch.setattr(Temporary, "sync", sync)
+        for outcome in manager.bulk.upload(items, concurrency=2, check="none", cleanup=True):
+            assert outcome.error is None
+            assert outcome.audio_id is not None
+            recorder.report(outcome.audio_id)
+
+    def look(base: Path, _: bool) -> None:
+        nothing_foreign(base)
+
+    return BulkRun(recorder, look, files)
 
 
 def deleting(base: Path) -> Run:
@@ -284,7 +341,7 @@ def saving_state(base: Path) -> Run:
 
 
 CALLS = [
-    *(uploading, deleting, restoring, replacing, updating),
+    *(uploading, storing_many, deleting, restoring, replacing, updating),
     *(purging, changing_settings, downloading, saving_state),
 ]
 
@@ -300,6 +357,7 @@ def test_a_power_failure_at_any_step_breaks_no_promise(
 SYNCS = [
     # What is left out: the call, the name of what is synced, and which of them (from the end).
     *[(uploading, name, -1) for name in ("run", "audio", "audio.mp3", "thumbnail.jpg", ID)],
+    *[(storing_many, name, -1) for name in ("audio.mp3", "thumbnail.jpg", "SIDECAR", ID)],
     *[(deleting, name, -1) for name in ("trash", ID)],
     (deleting, ID, -2),
     *[(restoring, name, -1) for name in ("audio", "thumbnail.jpg", "audio.mp3")],
@@ -329,7 +387,7 @@ def test_a_sync_that_is_left_out_is_noticed(
 @pytest.mark.slow
 @pytest.mark.row("controls")
 @pytest.mark.parametrize("owner", [Temporary, Folder])
-@pytest.mark.parametrize("call", [uploading, replacing])
+@pytest.mark.parametrize("call", [uploading, storing_many, replacing])
 def test_a_store_that_does_not_sync_is_noticed(
     tmp_path: Path,
     call: Callable[[Path], Run],

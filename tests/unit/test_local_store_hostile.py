@@ -18,7 +18,7 @@ import pytest
 from audiostore import AudioStorageManager
 from audiostore.errors import AudioStoreError, ConfigurationError, StoreLockedError
 from audiostore.sources import BytesSource
-from audiostore.stores.local import LocalStore, workspace
+from audiostore.stores.local import LocalStore, lock
 from audiostore.stores.local.folder import Tree
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
@@ -550,9 +550,10 @@ def time() -> Time:
 
 
 @pytest.fixture
-def waiting(root: Path, time: Time) -> workspace.Workspace:
-    return workspace.Workspace(
+def waiting(root: Path, time: Time) -> lock.WriterLock:
+    return lock.WriterLock(
         Tree(root),
+        ".audiostore",
         lambda: datetime.now(UTC),
         oldest_day=lambda: None,
         clock=time,
@@ -571,9 +572,9 @@ def held(store: LocalStore, root: Path) -> Iterator[int]:
 
 
 def test_waiting_for_a_lock_ends_and_says_who_holds_it(
-    held: int, waiting: workspace.Workspace, time: Time, root: Path
+    held: int, waiting: lock.WriterLock, time: Time, root: Path
 ) -> None:
-    with pytest.raises(StoreLockedError) as caught, waiting.locked():
+    with pytest.raises(StoreLockedError) as caught, waiting.held():
         pass
     assert 29 < time.seconds < 40
     assert f"process {os.getpid()} on {os.uname().nodename}, since 20" in str(caught.value)
@@ -591,11 +592,11 @@ def test_waiting_for_a_lock_ends_and_says_who_holds_it(
     ],
 )
 def test_a_holder_that_does_not_say_so_is_not_made_up(
-    held: int, waiting: workspace.Workspace, record: bytes
+    held: int, waiting: lock.WriterLock, record: bytes
 ) -> None:
     os.ftruncate(held, 0)
     os.pwrite(held, record, 0)
-    with pytest.raises(StoreLockedError, match="does not say who it is"), waiting.locked():
+    with pytest.raises(StoreLockedError, match="does not say who it is"), waiting.held():
         pass
 
 
@@ -604,12 +605,12 @@ def _write(descriptor: int, record: bytes) -> None:
 
 
 def test_waiting_goes_on_while_others_take_turns(
-    held: int, waiting: workspace.Workspace, time: Time
+    held: int, waiting: lock.WriterLock, time: Time
 ) -> None:
     for moment in (20, 40, 60):
         time.at[moment] = partial(_write, held, b"%3d" % moment)
     time.at[80] = lambda: fcntl.flock(held, fcntl.LOCK_UN)
-    with waiting.locked():
+    with waiting.held():
         assert 79 < time.seconds < 90
 
 
@@ -624,12 +625,12 @@ def test_readers_do_not_wait_for_the_lock(held: int, store: LocalStore, root: Pa
 def test_threads_take_turns_and_a_stuck_one_is_reported(
     store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "_LOCK_WAIT_S", 0.01)
-    same = store._workspace
+    monkeypatch.setattr(lock, "_LOCK_WAIT_S", 0.01)
+    same = store._lock
     with (
-        same.locked(),
+        same.held(),
         pytest.raises(StoreLockedError, match=f"process {os.getpid()}"),
-        same.locked(),
+        same.held(),
     ):
         pass
     put(store)
@@ -664,11 +665,51 @@ def test_a_turn_leaves_no_descriptor_open(store: LocalStore) -> None:
     assert count() == before
 
 
+def test_who_creates_objects_shares_the_lock_and_nobody_else_does(
+    waiting: lock.WriterLock,
+) -> None:
+    with waiting.held("a"), waiting.held("b"):
+        for name in ("a", None):
+            with pytest.raises(StoreLockedError), waiting.held(name, wait=False):
+                pass
+    with waiting.held():
+        for name in ("a", None):
+            with pytest.raises(StoreLockedError), waiting.held(name, wait=False):
+                pass
+    with waiting.held(wait=False):
+        pass
+
+
+def test_a_shared_lock_is_prepared_once_and_let_go_of_after_a_moment(
+    waiting: lock.WriterLock, time: Time
+) -> None:
+    prepared: list[str] = []
+    with waiting.held("a", prepare=lambda _: prepared.append("a")):
+        with waiting.held("b", prepare=lambda _: prepared.append("b")):
+            time.seconds += lock._SHARED_FOR_S
+        with pytest.raises(StoreLockedError), waiting.held("c", wait=False):
+            pass
+    ended = time.seconds
+    with waiting.held("c", prepare=lambda _: prepared.append("c")):
+        assert time.seconds > ended, "other processes had no chance"
+    assert prepared == ["a", "c"]
+
+
+def test_a_failure_to_prepare_lets_go_of_the_lock(waiting: lock.WriterLock) -> None:
+    def fail(_: datetime) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(OSError, match="Input"), waiting.held("a", prepare=fail):
+        pass
+    with waiting.held("a", wait=False):
+        pass
+
+
 def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(
     store: LocalStore, root: Path
 ) -> None:
     receiver, sender = os.pipe()
-    with store._workspace.locked():
+    with store._lock.held():
         pid = os.fork()
         if pid == 0:
             os.close(sender)
@@ -684,7 +725,7 @@ def test_a_manager_reports_a_locked_store_at_once(
     held: int, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has been waited for already: it is not tried again."""
-    monkeypatch.setattr(workspace, "_LOCK_WAIT_S", 0.0)
+    monkeypatch.setattr(lock, "_LOCK_WAIT_S", 0.0)
     with (
         AudioStorageManager(store=LocalStore(root)) as manager,
         pytest.raises(StoreLockedError),

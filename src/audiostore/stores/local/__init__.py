@@ -11,11 +11,15 @@ The metadata is in place before the file is linked or renamed to its name, so th
 publishes both. A kill before it leaves nothing visible to readers; a kill after it leaves at most
 metadata of a generation that is gone. A power failure is no different: each file is synced before
 it has its name, and each folder before the next step relies on a name in it. Copies that preserve
-times (``cp -a``, ``rsync -a``) are stores as well. Writers of all processes share a lock on one
-file, which only they can open; readers need none.
+times (``cp -a``, ``rsync -a``) are stores as well. Writers of all processes take turns: they lock
+one file, which only they can open; readers need no lock.
+
+Threads of one process that create different objects share a turn (see `lock`). Each syncs its own
+files and folders with ``fsync``, in the order above, and a file system writes together what many
+wait for. Nothing but the files of this store is synced, and each error reaches whose file it is of.
 
 A deleted or overwritten object moves to the trash, unless the settings say otherwise, into a
-folder of the day (UTC) on which it expires, in the store's own time (see `workspace`)::
+folder of the day (UTC) on which it expires, in the store's own time (see `lock`)::
 
     .audiostore/trash/2026-07-08/audio/{id}/.audio.mp3.1764000000123456.data
     .audiostore/trash/2026-07-08/audio/{id}/.audio.mp3.1764000000123456.json

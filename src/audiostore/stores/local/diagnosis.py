@@ -10,6 +10,7 @@ from audiostore.files import explained
 from audiostore.stores.capabilities import Finding
 from audiostore.stores.local.files import set_generation
 from audiostore.stores.local.folder import Tree
+from audiostore.stores.local.lock import WriterLock
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import generation_for
 from audiostore.stores.local.trash import Trash
@@ -44,13 +45,19 @@ def granted(root: Path, permissions: Sequence[str]) -> frozenset[str]:
 
 
 def diagnose(
-    tree: Tree, workspace: Workspace, settings: SettingsFile, trash: Trash, now: datetime
+    tree: Tree,
+    *,
+    lock: WriterLock,
+    workspace: Workspace,
+    settings: SettingsFile,
+    trash: Trash,
+    now: datetime,
 ) -> Iterator[Finding]:
     """Check what storing needs (a folder, a lock, a link, exact times), the clock, space, trash."""
     yield Finding("store", ok=True, detail=f"the directory {tree.root}")
-    last = workspace.last_holder()
+    last = lock.last_holder()
     try:
-        with explained(tree.root), workspace.locked(), workspace.temporary() as file:
+        with explained(tree.root), lock.held(), workspace.temporary() as file:
             set_generation(file.descriptor, generation_for(now), file.folder.path)
             link = f"{file.name}.link"
             file.link(file.folder, link)

@@ -9,12 +9,12 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from audiostore.dataclass import dataclass
-from audiostore.files import make_folder
+from audiostore.files import make_folder, sync_folder
 from audiostore.stores.local.denials import explain
 
 T = TypeVar("T")
@@ -71,10 +71,16 @@ class Folder:
     def make_safe(self) -> None:
         """Wait until the name of this folder is on the disk, if that is not certain.
 
-        Whoever made it may have been killed just before; what has objects, has been made safe.
+        Whoever made it may have been killed just before, or another thread is making it. Nothing
+        is created in a folder that is empty before this: what has a name in it, has been made safe.
         """
-        if self.above is not None and not self.is_new:
+        if self.is_new:
+            return
+        if self.above is not None:
             self.above.sync()
+            return
+        with suppress(PermissionError):  # the root; without access to its parent, others made it
+            sync_folder(Path(self.path).parent)
 
     def sync(self) -> None:
         """Wait until the names in it are on the disk."""
@@ -89,10 +95,10 @@ class Folder:
 
         return self._do("", read)
 
-    def has_at_most(self, count: int) -> bool:
-        """Say whether it has no more than so many names."""
+    def is_empty(self) -> bool:
+        """Say whether it has no names."""
         with os.scandir(self.descriptor) as entries:
-            return all(number < count for number, _ in enumerate(entries))
+            return next(entries, None) is None
 
     def status(self, name: str) -> os.stat_result | None:
         """Return the status of a name (of a link itself); None if it does not exist."""
@@ -230,9 +236,9 @@ class Tree:
             FileNotFoundError: it does not exist.
             NotADirectoryError: a file, or a symbolic link, is in its place or on the way.
         """
-        if make:
-            make_folder(self.root)
-        here = Folder(str(self.root), os.open(self.root, _FOLDER & ~os.O_NOFOLLOW))
+        is_new = make and make_folder(self.root)
+        descriptor = os.open(self.root, _FOLDER & ~os.O_NOFOLLOW)
+        here = Folder(str(self.root), descriptor, is_new=is_new)
         opened = [here]
         try:
             for part in place.split("/") if place else ():
@@ -241,10 +247,10 @@ class Tree:
                 except FileNotFoundError:
                     if not make:
                         raise
+                    if here.is_empty():
+                        here.make_safe()
                     here.make(part)
                     here.sync()
-                    if here.has_at_most(1):
-                        here.make_safe()
                     here = here.enter(part, is_new=True)
                 opened.append(here)
             yield here

@@ -194,7 +194,7 @@ def _judge_folder(folder: Folder, name: str, entry_name: str) -> ForeignFile | N
     try:
         inside = folder.enter(entry_name)
         try:
-            is_empty = inside.has_at_most(0)
+            is_empty = inside.is_empty()
         finally:
             os.close(inside.descriptor)
     except FileNotFoundError:
@@ -223,7 +223,7 @@ def _describe(folder: Folder, file: str, status: os.stat_result) -> str:
     """Say why a file is not an object."""
     if folder.status(sidecar_name(file, generation_of(status))) is not None:
         return "a file whose metadata is damaged"
-    if sidecars(folder, file):
+    if sidecars(folder.entries(), file):
         return (
             "a file that was changed since it was stored (its modification time does not match "
             "its metadata)"

@@ -10,6 +10,7 @@ from audiostore.errors import PreconditionFailedError
 from audiostore.files import explained, write_all
 from audiostore.stores.local.files import Content, Temporary, fill, set_generation
 from audiostore.stores.local.folder import Folder, Tree
+from audiostore.stores.local.lock import WriterLock
 from audiostore.stores.local.objects import look_up, object_path, place_of, stat_object
 from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile
@@ -37,6 +38,7 @@ class Names:
         self,
         tree: Tree,
         *,
+        lock: WriterLock,
         workspace: Workspace,
         settings: SettingsFile,
         trash: Trash,
@@ -44,6 +46,7 @@ class Names:
         now: Callable[[], datetime],
     ) -> None:
         self._tree = tree
+        self._lock = lock
         self._workspace = workspace
         self._settings = settings
         self._trash = trash
@@ -52,20 +55,30 @@ class Names:
         self._expired_on: date | None = None
 
     @contextmanager
-    def locked(self, *, wait: bool = True) -> Iterator[datetime]:
+    def locked(self, name: str | None = None, *, wait: bool = True) -> Iterator[datetime]:
         """Be the only writer, after cleaning up what killed processes left.
 
+        Args:
+            name: of an object that is created, and nothing else is changed: other threads may
+                create others meanwhile. None: be the only one.
+            wait: whether to wait for others.
+
         Yields:
-            The store's own time (see `workspace`).
+            The store's own time (see `lock`).
 
         Raises:
             StoreLockedError: another process holds the lock, and does not release it.
         """
-        with explained(self._tree.root), self._workspace.locked(wait=wait) as time:
-            self._recovery.finish()
-            if self._expired_on != time.date() and self._trash.expire(time):
-                self._expired_on = time.date()
+        with (
+            explained(self._tree.root),
+            self._lock.held(name, prepare=self._prepare, wait=wait) as time,
+        ):
             yield time
+
+    def _prepare(self, time: datetime) -> None:
+        self._recovery.finish()
+        if self._expired_on != time.date() and self._trash.expire(time):
+            self._expired_on = time.date()
 
     def require_free(self, name: str, generation: int) -> BlobInfo | None:
         """Require that a name is free (0), or its object replaceable at this generation; return it.
@@ -110,12 +123,12 @@ class Names:
         if content.size_bytes > _LONG_TO_SYNC_BYTES:
             data.sync()  # only to hold the lock for a shorter time: it is synced again below
         place, file = place_of(spec.name)
-        with self.locked() as time:
+        with self.locked(None if if_generation_match else spec.name) as time:
             if copy_of is not None and stat_object(self._tree, copy_of.name) != copy_of:
                 path = object_path(self._tree.root, copy_of.name)
                 raise PreconditionFailedError(f"{path.as_uri()} has changed")
             present = self.require_free(spec.name, if_generation_match)
-            # Assigned under the lock, generations grow in the order of publication.
+            # Assigned under the lock, those of one name grow in the order of publication.
             generation = self._next_generation(spec.name, present)
             info = BlobInfo(
                 name=spec.name,
@@ -236,10 +249,11 @@ class Names:
         """Make an object visible under a name that is free."""
         place, file = place_of(info.name)
         with self._tree.folder(place, make=True) as folder:
-            if folder.has_at_most(0):
+            entries = [] if folder.is_new else folder.entries()
+            if not entries:
                 folder.make_safe()
             current = sidecar_name(file, info.generation)
-            outdated = [name for name in sidecars(folder, file) if name != current]
+            outdated = [name for name in sidecars(entries, file) if name != current]
             write_blob(folder, current, info)
             folder.sync()
             data.link(folder, file)

@@ -47,7 +47,7 @@ class Recovery:
         """Say whether there is a note, of a writer that was killed or is running."""
         try:
             with self._tree.folder(self._place) as notes:
-                return not notes.has_at_most(0)
+                return not notes.is_empty()
         except OSError as error:
             pass_over(error, f"{self._tree.root}/{self._place}")
             return False
@@ -98,7 +98,7 @@ class Recovery:
                 current = None if live is None else sidecar_name(file, live)
                 if current and folder.status(current) is None:
                     return  # a foreign file: its time has no meaning
-                for sidecar in sidecars(folder, file):
+                for sidecar in sidecars(folder.entries(), file):
                     if sidecar != current:
                         folder.unlink(sidecar)
                 if live is None and folder.above is not None and place:

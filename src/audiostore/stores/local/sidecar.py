@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from audiostore.errors import InvalidMetadataError
 from audiostore.files import explain, write_all
 from audiostore.log import logger
 from audiostore.stores.local.files import generation_of
-from audiostore.stores.local.folder import NO_FILE, Folder
+from audiostore.stores.local.folder import NO_FILE, Entry, Folder
 from audiostore.values import BlobInfo, DeletedBlob
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,12 +38,12 @@ def sidecar_name(file: str, generation: int) -> str:
     return f".{file}.{generation}.json"
 
 
-def sidecars(folder: Folder, file: str) -> list[str]:
-    """Return the names of the metadata files of every generation of an object."""
+def sidecars(entries: Iterable[Entry], file: str) -> list[str]:
+    """Return the names, in a folder, of the metadata files of every generation of an object."""
     head, tail = f".{file}.", ".json"
     return [
         entry.name
-        for entry in folder.entries()
+        for entry in entries
         if entry.name.startswith(head)
         and entry.name.endswith(tail)
         and entry.name[len(head) : -len(tail)].isdecimal()
@@ -136,7 +137,7 @@ def _fields(blob: BlobInfo) -> dict[str, object]:
 
 
 def _encoded(fields: dict[str, object]) -> bytes:
-    data = json.dumps(fields, ensure_ascii=False, indent=1).encode()
+    data = json.dumps(fields, ensure_ascii=False).encode()
     if len(data) > _MOST_BYTES:
         raise InvalidMetadataError(
             f"the metadata has {len(data)} bytes, more than {_MOST_BYTES}: store less of it"

@@ -22,9 +22,10 @@ from audiostore.log import logger
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, ForeignFile, StoreSettings
 from audiostore.stores.clock import utc_now
-from audiostore.stores.local import diagnosis, foreign, workspace
+from audiostore.stores.local import diagnosis, foreign
 from audiostore.stores.local.files import FileReader, fill
 from audiostore.stores.local.folder import Tree
+from audiostore.stores.local.lock import WriterLock
 from audiostore.stores.local.names import Names
 from audiostore.stores.local.objects import (
     folder_of,
@@ -42,6 +43,8 @@ from audiostore.stores.protection import retained
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener, spec_of
 from audiostore.values import BlobInfo, DeletedBlob, changed
 
+NAME = ".audiostore"
+"""Of the hidden folder of a store."""
 _MAY_NOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -65,12 +68,14 @@ class LocalStore:
         self._root = Path(root).absolute()
         self._now = now
         self._tree = tree = Tree(self._root)
-        self._settings = SettingsFile(tree, workspace.NAME)
-        self._trash = Trash(tree, f"{workspace.NAME}/trash")
-        self._workspace = Workspace(tree, now, oldest_day=self._trash.oldest_day)
-        self._recovery = Recovery(tree, f"{workspace.NAME}/deleting", self._trash)
+        self._settings = SettingsFile(tree, NAME)
+        self._trash = Trash(tree, f"{NAME}/trash")
+        self._lock = WriterLock(tree, NAME, now, oldest_day=self._trash.oldest_day)
+        self._workspace = Workspace(tree, f"{NAME}/tmp", now)  # noqa: S108  (in the store)
+        self._recovery = Recovery(tree, f"{NAME}/deleting", self._trash)
         self._names = Names(
             tree,
+            lock=self._lock,
             workspace=self._workspace,
             settings=self._settings,
             trash=self._trash,
@@ -263,7 +268,7 @@ class LocalStore:
     def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
         """Yield what is not an object (see `SupportsForeignFiles.foreign_files`)."""
         self._finish()
-        yield from foreign.foreign_files(self._tree, prefix, workspace.NAME)
+        yield from foreign.foreign_files(self._tree, prefix, NAME)
 
     def remove_foreign_file(self, file: ForeignFile) -> None:
         """Remove a leftover (see `SupportsForeignFiles.remove_foreign_file`)."""
@@ -277,7 +282,12 @@ class LocalStore:
     def diagnose(self) -> Iterator[Finding]:
         """Check what storing needs (see `diagnosis.diagnose`)."""
         return diagnosis.diagnose(
-            self._tree, self._workspace, self._settings, self._trash, self._now()
+            self._tree,
+            lock=self._lock,
+            workspace=self._workspace,
+            settings=self._settings,
+            trash=self._trash,
+            now=self._now(),
         )
 
     def close(self) -> None:

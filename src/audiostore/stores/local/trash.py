@@ -71,7 +71,7 @@ class Trash:
 
         Args:
             deleted: its description in the trash.
-            time: the store's own (see `workspace`).
+            time: the store's own (see `lock`).
         """
         expires = time + (deleted.gone_at - deleted.deleted_at)
         return Slot(_day(expires), deleted.blob.name, deleted.blob.generation)
@@ -94,7 +94,7 @@ class Trash:
             self._tree.folder(f"{self._place}/{slot.place}", make=True) as kept,
             self._tree.folder(place) as folder,
         ):
-            if kept.has_at_most(0):
+            if kept.is_empty():
                 kept.make_safe()
             write_deleted(kept, slot.metadata, deleted)
             kept.unlink(slot.data, missing_ok=True)
@@ -181,7 +181,7 @@ class Trash:
         """Remove files that have expired for more than a day, up to a fixed number at once.
 
         Args:
-            time: the store's own (see `workspace`). A jump of a clock moves it by a day at most.
+            time: the store's own (see `lock`). A jump of a clock moves it by a day at most.
 
         Returns:
             Whether none are left.
