@@ -343,6 +343,14 @@ def test_a_tag_that_ends_with_the_file_is_read_as_far_as_it_goes() -> None:
         assert read_id3v2(reader, 0, len(whole)).tags[:1] == [("title", "Title")]
 
 
+def test_a_tag_whose_size_is_a_plain_number_is_read() -> None:
+    """RealJukebox wrote such tags (mutagen issues 98 and 526)."""
+    frames = b"".join((*V3, frame3(b"GEOB", bytes(130))))
+    info = read(b"ID3\3\0\0" + struct.pack(">I", len(frames)) + frames)
+    assert len(frames) & 0x80
+    assert info.tags == THREE
+
+
 def test_a_chapter_ends_with_the_sound() -> None:
     info = read(tag(4, chapter(0, 99_000_000, "A")))
     assert [c.end_s for c in info.chapters] == [info.duration_s]

@@ -16,7 +16,7 @@ from audiostore.dataclass import dataclass
 from audiostore.media.parsing.embedded import Embedded, Part, UnreadPicture
 from audiostore.media.parsing.id3_frames import TextTags, locate_picture
 from audiostore.media.parsing.reading import Reader, big
-from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, id3v2_size
+from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, id3v2_size, id3v2_size_any
 
 _MAX_FRAMES = 3_000
 _TOO_MANY = f"has more than {_MAX_FRAMES:,} ID3 frames: not all were read"
@@ -142,7 +142,7 @@ def read_id3v2(reader: Reader, start: int, end: int | None = None) -> Embedded:
     """
     embedded = Embedded()
     head = reader.at(start, _READ_AT_ONCE)
-    size = id3v2_size(head)
+    size = id3v2_size_any(head)
     if not size:
         return embedded
     version, flags = head[3], head[5]

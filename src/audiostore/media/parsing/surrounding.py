@@ -7,7 +7,7 @@ from audiostore.media.parsing.id3v1 import ID3V1_SIZE, read_id3v1
 from audiostore.media.parsing.reading import Reader
 from audiostore.media.parsing.tags import (
     ID3V2_HEADER_SIZE,
-    id3v2_size,
+    id3v2_size_any,
     leading_tags,
     tags_after,
     trailing_tags,
@@ -47,6 +47,6 @@ def _find_id3v2(reader: Reader, at: int, end: int) -> list[tuple[int, int]]:
     """Return where an ID3v2 tag is that stands between padding and the data."""
     padding = reader.at(at, min(end - at, _MAX_PADDING))
     found = padding.find(b"ID3")
-    size = id3v2_size(padding[found : found + ID3V2_HEADER_SIZE]) if found >= 0 else 0
+    size = id3v2_size_any(padding[found : found + ID3V2_HEADER_SIZE]) if found >= 0 else 0
     first = at + found
     return [(first, first + size)] if size and first + size <= end else []

@@ -39,6 +39,12 @@ def id3v2_size(head: bytes, magic: bytes = b"ID3") -> int:
     return ID3V2_HEADER_SIZE + size + (ID3V2_HEADER_SIZE if has_footer else 0)
 
 
+def id3v2_size_any(head: bytes) -> int:
+    """Return the size as `id3v2_size`, also if it is a plain number, as RealJukebox writes it."""
+    is_tag = head[:3] == b"ID3" and head[3:4] in (b"\2", b"\3", b"\4")
+    return id3v2_size(head) or (ID3V2_HEADER_SIZE + big(head, 6) if is_tag else 0)
+
+
 def leading_tags(reader: Reader) -> list[tuple[int, int]]:
     """Return where each tag in front of the data begins and ends (ID3v2 section 3.1, APEv2)."""
     found: list[tuple[int, int]] = []
