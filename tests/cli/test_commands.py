@@ -396,7 +396,7 @@ def test_put_starts_the_sandbox_first_and_imports_nothing_that_it_does_not_need(
         "import sys, audiostore.media.sandbox.pool as pool\n"
         "start = pool.start_workers\n"
         "def start_workers(*args, **options):\n"
-        "    assert not {'audiostore.manager', 'audiostore.media.formats'} & set(sys.modules)\n"
+        "    assert not {'audiostore.manager', 'audiostore.ingest'} & set(sys.modules)\n"
         "    start(*args, **options)\n"
         "    print('started', file=sys.stderr)\n"
         "pool.start_workers = start_workers\n"

@@ -182,17 +182,3 @@ def test_forks(promise: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-
-
-def test_a_worker_starts_before_the_parsers_are_imported() -> None:
-    script = (
-        "import sys; from audiostore.media import start_workers;"
-        "print(*(m for m in sys.modules if m.startswith('audiostore')))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True
-    )
-    names = {name.removeprefix("audiostore.") for name in done.stdout.split()}
-    parts = ("confinement", "pool", "process", "remembered", "worker")
-    few = {"audiostore", "dataclass", "errors", "lazy", "media", "media.info", "media.sandbox"}
-    assert names == few | {f"media.sandbox.{part}" for part in parts}

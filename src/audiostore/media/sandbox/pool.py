@@ -7,7 +7,8 @@ needs; `confinement` takes everything else away from it, and `answers` checks wh
 it dies, the file is to blame. If it only gets no turn, on a busy machine or from a slow disk, the
 file is not: the kernel counts the time that it computes, not the time that passes.
 
-To start a worker, this module needs few others: it is imported first, and the rest meanwhile.
+All that threads need is imported with this module: a fork, while another thread imports, keeps the
+lock of that import for good.
 `SandboxPool` keeps workers for many files: starting one takes some 70 ms, asking it about a file
 0.1 ms more than looking at the file here. The functions use a pool of this process. Workers run
 `audiostore.media.sandbox.worker`.
@@ -24,7 +25,9 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from audiostore.errors import InspectionLimitError, InvalidImageError, UnplayableAudioError
+from audiostore.localfiles import open_regular
 from audiostore.media.info import IMAGE_MEMORY_BYTES, AudioInfo, DecodedInfo
+from audiostore.media.sandbox import answers
 from audiostore.media.sandbox.process import (
     InvalidAnswerError,
     LimitReachedError,
@@ -226,8 +229,6 @@ class SandboxPool:
         self, path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
     ) -> AudioInfo:
         """Return what is inside an audio file; with the contract of `probe_audio`."""
-        from audiostore.media.sandbox import answers  # noqa: PLC0415  (parsers: a worker starts first)
-
         with _opened(path, descriptor) as opened:
             size_bytes = os.fstat(opened).st_size
             request = self._request("probe", format_name, size_bytes, artwork=artwork)
@@ -237,8 +238,6 @@ class SandboxPool:
 
     def decode(self, path: Path, format_name: str, descriptor: int | None = None) -> DecodedInfo:
         """Decode an audio file; with the contract of `decode_audio`."""
-        from audiostore.media.sandbox import answers  # noqa: PLC0415  (parsers: a worker starts first)
-
         with _opened(path, descriptor) as opened:
             request = self._request("decode", format_name, os.fstat(opened).st_size)
             with _blaming(request, path):
@@ -281,8 +280,6 @@ class SandboxPool:
             worker.reap()
 
     def _decode_image(self, data: bytes, format_name: str, max_px: int | None) -> bytes | None:
-        from audiostore.media.sandbox import answers  # noqa: PLC0415  (parsers: a worker starts first)
-
         request = self._request("image", format_name, max_px=max_px or 0)
         with _file_of(data) as opened, _blaming(request, None):
             _, picture = self._run(request, opened, None)
@@ -307,8 +304,6 @@ class SandboxPool:
         return request.task == _SHORT and request.cpu_s <= self._limits[_SHORT].cpu_s
 
     def _run(self, request: Request, descriptor: int, path: Path | None) -> Response:
-        from audiostore.media.sandbox import answers  # noqa: PLC0415  (parsers: a worker starts first)
-
         with self._queue_slots if self._is_short(request) else self._long_slots:
             fields, picture = self._respond(request, descriptor, path)
         if (reason := fields.get("refused")) is not None:
@@ -464,8 +459,6 @@ def _blaming(request: Request, path: Path | None) -> Iterator[None]:
 def _opened(path: Path, descriptor: int | None) -> Iterator[int]:
     """Yield the file, opened anew: the worker cannot move the position of the caller's."""
     if descriptor is None:
-        from audiostore.localfiles import open_regular  # noqa: PLC0415  (as above)
-
         with open_regular(path) as opened:
             yield opened
         return
