@@ -102,8 +102,9 @@ class Format:
     other format claims."""
     magic_at: int = 0
     """The offset of the magic within the data."""
-    search: "Callable[[Reader, int], Recognised | str | None] | None" = None
-    """Look for the data after an offset, past padding, once no format recognises the file."""
+    search: "Callable[[Reader, int, int], Recognised | str | None] | None" = None
+    """Look for the data after an offset, past padding of up to so many bytes, once no format
+    recognises the file."""
     codecs_in_type: tuple[str, ...] = ()
     """The codecs that the content type names, because that helps players."""
 

@@ -17,8 +17,10 @@ _WINDOW = 1 << 10
 _BEYOND_LIMIT = f"not recognised within the limit of {_READS} reads and {_BYTES >> 10} KiB"
 _WITH_MAGIC = tuple(each for each in FORMATS if each.magic)
 _WITHOUT_MAGIC = tuple(each for each in FORMATS if not each.magic)
+_PADDING = (16 << 10, 1 << 20)
+"""How far data are looked for: usually they are near."""
 _SEARCHED = tuple(each.search for each in (*_WITH_MAGIC, *_WITHOUT_MAGIC) if each.search)
-"""Those first that read all they search at once, which is then at hand for the others."""
+"""Those first that look at nothing else: what they read is then at hand for the others."""
 
 
 def recognise(stream: Seekable) -> Recognised | None:
@@ -61,10 +63,12 @@ def _by_format(reader: Reader, offset: int, head: bytes) -> Recognised | str | N
 
 
 def _search(reader: Reader, offset: int) -> Recognised | str | None:
-    results = [found for search in _SEARCHED if (found := search(reader, offset))]
-    recognised = [found for found in results if isinstance(found, Recognised)]
-    if recognised:
-        return min(recognised, key=lambda found: found.offset)
+    results: list[Recognised | str] = []
+    for padding in _PADDING:
+        results = [found for search in _SEARCHED if (found := search(reader, offset, padding))]
+        recognised = [found for found in results if isinstance(found, Recognised)]
+        if recognised:
+            return min(recognised, key=lambda found: found.offset)
     return next(iter(results), None)
 
 

@@ -86,8 +86,8 @@ def _recognise(reader: Reader, offset: int) -> Recognised | None:
     return None
 
 
-def _search(reader: Reader, offset: int) -> Recognised | None:
-    found = search(reader, offset, _FRAMES)
+def _search(reader: Reader, offset: int, padding: int) -> Recognised | None:
+    found = search(reader, offset, _FRAMES, padding)
     return None if found is None else Recognised(FORMAT, "aac", found)
 
 

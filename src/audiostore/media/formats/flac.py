@@ -39,8 +39,8 @@ def _recognise(_reader: Reader, offset: int) -> Recognised:
     return Recognised(FORMAT, "flac", offset)  # the marker is all there is to see
 
 
-def _search(reader: Reader, offset: int) -> Recognised | None:
-    found = next(search_for(_BEGINNING, reader, offset), None)
+def _search(reader: Reader, offset: int, padding: int) -> Recognised | None:
+    found = next(search_for(_BEGINNING, reader, offset, padding), None)
     return None if found is None else Recognised(FORMAT, "flac", found)
 
 

@@ -37,8 +37,8 @@ def _recognise(reader: Reader, offset: int) -> Recognised | None:
     return None
 
 
-def _search(reader: Reader, offset: int) -> Recognised | str | None:
-    found = search(reader, offset, MPEG_FRAMES)
+def _search(reader: Reader, offset: int, padding: int) -> Recognised | str | None:
+    found = search(reader, offset, MPEG_FRAMES, padding)
     if found is not None:
         return _recognised(reader.at(found, 4), found)
     data = reader.at(offset, _FREE_FORMAT_SEARCHED)

@@ -66,8 +66,8 @@ def _recognise(reader: Reader, offset: int) -> Recognised | str:
     return Recognised(FORMAT, sound, offset)
 
 
-def _search(reader: Reader, offset: int) -> Recognised | None:
-    places = search_for(_FIRST_PAGE, reader, offset)
+def _search(reader: Reader, offset: int, padding: int) -> Recognised | None:
+    places = search_for(_FIRST_PAGE, reader, offset, padding)
     found = (_recognise(reader, place) for place in places)
     return next((each for each in found if isinstance(each, Recognised)), None)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import Reader, big, cut_short
-from audiostore.media.parsing.searching import ROOM, SEARCHED
+from audiostore.media.parsing.searching import ROOM
 from audiostore.media.parsing.tags import (
     TAG_HEAD_SIZE,
     after_sound,
@@ -83,18 +83,15 @@ def repeats(reader: Reader, offset: int, frames: Frames) -> bool:
     return True
 
 
-def search(reader: Reader, offset: int, frames: Frames) -> int | None:
+def search(reader: Reader, offset: int, frames: Frames, padding: int) -> int | None:
     """Return where frames begin after padding, or after the rest of a frame that was cut."""
-    for searched in SEARCHED:
-        data = reader.at(offset, searched + ROOM)
-        for found in islice(
-            frames.header.finditer(data, 0, searched + frames.header_size), _MOST_TRIES
-        ):
-            row = frames.follow(data, found.start())
-            end = offset + row.end
-            is_last = row.frames > 1 and end_of_data(reader, end) == end
-            if row.frames > _FRAMES_IN_A_ROW or is_last:
-                return offset + found.start()
+    data = reader.at(offset, padding + ROOM)
+    for found in islice(frames.header.finditer(data, 0, padding + frames.header_size), _MOST_TRIES):
+        row = frames.follow(data, found.start())
+        end = offset + row.end
+        is_last = row.frames > 1 and end_of_data(reader, end) == end
+        if row.frames > _FRAMES_IN_A_ROW or is_last:
+            return offset + found.start()
     return None
 
 
