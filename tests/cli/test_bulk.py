@@ -551,6 +551,7 @@ def test_checking_a_long_manifest_shows_progress(
             ["put", "music", "--max-rate", "fast"],
             "invalid rate 'fast' (examples: 500K, 5M",
         ),
+        (["put", "music", "--max-writes-per-s", "0"], "not a number of at least 1"),
         (["put", "empty"], "no audio file in empty"),
         (["put", "list.csv", str(COVER)], None),
         (["jobs", "x"], "not a number"),

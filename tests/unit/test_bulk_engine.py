@@ -22,6 +22,7 @@ from audiostore.bulk.executors.limits import (
     INITIAL_LIMIT,
     AdaptiveLimit,
     RateLimiter,
+    objects_written,
     signals_overload,
 )
 from audiostore.errors import StoreConnectionError, affecting_all
@@ -375,6 +376,7 @@ def _overloaded(code: int) -> Exception:
         ({"concurrency": 0}, "concurrency is 0"),
         ({"max_rate_bytes_s": 0}, "max_rate_bytes_s is 0"),
         ({"max_rate_bytes_s": float("nan")}, "max_rate_bytes_s is nan"),
+        ({"max_writes_per_s": -1}, "max_writes_per_s is -1"),
     ],
 )
 def test_options_that_allow_nothing_are_refused(options: dict[str, float], message: str) -> None:
@@ -388,68 +390,89 @@ def test_options_that_allow_nothing_are_refused(options: dict[str, float], messa
 class World:
     """A store whose speed depends on how many tasks run at once; time is simulated."""
 
-    def __init__(self, speed: Callable[[int], float], *, maximum: int = 64) -> None:
+    def __init__(
+        self, speed: Callable[[int], float], *, maximum: int = 256, cpu_s: float = 0.001
+    ) -> None:
         self.now = 0.0
         self._speed = speed
-        self.limit = AdaptiveLimit(maximum, clock=lambda: self.now)
+        self._cpu_s = cpu_s
+        """What an asset takes of a processor; all that have begun have taken it."""
+        self._begun = 0
+        self.limit = AdaptiveLimit(
+            maximum, cpu_s=lambda: self._begun * self._cpu_s, clock=lambda: self.now
+        )
+        self.limit.begun()
         self.seen: list[int] = []
 
     def work(self, seconds: float, size_bytes: int = 20_000) -> None:
         end = self.now + seconds
         while self.now < end:
-            self.now += 1 / self._speed(self.limit.value)
+            if not self.seen:  # the first ones end at about the same time
+                self.now += self.limit.value / self._speed(self.limit.value)
+                self._begun = self.limit.value
+            else:
+                self.now += 1 / self._speed(self.limit.value)
+                self._begun += 1
             self.limit.finished(size_bytes)
             self.seen.append(self.limit.value)
 
 
-def test_the_limit_rises_to_its_maximum_for_a_distant_store() -> None:
-    world = World(lambda n: n / 0.060)  # each asset takes 60 ms, however many run
+def distant(answer_s: float, *, cpu_s: float = 0.001) -> Callable[[int], float]:
+    """Each asset waits for answers; a processor has no time for more than so many."""
+    return lambda n: min(n / (answer_s + cpu_s), 1 / cpu_s)
+
+
+@pytest.mark.parametrize("answer_s", [0.06, 0.2])
+def test_the_first_outcome_shows_how_many_keep_a_processor_busy(answer_s: float) -> None:
+    world = World(distant(answer_s))
+    world.work(answer_s)
+    assert world.limit.value == pytest.approx(answer_s / 0.001, rel=0.1)
+    world.work(5)
+    assert 0.6 * answer_s / 0.001 < world.limit.value < 1.6 * answer_s / 0.001
+
+
+def test_the_limit_rises_to_its_maximum_for_a_very_distant_store() -> None:
+    world = World(distant(0.5))
     world.work(1.5)
-    assert world.limit.value == 64
+    assert world.limit.value == 256
 
 
-def test_the_limit_rises_faster_where_speed_grows_in_proportion() -> None:
-    world = World(lambda n: n / 0.060, maximum=256)
-    world.work(0.25)
-    assert world.limit.value == 8 * INITIAL_LIMIT
-
-
-def test_a_slow_start_is_not_measured() -> None:
-    done: list[int] = []
-    world = World(lambda _: 50.0 if len(done) < INITIAL_LIMIT else 1000.0)
-    for _ in range(2000):
-        world.work(0.0005)
-        done.append(1)
-    assert max(world.seen) <= 2 * INITIAL_LIMIT
-
-
-def test_the_limit_stays_low_where_more_tasks_gain_nothing() -> None:
+def test_the_limit_stays_where_the_processor_has_no_time_for_more() -> None:
     world = World(lambda _: 1000.0)
+    world.work(3)
+    assert set(world.seen) == {INITIAL_LIMIT}
     world.work(10)
     assert world.limit.value <= INITIAL_LIMIT
     assert max(world.seen) <= 2 * INITIAL_LIMIT
 
 
+def test_the_limit_returns_where_more_gain_nothing_though_the_processor_is_idle() -> None:
+    world = World(lambda _: 100.0)  # a slow line
+    world.work(60)
+    assert world.limit.value <= 2 * INITIAL_LIMIT
+
+
 def test_the_limit_finds_the_knee() -> None:
-    world = World(lambda n: min(n, 24) / 0.030)
+    world = World(lambda n: min(n, 24) / 0.030, cpu_s=0.0)
     world.work(60)
     assert 16 <= world.limit.value <= 36
 
 
 def test_the_limit_stays_within_its_maximum() -> None:
-    world = World(lambda n: n / 0.060, maximum=3)
+    world = World(distant(0.06), maximum=3)
     world.work(20)
     assert max(world.seen) <= 3
 
 
 def test_the_limit_falls_once_for_many_overload_responses_and_rises_again() -> None:
-    world = World(lambda n: n / 0.060)
+    world = World(distant(0.06))
     world.work(2)
+    before = world.limit.value
     for _ in range(20):
         world.limit.throttle()
-    assert world.limit.value == 32
+    assert world.limit.value == before // 2
     world.work(20)
-    assert world.limit.value > 48
+    assert world.limit.value > 0.75 * before
 
 
 # -- the rate ----------------------------------------------------------------------------------
@@ -474,6 +497,16 @@ def test_the_bytes_of_all_transfers_together_keep_the_rate() -> None:
             rate.on_progress(Progress(name, done, 5_000_000))
     rate.wait()
     assert clock.now == pytest.approx(10.0, rel=0.01)
+
+
+def test_objects_keep_a_rate_however_large_they_are() -> None:
+    clock = Clock()
+    rate = RateLimiter(100, objects_written, clock=clock, sleep=clock.sleep)
+    for number in range(500):
+        for done in (100_000, 200_000):
+            rate.on_progress(Progress(str(number), done, 200_000))
+    rate.wait()
+    assert clock.now == pytest.approx(5.0, rel=0.01)
 
 
 def test_bytes_reported_twice_count_once() -> None:
@@ -502,7 +535,13 @@ def test_progress_events_reach_the_rate_limiter() -> None:
         return Result(number)
 
     started = time.monotonic()
-    list(execute(Numbers(range(2)), Job(work, _failed, [notifier]), RunOptions(1, 300_000.0)))
+    list(
+        execute(
+            Numbers(range(2)),
+            Job(work, _failed, [notifier]),
+            RunOptions(concurrency=1, max_rate_bytes_s=300_000.0),
+        )
+    )
     assert time.monotonic() - started > 0.09
 
 
@@ -517,7 +556,13 @@ def test_no_event_of_a_run_fails_in_its_listener(
             notifier(event)
         return Result(number)
 
-    list(execute(Numbers(range(2)), Job(work, _failed, [notifier]), RunOptions(1, bytes_s)))
+    list(
+        execute(
+            Numbers(range(2)),
+            Job(work, _failed, [notifier]),
+            RunOptions(concurrency=1, max_rate_bytes_s=bytes_s),
+        )
+    )
     assert caplog.records == []
 
 

@@ -138,7 +138,8 @@ def test_source_and_target_must_differ() -> None:
 
 
 @pytest.mark.slow
-def test_copying_keeps_to_a_rate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["bytes", "writes"])
+def test_copying_keeps_to_a_rate(tmp_path: Path, what: str) -> None:
     sizes = 0
     with (
         AudioStorageManager(store=MemoryStore()) as source,
@@ -150,6 +151,10 @@ def test_copying_keeps_to_a_rate(tmp_path: Path) -> None:
             sizes += path.stat().st_size
             source.upload_audio_file(path, check="none")
         began_s = time.monotonic()
-        copied = list(source.bulk.copy(target, max_rate_bytes_s=sizes / 0.3, concurrency=2))
+        if what == "bytes":
+            outcomes = source.bulk.copy(target, max_rate_bytes_s=sizes / 0.3, concurrency=2)
+        else:
+            outcomes = source.bulk.copy(target, max_writes_per_s=6 / 0.3, concurrency=2)
+        copied = list(outcomes)
         assert time.monotonic() - began_s > 0.15
         assert [c.error for c in copied] == [None] * 6

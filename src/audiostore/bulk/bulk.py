@@ -43,8 +43,9 @@ class Bulk:
 
     These options are common to all methods:
 
-    - `concurrency`: most transfers at once; None: the best number found, up to 64 in each process.
+    - `concurrency`: most transfers at once; None: the best number found, up to 256.
     - `max_rate_bytes_s`: most bytes per second on average, all transfers together.
+    - `max_writes_per_s`, where objects are written: most of them per second on average.
     - `in_order`: yield outcomes in the order of the input, not in the order of completion.
     - `fail_fast`: start nothing more after the first failure.
 
@@ -68,6 +69,7 @@ class Bulk:
         update: bool = False,
         concurrency: int | None = None,
         max_rate_bytes_s: float | None = None,
+        max_writes_per_s: float | None = None,
         in_order: bool = False,
         fail_fast: bool = False,
         options: "UploadOptions | None" = None,
@@ -94,6 +96,7 @@ class Bulk:
                 Not with `skip_stored` or `cleanup`.
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes sent per second on average.
+            max_writes_per_s: most objects written per second on average.
             in_order: yield outcomes in the order of the items.
             fail_fast: start nothing more after the first failure.
             options: how to inspect, prepare and store the files. An item's own metadata is added
@@ -121,7 +124,13 @@ class Bulk:
                 "update and cleanup exclude each other: once a file is deleted, the next one of "
                 "its name is another track"
             )
-        run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+        run_options = RunOptions(
+            concurrency=concurrency,
+            max_rate_bytes_s=max_rate_bytes_s,
+            max_writes_per_s=max_writes_per_s,
+            in_order=in_order,
+            fail_fast=fail_fast,
+        )
         manager = self._manager._for_many
         return upload_items(
             manager,
@@ -176,7 +185,12 @@ class Bulk:
             AudioStoreError, OSError: an error that affects all assets.
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
-        run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+        run_options = RunOptions(
+            concurrency=concurrency,
+            max_rate_bytes_s=max_rate_bytes_s,
+            in_order=in_order,
+            fail_fast=fail_fast,
+        )
         manager = self._manager._for_many
         return download_assets(
             manager, assets, to, run_options, part=part, names=names, overwrite=overwrite
@@ -189,6 +203,7 @@ class Bulk:
         *,
         concurrency: int | None = None,
         max_rate_bytes_s: float | None = None,
+        max_writes_per_s: float | None = None,
         in_order: bool = False,
         fail_fast: bool = False,
     ) -> Generator[CopyOutcome, None, None]:
@@ -201,6 +216,7 @@ class Bulk:
             assets: what `get` or `list` of this store returned; None: all assets.
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes copied per second on average.
+            max_writes_per_s: most objects written per second on average.
             in_order: yield outcomes in the order of the assets.
             fail_fast: start nothing more after the first failure.
 
@@ -209,7 +225,13 @@ class Bulk:
             AudioStoreError, OSError: an error that affects all assets.
             Exception: what `assets` raises, after the outcomes of all assets before.
         """
-        run_options = RunOptions(concurrency, max_rate_bytes_s, in_order, fail_fast)
+        run_options = RunOptions(
+            concurrency=concurrency,
+            max_rate_bytes_s=max_rate_bytes_s,
+            max_writes_per_s=max_writes_per_s,
+            in_order=in_order,
+            fail_fast=fail_fast,
+        )
         source, target = self._manager._for_many, target._for_many
         return copy_assets(source, target, assets, run_options)
 
@@ -241,5 +263,5 @@ class Bulk:
             ValueError: an option is not valid.
             Exception: what `items` raises, after the outcomes of all items before.
         """
-        run_options = RunOptions(concurrency, None, in_order, fail_fast)
+        run_options = RunOptions(concurrency=concurrency, in_order=in_order, fail_fast=fail_fast)
         return apply_to_each(self._manager, action, items, run_options)

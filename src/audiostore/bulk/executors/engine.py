@@ -11,7 +11,12 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Generic
 
-from audiostore.bulk.executors.limits import MAX_LOOKAHEAD, RateLimiter, signals_overload
+from audiostore.bulk.executors.limits import (
+    MAX_LOOKAHEAD,
+    RateLimiter,
+    objects_written,
+    signals_overload,
+)
 from audiostore.bulk.executors.process_pool import ProcessPool
 from audiostore.bulk.executors.tasks import Executor, R, T, TaskSource
 from audiostore.bulk.executors.thread_pool import ThreadPool
@@ -25,7 +30,7 @@ _WINDOW = 1024
 _POLL_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """How a bulk run proceeds.
 
@@ -34,9 +39,11 @@ class RunOptions:
     """
 
     concurrency: int | None = None
-    """Most transfers at once; None: the best number found, up to 64 in each process."""
+    """Most transfers at once; None: the best number found, up to 256."""
     max_rate_bytes_s: float | None = None
     """Most bytes per second on average, all transfers together; None: no limit."""
+    max_writes_per_s: float | None = None
+    """Most objects written per second on average, all together; None: no limit."""
     in_order: bool = False
     """Yield outcomes in the order of the input, not in the order of completion."""
     fail_fast: bool = False
@@ -47,10 +54,19 @@ class RunOptions:
             raise ValueError(
                 f"concurrency is {shown(self.concurrency)}: it must be at least 1, or None"
             )
-        if self.max_rate_bytes_s is not None and not self.max_rate_bytes_s > 0:
-            raise ValueError(
-                f"max_rate_bytes_s is {shown(self.max_rate_bytes_s)}: it must be above 0, or None"
-            )
+        for name in ("max_rate_bytes_s", "max_writes_per_s"):
+            rate = getattr(self, name)
+            if rate is not None and not rate > 0:
+                raise ValueError(f"{name} is {shown(rate)}: it must be above 0, or None")
+
+    def limiters(self) -> list[RateLimiter]:
+        """Return what keeps the rates that are limited."""
+        limiters = []
+        if self.max_rate_bytes_s is not None:
+            limiters.append(RateLimiter(self.max_rate_bytes_s))
+        if self.max_writes_per_s is not None:
+            limiters.append(RateLimiter(self.max_writes_per_s, objects_written))
+        return limiters
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +94,8 @@ def execute(
     Worker processes run them where that is possible (see `worker_count`), else threads. A limit on
     the rate is kept by one process.
     """
-    rate = None if options.max_rate_bytes_s is None else RateLimiter(options.max_rate_bytes_s)
-    workers = worker_count(options.concurrency) if job.may_fork and rate is None else 0
+    rates = options.limiters()
+    workers = worker_count(options.concurrency) if job.may_fork and not rates else 0
     executor: Executor[T, R]
     if workers > 1:
         executor = ProcessPool(
@@ -93,7 +109,7 @@ def execute(
     else:
 
         def perform(payload: T) -> R:
-            if rate is not None:
+            for rate in rates:
                 rate.wait()
             return job.perform(payload)
 
@@ -103,8 +119,9 @@ def execute(
     def listen(event: Event) -> None:
         if signals_overload(event):
             executor.throttle()
-        elif rate is not None and isinstance(event, Progress):
-            rate.on_progress(event)
+        elif isinstance(event, Progress):
+            for rate in rates:
+                rate.on_progress(event)
 
     with ExitStack() as stack:
         for notifier in job.notifiers:

@@ -1,8 +1,10 @@
-"""How much runs at once: a limit that adapts, and a limit on bytes per second.
+"""How much runs at once: a limit that adapts, and limits per second.
 
 Nobody can know beforehand how many transfers at once are best: for small files and a distant
-bucket as many as allowed, on two busy cores a few. So the limit rises while that pays off, and
-drops when the store is overloaded (429, 503), like TCP's congestion control.
+bucket hundreds, on two busy cores a few. What the first ones leave of the processors shows how many
+more of them would fit (Little's law: as many as the time of one holds its processor time). Where
+that gains nothing the limit goes back, and then it rises or falls while that pays off. It drops
+when the store is overloaded (429, 503), like TCP's congestion control.
 """
 
 import math
@@ -13,8 +15,8 @@ from collections.abc import Callable
 from audiostore.events import Event, Progress, Retried
 from audiostore.retry import is_overload
 
-MAX_CONCURRENCY = 64
-"""Transfers at once in one process by default: as many as its store has connections."""
+MAX_CONCURRENCY = 256
+"""Transfers at once by default: as many as a store has connections in one process."""
 INITIAL_LIMIT = 16
 MAX_LOOKAHEAD = 512
 """At most this many tasks are queued ahead."""
@@ -26,8 +28,9 @@ _LOOKAHEAD_S = 0.25
 _OVERHEAD_BYTES = 256 << 10
 """An asset is as much work as transferring this many bytes, plus its own."""
 _MIN_MEASURE_S = 0.05
-_NEARLY_PROPORTIONAL = 0.85
-"""If speed grows by this part of the limit's growth, or more, the best limit is far away."""
+_MOST_GROWTH = 16
+"""How many times as many are tried at once, however little the processors have to do."""
+_WORTHWHILE = 1.25
 _MIN_GAIN = 1.1
 """A higher limit is kept only if it is this much faster."""
 _MAX_LOSS = 0.97
@@ -41,8 +44,22 @@ _THROTTLE_INTERVAL_S = 0.5
 class AdaptiveLimit:
     """How many tasks may run at once now. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self, maximum: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        maximum: int,
+        *,
+        cpu_s: Callable[[], float] = time.process_time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start with a few.
+
+        Args:
+            maximum: the highest limit.
+            cpu_s: returns the processor time, in seconds, that a process which runs tasks has used.
+            clock: in seconds.
+        """
         self._maximum = maximum
+        self._cpu_s = cpu_s
         self._clock = clock
         self.value = min(INITIAL_LIMIT, maximum)
         self.rate = 0.0
@@ -51,18 +68,29 @@ class AdaptiveLimit:
         """The limit to return to if the current one does not pay off."""
         self._base_speed = 0.0
         self._is_starting = True
+        self._is_idle = self._is_first = True
         self._probe_interval_s = _MIN_PROBE_INTERVAL_S
         self._probe_at = math.inf
         self._probe_up = True
         self._throttled_at = -math.inf
         self._start_measuring(skip=self.value)  # the first ones wait for connections and threads
 
+    def begun(self) -> None:
+        """Note that there are tasks now."""
+        if self._is_idle:
+            self._is_idle = False
+            self._begin_window()
+
     def finished(self, size_bytes: int) -> None:
         """Count an asset of so many bytes as finished."""
+        if self._is_first:
+            # The others have come about as far.
+            self._is_first = False
+            self._try(self._affordable(self._clock()))
         if self._to_skip:
             # These started under another limit.
             self._to_skip -= 1
-            self._since = self._clock()
+            self._begin_window()
             return
         self._count += 1
         self._work_bytes += _OVERHEAD_BYTES + size_bytes
@@ -91,7 +119,7 @@ class AdaptiveLimit:
         if self.value == self._base:
             self._base_speed = speed
             if self._is_starting:
-                self._try(self.value * 2)
+                self._try(self._affordable(now))
             elif now >= self._probe_at:
                 self._try(math.ceil(self.value * (1.5 if self._probe_up else 0.7)))
             else:
@@ -99,11 +127,11 @@ class AdaptiveLimit:
             return
         needed = _MIN_GAIN if self.value > self._base else _MAX_LOSS
         if speed >= needed * self._base_speed:
-            proportional = _NEARLY_PROPORTIONAL * self.value / self._base * self._base_speed
+            affordable = self._affordable(now)
             self._keep(self.value, speed)
             self._probe_interval_s = _MIN_PROBE_INTERVAL_S
             if self._is_starting:
-                self._try(self.value * (4 if speed >= proportional else 2))
+                self._try(affordable)
             else:
                 self._probe_at = now
         else:
@@ -112,6 +140,14 @@ class AdaptiveLimit:
             self._probe_up = not self._probe_up
             self._probe_at = now + self._probe_interval_s
             self._probe_interval_s = min(_MAX_PROBE_INTERVAL_S, self._probe_interval_s * 2)
+
+    def _affordable(self, now: float) -> int:
+        """Return how many at once would keep a process busy, by how busy it was."""
+        elapsed_s, cpu_s = now - self._since, self._cpu_s() - self._cpu_s_since
+        if elapsed_s <= 0:
+            return self.value
+        growth = min(_MOST_GROWTH, elapsed_s / cpu_s) if cpu_s > 0 else _MOST_GROWTH
+        return math.ceil(self.value * growth) if growth >= _WORTHWHILE else self.value
 
     def _try(self, value: int) -> None:
         before = self.value
@@ -133,7 +169,10 @@ class AdaptiveLimit:
         self._to_skip = skip
         self._count = 0
         self._work_bytes = 0
-        self._since = self._clock()
+        self._begin_window()
+
+    def _begin_window(self) -> None:
+        self._since, self._cpu_s_since = self._clock(), self._cpu_s()
 
 
 def lookahead(limit: AdaptiveLimit) -> int:
@@ -151,8 +190,18 @@ def signals_overload(event: Event) -> bool:
     return isinstance(event, Retried) and is_overload(event.error)
 
 
+def bytes_moved(event: Progress, before_bytes: int | None) -> int:
+    """Return how many bytes of an object have moved since its last event."""
+    return max(0, event.done_bytes - (before_bytes or 0))
+
+
+def objects_written(_: Progress, before_bytes: int | None) -> int:
+    """Return 1 for the first event of an object."""
+    return int(before_bytes is None)
+
+
 class RateLimiter:
-    """Keeps the bytes of all transfers together below a rate. Safe to use from many threads.
+    """Keeps all transfers together below a rate. Safe to use from many threads.
 
     It listens to `Progress`, and delays the thread that moves the bytes, one thread at a time. For
     a bucket, one I/O thread moves the large files: all its transfers slow down together.
@@ -163,29 +212,39 @@ class RateLimiter:
 
     def __init__(
         self,
-        bytes_s: float,
+        per_s: float,
+        count: Callable[[Progress, int | None], int] = bytes_moved,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._bytes_s = bytes_s
+        """Start with nothing moved.
+
+        Args:
+            per_s: the rate: what `count` adds up to per second on average.
+            count: returns what an event adds, given the bytes that the last event of the object
+                reported.
+            clock: in seconds.
+            sleep: waits so many seconds.
+        """
+        self._per_s = per_s
+        self._count = count
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._free_at = clock()
-        """When the bytes moved so far have used up their time."""
+        """When what has moved so far has used up its time."""
         self._moved: dict[str, int] = {}
 
     def on_progress(self, event: Progress) -> None:
-        """Count the bytes that have moved, and wait if they were too fast."""
+        """Count what has moved, and wait if that was too fast."""
         with self._lock:
-            before = self._moved.pop(event.name, 0)
+            moved = self._count(event, self._moved.pop(event.name, None))
             self._moved[event.name] = event.done_bytes
             if len(self._moved) > self._MAX_OBJECTS:
                 del self._moved[next(iter(self._moved))]  # the one that has not moved for longest
-            size_bytes = max(0, event.done_bytes - before)
-            self._free_at = max(self._free_at, self._clock()) + size_bytes / self._bytes_s
+            self._free_at = max(self._free_at, self._clock()) + moved / self._per_s
         with self._turn:  # if all waited at once, many small transfers would not slow down
             self._wait(self._MAX_DELAY_S)
 

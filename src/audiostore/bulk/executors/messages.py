@@ -22,6 +22,8 @@ class Finished(NamedTuple):
 
     number: int
     outcome: Any
+    cpu_s: float
+    """The processor time that the worker has used so far."""
 
 
 class Cancelled(NamedTuple):

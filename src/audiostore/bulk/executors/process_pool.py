@@ -57,8 +57,9 @@ class ProcessPool(Generic[T, R]):
         self._prepare = prepare
         self._failed = failed
         self._notifiers = notifiers
-        most = MAX_CONCURRENCY * workers if concurrency is None else concurrency
-        self._adaptive = AdaptiveLimit(most, clock=clock)
+        self._workers: list[WorkerProcess[T]] = []
+        most = MAX_CONCURRENCY if concurrency is None else concurrency
+        self._adaptive = AdaptiveLimit(most, cpu_s=self._worker_cpu_s, clock=clock)
         self._clock = clock
         self._queue: deque[Task[T]] = deque()
         self._finished: list[R] = []
@@ -66,7 +67,6 @@ class ProcessPool(Generic[T, R]):
         self._active_bytes = 0
         self._number = 0
         self._selector = selectors.DefaultSelector()
-        self._workers: list[WorkerProcess[T]] = []
         try:
             for _ in range(workers):
                 worker: WorkerProcess[T] = spawn(self._serve)
@@ -97,6 +97,8 @@ class ProcessPool(Generic[T, R]):
 
     def submit(self, tasks: Sequence[Task[T]]) -> None:
         """Queue tasks."""
+        if tasks:
+            self._adaptive.begun()
         self._queue.extend(tasks)
         self._distribute()
 
@@ -196,8 +198,9 @@ class ProcessPool(Generic[T, R]):
 
     def _handle(self, worker: WorkerProcess[T], message: object) -> None:
         match message:
-            case Finished(number, outcome):
+            case Finished(number, outcome, cpu_s):
                 self._pop(worker, number)
+                worker.cpu_s = cpu_s
                 self._finished.append(outcome)
                 self._adaptive.finished(outcome.size_bytes)
             case Emitted(notifier, event):
@@ -206,6 +209,11 @@ class ProcessPool(Generic[T, R]):
                 logging.getLogger(record.name).handle(record)
             case Cancelled(numbers):
                 worker.cancelled, worker.is_cancelling = numbers, False
+
+    def _worker_cpu_s(self) -> float:
+        """Return the processor time of a worker: the mean of those that have finished something."""
+        known = [worker.cpu_s for worker in self._workers if worker.cpu_s]
+        return sum(known) / len(known) if known else 0.0
 
     def _pop(self, worker: WorkerProcess[T], number: int) -> Task[T]:
         task = worker.tasks.pop(number)

@@ -128,7 +128,7 @@ class ThreadPool(Generic[T, R]):
 
         Args:
             perform: runs one task; called from many threads; must not raise.
-            concurrency: how many at once at most; None: the best number found, up to 64.
+            concurrency: how many at once at most; None: the best number found, up to 256.
             clock: in seconds.
         """
         most = MAX_CONCURRENCY if concurrency is None else concurrency
@@ -175,7 +175,10 @@ class ThreadPool(Generic[T, R]):
 
     def submit(self, tasks: Sequence[Task[T]]) -> None:
         """Queue tasks."""
-        self._threads.submit(tasks)
+        with self._lock:
+            if tasks:
+                self._adaptive.begun()
+            self._threads.submit(tasks)
 
     def collect(self, *, low: int, timeout_s: float | None = None) -> list[R]:
         """Wait for outcomes and return them: several together if they come quickly.

@@ -51,7 +51,7 @@ def serve(
 
     def run(numbered: tuple[int, T]) -> None:
         number, payload = numbered
-        outbox.put(Finished(number, portable(perform(payload))))
+        outbox.put(Finished(number, portable(perform(payload)), time.process_time()))
 
     threads = Threads(run)
     is_prepared = False

@@ -44,6 +44,8 @@ class WorkerProcess(Generic[T]):
         """What it has not finished, by number."""
         self.limit = 0
         """How many tasks it may run at once."""
+        self.cpu_s = 0.0
+        """The processor time that it had used when it last finished a task."""
         self.is_cancelling = False
         self.cancelled: list[int] = []
         self._pid = pid

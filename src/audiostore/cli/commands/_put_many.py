@@ -149,6 +149,7 @@ def upload_work(
                 update=options.update,
                 fail_fast=options.fail_fast,
                 max_rate_bytes_s=options.max_rate,
+                max_writes_per_s=options.max_writes_per_s,
                 options=upload,
             )
             with abandoning(outcomes):

@@ -119,6 +119,12 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
         help="limit of all uploads together in bytes per second: 500K, 50M, 1.5G",
         group=_MANY,
     )
+    max_writes_per_s: int | None = option(
+        metavar="N",
+        parse=positive,
+        help="limit of objects written per second, for a bucket that was just created",
+        group=_MANY,
+    )
     journal: str | None = option(
         metavar="FILE",
         help="file that records what is stored, so that the same command resumes (default: one "
@@ -144,6 +150,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
             or self.in_order
             or self.concurrency
             or self.max_rate
+            or self.max_writes_per_s
             or self.selects()
         )
 

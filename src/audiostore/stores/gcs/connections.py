@@ -48,7 +48,7 @@ class ConnectionOptions:
     response_timeout_s: float = 120.0
     """A response that is not the content of an object must be complete so long after its request
     was sent. The transfer of content has no such limit."""
-    max_connections: int = 64
+    max_connections: int = 256
 
 
 def configure(
