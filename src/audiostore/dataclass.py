@@ -152,11 +152,11 @@ class _Init(_Made):
             body.append("self.__post_init__()")
         taken = ", ".join(["self", *first, *(["*", *last] if last else [])])
         exec(f"def __init__({taken}):\n " + "\n ".join(body or ["pass"]), names)  # noqa: S102
-        made = names["__init__"]
+        made: Any = names["__init__"]
         made.__qualname__ = f"{self._owner.__qualname__}.__init__"
         made.__module__ = self._owner.__module__
-        made.__annotations__ = {n: each.type for n, each in specs.items() if each.init}
-        made.__annotations__["return"] = None
+        kinds = {n: each.type for n, each in specs.items() if each.init}
+        made.__annotations__ = {**kinds, "return": None}
         return made
 
 

@@ -27,8 +27,7 @@ from audiostore.stores.local.folder import Folder, Tree, regular
 _LOCK_WAIT_S = 30.0
 _LONGEST_PAUSE_S = 0.002
 _SHARED_FOR_S = 0.05
-"""Measured with two processes: a shorter time makes smaller groups, a longer one lets the other
-process run out of work."""
+"""A shorter time makes smaller groups, a longer one lets other processes run out of work."""
 _GAP_S = 0.003
 """Longer than the pauses between the attempts of other processes: one of them is next."""
 _RECORD_BYTES = 256
@@ -187,7 +186,7 @@ class WriterLock:
                 time = self._sign(descriptor)
                 prepare(time)
                 names = set() if name is None else {name}
-                turn = _Turn(descriptor, time, self._clock() + _SHARED_FOR_S, names)
+                turn = begun = _Turn(descriptor, time, self._clock() + _SHARED_FOR_S, names)
             finally:
                 if turn is None:
                     _unlock(descriptor)
@@ -196,7 +195,7 @@ class WriterLock:
                 self._is_taking, self._turn = False, turn
                 self._turns += 1
                 self._changed.notify_all()
-        return turn
+        return begun
 
     def _leave(self, turn: _Turn, name: str | None) -> None:
         with self._changed:
