@@ -456,6 +456,13 @@ def worker_of(pool: SandboxPool) -> subprocess.Popen[bytes]:
     return worker._process
 
 
+def wait_until_at_it(worker: subprocess.Popen[bytes]) -> None:
+    """Wait until a worker computes."""
+    before_s = computed_s(worker.pid)
+    while computed_s(worker.pid) < before_s + 0.05:
+        time.sleep(0.001)
+
+
 def open_descriptors(pid: int) -> set[int]:
     return {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
 
@@ -603,13 +610,15 @@ def test_the_file_that_kills_a_worker_fails_and_the_queued_ones_do_not(
         pool.probe(song, "Ogg")
         worker = worker_of(pool)
         deadly = threads.submit(pool.probe, path, "FLAC")
-        before_s = computed_s(worker.pid)
-        while computed_s(worker.pid) < before_s + 0.05:  # it is at it
-            time.sleep(0.001)
+        wait_until_at_it(worker)
         waiting = [threads.submit(pool.probe, song, "Ogg") for _ in range(7)]
         while pool._workers[0].queued < 8:
             time.sleep(0.001)
         worker.send_signal(number)
+        wait_until(lambda: pool._alone, "the file is looked at again, in a fresh worker")
+        (fresh,) = pool._alone
+        wait_until_at_it(fresh._process)
+        fresh._process.send_signal(number)
         with pytest.raises(kind, match=reason):
             deadly.result()
         assert [job.result().codec for job in waiting] == ["opus"] * 7

@@ -194,6 +194,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "open": (BLOB,),
     "stat": ("a/b",),
     "list": ("",),
+    "names_after": ("", ""),
     "update": (BLOB, {}),
     "copy": (BLOB, "x"),
     "delete": (BLOB,),
