@@ -156,8 +156,8 @@ class Commits:
             spare: artwork that is used if `thumbnail` is None and none waits under the id.
             derived: its derived parts.
             id_is_new: nothing is stored under the id, and no other writer uses it.
-            confirms: list the folder afterwards even so: whoever said that the id is new may be
-                wrong, and audio of another format has another name.
+            confirms: list the folder afterwards even so: the caller may be wrong that the id is
+                new, and audio of another format has another name.
             adopts: without `thumbnail`, artwork that waits under the id becomes part of the asset.
 
         Raises:

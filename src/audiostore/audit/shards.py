@@ -23,7 +23,7 @@ class Shard:
             print(problem.name, problem.message)
 
     Raises:
-        ValueError: there is no such shard.
+        ValueError: the number is not from 1 to the count.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Shard:
         """Return the shard that is written as ``3/64``.
 
         Raises:
-            ValueError: it is not written so, or there is no such shard.
+            ValueError: it is not written so, or its number is not from 1 to the count.
         """
         match = _SHARD.fullmatch(text)
         if match is None:

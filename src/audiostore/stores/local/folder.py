@@ -71,7 +71,7 @@ class Folder:
     def make_safe(self) -> None:
         """Wait until the name of this folder is on the disk, if that is not certain.
 
-        Whoever made it may have been killed just before, or another thread is making it. Nothing
+        Its maker may have been killed just before, or another thread is making it. Nothing
         is created in a folder that is empty before this: what has a name in it, has been made safe.
         """
         if self.is_new:

@@ -1,12 +1,12 @@
 """The lock of the writers of all processes, which the threads of one process may share.
 
-Whoever creates an object shares it with the other threads of its process that create others, for a
-moment: each syncs its own files, in its own order, and because they do so at the same time, the
-file system writes what they wait for together. Everything else has the lock for itself.
+Threads of one process that create objects share it for a moment: each syncs its own files, in its
+own order, and because they do so at the same time, the file system writes what they wait for
+together. Everything else has the lock for itself.
 
 The file of the lock says who holds it, since when, and the store's own time. That is what the
-expiry of deleted objects is measured by: it advances with the clock of whoever writes, but between
-two writes by a day at most, and never back. So a clock that jumps, by years, makes nothing expire;
+expiry of deleted objects is measured by: it advances with the writer's clock, but between two
+writes by a day at most, and never back. So a clock that jumps, by years, makes nothing expire;
 and a store that is rarely written to keeps its trash for longer.
 """
 
