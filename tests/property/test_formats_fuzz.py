@@ -112,7 +112,7 @@ def bounded_check(stream: GuardedStream, found: Recognised, size: int) -> None:
 
 
 def bounded_measure(found: Recognised, data: bytes) -> None:
-    """Measure the sound, which may read all of the file once; what is told must be of print."""
+    """Measure the sound, which may read all of the file once; its texts must be printable."""
     stream = GuardedStream(data)
     reader = Reader(stream, reads=5000, total=len(data) + (4 << 20), window=4 << 10)
     if found.format.measure is None:

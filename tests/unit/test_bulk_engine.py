@@ -464,6 +464,13 @@ def test_the_limit_stays_within_its_maximum() -> None:
     assert max(world.seen) <= 3
 
 
+def test_the_first_outcome_after_an_overload_raises_nothing() -> None:
+    world = World(distant(0.2))
+    world.limit.throttle()
+    world.work(0.2)
+    assert max(world.seen) == INITIAL_LIMIT // 2
+
+
 def test_the_limit_falls_once_for_many_overload_responses_and_rises_again() -> None:
     world = World(distant(0.06))
     world.work(2)

@@ -124,7 +124,7 @@ PLAYED: dict[str, tuple[Callable[[], bytes], float, list[str]]] = {
         ["is followed by 240,000 bytes that are not sound"],
     ),
     "zeros after it": (lambda: opus() + bytes(200_000), 4.0, []),
-    "lyrics beside it": (
+    "lyrics with it": (
         lambda: (
             b"".join((ogg_changed(ogg_page(b"\x80kate", serial=9)), *made("libopus")))
             + ogg_changed(ogg_page(b"la", serial=9), flags=0)
@@ -192,7 +192,7 @@ def test_all_links_of_a_chain_are_decoded() -> None:
 @pytest.mark.parametrize(
     "what",
     ["no end mark", "opus cropped", "vorbis cropped within a packet",
-     "end marked by an empty page", "end at no position", "a page is missing", "lyrics beside it",
+     "end marked by an empty page", "end at no position", "a page is missing", "lyrics with it",
      "vorbis whose positions were never set", "end at an absurd position", "junk before it",
      "last page at no position"],
 )  # fmt: skip

@@ -108,7 +108,7 @@ class AdaptiveLimit:
         now = self._clock()
         if now - self._throttled_at < _THROTTLE_INTERVAL_S:
             return
-        self._throttled_at = now
+        self._throttled_at, self._is_first = now, False
         self._keep(max(1, self.value // 2), 0.0)
         self._probe_interval_s = _MIN_PROBE_INTERVAL_S
         self._probe_at = now + self._probe_interval_s
