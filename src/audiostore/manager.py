@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -41,6 +40,7 @@ from audiostore.events import (
     Retried,
     RetriesEnded,
 )
+from audiostore.lazyproperty import lazy_property
 from audiostore.notify import Notifier
 from audiostore.retry import CONSERVATIVE_CONFIG, DEADLINE_CONFIG, Retry, RetryConfig
 from audiostore.stores import (
@@ -236,42 +236,42 @@ class AudioStorageManager:
         """The settings of the store."""
         return self._store
 
-    @cached_property
+    @lazy_property
     def catalog(self) -> "Catalog":
         """Finds, counts and exports assets."""
         from audiostore.catalog import Catalog  # noqa: PLC0415  (not every program needs it)
 
         return Catalog(self)
 
-    @cached_property
+    @lazy_property
     def lifecycle(self) -> "Lifecycle":
         """The lifecycle rules: what the store does with assets as they age."""
         from audiostore.lifecycle import Lifecycle  # noqa: PLC0415  (not every program needs it)
 
         return Lifecycle(self)
 
-    @cached_property
+    @lazy_property
     def audit(self) -> "Audit":
         """Finds problems in the store, and repairs them."""
         from audiostore.audit import Audit  # noqa: PLC0415  (not every program needs it)
 
         return Audit(self)
 
-    @cached_property
+    @lazy_property
     def _uploads(self) -> "Uploads":
         """Used by `audiostore.bulk`, too."""
         from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
 
         return Uploads(self._store, self._notify)
 
-    @cached_property
+    @lazy_property
     def bulk(self) -> "Bulk":
         """Uploads, downloads and copies many assets."""
         from audiostore.bulk import Bulk  # noqa: PLC0415  (not needed for one asset)
 
         return Bulk(self)
 
-    @cached_property
+    @lazy_property
     def _for_many(self) -> Self:
         """This manager with the retries of calls on many assets; it shares the store."""
         if self._arguments["retry_config"] is not None:
@@ -281,7 +281,7 @@ class AudioStorageManager:
         vars(twin).update(
             (name, value)
             for name, value in vars(self).items()
-            if not isinstance(members.get(name), cached_property)  # they hold the other's retries
+            if not isinstance(members.get(name), lazy_property)  # they hold the other's retries
         )
         twin._use_retries(DEADLINE_CONFIG)
         return twin

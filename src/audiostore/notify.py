@@ -1,6 +1,5 @@
 """Reports events to the log and to listeners."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +14,7 @@ from audiostore.events import (
     EventListener,
     Stored,
 )
+from audiostore.forking import ForkSafeLock
 from audiostore.log import logger
 
 
@@ -23,7 +23,7 @@ class Notifier:
 
     def __init__(self, listener: EventListener | None = None) -> None:
         self._listeners: tuple[EventListener, ...] = () if listener is None else (listener,)
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._relay: EventListener | None = None
 
     def __call__(self, event: Event) -> None:

@@ -12,6 +12,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from audiostore.dataclass import dataclass
+from audiostore.forking import imports
 from audiostore.log import logger
 
 if TYPE_CHECKING:
@@ -254,7 +255,11 @@ def retry_operation(
     except Exception as error:  # noqa: BLE001  (judged below, as the first attempt)
         failure = error
 
-    from tenacity import Retrying, retry_if_exception  # noqa: PLC0415  (only after a failure)
+    with imports:
+        from tenacity import (  # noqa: PLC0415  (only after a failure)
+            Retrying,
+            retry_if_exception,
+        )
 
     def attempt() -> T:
         nonlocal failure

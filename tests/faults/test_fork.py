@@ -197,6 +197,97 @@ assert status == 0, status
     assert done.returncode == 0, done.stderr
 
 
+HOLD_EVERY_LOCK = """
+import gc, tempfile, wave
+os.chdir(tempfile.mkdtemp())
+with wave.open("long.wav", "wb") as file:
+    file.setparams((2, 2, 44100, 0, "NONE", ""))
+    file.writeframes(bytes(12 << 20))
+asset = manager.upload_audio_with_thumbnail(audio, cover)
+manager.audit, manager.bulk, manager.catalog, manager.lifecycle
+
+def locks():
+    for thing in gc.get_objects():
+        module = thing.__module__ if isinstance(thing, type) else type(thing).__module__
+        if str(module).startswith("audiostore"):
+            fields = dict(getattr(thing, "__dict__", {}))
+            if not isinstance(thing, type):
+                slots = getattr(type(thing), "__slots__", ())
+                fields.update((slot, getattr(thing, slot, None)) for slot in slots)
+            for name, field in fields.items():
+                lock = getattr(field, "lock", field)  # of a functools.cached_property
+                if hasattr(lock, "acquire") and hasattr(lock, "release"):
+                    yield f"{thing}.{name}", lock
+
+held, ended = {}, threading.Event()
+def hold():
+    for name, lock in locks():
+        if lock.acquire(blocking=False):
+            held[name] = lock
+    ready.set()
+    ended.wait()
+    for lock in held.values():
+        lock.release()
+ready = threading.Event()
+thread = threading.Thread(target=hold)
+thread.start()
+ready.wait()
+assert len(held) > 5, held
+pid = os.fork()
+if pid == 0:
+    import faulthandler
+    faulthandler.dump_traceback_later(30, exit=True)
+    manager.upload_audio_with_thumbnail(audio, cover)
+    manager.upload_audio_file("long.wav")  # in a resumable session
+    assert manager.get(asset.audio_id).audio == asset.audio
+    assert len(list(manager.list())) == 3
+    assert not list(manager.audit.check())
+    with manager._notify.listening(print):
+        pass
+    manager.delete(asset.audio_id)
+    os._exit(0)
+status = os.waitpid(pid, 0)[1]
+ended.set()
+thread.join()
+assert status == 0, status
+"""
+
+
+@pytest.mark.row("fork")
+def test_no_lock_that_a_thread_held_stops_the_child(server: StrictServer) -> None:
+    done = run(HOLD_EVERY_LOCK, server)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.row("fork")
+def test_a_fork_waits_for_a_late_import(server: StrictServer, tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text("import time\ntime.sleep(0.5)\n")
+    script = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+from audiostore.lazyproperty import lazy_property
+class Thing:
+    @lazy_property
+    def late(self):
+        import late
+        return late
+thread = threading.Thread(target=lambda: Thing().late)
+thread.start()
+time.sleep(0.2)
+pid = os.fork()
+if pid == 0:
+    signal.alarm(20)
+    Thing().late
+    os._exit(0)
+status = os.waitpid(pid, 0)[1]
+thread.join()
+assert status == 0, status
+"""
+    done = run(script, server)
+
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.row("threads")
 def test_64_threads_share_one_manager(server: StrictServer) -> None:
     ids = [FilenameGenerator.generate_audio_id() for _ in range(64)]

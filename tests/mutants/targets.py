@@ -127,6 +127,12 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_directory.py",
         "tests/faults/test_power.py",
     ),
+    "stores/local/lock.py": (
+        _CONFORMANCE,
+        f"{_UNIT}/test_local_store_hostile.py",
+        "tests/faults/test_conflicts.py",
+        "tests/faults/test_kills.py",
+    ),
     "stores/local/objects.py": (
         _CONFORMANCE,
         f"{_UNIT}/test_local_store.py",
@@ -176,6 +182,8 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_forged.py",
         "tests/faults/test_updates.py",
     ),
+    "bulk/newids.py": (f"{_UNIT}/test_new_ids.py", "tests/faults/test_new_ids.py"),
+    "forking.py": ("tests/faults/test_fork.py",),
     "bulk/updating.py": (f"{_UNIT}/test_bulk_updating.py", "tests/faults/test_updates.py"),
 }
 

@@ -1,7 +1,6 @@
 """Serves stored objects: as seekable files, and as signed URLs."""
 
 import io
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,6 +10,7 @@ import google_crc32c
 
 from audiostore.dataclass import dataclass
 from audiostore.errors import BlobNotFoundError, IntegrityError, shown
+from audiostore.forking import ForkSafeLock
 from audiostore.sources import encode_crc32c
 from audiostore.stores import BlobReader, ObjectStore, require_checksum
 from audiostore.values import BlobInfo, same_bytes
@@ -164,7 +164,7 @@ class SignedUrls:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._urls: OrderedDict[tuple[object, ...], _SignedUrl] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def get(
         self, blob: BlobInfo, expires_s: int, download_as: str | None, sign: Callable[[], str]

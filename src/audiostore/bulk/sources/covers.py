@@ -19,11 +19,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
 from pathlib import Path, PurePath
 
 from audiostore.bulk.sources.directories import Listing
 from audiostore.bulk.sources.kinds import IMAGE_EXTENSIONS, extension_of, stem_of
+from audiostore.lazyproperty import lazy_property
 
 COVER_NAMES = ("cover", "folder", "front", "album", "albumart", "albumart*", "*cover*", "*front*")
 """What beets, Picard, Navidrome, Windows and rippers call a cover; in order of preference."""
@@ -109,7 +109,7 @@ class Images:
         for name in self._tiers[number]:
             yield self.folder / name
 
-    @cached_property
+    @lazy_property
     def _tiers(self) -> tuple[list[str], list[str], list[str]]:
         named: list[tuple[int, int, str]] = []
         small: list[tuple[int, int, str]] = []

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from audiostore.errors import ConfigurationError, CredentialsError
-from audiostore.stores.gcs.forking import renew_after_fork
+from audiostore.forking import renew_after_fork
 from audiostore.stores.gcs.signers import CANNOT_SIGN, IAM_ENDPOINT, Signer, signer_of
 from audiostore.stores.gcs.tokens import LOGIN_REMEDY, TokenRequest, fetching_token
 from audiostore.stores.gcs.transport import Transport

@@ -6,14 +6,13 @@ folder is only a part of names, and nothing here is requested but the layout, on
 """
 
 import logging
-import threading
 from collections.abc import Iterator
 
 from audiostore.errors import BlobNotFoundError, StoreConnectionError, shown
+from audiostore.forking import ForkSafeLock
 from audiostore.stores.capabilities import ForeignFile
 from audiostore.stores.gcs import layout
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.gcs.forking import renew_after_fork
 from audiostore.stores.gcs.objects import pages
 from audiostore.stores.gcs.responses import Fields, error_of
 
@@ -28,12 +27,7 @@ class Folders:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._is_hierarchical: bool | None = None
-        self._lock = threading.Lock()
-        renew_after_fork(self)
-
-    def after_fork(self) -> None:
-        """Forget who held the lock in the parent process."""
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def tidy(self, name: str) -> None:
         """Delete the folder of an object that was deleted, unless something else is in it.

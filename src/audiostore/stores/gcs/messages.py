@@ -6,12 +6,12 @@ refused when one is made, wherever it comes from. A store's text must never beco
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from audiostore.dataclass import dataclass, field
 from audiostore.errors import InvalidRequestError, shown
+from audiostore.lazyproperty import lazy_property
 
 # RFC 9110, sections 5.1 and 5.6.2: a name, like a method, is a token. Section 5.5: no CR, LF, NUL
 # or other control character in a value, no white space around it; what is not ASCII is obsolete.
@@ -151,7 +151,7 @@ class Head(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._values)
 
-    @cached_property
+    @lazy_property
     def _values(self) -> dict[str, str]:
         values: dict[str, str] = {}
         for line in self._lines:

@@ -3,12 +3,12 @@
 A URL is a secret: anyone who has it can write the object. It is never logged.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from audiostore.forking import ForkSafeLock
 from audiostore.statefiles import StateFile, claim
 
 
@@ -63,7 +63,7 @@ class SessionsInMemory:
     """Sessions that live as long as their store."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._notes: dict[str, NoteInMemory] = {}
         self._in_use: set[str] = set()
 

@@ -9,8 +9,8 @@ import threading
 import weakref
 from collections.abc import Callable
 
+from audiostore.forking import renew_after_fork
 from audiostore.stores.gcs.connections import ConnectionOptions
-from audiostore.stores.gcs.forking import renew_after_fork
 from audiostore.stores.gcs.io_thread import IoThread
 from audiostore.stores.gcs.messages import Request, Response
 from audiostore.stores.gcs.throttle import THROTTLES
