@@ -476,6 +476,22 @@ def test_a_manifest_is_stored(call: Call, bucket: str, music: Path) -> None:
         assert (code, [line["status"] for line in _lines(out)]) == (4, ["failed"])
 
 
+def test_columns_of_a_manifest_are_mapped(call: Call, bucket: str, music: Path) -> None:
+    Path("music/list.tsv").write_text("wav\tSpeaker ID\tcrc32c\na/one.mp3\t7\tx\n")
+    code, _, err = call("put", "--manifest", "music/list.tsv", "--dry-run")
+    assert code == 2
+    assert err.splitlines()[0].endswith(
+        "list.tsv, line 1: the header has no column 'audio', only 'wav', 'Speaker ID', 'crc32c'"
+    )
+    assert err.splitlines()[-1].startswith("audiostore: note: --column audio=NAME says which")
+    mapped = ["--column", "audio=wav", "--column", "speaker=Speaker ID"]
+    given = ["put", "--manifest", "music/list.tsv", *mapped, "--ignore-column", "crc32c", "--json"]
+    code, out, err = call(*given)
+    assert (code, err.count("error")) == (0, 0)
+    shown = json.loads(call("show", _lines(out)[0]["audio_id"], "--json")[1])
+    assert shown["metadata"]["custom"] == {"speaker": "7"}
+
+
 def test_a_manifest_with_errors_stores_nothing(
     call: Call, bucket: str, music: Path, tmp_path: Path
 ) -> None:
@@ -530,6 +546,11 @@ def test_checking_a_long_manifest_shows_progress(
         (["put", "music", "--trash-superseded"], "--trash-superseded is for one FILE"),
         (["put", "--manifest", "list.csv", "--title", "x"], "a column for it"),
         (["put", "music", "--manifest", "list.csv"], "give no FILE with it"),
+        (["put", "music", "--column", "audio=x"], "are for --manifest LIST"),
+        (
+            ["put", "--manifest", "list.csv", "--column", "audio=x", "--column", "audio=y"],
+            "--column audio= is given twice",
+        ),
         (["put", "--manifest", "gone.csv"], "no file at 'gone.csv'"),
         (["put", "music", "gone"], "no file or directory at 'gone'"),
         (["put", "music", str(COVER)], "belongs to none of the given audio files"),

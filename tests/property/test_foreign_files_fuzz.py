@@ -4,6 +4,7 @@ A journal, a state file, a manifest, the metadata of an asset, and whatever a di
 next to its objects: all may come from another user, another program or a broken disk.
 """
 
+import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,9 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
 from hypothesis import given, settings, strategies as st
+from pyarrow import parquet
 
 from audiostore import AudioStorageManager, AudioStoreError, BulkItem, LocalStore
 from audiostore.asset import FilenameGenerator
@@ -106,9 +109,17 @@ def test_any_state_file_leads_to_a_valid_id(data: st.DataObject) -> None:
             assert chosen.is_new or chosen.audio_id == first or chosen.audio_id.islower()
 
 
+def _parquet_manifest() -> bytes:
+    stream = io.BytesIO()
+    parquet.write_table(pa.table({"audio": ["a.mp3", "b.mp3"], "n": [1, None]}), stream)
+    return stream.getvalue()
+
+
 MANIFESTS = {
     ".csv": b'audio,thumbnail,id,title\na.mp3,a.jpg,,"T, ""x"""\nb.mp3,,,\n',
     ".jsonl": b'{"audio": "a.mp3", "title": "T"}\n{"audio": "b.mp3", "thumbnail": "a.jpg"}\n',
+    ".tsv": b'client_id\tpath\tsentence\nx\ta.mp3\t"T\ny\tb.mp3\t\n',
+    ".parquet": _parquet_manifest(),
 }
 
 

@@ -172,7 +172,7 @@ def print_failure(where: str, error: Exception, *, debug: bool) -> None:
 def print_problem(manifest: str, problem: ManifestProblem) -> None:
     """Print a problem of a manifest."""
     kind = "warning" if problem.is_warning else "error"
-    say(kind, f"{manifest}, line {problem.line}: {problem.message}")
+    say(kind, f"{manifest}, {problem.unit} {problem.line}: {problem.message}")
 
 
 class Warnings:

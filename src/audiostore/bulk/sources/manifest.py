@@ -1,8 +1,8 @@
 """A manifest: a file that lists the assets to upload. It is checked completely, then read again.
 
-CSV with a header, or JSON Lines. The column ``audio`` names a file; ``thumbnail``, ``id`` and
-``supersedes`` are optional; every other column is custom metadata. Paths are relative to the
-manifest's directory, in any Unicode form.
+CSV or TSV with a header, JSON Lines, or Parquet. The column ``audio`` names a file; ``thumbnail``,
+``id`` and ``supersedes`` are optional; every other column is custom metadata. Paths are relative to
+the manifest's directory, in any Unicode form.
 
 A manifest of a million lines is never held in memory: 24 bytes per line are enough to find
 duplicates.
@@ -10,25 +10,25 @@ duplicates.
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from audiostore.asset import check_custom_metadata, file_metadata, require_audio_id
 from audiostore.bulk.items import BulkItem
-from audiostore.bulk.sources.duplicates import Duplicates, LineSet
-from audiostore.bulk.sources.kinds import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
-from audiostore.bulk.sources.rows import (
+from audiostore.bulk.sources.columns import (
     AUDIO,
+    COLUMNS,
     ID,
     SUPERSEDES,
     THUMBNAIL,
-    ManifestProblem,
-    ManifestProblemListener,
-    Row,
-    read_rows,
+    ColumnNames,
 )
+from audiostore.bulk.sources.duplicates import Duplicates, LineSet
+from audiostore.bulk.sources.kinds import AUDIO_EXTENSIONS, IMAGE_EXTENSIONS
+from audiostore.bulk.sources.rows import ManifestProblem, ManifestProblemListener, Row, Unit
+from audiostore.bulk.sources.tables import ManifestFormat, format_of, read_rows, unit_of
 from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import (
     InvalidAudioIdError,
@@ -41,7 +41,6 @@ from audiostore.pathforms import on_disk
 from audiostore.sourcepaths import is_source_path
 from audiostore.sources import BytesSource
 
-_COLUMNS = (AUDIO, THUMBNAIL, ID, SUPERSEDES)
 _CHANGE_CHECK_ROWS = 1_000
 _MAX_BYTES = 100 << 30
 """Sparse files of any size take no room on a disk."""
@@ -59,6 +58,8 @@ class Manifest:
     warnings: int
     metadata: Mapping[str, str] = field(hash=False)
     """Metadata for every asset, unless its row says otherwise."""
+    _format: ManifestFormat
+    _names: ColumnNames
     _file: LocalFile
     _shared_thumbnails: LineSet = field(compare=False)
     """With cleanup, the rows whose thumbnail other rows name, too."""
@@ -80,11 +81,11 @@ class Manifest:
         with _opened(self.path) as stream:
             if LocalFile.of_open(self.path, stream.fileno()) != self._file:
                 raise _changed(self.path)
-            rows = read_rows(self.path, stream, self._refuse)
+            rows = read_rows(self.path, stream, self._format, self._names, self._refuse)
             for number, row in enumerate(rows):
                 if number % _CHANGE_CHECK_ROWS == 0:
                     self._require_unchanged(stream.fileno())
-                item = _item(self.path, row, self.metadata)
+                item = _item(self.path, row, self.metadata, unit_of(self._format))
                 is_shared = row.line in self._shared_thumbnails
                 yield replace(item, keeps_thumbnail=True) if is_shared else item
             self._require_unchanged(stream.fileno())
@@ -103,6 +104,8 @@ def check_manifest(
     on_problem: ManifestProblemListener,
     *,
     metadata: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    ignored_columns: Collection[str] = (),
     fix_extension: bool = False,
     cleanup: bool = False,
     on_row: Callable[[int], None] = lambda _: None,
@@ -113,6 +116,9 @@ def check_manifest(
         path: the manifest.
         on_problem: called with every problem; duplicates come last.
         metadata: metadata for every asset, unless its row says otherwise.
+        columns: by our name (audio, thumbnail, id, supersedes) or key of the metadata, the column
+            that holds it: ``{"audio": "wav", "title": "name"}``. All others go by their own names.
+        ignored_columns: names of columns that are left out.
         fix_extension: allow any file name extension.
         cleanup: local files are deleted once they are stored. So a missing file is allowed, as an
             earlier run may have stored it, but an audio file that several rows name is an error.
@@ -120,15 +126,25 @@ def check_manifest(
         on_row: called with the number of each row, from 1, before it is checked.
 
     Raises:
-        InvalidMetadataError: `metadata` is not valid.
+        InvalidMetadataError: `metadata` is not valid, or a key of `columns`.
+        ConfigurationError: it is in Parquet, and pyarrow is not installed.
         SourceChangedError: the manifest changed meanwhile.
         SourceNotFoundError, InvalidSourceError, OSError: it cannot be read.
     """
     common = check_custom_metadata(metadata)
-    check = _Check(path, common, on_problem, fix_extension=fix_extension, cleanup=cleanup)
+    names = ColumnNames.of(columns, ignored_columns)
     with _opened(path) as stream:
         file = LocalFile.of_open(path, stream.fileno())
-        for row in read_rows(path, stream, check.report):
+        form = format_of(path, stream)
+        check = _Check(
+            path,
+            common,
+            on_problem,
+            unit=unit_of(form),
+            fix_extension=fix_extension,
+            cleanup=cleanup,
+        )
+        for row in read_rows(path, stream, form, names, check.report):
             on_row(check.count + 1)
             check.add(row)
         shared_thumbnails = check.finish()
@@ -140,6 +156,8 @@ def check_manifest(
         check.errors,
         check.warnings,
         common,
+        form,
+        names,
         file,
         shared_thumbnails,
     )
@@ -154,6 +172,7 @@ class _Check:
         common: Mapping[str, str],
         on_problem: ManifestProblemListener,
         *,
+        unit: Unit,
         fix_extension: bool,
         cleanup: bool,
     ) -> None:
@@ -161,6 +180,7 @@ class _Check:
         self._path = path
         self._common = common
         self._on_problem = on_problem
+        self._unit = unit
         self._fix_extension = fix_extension
         self._cleanup = cleanup
         self._ids, self._audios, self._thumbnails = Duplicates(), Duplicates(), Duplicates()
@@ -172,7 +192,7 @@ class _Check:
             self.warnings += 1
         else:
             self.errors += 1
-        self._on_problem(problem)
+        self._on_problem(replace(problem, unit=self._unit))
 
     def add(self, row: Row) -> None:
         """Check a row."""
@@ -185,7 +205,7 @@ class _Check:
             self.report(ManifestProblem(row.line, "no audio file"))
             return
         try:
-            item = _item(self._path, row, self._common)
+            item = _item(self._path, row, self._common, self._unit)
         except InvalidSourceError as error:
             self.report(ManifestProblem(row.line, str(error)))
             return
@@ -202,12 +222,12 @@ class _Check:
     def finish(self) -> LineSet:
         """Report duplicates; return the rows whose thumbnail other rows name, too."""
         for line, first in self._ids:
-            self.report(ManifestProblem(line, f"same id as in line {first}"))
+            self.report(ManifestProblem(line, f"same id as in {self._unit} {first}"))
         for line, first in self._superseded:
-            self.report(ManifestProblem(line, f"supersedes the same asset as line {first}"))
+            self.report(ManifestProblem(line, f"supersedes the same asset as {self._unit} {first}"))
         deleted = ", which would be deleted when that is stored" if self._cleanup else ""
         for line, first in self._audios:
-            message = f"same audio file as in line {first}{deleted}"
+            message = f"same audio file as in {self._unit} {first}{deleted}"
             self.report(ManifestProblem(line, message, is_warning=not self._cleanup))
         shared = LineSet()
         for line, first in self._thumbnails.pairs():
@@ -233,8 +253,8 @@ def _changed(path: Path) -> SourceChangedError:
     )
 
 
-def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
-    own = {k: v for k, v in row.fields.items() if k not in _COLUMNS}
+def _item(manifest: Path, row: Row, common: Mapping[str, str], unit: Unit) -> BulkItem:
+    own = {k: v for k, v in row.fields.items() if k not in COLUMNS}
     audio, thumbnail = row.fields[AUDIO], row.fields.get(THUMBNAIL)
     audio = on_disk(audio, manifest.parent)
     return BulkItem(
@@ -243,7 +263,7 @@ def _item(manifest: Path, row: Row, common: Mapping[str, str]) -> BulkItem:
         audio_id=row.fields.get(ID),
         supersedes=row.fields.get(SUPERSEDES),
         metadata={**common, **own},
-        origin=f"{manifest.name}, line {row.line}",
+        origin=f"{manifest.name}, {unit} {row.line}",
         source_path=_source_path(manifest.parent, audio),
     )
 

@@ -122,9 +122,12 @@ def _of_manifest(
     if options.include or options.exclude or options.cover_names:
         raise UsageError("--manifest lists what to store, with its covers: no pattern applies")
     refuse_what_is_for_one(options, "a manifest (which can have a column for it)")
+    is_about_columns = False
     with CountProgress(what="lines") as progress:
 
         def report(problem: ManifestProblem) -> None:
+            nonlocal is_about_columns
+            is_about_columns = is_about_columns or problem.is_about_columns
             progress.clear()
             print_problem(str(path), problem)
 
@@ -132,6 +135,8 @@ def _of_manifest(
             path,
             report,
             metadata=upload.metadata or {},
+            columns=options.column_names(),
+            ignored_columns=options.ignore_column,
             fix_extension=options.fix_extension,
             cleanup=options.cleanup,
             on_row=progress,
@@ -139,6 +144,12 @@ def _of_manifest(
     if manifest.errors:
         errors = counted(manifest.errors, "error")
         say("error", f"{path} has {errors}: nothing was stored")
+        if is_about_columns:
+            say(
+                "note",
+                "--column audio=NAME says which column names the audio files, --column KEY=NAME "
+                "renames another; --ignore-column NAME leaves it out",
+            )
         return None
     return Work(
         lambda _: check.without_bad(manifest.items()) if check else manifest.items(),

@@ -55,7 +55,7 @@ def _completions() -> dict[str, object]:
         "folders": shtab.DIRECTORY,
         "audio": named(*audio),
         "images": named(*images),
-        "lists": named(".csv", ".jsonl"),
+        "lists": named(".csv", ".tsv", ".jsonl", ".json", ".parquet"),
     }
 
 

@@ -22,6 +22,8 @@ from audiostore.cli.values import key_and_value, positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from audiostore import AudioStorageManager, UploadOptions, UploadOutcome
 
 GROUP = "store and fetch"
@@ -81,11 +83,25 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
     cleanup: bool = flag(help="delete the local files once they are stored and verified")
     manifest: str | None = option(
         metavar="LIST",
-        help="store the files listed in this CSV or JSON Lines file, with the columns audio, "
-        "thumbnail, id, title, artist, album; other columns become custom metadata; paths are "
-        "relative to it",
+        help="store the files listed in this file: CSV, TSV, JSON Lines or Parquet, with columns "
+        "audio, thumbnail, id, title, artist, album; other columns become custom metadata; paths "
+        "are relative to it",
         group=_MANY,
         files="lists",
+    )
+    column: tuple[tuple[str, str], ...] = option(
+        metavar="KEY=NAME",
+        repeatable=True,
+        parse=key_and_value,
+        help="the column of LIST that holds KEY: audio=wav, thumbnail=cover, title=name "
+        "(repeatable)",
+        group=_MANY,
+    )
+    ignore_column: tuple[str, ...] = option(
+        metavar="NAME",
+        repeatable=True,
+        help="leave out a column of LIST (repeatable)",
+        group=_MANY,
     )
     dry_run: bool = flag(
         "-n",
@@ -177,19 +193,37 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
             return options
         return options.of(options, max_size_bytes=self.max_size)
 
+    def column_names(self) -> dict[str, str]:
+        """Return which column of a manifest holds what.
+
+        Raises:
+            UsageError: a key is given twice.
+        """
+        return _once_each("--column", self.column)
+
     def _metadata(self) -> dict[str, str]:
         """Return the metadata to store.
 
         Raises:
             UsageError: a key is given twice.
         """
-        metadata: dict[str, str] = {}
-        for key, value in self.meta:
-            if key in metadata:
-                raise UsageError(f"--meta {key}= is given twice: give each key once")
-            metadata[key] = value
+        metadata = _once_each("--meta", self.meta)
         tags = (("title", self.title), ("artist", self.artist), ("album", self.album))
         return metadata | {key: value for key, value in tags if value is not None}
+
+
+def _once_each(flag: str, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return pairs as a dictionary.
+
+    Raises:
+        UsageError: a key is given twice.
+    """
+    values: dict[str, str] = {}
+    for key, value in pairs:
+        if key in values:
+            raise UsageError(f"{flag} {key}= is given twice: give each key once")
+        values[key] = value
+    return values
 
 
 def run(options: Options) -> int:
@@ -199,6 +233,8 @@ def run(options: Options) -> int:
             "nothing to store: name a FILE, several, a directory, --files-from LIST or "
             "--manifest LIST; see 'audiostore put --help'"
         )
+    if (options.column or options.ignore_column) and not options.manifest:
+        raise UsageError("--column and --ignore-column are for --manifest LIST")
     from pathlib import Path  # noqa: PLC0415  (not for --help)
 
     if options.are_for_many() or len(options.files) != 1 or Path(options.files[0]).is_dir():
