@@ -1,13 +1,15 @@
 """Which store to use, and how to reach it: the only reader of the environment."""
 
 import os
-import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from audiostore.dataclass import dataclass
 from audiostore.errors import ConfigurationError, shown
+from audiostore.patterns import pattern
 
 BUCKET_VARIABLE = "GCS_BUCKET_NAME"
 STORE_VARIABLE = "AUDIOSTORE_STORE"
@@ -17,15 +19,15 @@ EMULATOR_VARIABLE = "STORAGE_EMULATOR_HOST"
 CA_VARIABLES = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 # RFC 8089: no host but this one, and neither a query nor a fragment.
-_FILE_URL = re.compile(r"file:(//(localhost)?)?(?P<path>/[^/?#\x00-\x20][^?#\x00-\x1f]*|/)")
+_FILE_URL = pattern(r"file:(//(localhost)?)?(?P<path>/[^/?#\x00-\x20][^?#\x00-\x1f]*|/)")
 # cloud.google.com/storage/docs/buckets#naming: 3 to 63 characters, or dotted names up to 222.
 # Emulators allow shorter ones.
-_BUCKET = re.compile(r"[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_BUCKET = pattern(r"[a-z0-9]([a-z0-9._-]{0,220}[a-z0-9])?")
+_SCHEME = pattern(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # cloud.google.com/storage/docs/objects#naming: 1024 bytes of UTF-8 for a whole name; neither
 # control characters nor what gcloud reads as wildcards.
 _LONGEST_PREFIX_BYTES = 900
-_NOT_IN_PREFIX = re.compile(r"[\x00-\x1f\x7f-\x9f\[\]*?#\ud800-\udfff]")
+_NOT_IN_PREFIX = pattern(r"[\x00-\x1f\x7f-\x9f\[\]*?#\ud800-\udfff]")
 _LIBRARY = "audio"
 """The folder that a store keeps its assets in (`asset.FileOrganizer.AUDIO_ROOT`)."""
 _VALID = "give my-bucket, gs://my-bucket, gs://my-bucket/prefix, ./dir or file:///some/dir"
@@ -215,9 +217,7 @@ def config_file(environ: Mapping[str, str] = os.environ) -> tuple[Path, bool]:
     """
     if named := environ.get(CONFIG_VARIABLE):
         return Path(named), True
-    import platformdirs  # noqa: PLC0415  (not needed to parse a location)
-
-    return platformdirs.user_config_path("audiostore", appauthor=False) / "config.toml", False
+    return user_directory("config", environ) / "config.toml", False
 
 
 def billing_project(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -240,6 +240,20 @@ def ca_bundle(environ: Mapping[str, str] = os.environ) -> str | None:
 
 def state_directory() -> Path:
     """Return the user's directory for state kept between runs (XDG_STATE_HOME on Linux)."""
-    import platformdirs  # noqa: PLC0415  (not needed to parse a location)
+    return user_directory("state")
 
-    return platformdirs.user_state_path("audiostore")
+
+def user_directory(
+    kind: Literal["config", "data", "state"], environ: Mapping[str, str] = os.environ
+) -> Path:
+    """Return the user's directory for what is configured, stored, or kept between runs.
+
+    By the XDG Base Directory Specification 0.8, which ignores relative paths; without its
+    variables, macOS has one directory for all.
+    """
+    home = environ.get(f"XDG_{kind.upper()}_HOME", "")
+    if not os.path.isabs(home):  # noqa: PTH117  (a text)
+        usual = {"config": "~/.config", "data": "~/.local/share", "state": "~/.local/state"}[kind]
+        is_macos = sys.platform == "darwin"
+        home = os.path.expanduser("~/Library/Application Support" if is_macos else usual)  # noqa: PTH111
+    return Path(home, "audiostore")

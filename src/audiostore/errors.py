@@ -44,6 +44,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from audiostore.patterns import pattern
+
 _SHOWN_CHARACTERS = 80
 _SERVER_CHARACTERS = 500
 _REDACTED = "[secret]"
@@ -52,7 +54,7 @@ _LEAST_SECRET = 6
 # Where secrets stand in text: after these names in URLs, headers, forms and JSON, in
 # "Authorization: Bearer …", and in front of the host of a URL (RFC 3986, section 3.2.1). Passwords
 # may hold anything but a slash and white space, "@" included.
-_NAMED_SECRETS = re.compile(
+_NAMED_SECRETS = pattern(
     r"""(?P<name>\b(?:upload_?id|x-guploader-uploadid|x-goog-signature|signature
         |(?:x-goog-)?(?:copy-source-)?encryption-key|encryptionkey
         |access_?token|refresh_?token|id_?token|rewrite_?token|assertion|signed_?jwt|client_secret
@@ -60,13 +62,13 @@ _NAMED_SECRETS = re.compile(
         ["']?\s*(?:=|:|%3d|%22%3a%22)\s*["']?)(?P<secret>[^\s"'&;,<>]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_AUTHORIZATION = re.compile(
+_AUTHORIZATION = pattern(
     r"(?P<name>\b(?:bearer|basic)\s+|\bauthorization[\"']?\s*[:=]\s*[\"']?(?:\w+\s+)?)"
     r"(?P<secret>[\w~+/.=-]{6,})",
     re.IGNORECASE,
 )
-_GOOGLE_TOKEN = re.compile(r"\bya29\.[\w.-]+|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*")
-_USER_INFO = re.compile(r"(?<=://)[^/\s\"<>]*@")
+_GOOGLE_TOKEN = pattern(r"\bya29\.[\w.-]+|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]*")
+_USER_INFO = pattern(r"(?<=://)[^/\s\"<>]*@")
 
 # Characters of these categories move the cursor, color, reorder or break a line.
 _UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -9,17 +9,18 @@ which others take for a separator.
 
 import os
 import posixpath
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
+
+from audiostore.patterns import pattern
 
 MAX_SOURCE_PATH_BYTES = 4096
 """As many as Linux allows in a path."""
 
 _TEXT, _BYTES = SOURCE_PATH_KEYS = ("source_path", "source_path_bytes")
 FILENAME_BYTES_KEY = "original_filename_bytes"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f]")
 _TEXT_CHARACTERS = 512
 """Of the text of a path that is kept in base64, too: both must fit in 8 KiB."""
 

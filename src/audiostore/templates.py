@@ -1,12 +1,12 @@
 """Texts with fields in braces, such as ``{disc}-{track:02} {title}``: filled, never evaluated."""
 
-import re
 from collections.abc import Callable
 
 from audiostore.dataclass import dataclass
+from audiostore.patterns import pattern
 
-_PIECE = re.compile(r"\{\{|\}\}|\{([^{}:]*)(?::([^{}]*))?\}|[{}]")
-_WIDTH = re.compile("([<>]?)(0?)([0-9]{1,3})")
+_PIECE = pattern(r"\{\{|\}\}|\{([^{}:]*)(?::([^{}]*))?\}|[{}]")
+_WIDTH = pattern("([<>]?)(0?)([0-9]{1,3})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """The values that audiostore returns: frozen, and ready for JSON."""
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
 
 from audiostore.dataclass import dataclass, field, replace
+from audiostore.patterns import pattern
 from audiostore.sourcepaths import FILENAME_BYTES_KEY, SOURCE_PATH_KEYS, source_path_of
 
 PathLike = str | os.PathLike[str]
@@ -187,9 +187,9 @@ def tag_keys(metadata: Mapping[str, str]) -> list[str]:
 
 
 _NUMBER_KEYS = ("track", "track_total", "disc", "disc_total", "year")
-_LEADING_NUMBER = re.compile(r"\s*([0-9]{1,9})(?![0-9])")
-_TOTAL = re.compile(r"[^/]*/\s*([0-9]{1,9})(?![0-9])")
-_YEAR = re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])")
+_LEADING_NUMBER = pattern(r"\s*([0-9]{1,9})(?![0-9])")
+_TOTAL = pattern(r"[^/]*/\s*([0-9]{1,9})(?![0-9])")
+_YEAR = pattern(r"(?<![0-9])[0-9]{4}(?![0-9])")
 
 
 def number_in(metadata: Mapping[str, str], key: str) -> int | None:

@@ -1,6 +1,7 @@
 """Which store is meant."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from audiostore.config import (
     emulator_endpoint,
     parse_location,
     require_configured_bucket,
+    user_directory,
 )
 from audiostore.errors import ConfigurationError
 from audiostore.stores.local import LocalStore
@@ -220,3 +222,25 @@ def test_the_environment_names_the_certificates_curl_first() -> None:
     assert ca_bundle({"REQUESTS_CA_BUNDLE": "/r", "SSL_CERT_FILE": "/s"}) == "/s"
     assert ca_bundle({"CURL_CA_BUNDLE": "/c", "SSL_CERT_FILE": "/s"}) == "/c"
     assert ca_bundle({"CURL_CA_BUNDLE": "", "SSL_CERT_FILE": "/s"}) == "/s"
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "there"),
+    [
+        ("linux", {}, ("/home/me/.config", "/home/me/.local/share", "/home/me/.local/state")),
+        ("darwin", {}, ("/home/me/Library/Application Support",) * 3),
+        ("linux", {"XDG_STATE_HOME": "/x"}, ("/home/me/.config", "/home/me/.local/share", "/x")),
+        ("linux", {"XDG_DATA_HOME": "./x"}, ("/home/me/.config", "/home/me/.local/share", "")),
+    ],
+)
+def test_directories_of_the_user_are_where_xdg_and_macos_have_them(
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    environ: dict[str, str],
+    there: tuple[str, str, str],
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setenv("HOME", "/home/me")
+    config, data, state = (user_directory(kind, environ) for kind in ("config", "data", "state"))
+    assert (config, data) == (Path(there[0], "audiostore"), Path(there[1], "audiostore"))
+    assert state == Path(there[2] or "/home/me/.local/state", "audiostore")

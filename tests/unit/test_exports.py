@@ -96,7 +96,7 @@ def test_the_package_is_typed() -> None:
 
 
 def test_the_library_is_silent_unless_asked() -> None:
-    code = "import logging, audiostore.manager; logging.getLogger('audiostore').error('spoken')"
+    code = "import logging; from audiostore.log import logger; logger.error('spoken')"
     result = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )

@@ -1,6 +1,8 @@
 """Reporting events to the log and to listeners."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,19 @@ def test_an_interrupt_in_a_listener_interrupts() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Notifier(interrupt)(Deleted("id1"))
+
+
+def test_nothing_is_logged_or_imported_for_it_where_the_program_does_not_import_logging() -> None:
+    program = (
+        "import sys; from audiostore.log import logger; logger.warning('unheard %s', 1);"
+        "print(logger.isEnabledFor(50), 'logging' in sys.modules);"
+        "import logging; logger.warning('unheard'); logging.basicConfig(stream=sys.stdout);"
+        "logger.warning('heard')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("False False\nWARNING:audiostore:heard\n", "")
 
 
 def test_it_knows_whether_a_listener_is_registered() -> None:

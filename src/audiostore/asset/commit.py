@@ -5,7 +5,6 @@ docs/decisions/0001-the-audio-object-is-the-commit-record.md and `record` for th
 links the objects. Uploads and copies both write through `Commits.commit`.
 """
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -179,6 +178,8 @@ class Commits:
                 outcome = self._outcome(audio_id, written, stored_cover, adopts=adopts)
                 if outcome is not None:
                     return replace(outcome, sent=sent)
+            import random  # noqa: PLC0415  (after a conflict only)
+
             # Two writers stored different audio under one id, and each withdrew: after random
             # waits one of them is first.
             self._sleep(_BACKOFF_S * 2**attempt * random.random())  # noqa: S311

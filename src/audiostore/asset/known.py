@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from audiostore.asset.layout import parse_blob_name
 from audiostore.asset.record import copied_metadata
 from audiostore.errors import UnsupportedFormatError, shown
+from audiostore.patterns import pattern
 from audiostore.stores import BlobSpec, CacheScope, content_disposition, served_as
 from audiostore.values import BlobInfo
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _BINARY = "application/octet-stream"
 """What browsers save, and never show."""
 _DATA_TYPES = {".json": "application/json"}
-_AUDIO_TYPE = re.compile(r"audio/[a-z0-9.+-]+")
+_AUDIO_TYPE = pattern(r"audio/[a-z0-9.+-]+")
 
 
 def require_known(blob: BlobInfo) -> None:

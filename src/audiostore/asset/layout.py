@@ -4,8 +4,7 @@
 docs/gcs-organization-structure.md for the reasons.
 """
 
-import re
-import uuid
+import os
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import PurePath
@@ -13,6 +12,7 @@ from typing import Literal
 
 from audiostore.dataclass import dataclass
 from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError, shown
+from audiostore.patterns import pattern
 from audiostore.stores import CacheScope, cache_control
 from audiostore.values import BlobInfo
 
@@ -52,10 +52,10 @@ THUMBNAIL = Part("thumbnail", "image", is_mutable=True, max_age_s=_HOUR_S)
 # the code that makes it. It is then read, served, deleted, restored and copied with its asset.
 PARTS: Mapping[str, Part] = {part.name: part for part in (AUDIO, THUMBNAIL)}
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_DIGITS = re.compile(r"[0-9a-f]{4,32}")
-_EXTENSION = re.compile(r"\.[a-z0-9]{1,16}")
-_BLOB_NAME = re.compile(
+_UUID = pattern(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DIGITS = pattern(r"[0-9a-f]{4,32}")
+_EXTENSION = pattern(r"\.[a-z0-9]{1,16}")
+_BLOB_NAME = pattern(
     rf"audio/(?P<id>{_UUID.pattern})/(?P<part>{'|'.join(PARTS)})(?P<ext>{_EXTENSION.pattern})"
 )
 
@@ -100,7 +100,10 @@ class FilenameGenerator:
     @staticmethod
     def generate_audio_id() -> str:
         """Return a new id: a version 4 UUID (122 random bits, RFC 9562) in canonical text."""
-        return str(uuid.uuid4())
+        digits = os.urandom(16).hex()  # as uuid.uuid4, which imports `platform` and much else
+        variant = "89ab"[int(digits[16], 16) & 3]
+        groups = digits[:8], digits[8:12], f"4{digits[13:16]}", f"{variant}{digits[17:20]}"
+        return "-".join((*groups, digits[20:]))
 
     @staticmethod
     def generate_blob_name(

@@ -14,7 +14,6 @@ The metadata of a thumbnail names its purpose, so that objects of two writers ne
   generation.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
 from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import InvalidMetadataError, shown
+from audiostore.patterns import pattern
 from audiostore.sourcepaths import FILENAME_BYTES_KEY, SOURCE_PATH_KEYS, source_path_metadata
 from audiostore.sources import Source, encode_crc32c
 from audiostore.values import (
@@ -50,9 +50,9 @@ _RENEWED_KEYS = frozenset(
 MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
 
-_NOT_IN_KEYS = re.compile(r"[^a-z0-9_.-]+")
+_NOT_IN_KEYS = pattern(r"[^a-z0-9_.-]+")
 """Of tags, no other characters become a key."""
-_NOT_IN_HEADER_NAMES = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
+_NOT_IN_HEADER_NAMES = pattern(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]")
 """RFC 9110, section 5.6.2 (token). A bucket serves a key as the header ``x-goog-meta-KEY``
 (cloud.google.com/storage/docs/xml-api/reference-headers), whatever it lets the JSON API write."""
 _CUT_FROM_BYTES = 64

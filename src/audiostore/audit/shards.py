@@ -1,13 +1,13 @@
 """A part of a store, by the range of its ids."""
 
-import re
 import uuid
 from typing import Self
 
 from audiostore.asset import FileOrganizer
 from audiostore.dataclass import dataclass
+from audiostore.patterns import pattern
 
-_SHARD = re.compile("([1-9][0-9]{0,8})/([1-9][0-9]{0,8})")
+_SHARD = pattern("([1-9][0-9]{0,8})/([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Literal
 from audiostore.asset import PartName, is_embedded
 from audiostore.dataclass import dataclass, replace
 from audiostore.errors import is_safe
+from audiostore.patterns import pattern
 from audiostore.sourcepaths import exact_filename_of, source_path_of
 from audiostore.values import BlobInfo, StorageResult
 
@@ -22,7 +23,7 @@ FileNaming = Callable[[StorageResult], str]
 
 # Devices on Windows, whatever follows after a dot: a folder may be shared with one
 # (learn.microsoft.com/windows/win32/fileio/naming-a-file).
-_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])", re.IGNORECASE)
+_RESERVED = pattern(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])", re.IGNORECASE)
 _NOT_UTF_8 = "".join(map(chr, range(0xDC80, 0xDD00)))
 MAX_NAME_BYTES = 255
 """As most file systems have it."""

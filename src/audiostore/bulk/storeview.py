@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
-from uuid import UUID
 
 from audiostore.dataclass import dataclass
 from audiostore.errors import AssetNotFoundError
@@ -130,7 +129,7 @@ class StoreView:
         has_md5 = any(kept is not None for *_, kept in found)
         md5 = base64.b64decode(md5_of(file)) if has_md5 else None
         same = [
-            SameAudio(str(UUID(bytes=audio_id)), bool(has_artwork))
+            SameAudio(_text(audio_id), bool(has_artwork))
             for audio_id, has_artwork, kept in found
             if kept in (None, md5)
         ]
@@ -147,16 +146,14 @@ class StoreView:
     def take(self, audio_id: str) -> bool:
         """Take an asset for a file; return False if it was taken for another one."""
         with self._listed() as connection:
-            taken = connection.execute(
-                "INSERT OR IGNORE INTO taken VALUES (?)", (UUID(audio_id).bytes,)
-            )
+            taken = connection.execute("INSERT OR IGNORE INTO taken VALUES (?)", (_raw(audio_id),))
         return taken.rowcount == 1
 
     def is_taken(self, audio_id: str) -> bool:
         """Say whether an asset was taken for a file."""
         with self._listed() as connection:
             found = connection.execute(
-                "SELECT 1 FROM taken WHERE id = ?", (UUID(audio_id).bytes,)
+                "SELECT 1 FROM taken WHERE id = ?", (_raw(audio_id),)
             ).fetchone()
         return found is not None
 
@@ -164,7 +161,7 @@ class StoreView:
         # What supersedes something is looked at first; then the ids decide.
         sql = f"SELECT id FROM assets WHERE {condition} ORDER BY is_superseded, id"  # noqa: S608
         with self._listed() as connection:
-            return [str(UUID(bytes=raw)) for (raw,) in connection.execute(sql, values)]
+            return [_text(raw) for (raw,) in connection.execute(sql, values)]
 
     def add(self, asset: StorageResult) -> None:
         """Add an asset that was just stored."""
@@ -176,7 +173,7 @@ class StoreView:
     ) -> None:
         """Add an asset that would be stored, by the size and crc32c (base64) of its audio."""
         crc = base64.b64decode(crc32c)
-        row = (UUID(audio_id).bytes, has_artwork, size_bytes, crc, None, None, None, False)
+        row = (_raw(audio_id), has_artwork, size_bytes, crc, None, None, None, False)
         with self._listed() as connection:
             _insert(connection, [row])
 
@@ -219,7 +216,7 @@ class StoreView:
         with self._listed() as connection:
             for audio_id in audio_ids:
                 row = connection.execute(
-                    "SELECT has_artwork FROM assets WHERE id = ?", (UUID(audio_id).bytes,)
+                    "SELECT has_artwork FROM assets WHERE id = ?", (_raw(audio_id),)
                 ).fetchone()
                 if row is not None:
                     found[audio_id] = StoredState("present", has_artwork=bool(row[0]))
@@ -264,7 +261,7 @@ def _row(asset: StorageResult) -> _Row:
         size_bytes, crc32c = audio.size_bytes, base64.b64decode(audio.crc32c)
         md5 = None if audio.md5_hash is None else base64.b64decode(audio.md5_hash)
     return (
-        *(UUID(asset.audio_id).bytes, asset.thumbnail is not None, size_bytes, crc32c, md5),
+        *(_raw(asset.audio_id), asset.thumbnail is not None, size_bytes, crc32c, md5),
         *(asset.audio_data_size_bytes, asset.audio_data_crc32c),
         asset.superseded_by is not None,
     )
@@ -281,3 +278,12 @@ def md5_of(source: Source) -> str:
         while piece := reader.read(_PIECE_BYTES):
             digest.update(piece)
     return base64.b64encode(digest.digest()).decode("ascii")
+
+
+def _raw(audio_id: str) -> bytes:
+    return bytes.fromhex(audio_id.replace("-", ""))
+
+
+def _text(raw: bytes) -> str:
+    digits = raw.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

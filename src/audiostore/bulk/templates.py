@@ -11,10 +11,11 @@ from pathlib import PurePosixPath
 
 from audiostore.bulk.naming import original_name, safe_component
 from audiostore.errors import shown
+from audiostore.patterns import pattern
 from audiostore.templates import Template
 from audiostore.values import StorageResult
 
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+_NOT_IN_NAMES = pattern(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 """What separates directories, and what file systems of Windows and memory cards refuse."""
 
 

@@ -1,6 +1,5 @@
 """The catalog of a store: `manager.catalog`."""
 
-import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import islice
@@ -12,13 +11,14 @@ from audiostore.catalog.export import ExportFormat, write
 from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from audiostore.catalog.statistics import Statistics, summarise
+from audiostore.patterns import pattern
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
 _REPORT_EVERY = 100
-_BEGINNING = re.compile("[0-9a-f-]{1,36}")
+_BEGINNING = pattern("[0-9a-f-]{1,36}")
 
 ProgressListener = Callable[[int], None]
 """Called from time to time with the number of assets read so far."""

@@ -13,6 +13,7 @@ from audiostore.cli.output import explain_step, say
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from audiostore import AudioStorageManager, RetryConfig, StorageResult, StoreFacts
     from audiostore.cli.declare import LocationOptions, RetryOptions, StoreOptions
@@ -108,6 +109,7 @@ def _named(name: str | None, origin: str) -> Choice:
         BUCKET_VARIABLE,
         DirectoryLocation,
         config_file,
+        user_directory,
     )
 
     found = None
@@ -122,9 +124,7 @@ def _named(name: str | None, origin: str) -> Choice:
             f"named {found.name!r} in {str(found.file)!r}, {origin}",
             billing_project=found.billing_project,
         )
-    from platformdirs import user_data_path  # noqa: PLC0415  (only without a store)
-
-    directory = user_data_path("audiostore", appauthor=False).absolute()
+    directory = user_directory("data")
     origin = f"the default: neither --bucket, --store nor {BUCKET_VARIABLE} is given"
     return Choice(DirectoryLocation(directory), origin, is_fallback=True)
 
@@ -169,10 +169,8 @@ def opened(
         from audiostore.cli.progress.waiting import WaitProgress  # noqa: PLC0415  (not for --help)
 
         on_event = WaitProgress()
-    from audiostore.cli.logs import warning_of_passed_over  # noqa: PLC0415  (not for --help)
-
     with (
-        warning_of_passed_over() if warns else nullcontext(),
+        _warning_of_passed_over(choice.location) if warns else nullcontext(),
         audiostore.AudioStorageManager(
             choice.location.url,
             project=choice.payer(options.billing_project),
@@ -181,6 +179,16 @@ def opened(
         ) as manager,
     ):
         yield manager
+
+
+def _warning_of_passed_over(location: Location) -> AbstractContextManager[None]:
+    from audiostore.config import BucketLocation  # noqa: PLC0415  (not for --help)
+
+    if isinstance(location, BucketLocation):  # passes over nothing
+        return nullcontext()
+    from audiostore.cli.logs import warning_of_passed_over  # noqa: PLC0415  (logging)
+
+    return warning_of_passed_over()
 
 
 def retries(options: RetryOptions) -> RetryConfig:

@@ -10,7 +10,6 @@ A store may be the part of a bucket under a prefix: then the rules of other pref
 else's, too, and those that cannot reach its objects are not its business at all.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 
 from audiostore.asset import AUDIO, PARTS
@@ -24,8 +23,9 @@ from audiostore.lifecycle.rules import (
     RuleResource,
     Subject,
 )
+from audiostore.patterns import pattern
 
-_SUFFIX = re.compile(r"/([a-z]+)\.[a-z0-9]{1,16}")
+_SUFFIX = pattern(r"/([a-z]+)\.[a-z0-9]{1,16}")
 _NAME_CONDITIONS = ("matchesPrefix", "matchesSuffix")
 """Conditions on names: compared as they are. In all others, whitespace around text is ignored."""
 

@@ -1,14 +1,14 @@
 """The HTTP headers that a stored object is served with. Pure functions."""
 
-import re
 from typing import Literal
 from urllib.parse import quote
 
 from audiostore.errors import is_safe, shown
+from audiostore.patterns import pattern
 
 CacheScope = Literal["private", "public"]
 
-_NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["%]')
+_NOT_IN_QUOTES = pattern(r'[^\x20-\x7e]|["%]')
 _ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187, section 3.2.1, besides letters and digits
 
 

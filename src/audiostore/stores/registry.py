@@ -1,6 +1,5 @@
 """Opens stores by the scheme of their URL; the code of a store is imported only then."""
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,13 @@ from audiostore.config import (
     state_directory,
 )
 from audiostore.dataclass import dataclass
+from audiostore.patterns import pattern
 from audiostore.stores.protocol import ObjectStore
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
+_SCHEME = pattern(r"([a-z][a-z0-9+.-]*):")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,9 @@ def serve(
     for index, notifier in enumerate(notifiers):
         is_wanted = notifier.is_heard or logger.isEnabledFor(logging.INFO)
         notifier.relay(partial(outbox.emit if is_wanted else outbox.emit_retry, index))
-    logger.handlers[:] = [_LogForwarder(outbox)]
-    logger.propagate = False
+    log = logging.getLogger(logger.name)
+    log.handlers[:] = [_LogForwarder(outbox)]
+    log.propagate = False
 
     def run(numbered: tuple[int, T]) -> None:
         number, payload = numbered

@@ -24,6 +24,7 @@ from pathlib import Path, PurePath
 from audiostore.bulk.sources.directories import Listing
 from audiostore.bulk.sources.kinds import IMAGE_EXTENSIONS, extension_of, stem_of
 from audiostore.lazyproperty import lazy_property
+from audiostore.patterns import pattern
 
 COVER_NAMES = ("cover", "folder", "front", "album", "albumart", "albumart*", "*cover*", "*front*")
 """What beets, Picard, Navidrome, Windows and rippers call a cover; in order of preference."""
@@ -33,7 +34,7 @@ _ARTWORK_FOLDERS = (
     "booklet",
 )
 """In order of preference."""
-_DISC = re.compile(
+_DISC = pattern(
     r"[\[(]?(cd|dvd|disc|disk|disque|disco|lp|side|vinyl)[\s._#-]*"
     r"(\d{1,2}|[a-h]|[ivx]+|one|two|three|four|five)(?![^\W_])",
     re.IGNORECASE,
@@ -47,7 +48,7 @@ _OTHERS = frozenset(
         *("matrix", "obi", "rear", "spectrogram", "spectrum", "tray"),
     )
 )
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = pattern(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Apple's Core Audio Format (its specification 1.0, 2011): checked by the sizes of its chunks."""
 
-import re
 import struct
 from collections import Counter
 
@@ -16,6 +15,7 @@ from audiostore.media.parsing.chunks import (
     walk_chunks,
 )
 from audiostore.media.parsing.reading import NO_SOUND, Reader, cut_short, quoted
+from audiostore.patterns import pattern
 
 _HEADER = struct.Struct(">4sQ")
 _DESCRIPTION = struct.Struct(">d4s5I")
@@ -29,7 +29,7 @@ _KNOWN = tuple(
 )
 _MOST_TABLE_BYTES, _PIECE = 4 << 20, 64 << 10
 _MOST_DIGITS = 9
-_NUMBER = re.compile(rb"[\x80-\xff]{0,9}[\x00-\x7f]")
+_NUMBER = pattern(rb"[\x80-\xff]{0,9}[\x00-\x7f]")
 _TOO_MANY = "has too many packets to examine all of them: a cut may not have been noticed"
 _HIGH = bytes(range(0x80, 0x100))
 

@@ -1,6 +1,5 @@
 """FLAC (RFC 9639): recognised by its marker, checked by its last frame and its count of samples."""
 
-import re
 from collections.abc import Iterator
 
 from audiostore.dataclass import dataclass
@@ -20,10 +19,11 @@ from audiostore.media.parsing.flac_tags import read_flac_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big
 from audiostore.media.parsing.searching import search_for
 from audiostore.media.parsing.tags import after_sound, before_sound, end_of_data
+from audiostore.patterns import pattern
 
 _MARKER = b"fLaC"
 _STREAMINFO = 0
-_BEGINNING = re.compile(rb"fLaC[\0\x80]\0\0\x22")
+_BEGINNING = pattern(rb"fLaC[\0\x80]\0\0\x22")
 """The marker and the header of the first block, with its size."""
 _MOST_BLOCKS = 10_000
 _TAIL_MIN, _TAIL_MAX = 64 << 10, 1 << 20

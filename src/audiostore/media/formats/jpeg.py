@@ -12,9 +12,10 @@ from audiostore.media.parsing.images import (
     too_many_parts,
 )
 from audiostore.media.parsing.reading import Reader
+from audiostore.patterns import pattern
 
 # B.1.1.2: within a scan, FF is followed by 00 or the number of a restart.
-_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_MARKER = pattern(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _LOWEST, _END_OF_IMAGE, _START_OF_SCAN, _APP1 = 0xC0, 0xD9, 0xDA, 0xE1
 _ALONE = frozenset({0x01, 0xD8})
 """Markers that no segment follows (B.1.1.3), except restarts and the end."""

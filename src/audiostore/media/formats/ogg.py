@@ -1,6 +1,5 @@
 """Ogg (RFC 3533): the codec by each stream's first packet, a cut by the last page."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 import google_crc32c
@@ -21,9 +20,10 @@ from audiostore.media.parsing.ogg_tags import read_ogg_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
 from audiostore.media.parsing.searching import search_for
 from audiostore.media.parsing.tags import MUCH_JUNK, after_sound, before_sound, end_of_data
+from audiostore.patterns import pattern
 
 _HEAD = HEADER + 255
-_FIRST_PAGE = re.compile(rb"OggS\0[\2\6]")
+_FIRST_PAGE = pattern(rb"OggS\0[\2\6]")
 _AFTER = 4 << 10
 """How much may follow the last page for `_check` to find it."""
 _MISSTATED_S = 0.5

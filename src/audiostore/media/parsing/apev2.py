@@ -1,6 +1,5 @@
 """APE tags (Hydrogenaudio's wiki: APEv2 specification), in front of the data or at the end."""
 
-import re
 from functools import partial
 
 from audiostore.media.parsing.embedded import (
@@ -12,6 +11,7 @@ from audiostore.media.parsing.embedded import (
 )
 from audiostore.media.parsing.reading import Reader, little
 from audiostore.media.parsing.text import decode_8_bit
+from audiostore.patterns import pattern
 
 _MAGIC = b"APETAGEX"
 _EDGE_SIZE = 32
@@ -44,7 +44,7 @@ _TYPES = {
     "publisher logotype": 20,
 }
 _BINARY = 1
-_KEY = re.compile(rb"([ -~]{2,255})\0")
+_KEY = pattern(rb"([ -~]{2,255})\0")
 
 
 def read_apev2(reader: Reader, start: int, end: int) -> Embedded:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Final
-from uuid import UUID
 
 from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, little
@@ -14,7 +13,8 @@ _MOST_OBJECTS = 500
 
 def guid(text: str) -> bytes:
     """Return a GUID as it stands in files."""
-    return UUID(text).bytes_le
+    raw = bytes.fromhex(text.replace("-", ""))
+    return raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]  # three numbers, little-endian
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ INFO, CSET); EBU Tech 3285 section 2.3 (bext); Apple's Audio Interchange File Fo
 "Text chunks". ID3 chunks are in no specification, and written by many.
 """
 
-import re
 from collections.abc import Iterator
 
 from audiostore.media.parsing.chunks import IFF, RIFF, Chunk, is_identifier, sound_in, walk_chunks
@@ -19,6 +18,7 @@ from audiostore.media.parsing.text import (
     decode_8_bit,
     looks_misread,
 )
+from audiostore.patterns import pattern
 
 # The names that FFmpeg gives.
 _NAMES = {
@@ -46,7 +46,7 @@ _NAMES_IN_AIFF = {
 _OF_BROADCASTS = (("comment", 0, 256), ("originator_reference", 288, 32), ("date", 320, 10))
 _LEFT_OPEN = 0xFFFFFFFF
 _CUE_SIZE = 24
-_IDENTIFIER = re.compile(rb"[ -~]{4}")
+_IDENTIFIER = pattern(rb"[ -~]{4}")
 _MAX_ITEMS = 4_000
 _MAX_LIST_BYTES = 1 << 20
 

@@ -1,12 +1,12 @@
 """Chunks of an identifier, a size and data, as in RIFF, IFF and CAF."""
 
-import re
 import struct
 from collections.abc import Iterator
 
 from audiostore.dataclass import dataclass
 from audiostore.media.parsing.reading import NO_SOUND, BudgetSpentError, Reader, cut_short
 from audiostore.media.parsing.tags import after_sound, end_of_data
+from audiostore.patterns import pattern
 
 _MOST_CHUNKS = 500
 SLACK = 8
@@ -15,7 +15,7 @@ SLACK = 8
 RIFF = struct.Struct("<4sI")
 IFF = struct.Struct(">4sI")
 
-_IDENTIFIER = re.compile(rb"[ -~]{3}[ -~\0]")
+_IDENTIFIER = pattern(rb"[ -~]{3}[ -~\0]")
 _WHOLE_FILES = (b"RIFF", b"RF64", b"BW64", b"FORM", b"caff")
 """What begins another file, where files were joined."""
 

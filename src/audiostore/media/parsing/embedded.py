@@ -6,12 +6,13 @@ from typing import Final
 
 from audiostore.dataclass import dataclass, field
 from audiostore.media.parsing.reading import Reader
+from audiostore.patterns import pattern
 
 FRONT_COVER: Final = 3
 """A picture's type, by the table in ID3v2.4.0 frames section 4.14 (FLAC's is the same)."""
 OTHER: Final = 0
 
-IMAGE: Final = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+IMAGE: Final = pattern(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
 """How an image begins."""
 
 

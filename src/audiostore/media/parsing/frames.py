@@ -15,6 +15,7 @@ from audiostore.media.parsing.tags import (
     end_of_data,
     tag_size,
 )
+from audiostore.patterns import pattern
 
 _FRAMES_IN_A_ROW = 3
 """A sync word is 11 bits and turns up in any data; three frames at computed distances do not."""
@@ -64,7 +65,7 @@ class Frames:
 
 def header_pattern(header: bytes) -> re.Pattern[bytes]:
     """Return a pattern of what frames may begin with, and of the tags between them."""
-    return re.compile(header + b"|" + _TAG)
+    return pattern(header + b"|" + _TAG)
 
 
 # -- the beginning ---------------------------------------------------------------------------------

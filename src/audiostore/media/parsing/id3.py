@@ -5,7 +5,6 @@ be plain numbers where they should have 7 bits a byte (iTunes), and a tag that i
 unsynchronised may be so as a whole, frame by frame, or not at all.
 """
 
-import re
 import zlib
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -17,6 +16,7 @@ from audiostore.media.parsing.embedded import Embedded, Part, UnreadPicture
 from audiostore.media.parsing.id3_frames import TextTags, locate_picture
 from audiostore.media.parsing.reading import Reader, big
 from audiostore.media.parsing.tags import ID3V2_HEADER_SIZE, id3v2_size, id3v2_size_any
+from audiostore.patterns import pattern
 
 _MAX_FRAMES = 3_000
 _TOO_MANY = f"has more than {_MAX_FRAMES:,} ID3 frames: not all were read"
@@ -30,9 +30,9 @@ _READ_AT_ONCE = 64 << 10
 _UNSYNCHRONISED, _EXTENDED, _FOOTER = 0x80, 0x40, 0x10  # flags of a tag
 _GROUPED, _COMPRESSED, _ENCRYPTED, _STUFFED, _COUNTED = 0x40, 8, 4, 2, 1  # flags of a frame
 _FLAGS_OF_V2_3 = {0x80: _COMPRESSED | _COUNTED, 0x40: _ENCRYPTED, 0x20: _GROUPED}
-_IMPOSSIBLE = re.compile(rb"\xff[\xe0-\xff]")
+_IMPOSSIBLE = pattern(rb"\xff[\xe0-\xff]")
 """What unsynchronised data do not contain (ID3v2.4.0 structure, section 6.1)."""
-_FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]?")
+_FRAME_ID = pattern(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]?")
 _OPEN_ENDS = (0, 0xFFFFFFFF)
 _PICTURES = ("APIC", "PIC")
 

@@ -1,10 +1,9 @@
 """What is in the frames of ID3v2 (id3.org: ID3v2.4.0 frames), under the names that FFmpeg gives."""
 
-import re
-
 from audiostore.media.parsing.embedded import OTHER, find_image
 from audiostore.media.parsing.genres import genre
 from audiostore.media.parsing.text import decode_8_bit, looks_misread
+from audiostore.patterns import pattern
 
 _NAMES = {
     "GRP1": "grouping",
@@ -83,7 +82,7 @@ _READ_BESIDES_TEXT = frozenset(("COMM", "USLT", "WXXX", "UFID", "GRP1", "MVNM", 
 _PEOPLE = ("TIPL", "TMCL", "IPLS")
 _PARTS_OF_DATE = ("TYER", "TDAT", "TIME")
 _MUSICBRAINZ = b"http://musicbrainz.org\0"
-_NUMBERED_GENRE = re.compile(r"\((\d{1,3}|RX|CR)\)")
+_NUMBERED_GENRE = pattern(r"\((\d{1,3}|RX|CR)\)")
 _MAX_VALUES, _MAX_GENRES = 1_000, 100
 _GENRE_WORDS = {"RX": "Remix", "CR": "Cover"}
 

@@ -1,7 +1,8 @@
 """Text of files of unknown origin, made safe to store and to show."""
 
-import re
 from typing import Final
+
+from audiostore.patterns import pattern
 
 MAX_TAGS: Final = 64
 MAX_TAG_CHARS: Final = 1_000
@@ -36,7 +37,7 @@ def clean(text: str, limit: int) -> str:
 
 _UNDEFINED = {0xDC00 + byte: byte for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 """Control characters, as in Latin-1."""
-_RARE = re.compile(rb"[\x81\x83\x86-\x89\x8b\x8d\x8f\x90\x98\x9b\x9d]")
+_RARE = pattern(rb"[\x81\x83\x86-\x89\x8b\x8d\x8f\x90\x98\x9b\x9d]")
 
 
 def decode_8_bit(data: bytes) -> str:

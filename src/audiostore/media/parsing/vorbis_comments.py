@@ -1,7 +1,6 @@
 """Vorbis comments (xiph.org: Vorbis I specification, section 5; RFC 9639, section 8.6)."""
 
 import binascii
-import re
 from functools import partial
 from io import BytesIO
 
@@ -9,14 +8,15 @@ from audiostore.media.parsing.embedded import FRONT_COVER, OTHER, Embedded, Part
 from audiostore.media.parsing.flac_pictures import locate_picture
 from audiostore.media.parsing.reading import Reader, big, little
 from audiostore.media.parsing.text import MAX_TEXT_BYTES, decode_8_bit
+from audiostore.patterns import pattern
 
 _MAX_COMMENTS = 4_000
 _MAX_NAME_BYTES = 256
 _PICTURE = "METADATA_BLOCK_PICTURE"
 _OLD_PICTURE, _OLD_TYPE = "COVERART", "COVERARTTYPE"
 _OLD_NOTES = ("COVERARTMIME", "COVERARTDESCRIPTION")
-_CHAPTER = re.compile(r"CHAPTER([0-9]{3})(NAME)?")
-_TIME = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)")
+_CHAPTER = pattern(r"CHAPTER([0-9]{3})(NAME)?")
+_TIME = pattern(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)")
 
 
 def read_comments(data: bytes) -> Embedded:

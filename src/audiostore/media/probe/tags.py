@@ -1,9 +1,9 @@
 """Tags of every container under one set of names, as clean text of limited length."""
 
-import re
 from collections.abc import Collection, Iterable
 
 from audiostore.media.parsing.text import MAX_KEY_CHARS, MAX_TAG_CHARS, MAX_TAGS, clean
+from audiostore.patterns import pattern
 
 # Readers of tags translate most names of most formats to these; `_OTHER_NAMES` translates what they
 # leave (Vorbis comments, ID3 TXXX, APE, ASF and CAF keys).
@@ -81,8 +81,8 @@ _MUSICBRAINZ = "musicbrainz "
 _NUMBERED = ("track", "disc")
 _ONE_VALUE = ("track", "track_total", "disc", "disc_total", "compilation")
 """What has no second value: of "3" and "3/12" the first counts."""
-_NUMBER = re.compile(r"0*([0-9]{1,6})")
-_OF_TOTAL = re.compile(r"\s*([^/]*?)\s*/\s*0*([0-9]{1,6})\s*")
+_NUMBER = pattern(r"0*([0-9]{1,6})")
+_OF_TOTAL = pattern(r"\s*([^/]*?)\s*/\s*0*([0-9]{1,6})\s*")
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
 
 

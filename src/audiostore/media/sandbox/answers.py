@@ -4,7 +4,6 @@ What passes might be from an honest worker: of its type, within its limits, text
 characters, pictures that our own parser recognises. Nobody can check that it is true.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,13 +26,14 @@ from audiostore.media.parsing.text import (
     clean,
 )
 from audiostore.media.sandbox.process import InvalidAnswerError
+from audiostore.patterns import pattern
 
 _MAX_REASON_CHARS = 2_000
 _MAX_ERROR_NUMBER = 4_095
 _MAX_CHANNELS = 0xFFFF
 _MAX_BITS = 1_024
 _MAX_NUMBER = 1 << 80
-_CODEC = re.compile(r"[a-z0-9_.-]{1,64}")
+_CODEC = pattern(r"[a-z0-9_.-]{1,64}")
 
 
 def audio_info(fields: Mapping[str, Any], picture: bytes, format_name: str) -> AudioInfo:

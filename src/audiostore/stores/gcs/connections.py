@@ -11,6 +11,7 @@ from audiostore.errors import (
     StoreTlsError,
     server_text,
 )
+from audiostore.patterns import pattern
 from audiostore.stores.gcs.transfers import Transfer
 
 _UPLOAD_BUFFER_BYTES = 1 << 20
@@ -29,11 +30,11 @@ _UNTRUSTED = frozenset(
     }
 )
 # A handshake that fails, and one that is cut off or damaged on the way, have the same code.
-_DISTURBED = re.compile(
+_DISTURBED = pattern(
     "unexpected eof|bad record mac|decryption failed|internal error", re.IGNORECASE
 )
 # In TLS 1.3 a server looks at the client after the handshake.
-_REJECTED = re.compile("alert .*(certificate|unknown ca|access denied)")
+_REJECTED = pattern("alert .*(certificate|unknown ca|access denied)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,16 @@ object creates its folders. Only an empty folder can be deleted: else, 409. In a
 folder is only a part of names, and nothing here is requested but the layout, once.
 """
 
-import logging
 from collections.abc import Iterator
 
 from audiostore.errors import BlobNotFoundError, StoreConnectionError, shown
 from audiostore.forking import ForkSafeLock
+from audiostore.log import logger
 from audiostore.stores.capabilities import ForeignFile
 from audiostore.stores.gcs import layout
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.objects import pages
 from audiostore.stores.gcs.responses import Fields, error_of
-
-logger = logging.getLogger(__name__)
 
 _GONE, _NOT_EMPTY, _FORBIDDEN = 404, 409, 403
 

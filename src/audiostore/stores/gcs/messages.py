@@ -12,13 +12,14 @@ from urllib.parse import parse_qsl, urlsplit
 from audiostore.dataclass import dataclass, field
 from audiostore.errors import InvalidRequestError, shown
 from audiostore.lazyproperty import lazy_property
+from audiostore.patterns import pattern
 
 # RFC 9110, sections 5.1 and 5.6.2: a name, like a method, is a token. Section 5.5: no CR, LF, NUL
 # or other control character in a value, no white space around it; what is not ASCII is obsolete.
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
+_TOKEN = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = pattern(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 # RFC 3986: only the characters that it allows; no fragment, which is never sent.
-_URL = re.compile(
+_URL = pattern(
     r"https?://[\w.~!$&'()*+,;=:@%\[\]-]+(?:[/?][\w.~!$&'()*+,;=:@%/?\[\]-]*)?",
     re.ASCII | re.IGNORECASE,
 )

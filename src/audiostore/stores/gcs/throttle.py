@@ -6,7 +6,6 @@ host, and pauses new ones for a moment, twice as long each time in a row; respon
 raise the number one by one (as TCP does: RFC 5681, section 3.1).
 """
 
-import random
 import threading
 
 from audiostore.retry import OVERLOAD_STATUS_CODES
@@ -42,6 +41,8 @@ class Throttle:
             if status in OVERLOAD_STATUS_CODES:
                 if now < self._resume_at:
                     return  # sent before the response that started the pause
+                import random  # noqa: PLC0415  (once a store is overloaded)
+
                 self._window = max(1.0, min(self._window, self._in_flight + 1) / 2)
                 pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._overloads)
                 self._resume_at = now + pause * (0.5 + random.random())  # noqa: S311

@@ -1,7 +1,6 @@
 """Transfers in flight: what the I/O thread, libcurl and the waiting caller share of one request."""
 
 import fcntl
-import re
 import sys
 import termios
 import threading
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pycurl
 
 from audiostore.errors import StoreConnectionError
+from audiostore.patterns import pattern
 from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Head, Request, Response
 from audiostore.stores.gcs.throttle import Throttle
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from audiostore.stores.gcs.io_thread import IoThread
     from audiostore.stores.gcs.transport import Transport
 
-_STATUS_LINE = re.compile(rb"HTTP/\S+ +(\d{3})")
+_STATUS_LINE = pattern(rb"HTTP/\S+ +(\d{3})")
 
 
 class PendingResponse:

@@ -9,7 +9,6 @@ again resumes after the last byte that the server has.
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from audiostore.errors import (
     StoreConnectionError,
     shown,
 )
+from audiostore.patterns import pattern
 from audiostore.sources import Source, SourceReader
 from audiostore.stores.gcs.body import BytesBody, SourceBody, json_bytes
 from audiostore.stores.gcs.client import Client
@@ -45,7 +45,7 @@ server reports how much it has of one that broke off: see docs/decisions/0013.""
 _RESUME_INCOMPLETE = 308
 _SESSION_GONE = (404, 410)
 _PASSING = (401, 408, 429)
-_RANGE = re.compile(r"bytes=0-([0-9]{1,19})")
+_RANGE = pattern(r"bytes=0-([0-9]{1,19})")
 
 
 class Furthest:

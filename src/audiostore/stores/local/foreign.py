@@ -8,13 +8,14 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 
 from audiostore.errors import BlobNotFoundError
+from audiostore.patterns import pattern
 from audiostore.stores.capabilities import ForeignFile
 from audiostore.stores.local.files import generation_in, generation_of, is_text
 from audiostore.stores.local.folder import Entry, Folder, Tree, is_of_one_entry
 from audiostore.stores.local.objects import folder_of, is_object, is_too_long
 from audiostore.stores.local.sidecar import sidecar_name, sidecars
 
-_SIDECAR = re.compile(r"\.(.+)\.[0-9]+\.json", re.DOTALL)
+_SIDECAR = pattern(r"\.(.+)\.[0-9]+\.json", re.DOTALL)
 _EMPTY = "an empty folder"
 _ORPHAN = "metadata of an object that is gone"
 _LINK = "not a regular file, but a symbolic link, which the store does not follow"

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from audiostore.dataclass import dataclass
 from audiostore.errors import BlobNotFoundError
 from audiostore.log import logger
+from audiostore.patterns import pattern
 from audiostore.stores.local.files import (
     generation_in,
     generation_of,
@@ -28,8 +29,8 @@ from audiostore.stores.local.objects import (
 from audiostore.stores.local.sidecar import read_deleted, write_deleted
 from audiostore.values import DeletedBlob
 
-_DATA_FILE = re.compile(r"\.(.+)\.([0-9]+)\.data", re.DOTALL)
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATA_FILE = pattern(r"\.(.+)\.([0-9]+)\.data", re.DOTALL)
+_DAY = pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _REMOVED_AT_ONCE = 1000
 
 
