@@ -94,6 +94,8 @@ if TYPE_CHECKING:
         InvalidSourceError as InvalidSourceError,
         PreconditionFailedError as PreconditionFailedError,
         ProcessDiedError as ProcessDiedError,
+        RunConflictError as RunConflictError,
+        RunNotFoundError as RunNotFoundError,
         SourceChangedError as SourceChangedError,
         SourceNotFoundError as SourceNotFoundError,
         StoreConnectionError as StoreConnectionError,
@@ -119,6 +121,12 @@ if TYPE_CHECKING:
         Retried as Retried,
         RetriesEnded as RetriesEnded,
         Stored as Stored,
+    )
+    from audiostore.fleet import (
+        FleetChunk as FleetChunk,
+        FleetPlan as FleetPlan,
+        FleetResult as FleetResult,
+        FleetStatus as FleetStatus,
     )
     from audiostore.ingest import (
         ArtworkChoice as ArtworkChoice,
@@ -227,15 +235,16 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "ConfigurationError CredentialsError HeldError InspectionLimitError "
             "IntegrityError InvalidAudioIdError "
             "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
-            "PreconditionFailedError ProcessDiedError SourceChangedError SourceNotFoundError "
-            "StoreConnectionError StoreLockedError StoreTimeoutError StoreTlsError "
-            "UnplayableAudioError UnreadableBlobError UnsupportedByStoreError "
-            "UnsupportedFormatError"
+            "PreconditionFailedError ProcessDiedError RunConflictError RunNotFoundError "
+            "SourceChangedError SourceNotFoundError StoreConnectionError StoreLockedError "
+            "StoreTimeoutError StoreTlsError UnplayableAudioError UnreadableBlobError "
+            "UnsupportedByStoreError UnsupportedFormatError"
         ),
         "events": (
             "Attached Begun BulkBegun CleanedUp CleanupFailed Deleted Downloaded Event "
             "EventListener Progress RetriesEnded Retried Stored"
         ),
+        "fleet": "FleetChunk FleetPlan FleetResult FleetStatus",
         "ingest": "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions",
         "lifecycle": "Action Effect Lifecycle LifecycleRule Plan PlanStep Policy RuleResource",
         "manager": "AudioStorageManager store_audio_file",

@@ -25,6 +25,8 @@
     ├── HeldError                 (PermissionError)  a hold, or a retention period, forbids it
     ├── UnsupportedByStoreError   (NotImplementedError)  not possible with this store or settings
     ├── ProcessDiedError          (RuntimeError)     a worker process has died
+    ├── RunNotFoundError          (LookupError)      no fleet run of this name is planned
+    ├── RunConflictError          (FileExistsError)  a fleet run of this name has another list
     ├── StoreLockedError          (BlockingIOError)  another writer keeps a directory locked
     ├── StoreConnectionError      (ConnectionError)  no connection, or a response without sense
     ├── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
@@ -272,6 +274,18 @@ class UnsupportedByStoreError(AudioStoreError, NotImplementedError):
 
 class ProcessDiedError(AudioStoreError, RuntimeError):
     """A worker process has died: out of memory, killed, or crashed in a library."""
+
+
+class RunNotFoundError(AudioStoreError, LookupError):
+    """The store has no fleet run of this name, or its plan is not complete."""
+
+    affects_all = True
+
+
+class RunConflictError(AudioStoreError, FileExistsError):
+    """The fleet run of this name has another list, or other options; it was not changed."""
+
+    affects_all = True
 
 
 class StoreLockedError(AudioStoreError, BlockingIOError):

@@ -217,6 +217,14 @@ class AudioStorageManager:
                 ) from error
         return _opened_again, (self._arguments,)
 
+    def _reopened(self) -> "AudioStorageManager":
+        """Return a manager of the same store with connections of its own.
+
+        A request starts a thread, and processes are forked from a single one: who has to read
+        something before many uploads does it with another manager, and closes that.
+        """
+        return _opened_again(self._arguments)
+
     def close(self) -> None:
         """Close all connections; the manager must not be used afterwards."""
         self._store.close()

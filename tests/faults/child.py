@@ -137,7 +137,8 @@ def serve() -> None:
     import audiostore.cli.commands.put  # noqa: PLC0415
     import audiostore.cli.journals  # noqa: PLC0415
     import audiostore.cli.listing  # noqa: PLC0415
-    import audiostore.cli.progress.asset  # noqa: F401, PLC0415
+    import audiostore.cli.progress.asset  # noqa: PLC0415
+    import audiostore.fleet.processes  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
     from tests.faults import broken, managing, rig  # noqa: F401, PLC0415
@@ -187,8 +188,9 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
     `call`: "do" (upload, attach, delete; update, with a "library" and a "journal"; put, the
-    command, with "options", on a "root"; or manage, with the name of a "work" that is none of
-    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "id_is_new",
+    command, with "options", on a "root"; work, on a "chunk" of a "run"; or manage, with the name
+    of a "work" that is none of copying), "url" of a server or "root" of a directory, "audio",
+    "cover", "id", "id_is_new",
     "bucket" and "state" (as a program would: with sessions on disk), "one_request_bytes", "break"
     (a function of `broken`), "die_at" (number of the file operation, from 1), "die" ("before",
     "after"). With "name" it is done to one object of a directory: delete, overwrite, copy, restore,
@@ -206,6 +208,8 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
     os.environ["XDG_STATE_HOME"] = call.get("state", os.environ["XDG_STATE_HOME"])
     if call["do"] == "put":
         return _put(call)
+    if call["do"] == "work":
+        return _work(call)
     if "bucket" in call:
         os.environ["STORAGE_EMULATOR_HOST"] = call["url"]
         manager = AudioStorageManager(call["bucket"], retry_config=QUICK)
@@ -278,6 +282,18 @@ def _put(call: dict[str, Any]) -> dict[str, Any]:
         setattr(owner, name, counted(name, getattr(owner, name)))
     code = main(["put", call["audio"], "--check", "none", *call.get("options", ())])
     return {"value": code, "out": sys.stdout.getvalue(), "operations": list(done)}
+
+
+def _work(call: dict[str, Any]) -> dict[str, Any]:
+    """Work on a chunk of a fleet run, as an engine calls it."""
+    from audiostore import fleet  # noqa: PLC0415
+
+    if "url" in call:
+        os.environ["STORAGE_EMULATOR_HOST"] = call["url"]
+    store = call.get("bucket") or Path(call["root"]).as_uri()
+    done = _count_operations(call.get("die_at"), call.get("die", "before"))
+    chunk = fleet.work(store, call["run"], call["chunk"])
+    return {"value": [chunk.stored, chunk.done_before], "operations": list(done)}
 
 
 def change_object(store: Any, call: dict[str, Any]) -> None:

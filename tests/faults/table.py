@@ -82,6 +82,13 @@ ROWS = tuple(
         ("26", "unlinking a local file is refused", "success with a warning, the file kept"),
         ("27", "two writers, one id", "one wins, never a mix"),
         (
+            "fleet",
+            "workers of a fleet run killed at every request, again and again, or at work on the "
+            "same chunk at once; two planners at once, or one killed half-way",
+            "one plan; every item stored once, under its planned id; each object of the run and of "
+            "its assets written once",
+        ),
+        (
             "new ids",
             "an id said or found to be new, under which another writer, an earlier attempt or a "
             "deleted asset has stored something; any response lost, killed at every request and "

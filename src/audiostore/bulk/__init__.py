@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from audiostore.bulk.bad_covers import CoverCheck as CoverCheck
     from audiostore.bulk.bulk import Bulk as Bulk
     from audiostore.bulk.copies import size_of as size_of
+    from audiostore.bulk.executors import RunOptions as RunOptions
     from audiostore.bulk.items import (
         BulkItem as BulkItem,
         CopyOutcome as CopyOutcome,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         read_names as read_names,
     )
     from audiostore.bulk.templates import NameTemplate as NameTemplate
+    from audiostore.bulk.uploads import upload_items as upload_items
     from audiostore.bulk.watching import Watcher as Watcher
 else:  # imported when first used: a journal or a download does not need the inspection of files
     __getattr__, __dir__ = lazy_names(
@@ -55,6 +57,7 @@ else:  # imported when first used: a journal or a download does not need the ins
             "bad_covers": "CoverCheck",
             "bulk": "Bulk",
             "copies": "size_of",
+            "executors": "RunOptions",
             "items": "BulkItem CopyOutcome DownloadOutcome UploadOutcome UploadReason UploadStatus",
             "journal": "FailedItem Journal RunInfo has_runs",
             "naming": (
@@ -67,6 +70,7 @@ else:  # imported when first used: a journal or a download does not need the ins
                 "PathPatterns SearchOptions check_manifest find_items find_listed_items read_names"
             ),
             "templates": "NameTemplate",
+            "uploads": "upload_items",
             "watching": "Watcher",
         },
     )

@@ -135,7 +135,7 @@ class Decider:
         audio_id = snapshot.item.audio_id
         if self._new_ids is None or audio_id is None or decision.reason != "new":
             return decision
-        is_new = self._new_ids.take(audio_id)
+        is_new = self._new_ids.take(audio_id, said=snapshot.item.id_is_new)
         return replace(decision, claim=replace(decision.claim, is_new=is_new))
 
     def _is_outdated(self, decision: Decision, snapshot: ItemSnapshot) -> bool:

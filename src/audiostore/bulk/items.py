@@ -75,6 +75,9 @@ class BulkItem:
     """Where the audio file is, relative to the directory or manifest that was named, with ``/``."""
     supersedes: str | None = None
     """The id of the asset that it replaces: each of the two will name the other."""
+    id_is_new: bool | None = None
+    """Whether nothing is stored under `audio_id`, and nobody else uses it (see `UploadOptions`);
+    None: the run finds out, or `UploadOptions.id_is_new` says so."""
 
 
 @dataclass(frozen=True, slots=True)

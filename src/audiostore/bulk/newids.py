@@ -54,8 +54,18 @@ class NewIds:
             self._is_over = True
             self._changed.notify()
 
-    def take(self, audio_id: str) -> bool:
-        """Say whether an id is known to be new; it is not any more."""
+    def take(self, audio_id: str, *, said: bool | None = None) -> bool:
+        """Say whether an id is known to be new; it is not any more.
+
+        Args:
+            audio_id: the id.
+            said: what the caller says of it, unless it comes twice; None: nothing.
+        """
+        if said is not None:
+            with self._changed:
+                is_new = said and audio_id not in self._seen
+                self._seen.add(audio_id)
+            return is_new
         if self._ids == 0 and not self._is_over:
             while self._pages < _FIRST_PAGES and self._read():
                 pass

@@ -33,8 +33,13 @@ def upload_items(
     skip_stored: bool,
     again: bool,
     update: bool,
+    may_fork: bool = True,
 ) -> Generator[UploadOutcome, None, None]:
-    """Store items, each exactly once (see `Bulk.upload`)."""
+    """Store items, each exactly once (see `Bulk.upload`).
+
+    Without `may_fork`, threads of this process do it: that pays off for a few items, as nothing is
+    started anew for them.
+    """
     with ExitStack() as stack:
         run: Run = UnjournaledRun()
         if journal is not None:
@@ -62,7 +67,7 @@ def upload_items(
             DecidedItem.failed,
             [manager._notify],
             # What this run has stored so far, the view knows in one process only.
-            may_fork=manager._survives_fork and not (skip_stored or update),
+            may_fork=may_fork and manager._survives_fork and not (skip_stored or update),
             prepare=_preparation(options),
         )
         yield from execute(source, job, run_options)

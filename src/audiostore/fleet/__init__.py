@@ -1,0 +1,42 @@
+"""Many assets on many machines: a plan in the store, and workers on any engine.
+
+::
+
+    from audiostore import AudioStorageManager, fleet
+
+    with AudioStorageManager("my-bucket") as manager:
+        plan = fleet.plan(manager, items, run="nov")  # ids are made here, once
+        # on any machine, for each chunk: fleet.work("gs://my-bucket", "nov", 17)
+        for result in fleet.results(manager, "nov"):
+            print(result.audio, result.audio_id, result.error)
+
+`plan` writes the list into the store, in chunks. `work` stores the items of a chunk exactly once,
+wherever and however often it is called. `work_share` is a whole worker, one of several that have an
+index. `status`, `results` and `retry` read a run, and ask for another attempt at what failed.
+"""
+
+from audiostore.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from audiostore.fleet.planning import plan as plan
+    from audiostore.fleet.processes import work as work
+    from audiostore.fleet.reading import results as results, retry as retry, status as status
+    from audiostore.fleet.values import (
+        FleetChunk as FleetChunk,
+        FleetPlan as FleetPlan,
+        FleetResult as FleetResult,
+        FleetStatus as FleetStatus,
+    )
+    from audiostore.fleet.working import work_share as work_share
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "planning": "plan",
+            "processes": "work",
+            "reading": "results retry status",
+            "values": "FleetChunk FleetPlan FleetResult FleetStatus",
+            "working": "work_share",
+        },
+    )

@@ -1,0 +1,49 @@
+"""What engines call: a plain function with plain arguments, in any process of any machine."""
+
+import os
+
+from audiostore.fleet.values import FleetChunk
+from audiostore.fleet.working import work_on_chunk
+from audiostore.forking import ForkSafeLock
+from audiostore.manager import AudioStorageManager
+
+_managers: dict[tuple[int, str], AudioStorageManager] = {}
+"""One for each process and store, as connections and sandboxes are worth keeping."""
+_lock = ForkSafeLock()
+
+
+def work(url: str, run: str, chunk: int) -> FleetChunk:
+    """Work on a chunk of a run, and record the results: every item is stored, or refused for good.
+
+    Call it for every number below `FleetPlan.chunks`, in any order, from any process, as often as
+    an engine likes: if it has results, these are returned; if an earlier call was killed, or
+    another one is working on the same chunk, no item is stored twice. What fails for now, because
+    of the store or the machine, is raised, so that the engine tries the chunk again.
+
+    Args:
+        url: of the store, as for `AudioStorageManager`.
+        run: the name of the run.
+        chunk: the number of the chunk, from 0.
+
+    Raises:
+        ValueError: there is no such chunk, or the name is not valid.
+        RunNotFoundError: the run is not planned.
+        AudioStoreError, OSError: some items failed for now.
+    """
+    done = work_on_chunk(_manager_of(url), run, chunk)
+    if done.error is not None:
+        done.error.add_note(
+            f"while storing chunk {chunk} of {run!r}: {done.unfinished} of {done.items} items are "
+            "left; those that are stored are found again"
+        )
+        raise done.error
+    return done
+
+
+def _manager_of(url: str) -> AudioStorageManager:
+    key = os.getpid(), url
+    with _lock:
+        manager = _managers.get(key)
+        if manager is None:
+            manager = _managers[key] = AudioStorageManager(url)
+        return manager

@@ -1,0 +1,97 @@
+"""What a fleet run returns: its plan, its state, the results of its items."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from audiostore.dataclass import dataclass, field
+from audiostore.ingest import UploadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """A run that is planned: which items, in how many chunks, and how they are stored."""
+
+    run: str
+    items: int
+    """How many assets it stores."""
+    chunks: int
+    """They are numbered from 0."""
+    chunk_items: int
+    """How many items a chunk has; the last may have fewer."""
+    options: UploadOptions
+    """How to inspect, prepare and store the files."""
+    digest: str
+    """SHA-256 of the list and the options, in hexadecimal: two runs with the same are the same."""
+    created: bool = field(default=True, compare=False)
+    """False if it was planned before."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetResult:
+    """What became of one item, as the store has recorded it."""
+
+    index: int
+    """Position of the item in the list that was planned, from 0."""
+    audio: str
+    """The path of its audio file."""
+    origin: str
+    """Where the item came from: ``songs.csv, line 17``; or ""."""
+    audio_id: str
+    """The id that it is, or would be, stored under."""
+    status: Literal["stored", "failed"]
+    """"failed": it cannot be stored as it is; trying again would not help by itself."""
+    audio_path: str | None = None
+    """URI of the stored audio."""
+    thumbnail_path: str | None = None
+    """URI of its artwork, if it has any."""
+    size_bytes: int | None = None
+    """Of the stored audio."""
+    duration_s: float | None = None
+    error_kind: str | None = None
+    """The class of the error, such as "UnplayableAudioError"."""
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FleetChunk:
+    """What became of a chunk."""
+
+    number: int
+    """From 0."""
+    items: int
+    """How many items were worked on: all, or those that had failed and are tried again."""
+    stored: int
+    failures: tuple[FleetResult, ...] = ()
+    """Those that cannot be stored as they are."""
+    unfinished: int = 0
+    """How many items failed for now, because of the store or this machine. With any, nothing is
+    recorded: work on the chunk again. What is stored is found again."""
+    error: Exception | None = field(default=None, compare=False)
+    """Why the first of these failed."""
+    done_before: bool = False
+    """It had its results already."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """How far a run is."""
+
+    run: str
+    items: int
+    chunks: int
+    chunks_done: int
+    """How many chunks have results for all their items."""
+    chunks_begun: int
+    """How many others were begun."""
+    stored: int
+    """How many items are stored, in chunks with results."""
+    failed: int
+    """How many items cannot be stored as they are."""
+    errors: Mapping[str, int] = field(hash=False)
+    """How many failed with each class of error, most frequent first."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all chunks have results."""
+        return self.chunks_done == self.chunks
