@@ -7,7 +7,6 @@ any time; it is looked at again only to delete what it led to.
 import hashlib
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -23,8 +22,6 @@ from audiostore.sources import SourceReader, encode_crc32c
 MAX_OBJECT_BYTES: Final = 5 << 40
 """The largest object that a bucket stores (cloud.google.com/storage/quotas#objects)."""
 _PIECE_BYTES = 1 << 17  # each thread keeps memory for one; larger ones are not faster
-_FRESH_NS = 2_000_000_000
-"""Times of files come in steps: of some milliseconds, on some file systems of two seconds."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", 0)
 
 
@@ -95,7 +92,7 @@ class LocalFile:
             if on_piece is not None:
                 on_piece(piece, before, crc)
             offset += len(piece)
-        if offset < status.st_size or not _is_unchanged(status, os.fstat(descriptor)):
+        if offset < status.st_size or not is_unchanged(status, os.fstat(descriptor)):
             raise changed_while_read(path)
         ctime_ns = status.st_ctime_ns if status.st_nlink == 1 else None
         return cls(path, *_identity(status), ctime_ns, encode_crc32c(crc))
@@ -232,54 +229,6 @@ class OpenFile:
             SourceChangedError: the file was changed.
         """
         return _LocalReader(self.file, self.stream, closes=False)
-
-
-class Inspection:
-    """Finds out whether an open file changes while it is inspected.
-
-    Args:
-        path: where the file is, for errors.
-        descriptor: the file.
-        now_ns: the clock of the file system.
-    """
-
-    def __init__(
-        self, path: Path, descriptor: int, *, now_ns: Callable[[], int] = time.time_ns
-    ) -> None:
-        self._path = path
-        self._descriptor = descriptor
-        self._before = os.fstat(descriptor)
-        self._snapshot: LocalFile | None = None
-        if self._before.st_ctime_ns > now_ns() - _FRESH_NS:
-            # Another change may come within the same step of its time: compare the bytes.
-            self._snapshot = LocalFile.of_open(path, descriptor)
-
-    def finish(self, on_piece: Callable[[bytes, int, int], None] | None = None) -> LocalFile:
-        """Return a snapshot of the file, which has not changed since.
-
-        Args:
-            on_piece: called with what the file holds (see `LocalFile.of_open`).
-
-        Raises:
-            SourceChangedError: it has.
-        """
-        file = LocalFile.of_open(self._path, self._descriptor, on_piece)
-        if not self._is_unchanged() or (self._snapshot and self._snapshot.crc32c != file.crc32c):
-            raise changed_while_read(self._path)
-        return file
-
-    @contextmanager
-    def explaining(self) -> Iterator[None]:
-        """Raise `SourceChangedError` for an error in the block if the file has changed."""
-        try:
-            yield
-        except Exception as error:
-            if not self._is_unchanged():
-                raise changed_while_read(self._path) from error
-            raise
-
-    def _is_unchanged(self) -> bool:
-        return _is_unchanged(self._before, os.fstat(self._descriptor))
 
 
 class _LocalReader:
@@ -444,7 +393,8 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def _is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
+def is_unchanged(before: os.stat_result, after: os.stat_result) -> bool:
+    """Say whether a file has apparently not changed between one `stat` and another."""
     is_dated = before.st_nlink == after.st_nlink == 1
     return _identity(before) == _identity(after) and (
         not is_dated or before.st_ctime_ns == after.st_ctime_ns

@@ -3,15 +3,14 @@
 import errno
 import os
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 
 import google_crc32c
 import pytest
 
-from audiostore import localfiles
 from audiostore.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
-from audiostore.localfiles import Inspection, LocalFile, OpenFile
+from audiostore.localfiles import LocalFile, OpenFile
 from audiostore.sources import BytesSource, Source, encode_crc32c
 
 DATA = bytes(range(256)) * 20
@@ -204,21 +203,6 @@ def test_another_name_that_comes_or_goes_is_no_change(path: Path) -> None:
     path.with_name("third").unlink()
     assert read(file) == DATA
     assert file.remove() is True
-
-
-def test_a_change_within_a_tick_of_the_clock_is_noticed(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The times of a file may not show a change that follows another one at once."""
-    monkeypatch.setattr(localfiles, "_is_unchanged", lambda *_: True)
-    with path.open("rb") as stream:
-        for age_ns, is_noticed in ((10**9, True), (10**10, False)):
-            now_ns = path.stat().st_ctime_ns + age_ns
-            inspection = Inspection(path, stream.fileno(), now_ns=lambda now_ns=now_ns: now_ns)  # type: ignore[misc]
-            overwrite_keeping_everything(path)
-            path.write_bytes(path.read_bytes()[::-1])
-            with pytest.raises(SourceChangedError) if is_noticed else nullcontext():
-                inspection.finish()
 
 
 def test_a_file_that_claims_too_much_is_refused_unread(

@@ -16,14 +16,8 @@ from audiostore.errors import (
 )
 from audiostore.files import explained
 from audiostore.ingest.options import UploadOptions
-from audiostore.localfiles import (
-    Inspection,
-    LocalFile,
-    OpenFile,
-    changed_while_read,
-    open_regular,
-    restore,
-)
+from audiostore.ingest.snapshot import Inspection
+from audiostore.localfiles import LocalFile, OpenFile, changed_while_read, open_regular, restore
 from audiostore.media import (
     InspectedImage,
     inspect_audio,
@@ -112,19 +106,20 @@ def _open(path: Path, options: UploadOptions, files: ExitStack) -> int:
 
 def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFile, bool]:
     """Return an audio file ready to be stored, and whether its index follows its sound."""
-    inspection = Inspection(opened.path, opened.stream.fileno())
-    with inspection.explaining():
-        found = inspect_audio(
-            opened.path,
-            opened.stream,
-            opened.filename,
-            check=options.check,
-            fix_extension=options.fix_extension,
-            artwork=options.artwork == "embedded",
-            artwork_max_px=options.thumbnail_max_px,
-            faststart=options.faststart,
-        )
-    file = inspection.finish(found.audio_data.add if found.audio_data else None)
+    with Inspection(opened.path, opened.stream.fileno()) as inspection:
+        with inspection.explaining():
+            found = inspect_audio(
+                opened.path,
+                opened.stream,
+                opened.filename,
+                check=options.check,
+                fix_extension=options.fix_extension,
+                artwork=options.artwork == "embedded",
+                artwork_max_px=options.thumbnail_max_px,
+                faststart=options.faststart,
+                on_audio_data=lambda data: inspection.begin(data.add if data else None),
+            )
+        file = inspection.finish()
     data = found.audio_data.result() if found.audio_data else None
     facts = facts_of(found.info) if found.info and found.info.duration_s else {}
     prepared = PreparedFile(

@@ -1,6 +1,7 @@
 """A media file, inspected before it is stored: what it contains, or why it cannot be stored."""
 
 import os
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import Literal
@@ -75,6 +76,7 @@ def inspect_audio(
     artwork: bool = True,
     artwork_max_px: int | None = None,
     faststart: bool = False,
+    on_audio_data: Callable[[AudioData | None], None] = lambda _: None,
 ) -> InspectedAudio:
     """Inspect an open audio file.
 
@@ -87,6 +89,8 @@ def inspect_audio(
         artwork: whether to look for embedded artwork.
         artwork_max_px: scale artwork down to this many pixels on its longer side.
         faststart: find out where the index is even without checks.
+        on_audio_data: called with what finds the audio data, before all that takes long: the
+            caller may read the file meanwhile.
 
     Raises:
         UnsupportedFormatError: it is not audio that audiostore stores, or its name says otherwise.
@@ -99,6 +103,11 @@ def inspect_audio(
         kind = recognised.format
         extension = kind.extension_for(filename)
         size_bytes = os.fstat(stream.fileno()).st_size
+        oddities: tuple[str, ...] = ()
+        if check != "none":
+            oddities = check_structure(stream, recognised, size_bytes, name=filename)
+        audio_data = find_audio_data(stream, recognised, size_bytes)
+        on_audio_data(audio_data)
         if check == "none":
             is_last = faststart and kind.has_movable_index and needs_faststart(stream)
             return InspectedAudio(
@@ -106,9 +115,8 @@ def inspect_audio(
                 extension,
                 recognised.content_type,
                 index_is_last=is_last,
-                audio_data=find_audio_data(stream, recognised, size_bytes),
+                audio_data=audio_data,
             )
-        oddities = check_structure(stream, recognised, size_bytes, name=filename)
         images_follow = check == "full" or artwork_max_px is not None
         try:
             info = _look_inside(
@@ -117,7 +125,6 @@ def inspect_audio(
         except (InspectionLimitError, UnplayableAudioError) as error:  # no worker knows its name
             raise type(error)(f"{filename!r}: {error}", path=path) from error
         is_last = kind.has_movable_index and needs_faststart(stream)
-        audio_data = find_audio_data(stream, recognised, size_bytes)
     except AudioStoreError as error:
         error.path = error.path or path
         raise
