@@ -338,8 +338,9 @@ def test_the_script_completes_commands_and_files_by_kind(call: Call, shell: str)
 def test_the_script_for_zsh_completes_files_by_kind(call: Call) -> None:
     script = call("completion", "zsh")[1]
     for option, pattern in (("--thumbnail", "*.png|*.PNG"), ("--manifest", "*.csv|*.CSV")):
-        (line,) = (line for line in script.splitlines() if f'"{option}[' in line)
-        assert pattern in line
+        lines = [line for line in script.splitlines() if f'"{option}[' in line]
+        assert lines
+        assert all(pattern in line for line in lines)
 
 
 def test_help_and_version_import_nothing_heavy() -> None:

@@ -378,6 +378,7 @@ def test_a_worker_that_is_started_again_takes_what_it_had_begun(
 # -- what it costs -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_requests_per_asset(
     server: StrictServer, bucket: AudioStorageManager, tmp_path: Path
 ) -> None:

@@ -1,9 +1,15 @@
 """The assets of a store: find, order, count, price and export them. See `manager.catalog`."""
 
 from audiostore.catalog.catalog import Catalog, ProgressListener
-from audiostore.catalog.columns import COLUMNS, GETTERS, Value
+from audiostore.catalog.columns import COLUMNS, GETTERS, Kind, Row, Value
 from audiostore.catalog.duplicates import DuplicateAssets
-from audiostore.catalog.export import ExportFormat, format_for, require_writer, write_csv
+from audiostore.catalog.export import (
+    ExportFormat,
+    format_for,
+    require_writer,
+    write_csv,
+    write_rows,
+)
 from audiostore.catalog.prices import Cost, Rates
 from audiostore.catalog.query import Query
 from audiostore.catalog.sorting import SortKey
@@ -16,9 +22,11 @@ __all__ = [
     "Cost",
     "DuplicateAssets",
     "ExportFormat",
+    "Kind",
     "ProgressListener",
     "Query",
     "Rates",
+    "Row",
     "SortKey",
     "Statistics",
     "Tally",
@@ -26,4 +34,5 @@ __all__ = [
     "format_for",
     "require_writer",
     "write_csv",
+    "write_rows",
 ]

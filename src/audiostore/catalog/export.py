@@ -7,7 +7,7 @@ may take a title that begins with ``=`` for a formula: import the column as text
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from itertools import islice
@@ -59,15 +59,36 @@ def write(assets: Iterable[StorageResult], stream: IO[bytes], export_format: Exp
         ConfigurationError: Parquet, and pyarrow is not installed.
         OSError: the stream cannot be written to.
     """
-    require_writer(export_format)
     rows = (row for asset in assets if (row := row_of(asset)) is not None)
+    return write_rows(COLUMNS, rows, stream, export_format)
+
+
+def write_rows(
+    columns: Mapping[str, Kind],
+    rows: Iterator[Row],
+    stream: IO[bytes],
+    export_format: ExportFormat,
+) -> int:
+    """Write rows of any table; return how many (see `write`).
+
+    Args:
+        columns: their names and kinds, in order, which is also that in each row.
+        rows: the rows.
+        stream: where they go.
+        export_format: of the table.
+
+    Raises:
+        ConfigurationError: Parquet, and pyarrow is not installed.
+        OSError: the stream cannot be written to.
+    """
+    require_writer(export_format)
     match export_format:
         case "jsonl":
             return _write_jsonl(rows, stream)
         case "csv":
-            return write_csv(COLUMNS, (row.values() for row in rows), stream)
+            return write_csv(columns, (row.values() for row in rows), stream)
         case "parquet":
-            return _write_parquet(rows, stream)
+            return _write_parquet(columns, rows, stream)
 
 
 def _write_jsonl(rows: Iterator[Row], stream: IO[bytes]) -> int:
@@ -94,7 +115,7 @@ def write_csv(header: Iterable[str], rows: Iterable[Iterable[Value]], stream: IO
     return count
 
 
-def _write_parquet(rows: Iterator[Row], stream: IO[bytes]) -> int:
+def _write_parquet(columns: Mapping[str, Kind], rows: Iterator[Row], stream: IO[bytes]) -> int:
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -105,7 +126,7 @@ def _write_parquet(rows: Iterator[Row], stream: IO[bytes]) -> int:
         "truth": pa.bool_(),
         "time": pa.timestamp("us", tz="UTC"),
     }
-    schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     count = 0
     with closing(parquet.ParquetWriter(stream, schema)) as writer:
         while group := list(islice(rows, _ROW_GROUP)):

@@ -25,6 +25,8 @@ _ON_THE_COMMAND_LINE = {
     "permanent=True": "--permanent",
     "expire() sets": "'audiostore expire' sets",
     "with upload_thumbnail_file": "with 'audiostore cover'",
+    "A plan never changes: use another name": "a plan never changes: give another --run",
+    "raise chunk_items": "raise --chunk",
 }
 
 
@@ -35,7 +37,11 @@ class UsageError(Exception):
 def exit_code(error: Exception) -> int:
     """Return the exit code that tells a script what kind of failure it was."""
     match error:
-        case audiostore.AssetNotFoundError() | audiostore.BlobNotFoundError():
+        case (
+            audiostore.AssetNotFoundError()
+            | audiostore.BlobNotFoundError()
+            | audiostore.RunNotFoundError()
+        ):
             return NOT_FOUND
         case UsageError() | audiostore.SourceNotFoundError():
             return BAD_INPUT

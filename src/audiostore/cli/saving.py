@@ -1,13 +1,19 @@
-"""Where `get` writes a download: no file is overwritten that was not named."""
+"""Where commands write files: none is overwritten that was not named, none is seen half."""
 
 import errno
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+from audiostore.cli import places
+from audiostore.cli.failures import UsageError
 from audiostore.cli.output import escape
+from audiostore.cli.stdout import binary_output
+from audiostore.files import whole_file
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
@@ -22,6 +28,31 @@ def is_stream(path: Path) -> bool:
     except OSError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@contextmanager
+def whole_output(name: str) -> Iterator[IO[bytes]]:
+    """Yield what to write to: a file appears, or is replaced, only once it is complete.
+
+    Args:
+        name: of the file; "-" for standard output.
+    """
+    if name == "-":
+        with binary_output() as stream:
+            yield stream
+        return
+    path = Path(name)
+    places.remember(path.parent, "the directory", "give another file with -o PATH")
+    if is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    if path.is_dir():
+        raise UsageError(f"{name!r} is a directory: name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"no directory {str(path.parent)!r}: create it first")
+    with whole_file(path) as file, os.fdopen(file.descriptor, "wb", closefd=False) as stream:
+        yield stream
 
 
 def save_new(fetch: Fetch, path: Path) -> None:

@@ -36,6 +36,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def from_zero(text: str) -> int:
+    """Return a whole number of at least 0."""
+    if not (text.isascii() and text.isdecimal()):
+        raise ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return int(text)
+
+
 def path(text: str) -> str:
     """Return a path; an empty one would be the current directory."""
     if not text:

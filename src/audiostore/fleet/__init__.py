@@ -12,7 +12,8 @@
 
 `plan` writes the list into the store, in chunks. `work` stores the items of a chunk exactly once,
 wherever and however often it is called. `work_share` is a whole worker, one of several that have an
-index. `status`, `results` and `retry` read a run, and ask for another attempt at what failed.
+index. `status` and `results` read a run, `write_results` writes a table of it, `retry` asks for
+another attempt at what failed.
 """
 
 from audiostore.lazy import lazy_names
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from audiostore.fleet.planning import plan as plan
     from audiostore.fleet.processes import work as work
     from audiostore.fleet.reading import results as results, retry as retry, status as status
+    from audiostore.fleet.tables import write_results as write_results
     from audiostore.fleet.values import (
         FleetChunk as FleetChunk,
         FleetPlan as FleetPlan,
@@ -36,6 +38,7 @@ else:
             "planning": "plan",
             "processes": "work",
             "reading": "results retry status",
+            "tables": "write_results",
             "values": "FleetChunk FleetPlan FleetResult FleetStatus",
             "working": "work_share",
         },

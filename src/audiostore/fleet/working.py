@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostore.bulk import BulkItem, RunOptions, UploadOutcome, upload_items
@@ -13,6 +14,7 @@ from audiostore.dataclass import dataclass, replace
 from audiostore.errors import (
     BlobNotFoundError,
     IntegrityError,
+    InvalidSourceError,
     PreconditionFailedError,
     ProcessDiedError,
     SourceChangedError,
@@ -39,6 +41,7 @@ from audiostore.fleet.records import (
 )
 from audiostore.fleet.values import FleetChunk, FleetPlan, FleetResult
 from audiostore.ingest import UploadOptions
+from audiostore.pathforms import on_disk
 from audiostore.retry import DEADLINE_CONFIG
 from audiostore.stores import ObjectStore
 
@@ -243,8 +246,14 @@ class _OpenChunk:
         is_new: bool | None = self._is_fresh
         if self._is_fresh and not planned.has_own_id:
             is_new = True if self.options.id_is_new else None
-        metadata = {**(self.options.metadata or {}), **planned.item.metadata}
-        return replace(planned.item, id_is_new=is_new, metadata=metadata)
+        item = planned.item
+        return replace(
+            item,
+            audio=_on_disk(item.audio),
+            thumbnail=None if item.thumbnail is None else _on_disk(item.thumbnail),
+            id_is_new=is_new,
+            metadata={**(self.options.metadata or {}), **item.metadata},
+        )
 
     def add(self, planned: PlannedItem, outcome: UploadOutcome) -> None:
         """Note what became of an item."""
@@ -327,7 +336,10 @@ def _store(
             chunk, planned = under_way.pop(outcome.index)
             chunk.add(planned, outcome)
             if chunk.is_complete:
-                yield chunk.finish()
+                try:
+                    yield chunk.finish()
+                except KeyboardInterrupt as interrupt:  # does not wait for what is running
+                    outcomes.throw(interrupt)
 
 
 def _without_own(options: UploadOptions) -> UploadOptions:
@@ -340,6 +352,13 @@ def is_for_now(error: Exception) -> bool:
     if isinstance(error, _FOR_NOW) or DEADLINE_CONFIG.is_retryable(error):
         return True
     return isinstance(error, OSError) and not isinstance(error, _OF_A_FILE)
+
+
+def _on_disk(path: Path) -> Path:
+    """Return a path with its accents as the disk has them: whoever planned it has not looked."""
+    with suppress(InvalidSourceError):  # several look the same: the upload finds none
+        return Path(on_disk(str(path)))
+    return path
 
 
 def _has_neighbours(planned: PlannedItem) -> bool:

@@ -63,6 +63,7 @@ class Manifest:
     _file: LocalFile
     _shared_thumbnails: LineSet = field(compare=False)
     """With cleanup, the rows whose thumbnail other rows name, too."""
+    _looks_at_files: bool = True
 
     @property
     def path(self) -> Path:
@@ -85,7 +86,8 @@ class Manifest:
             for number, row in enumerate(rows):
                 if number % _CHANGE_CHECK_ROWS == 0:
                     self._require_unchanged(stream.fileno())
-                item = _item(self.path, row, self.metadata, unit_of(self._format))
+                unit = unit_of(self._format)
+                item = _item(self.path, row, self.metadata, unit, looks=self._looks_at_files)
                 is_shared = row.line in self._shared_thumbnails
                 yield replace(item, keeps_thumbnail=True) if is_shared else item
             self._require_unchanged(stream.fileno())
@@ -108,6 +110,7 @@ def check_manifest(
     ignored_columns: Collection[str] = (),
     fix_extension: bool = False,
     cleanup: bool = False,
+    looks_at_files: bool = True,
     on_row: Callable[[int], None] = lambda _: None,
 ) -> Manifest:
     """Read a manifest from start to end, and look at every file that it names.
@@ -123,6 +126,8 @@ def check_manifest(
         cleanup: local files are deleted once they are stored. So a missing file is allowed, as an
             earlier run may have stored it, but an audio file that several rows name is an error.
             A thumbnail that several rows name is kept.
+        looks_at_files: if not, no file is looked at, and names stay as they are written: another
+            machine, or a later step, does it. `size_bytes` of the manifest is 0.
         on_row: called with the number of each row, from 1, before it is checked.
 
     Raises:
@@ -143,6 +148,7 @@ def check_manifest(
             unit=unit_of(form),
             fix_extension=fix_extension,
             cleanup=cleanup,
+            looks=looks_at_files,
         )
         for row in read_rows(path, stream, form, names, check.report):
             on_row(check.count + 1)
@@ -160,6 +166,7 @@ def check_manifest(
         names,
         file,
         shared_thumbnails,
+        looks_at_files,
     )
 
 
@@ -175,6 +182,7 @@ class _Check:
         unit: Unit,
         fix_extension: bool,
         cleanup: bool,
+        looks: bool,
     ) -> None:
         self.count = self.size_bytes = self.errors = self.warnings = 0
         self._path = path
@@ -183,6 +191,7 @@ class _Check:
         self._unit = unit
         self._fix_extension = fix_extension
         self._cleanup = cleanup
+        self._looks = looks
         self._ids, self._audios, self._thumbnails = Duplicates(), Duplicates(), Duplicates()
         self._superseded = Duplicates()
 
@@ -205,7 +214,7 @@ class _Check:
             self.report(ManifestProblem(row.line, "no audio file"))
             return
         try:
-            item = _item(self._path, row, self._common, self._unit)
+            item = _item(self._path, row, self._common, self._unit, looks=self._looks)
         except InvalidSourceError as error:
             self.report(ManifestProblem(row.line, str(error)))
             return
@@ -214,7 +223,11 @@ class _Check:
             self._thumbnails.add(os.path.abspath(item.thumbnail), row.line)  # noqa: PTH100
         problems: list[str] = []
         self.size_bytes += _check_item(
-            item, problems, fix_extension=self._fix_extension, allow_missing=self._cleanup
+            item,
+            problems,
+            fix_extension=self._fix_extension,
+            allow_missing=self._cleanup,
+            looks=self._looks,
         )
         for message in problems:
             self.report(ManifestProblem(row.line, message))
@@ -253,13 +266,17 @@ def _changed(path: Path) -> SourceChangedError:
     )
 
 
-def _item(manifest: Path, row: Row, common: Mapping[str, str], unit: Unit) -> BulkItem:
+def _item(
+    manifest: Path, row: Row, common: Mapping[str, str], unit: Unit, *, looks: bool
+) -> BulkItem:
     own = {k: v for k, v in row.fields.items() if k not in COLUMNS}
     audio, thumbnail = row.fields[AUDIO], row.fields.get(THUMBNAIL)
-    audio = on_disk(audio, manifest.parent)
+    if looks:
+        audio = on_disk(audio, manifest.parent)
+        thumbnail = thumbnail and on_disk(thumbnail, manifest.parent)
     return BulkItem(
         audio=manifest.parent / audio,
-        thumbnail=manifest.parent / on_disk(thumbnail, manifest.parent) if thumbnail else None,
+        thumbnail=manifest.parent / thumbnail if thumbnail else None,
         audio_id=row.fields.get(ID),
         supersedes=row.fields.get(SUPERSEDES),
         metadata={**common, **own},
@@ -278,7 +295,12 @@ def _source_path(folder: Path, named: str) -> str | None:
 
 
 def _check_item(
-    item: BulkItem, problems: list[str], *, fix_extension: bool, allow_missing: bool
+    item: BulkItem,
+    problems: list[str],
+    *,
+    fix_extension: bool,
+    allow_missing: bool,
+    looks: bool,
 ) -> int:
     """Check what can be seen without opening files; add problems; return the files' size."""
     for audio_id in (item.audio_id, item.supersedes):
@@ -301,7 +323,8 @@ def _check_item(
         files.append(("image", item.thumbnail, IMAGE_EXTENSIONS))
     size_bytes = 0
     for kind, path, extensions in files:
-        size_bytes += _check_file(path, problems, allow_missing=allow_missing)
+        if looks:
+            size_bytes += _check_file(path, problems, allow_missing=allow_missing)
         if not fix_extension and path.suffix.lower() not in extensions:
             problems.append(
                 f"{path.name!r}: unsupported {kind} extension (supported: {' '.join(extensions)})"

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager
 
-from audiostore.cli import places
 from audiostore.cli.declare import option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.filters import OrderedOptions, page_start, query_of
 from audiostore.cli.output import counted, is_terminal, note
-from audiostore.cli.stdout import binary_output
 from audiostore.cli.store import opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import IO
-
     from audiostore import ExportFormat
 
 GROUP = "find"
@@ -48,6 +41,7 @@ def run(options: Options) -> int:
     """Write the assets that match."""
     from audiostore.catalog import format_for, require_writer  # noqa: PLC0415  (not for --help)
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
+    from audiostore.cli.saving import whole_output  # noqa: PLC0415
 
     query = query_of(options)
     after = page_start(options)
@@ -57,7 +51,7 @@ def run(options: Options) -> int:
         raise UsageError("Parquet is binary, not for a terminal: name a file with -o FILE")
     require_writer(export_format)
     with CountProgress() as progress, opened(options, progress.waiting) as manager:
-        with _output(options.output) as stream:
+        with whole_output(options.output) as stream:
             count = manager.catalog.export(
                 stream,
                 export_format,
@@ -72,29 +66,3 @@ def run(options: Options) -> int:
         if not to_stdout:
             note(f"wrote {counted(count, 'asset')} to {options.output}")
     return 0
-
-
-@contextmanager
-def _output(name: str) -> Iterator[IO[bytes]]:
-    """Yield what to write to: a file appears, or is replaced, only once it is complete."""
-    from pathlib import Path  # noqa: PLC0415  (not for --help)
-
-    from audiostore.cli.saving import is_stream  # noqa: PLC0415
-    from audiostore.files import whole_file  # noqa: PLC0415
-
-    if name == "-":
-        with binary_output() as stream:
-            yield stream
-        return
-    path = Path(name)
-    places.remember(path.parent, "the directory", "give another file with -o PATH")
-    if is_stream(path):
-        with path.open("wb") as stream:
-            yield stream
-        return
-    if path.is_dir():
-        raise UsageError(f"{name!r} is a directory: name a file")
-    if not path.parent.is_dir():
-        raise UsageError(f"no directory {str(path.parent)!r}: create it first")
-    with whole_file(path) as file, os.fdopen(file.descriptor, "wb", closefd=False) as stream:
-        yield stream

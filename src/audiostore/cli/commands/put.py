@@ -6,24 +6,16 @@ import os
 
 import audiostore
 from audiostore.cli.choosing import resolve_anywhere
-from audiostore.cli.declare import (
-    CheckOptions,
-    JsonOptions,
-    StoreOptions,
-    arguments,
-    flag,
-    option,
-)
+from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, option
 from audiostore.cli.failures import PARTLY_FAILED, UsageError
 from audiostore.cli.output import print_json, say
 from audiostore.cli.selecting import SelectionOptions
 from audiostore.cli.store import choose_store, opened, warn
-from audiostore.cli.values import key_and_value, positive, rate
+from audiostore.cli.uploading import MANIFEST_HELP, ColumnOptions, UploadingOptions
+from audiostore.cli.values import positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from audiostore import AudioStorageManager, UploadOptions, UploadOutcome
 
 GROUP = "store and fetch"
@@ -33,7 +25,7 @@ audiostore put ~/Music --dry-run"""
 _MANY = "for many files"
 
 
-class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
+class Options(StoreOptions, JsonOptions, UploadingOptions, SelectionOptions, ColumnOptions):
     """Options of `put`."""
 
     files: tuple[str, ...] = arguments(
@@ -48,32 +40,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
     audio_id: str | None = option(
         "--id", metavar="UUID", help="ID to store it under (default: a new one)"
     )
-    new_ids: bool = flag(
-        help="the given IDs were just made, and nothing else is stored under them: do not look "
-        "them up, which saves two requests each"
-    )
-    meta: tuple[tuple[str, str], ...] = option(
-        metavar="KEY=VALUE",
-        repeatable=True,
-        parse=key_and_value,
-        help="custom metadata to store (repeatable)",
-    )
     title: str | None = option(metavar="TEXT", help="title (default: from the file's tags)")
-    artist: str | None = option(metavar="TEXT", help="artist (default: from the file's tags)")
-    album: str | None = option(metavar="TEXT", help="album (default: from the file's tags)")
-    no_artwork: bool = flag(
-        help="do not store the artwork embedded in the audio file (default: store it as the "
-        "thumbnail unless one is given)"
-    )
-    thumbnail_max_px: int | None = option(
-        metavar="N", parse=positive, help="scale artwork down to N pixels on its longer side"
-    )
-    faststart: bool = flag(
-        help="move the index of an MP4 file to its start, without loss, so that it plays at once"
-    )
-    public: bool = flag(
-        help="let shared caches, such as a CDN, keep the files (default: only the player's own)"
-    )
     supersedes: str | None = option(
         metavar="ID",
         help="ID of the asset that this one replaces, or the first characters of it (at least 4): "
@@ -81,28 +48,7 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
     )
     trash_superseded: bool = flag(help="delete the superseded asset once this one is stored")
     cleanup: bool = flag(help="delete the local files once they are stored and verified")
-    manifest: str | None = option(
-        metavar="LIST",
-        help="store the files listed in this file: CSV, TSV, JSON Lines or Parquet, with columns "
-        "audio, thumbnail, id, title, artist, album; other columns become custom metadata; paths "
-        "are relative to it",
-        group=_MANY,
-        files="lists",
-    )
-    column: tuple[tuple[str, str], ...] = option(
-        metavar="KEY=NAME",
-        repeatable=True,
-        parse=key_and_value,
-        help="the column of LIST that holds KEY: audio=wav, thumbnail=cover, title=name "
-        "(repeatable)",
-        group=_MANY,
-    )
-    ignore_column: tuple[str, ...] = option(
-        metavar="NAME",
-        repeatable=True,
-        help="leave out a column of LIST (repeatable)",
-        group=_MANY,
-    )
+    manifest: str | None = option(metavar="LIST", help=MANIFEST_HELP, group=_MANY, files="lists")
     dry_run: bool = flag(
         "-n",
         "--dry-run",
@@ -177,53 +123,16 @@ class Options(StoreOptions, JsonOptions, CheckOptions, SelectionOptions):
             UsageError: a key of the metadata is given twice.
             AudioStoreError, ValueError: an option is not valid.
         """
-        options = audiostore.UploadOptions(
-            metadata=self._metadata(),
-            cleanup=self.cleanup,
-            check=self.check,
-            artwork="none" if self.no_artwork else "embedded",
-            thumbnail_max_px=self.thumbnail_max_px,
-            fix_extension=self.fix_extension,
-            faststart=self.faststart,
-            cache="public" if self.public else "private",
-            trash_superseded=self.trash_superseded,
-            id_is_new=self.new_ids,
-        )
-        if self.max_size is None:
-            return options
-        return options.of(options, max_size_bytes=self.max_size)
+        options = super().upload_options()
+        return options.of(options, cleanup=self.cleanup, trash_superseded=self.trash_superseded)
 
-    def column_names(self) -> dict[str, str]:
-        """Return which column of a manifest holds what.
-
-        Raises:
-            UsageError: a key is given twice.
-        """
-        return _once_each("--column", self.column)
-
-    def _metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """Return the metadata to store.
 
         Raises:
             UsageError: a key is given twice.
         """
-        metadata = _once_each("--meta", self.meta)
-        tags = (("title", self.title), ("artist", self.artist), ("album", self.album))
-        return metadata | {key: value for key, value in tags if value is not None}
-
-
-def _once_each(flag: str, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return pairs as a dictionary.
-
-    Raises:
-        UsageError: a key is given twice.
-    """
-    values: dict[str, str] = {}
-    for key, value in pairs:
-        if key in values:
-            raise UsageError(f"{flag} {key}= is given twice: give each key once")
-        values[key] = value
-    return values
+        return super().metadata() | ({} if self.title is None else {"title": self.title})
 
 
 def run(options: Options) -> int:

@@ -1,0 +1,3 @@
+"""Store one list of files with many machines."""
+
+GROUP = "store and fetch"

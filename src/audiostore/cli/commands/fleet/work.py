@@ -1,0 +1,134 @@
+"""Store the files of a run, as one of several machines.
+
+Which one it is, Cloud Run jobs, Batch, Kubernetes and Slurm say in the environment; or --index and
+--count do. First it takes its own share of the chunks, then what nobody else has finished. It may
+be killed and started again at any time: nothing is stored twice.
+"""
+
+from __future__ import annotations
+
+import os
+
+from audiostore.cli.commands.fleet._place import place_of
+from audiostore.cli.declare import JsonOptions, StoreOptions, argument, option
+from audiostore.cli.failures import INTERRUPTED, PARTLY_FAILED
+from audiostore.cli.output import counted, print_json, say
+from audiostore.cli.values import duration, from_zero, positive, rate
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from audiostore import FleetChunk
+
+EXAMPLE = """\
+audiostore fleet work nov --max-writes-per-s 1000
+audiostore fleet work nov --index 3 --count 16"""
+
+
+class Options(StoreOptions, JsonOptions):
+    """Options of `fleet work`."""
+
+    name: str = argument("RUN", "name of the run")
+    index: int | None = option(
+        metavar="N",
+        parse=from_zero,
+        help="which worker this is, from 0 (default: as Cloud Run, Batch, Kubernetes or Slurm say)",
+    )
+    count: int | None = option(
+        metavar="N", parse=positive, help="how many workers there are (default: likewise)"
+    )
+    takeover_after: float = option(
+        metavar="DURATION",
+        parse=duration,
+        default=900.0,
+        help="when to take a chunk that another worker has begun and not finished (default: 15m)",
+    )
+    concurrency: int | None = option(
+        metavar="N", parse=positive, help="at most N uploads at once (default: adaptive)"
+    )
+    max_rate: float | None = option(
+        metavar="RATE",
+        parse=rate,
+        help="limit of this worker in bytes per second: 500K, 50M, 1.5G",
+    )
+    max_writes_per_s: int | None = option(
+        metavar="N",
+        parse=positive,
+        help="limit of objects written per second by all workers together",
+    )
+
+
+def run(options: Options) -> int:
+    """Work until there is nothing left to do."""
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.progress.bulk import abandoning  # noqa: PLC0415
+    from audiostore.cli.store import opened  # noqa: PLC0415
+
+    index, count = place_of(options.index, options.count, os.environ)
+    done = _Done()
+    try:
+        with opened(options) as manager:
+            chunks = fleet.work_share(
+                manager,
+                options.name,
+                index=index,
+                count=count,
+                takeover_after_s=options.takeover_after,
+                concurrency=options.concurrency,
+                max_rate_bytes_s=options.max_rate,
+                max_writes_per_s=options.max_writes_per_s,
+            )
+            with abandoning(chunks):
+                for chunk in chunks:
+                    done.add(chunk)
+                    _print(options, chunk)
+    except KeyboardInterrupt:
+        say("stopped", done.summary())
+        say("interrupted", "run the same command again to resume; nothing is stored twice")
+        return INTERRUPTED
+    say("done", done.summary())
+    if done.unfinished:
+        say("note", "run the same command again to store what failed for now")
+    return PARTLY_FAILED if done.failed or done.unfinished else 0
+
+
+class _Done:
+    def __init__(self) -> None:
+        self.chunks = self.stored = self.failed = self.unfinished = 0
+
+    def add(self, chunk: FleetChunk) -> None:
+        self.chunks += 1
+        self.stored += chunk.stored
+        self.failed += len(chunk.failures)
+        self.unfinished += chunk.unfinished
+
+    def summary(self) -> str:
+        words = [f"{self.stored:,} stored in {counted(self.chunks, 'chunk')}"]
+        if self.failed:
+            words.append(f"{self.failed:,} failed")
+        if self.unfinished:
+            words.append(f"{self.unfinished:,} failed for now")
+        return ", ".join(words)
+
+
+def _print(options: Options, chunk: FleetChunk) -> None:
+    from audiostore.cli.failures import as_typed, located, report  # noqa: PLC0415
+
+    for failure in chunk.failures:
+        where = f"{failure.origin}: {failure.audio}" if failure.origin else failure.audio
+        say("error", located(where, as_typed(failure.error or "")), kind=failure.error_kind)
+    if chunk.error is not None:
+        report(chunk.error, where=f"chunk {chunk.number}", debug=options.debug)
+    if options.json:
+        print_json(
+            {
+                "chunk": chunk.number,
+                "items": chunk.items,
+                "stored": chunk.stored,
+                "failed": len(chunk.failures),
+                "unfinished": chunk.unfinished,
+            }
+        )
+    else:
+        failed = f", {len(chunk.failures):,} failed" if chunk.failures else ""
+        later = f", {chunk.unfinished:,} failed for now" if chunk.unfinished else ""
+        print(f"chunk {chunk.number}: {chunk.stored:,} stored{failed}{later}", flush=True)
