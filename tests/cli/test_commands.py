@@ -397,13 +397,14 @@ def test_put_starts_the_sandbox_first_and_imports_nothing_that_it_does_not_need(
     tmp_path: Path,
 ) -> None:
     program = (
-        "import gc, sys, audiostore.media.sandbox.pool as pool\n"
-        "start = pool.start_workers\n"
-        "def start_workers(*args, **options):\n"
-        "    assert not {'audiostore.manager', 'audiostore.ingest'} & set(sys.modules)\n"
-        "    start(*args, **options)\n"
+        "import gc, sys, audiostore.media.sandbox.early as early\n"
+        "start = early.start_early\n"
+        "def start_early(**options):\n"
+        "    later = {'audiostore.manager', 'audiostore.ingest', 'audiostore.media.formats'}\n"
+        "    assert not later & set(sys.modules)\n"
+        "    start(**options)\n"
         "    print('started', file=sys.stderr)\n"
-        "pool.start_workers = start_workers\n"
+        "early.start_early = start_early\n"
         "from audiostore.cli import main\n"
         "collections = []\n"
         "gc.callbacks.append(lambda *_: collections.append(1))\n"

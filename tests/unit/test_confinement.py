@@ -42,6 +42,7 @@ def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def hostile() -> Iterator[HostileWorker]:
     worker = HostileWorker((), 64 * MIB)
+    worker.wait_until_ready()
     yield worker
     if not worker.is_reaped:
         worker.reap()
@@ -60,6 +61,7 @@ def outcomes(playground: Path) -> dict[str, str]:
     """What each attack ended with, in a worker."""
     (playground / "victim").write_bytes(b"")
     worker = HostileWorker((), 64 * MIB)
+    worker.wait_until_ready()
     try:
         found = ask(worker, "attack", playground / "present")["outcomes"]
     finally:

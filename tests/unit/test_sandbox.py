@@ -16,6 +16,8 @@ import os, signal, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from audiostore.media.sandbox import pool
+from audiostore.media.sandbox import early
+from audiostore.media.sandbox.early import start_early
 from audiostore.media.sandbox.pool import start_workers, probe_audio
 song = Path(sys.argv[1])
 signal.alarm(120)
@@ -134,6 +136,19 @@ os.waitpid(pid, 0)
 os.write(go[1], b"!")
 assert os.read(response[0], 4) == b"done"
 wait_until_gone(worker)
+""",
+    "a worker that was started early is the first of its process, and of no fork": """
+start_early()
+start_early()
+[worker] = early._started.values()
+pid = os.fork()
+if pid == 0:
+    look()
+    assert worker._process.pid not in workers()
+    sys.exit(0)  # runs what its parent registered to run at exit
+assert ends_well(pid)
+look()
+assert workers() == [worker._process.pid]
 """,
     "no more workers run than the limit": """
 start_workers(1)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from audiostore.media.kinds import Format as Format
     from audiostore.media.recognition import identify as identify
+    from audiostore.media.sandbox.early import start_early as start_early
     from audiostore.media.sandbox.pool import start_workers as start_workers
 else:
     __getattr__, __dir__ = lazy_names(
@@ -40,6 +41,7 @@ else:
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",
             "recognition": "identify",
+            "sandbox.early": "start_early",
             "sandbox.pool": "start_workers",
         },
     )

@@ -190,9 +190,9 @@ def _start_inspection(options: Options) -> None:
     """Let the sandbox start while this process imports what the upload needs, and connects."""
     if options.check == "none" or not os.path.isfile(options.files[0]):  # noqa: PTH113  (no error)
         return
-    from audiostore.media import start_workers  # noqa: PLC0415  (not for --help)
+    from audiostore.media import start_early  # noqa: PLC0415  (not for --help)
 
-    start_workers(1, images=options.check == "full" or options.thumbnail_max_px is not None)
+    start_early(images=options.check == "full" or options.thumbnail_max_px is not None)
 
 
 def _put_one(options: Options) -> int:

@@ -28,6 +28,7 @@ from audiostore.errors import InspectionLimitError, InvalidImageError, Unplayabl
 from audiostore.localfiles import open_regular
 from audiostore.media.info import IMAGE_MEMORY_BYTES, AudioInfo, DecodedInfo
 from audiostore.media.sandbox import answers
+from audiostore.media.sandbox.early import take_early
 from audiostore.media.sandbox.process import (
     InvalidAnswerError,
     LimitReachedError,
@@ -396,7 +397,10 @@ class SandboxPool:
 
     def _start_one(self, request: Request) -> WorkerProcess:
         most_bytes = max(limits.memory_bytes for limits in self._limits.values())
-        return WorkerProcess({request.program, *self._expected}, most_bytes)
+        programs = {request.program, *self._expected}
+        worker = take_early(programs, most_bytes) or WorkerProcess(programs, most_bytes)
+        worker.wait_until_ready()
+        return worker
 
     def _drop(self, worker: WorkerProcess) -> None:
         with self._lock:

@@ -75,7 +75,7 @@ class WorkerProcess:
         memory_bytes: what it may take at most, beyond what it has after its imports.
 
     Raises:
-        RuntimeError, OSError: it cannot be started.
+        OSError: it cannot be started.
     """
 
     _MODULE = "audiostore.media.sandbox.worker"
@@ -109,6 +109,13 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the worker has imported all that it needs; called before the first request.
+
+        Raises:
+            RuntimeError: it cannot be started.
+        """
         try:
             self._requests.settimeout(_START_TIMEOUT_S)
             is_ready = self._requests.recv(1) == READY
