@@ -1,4 +1,8 @@
-"""State that a child process can use after `os.fork`: threads are gone, locks may be held."""
+"""State that a child process can use after `os.fork`: threads are gone, locks may be held.
+
+Where a process may only be forked while it has a single thread, those that have nothing to do can
+be ended first.
+"""
 
 import os
 import threading
@@ -36,6 +40,30 @@ _registry = _Registry()
 def renew_after_fork(member: Forked) -> None:
     """Call `member.after_fork` in every child process, as long as the member lives."""
     _registry.add(member)
+
+
+class Resting(Protocol):
+    """Something whose thread can end whenever it has nothing to do; it starts again if needed."""
+
+    def rest(self) -> int | None:
+        """End the thread if it is idle; return the number that the system knew it by."""
+        ...
+
+
+_resting: weakref.WeakSet[Resting] = weakref.WeakSet()
+
+
+def may_rest(member: Resting) -> None:
+    """Let `end_idle_threads` call `member.rest`, as long as the member lives."""
+    _resting.add(member)
+
+
+def end_idle_threads() -> set[int]:
+    """End all threads of ours that are idle; return the numbers that the system knew them by.
+
+    It may list them for another moment, though they run nothing any more.
+    """
+    return {number for member in list(_resting) if (number := member.rest()) is not None}
 
 
 class ForkSafeLock:

@@ -167,6 +167,25 @@ def test_a_manager_works_before_and_after_fork(server: StrictServer, script: str
     assert all(len(server.generations(BUCKET, name)) == 1 for name in things)
 
 
+def test_a_store_that_was_listed_before_keeps_no_run_from_forking(server: StrictServer) -> None:
+    # `put DIR` looks at the store first: then all work would be done on one core.
+    script = """
+from audiostore import BulkItem
+from audiostore.bulk.executors import worker_process
+os.environ["STORAGE_EMULATOR_HOST"] = url
+manager = AudioStorageManager("bucket")
+assert list(manager.list()) == []
+[outcome] = manager.bulk.upload([BulkItem(audio, cover)])
+assert outcome.error is None, outcome.error
+can_fork = worker_process.worker_count(None) > 1
+assert threading.active_count() == (1 if can_fork else 2)
+assert [asset.audio_id for asset in manager.list()] == [outcome.audio_id]
+"""
+    done = run(script, server)
+
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.row("fork")
 def test_a_fork_while_a_token_is_fetched_does_not_hang(server: StrictServer) -> None:
     script = """

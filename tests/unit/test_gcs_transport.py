@@ -22,6 +22,8 @@ from audiostore.stores.gcs.transport import Transport
 from tests.gcs_server import StrictServer
 from tests.timing import PATIENCE_S
 
+_IO_THREAD = "audiostore-io"
+
 
 @contextmanager
 def responding(*responses: bytes) -> Iterator[str]:
@@ -80,6 +82,29 @@ def test_a_response_on_a_kept_connection_has_its_own_head(transport: Transport) 
         {"content-length": "1", "second": "2"},
         b"2",
     )
+
+
+def test_an_idle_transport_ends_its_thread_and_starts_another_when_needed(
+    transport: Transport,
+) -> None:
+    assert transport.rest() is None
+    for _ in range(2):
+        with responding(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as url:
+            assert transport.send(Request("GET", url)).status == 200
+        [number] = [each.native_id for each in threading.enumerate() if each.name == _IO_THREAD]
+        assert transport.rest() == number
+        assert _IO_THREAD not in [each.name for each in threading.enumerate()]
+
+
+def test_a_transfer_in_flight_goes_on_when_the_transport_is_to_rest(transport: Transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        transfer = transport.start(Request("GET", f"http://127.0.0.1:{listener.getsockname()[1]}/"))
+        connection, _ = listener.accept()
+        with connection:
+            assert transport.rest() is None
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            assert transfer.result().status == 200
 
 
 NONSENSE = {

@@ -18,6 +18,7 @@ from audiostore.bulk.executors.channel import Channel
 from audiostore.bulk.executors.limits import MAX_CONCURRENCY
 from audiostore.bulk.executors.messages import Cancel, Run
 from audiostore.bulk.executors.tasks import T, Task
+from audiostore.forking import end_idle_threads
 
 _MAX_WORKERS = 4
 
@@ -26,13 +27,15 @@ def worker_count(concurrency: int | None) -> int:
     """Return how many worker processes to use; below 2: use threads instead."""
     if sys.platform != "linux":
         return 0
+    count = min(_MAX_WORKERS, len(os.sched_getaffinity(0)), concurrency or MAX_CONCURRENCY)
+    if count < 2:
+        return count
+    ended = end_idle_threads()  # such as that of a store that was listed before
     try:
-        threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+        threads = {int(task.name) for task in Path("/proc/self/task").iterdir()}
     except OSError:  # not known: assume there are others
         return 0
-    if threads > 1:
-        return 0
-    return min(_MAX_WORKERS, len(os.sched_getaffinity(0)), concurrency or MAX_CONCURRENCY)
+    return 0 if len(threads - ended) > 1 else count
 
 
 class WorkerProcess(Generic[T]):

@@ -76,6 +76,27 @@ class IoThread:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    def end_if_idle(self) -> bool:
+        """End the thread if it has nothing to do; say whether it has ended."""
+        looked = threading.Event()
+
+        def look(_: IoThread) -> None:
+            with self._actions_lock:
+                if not (self._actions or self._active or self._waiting or self._stopping):
+                    self.abandon()
+            looked.set()
+
+        if self.post(look):
+            looked.wait()
+        if self._stopping:
+            self._thread.join()
+        return self._stopping
+
+    @property
+    def number(self) -> int | None:
+        """What the system knows the thread by."""
+        return self._thread.native_id
+
     def abandon(self) -> None:
         """Let the thread end soon. Called once, while nobody else posts.
 

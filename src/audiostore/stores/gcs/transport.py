@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable
 
-from audiostore.forking import renew_after_fork
+from audiostore.forking import may_rest, renew_after_fork
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.io_thread import IoThread
 from audiostore.stores.gcs.messages import Request, Response
@@ -30,6 +30,7 @@ class Transport:
         """Ends the thread when nothing refers to this transport any more, closed or not."""
         self._closed = False
         renew_after_fork(self)
+        may_rest(self)
 
     def after_fork(self) -> None:
         """Drop the thread, which does not exist here, and the connections of the parent."""
@@ -57,6 +58,15 @@ class Transport:
         """Let the I/O thread call a function."""
         while not self._running().post(action):
             pass  # it has just ended: the next thread takes it
+
+    def rest(self) -> int | None:
+        """End the thread, with its connections, if it is idle; the next request starts another."""
+        with self._lock:
+            thread = self._thread
+            if thread is None or not thread.end_if_idle():
+                return None
+            self._forget()
+        return thread.number
 
     def close(self) -> None:
         """Abort all transfers and close all connections."""
