@@ -14,6 +14,7 @@ from audiostore import AssetNotFoundError, AudioStorageManager, BulkItem, LocalS
 from audiostore.errors import AudioStoreError
 from audiostore.files import whole_file
 from audiostore.statefiles import claim
+from audiostore.stores.local import lock
 from audiostore.stores.local.files import Temporary
 from audiostore.stores.local.folder import Folder
 from audiostore.values import BlobInfo
@@ -171,6 +172,7 @@ def storing_many(base: Path) -> Run:
     recorder = Recorder(base)
     with manager_of(base) as manager, pytest.MonkeyPatch.context() as patch, recorder.recording():
         patch.setattr(Temporary, "sync", sync)
+        patch.setattr(lock, "_SHARED_FOR_S", PATIENCE_S)  # the second thread may be late
         for outcome in manager.bulk.upload(items, concurrency=2, check="none", cleanup=True):
             assert outcome.error is None
             assert outcome.audio_id is not None

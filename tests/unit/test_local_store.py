@@ -13,6 +13,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from fcntl import LOCK_SH, flock
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -337,6 +338,7 @@ def test_metadata_of_a_generation_that_never_came_is_invisible_and_replaced(
 KILL = """
 import os, sys
 from pathlib import Path
+from typing import Any
 from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec
 from audiostore.stores.local import LocalStore
@@ -555,6 +557,7 @@ def test_diagnose_tries_all_and_leaves_nothing(store: LocalStore, root: Path) ->
 CREATE = """
 import sys
 from pathlib import Path
+from typing import Any
 from audiostore.errors import PreconditionFailedError
 from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec
@@ -610,3 +613,22 @@ def test_a_pickled_store_is_the_same_directory(store: LocalStore) -> None:
     assert copy.url == store.url
     blob = store.put(BlobSpec("a/b", "x/y"), BytesSource(b"bytes"))
     assert copy.stat("a/b") == blob
+
+
+def test_creating_an_object_opens_few_files(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What bounds a run on many small files is not the disk, but the work for each of them."""
+    opened: list[object] = []
+    real = os.open
+
+    def counted(path: str, *args: Any, **kwargs: Any) -> int:
+        opened.append(path)
+        return real(path, *args, **kwargs)
+
+    put(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", counted)
+        patch.setattr(os, "mkdir", None)
+        put(store, NAME.replace("audio.mp3", "thumbnail.jpg"))
+    assert len(opened) <= 17, opened

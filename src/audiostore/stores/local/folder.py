@@ -97,6 +97,8 @@ class Folder:
 
     def is_empty(self) -> bool:
         """Say whether it has no names."""
+        if os.fstat(self.descriptor).st_nlink > 2:  # folders in it, which many systems count
+            return False
         with os.scandir(self.descriptor) as entries:
             return next(entries, None) is None
 
@@ -236,9 +238,7 @@ class Tree:
             FileNotFoundError: it does not exist.
             NotADirectoryError: a file, or a symbolic link, is in its place or on the way.
         """
-        is_new = make and make_folder(self.root)
-        descriptor = os.open(self.root, _FOLDER & ~os.O_NOFOLLOW)
-        here = Folder(str(self.root), descriptor, is_new=is_new)
+        here = self._opened(make=make)
         opened = [here]
         try:
             for part in place.split("/") if place else ():
@@ -257,6 +257,17 @@ class Tree:
         finally:
             for folder in opened:
                 os.close(folder.descriptor)
+
+    def _opened(self, *, make: bool) -> Folder:
+        flags, is_new = _FOLDER & ~os.O_NOFOLLOW, False
+        try:
+            descriptor = os.open(self.root, flags)
+        except FileNotFoundError:
+            if not make:
+                raise
+            is_new = make_folder(self.root)
+            descriptor = os.open(self.root, flags)
+        return Folder(str(self.root), descriptor, is_new=is_new)
 
 
 def regular(descriptor: int, path: str) -> os.stat_result:

@@ -11,12 +11,19 @@ from audiostore.files import explained, write_all
 from audiostore.stores.local.files import Content, Temporary, fill, set_generation
 from audiostore.stores.local.folder import Folder, Tree
 from audiostore.stores.local.lock import WriterLock
-from audiostore.stores.local.objects import look_up, object_path, place_of, stat_object
+from audiostore.stores.local.objects import (
+    look_in,
+    look_up,
+    object_path,
+    place_of,
+    stat_object,
+)
 from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import (
     encoded_blob,
     generation_for,
+    new_blob,
     sidecar_name,
     sidecars,
     time_of,
@@ -53,6 +60,8 @@ class Names:
         self._recovery = recovery
         self._now = now
         self._expired_on: date | None = None
+        self._is_trash_empty = False
+        """As it was when the lock was taken; who shares it deletes nothing."""
 
     @contextmanager
     def locked(self, name: str | None = None, *, wait: bool = True) -> Iterator[datetime]:
@@ -79,6 +88,13 @@ class Names:
         self._recovery.finish()
         if self._expired_on != time.date() and self._trash.expire(time):
             self._expired_on = time.date()
+        self._is_trash_empty = self._trash.oldest_day() is None
+
+    def expect_free(self, name: str, generation: int) -> None:
+        """See `require_free`, as far as a glance can tell: `commit` looks again, under the lock."""
+        place_of(name)
+        if generation or os.path.lexists(f"{self._tree.root}/{name}"):
+            self.require_free(name, generation)
 
     def require_free(self, name: str, generation: int) -> BlobInfo | None:
         """Require that a name is free (0), or its object replaceable at this generation; return it.
@@ -87,23 +103,29 @@ class Names:
             PreconditionFailedError: it has another generation, or is a foreign file.
             HeldError: a hold, or the retention period, forbids it.
         """
-        path = object_path(self._tree.root, name)
         present, is_taken = look_up(self._tree, name)
+        self._check(name, generation, present, is_taken=is_taken)
+        if present is not None:
+            kept = retained(present, self._settings.read().retention_s, self._now())
+            if kept.kept_by:
+                uri = object_path(self._tree.root, name).as_uri()
+                raise held_error(kept, uri, "it was not changed")
+        return present
+
+    def _check(
+        self, name: str, generation: int, present: BlobInfo | None, *, is_taken: bool
+    ) -> None:
         found = present.generation if present else 0
         if found != generation:
             raise PreconditionFailedError(
-                f"{path.as_uri()} has generation {found}, not {generation} (0: does not exist)"
+                f"{object_path(self._tree.root, name).as_uri()} has generation {found}, "
+                f"not {generation} (0: does not exist)"
             )
-        if present is None:
-            if is_taken:
-                raise PreconditionFailedError(
-                    f"{path} exists, but is not an object of this store: move it away"
-                )
-            return None
-        kept = retained(present, self._settings.read().retention_s, self._now())
-        if kept.kept_by:
-            raise held_error(kept, path.as_uri(), "it was not changed")
-        return present
+        if is_taken and present is None:
+            raise PreconditionFailedError(
+                f"{object_path(self._tree.root, name)} exists, but is not an object of this "
+                "store: move it away"
+            )
 
     def commit(
         self,
@@ -127,35 +149,31 @@ class Names:
             if copy_of is not None and stat_object(self._tree, copy_of.name) != copy_of:
                 path = object_path(self._tree.root, copy_of.name)
                 raise PreconditionFailedError(f"{path.as_uri()} has changed")
+            if not if_generation_match:
+                with self._tree.folder(place, make=True) as folder:
+                    present, is_taken = look_in(folder, file, spec.name)
+                    self._check(spec.name, 0, present, is_taken=is_taken)
+                    generation = self._dated(spec.name, None, data)
+                    info = new_blob(spec, content, generation, storage_class)
+                    self._publish(data, info, folder, file)
+                return info
             present = self.require_free(spec.name, if_generation_match)
-            # Assigned under the lock, those of one name grow in the order of publication.
-            generation = self._next_generation(spec.name, present)
-            info = BlobInfo(
-                name=spec.name,
-                size_bytes=content.size_bytes,
-                content_type=spec.content_type,
-                crc32c=content.crc32c,
-                generation=generation,
-                metageneration=1,
-                storage_class=storage_class,
-                created_at=time_of(generation),
-                md5_hash=content.md5_hash,
-                metadata=dict(spec.metadata),
-                cache_control=spec.cache_control,
-                content_disposition=spec.content_disposition,
-                custom_time=spec.custom_time,
-            )
-            set_generation(data.descriptor, generation, data.folder.path)
-            data.sync()
-            if present:
-                with self._taking(spec.name, present, time), self._tree.folder(place) as folder:
-                    write_blob(folder, sidecar_name(file, generation), info)
-                    folder.sync()
-                    data.rename(folder, file)
-                    folder.sync()
-            else:
-                self._publish(data, info)
+            generation = self._dated(spec.name, present, data)
+            info = new_blob(spec, content, generation, storage_class)
+            with self._taking(spec.name, present, time), self._tree.folder(place) as folder:
+                write_blob(folder, sidecar_name(file, info.generation), info)
+                folder.sync()
+                data.rename(folder, file)
+                folder.sync()
         return info
+
+    def _dated(self, name: str, present: BlobInfo | None, data: Temporary) -> int:
+        """Give a file, safe on the disk, the next generation of a name; return that."""
+        # Assigned under the lock, those of one name grow in the order of publication.
+        generation = self._next_generation(name, present)
+        set_generation(data.descriptor, generation, data.folder.path)
+        data.sync()
+        return generation
 
     def delete(self, blob: BlobInfo) -> None:
         """Remove an object's name (see `ObjectStore.delete`)."""
@@ -189,7 +207,7 @@ class Names:
             ):
                 write_blob(folder, sidecar_name(file, generation), info)
                 folder.sync()
-                with self._dated(kept, slot.data, generation) as (at, data):
+                with self._redated(kept, slot.data, generation) as (at, data):
                     if present:
                         at.rename(data, folder, file)
                     else:
@@ -224,7 +242,7 @@ class Names:
         return info
 
     @contextmanager
-    def _dated(self, kept: Folder, data: str, generation: int) -> Iterator[tuple[Folder, str]]:
+    def _redated(self, kept: Folder, data: str, generation: int) -> Iterator[tuple[Folder, str]]:
         """Yield the file in a slot, dated by a generation, or a copy that leaves the slot empty.
 
         Only the owner of a file can date it; a store may be shared by a group of users.
@@ -245,21 +263,19 @@ class Names:
         finally:
             os.close(descriptor)
 
-    def _publish(self, data: Temporary, info: BlobInfo) -> None:
-        """Make an object visible under a name that is free."""
-        place, file = place_of(info.name)
-        with self._tree.folder(place, make=True) as folder:
-            entries = [] if folder.is_new else folder.entries()
-            if not entries:
-                folder.make_safe()
-            current = sidecar_name(file, info.generation)
-            outdated = [name for name in sidecars(entries, file) if name != current]
-            write_blob(folder, current, info)
-            folder.sync()
-            data.link(folder, file)
-            folder.sync()
-            for name in outdated:
-                folder.unlink(name)
+    def _publish(self, data: Temporary, info: BlobInfo, folder: Folder, file: str) -> None:
+        """Make an object visible under a name that is free in a folder."""
+        entries = [] if folder.is_new else folder.entries()
+        if not entries:
+            folder.make_safe()
+        current = sidecar_name(file, info.generation)
+        outdated = [name for name in sidecars(entries, file) if name != current]
+        write_blob(folder, current, info)
+        folder.sync()
+        data.link(folder, file)
+        folder.sync()
+        for name in outdated:
+            folder.unlink(name)
 
     @contextmanager
     def _taking(
@@ -297,6 +313,6 @@ class Names:
         generation = generation_for(self._now())
         if present:
             generation = max(generation, present.generation + 1)
-        while self._trash.holds(name, generation):
+        while not self._is_trash_empty and self._trash.holds(name, generation):
             generation += 1
         return generation

@@ -103,12 +103,19 @@ def look_up(tree: Tree, name: str) -> tuple[BlobInfo | None, bool]:
     place, file = place_of(name)
     try:
         with tree.folder(place) as folder:
-            try:
-                return _stat(folder, file, name), True
-            except BlobNotFoundError:
-                return None, folder.status(file) is not None
+            return look_in(folder, file, name)
     except FileNotFoundError:
         return None, False
+
+
+def look_in(folder: Folder, file: str, name: str) -> tuple[BlobInfo | None, bool]:
+    """Return the object in a file of a folder, if it is one, and whether there is a file."""
+    if folder.status(file) is None:
+        return None, False
+    try:
+        return _stat(folder, file, name), True
+    except BlobNotFoundError:
+        return None, folder.status(file) is not None
 
 
 def stat_object(tree: Tree, name: str) -> BlobInfo:

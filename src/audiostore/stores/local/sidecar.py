@@ -9,8 +9,9 @@ from typing import Any, cast
 from audiostore.errors import InvalidMetadataError
 from audiostore.files import explain, write_all
 from audiostore.log import logger
-from audiostore.stores.local.files import generation_of
+from audiostore.stores.local.files import Content, generation_of
 from audiostore.stores.local.folder import NO_FILE, Entry, Folder
+from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, DeletedBlob
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,25 @@ def time_of(generation: int) -> datetime:
 def generation_for(moment: datetime) -> int:
     """Return the generation for an object that is stored at a time."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def new_blob(spec: BlobSpec, content: Content, generation: int, storage_class: str) -> BlobInfo:
+    """Return the description of an object that is created, or replaced, by this content."""
+    return BlobInfo(
+        name=spec.name,
+        size_bytes=content.size_bytes,
+        content_type=spec.content_type,
+        crc32c=content.crc32c,
+        generation=generation,
+        metageneration=1,
+        storage_class=storage_class,
+        created_at=time_of(generation),
+        md5_hash=content.md5_hash,
+        metadata=dict(spec.metadata),
+        cache_control=spec.cache_control,
+        content_disposition=spec.content_disposition,
+        custom_time=spec.custom_time,
+    )
 
 
 def sidecar_name(file: str, generation: int) -> str:

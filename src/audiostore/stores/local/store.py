@@ -106,7 +106,7 @@ class LocalStore:
         """Write an object (see `ObjectStore.put`)."""
         # Opened outside: that a source cannot be read is not the fault of this store.
         with closing(source.open()) as reader, self._storing(spec.name):
-            self._names.require_free(spec.name, if_generation_match)
+            self._names.expect_free(spec.name, if_generation_match)
             with self._workspace.temporary() as data:
                 content = fill(data.descriptor, reader.read, on_transfer)
                 if content.crc32c != source.crc32c:
@@ -191,7 +191,7 @@ class LocalStore:
         ):
             if present.generation != source.generation:
                 raise self._no_generation(source)
-            self._names.require_free(target, if_generation_match)
+            self._names.expect_free(target, if_generation_match)
             content = fill(data.descriptor, reader.read, None)
             if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
                 raise IntegrityError(f"{self.uri(source.name)} is damaged and was not copied")
