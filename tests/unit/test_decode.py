@@ -5,6 +5,7 @@ import tempfile
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.info import DecodedInfo
-from audiostore.media.probe import decode_frames
+from audiostore.media.kinds import Measured
+from audiostore.media.probe import decode_frames, describe
+from audiostore.media.probe.open import OpenAudio
 from tests.audio_samples import encode, riff, sample
 
 
@@ -50,6 +53,28 @@ def test_a_gap_in_a_recording_is_a_warning(container: str, codec: str, name: str
     assert " in its sound at 2.0" in warning
     decoded = decode_frames(BytesIO(with_gap(container, codec, gaps=(1.0, 2.0, 3.0))), name)
     assert [w.endswith(": the longest of 3 gaps") for w in decoded.warnings] == [True]
+
+
+def test_a_file_is_opened_again_only_if_it_was_read_to_measure_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened, av_open = [0], av.open
+
+    def count(*args: Any, **options: Any) -> Any:
+        opened[0] += 1
+        return av_open(*args, **options)
+
+    def read(file: OpenAudio, *_: object) -> Measured:
+        return Measured(describe._packets_duration(file), is_exact=False)
+
+    data = encode("ipod", "aac")
+    monkeypatch.setattr(av, "open", count)
+    once = decode_frames(BytesIO(data), "MP4")
+    assert opened == [1]
+    monkeypatch.setattr(describe, "_measure", read)
+    again = decode_frames(BytesIO(data), "MP4")
+    assert opened == [3]
+    assert again.samples == once.samples > 0
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.2935])

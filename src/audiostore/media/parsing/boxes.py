@@ -1,6 +1,7 @@
 """Boxes of a size, a type and data (ISO/IEC 14496-12 section 4.2)."""
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final, NamedTuple
 
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, big
@@ -8,6 +9,7 @@ from audiostore.media.parsing.reading import BudgetSpentError, Reader, big
 MAX_BOXES: Final = 4000
 FULL: Final = 4
 """The version and flags before a "full" box's fields."""
+_HEADER = Struct(">I4s")
 
 
 class Box(NamedTuple):  # there may be thousands
@@ -28,12 +30,13 @@ def boxes(reader: Reader, at: int, end: int, limit: int = MAX_BOXES) -> Iterator
         head = reader.at(at, 16)
         if len(head) < 8 or at + 8 > end:
             return
-        size, header = big(head), 8
+        size, kind = _HEADER.unpack_from(head)
+        header = 8
         if size == 1:  # the size has 64 bits
             size, header = big(head, 8, 8), 16
         elif size == 0:  # up to the end
             size = end - at
-        yield Box(head[4:8], at + header, at + size)
+        yield Box(kind, at + header, at + size)
         if size < header:
             return
         at += size

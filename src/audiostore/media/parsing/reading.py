@@ -40,13 +40,14 @@ class Reader:
 
     def at(self, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset`."""
-        size = min(size, self.size - offset)
-        if offset < 0 or size <= 0:
-            return b""
         skip = offset - self._at
-        if skip < 0 or skip + size > len(self._held):
-            self._fetch(offset, size)
-            skip = 0
+        if skip < 0 or size <= 0 or skip + size > len(self._held):
+            size = min(size, self.size - offset)
+            if offset < 0 or size <= 0:
+                return b""
+            if skip < 0 or skip + size > len(self._held):
+                self._fetch(offset, size)
+                skip = 0
         return self._held[skip : skip + size]
 
     def _fetch(self, offset: int, size: int) -> None:

@@ -80,7 +80,8 @@ class SampleTable:
         count = min(big(self.reader.at(last_group + 4, 4)), self.samples, _MOST_SIZES)
         at = self.sizes.start + FULL + 8 + 4 * (self.samples - count)
         data = self.reader.at(at, 4 * count)
-        return sum(big(data, i) for i in range(0, len(data), 4))
+        numbers = _numbers(data, 4)
+        return sum(numbers) + big(data, 4 * len(numbers))
 
     # -- all of it
 
@@ -154,9 +155,15 @@ class SampleTable:
         while at < end:
             data = self.reader.at(at, min(_PIECE, end - at))
             at += len(data)
-            numbers = array("I" if size == 4 else "Q", data[: len(data) // size * size])
+            numbers = _numbers(data, size)
             if not numbers:
                 return
-            if sys.byteorder == "little":
-                numbers.byteswap()
             yield numbers
+
+
+def _numbers(data: bytes, size: int) -> "array[int]":
+    """Return the whole numbers of 4 or 8 bytes in these bytes."""
+    numbers = array("I" if size == 4 else "Q", data[: len(data) // size * size])
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers

@@ -1,15 +1,17 @@
 """Decoding of every frame of an audio file."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av.error
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
-from audiostore.media.info import AudioInfo, DecodedInfo
+from audiostore.media.info import DecodedInfo
+from audiostore.media.kinds import View
 from audiostore.media.parsing.mpeg import mpeg_length
 from audiostore.media.parsing.reading import Seekable
-from audiostore.media.probe.describe import read_audio
+from audiostore.media.probe.describe import Sound, measure_sound
 from audiostore.media.probe.open import OpenAudio, open_audio
 
 _GAP_S = 0.1
@@ -31,24 +33,26 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
             the seconds where.
         OSError: the file cannot be read.
     """
-    info, kind = read_audio(stream, format_name, artwork=False), format_named(format_name)
-    decoded = _Decoded(info.sample_rate_hz)
+    kind = format_named(format_name)
     with open_audio(stream, kind) as file:
+        sound = measure_sound(file, kind)
+        length, decoded = sound.length, _Decoded(sound.rate_hz)
         parts = kind.parts(file.reader(), file.recognised) if kind.parts else ()
-        if not parts:
-            _decode(file, info, decoded)
-    for part in parts:
+        others: Sequence[View | None] = parts or ([None] if file.is_read else [])
+        if not others:
+            _decode(file, sound, decoded)
+    for part in others:
         decoded.begin_part()
         with open_audio(stream, kind, part=part) as file:
-            _decode(file, info, decoded)
+            _decode(file, sound, decoded)
     problems = decoded.failed.texts()
     if kind.find_damage and (damage := kind.find_damage(file.reader(), file.recognised.offset)):
         problems += [damage, *decoded.gaps()]
-    missing_s = info.duration_s - decoded.seconds if info.duration_is_exact else 0.0
+    missing_s = length.seconds - decoded.seconds if length.is_exact else 0.0
     if kind.frames_are_numbered and missing_s > _EXACT_S:
         problems.append(f"misses {missing_s:.2f} s: damaged frames were skipped")
-    seconds, warnings = _duration(decoded, info)
-    if seconds < info.duration_s and warnings:  # what is not a frame stands where frames were
+    seconds, warnings = _duration(decoded, sound)
+    if seconds < length.seconds and warnings:  # what is not a frame stands where frames were
         problems += decoded.skipped.texts()
     if problems:
         raise UnplayableAudioError("its sound " + "; ".join(problems))
@@ -57,30 +61,33 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     return DecodedInfo(
         duration_s=round(seconds, 6),
         samples=decoded.samples,
-        sample_rate_hz=info.sample_rate_hz,
-        channels=info.channels,
+        sample_rate_hz=sound.rate_hz,
+        channels=sound.channels,
         warnings=(*warnings, *decoded.gaps()),
     )
 
 
-def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
+def _decode(file: OpenAudio, sound: Sound, decoded: "_Decoded") -> None:
     audio = file.audio
     context = audio.codec_context
     # Makes FFmpeg report what it would else conceal: a wrong checksum, a damaged frame. Tools that
     # edit the metadata in frames of AC-3 leave the checksum as it was, and players ignore it.
-    checks_crc = info.codec not in ("ac3", "eac3")
+    checks_crc = sound.codec not in ("ac3", "eac3")
     context.options = {"err_detect": "crccheck+explode" if checks_crc else "explode"}
     context.thread_count = 1
+    # All frames have that of their stream; each would make another fraction of it.
+    base = (audio.time_base or Fraction(0)).as_integer_ratio()
+    is_mpeg = sound.codec in _MPEG_CODECS
     is_mp3 = file.recognised.format.demuxer == "mp3"  # else, the container marks the packets
     try:
         for packet in file.container.demux(audio):
-            data = bytes(packet) if info.codec in _MPEG_CODECS else b""
-            is_short = len(data) < mpeg_length(data, 0)
+            data = bytes(packet) if is_mpeg else b""
+            is_short = is_mpeg and len(data) < mpeg_length(data, 0)
             try:
                 if is_short and is_mp3:  # FFmpeg conceals the missing end
                     decoded.failed.note("ends within a frame", decoded.seconds)
                 for frame in context.decode(packet):
-                    decoded.add(frame.samples, frame.sample_rate, frame.pts, frame.time_base)
+                    decoded.add(frame.samples, frame.sample_rate, frame.pts, *base)
             except av.error.EOFError:
                 break
             except av.error.FFmpegError as error:
@@ -92,23 +99,23 @@ def _decode(file: OpenAudio, info: AudioInfo, decoded: "_Decoded") -> None:
                 places.note(what, decoded.seconds)
     except av.error.FFmpegError as error:
         # After all the sound that was counted, there is nothing to read.
-        missing_s = info.duration_s - decoded.seconds
-        if not info.duration_is_exact or missing_s > decoded.longest_frame_s:
+        missing_s = sound.length.seconds - decoded.seconds
+        if not sound.length.is_exact or missing_s > decoded.longest_frame_s:
             what = f"cannot be read any further ({error.strerror or error})"
             decoded.failed.note(what, decoded.seconds)
 
 
-def _duration(decoded: "_Decoded", info: AudioInfo) -> tuple[float, tuple[str, ...]]:
+def _duration(decoded: "_Decoded", sound: Sound) -> tuple[float, tuple[str, ...]]:
     """Return how long the sound lasts, and what is wrong with the duration that the file states.
 
     What it counts is more exact, as decoders add or drop a few frames: PCM and FLAC alone decode to
     their exact length. It may count gaps in the sound, or not.
     """
-    lasts_s, stated_s = decoded.seconds + decoded.gap_s, info.duration_s
-    if not info.duration_is_exact:
+    lasts_s, stated_s = decoded.seconds + decoded.gap_s, sound.length.seconds
+    if not sound.length.is_exact:
         return lasts_s, ()
     allowed_s = _EXACT_S
-    if not info.codec.startswith(("pcm_", "flac")):
+    if not sound.codec.startswith(("pcm_", "flac")):
         allowed_s = max(0.1, min(0.5, 0.01 * stated_s), _FEW_FRAMES * decoded.longest_frame_s)
     if min(abs(each - stated_s) for each in (lasts_s, decoded.seconds)) <= allowed_s:
         return stated_s, ()
@@ -155,12 +162,12 @@ class _Decoded:
         """Note that the times of the next frames begin anew."""
         self._ends_s = None
 
-    def add(self, samples: int, rate: int, pts: int | None, base: Fraction | None) -> None:
-        """Count a decoded frame."""
+    def add(self, samples: int, rate: int, pts: int | None, num: int, den: int) -> None:
+        """Count a decoded frame, which starts after `pts` times `num / den` seconds."""
         lasts_s = samples / (rate or self._rate)
         self.longest_frame_s = max(self.longest_frame_s, lasts_s)
-        if pts is not None and base:
-            starts_s = float(pts * base)
+        if pts is not None and num:
+            starts_s = pts * num / den
             missing_s = starts_s - self._ends_s if self._ends_s is not None else 0.0
             if missing_s > max(_GAP_S, self.longest_frame_s):
                 self._gaps.append((missing_s, self.seconds + self.gap_s))

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import av
 
+from audiostore.dataclass import dataclass
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
 from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo
@@ -33,14 +34,39 @@ def read_audio(stream: Seekable, format_name: str, *, artwork: bool = True) -> A
         return _describe(file, kind, artwork=artwork)
 
 
-def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
-    audio = file.audio
-    context = audio.codec_context
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The sound of a file, as its headers and its frames tell it without decoding."""
+
+    codec: str
+    """FFmpeg's canonical name."""
+    rate_hz: int
+    channels: int
+    length: Measured
+
+
+def measure_sound(file: OpenAudio, kind: Format) -> Sound:
+    """Return what the sound of an open file is, and how long it lasts.
+
+    Raises:
+        UnplayableAudioError: its header contradicts itself, or there is no sound.
+    """
+    context = file.audio.codec_context
     rate, channels = context.sample_rate, context.channels
     if not 0 < rate <= MAX_RATE_HZ or channels < 1:
         raise UnplayableAudioError("its header names no sample rate, or no channels")
     codec = context.codec.canonical_name
     length = _measure(file, kind, codec)
+    if length.seconds <= 0:
+        raise UnplayableAudioError("it holds no sound: its duration is zero")
+    _require_sane(length.seconds)
+    return Sound(codec, rate, channels, length)
+
+
+def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
+    audio = file.audio
+    sound = measure_sound(file, kind)
+    codec, length = sound.codec, sound.length
     own, around = read_embedded(file, kind, length.end)
     embedded = [*own, *around]
     tags, left_out = unify_tags(*(each.tags for each in embedded))
@@ -53,15 +79,12 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
         cover, problem, unused = choose_artwork(pictures)
         warnings += unused
     duration_s = length.seconds
-    if duration_s <= 0:
-        raise UnplayableAudioError("it holds no sound: its duration is zero")
-    _require_sane(duration_s)
     chapters = order_chapters(embedded, duration_s)
     if len(chapters) > MAX_CHAPTERS:
         warnings.append(f"has more than {MAX_CHAPTERS:,} chapters: the rest were left out")
-    bits = _bits(codec, context.extradata or b"")
+    bits = _bits(codec, audio.codec_context.extradata or b"")
     if codec.startswith("pcm_") and bits:
-        bitrate: int | None = rate * channels * bits
+        bitrate: int | None = sound.rate_hz * sound.channels * bits
     else:
         picture_bytes = sum(picture.size for each in own for picture in each.pictures)
         measured = (file.view.size - picture_bytes) * 8 / duration_s
@@ -72,8 +95,8 @@ def _describe(file: OpenAudio, kind: Format, *, artwork: bool) -> AudioInfo:
         codec=codec,
         duration_s=round(duration_s, 6),
         duration_is_exact=length.is_exact,
-        sample_rate_hz=rate,
-        channels=channels,
+        sample_rate_hz=sound.rate_hz,
+        channels=sound.channels,
         bits_per_sample=bits,
         bitrate_bps=bitrate,
         tags=tags,
@@ -131,6 +154,7 @@ def _require_sane(duration_s: float) -> None:
 def _packets_duration(file: OpenAudio) -> float:
     # A stream that was written to a pipe (FLAC, WebM) has no length in its header.
     total, end = 0, 0.0
+    file.is_read = True
     with ffmpeg_errors():
         for packet in file.container.demux(file.audio):
             total += packet.duration or 0

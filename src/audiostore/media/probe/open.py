@@ -44,6 +44,8 @@ class OpenAudio:
     size: int
     """The size of the whole file."""
     recognised: Recognised
+    is_read: bool = False
+    """Whether packets were read: to decode from the first one, it must be opened again."""
 
     def reader(self) -> Reader:
         """Return a reader of the whole file, with a budget to read all of it once."""
