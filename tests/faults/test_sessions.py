@@ -4,9 +4,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from audiostore import Event, StoreConnectionError
+from audiostore import AudioStoreError, Event, StoreConnectionError
+from audiostore.sources import BytesSource
+from audiostore.stores.protocol import BlobSpec
 from tests.assets import BUCKET
-from tests.faults.rig import AUDIO, CHUNK, ID, Files, assert_whole, in_sessions, managing, uploads
+from tests.faults.rig import (
+    AUDIO,
+    CHUNK,
+    ID,
+    Files,
+    assert_whole,
+    gcs,
+    in_sessions,
+    managing,
+    uploads,
+)
 from tests.faults.test_connections import assert_progress_is_honest
 from tests.gcs_server import StrictServer, faults
 from tests.timing import SimulatedTime
@@ -197,3 +209,21 @@ def test_an_object_that_appears_during_a_session_is_not_overwritten(
     assert server.read(BUCKET, AUDIO) == b"another's"
     assert len(server.generations(BUCKET, AUDIO)) == 1
     assert files.both_kept()
+
+
+@pytest.mark.row(15)
+def test_a_session_that_lacks_one_byte_gets_that_byte(
+    server: StrictServer,
+) -> None:
+    source = BytesSource(bytes(CHUNK + 1))
+    last = server.fault(faults.last_chunk, faults.respond(503), times=None)
+    store = gcs(server, chunk_bytes=CHUNK)
+    spec = BlobSpec("one byte more", "audio/mpeg", {})
+    with pytest.raises(AudioStoreError, match="503"):
+        store.put(spec, source)
+    last.cancel()
+
+    store.put(spec, source)
+
+    assert ranges(server)[-1] == f"bytes {CHUNK}-{CHUNK}"
+    assert len(server.sessions()) == 1

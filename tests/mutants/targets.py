@@ -65,6 +65,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_swaps.py",
     ),
     "ingest/resume.py": (
+        f"{_UNIT}/test_resumable_ids.py",
         f"{_UNIT}/test_manager.py",
         "tests/faults/test_resume.py",
     ),

@@ -13,6 +13,7 @@ from audiostore import (
     UnsupportedFormatError,
 )
 from audiostore.asset import copy_asset
+from audiostore.asset.known import spec_of_copy
 from audiostore.bulk import original_name
 from audiostore.cli import main
 from audiostore.sources import BytesSource, encode_crc32c
@@ -239,3 +240,12 @@ def test_a_disposition_names_no_path_and_no_control_character(name: str) -> None
     assert header.count('"') == 2
     for unsafe in ("/", "\\", "%2F", "%5C", "%0D", "%0A", "%E2%80%AE"):
         assert unsafe not in header
+
+
+@pytest.mark.parametrize("name", ["audio/x/audio.mp3", f"audio/{ID}/../audio.mp3", "audio.mp3"])
+def test_an_object_of_no_asset_is_not_copied(name: str) -> None:
+    other = MemoryStore()
+    blob = other.put(BlobSpec(name, "audio/mpeg", {}), BytesSource(SCRIPT))
+
+    with pytest.raises(UnsupportedFormatError, match="not the name of an object of an asset"):
+        spec_of_copy(blob)

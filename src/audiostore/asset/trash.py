@@ -222,7 +222,7 @@ class Trash:
             require_servable(blob)
         for blob in missing:
             self._unless_live(blob, partial(self._store.copy, blob, blob.name))
-        return live is None or cover is not None
+        return bool(missing)
 
     def _missing_thumbnail(self, asset: Asset) -> DeletedBlob:
         found = _newest(

@@ -77,7 +77,7 @@ def _unread(client: Client, blob: BlobInfo, response: Response) -> BlobInfo:
     Raises:
         AudioStoreError: the failure says nothing about the object.
     """
-    error = error_of(response, client.uri(blob.name), of_object=True)
+    error = error_of(response, client.uri(blob.name))
     if response.status not in _OF_THE_OBJECT:
         raise error
     return replace(blob, unreadable=str(error))
