@@ -150,6 +150,21 @@ def test_what_has_been_in_the_trash_for_its_time_is_removed_by_the_next_writer(
     assert not (root / ".audiostore/trash/2026-07-08").exists()
 
 
+@pytest.mark.parametrize("name", ["2026-02-30", "2025-99-99", "2026-7-1", "notes"])
+def test_a_folder_of_no_day_is_not_removed_from_the_trash(
+    store: LocalStore, root: Path, clock: Clock, name: str
+) -> None:
+    store.delete(put(store))
+    other = root / ".audiostore/trash" / name / "file"
+    other.parent.mkdir()
+    other.touch()
+
+    live(store, clock, days=9)
+
+    assert trashed(root) == [f"{name}/file"]
+    assert list(store.list_deleted("")) == []
+
+
 @pytest.mark.parametrize("days", [8, 400, 4000, -30, -9000])
 def test_a_clock_that_jumps_purges_no_trash(
     store: LocalStore, root: Path, clock: Clock, days: int

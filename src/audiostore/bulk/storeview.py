@@ -5,11 +5,10 @@ and a method that begins with `with self._listed() as connection`.
 """
 
 import base64
-import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
@@ -18,7 +17,7 @@ from audiostore.dataclass import dataclass
 from audiostore.errors import AssetNotFoundError
 from audiostore.localfiles import LocalFile
 from audiostore.scratch import on_the_disk, open_scratch
-from audiostore.sources import Source
+from audiostore.stores import md5_of
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ MAX_LOOKUPS = 100
 """To know of more assets than this, the store is listed once: 200,000 assets take about 5 s."""
 _THREADS = 16
 _ROWS = 1000
-_PIECE_BYTES = 1 << 20
 
 _COLUMNS = (
     "id BLOB, has_artwork INT, size_bytes INT, crc32c BLOB, md5 BLOB, data_size INT,"
@@ -265,19 +263,6 @@ def _row(asset: StorageResult) -> _Row:
         *(asset.audio_data_size_bytes, asset.audio_data_crc32c),
         asset.superseded_by is not None,
     )
-
-
-def md5_of(source: Source) -> str:
-    """Return the MD5 of a source, in base64 as a store has it.
-
-    Raises:
-        SourceChangedError: the source has changed.
-    """
-    digest = hashlib.md5(usedforsecurity=False)
-    with closing(source.open()) as reader:
-        while piece := reader.read(_PIECE_BYTES):
-            digest.update(piece)
-    return base64.b64encode(digest.digest()).decode("ascii")
 
 
 def _raw(audio_id: str) -> bytes:

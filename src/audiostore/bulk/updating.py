@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Literal
 from audiostore.asset import PreparedFile, origin_changes, refreshed_metadata
 from audiostore.bulk.items import BulkItem
 from audiostore.bulk.journal import Claim, Run
-from audiostore.bulk.storeview import StoreView, md5_of
+from audiostore.bulk.storeview import StoreView
 from audiostore.dataclass import dataclass, replace
 from audiostore.errors import AssetNotFoundError, AudioStoreError, SourceNotFoundError
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.sourcepaths import path_beside
-from audiostore.stores import has_content
+from audiostore.stores import has_content, md5_of
 from audiostore.values import AUDIO_DATA_KEYS, StorageResult
 
 if TYPE_CHECKING:

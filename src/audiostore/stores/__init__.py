@@ -44,6 +44,7 @@ from audiostore.stores.transfer import (
     get_checked,
     has_bytes,
     has_content,
+    md5_of,
     put_checked,
     require_checksum,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "get_checked",
     "has_bytes",
     "has_content",
+    "md5_of",
     "open_store",
     "put_checked",
     "register_store",

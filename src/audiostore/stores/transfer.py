@@ -79,11 +79,20 @@ def has_bytes(store: ObjectStore, blob: BlobInfo, source: Source) -> bool:
     """
     if not has_content(blob, source):
         return False
-    with closing(source.open()) as local:
-        if blob.md5_hash is not None and not store.url.startswith("file:"):
-            return base64.b64encode(_digest(local.read, "md5")).decode() == blob.md5_hash
-        with closing(store.open(blob)) as stored:
-            return _digest(local.read, "sha256") == _digest(stored.read, "sha256")
+    if blob.md5_hash is not None and not store.url.startswith("file:"):
+        return md5_of(source) == blob.md5_hash
+    with closing(source.open()) as local, closing(store.open(blob)) as stored:
+        return _digest(local.read, "sha256") == _digest(stored.read, "sha256")
+
+
+def md5_of(source: Source) -> str:
+    """Return the MD5 of a source, in base64 as a store has it.
+
+    Raises:
+        SourceChangedError: the source has changed.
+    """
+    with closing(source.open()) as reader:
+        return base64.b64encode(_digest(reader.read, "md5")).decode("ascii")
 
 
 def _digest(read: Callable[[int], bytes], algorithm: str) -> bytes:
