@@ -178,6 +178,20 @@ def test_another_cover_replaces_the_artwork_and_keeps_the_audio(library: Library
     library.require_current()
 
 
+def test_artwork_whose_file_was_renamed_has_its_new_path(library: Library) -> None:
+    library.write("one/a.mp3", 9)
+    (library.root / "one/a.jpg").write_bytes(JPG.read_bytes())
+    library.update()
+    library.move("one/a.jpg", "one/a.jpeg")
+
+    assert library.update() == {"one/a.mp3": "retagged"}
+
+    thumbnail = library.live()["one/a.mp3"].thumbnail
+    assert thumbnail is not None
+    assert thumbnail.metadata["source_path"] == "one/a.jpeg"
+    library.require_current()
+
+
 def test_tags_are_replaced_by_those_that_the_file_has_now(library: Library) -> None:
     library.write("a.mp3", 40, title="old", album="gone")
     library.update(check="quick", metadata={"label": "mine"})
