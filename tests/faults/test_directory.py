@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from audiostore import AudioStorageManager, LocalStore
+from audiostore import AudioStorageManager, BulkItem, LocalStore
 from tests.assets import OTHER_JPG, PNG
 from tests.faults.reader import DirectoryReader, Truth, agree, check
-from tests.faults.rig import ID, ONCE, Files, make_files
+from tests.faults.rig import ID, ONCE, OTHER_ID, Files, make_files
 
 WRITING = [
     "open",
@@ -46,14 +46,15 @@ class FailingDisk:
         self.refused: list[str] = []
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Count and refuse while this lasts."""
-        real = {name: getattr(os, name) for name in WRITING}
+    def installed(self, *names: str) -> Iterator[None]:
+        """Count and refuse while this lasts; `names`: of the operations, if not of all."""
+        real = {name: getattr(os, name) for name in names or WRITING}
         flock = fcntl.flock
         try:
             for name, function in real.items():
                 setattr(os, name, self._wrapped(name, function))
-            fcntl.flock = self._wrapped("flock", flock)
+            if not names:
+                fcntl.flock = self._wrapped("flock", flock)
             yield
         finally:
             for name, function in real.items():
@@ -301,3 +302,39 @@ def test_an_error_that_says_nothing_was_committed_is_right(tmp_path: Path) -> No
                 notes = " ".join(getattr(error, "__notes__", ()))
         if "nothing was committed" in notes:
             assert DirectoryReader(root).things() == {}, disk.refused
+
+
+@pytest.mark.slow
+@pytest.mark.row(32)
+def test_a_sync_that_fails_among_many_keeps_the_files_of_its_asset(
+    tmp_path: Path, count_points: Callable[[int], None]
+) -> None:
+    """Threads sync at the same time; the error of each is that of its own asset."""
+    points = failures = 0
+    for number in range(1, MOST_POINTS):
+        base = tmp_path / str(number)
+        files = {each: make_files(base / each, audio_bytes=1668) for each in (ID, OTHER_ID)}
+        items = [BulkItem(each.audio, each.cover, audio_id) for audio_id, each in files.items()]
+        disk = FailingDisk(base / "store", number, errno.EIO, for_ever=False)
+        with (
+            AudioStorageManager(store=LocalStore(base / "store"), retry_config=ONCE) as manager,
+            disk.installed("fsync"),
+        ):
+            failed = {
+                outcome.audio_id: outcome.error is not None
+                for outcome in manager.bulk.upload(items, concurrency=2, check="none", cleanup=True)
+            }
+        things = DirectoryReader(base / "store").things()
+        for audio_id, each in files.items():
+            truth = Truth(each.audio_bytes, (each.cover_bytes,), not failed[audio_id])
+            own = {name: thing for name, thing in things.items() if audio_id in name}
+            check(own, {audio_id: truth}, each.originals)
+            assert each.both_kept() == failed[audio_id], disk.refused
+        assert any(failed.values()) == bool(disk.refused)
+        assert not all(failed.values())
+        if not disk.refused:
+            break
+        points += 1
+        failures += any(failed.values())
+    assert failures == points > 10
+    count_points(points)
