@@ -151,7 +151,9 @@ class _Init(_Made):
         if hasattr(self._owner, "__post_init__"):
             body.append("self.__post_init__()")
         taken = ", ".join(["self", *first, *(["*", *last] if last else [])])
-        exec(f"def __init__({taken}):\n " + "\n ".join(body or ["pass"]), names)  # noqa: S102
+        source = f"def __init__({taken}):\n " + "\n ".join(body or ["pass"])
+        # Compiled first: of a text, a Ctrl-C meanwhile ends the process, whoever catches it.
+        exec(compile(source, __file__, "exec"), names)  # noqa: S102
         made: Any = names["__init__"]
         made.__qualname__ = f"{self._owner.__qualname__}.__init__"
         made.__module__ = self._owner.__module__

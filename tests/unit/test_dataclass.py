@@ -8,6 +8,7 @@ import pickle
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -165,3 +166,22 @@ def test_a_class_costs_nothing_of_the_standard_library_until_it_is_asked_for() -
         "sys.exit('dataclasses' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_ctrl_c_while_a_method_is_made_can_be_caught(tmp_path: Path) -> None:
+    """Python notes one that leaves the execution of a text; with -m, it dies of it in the end."""
+    (tmp_path / "program.py").write_text("""
+import sys
+from audiostore.media import Chapter
+def interrupt(frame, event, arg):
+    if frame.f_back and frame.f_back.f_code.co_name == "_make":
+        sys.settrace(None)
+        raise KeyboardInterrupt
+sys.settrace(interrupt)
+try:
+    Chapter(1.0, 2.0, "t")
+except KeyboardInterrupt:
+    sys.exit(130)
+""")
+    command = [sys.executable, "-m", "program"]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 130
