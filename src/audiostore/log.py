@@ -7,6 +7,9 @@ not imported it, nobody listens: then nothing is logged.
 import sys
 from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from logging import Logger
+
 
 def _ignore(*_: object, **__: object) -> bool:
     return False
@@ -17,21 +20,25 @@ class _Logger:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._found: Logger | None = None
 
     def __getattr__(self, attribute: str) -> Any:
-        if "logging" not in sys.modules:
-            return _ignore
+        if self._found is None:
+            if "logging" not in sys.modules:
+                return _ignore
+            self._found = self._find()
+        return getattr(self._found, attribute)
+
+    def _find(self) -> "Logger":
         import logging  # noqa: PLC0415
 
         own = logging.getLogger("audiostore")
         if not own.handlers:
             own.addHandler(logging.NullHandler())
-        return getattr(logging.getLogger(self._name), attribute)
+        return logging.getLogger(self._name)
 
 
 if TYPE_CHECKING:
-    from logging import Logger
-
     logger: Logger
     passed_over: Logger
 else:
