@@ -165,6 +165,8 @@ def test_workers_share_a_run_and_what_is_written_each_second(
         ({"CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "3"}, (1, None), (1, 3)),
         ({"BATCH_TASK_INDEX": "2", "BATCH_TASK_COUNT": "3"}, (None, None), (2, 3)),
         ({"JOB_COMPLETION_INDEX": "7"}, (None, 9), (7, 9)),
+        ({"JOB_COMPLETION_INDEX": "11"}, (None, 9), (2, 9)),
+        ({"BATCH_TASK_INDEX": "3", "BATCH_TASK_COUNT": "3"}, (None, None), (0, 3)),
         ({"SLURM_ARRAY_TASK_ID": "16", "SLURM_ARRAY_TASK_COUNT": "16"}, (None, None), (0, 16)),
         (
             {

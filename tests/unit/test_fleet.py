@@ -1,6 +1,9 @@
 """Fleet runs: one plan, ids that stay, chunks that are stored once, and what that costs."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,10 +30,15 @@ from audiostore import (
     UploadOptions,
     fleet,
 )
+from audiostore.bulk.executors import engine
+from audiostore.bulk.executors.limits import RateLimiter
+from audiostore.fleet import working
+from audiostore.fleet.layout import chunk_states
 from audiostore.fleet.working import is_for_now, work_on_chunk
 from tests.assets import BUCKET, JPG, mp3_bytes, opened
 from tests.faults.rig import QUICK, gcs
 from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 
 STORES = pytest.mark.parametrize("kind", ["gcs", "local"])
 RUN = "nov"
@@ -375,6 +383,34 @@ def test_a_worker_that_is_started_again_takes_what_it_had_begun(
     assert len(stored(manager)) == 6
 
 
+@STORES
+def test_the_chunks_of_a_long_run_are_looked_at_in_batches(
+    manager: AudioStorageManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "_LOOKED_AT", 2)
+    planned(manager, make(tmp_path / "in", 7, has_cover=False), chunk_items=1)
+    assert [each.number for each in chunk_states(manager.store, RUN, 7, first=5)] == [5, 6]
+    assert len(share(manager)) == 7
+    assert len(stored(manager)) == 7
+
+
+@pytest.mark.parametrize("kind", ["local"])
+def test_workers_share_the_limit_of_writes(
+    manager: AudioStorageManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    class Spy(RateLimiter):
+        def __init__(self, rate: float, *args: Any) -> None:
+            rates.append(rate)
+            super().__init__(rate, *args)
+
+    monkeypatch.setattr(engine, "RateLimiter", Spy)
+    planned(manager, make(tmp_path / "in", 2))
+    share(manager, index=1, count=4, max_writes_per_s=1000)
+    assert rates == [250.0]
+
+
 # -- what it costs -------------------------------------------------------------------------------
 
 
@@ -407,6 +443,34 @@ def test_requests_per_asset(
     found = spent()
     assert found["upload"] == 100 + 2
     assert found.total() <= 50 * 2.2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="one process is used"
+)
+def test_a_worker_uses_all_cores_although_it_has_read_the_plan(
+    server: StrictServer, bucket: AudioStorageManager, tmp_path: Path
+) -> None:
+    planned(bucket, make(tmp_path / "in", 8))
+    program = (
+        "from audiostore import AudioStorageManager, fleet\n"
+        "from audiostore.bulk.executors import engine\n"
+        "pools, pool = [], engine.ProcessPool\n"
+        "engine.ProcessPool = lambda *a, **k: pools.append(pool(*a, **k)) or pools[-1]\n"
+        "with AudioStorageManager('bucket') as manager:\n"
+        f"    stored = sum(each.stored for each in fleet.work_share(manager, {RUN!r}))\n"
+        "print(len(pools), stored)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "STORAGE_EMULATOR_HOST": server.url, "NO_GCE_CHECK": "true"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("1 8\n", "")
 
 
 def test_ids_that_were_given_are_looked_up_unless_said_to_be_new(

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import google.oauth2.service_account
 import pytest
 
-from audiostore import AudioStorageManager, Policy, Query, RetryConfig
+from audiostore import AudioStorageManager, BulkItem, Policy, Query, RetryConfig, fleet
 from audiostore.audit.checking import Checker
 from audiostore.errors import (
     AssetNotFoundError,
@@ -109,6 +109,9 @@ def test_no_request_leaves_the_prefix(
             manager.trash.purge(two.audio_id)
         with pytest.raises(AssetNotFoundError, match=f"gs://{BUCKET}/{PREFIX}"):
             manager.get(two.audio_id)
+        fleet.plan(manager, [BulkItem(MP3)], run="nov", check="none")
+        assert [each.stored for each in fleet.work_share(manager, "nov")] == [1]
+        assert [each.status for each in fleet.results(manager, "nov")] == ["stored"]
         server.state.bucket(BUCKET).make_folders(f"{PREFIX}/audio/0/1/", server.now().isoformat())
         server.state.bucket(BUCKET).make_folders("music/q/audio/0/", server.now().isoformat())
         later = datetime.now(UTC) + timedelta(days=3)

@@ -95,17 +95,20 @@ def chunk_state(store: ObjectStore, run: str, chunk: int) -> ChunkState:
     return _state(run, chunk, store.list(folder_of(run, chunk)))
 
 
-def chunk_states(store: ObjectStore, run: str, chunks: int) -> Iterator[ChunkState]:
-    """Look at all chunks of a run, in order, page by page.
+def chunk_states(
+    store: ObjectStore, run: str, chunks: int, *, first: int = 0
+) -> Iterator[ChunkState]:
+    """Look at the chunks of a run from a number on, in order, page by page.
 
     Raises:
         IntegrityError: the items of a chunk are missing.
     """
     folder = folder_of(run)
 
-    named = ((_CHUNK.match(blob.name, len(folder)), blob) for blob in store.list(folder))
+    found = store.list(folder, start_after=f"{folder}{first:06}")
+    named = ((_CHUNK.match(blob.name, len(folder)), blob) for blob in found)
     numbered = ((int(match[1]), blob) for match, blob in named if match is not None)
-    expected = 0
+    expected = first
     for chunk, pairs in groupby(numbered, itemgetter(0)):
         if chunk > expected:
             break

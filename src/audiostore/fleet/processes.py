@@ -2,6 +2,7 @@
 
 import os
 
+from audiostore.bulk import RunOptions
 from audiostore.fleet.values import FleetChunk
 from audiostore.fleet.working import work_on_chunk
 from audiostore.forking import ForkSafeLock
@@ -12,7 +13,14 @@ _managers: dict[tuple[int, str], AudioStorageManager] = {}
 _lock = ForkSafeLock()
 
 
-def work(url: str, run: str, chunk: int) -> FleetChunk:
+def work(
+    url: str,
+    run: str,
+    chunk: int,
+    *,
+    concurrency: int | None = None,
+    max_writes_per_s: float | None = None,
+) -> FleetChunk:
     """Work on a chunk of a run, and record the results: every item is stored, or refused for good.
 
     Call it for every number below `FleetPlan.chunks`, in any order, from any process, as often as
@@ -24,13 +32,16 @@ def work(url: str, run: str, chunk: int) -> FleetChunk:
         url: of the store, as for `AudioStorageManager`.
         run: the name of the run.
         chunk: the number of the chunk, from 0.
+        concurrency: most transfers at once; None: the best number found.
+        max_writes_per_s: most objects written per second on average, by this call.
 
     Raises:
-        ValueError: there is no such chunk, or the name is not valid.
+        ValueError: an option is not valid, there is no such chunk, or the name is not valid.
         RunNotFoundError: the run is not planned.
         AudioStoreError, OSError: some items failed for now.
     """
-    done = work_on_chunk(_manager_of(url), run, chunk)
+    run_options = RunOptions(concurrency=concurrency, max_writes_per_s=max_writes_per_s)
+    done = work_on_chunk(_manager_of(url), run, chunk, run_options)
     if done.error is not None:
         done.error.add_note(
             f"while storing chunk {chunk} of {run!r}: {done.unfinished} of {done.items} items are "

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,18 @@ _FOR_NOW = (
 _OF_A_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _OF_A_FILE = (*_OF_A_PATH, PermissionError, ValueError, LookupError, NotImplementedError)
 """Errors that are verdicts on a file, or on what is stored under an id."""
+_LOOKED_AT = 250
+"""So many chunks are looked at together; with four objects each, they are a page of a listing."""
 _BY, _AT = "by", "at"
 """Metadata of the mark that an attempt has begun: who works on it, and since when."""
 
 
-def work_on_chunk(manager: "AudioStorageManager", run: str, number: int) -> FleetChunk:
+def work_on_chunk(
+    manager: "AudioStorageManager",
+    run: str,
+    number: int,
+    run_options: RunOptions | None = None,
+) -> FleetChunk:
     """Work on one chunk, in threads of this process (see `audiostore.fleet.work`)."""
     manager = manager._for_many
     store = manager.store
@@ -76,7 +84,9 @@ def work_on_chunk(manager: "AudioStorageManager", run: str, number: int) -> Flee
     is_first = create(store, begun_name(run, number, state.attempt), [{_BY: _this_host()}])
     claim = _Claim(state, is_fresh=is_first and state.attempt == 0)
     opened = _OpenChunk(store, run, claim)
-    (chunk,) = _store(manager, [opened], opened.options, RunOptions(), may_fork=False)
+    (chunk,) = _store(
+        manager, [opened], opened.options, run_options or RunOptions(), may_fork=False
+    )
     return chunk
 
 
@@ -188,7 +198,16 @@ class _Claims:
                 return
 
     def _states(self) -> Iterator[ChunkState]:
-        return chunk_states(self._store, self._run, self._chunks)
+        """Yield the states of all chunks.
+
+        Hours may pass until the next one is asked for: no listing stays open meanwhile.
+        """
+        first = 0
+        while first < self._chunks:
+            states = chunk_states(self._store, self._run, self._chunks, first=first)
+            batch = list(islice(states, _LOOKED_AT))
+            first += len(batch)
+            yield from batch
 
     def _is_free(self, state: ChunkState) -> bool:
         if state.attempt is None or state.number in self._taken:

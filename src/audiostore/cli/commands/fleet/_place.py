@@ -8,7 +8,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Cloud Run jobs, Batch and Kubernetes count from 0; Kubernetes does not tell how many there are.
+# They count from 0. Kubernetes does not tell how many there are.
 _ENGINES = (
     ("CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"),
     ("BATCH_TASK_INDEX", "BATCH_TASK_COUNT"),
@@ -28,8 +28,9 @@ def place_of(index: int | None, count: int | None, environ: Mapping[str, str]) -
         UsageError: the index is known, but not the count; or they do not fit together.
     """
     told_index, told_count = _told(environ)
-    index = told_index if index is None else index
     count = told_count if count is None else count
+    if index is None and told_index is not None:
+        index = told_index % (count or told_index + 1)  # a job may have more tasks than --count
     if index is None and count is None:
         return 0, 1
     if count is None:
@@ -47,10 +48,9 @@ def _told(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
             return _number(environ, name), _number(environ, of) if of in environ else None
     if "SLURM_ARRAY_TASK_ID" in environ and "SLURM_ARRAY_TASK_COUNT" in environ:
         # Arrays begin at any number, in steps: what matters is that each has another index.
-        number = _number(environ, "SLURM_ARRAY_TASK_ID")
         step = max(1, _number(environ, "SLURM_ARRAY_TASK_STEP", "1"))
-        count = max(1, _number(environ, "SLURM_ARRAY_TASK_COUNT"))
-        return number // step % count, count
+        number = _number(environ, "SLURM_ARRAY_TASK_ID")
+        return number // step, _number(environ, "SLURM_ARRAY_TASK_COUNT")
     return None, None
 
 
