@@ -201,6 +201,30 @@ def test_a_planner_that_was_killed_is_completed_by_the_next(
 
 
 @STORES
+def test_another_list_is_not_mixed_with_one_whose_planning_was_interrupted(
+    manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    items = make(tmp_path / "in", 12, has_cover=False)
+    planned(manager, items, chunk_items=1)
+    for name in ("plan.json", "000003/plan.jsonl", "000008/plan.jsonl"):
+        manager.store.delete(manager.store.stat(f"fleet/{RUN}/{name}"))
+    before = planned_ids(manager)
+
+    for other, options in (
+        ([*items[:9], replace(items[9], metadata={"a": "b"}), *items[10:]], {}),
+        (items, {"metadata": {"a": "b"}}),
+        (items, {"chunk_items": 2}),
+    ):
+        with pytest.raises(RunConflictError):
+            planned(manager, other, **{"chunk_items": 1, **options})
+        assert planned_ids(manager) == before
+
+    assert planned(manager, items, chunk_items=1).created
+    assert len(set(planned_ids(manager))) == 12
+    assert set(before) < set(planned_ids(manager))
+
+
+@STORES
 def test_a_list_is_not_looked_at_when_it_is_planned(
     manager: AudioStorageManager, tmp_path: Path
 ) -> None:

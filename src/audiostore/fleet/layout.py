@@ -90,6 +90,13 @@ class ChunkState:
     """The attempt that is to be made; None if there is nothing to do."""
 
 
+def planned_chunks(store: ObjectStore, run: str) -> set[int]:
+    """Return the numbers of the chunks whose items are in the store."""
+    names = (blob.name for blob in store.list(folder_of(run)))
+    matches = ((_CHUNK.match(name, len(folder_of(run))), name) for name in names)
+    return {int(match[1]) for match, name in matches if match and name.endswith("/plan.jsonl")}
+
+
 def chunk_state(store: ObjectStore, run: str, chunk: int) -> ChunkState:
     """Look at one chunk: one request."""
     return _state(run, chunk, store.list(folder_of(run, chunk)))

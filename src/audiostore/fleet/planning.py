@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from contextlib import closing
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Unpack
 
 from audiostore.asset import FilenameGenerator, require_audio_id
@@ -15,7 +16,7 @@ from audiostore.errors import (
     RunNotFoundError,
     shown,
 )
-from audiostore.fleet.layout import MAX_CHUNKS, items_name, plan_name, require_run
+from audiostore.fleet.layout import MAX_CHUNKS, items_name, plan_name, planned_chunks, require_run
 from audiostore.fleet.objects import Fields, create, damaged, read
 from audiostore.fleet.records import (
     PER_RUN,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _WRITERS = 16
 """Chunks are written so many at once."""
+_Chunk = tuple[int, int, Sequence[BulkItem]]
+"""Its number, the position of its first item, its items."""
 
 
 def plan(
@@ -84,16 +87,20 @@ def plan(
             pass
         found = draft.plan()
         return found if known is None else _same(store, known, found)
-    outcomes = manager.bulk.apply(
-        lambda chunk: _write_chunk(store, draft, *chunk),
-        draft.chunks(items),
-        concurrency=_WRITERS,
-        fail_fast=True,
-    )
-    for outcome in outcomes:
-        if outcome.error is not None:
-            outcomes.close()
-            raise outcome.error
+    chunks = draft.chunks(items)
+    interrupted = planned_chunks(store, run)
+    missing: list[_Chunk] = []
+
+    def present() -> Iterator[_Chunk]:
+        for chunk in islice(chunks, max(interrupted, default=-1) + 1):
+            if chunk[0] in interrupted:
+                yield chunk
+            else:
+                missing.append(chunk)
+
+    # What an earlier call has written is compared first: another list must not be mixed with it.
+    _write(manager, draft, present())
+    _write(manager, draft, chain(missing, chunks))
     made = draft.plan()
     if create(store, plan_name(run), [_plan_fields(made)]):
         return made
@@ -127,8 +134,8 @@ class _Draft:
         self._digest = hashlib.sha256(_canonical(self.header["options"]))
         self._items = self._chunks = 0
 
-    def chunks(self, items: Iterable[BulkItem]) -> Iterator[tuple[int, int, Sequence[BulkItem]]]:
-        """Yield the number of each chunk, the position of its first item, and its items."""
+    def chunks(self, items: Iterable[BulkItem]) -> Iterator[_Chunk]:
+        """Yield the chunks, in order."""
         iterator = iter(items)
         while chunk := list(islice(iterator, self._chunk_items)):
             number, first = self._chunks, self._items
@@ -157,6 +164,24 @@ class _Draft:
             self._options,
             self._digest.hexdigest(),
         )
+
+
+def _write(manager: "AudioStorageManager", draft: _Draft, chunks: Iterable[_Chunk]) -> None:
+    """Write chunks, many at once.
+
+    Raises:
+        RunConflictError: other items were written before.
+    """
+    outcomes = manager.bulk.apply(
+        lambda chunk: _write_chunk(manager.store, draft, *chunk),
+        chunks,
+        concurrency=_WRITERS,
+        fail_fast=True,
+    )
+    with closing(outcomes):
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
 
 
 def _write_chunk(
