@@ -150,6 +150,7 @@ if TYPE_CHECKING:
         AudioStorageManager as AudioStorageManager,
         store_audio_file as store_audio_file,
     )
+    from audiostore.remotefiles import RemoteFile as RemoteFile
     from audiostore.retry import (
         AGGRESSIVE_CONFIG as AGGRESSIVE_CONFIG,
         CONSERVATIVE_CONFIG as CONSERVATIVE_CONFIG,
@@ -248,6 +249,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "ingest": "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions",
         "lifecycle": "Action Effect Lifecycle LifecycleRule Plan PlanStep Policy RuleResource",
         "manager": "AudioStorageManager store_audio_file",
+        "remotefiles": "RemoteFile",
         "retry": (
             "AGGRESSIVE_CONFIG CONSERVATIVE_CONFIG DEADLINE_CONFIG PATIENT_CONFIG Budget Retry "
             "RetryConfig retry_operation with_retry"

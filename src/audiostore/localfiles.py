@@ -231,6 +231,17 @@ class OpenFile:
         return _LocalReader(self.file, self.stream, closes=False)
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedFile(os.PathLike[str]):
+    """A file that was fetched into a local one without a name; as a path, its own name."""
+
+    name: str
+    stream: BinaryIO
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
 class _LocalReader:
     def __init__(self, file: LocalFile, stream: BinaryIO, *, closes: bool) -> None:
         self._file = file

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
     from audiostore.audit import Audit
-    from audiostore.bulk import Bulk
+    from audiostore.bulk import Bulk, RemoteFiles
     from audiostore.catalog import Catalog
     from audiostore.ingest import (
         Cleanup,
@@ -178,6 +178,7 @@ class AudioStorageManager:
         )
 
     def _use_retries(self, config: RetryConfig) -> None:
+        self._retry_config = config
         self._store = RetryingStore(
             self._single_store,
             config,
@@ -228,6 +229,10 @@ class AudioStorageManager:
     def close(self) -> None:
         """Close all connections; the manager must not be used afterwards."""
         self._store.close()
+        for manager in {self, vars(self).get("_for_many", self)}:
+            remote: RemoteFiles | None = vars(manager).get("_remote")
+            if remote is not None:
+                remote.close()
 
     @property
     def url(self) -> str:
@@ -271,6 +276,14 @@ class AudioStorageManager:
         from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
 
         return Uploads(self._store, self._notify)
+
+    @lazy_property
+    def _remote(self) -> "RemoteFiles":
+        """Fetches remote files for `audiostore.bulk`."""
+        from audiostore.bulk import RemoteFiles  # noqa: PLC0415  (few programs need it)
+
+        given: dict[str, Any] = {key: self._arguments[key] for key in ("credentials", "project")}
+        return RemoteFiles(config=self._retry_config, on_retry=self._report_retry, **given)
 
     @lazy_property
     def bulk(self) -> "Bulk":

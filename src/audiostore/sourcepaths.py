@@ -20,9 +20,15 @@ MAX_SOURCE_PATH_BYTES = 4096
 
 _TEXT, _BYTES = SOURCE_PATH_KEYS = ("source_path", "source_path_bytes")
 FILENAME_BYTES_KEY = "original_filename_bytes"
+_SCHEME = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = pattern(r"[\x00-\x1f\x7f]")
 _TEXT_CHARACTERS = 512
 """Of the text of a path that is kept in base64, too: both must fit in 8 KiB."""
+
+
+def is_url(text: str) -> bool:
+    """Say whether a text begins with the scheme of a URL, such as ``https://``."""
+    return _SCHEME.match(text) is not None
 
 
 def is_source_path(path: object) -> bool:

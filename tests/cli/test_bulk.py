@@ -492,6 +492,17 @@ def test_columns_of_a_manifest_are_mapped(call: Call, bucket: str, music: Path) 
     assert shown["metadata"]["custom"] == {"speaker": "7"}
 
 
+def test_a_manifest_names_files_in_buckets(call: Call, server: StrictServer) -> None:
+    server.put("bucket", "old/song.mp3", MP3.read_bytes())
+    Path("list.csv").write_text("audio\ngs://bucket/old/song.mp3\ngs://bucket/old/gone.mp3\n")
+    code, out, err = call("put", "--manifest", "list.csv", "--bucket", "gs://bucket/new")
+    assert (code, out.splitlines()[0].partition("  ")[2]) == (4, "gs://bucket/old/song.mp3")
+    assert "list.csv, line 3: gs://bucket/old/gone.mp3: no object at" in err
+    run = call("jobs", "1", "--bucket", "gs://bucket/new")[1]
+    assert run.startswith("list.csv, line 3: gs://bucket/old/gone.mp3: no object at gs://bucket/")
+    assert "the file is gone" not in run
+
+
 def test_a_manifest_with_errors_stores_nothing(
     call: Call, bucket: str, music: Path, tmp_path: Path
 ) -> None:

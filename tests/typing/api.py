@@ -173,6 +173,7 @@ def listen(event: Event) -> None:
 
 def many(manager: AudioStorageManager, path: Path) -> None:
     items = [BulkItem(path), BulkItem(path, path, metadata={"k": "v"}, keeps_thumbnail=True)]
+    items.append(BulkItem.of("gs://bucket/song.mp3", "https://host/cover.jpg", metadata={"k": "v"}))
     assert_type(manager.bulk.upload(items), Generator[UploadOutcome, None, None])
     with Journal("run.journal") as journal:
         manager.bulk.upload(iter(items), journal=journal, concurrency=8, cleanup=True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from audiostore import RemoteFile
 from audiostore.bulk import BulkItem, ManifestProblem, check_manifest
 from audiostore.errors import ConfigurationError, InvalidMetadataError
 
@@ -36,7 +38,8 @@ def _read(path: Path, **options: object) -> Sequence[BulkItem]:
 
 def _problems(path: Path, **options: object) -> list[tuple[int, str]]:
     problems: list[ManifestProblem] = []
-    assert check_manifest(path, problems.append, **options).errors == len(problems)  # type: ignore[arg-type]
+    manifest = check_manifest(path, problems.append, **options)  # type: ignore[arg-type]
+    assert manifest.errors + manifest.warnings == len(problems)
     return [(p.line, p.message) for p in problems]
 
 
@@ -121,6 +124,38 @@ def test_common_voice_names_clips_and_quotes_nothing(folder: Path) -> None:
     (beside / "c.mp3").write_bytes(b"x")
     (beside / "x.csv").write_text("path,sentence,client_id\nc.mp3,x,y\n")
     assert [item.audio for item in _read(beside / "x.csv")] == [beside / "c.mp3"]
+
+
+def test_files_may_be_in_buckets_and_on_web_servers(folder: Path) -> None:
+    path = folder / "x.csv"
+    path.write_text(
+        "audio,thumbnail\ngs://my-bucket/x/a b.mp3,https://host/c.jpg?sig=1\na.mp3,gs://b-1/c.png\n"
+    )
+    first, second = _read(path)
+    assert first.remote_audio == RemoteFile("gs://my-bucket/x/a b.mp3")
+    assert first.remote_thumbnail == RemoteFile("https://host/c.jpg?sig=1")
+    assert (first.audio, first.source_path, first.thumbnail) == (Path("a b.mp3"), "a b.mp3", None)
+    assert (first.audio_place, first.thumbnail_place) == (
+        "gs://my-bucket/x/a b.mp3",
+        "https://host/c.jpg",
+    )
+    assert (second.audio, second.remote_audio) == (folder / "a.mp3", None)
+    assert second.thumbnail_place == "gs://b-1/c.png"
+    assert pickle.loads(pickle.dumps([first, second])) == [first, second]
+    path.write_text(
+        "audio\nhttp://host/a.mp3\ns3://b/a.mp3\ngs://bucket/a.txt\nhttps://u:pw@host/a.mp3\n"
+        "https://host/a.mp3\nhttps://host/a.mp3\n"
+    )
+    told = dict(_problems(path))
+    assert [*told] == [2, 3, 4, 5, 7]
+    assert "is not the URL of a file: give gs://bucket/object, or https://" in told[2]
+    assert "'a.txt': unsupported audio extension" in told[4]
+    assert "pw@" not in told[5]
+    assert told[7] == "same audio file as in line 6"
+    path.write_text("audio\nhttps://host/a.mp3\n")
+    assert _problems(path, cleanup=True) == [(2, "a remote file cannot be deleted")]
+    path.write_text("path,client_id,sentence\nhttps://host/a.mp3,x,y\n")
+    assert [item.audio_place for item in _read(path)] == ["https://host/a.mp3"]
 
 
 def test_columns_can_be_renamed_and_left_out(folder: Path) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         original_name as original_name,
     )
     from audiostore.bulk.planning import Planned as Planned, plan_items as plan_items
+    from audiostore.bulk.remote import RemoteFiles as RemoteFiles
     from audiostore.bulk.single import upload_one as upload_one
     from audiostore.bulk.sources import (
         IgnoredPath as IgnoredPath,
@@ -64,6 +65,7 @@ else:  # imported when first used: a journal or a download does not need the ins
                 "CoverNames FileNaming cover_name name_by_id name_by_source_path original_name"
             ),
             "planning": "Planned plan_items",
+            "remote": "RemoteFiles",
             "single": "upload_one",
             "sources": (
                 "IgnoredPath IgnoredPathListener Manifest ManifestProblem ManifestProblemListener "

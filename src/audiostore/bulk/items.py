@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from audiostore.dataclass import dataclass, field, replace
-from audiostore.values import StorageResult
+from audiostore.values import PathLike, StorageResult
+
+if TYPE_CHECKING:
+    from audiostore.remotefiles import RemoteFile
 
 UploadStatus = Literal["stored", "stored before", "changed", "skipped", "deleted", "failed"]
 """What became of an item.
@@ -78,6 +81,59 @@ class BulkItem:
     id_is_new: bool | None = None
     """Whether nothing is stored under `audio_id`, and nobody else uses it (see `UploadOptions`);
     None: the run finds out, or `UploadOptions.id_is_new` says so."""
+    remote_audio: "RemoteFile | None" = None
+    """Where the audio is fetched from; `audio` is then no more than its name."""
+    remote_thumbnail: "RemoteFile | None" = None
+    """Where the artwork is fetched from, instead of `thumbnail`."""
+
+    @classmethod
+    def of(
+        cls,
+        audio: PathLike,
+        thumbnail: PathLike | None = None,
+        *,
+        audio_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return an item of files that are paths, or URLs: ``gs://bucket/object``, ``https://…``.
+
+        Raises:
+            InvalidSourceError: a URL is not valid (see `RemoteFile`).
+        """
+        from audiostore.remotefiles import RemoteFile  # noqa: PLC0415  (few items need it)
+
+        remote = RemoteFile.of(audio)
+        cover = None if thumbnail is None else RemoteFile.of(thumbnail)
+        return cls(
+            Path(audio if remote is None else remote.name),
+            None if thumbnail is None or cover is not None else Path(thumbnail),
+            audio_id,
+            metadata or {},
+            source_path=None if remote is None else remote.source_path,
+            remote_audio=remote,
+            remote_thumbnail=cover,
+        )
+
+    @property
+    def audio_place(self) -> str:
+        """The path or URL of the audio file, for messages."""
+        return str(self.audio if self.remote_audio is None else self.remote_audio)
+
+    @property
+    def thumbnail_place(self) -> str | None:
+        """The path or URL of the artwork, for messages; None without any."""
+        place = self.thumbnail if self.remote_thumbnail is None else self.remote_thumbnail
+        return None if place is None else str(place)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a file of it is fetched."""
+        return not (self.remote_audio is None and self.remote_thumbnail is None)
+
+    @property
+    def has_thumbnail(self) -> bool:
+        """Whether artwork is given."""
+        return not (self.thumbnail is None and self.remote_thumbnail is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from audiostore.bulk.storeview import SameAudio, StoreView
 from audiostore.dataclass import dataclass, replace
 from audiostore.errors import AssetNotFoundError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadOptions
-from audiostore.localfiles import LocalFile
-from audiostore.values import StorageResult
+from audiostore.values import PathLike, StorageResult
 
 if TYPE_CHECKING:
     from audiostore.bulk.updating import Matcher
     from audiostore.manager import AudioStorageManager
+
+_Files = tuple[PathLike, PathLike | None]
+"""The audio and the thumbnail, on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Performer:
         same: SameAudio | None = None
         reason = decision.reason
         try:
+            if item.is_remote and (self.options.cleanup or self.matcher is not None):
+                from audiostore.bulk.remote import refuse_remote  # noqa: PLC0415  (few need it)
+
+                refuse_remote(item, "updating" if self.matcher is not None else "cleanup")
             if decision.cleans_up:
                 result = self._clean_up(decided)
             elif self.matcher is not None:
@@ -120,18 +126,30 @@ class Performer:
     ) -> tuple[StorageResult, None] | tuple[None, SameAudio]:
         """Return the stored asset; or the one that its audio was already stored as."""
         require_audio_id(claim.audio_id)
+        if item.is_remote:
+            from audiostore.bulk.remote import local_files  # noqa: PLC0415  (few need it)
+
+            limit = self.options.max_size_bytes
+            with local_files(self.manager, item, max_bytes=limit) as files:
+                return self._store_files(item, files, claim)
+        return self._store_files(item, (item.audio, item.thumbnail), claim)
+
+    def _store_files(
+        self, item: BulkItem, files: _Files, claim: Claim
+    ) -> tuple[StorageResult, None] | tuple[None, SameAudio]:
         if self.view is None:
-            return self._upload(item, claim), None
+            return self._upload(item, files, claim), None
+        from audiostore.bulk.remote import snapshot_of  # noqa: PLC0415  (few need it)
+
         try:
-            path, limit = Path(item.audio), self.options.max_size_bytes
-            file = LocalFile.snapshot(path, max_bytes=limit)
+            file = snapshot_of(files[0], max_bytes=self.options.max_size_bytes)
         except (OSError, ValueError):
-            return self._upload(item, claim), None  # it raises the fitting error
+            return self._upload(item, files, claim), None  # it raises the fitting error
         with self.view.exclusive(file):
             same = self.view.find_audio(file, claim.audio_id)
             if same is not None and same.audio_id != claim.audio_id:
                 return None, same
-            result = self._upload(item, claim)
+            result = self._upload(item, files, claim)
             self.view.add(result)
         return result, None
 
@@ -141,13 +159,13 @@ class Performer:
         """Store the item, or change what is stored of it; return the asset, and why."""
         item, claim = decided.item, decided.decision.claim
         require_audio_id(claim.audio_id)
-        options = replace(self.options, metadata=item.metadata)
+        options, files = replace(self.options, metadata=item.metadata), (item.audio, item.thumbnail)
         match = matcher.match(item, claim, options)
         asset = match.asset
         if asset is None:
-            return self._upload(item, claim), decided.decision.reason
+            return self._upload(item, files, claim), decided.decision.reason
         if match.kind == "superseded":
-            return self._upload(item, claim, supersedes=asset), "superseded"
+            return self._upload(item, files, claim, supersedes=asset), "superseded"
         if match.kind == "stored":
             return asset, "stored"
         upload = Upload(
@@ -167,13 +185,17 @@ class Performer:
         return refreshed, "moved" if match.kind == "moved" else "retagged"
 
     def _upload(
-        self, item: BulkItem, claim: Claim, supersedes: StorageResult | None = None
+        self,
+        item: BulkItem,
+        files: _Files,
+        claim: Claim,
+        supersedes: StorageResult | None = None,
     ) -> StorageResult:
-        thumbnail = item.thumbnail
+        audio, thumbnail = files
         if claim.is_thumbnail_missing and self._find(claim) is not None:
             thumbnail = None  # it has its artwork; the audio is still compared
         upload = Upload(
-            item.audio,
+            audio,
             thumbnail,
             replace(
                 self.options,
@@ -181,8 +203,8 @@ class Performer:
                 source_path=item.source_path,
                 supersedes=item.supersedes if supersedes is None else supersedes.audio_id,
             ),
-            audio_state=claim.audio_state,
-            thumbnail_state=claim.thumbnail_state,
+            audio_state=claim.audio_state if item.remote_audio is None else None,
+            thumbnail_state=claim.thumbnail_state if item.remote_thumbnail is None else None,
             keeps_thumbnail=item.keeps_thumbnail,
             if_source_path=None if supersedes is None else supersedes.source_path,
         )
@@ -221,7 +243,7 @@ class Performer:
     def _cleaned_up(self, item: BulkItem, claim: Claim) -> StorageResult | None:
         """Return the asset if an earlier run was killed after it had deleted the local files."""
         was_seen = claim.is_resumed and claim.audio_state != NO_FILE
-        if not (was_seen and PathState.of(item.audio).is_missing):
+        if item.is_remote or not (was_seen and PathState.of(item.audio).is_missing):
             return None
         found = self._find(claim)
         name = os.fsencode(Path(item.audio).name).decode("utf-8", "replace")

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from audiostore.asset import PreparedFile, check_custom_metadata, file_metadata, require_audio_id
@@ -24,7 +23,6 @@ from audiostore.errors import (
     affecting_all,
 )
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
-from audiostore.localfiles import LocalFile
 from audiostore.values import PathLike, StorageResult
 
 if TYPE_CHECKING:
@@ -81,12 +79,12 @@ class Planned:
         return {
             "status": self.status,
             "reason": self.reason,
-            "audio": str(self.item.audio),
+            "audio": self.item.audio_place,
             "origin": self.item.origin or None,
             "audio_id": self.audio_id,
             "error": None if self.error is None else str(self.error),
             "cover": self.cover,
-            "thumbnail": str(self.item.thumbnail) if self.item.thumbnail else None,
+            "thumbnail": self.item.thumbnail_place,
             "has_artwork": self.has_artwork,
             "source_path": self.item.source_path,
             "metadata": dict(self.item.metadata),
@@ -247,17 +245,27 @@ class _Planner:
             return Planned(decided.index, decided.item, error, decision.reason)
 
     def _plan(self, decided: DecidedItem) -> Planned:
+        from audiostore.bulk.remote import local_files, refuse_remote  # noqa: PLC0415
+
         claim = decided.decision.claim
         require_audio_id(claim.audio_id)
         if self._matcher is not None:
+            refuse_remote(decided.item, "updating")
             return self._match(decided, self._matcher)
+        limit = self._options.max_size_bytes
+        with local_files(self._manager, decided.item, max_bytes=limit) as files:
+            return self._plan_files(decided, files)
+
+    def _plan_files(self, decided: DecidedItem, files: tuple[PathLike, PathLike | None]) -> Planned:
+        claim = decided.decision.claim
         if self._view is None:
-            return self._inspect(decided)[0]
+            return self._inspect(decided, files)[0]
+        from audiostore.bulk.remote import snapshot_of  # noqa: PLC0415
+
         try:
-            path, limit = Path(decided.item.audio), self._options.max_size_bytes
-            file = LocalFile.snapshot(path, max_bytes=limit)
+            file = snapshot_of(files[0], max_bytes=self._options.max_size_bytes)
         except (OSError, ValueError):
-            return self._inspect(decided)[0]  # it raises the fitting error
+            return self._inspect(decided, files)[0]  # it raises the fitting error
         with self._view.exclusive(file):
             same = self._view.find_audio(file, claim.audio_id)
             if same is not None and same.audio_id != claim.audio_id:
@@ -270,7 +278,7 @@ class _Planner:
                     audio_id=None if same.audio_id in self._new_ids else same.audio_id,
                     has_artwork=same.has_artwork,
                 )
-            planned, audio = self._inspect(decided)
+            planned, audio = self._inspect(decided, files)
             source = audio.source
             self._view.add_planned(
                 claim.audio_id,
@@ -289,9 +297,9 @@ class _Planner:
         options = replace(self._options, metadata=item.metadata)
         match = matcher.match(item, decided.decision.claim, options)
         if match.kind == "new":
-            return self._inspect(decided)[0]
+            return self._inspect(decided, (item.audio, item.thumbnail))[0]
         if match.kind == "superseded":
-            planned, _ = self._inspect(decided)
+            planned, _ = self._inspect(decided, (item.audio, item.thumbnail))
             return replace(planned, reason="superseded", matched=match.asset)
         asset = match.asset
         return Planned(
@@ -304,16 +312,18 @@ class _Planner:
             matched=asset,
         )
 
-    def _inspect(self, decided: DecidedItem) -> tuple[Planned, PreparedFile]:
+    def _inspect(
+        self, decided: DecidedItem, local: tuple[PathLike, PathLike | None]
+    ) -> tuple[Planned, PreparedFile]:
         item, claim, options = decided.item, decided.decision.claim, self._options
-        is_present, thumbnail_path = decided.decision.is_present, item.thumbnail
+        is_present, (audio_path, thumbnail_path) = decided.decision.is_present, local
         if is_present and decided.snapshot.thumbnail.is_missing:
             thumbnail_path = None  # it was cleaned up
         custom = check_custom_metadata(item.metadata)
         # As in an upload, embedded artwork counts only if no thumbnail is given.
         inspected = replace(options, artwork="none") if thumbnail_path else options
         with ExitStack() as files:
-            audio = files.enter_context(prepare_audio(item.audio, inspected))
+            audio = files.enter_context(prepare_audio(audio_path, inspected))
             info, thumbnail = audio.info, audio.artwork
             if thumbnail_path:
                 thumbnail = files.enter_context(prepare_image(thumbnail_path, options))
@@ -369,8 +379,8 @@ def _cover(
 ) -> CoverOrigin:
     if thumbnail is None:
         return "none"
-    if item.thumbnail is None:
+    if not item.has_thumbnail:
         return "embedded"
-    if covers_are_given:
+    if covers_are_given or item.thumbnail is None:
         return "given"
     return "same stem" if is_same_stem(item.audio, item.thumbnail) else "folder image"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from audiostore.dataclass import dataclass
 from audiostore.errors import AssetNotFoundError
-from audiostore.localfiles import LocalFile
 from audiostore.scratch import on_the_disk, open_scratch
+from audiostore.sources import Source
 from audiostore.stores import md5_of
 from audiostore.values import StorageResult
 
@@ -108,7 +108,7 @@ class StoreView:
             states.update((each, self._look_up(each)) for each in missing)
         return states
 
-    def find_audio(self, file: LocalFile, own_id: str) -> SameAudio | None:
+    def find_audio(self, file: Source, own_id: str) -> SameAudio | None:
         """Return an asset with the same audio as a file: that of `own_id` if it is one of them.
 
         Where the store keeps no md5 of an object, size and crc32c decide.
@@ -176,7 +176,7 @@ class StoreView:
             _insert(connection, [row])
 
     @contextmanager
-    def exclusive(self, file: LocalFile) -> Iterator[None]:
+    def exclusive(self, file: Source) -> Iterator[None]:
         """Make other threads with a file of the same content wait until the block ends."""
         content = (file.size_bytes, file.crc32c)
         with self._free:

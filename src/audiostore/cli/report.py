@@ -90,7 +90,7 @@ _TAGS = ("title", "artist", "album")
 
 def place(item: BulkItem) -> str:
     """Return where an item was listed, and its file."""
-    return f"{item.origin}: {item.audio}" if item.origin else str(item.audio)
+    return f"{item.origin}: {item.audio_place}" if item.origin else item.audio_place
 
 
 def outcome_fields(outcome: UploadOutcome) -> Mapping[str, object]:
@@ -99,8 +99,8 @@ def outcome_fields(outcome: UploadOutcome) -> Mapping[str, object]:
     return {
         "status": outcome.status,
         "reason": outcome.reason,
-        "audio": item.audio,
-        "thumbnail": item.thumbnail,
+        "audio": item.audio_place,
+        "thumbnail": item.thumbnail_place,
         "origin": item.origin or None,
         "audio_id": outcome.audio_id,
         "has_artwork": outcome.has_artwork,
@@ -144,14 +144,15 @@ def plan_line(plan: Planned) -> str:
     """Return what would happen to an item, as a line."""
     if plan.error is not None:
         return f"reject  {escape(located(place(plan.item), sentence(plan.error)))}"
-    path = escape(str(plan.item.audio))
+    path = escape(plan.item.audio_place)
     if plan.status not in ("stored", "failed") and plan.reason != "superseded":
         was = plan.matched.source_path if plan.matched else None
         kind = "skipped" if plan.skipped else plan.reason
         return _NOT_STORED[kind].format(
             path=path, id=plan.audio_id or "a file before it", old=escape(was or "elsewhere")
         )
-    cover = plan.item.thumbnail.name if plan.item.thumbnail else ""
+    given = plan.item.remote_thumbnail or plan.item.thumbnail
+    cover = given.name if given else ""
     words = [path, _COVERS[plan.cover].format(escape(cover))]
     tags = {**plan.tags, **plan.item.metadata}
     words += [f"{key}={escape(repr(tags[key]))}" for key in _TAGS if key in tags]

@@ -17,7 +17,7 @@ _LIST = "for a list"
 MANIFEST_HELP = (
     "store the files listed in this file: CSV, TSV, JSON Lines or Parquet, with columns audio, "
     "thumbnail, id, title, artist, album; other columns become custom metadata; paths are relative "
-    "to it"
+    "to it; gs:// and https:// URLs are fetched"
 )
 
 

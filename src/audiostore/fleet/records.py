@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from json import dumps, loads
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiostore.bulk import BulkItem, UploadOutcome
-from audiostore.dataclass import dataclass
+from audiostore.dataclass import dataclass, replace
 from audiostore.errors import escaped, redacted
 from audiostore.fleet.layout import ChunkState, items_name
 from audiostore.fleet.objects import Fields, damaged, read
@@ -16,6 +16,9 @@ from audiostore.fleet.values import FleetResult
 from audiostore.ingest import UploadKeywords, UploadOptions
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo
+
+if TYPE_CHECKING:
+    from audiostore.remotefiles import RemoteFile
 
 _MOST_ERROR_CHARACTERS = 2000
 PER_RUN = {
@@ -49,13 +52,20 @@ def options_fields(options: UploadOptions) -> dict[str, Any]:
 def identity_of(item: BulkItem) -> Fields:
     """Return what makes an item the same one when it is planned again, ready for JSON."""
     return {
-        "audio": os.path.abspath(item.audio),  # noqa: PTH100  (keeps links)
-        "thumbnail": None if item.thumbnail is None else os.path.abspath(item.thumbnail),  # noqa: PTH100
+        "audio": _place(item.audio, item.remote_audio),
+        "thumbnail": _place(item.thumbnail, item.remote_thumbnail),
         "id": item.audio_id,
         "metadata": dict(item.metadata),
         "source_path": item.source_path,
         "supersedes": item.supersedes,
     }
+
+
+def _place(path: Path | None, remote: "RemoteFile | None") -> str | None:
+    """Return an absolute path, or all of a URL: a query may say which file it is, or admit us."""
+    if remote is not None:
+        return remote.url
+    return None if path is None else os.path.abspath(path)  # noqa: PTH100  (keeps links)
 
 
 def identities_in(lines: Sequence[Fields]) -> list[Fields]:
@@ -96,12 +106,11 @@ def read_chunk(
 
 
 def _planned(line: Fields) -> PlannedItem:
-    item = BulkItem(
-        Path(line["audio"]),
-        None if line["thumbnail"] is None else Path(line["thumbnail"]),
-        line["id"],
-        line["metadata"],
-        line["origin"],
+    item = replace(
+        BulkItem.of(
+            line["audio"], line["thumbnail"], audio_id=line["id"], metadata=line["metadata"]
+        ),
+        origin=line["origin"],
         source_path=line["source_path"],
         supersedes=line["supersedes"],
     )
@@ -116,7 +125,7 @@ def result_of(planned: PlannedItem, outcome: UploadOutcome) -> FleetResult:
         text = escaped(redacted(str(error)))[:_MOST_ERROR_CHARACTERS]
         return FleetResult(
             planned.index,
-            str(item.audio),
+            item.audio_place,
             item.origin,
             audio_id,
             "failed",
@@ -125,7 +134,7 @@ def result_of(planned: PlannedItem, outcome: UploadOutcome) -> FleetResult:
         )
     return FleetResult(
         planned.index,
-        str(item.audio),
+        item.audio_place,
         item.origin,
         audio_id,
         "stored",

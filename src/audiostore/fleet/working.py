@@ -268,7 +268,7 @@ class _OpenChunk:
         item = planned.item
         return replace(
             item,
-            audio=_on_disk(item.audio),
+            audio=_on_disk(item.audio) if item.remote_audio is None else item.audio,
             thumbnail=None if item.thumbnail is None else _on_disk(item.thumbnail),
             id_is_new=is_new,
             metadata={**(self.options.metadata or {}), **item.metadata},
@@ -381,7 +381,9 @@ def _on_disk(path: Path) -> Path:
 
 
 def _has_neighbours(planned: PlannedItem) -> bool:
-    """Say whether there is anything in the folder of a file that is missing."""
+    """Say whether there is anything in the folder of a file that is missing; on a server, yes."""
+    if planned.item.is_remote:
+        return True
     try:
         with os.scandir(planned.item.audio.parent) as entries:
             return next(entries, None) is not None

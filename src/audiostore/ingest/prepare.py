@@ -17,7 +17,14 @@ from audiostore.errors import (
 from audiostore.files import explained
 from audiostore.ingest.options import UploadOptions
 from audiostore.ingest.snapshot import Inspection
-from audiostore.localfiles import LocalFile, OpenFile, changed_while_read, open_regular, restore
+from audiostore.localfiles import (
+    FetchedFile,
+    LocalFile,
+    OpenFile,
+    changed_while_read,
+    open_regular,
+    restore,
+)
 from audiostore.media import (
     InspectedImage,
     inspect_audio,
@@ -81,6 +88,10 @@ class _Opened:
 @contextmanager
 def _opened(path: PathLike, options: UploadOptions, files: ExitStack) -> Iterator[_Opened]:
     """Yield a file, which `files` closes; say of errors in the block what was read."""
+    if isinstance(path, FetchedFile):
+        name = os.fsencode(path.name).decode("utf-8", "replace")
+        yield _Opened(Path(path), name, FileIO(path.stream.fileno(), closefd=False))
+        return
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")
     local = path if isinstance(path, Path) else Path(path)

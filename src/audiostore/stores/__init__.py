@@ -36,11 +36,18 @@ from audiostore.stores.protocol import (
     Transferred,
     spec_of,
 )
-from audiostore.stores.registry import Opener, OpenOptions, open_store, register_store
+from audiostore.stores.registry import (
+    Opener,
+    OpenOptions,
+    open_store,
+    open_web_client,
+    register_store,
+)
 from audiostore.stores.retrying import RetryingStore
 from audiostore.stores.transfer import (
     IsOurs,
     Written,
+    fetch_checked,
     get_checked,
     has_bytes,
     has_content,
@@ -48,6 +55,10 @@ from audiostore.stores.transfer import (
     put_checked,
     require_checksum,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from audiostore.stores.web import WebClient as WebClient
 
 __all__ = [
     "BlobReader",
@@ -82,11 +93,13 @@ __all__ = [
     "check_cache_scope",
     "complete",
     "content_disposition",
+    "fetch_checked",
     "get_checked",
     "has_bytes",
     "has_content",
     "md5_of",
     "open_store",
+    "open_web_client",
     "put_checked",
     "register_store",
     "require_checksum",

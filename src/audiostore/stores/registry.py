@@ -20,6 +20,9 @@ from audiostore.stores.protocol import ObjectStore
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
+    from audiostore.retry import Retry, RetryConfig
+    from audiostore.stores.web import WebClient
+
 _SCHEME = pattern(r"([a-z][a-z0-9+.-]*):")
 
 
@@ -83,6 +86,16 @@ def register_store(scheme: str, opener: Opener) -> None:
     if scheme in _OPENERS:
         raise ValueError(f"the URL scheme {scheme!r} is already registered")
     _OPENERS[scheme] = opener
+
+
+def open_web_client(
+    config: "RetryConfig", *, on_retry: "Callable[[Retry], None] | None" = None
+) -> "WebClient":
+    """Return what fetches files over https, without connecting to anything."""
+    from audiostore.stores.gcs import ConnectionOptions  # noqa: PLC0415  (libcurl)
+    from audiostore.stores.web import WebClient  # noqa: PLC0415
+
+    return WebClient(ConnectionOptions(ca_bundle=ca_bundle()), config, on_retry=on_retry)
 
 
 def _open_bucket(url: str, options: OpenOptions) -> ObjectStore:

@@ -259,19 +259,20 @@ def get_checked(
     logger.debug("downloading %s", store.uri(blob.name))
     try:
         with whole_file(destination) as file:
-            _fetch(store, blob, file, on_received, on_retry)
+            fetch_checked(store, blob, file, on_received, on_retry)
     except OSError as error:
         error.add_note(f"while downloading {store.uri(blob.name)} to {str(destination)!r}")
         raise
 
 
-def _fetch(
+def fetch_checked(
     store: ObjectStore,
     blob: BlobInfo,
     file: NewFile,
-    on_received: Callable[[int], None] | None,
-    on_retry: Callable[[Retry], None] | None,
+    on_received: Callable[[int], None] | None = None,
+    on_retry: Callable[[Retry], None] | None = None,
 ) -> None:
+    """Write one generation of an object to an open, empty file, verified (see `get_checked`)."""
     operation = f"read {store.uri(blob.name)}"
     for attempt in count(1):
         size, crc32c = _read(store, blob, file, on_received)

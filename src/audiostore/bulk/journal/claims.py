@@ -32,6 +32,10 @@ class PathState:
             return cls()
 
 
+_REMOTE = PathState(FileState(0, 0, 0))
+"""Of a remote file: what its URL names is taken to stay the same, and nothing asks the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class ItemSnapshot:
     """An item, and the state of its files."""
@@ -43,6 +47,12 @@ class ItemSnapshot:
     @classmethod
     def of(cls, item: BulkItem) -> Self:
         """Look at the files of an item."""
+        if item.is_remote:
+            return cls(
+                item,
+                PathState.of(item.audio) if item.remote_audio is None else _REMOTE,
+                PathState.of(item.thumbnail) if item.remote_thumbnail is None else _REMOTE,
+            )
         return cls(item, PathState.of(item.audio), PathState.of(item.thumbnail))
 
     @property

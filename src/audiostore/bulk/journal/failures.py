@@ -1,6 +1,7 @@
 """What failed in a run, and what became of it since."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -35,6 +36,9 @@ JOIN runs AS later ON later.id = last.run
 WHERE failures.item > ? AND failures.run = ? ORDER BY failures.item LIMIT ?
 """  # noqa: S608  (a number of our own)
 
+_URL = re.compile("^(gs|https):/+")
+"""As a path, a URL has one slash; the paths of files are absolute."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedItem:
@@ -50,6 +54,16 @@ class FailedItem:
     """The number of that run."""
     later_error: str | None = None
     """Why it failed again."""
+
+    @property
+    def audio_place(self) -> str:
+        """The path of the audio file, or its URL without a query."""
+        return _URL.sub(r"\1://", str(self.audio))
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is fetched."""
+        return _URL.match(str(self.audio)) is not None
 
 
 def failures_of(database: JournalDatabase, run: int) -> Iterator[FailedItem]:

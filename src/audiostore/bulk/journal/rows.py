@@ -14,6 +14,7 @@ from audiostore.bulk.journal.claims import Claim, ItemSnapshot, PathState
 from audiostore.bulk.journal.database import CLAIMED, FREE, STORED, SUPERSEDED
 from audiostore.dataclass import dataclass, replace
 from audiostore.localfiles import FileState
+from audiostore.sourcepaths import is_url
 
 _STATE = struct.Struct("<QqQ")
 
@@ -50,7 +51,7 @@ class ItemRow:
     def is_stored_with_thumbnail(self, snapshot: ItemSnapshot) -> bool:
         """Return whether an item without a thumbnail is stored, and has one there."""
         return (
-            snapshot.item.thumbnail is None
+            not snapshot.item.has_thumbnail
             and self.status == STORED
             and _may_be(self.audio_state, snapshot.audio)
         )
@@ -79,7 +80,8 @@ class ItemRow:
     def _is_thumbnail_missing(self) -> bool:
         if self.thumbnail_path is None or not self.thumbnail_state:
             return False
-        return PathState.of(os.fsdecode(self.thumbnail_path)).is_missing
+        path = os.fsdecode(self.thumbnail_path)
+        return not is_url(path) and PathState.of(path).is_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def _find(connection: sqlite3.Connection, store_url: str, snapshot: ItemSnapshot
             (place,),
         )
     ]
-    thumbnail_path = pack_path(snapshot.item.thumbnail)
+    thumbnail_path = pack_thumbnail(snapshot.item)
     same_thumbnail = [row for row in rows if row.thumbnail_path == thumbnail_path]
     row = (
         next((row for row in same_thumbnail if row.matches(snapshot)), None)
@@ -174,7 +176,9 @@ def item_hash(store_url: str, item: BulkItem) -> bytes:
     """Return a hash of what identifies an item, except its thumbnail and its files' states."""
     metadata = sorted((repr(key), repr(value)) for key, value in item.metadata.items())
     given = (item.audio_id, item.supersedes) if item.supersedes else item.audio_id
-    text = repr((store_url, pack_path(item.audio), given, metadata))
+    remote = item.remote_audio  # all of its URL, with a query that may say which file it is
+    place = pack_path(item.audio) if remote is None else remote.url
+    text = repr((store_url, place, given, metadata))
     return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
 
 
@@ -183,6 +187,17 @@ def pack_path(path: Path | None) -> bytes | None:
     if path is None:
         return None
     return os.fsencode(os.path.abspath(path))  # noqa: PTH100  (a Path costs more)
+
+
+def pack_audio(item: BulkItem) -> bytes | None:
+    """Return the path of an item's audio, or its URL, as it is recorded."""
+    return pack_path(item.audio) if item.remote_audio is None else str(item.remote_audio).encode()
+
+
+def pack_thumbnail(item: BulkItem) -> bytes | None:
+    """Return the path of an item's thumbnail, or its URL, as it is recorded."""
+    remote = item.remote_thumbnail
+    return pack_path(item.thumbnail) if remote is None else str(remote).encode()
 
 
 def pack_state(state: FileState | None) -> bytes:
@@ -201,4 +216,4 @@ def _may_be(recorded: bytes, now: PathState) -> bool:
 
 def _has_own_cover(snapshot: ItemSnapshot) -> bool:
     """Return whether the item has a thumbnail that is not shared by a whole folder."""
-    return snapshot.item.thumbnail is not None and not snapshot.item.keeps_thumbnail
+    return snapshot.item.has_thumbnail and not snapshot.item.keeps_thumbnail

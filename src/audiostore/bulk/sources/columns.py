@@ -11,6 +11,7 @@ from pathlib import Path
 from audiostore.asset import check_custom_metadata
 from audiostore.dataclass import dataclass, field
 from audiostore.errors import InvalidMetadataError, shown
+from audiostore.sourcepaths import is_url
 
 AUDIO, THUMBNAIL, ID, SUPERSEDES = "audio", "thumbnail", "id", "supersedes"
 COLUMNS = (AUDIO, THUMBNAIL, ID, SUPERSEDES)
@@ -108,7 +109,7 @@ class Header:
                 "are stored: cut it into files first"
             )
         audio = taken.get(AUDIO)
-        if self._folder and audio:
+        if self._folder and audio and not is_url(audio):
             taken[AUDIO] = os.path.join(self._folder, audio)  # noqa: PTH118  (keeps absolute paths)
         return taken
 

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from audiostore.asset import check_custom_metadata, file_metadata, require_audio_id
 from audiostore.bulk.items import BulkItem
@@ -38,8 +38,11 @@ from audiostore.errors import (
 )
 from audiostore.localfiles import LocalFile, open_regular
 from audiostore.pathforms import on_disk
-from audiostore.sourcepaths import is_source_path
+from audiostore.sourcepaths import is_source_path, is_url
 from audiostore.sources import BytesSource
+
+if TYPE_CHECKING:
+    from audiostore.remotefiles import RemoteFile
 
 _CHANGE_CHECK_ROWS = 1_000
 _MAX_BYTES = 100 << 30
@@ -188,7 +191,7 @@ class _Check:
         self._path = path
         self._common = common
         self._on_problem = on_problem
-        self._unit = unit
+        self._unit: Unit = unit
         self._fix_extension = fix_extension
         self._cleanup = cleanup
         self._looks = looks
@@ -218,7 +221,12 @@ class _Check:
         except InvalidSourceError as error:
             self.report(ManifestProblem(row.line, str(error)))
             return
-        self._audios.add(os.path.abspath(item.audio), row.line)  # noqa: PTH100  (keeps links)
+        if item.remote_audio is not None:
+            self._audios.add(item.remote_audio.url, row.line)
+        else:
+            self._audios.add(os.path.abspath(item.audio), row.line)  # noqa: PTH100  (keeps links)
+        if self._cleanup and item.is_remote:
+            self.report(ManifestProblem(row.line, "a remote file cannot be deleted"))
         if self._cleanup and item.thumbnail is not None:
             self._thumbnails.add(os.path.abspath(item.thumbnail), row.line)  # noqa: PTH100
         problems: list[str] = []
@@ -271,18 +279,35 @@ def _item(
 ) -> BulkItem:
     own = {k: v for k, v in row.fields.items() if k not in COLUMNS}
     audio, thumbnail = row.fields[AUDIO], row.fields.get(THUMBNAIL)
-    if looks:
-        audio = on_disk(audio, manifest.parent)
-        thumbnail = thumbnail and on_disk(thumbnail, manifest.parent)
+    remote = _remote(audio)
+    remote_cover = _remote(thumbnail) if thumbnail else None
+    if remote is None:
+        audio = on_disk(audio, manifest.parent) if looks else audio
+        source_path = _source_path(manifest.parent, audio)
+    else:
+        audio, source_path = remote.name, remote.source_path
+    cover = None
+    if thumbnail and remote_cover is None:
+        cover = manifest.parent / (on_disk(thumbnail, manifest.parent) if looks else thumbnail)
     return BulkItem(
-        audio=manifest.parent / audio,
-        thumbnail=manifest.parent / thumbnail if thumbnail else None,
+        audio=manifest.parent / audio if remote is None else Path(audio),
+        thumbnail=cover,
         audio_id=row.fields.get(ID),
         supersedes=row.fields.get(SUPERSEDES),
         metadata={**common, **own},
         origin=f"{manifest.name}, {unit} {row.line}",
-        source_path=_source_path(manifest.parent, audio),
+        source_path=source_path,
+        remote_audio=remote,
+        remote_thumbnail=remote_cover,
     )
+
+
+def _remote(place: str) -> "RemoteFile | None":
+    if not is_url(place):
+        return None
+    from audiostore.remotefiles import RemoteFile  # noqa: PLC0415  (few manifests need it)
+
+    return RemoteFile(place)
 
 
 def _source_path(folder: Path, named: str) -> str | None:
@@ -318,12 +343,14 @@ def _check_item(
             file_metadata(_SOME_ID, "audio", name, _SOME_BYTES, custom)
     except InvalidMetadataError as error:
         problems.append(str(error))
-    files: list[tuple[str, Path, Sequence[str]]] = [("audio", item.audio, _AUDIO_EXTENSIONS)]
-    if item.thumbnail is not None:
-        files.append(("image", item.thumbnail, IMAGE_EXTENSIONS))
+    files: list[tuple[str, Path | RemoteFile, Sequence[str]]] = [
+        ("audio", item.remote_audio or item.audio, _AUDIO_EXTENSIONS)
+    ]
+    if (cover := item.remote_thumbnail or item.thumbnail) is not None:
+        files.append(("image", cover, IMAGE_EXTENSIONS))
     size_bytes = 0
     for kind, path, extensions in files:
-        if looks:
+        if looks and isinstance(path, Path):
             size_bytes += _check_file(path, problems, allow_missing=allow_missing)
         if not fix_extension and path.suffix.lower() not in extensions:
             problems.append(

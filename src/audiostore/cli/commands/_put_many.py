@@ -245,7 +245,7 @@ def _print(options: Options, outcome: UploadOutcome, warnings: Warnings) -> None
             f"{place(outcome.item)}: {outcome.audio_id} is in the trash: not stored again",
         )
     elif outcome.error is None and not (outcome.done_before and is_terminal(sys.stdout)):
-        print(f"{outcome.audio_id}  {escape(str(outcome.item.audio))}", flush=True)
+        print(f"{outcome.audio_id}  {escape(outcome.item.audio_place)}", flush=True)
     if outcome.error is not None:
         print_failure(place(outcome.item), outcome.error, debug=options.debug)
     if outcome.result is not None:

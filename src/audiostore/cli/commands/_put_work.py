@@ -172,7 +172,7 @@ def refuse_what_is_for_one(options: Options, what: str) -> None:
 
 def size_of(item: BulkItem) -> int:
     size_bytes = 0
-    for path in (item.audio, item.thumbnail):
+    for path in (None if item.remote_audio else item.audio, item.thumbnail):
         if path is not None:
             with suppress(OSError, ValueError):  # the upload reports it
                 size_bytes += path.stat().st_size

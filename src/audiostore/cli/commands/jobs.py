@@ -79,11 +79,13 @@ def _show_run(options: Options, journal: Journal) -> int:
     became: Counter[str] = Counter()
     for failure in journal.failures(info.run):
         became[failure.became] += 1
-        is_gone = not os.path.lexists(failure.audio)
+        is_gone = not (failure.is_remote or os.path.lexists(failure.audio))
         if options.json:
-            print_json({**as_fields(failure), "file_is_gone": is_gone, "run": info.run})
+            fields = {**as_fields(failure), "audio": failure.audio_place}
+            print_json({**fields, "file_is_gone": is_gone, "run": info.run})
         else:
-            where = f"{failure.origin}: {failure.audio}" if failure.origin else str(failure.audio)
+            place = failure.audio_place
+            where = f"{failure.origin}: {place}" if failure.origin else place
             print(escape(located(where, _reason(failure.error))))
             print(escape(f"  -> {_since(failure, is_gone=is_gone)}"), flush=True)
     note(_summary(info, became))

@@ -1,0 +1,214 @@
+"""Bulk uploads of files that are in buckets or on web servers: fetched, verified, stored once."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiostore import AudioStorageManager, BulkItem, LocalStore, UploadOutcome, fleet
+from audiostore.bulk import plan_items
+from audiostore.errors import (
+    AudioStoreError,
+    IntegrityError,
+    InvalidSourceError,
+    SourceNotFoundError,
+    UnsupportedFormatError,
+)
+from audiostore.ingest import UploadOptions
+from audiostore.retry import RetryConfig
+from tests.assets import JPG, MP3
+from tests.faults.test_tls import signed
+from tests.gcs_server import StrictServer, faults
+from tests.webserver import ETAG, Web, refuse, rest, serving, whole
+
+ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
+AUDIO, COVER = MP3.read_bytes(), JPG.read_bytes()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
+    with StrictServer("old", "new") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        server.put("old", "music/A song.mp3", AUDIO)
+        server.put("old", "music/cover.jpg", COVER)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture
+def web(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    authority = signed(folder / "authority.pem")
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(authority.path))
+    with serving(signed(folder / "server.pem", authority), authority.path) as web:
+        yield web
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AudioStorageManager]:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    retries = RetryConfig(max_attempts=3, initial_delay=0.001, max_delay=0.001)
+    store = LocalStore(tmp_path / "store")
+    with AudioStorageManager(store=store, retry_config=retries) as manager:
+        yield manager
+    assert list(temporary.iterdir()) == []
+
+
+def upload(
+    manager: AudioStorageManager, items: Sequence[BulkItem], **options: Any
+) -> list[UploadOutcome]:
+    return list(manager.bulk.upload(items, in_order=True, **options))
+
+
+def test_files_of_a_bucket_and_of_a_web_server_are_stored(
+    server: StrictServer, web: Web, manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    web.serve("/x/song.mp3", whole(ETAG, AUDIO, cut=5_000), rest(ETAG, AUDIO))
+    web.serve("/x/cover.jpg", whole(data=COVER))
+    items = [
+        BulkItem.of("gs://old/music/A song.mp3", "gs://old/music/cover.jpg", audio_id=ID),
+        BulkItem.of(web.url("/x/song.mp3?sig=1"), web.url("/x/cover.jpg"), metadata={"a": "b"}),
+        BulkItem.of(MP3, web.url("/x/cover.jpg")),
+    ]
+    journal = tmp_path / "journal"
+    outcomes = upload(manager, items, journal=journal)
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    results = [manager.get(outcome.audio_id or "") for outcome in outcomes]
+    assert results[0].audio_id == ID
+    assert [result.original_filename for result in results] == [
+        "A song.mp3",
+        "song.mp3",
+        MP3.name,
+    ]
+    assert [result.source_path for result in results] == ["A song.mp3", "song.mp3", None]
+    assert results[1].custom == {"a": "b"}
+    for result in results:
+        assert result.audio is not None
+        assert result.thumbnail is not None
+        assert (result.audio.size_bytes, result.thumbnail.size_bytes) == (len(AUDIO), len(COVER))
+    requests = len(server.requests), len(web.handler.seen)
+    again = upload(manager, items, journal=journal)
+    assert [outcome.status for outcome in again] == ["stored before"] * 3
+    assert [outcome.audio_id for outcome in again] == [each.audio_id for each in outcomes]
+    assert (len(server.requests), len(web.handler.seen)) == requests  # nothing was asked for
+    assert b"sig=1" not in journal.read_bytes()
+
+
+def test_no_bucket_affects_the_items_of_others(
+    server: StrictServer, web: Web, manager: AudioStorageManager
+) -> None:
+    server.put("old", "empty.mp3", b"")
+    server.put("old", "text.mp3", b"no audio at all " * 100)
+    web.serve("/gone.mp3", refuse(404))
+    web.serve("/secret.mp3", refuse(403))
+    outcomes = upload(
+        manager,
+        [
+            BulkItem.of("gs://nobody/song.mp3"),
+            BulkItem.of("gs://old/gone.mp3"),
+            BulkItem.of("gs://old/empty.mp3"),
+            BulkItem.of("gs://old/text.mp3"),
+            BulkItem.of(web.url("/gone.mp3")),
+            BulkItem.of(web.url("/secret.mp3")),
+            BulkItem.of("gs://old/music/A song.mp3", "gs://old/no.jpg"),
+            BulkItem.of("gs://old/music/A song.mp3"),
+        ],
+    )
+    kinds: list[type[Exception] | None] = [
+        AudioStoreError,
+        SourceNotFoundError,
+        InvalidSourceError,
+        UnsupportedFormatError,
+        SourceNotFoundError,
+        InvalidSourceError,
+        SourceNotFoundError,
+    ]
+    assert [o.status for o in outcomes] == ["failed"] * 7 + ["stored"]
+    for outcome, kind in zip(outcomes, kinds, strict=False):
+        assert kind is not None
+        assert isinstance(outcome.error, kind), outcome.error
+    assert "gs://old/gone.mp3" in str(outcomes[1].error)
+    assert sum(1 for _ in manager.list()) == 1
+
+
+def test_a_broken_read_of_a_bucket_resumes_and_wrong_bytes_are_not_stored(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    is_read = faults.download
+    server.fault(is_read, faults.truncate_response(20_000), times=1)
+    item = BulkItem.of("gs://old/music/A song.mp3")
+    assert [o.status for o in upload(manager, [item])] == ["stored"]
+    server.fault(is_read, faults.flip_response(30_000), times=9)
+    (outcome,) = upload(manager, [item])
+    assert isinstance(outcome.error, IntegrityError)
+    server.clear_faults()
+    (outcome,) = upload(manager, [item], max_size_bytes=1000)
+    assert "the limit is 1,000" in str(outcome.error)
+
+
+def test_what_is_for_local_files_refuses_remote_ones(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    item = BulkItem.of("gs://old/music/A song.mp3")
+    for option, value in (("cleanup", True), ("update", True)):
+        (outcome,) = upload(manager, [item], **{option: value})
+        assert isinstance(outcome.error, InvalidSourceError)
+        assert "is for local files" in str(outcome.error)
+    assert server.requests == []
+
+
+def test_the_same_audio_is_skipped_wherever_it_comes_from(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    stored = manager.upload_audio_file(MP3)
+    (outcome,) = upload(manager, [BulkItem.of("gs://old/music/A song.mp3")], skip_stored=True)
+    assert (outcome.status, outcome.audio_id) == ("skipped", stored.audio_id)
+
+
+def test_a_dry_run_inspects_what_it_fetches(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    item = BulkItem.of("gs://old/music/A song.mp3", "gs://old/music/cover.jpg")
+    (plan,) = plan_items(manager, [item], UploadOptions())
+    assert (plan.error, plan.cover, plan.size_bytes) == (None, "given", len(AUDIO) + len(COVER))
+    assert plan.to_dict()["audio"] == "gs://old/music/A song.mp3"
+    assert plan.to_dict()["thumbnail"] == "gs://old/music/cover.jpg"
+    assert list(manager.list()) == []
+
+
+def test_a_fleet_run_fetches(server: StrictServer, web: Web, manager: AudioStorageManager) -> None:
+    web.serve("/song.mp3", whole(data=AUDIO))
+    web.serve("/gone.mp3", refuse(404))
+    items = [
+        BulkItem.of(web.url("/song.mp3?sig=1"), "gs://old/music/cover.jpg"),
+        BulkItem.of(web.url("/gone.mp3")),
+    ]
+    fleet.plan(manager, items, run="nov")
+    assert fleet.plan(manager, items, run="nov").items == 2  # the same list, the same plan
+    (chunk,) = fleet.work_share(manager, "nov")
+    assert (chunk.error, chunk.stored) == (None, 1)
+    stored, failed = fleet.results(manager, "nov")
+    assert (stored.audio, failed.audio) == (web.url("/song.mp3"), web.url("/gone.mp3"))
+    assert (stored.status, failed.error_kind) == ("stored", "SourceNotFoundError")
+    assert web.handler.seen[0]["path"] == "/song.mp3?sig=1"
+    assert manager.get(stored.audio_id).has_thumbnail
+
+
+def test_what_was_opened_is_closed_with_the_manager(server: StrictServer, web: Web) -> None:
+    def clients() -> set[threading.Thread]:
+        return {each for each in threading.enumerate() if each.name == "audiostore-io"}
+
+    before = clients()
+    web.serve("/song.mp3", whole(data=AUDIO))
+    with AudioStorageManager("gs://new") as manager:
+        items = [BulkItem.of("gs://old/music/A song.mp3"), BulkItem.of(web.url("/song.mp3"))]
+        assert [outcome.status for outcome in upload(manager, items)] == ["stored"] * 2
+        assert len(clients() - before) == 3
+    assert clients() <= before
