@@ -35,6 +35,7 @@ from audiostore.bulk.executors.limits import RateLimiter
 from audiostore.fleet import working
 from audiostore.fleet.layout import chunk_states
 from audiostore.fleet.working import is_for_now, work_on_chunk
+from audiostore.stores.protocol import spec_of
 from tests.assets import BUCKET, JPG, mp3_bytes, opened
 from tests.faults.rig import QUICK, gcs
 from tests.gcs_server import StrictServer, faults
@@ -514,7 +515,7 @@ def test_ids_that_were_given_are_looked_up_unless_said_to_be_new(
 
 @pytest.mark.parametrize("kind", ["local"])
 @pytest.mark.parametrize("name", ["plan.json", "000000/plan.jsonl", "000000/results-0.jsonl"])
-@pytest.mark.parametrize("data", [b"", b'{"a": 1}\n', b"\xff\n"])
+@pytest.mark.parametrize("data", [b"", b'{"a": 1}\n', b"\xff\n", b"[" * 100_000])
 def test_damaged_objects_of_a_run_are_an_error(
     manager: AudioStorageManager, tmp_path: Path, name: str, data: bytes
 ) -> None:
@@ -546,3 +547,35 @@ def test_a_chunk_that_was_deleted_is_an_error(manager: AudioStorageManager, tmp_
     with pytest.raises(IntegrityError, match=r"000001/plan\.jsonl is missing"):
         share(manager)
     assert work_on_chunk(manager, RUN, 2).stored == 2
+
+
+@pytest.mark.parametrize("kind", ["local"])
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("plan.json", "chunks", "3"),
+        ("plan.json", "chunks", 0),
+        ("plan.json", "options", {"nonsense": 1}),
+        ("000000/plan.jsonl", "id", ["x"]),
+        ("000000/plan.jsonl", "n", "0"),
+        ("000000/plan.jsonl", "audio", None),
+        ("000000/plan.jsonl", "metadata", {"a": 1}),
+        ("000000/results-0.jsonl", "index", "0"),
+        ("000000/results-0.jsonl", "audio_id", 1),
+        ("000000/results-0.jsonl", "nonsense", 1),
+    ],
+)
+def test_values_of_another_kind_in_objects_of_a_run_are_an_error(
+    manager: AudioStorageManager, tmp_path: Path, name: str, key: str, value: object
+) -> None:
+    planned(manager, make(tmp_path / "in", 1))
+    share(manager)
+    if name == "000000/plan.jsonl":
+        manager.store.delete(manager.store.stat(f"fleet/{RUN}/000000/results-0.jsonl"))
+    blob = manager.store.stat(f"fleet/{RUN}/{name}")
+    *header, line = manager.store.open(blob).read(1 << 20).splitlines(keepends=True)
+    data = b"".join([*header, json.dumps({**json.loads(line), key: value}).encode()])
+    source = BytesSource(data)
+    manager.store.put(spec_of(blob, blob.name), source, if_generation_match=blob.generation)
+    with pytest.raises(IntegrityError, match="is not what this release of audiostore writes"):
+        share(manager) if "plan" in name else list(fleet.results(manager, RUN))

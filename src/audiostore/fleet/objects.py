@@ -11,6 +11,8 @@ from audiostore.stores import BlobSpec, ObjectStore, has_content
 from audiostore.values import BlobInfo
 
 _PIECE_BYTES = 1 << 20
+_MOST_BYTES = 256 << 20
+"""Of an object that is read whole: more than any chunk has."""
 Fields = Mapping[str, Any]
 """A JSON object."""
 
@@ -37,6 +39,8 @@ def read(store: ObjectStore, blob: BlobInfo) -> Sequence[Fields]:
     Raises:
         IntegrityError: it has other bytes than it should, or is something else.
     """
+    if blob.size_bytes > _MOST_BYTES:
+        raise damaged(store, blob.name)
     pieces = []
     with closing(store.open(blob)) as reader:
         while piece := reader.read(_PIECE_BYTES):
@@ -46,7 +50,7 @@ def read(store: ObjectStore, blob: BlobInfo) -> Sequence[Fields]:
         raise IntegrityError(f"{store.uri(blob.name)} was read with a wrong checksum: try again")
     try:
         lines = [json.loads(line) for line in data.splitlines()]
-    except ValueError:
+    except (ValueError, RecursionError):
         lines = []
     if not lines or not all(isinstance(line, dict) for line in lines):
         raise damaged(store, blob.name)

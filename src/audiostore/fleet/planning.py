@@ -257,7 +257,8 @@ def _read_plan(store: ObjectStore, run: str) -> FleetPlan | None:
         plan = FleetPlan(**{**fields, "options": options, "created": False})
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(store, blob.name) from error
-    if rest or plan.run != run:
+    counts = plan.items, plan.chunks, plan.chunk_items
+    if rest or plan.run != run or not all(isinstance(each, int) and each > 0 for each in counts):
         raise damaged(store, blob.name)
     return plan
 

@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from json import dumps, loads
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
+from audiostore.asset import check_custom_metadata, require_audio_id
 from audiostore.bulk import BulkItem, UploadOutcome
 from audiostore.dataclass import dataclass, replace
 from audiostore.errors import escaped, redacted
@@ -106,15 +108,41 @@ def read_chunk(
 
 
 def _planned(line: Fields) -> PlannedItem:
+    """Return the item of a line.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is damaged.
+    """
+    _require_types(line, n=int, new=bool, audio=str, origin=str)
+    _require_types(line, thumbnail=str | None, source_path=str | None)
+    supersedes = line["supersedes"]
     item = replace(
         BulkItem.of(
-            line["audio"], line["thumbnail"], audio_id=line["id"], metadata=line["metadata"]
+            line["audio"],
+            line["thumbnail"],
+            audio_id=require_audio_id(line["id"]),
+            metadata=check_custom_metadata(line["metadata"]),
         ),
         origin=line["origin"],
         source_path=line["source_path"],
-        supersedes=line["supersedes"],
+        supersedes=None if supersedes is None else require_audio_id(supersedes),
     )
     return PlannedItem(line["n"], item, line["new"])
+
+
+def _require_types(fields: Fields, **types: "type | UnionType") -> None:
+    for name, expected in types.items():
+        if not isinstance(fields.get(name), expected):
+            raise TypeError(f"{name} is not as it was written")
+
+
+_RESULT_TYPES: dict[str, "type | UnionType"] = {
+    "index": int,
+    **dict.fromkeys(("audio", "origin", "audio_id", "status"), str),
+    **dict.fromkeys(("audio_path", "thumbnail_path", "error_kind", "error"), str | None),
+    "size_bytes": int | None,
+    "duration_s": float | int | None,
+}
 
 
 def result_of(planned: PlannedItem, outcome: UploadOutcome) -> FleetResult:
@@ -203,9 +231,10 @@ def read_results(store: ObjectStore, state: ChunkState) -> list[FleetResult]:
     for blob in state.results:
         for line in read(store, blob):
             try:
-                result = FleetResult(
-                    **{"origin": "", **line, "warnings": tuple(line.get("warnings", ()))}
-                )
+                warnings = tuple(map(str, line.get("warnings", ())))
+                fields = {"origin": "", **line, "warnings": warnings}
+                _require_types(fields, **_RESULT_TYPES)
+                result = FleetResult(**fields)
             except TypeError as error:
                 raise damaged(store, blob.name) from error
             latest[result.index] = result
