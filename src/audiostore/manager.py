@@ -283,7 +283,12 @@ class AudioStorageManager:
         from audiostore.bulk import RemoteFiles  # noqa: PLC0415  (few programs need it)
 
         given: dict[str, Any] = {key: self._arguments[key] for key in ("credentials", "project")}
-        return RemoteFiles(config=self._retry_config, on_retry=self._report_retry, **given)
+        return RemoteFiles(
+            config=self._retry_config,
+            on_retry=self._report_retry,
+            on_retries_ended=lambda operation: self._notify(RetriesEnded(operation)),
+            **given,
+        )
 
     @lazy_property
     def bulk(self) -> "Bulk":

@@ -16,6 +16,7 @@ from audiostore.errors import (
     SourceNotFoundError,
     UnsupportedFormatError,
 )
+from audiostore.events import Retried, RetriesEnded
 from audiostore.ingest import UploadOptions
 from audiostore.retry import RetryConfig
 from tests.assets import JPG, MP3
@@ -99,6 +100,46 @@ def test_files_of_a_bucket_and_of_a_web_server_are_stored(
     assert [outcome.audio_id for outcome in again] == [each.audio_id for each in outcomes]
     assert (len(server.requests), len(web.handler.seen)) == requests  # nothing was asked for
     assert b"sig=1" not in journal.read_bytes()
+
+
+def test_what_failed_is_stored_later_under_the_same_id(
+    server: StrictServer, web: Web, manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    web.serve("/song.mp3", refuse(404))
+    items = [
+        BulkItem.of("gs://old/late.mp3", "gs://old/late.jpg"),
+        BulkItem.of(web.url("/song.mp3"), web.url("/cover.jpg")),
+    ]
+    journal = tmp_path / "journal"
+    failed = upload(manager, items, journal=journal)
+    assert [outcome.status for outcome in failed] == ["failed"] * 2
+    server.put("old", "late.mp3", AUDIO)
+    server.put("old", "late.jpg", COVER)
+    web.serve("/song.mp3", whole(data=AUDIO))
+    web.serve("/cover.jpg", whole(data=COVER))
+    stored = upload(manager, items, journal=journal)
+    assert [(each.status, each.reason) for each in stored] == [("stored", "resumed")] * 2
+    assert [each.audio_id for each in stored] == [each.audio_id for each in failed]
+    assert [each.has_artwork for each in stored] == [True, True]
+
+
+def test_retries_are_reported_until_they_end(
+    server: StrictServer, web: Web, tmp_path: Path
+) -> None:
+    web.serve("/song.mp3", refuse(503), whole(data=AUDIO))
+    server.fault(faults.stat & faults.named("A song"), faults.respond(503), times=1)
+    events: list[object] = []
+    retries = RetryConfig(max_attempts=3, initial_delay=0.001, max_delay=0.001)
+    with AudioStorageManager(
+        store=LocalStore(tmp_path / "store"), retry_config=retries, on_event=events.append
+    ) as manager:
+        items = [BulkItem.of("gs://old/music/A song.mp3"), BulkItem.of(web.url("/song.mp3"))]
+        assert [each.status for each in upload(manager, items)] == ["stored"] * 2
+    retried = [each.operation for each in events if isinstance(each, Retried)]
+    ended = [each.operation for each in events if isinstance(each, RetriesEnded)]
+    assert sorted(retried) == sorted(ended)
+    assert f"fetch {web.url('/song.mp3')}" in ended
+    assert len(ended) == 2
 
 
 def test_no_bucket_affects_the_items_of_others(

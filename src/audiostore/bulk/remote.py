@@ -81,12 +81,14 @@ class RemoteFiles:
         project: str | None,
         config: RetryConfig,
         on_retry: Callable[[Retry], None] | None = None,
+        on_retries_ended: Callable[[str], None] | None = None,
     ) -> None:
         """Connect with the first request; credentials and project are for buckets alone."""
         self._credentials = credentials
         self._project = project
         self._config = config
         self._on_retry = on_retry
+        self._on_retries_ended = on_retries_ended
         self._lock = threading.Lock()
         self._buckets: dict[str, RetryingStore] = {}
         self._web: WebClient | None = None
@@ -164,6 +166,7 @@ class RemoteFiles:
                     ),
                     self._config,
                     on_retry=self._on_retry,
+                    on_retries_ended=self._on_retries_ended,
                 )
             return self._buckets[bucket]
 
@@ -172,5 +175,9 @@ class RemoteFiles:
             if self._web is None:
                 from audiostore.stores import open_web_client  # noqa: PLC0415  (libcurl)
 
-                self._web = open_web_client(self._config, on_retry=self._on_retry)
+                self._web = open_web_client(
+                    self._config,
+                    on_retry=self._on_retry,
+                    on_retries_ended=self._on_retries_ended,
+                )
             return self._web

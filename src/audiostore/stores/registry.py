@@ -89,13 +89,21 @@ def register_store(scheme: str, opener: Opener) -> None:
 
 
 def open_web_client(
-    config: "RetryConfig", *, on_retry: "Callable[[Retry], None] | None" = None
+    config: "RetryConfig",
+    *,
+    on_retry: "Callable[[Retry], None] | None" = None,
+    on_retries_ended: Callable[[str], None] | None = None,
 ) -> "WebClient":
     """Return what fetches files over https, without connecting to anything."""
     from audiostore.stores.gcs import ConnectionOptions  # noqa: PLC0415  (libcurl)
     from audiostore.stores.web import WebClient  # noqa: PLC0415
 
-    return WebClient(ConnectionOptions(ca_bundle=ca_bundle()), config, on_retry=on_retry)
+    return WebClient(
+        ConnectionOptions(ca_bundle=ca_bundle()),
+        config,
+        on_retry=on_retry,
+        on_retries_ended=on_retries_ended,
+    )
 
 
 def _open_bucket(url: str, options: OpenOptions) -> ObjectStore:

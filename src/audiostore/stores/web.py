@@ -48,6 +48,7 @@ class WebClient:
         config: RetryConfig,
         *,
         on_retry: Callable[[Retry], None] | None = None,
+        on_retries_ended: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Connect with the first request.
@@ -56,6 +57,8 @@ class WebClient:
             options: how connections are made.
             config: how often to try again; progress renews the attempts.
             on_retry: called before each repetition.
+            on_retries_ended: called with the name of an operation that was repeated, when it has
+                succeeded or is given up.
             sleep: waits that many seconds.
         """
         from audiostore.stores.gcs.transport import Transport  # noqa: PLC0415  (libcurl)
@@ -63,6 +66,7 @@ class WebClient:
         self._transport = Transport(options)
         self._config = config
         self._on_retry = on_retry
+        self._on_retries_ended = on_retries_ended
         self._sleep = sleep
 
     def fetch(self, remote: RemoteFile, file: NewFile, *, max_bytes: int) -> None:
@@ -77,6 +81,28 @@ class WebClient:
             OSError: the file cannot be written.
         """
         operation = f"fetch {remote}"
+        has_retried = False
+
+        def report(retry: Retry) -> None:
+            nonlocal has_retried
+            has_retried = True
+            if self._on_retry:
+                self._on_retry(retry)
+
+        try:
+            self._fetch(operation, remote, file, max_bytes, report)
+        finally:
+            if has_retried and self._on_retries_ended:
+                self._on_retries_ended(operation)
+
+    def _fetch(
+        self,
+        operation: str,
+        remote: RemoteFile,
+        file: NewFile,
+        max_bytes: int,
+        report: Callable[[Retry], None],
+    ) -> None:
         for attempt in count(1):
             file.clear()
             budget = Budget(self._config)
@@ -86,7 +112,7 @@ class WebClient:
                 self._config,
                 operation,
                 budget=budget,
-                on_retry=self._on_retry,
+                on_retry=report,
                 sleep=self._sleep,
             )
             wrong = fetch.wrong_hash()
@@ -98,8 +124,7 @@ class WebClient:
             )
             if attempt == _DAMAGED_ROUNDS:
                 raise error
-            if self._on_retry:
-                self._on_retry(Retry(operation, attempt, 0.0, error))
+            report(Retry(operation, attempt, 0.0, error))
 
     def close(self) -> None:
         """Close all connections."""
