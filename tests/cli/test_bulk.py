@@ -558,7 +558,10 @@ def test_checking_a_long_manifest_shows_progress(
         (["put", "--manifest", "list.csv", "--title", "x"], "a column for it"),
         (["put", "music", "--manifest", "list.csv"], "give no FILE with it"),
         (["put", "music", "--column", "audio=x"], "are for --manifest LIST"),
-        (["put", "gs://bucket/song.mp3"], "is a URL: list it in a manifest"),
+        (
+            ["put", "https://h/song.mp3?sig=1"],
+            "'https://h/song.mp3' is a URL: list it in a manifest",
+        ),
         (
             ["put", "--manifest", "list.csv", "--column", "audio=x", "--column", "audio=y"],
             "--column audio= is given twice",

@@ -142,13 +142,10 @@ def run(options: Options) -> int:
             "nothing to store: name a FILE, several, a directory, --files-from LIST or "
             "--manifest LIST; see 'audiostore put --help'"
         )
-    url = next(
-        (each for each in options.files if "://" in each and not os.path.lexists(each)), None
-    )
-    if url is not None:
-        raise UsageError(
-            f"{url!r} is a URL: list it in a manifest (--manifest LIST), which is fetched"
-        )
+    for file in options.files:
+        if "://" in file and not os.path.lexists(file):
+            url = file.partition("?")[0]
+            raise UsageError(f"{url!r} is a URL: list it in a manifest (--manifest LIST)")
     if (options.column or options.ignore_column) and not options.manifest:
         raise UsageError("--column and --ignore-column are for --manifest LIST")
     from pathlib import Path  # noqa: PLC0415  (not for --help)
