@@ -14,6 +14,7 @@ from audiostore import AudioStorageManager
 from audiostore.cli.commands.fleet._place import place_of
 from audiostore.cli.failures import UsageError
 from audiostore.fleet import FleetResult
+from audiostore.fleet.objects import create
 from tests.cli.conftest import COVER, MP3, Call
 from tests.gcs_server import StrictServer
 
@@ -140,6 +141,19 @@ def test_the_same_list_is_planned_once_and_another_is_refused(
     code, out, err = plan(call, songs)
     assert (code, out) == (2, "")
     assert "nothing was planned" in err
+
+
+def test_chunks_that_others_have_begun_are_reported(call: Call, bucket: str, songs: Path) -> None:
+    plan(call, songs)
+    with AudioStorageManager(bucket) as manager:
+        create(manager.store, "fleet/nov/000001/begun-0", [{}], {"by": "another host"})
+
+    code, out, err = call("fleet", "work", "nov")
+
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert "1 chunk begun by other workers" in err
+    assert len(call("fleet", "work", "nov", "--takeover-after", "0s")[1].splitlines()) == 1
 
 
 def test_workers_share_a_run_and_what_is_written_each_second(

@@ -33,7 +33,8 @@ from audiostore import (
 from audiostore.bulk.executors import engine
 from audiostore.bulk.executors.limits import RateLimiter
 from audiostore.fleet import working
-from audiostore.fleet.layout import chunk_states
+from audiostore.fleet.layout import begun_name, chunk_states
+from audiostore.fleet.objects import create
 from audiostore.fleet.working import is_for_now, work_on_chunk
 from audiostore.stores.protocol import spec_of
 from tests.assets import BUCKET, JPG, mp3_bytes, opened
@@ -78,6 +79,14 @@ def planned(manager: AudioStorageManager, items: list[BulkItem], **options: Any)
     return fleet.plan(
         manager, items, run=RUN, **{"chunk_items": 4, "check": "none", "artwork": "none", **options}
     )
+
+
+def left_to_others(manager: AudioStorageManager, **options: Any) -> int:
+    """Find nothing to do; return how many chunks were left to others."""
+    with pytest.raises(StopIteration) as end:
+        next(fleet.work_share(manager, RUN, **options))
+    assert isinstance(end.value.value, int)
+    return end.value.value
 
 
 def share(manager: AudioStorageManager, **options: Any) -> list[FleetChunk]:
@@ -366,6 +375,11 @@ def test_a_chunk_with_results_is_not_worked_on_again_whatever_the_store_has(
     assert list(manager.list()) == []
 
 
+def begin(manager: AudioStorageManager, chunk: int, by: str) -> None:
+    """Mark a chunk as begun, as a worker does that is killed then."""
+    assert create(manager.store, begun_name(RUN, chunk, 0), [{"by": by}], {"by": by})
+
+
 @STORES
 def test_workers_with_an_index_do_their_share_and_then_what_is_left(
     manager: AudioStorageManager, tmp_path: Path
@@ -374,38 +388,37 @@ def test_workers_with_an_index_do_their_share_and_then_what_is_left(
     now = datetime.now(UTC)
 
     def work(index: int, **options: Any) -> list[int]:
-        return [
-            each.number for each in share(manager, index=index, count=3, concurrency=1, **options)
-        ]
+        chunks = share(manager, index=index, count=3, concurrency=1, **options)
+        return [each.number for each in chunks]
 
-    # Worker 0 is killed in its second chunk, which it has marked as begun.
-    workers = fleet.work_share(manager, RUN, index=0, count=3, concurrency=1)
-    first = next(workers).number
-    workers.close()
-    begun = fleet.status(manager, RUN).chunks_begun
-    assert begun >= 1
+    begin(manager, 0, "0/3")
+    begin(manager, 4, "2/3")
 
     done = work(1)
 
-    assert first == 0
-    assert done[:3] == [1, 4, 7]
-    assert len(done) == 8 - begun
-    assert not set(work(2))  # nobody has given up the others yet
-    assert len(work(2, now=lambda: now + timedelta(hours=1))) == begun
+    assert done[:2] == [1, 7]
+    assert sorted(done) == [1, 2, 3, 5, 6, 7, 8]
+    assert left_to_others(manager, index=1, count=3) == 2  # nobody has given them up yet
+    assert work(2) == [4]  # its own
+    assert left_to_others(manager, index=2, count=3) == 1
+    assert work(2, now=lambda: now + timedelta(hours=1)) == [0]
     assert fleet.status(manager, RUN).is_done
+    assert left_to_others(manager, index=2, count=3) == 0
 
 
 @STORES
-def test_a_worker_that_is_started_again_takes_what_it_had_begun(
+def test_a_chunk_that_was_taken_over_is_not_taken_by_the_next(
     manager: AudioStorageManager, tmp_path: Path
 ) -> None:
-    planned(manager, make(tmp_path / "in", 6, has_cover=False), chunk_items=1)
-    workers = fleet.work_share(manager, RUN, index=0, count=2, concurrency=1)
-    next(workers)
-    workers.close()
-    share(manager, index=0, count=2)
-    assert fleet.status(manager, RUN).is_done
-    assert len(stored(manager)) == 6
+    planned(manager, make(tmp_path / "in", 1), chunk_items=1)
+    begin(manager, 0, "0/3")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    (tmp_path / "in").rename(tmp_path / "gone")  # what it takes over, it cannot store
+    (chunk,) = fleet.work_share(manager, RUN, index=1, count=3, now=lambda: later)
+    assert chunk.unfinished
+    (tmp_path / "gone").rename(tmp_path / "in")
+    assert left_to_others(manager, index=2, count=3, now=lambda: later) == 1
+    assert [each.stored for each in share(manager, index=1, count=3, now=lambda: later)] == [1]
 
 
 @STORES

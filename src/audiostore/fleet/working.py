@@ -101,7 +101,7 @@ def work_share(
     max_rate_bytes_s: float | None = None,
     max_writes_per_s: float | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Generator[FleetChunk, None, None]:
+) -> Generator[FleetChunk, None, int]:
     """Work as one of several workers, each with an index: on a share of the chunks, then on others.
 
     First the chunks of this worker's share that nobody has begun; then those that nobody has
@@ -123,6 +123,9 @@ def work_share(
     Yields:
         Each chunk as it ends.
 
+    Returns:
+        How many chunks without results were left to others, who have begun them.
+
     Raises:
         RunNotFoundError: the run is not planned.
         ValueError: an argument is not valid.
@@ -142,6 +145,7 @@ def work_share(
     claims = _Claims(store, plan, name, takeover_after_s=takeover_after_s, now=now)
     chunks = (_OpenChunk(store, run, claim) for claim in claims.of_share(index, count))
     yield from _store(manager, chunks, plan.options, run_options, may_fork=True)
+    return claims.left
 
 
 def _read_before_forking(manager: "AudioStorageManager", run: str) -> FleetPlan:
@@ -180,6 +184,8 @@ class _Claims:
         self._takeover_after_s = takeover_after_s
         self._now = now
         self._taken: set[int] = set()
+        self.left = 0
+        """How many chunks others are working on, when this was last looked at."""
 
     def of_share(self, index: int, count: int) -> Iterator[_Claim]:
         """Yield the chunks to work on: of the worker's own share, then what is left of others."""
@@ -187,15 +193,32 @@ class _Claims:
             is_untouched = state.attempt is not None and state.begun is None
             if state.number % count == index and is_untouched and self._claim(state):
                 yield self._claimed(state)
-        while left := [state for state in self._states() if self._is_free(state)]:
-            random.shuffle(left)  # so that idle workers do not all take the same one
+        while True:
+            free = self._free()
+            random.shuffle(free)  # so that idle workers do not all take the same one
             claimed = 0
-            for state in left:
+            for state in free:
                 if self._claim(state):
                     claimed += 1
                     yield self._claimed(state)
             if not claimed:
                 return
+
+    def _free(self) -> list[ChunkState]:
+        """Return the chunks that this worker may take now."""
+        open_ = (
+            state
+            for state in self._states()
+            if state.attempt is not None and state.number not in self._taken
+        )
+        free: list[ChunkState] = []
+        self.left = 0
+        for state in open_:
+            if self._is_free(state):
+                free.append(state)
+            else:
+                self.left += 1
+        return free
 
     def _states(self) -> Iterator[ChunkState]:
         """Yield the states of all chunks.
@@ -210,8 +233,6 @@ class _Claims:
             yield from batch
 
     def _is_free(self, state: ChunkState) -> bool:
-        if state.attempt is None or state.number in self._taken:
-            return False
         if state.begun is None or state.begun.metadata.get(_BY) == self._name:
             return True
         began_at = state.begun.created_at

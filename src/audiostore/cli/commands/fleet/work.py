@@ -78,7 +78,12 @@ def run(options: Options) -> int:
                 max_writes_per_s=options.max_writes_per_s,
             )
             with abandoning(chunks):
-                for chunk in chunks:
+                while True:
+                    try:
+                        chunk = next(chunks)
+                    except StopIteration as end:
+                        left: int = end.value
+                        break
                     done.add(chunk)
                     _print(options, chunk)
     except KeyboardInterrupt:
@@ -86,6 +91,12 @@ def run(options: Options) -> int:
         say("interrupted", "run the same command again to resume; nothing is stored twice")
         return INTERRUPTED
     say("done", done.summary())
+    if left:
+        say(
+            "note",
+            f"{counted(left, 'chunk')} begun by other workers: if they have died, run the same "
+            "command again later",
+        )
     if done.unfinished:
         say("note", "run the same command again to store what failed for now")
     return PARTLY_FAILED if done.failed or done.unfinished else 0
