@@ -19,7 +19,7 @@ class ManifestProblem:
     message: str
     is_warning: bool = False
     """It does not prevent the upload."""
-    unit: Unit = "line"
+    unit: Literal["line", "row"] = "line"
     """What `line` counts: in Parquet, rows."""
     is_about_columns: bool = False
     """It is about the names of the columns: to map them, or to leave one out, may help."""
