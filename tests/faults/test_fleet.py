@@ -90,17 +90,20 @@ def test_work_is_completed_whatever_request_it_was_killed_at(
             lot.plan(manager, 2)
             call = {"do": "work", "url": server.url, "bucket": BUCKET, "run": RUN, "chunk": 0}
             answer = run_killed_at_request(nursery, server, call, number, when)
-            if answer["killed"]:
+            is_killed = answer["killed"]
+            if is_killed:
+                settled(server)
                 seen.add(len(server.objects(BUCKET)))
                 answer = nursery.run(call)
             assert answer.get("value", [0])[0] == 2, answer
             assert nursery.run(call)["value"] == [2, True]
             assert_written_once(server, lot, 1)
             lot.assert_stored(manager, reader_of(server).things())
-            if not seen or number > 8:
+            if not is_killed:
                 break
     assert number == 9  # the chunk, its items, the mark, four objects, the results
-    assert seen == {2, 3, 4, 5, 6, 7, 8} if when == "after" else {2, 3, 4, 5, 6, 7}
+    # The objects go out together, so how many are there in between depends on the machine.
+    assert seen >= ({2, 3, 8} if when == "after" else {2, 7})
 
 
 @pytest.mark.slow
