@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
+from random import Random
 
 import pytest
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.info import AudioInfo
+from audiostore.media.parsing.flac import crc16_is_zero
 from audiostore.media.probe import decode_frames, read_audio
 from audiostore.media.recognition import recognise
 from audiostore.media.structure import check_structure
@@ -205,3 +207,22 @@ def test_more_header_blocks_than_are_looked_at_are_a_limit_and_no_damage() -> No
         "has more than 10,000 header blocks: what follows them was not examined",
     )
     assert read_audio(BytesIO(data), "FLAC").duration_s == pytest.approx(WHOLE / RATE)
+
+
+def crc16(data: bytes) -> int:
+    """As RFC 9639 section 9.3 has it, bit by bit."""
+    rest = 0
+    for byte in data:
+        rest ^= byte << 8
+        for _ in range(8):
+            rest = (rest << 1 ^ (0x18005 if rest & 0x8000 else 0)) & 0xFFFF
+    return rest
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 13, 14, 15, 16, 29, 30, 31, 255, 4_095, 4_100])
+def test_a_frame_matches_its_checksum_and_no_other(size: int) -> None:
+    frame = Random(size).randbytes(size)
+    right = crc16(frame)
+    assert crc16_is_zero(frame + right.to_bytes(2, "big"))
+    for bits in (1, 3, 0x8003, 0xC000):  # the second and the third: each seen by one factor alone
+        assert not crc16_is_zero(frame + (right ^ bits).to_bytes(2, "big"))
