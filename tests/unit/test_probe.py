@@ -35,7 +35,7 @@ from audiostore.media.parsing.text import MAX_TAG_CHARS, MAX_TAGS
 from audiostore.media.probe import decode_frames, read_audio
 from audiostore.media.probe.open import FileView
 from audiostore.media.sandbox.pool import SandboxPool, decode_audio, probe_audio
-from audiostore.media.sandbox.worker import Request
+from audiostore.media.sandbox.worker import OpenFile, Request
 from tests.hostile_files import flac_of_many_tags
 from tests.timing import wait_until
 
@@ -309,6 +309,28 @@ def test_a_picture_that_nobody_wants_is_left_alone(tmp_path: Path, picture: byte
     assert looked.artwork or looked.artwork_problem
     unseen = replace(looked, artwork=None, artwork_problem=None)
     assert probe_audio(path, "MP3", artwork=False) == unseen
+
+
+def test_what_was_recognised_is_not_recognised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tag = id3((b"TIT2", b"\3A"))
+    looked = read(tag + mp3(), "MP3")
+    monkeypatch.setattr("audiostore.media.probe.open.recognise", pytest.fail)
+    assert read_audio(io.BytesIO(tag + mp3()), "MP3", offset=len(tag)) == looked
+
+
+def test_a_small_file_is_read_once_and_a_large_one_where_it_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"RIFF" * 100)
+    with path.open("rb+", buffering=0) as stream:
+        small = OpenFile(stream.fileno()).at_hand()
+        stream.truncate(0)
+        assert (small.seek(0, io.SEEK_END), small.seek(4)) == (400, 4)
+        assert small.read(400) == b"RIFF" * 99
+        stream.truncate(1 << 20)
+        large = OpenFile(stream.fileno()).at_hand()
+        assert large.seek(0, io.SEEK_END) == 1 << 20
+        stream.truncate(7)
+        assert large.seek(0, io.SEEK_END) == 7
 
 
 def test_a_picture_of_3_600_000_000_pixels_is_a_problem() -> None:

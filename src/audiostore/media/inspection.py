@@ -17,7 +17,7 @@ from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 from audiostore.media.info import AudioInfo
-from audiostore.media.kinds import AudioData, Format
+from audiostore.media.kinds import AudioData, Format, Recognised
 from audiostore.media.recognition import identify, require_audio, require_image
 from audiostore.media.structure import check_structure, find_audio_data
 
@@ -120,7 +120,7 @@ def inspect_audio(
         images_follow = check == "full" or artwork_max_px is not None
         try:
             info = _look_inside(
-                path, stream, kind, check, artwork=artwork, images_follow=images_follow
+                path, stream, recognised, check, artwork=artwork, images_follow=images_follow
             )
         except (InspectionLimitError, UnplayableAudioError) as error:  # no worker knows its name
             raise type(error)(f"{filename!r}: {error}", path=path) from error
@@ -192,7 +192,7 @@ def inspect_image(
 def _look_inside(
     path: Path,
     stream: FileIO,
-    kind: Format,
+    recognised: Recognised,
     check: CheckLevel,
     *,
     artwork: bool,
@@ -203,12 +203,18 @@ def _look_inside(
         probe_audio,
     )
 
+    name = recognised.format.name
     info = probe_audio(
-        path, kind.name, stream.fileno(), artwork=artwork, images_follow=images_follow
+        path,
+        name,
+        stream.fileno(),
+        offset=recognised.offset,
+        artwork=artwork,
+        images_follow=images_follow,
     )
     if check != "full":
         return info
-    decoded = decode_audio(path, kind.name, stream.fileno())
+    decoded = decode_audio(path, name, stream.fileno())
     return replace(
         info,
         duration_s=decoded.duration_s,

@@ -8,7 +8,7 @@ from audiostore.dataclass import dataclass
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
 from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo
-from audiostore.media.kinds import Format, Measured, Stated
+from audiostore.media.kinds import Format, Measured, Recognised, Stated
 from audiostore.media.parsing.reading import BudgetSpentError, Seekable
 from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAGS, MAX_WARNINGS
 from audiostore.media.probe.embedded import order_chapters, read_embedded
@@ -17,12 +17,15 @@ from audiostore.media.probe.pictures import choose_artwork
 from audiostore.media.probe.tags import unify_tags
 
 
-def read_audio(stream: Seekable, format_name: str, *, artwork: bool = True) -> AudioInfo:
+def read_audio(
+    stream: Seekable, format_name: str, *, offset: int | None = None, artwork: bool = True
+) -> AudioInfo:
     """Return what is inside an open audio file, without decoding it.
 
     Args:
         stream: the file, seekable and unbuffered.
         format_name: the name of the format that it was recognised as.
+        offset: where the format's own data begin, if whoever recognised it says so.
         artwork: whether to look at embedded pictures; else none are found.
 
     Raises:
@@ -30,7 +33,8 @@ def read_audio(stream: Seekable, format_name: str, *, artwork: bool = True) -> A
         OSError: the file cannot be read.
     """
     kind = format_named(format_name)
-    with open_audio(stream, kind, dict(kind.probe_options)) as file:
+    found = None if offset is None else Recognised(kind, offset=offset)
+    with open_audio(stream, kind, dict(kind.probe_options), found=found) as file:
         return _describe(file, kind, artwork=artwork)
 
 

@@ -48,11 +48,12 @@ def _read_own(file: OpenAudio, kind: Format, reader: Reader) -> list[Embedded]:
     if kind.read_embedded is None:
         return list(_read_by_ffmpeg(file))
     # The language is FFmpeg's: it knows how each format names it.
-    language = Embedded([("language", file.audio.metadata.get("language", ""))])
+    language = file.audio.metadata.get("language")
+    spoken = [Embedded([("language", language)])] if language else []
     try:
-        return [*kind.read_embedded(reader, file.recognised.offset), language]
+        return [*kind.read_embedded(reader, file.recognised.offset), *spoken]
     except BudgetSpentError:
-        return [_too_scattered(), language]
+        return [_too_scattered(), *spoken]
 
 
 def _too_scattered() -> Embedded:

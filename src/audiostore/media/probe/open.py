@@ -60,6 +60,7 @@ def open_audio(
     options: Mapping[str, str] | None = None,
     *,
     part: View | None = None,
+    found: Recognised | None = None,
 ) -> Iterator[OpenAudio]:
     """Open an audio file with the demuxer of its format.
 
@@ -68,13 +69,14 @@ def open_audio(
         kind: what it was recognised as.
         options: for the demuxer, besides those that the format always needs.
         part: all that FFmpeg shall see; otherwise, the format decides.
+        found: how another process recognised it; else it is recognised again.
 
     Raises:
         UnplayableAudioError: no sound in it that can be decoded, or broken.
     """
     # PyAV prints nothing by itself: its log level is None unless the program sets one.
     size = stream.seek(0, os.SEEK_END)
-    found = recognise(stream)  # what was recognised before, by another process
+    found = found or recognise(stream)
     found = found if found and found.format is kind else Recognised(kind)
     shown = part or _choose_view(stream, size, found)
     view = FileView(stream, shown.start, shown.end, shown.header)

@@ -88,6 +88,7 @@ def probe_audio(
     format_name: str,
     descriptor: int | None = None,
     *,
+    offset: int = -1,
     artwork: bool = True,
     images_follow: bool = False,
 ) -> AudioInfo:
@@ -100,6 +101,7 @@ def probe_audio(
         path: the file.
         format_name: the name of the format that it was recognised as.
         descriptor: the file, if it is open.
+        offset: where the format's own data begin, if the file is what was recognised; -1: unknown.
         artwork: whether to look at embedded pictures; else none are found.
         images_follow: whether `decode_image` will be called: a worker started now can do both.
 
@@ -112,7 +114,7 @@ def probe_audio(
     pool = _shared()
     if images_follow:
         pool.expect_images()
-    return pool.probe(path, format_name, descriptor, artwork=artwork)
+    return pool.probe(path, format_name, descriptor, offset=offset, artwork=artwork)
 
 
 def decode_audio(path: Path, format_name: str, descriptor: int | None = None) -> DecodedInfo:
@@ -227,12 +229,20 @@ class SandboxPool:
         self.close()
 
     def probe(
-        self, path: Path, format_name: str, descriptor: int | None = None, *, artwork: bool = True
+        self,
+        path: Path,
+        format_name: str,
+        descriptor: int | None = None,
+        *,
+        offset: int = -1,
+        artwork: bool = True,
     ) -> AudioInfo:
         """Return what is inside an audio file; with the contract of `probe_audio`."""
         with _opened(path, descriptor) as opened:
             size_bytes = os.fstat(opened).st_size
-            request = self._request("probe", format_name, size_bytes, artwork=artwork)
+            request = self._request(
+                "probe", format_name, size_bytes, artwork=artwork, offset=offset
+            )
             with _blaming(request, path):
                 fields, picture = self._run(request, opened, path)
                 return answers.audio_info(fields, picture, format_name)
@@ -296,10 +306,11 @@ class SandboxPool:
         *,
         max_px: int = 0,
         artwork: bool = False,
+        offset: int = -1,
     ) -> Request:
         limits = self._limits[task]
         cpu_s = limits.cpu_s_for(size_bytes)
-        return Request(task, format_name, limits.memory_bytes, cpu_s, max_px, artwork)
+        return Request(task, format_name, limits.memory_bytes, cpu_s, max_px, artwork, offset)
 
     def _is_short(self, request: Request) -> bool:
         return request.task == _SHORT and request.cpu_s <= self._limits[_SHORT].cpu_s

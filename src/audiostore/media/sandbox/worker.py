@@ -16,12 +16,15 @@ import struct
 import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from audiostore.errors import InvalidImageError, UnplayableAudioError
 from audiostore.media.sandbox.confinement import confine
 
-REQUEST: Final = struct.Struct("<8s16sQdI?")
+if TYPE_CHECKING:
+    from audiostore.media.parsing.reading import Seekable
+
+REQUEST: Final = struct.Struct("<8s16sQdI?q")
 """A `Request`. With it come two descriptors: the file, and a socket for the response."""
 READY: Final = b"+"
 """Sent on the channel once everything is imported."""
@@ -46,6 +49,8 @@ class Request(NamedTuple):
     """Scale an image to this; 0: only decode it."""
     artwork: bool = False
     """Whether to look at embedded pictures."""
+    offset: int = -1
+    """Where the format's own data begin, as it was recognised; -1: find out."""
 
     @property
     def program(self) -> str:
@@ -67,6 +72,7 @@ class Request(NamedTuple):
 Answer = tuple[Mapping[str, object], bytes]
 """Fields as JSON types, and the bytes of a picture."""
 Task = Callable[["OpenFile", Request], Answer]
+_SMALL_BYTES = 64 << 10
 
 
 class OpenFile:
@@ -82,6 +88,11 @@ class OpenFile:
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes."""
         return os.read(self._descriptor, size)
+
+    def at_hand(self) -> "Seekable":
+        """Return the file itself; a small one in memory: one call of the system, not fifty."""
+        data = os.pread(self._descriptor, _SMALL_BYTES + 1, 0)
+        return self if len(data) > _SMALL_BYTES else io.BytesIO(data)
 
 
 def serve(descriptor: int, tasks: Mapping[str, Task] | None = None) -> NoReturn:
@@ -136,7 +147,12 @@ def _perform(tasks: Mapping[str, Task], file: OpenFile, request: Request) -> Ans
 def _probe(file: OpenFile, request: Request) -> Answer:
     from audiostore.media import probe  # noqa: PLC0415  (FFmpeg is loaded in workers alone)
 
-    info = probe.read_audio(file, request.format_name, artwork=request.artwork)
+    info = probe.read_audio(
+        file.at_hand(),
+        request.format_name,
+        offset=None if request.offset < 0 else request.offset,
+        artwork=request.artwork,
+    )
     return info.to_dict(), info.artwork.data if info.artwork else b""
 
 
