@@ -78,6 +78,7 @@ def _members(specs: Mapping[str, _Spec], *, frozen: bool, eq: bool) -> dict[str,
         "__dataclass_params__": _Standard(frozen=frozen, eq=eq),
         "__match_args__": tuple(each.name for each in fields if each.init and not each.kw_only),
         "__init__": _Init(frozen=frozen, eq=eq),
+        "__given__": tuple(each.name for each in fields if each.init),
         "__repr__": _repr,
     }
     if eq:
@@ -233,12 +234,12 @@ def _specs_of(value: Any) -> Mapping[str, _Spec] | None:
 
 
 def _replace(value: Any, /, **changes: object) -> Any:
-    if (specs := _specs_of(value)) is None:
+    if _specs_of(value) is None:
         import dataclasses  # noqa: PLC0415
 
         return dataclasses.replace(value, **changes)
-    kept = (name for name, spec in specs.items() if spec.init and name not in changes)
-    return type(value)(**{name: getattr(value, name) for name in kept}, **changes)
+    given = {name: getattr(value, name) for name in value.__given__}
+    return type(value)(**(given | changes))
 
 
 def _fields(value: Any) -> Any:

@@ -15,7 +15,7 @@ from audiostore.errors import StoreConnectionError, StoreTimeoutError
 from audiostore.stores.gcs.body import BytesBody
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Pipe
-from audiostore.stores.gcs.messages import Head, Request, Response
+from audiostore.stores.gcs.messages import Head, Request, Response, origin_of
 from audiostore.stores.gcs.sockets import Sockets
 from audiostore.stores.gcs.transfers import PendingResponse
 from audiostore.stores.gcs.transport import Transport
@@ -300,3 +300,27 @@ def test_sending_a_request_may_take_as_long_as_bytes_move() -> None:
         closing(Transport(options)) as transport,
     ):
         assert transport.send(Request("PUT", url, body=Slow(b"x" * 3000))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://a.example/o?name=x", ("https", "a.example", 443)),
+        ("https://a.example/o?name=y", ("https", "a.example", 443)),
+        ("http://a.example/o?name=y", ("http", "a.example", 80)),
+        ("https://a.example:444/o?name=y", ("https", "a.example", 444)),
+        ("https://a.example@b.example/o", ("https", "b.example", 443)),
+        ("https://a.example:443@b.example?o", ("https", "b.example", 443)),
+        ("https://[::1]:1/", ("https", "::1", 1)),
+        ("https://[::1/", None),
+        ("https://a.example:99999/o", None),
+        ("https://a.example:x/o", None),
+        ("https://:443/o", None),
+        ("https://a.example/o#part", None),
+        ("https://a.example\\@b.example/o", None),
+    ],
+)
+def test_the_origin_of_a_url_is_that_of_its_authority(
+    url: str, origin: tuple[str, str, int] | None
+) -> None:
+    assert origin_of(url) == origin == origin_of(url)

@@ -9,6 +9,8 @@ from audiostore.patterns import pattern
 CacheScope = Literal["private", "public"]
 
 _NOT_IN_QUOTES = pattern(r'[^\x20-\x7e]|["%]')
+_PLAIN = pattern(r"[ !#$&-.0-\[\]-~]*")
+"""What needs no care: of ASCII, all but what controls, separates paths, or is special in quotes."""
 _ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187, section 3.2.1, besides letters and digits
 
 
@@ -41,6 +43,8 @@ def content_disposition(filename: str, *, kind: Literal["inline", "attachment"] 
     RFC 6266: an ASCII name for old clients, and the true one in UTF-8 (RFC 8187) if they differ;
     without separators of paths and characters that control or reorder text (section 4.3).
     """
+    if _PLAIN.fullmatch(filename):  # as nearly all
+        return f'{kind}; filename="{filename}"'
     filename = "".join("_" if c in "/\\" or not is_safe(c) else c for c in filename)
     ascii_name = _NOT_IN_QUOTES.sub("_", filename)
     header = f'{kind}; filename="{ascii_name}"'
