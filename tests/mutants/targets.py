@@ -60,6 +60,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     ),
     "localfiles.py": (
         f"{_UNIT}/test_source.py",
+        "tests/faults/test_kills.py",
         "tests/faults/test_sources.py",
         "tests/faults/test_forged.py",
         "tests/faults/test_swaps.py",
@@ -92,6 +93,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
         "tests/faults/test_power.py",
     ),
     "stores/local/workspace.py": (
+        f"{_UNIT}/test_local_store.py",
         f"{_UNIT}/test_local_store_hostile.py",
         f"{_UNIT}/test_local_store_trash.py",
         "tests/faults/test_power.py",
@@ -150,6 +152,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     "stores/local/trash.py": (
         f"{_UNIT}/test_local_store_trash.py",
         _CONFORMANCE,
+        "tests/faults/test_power.py",
         "tests/faults/test_trash_kills.py",
     ),
     "bulk/journal/journal.py": (f"{_UNIT}/test_bulk_journal.py", f"{_UNIT}/test_bulk_uploading.py"),
@@ -218,6 +221,12 @@ EQUIVALENT: Final[tuple[Equivalent, ...]] = (
     *(
         Equivalent("retry.py", preset, f"RetryConfig({shorter})", "what is left out is the default")
         for shorter, preset in _SHORTER.items()
+    ),
+    Equivalent(
+        "stores/transfer.py",
+        "hashlib.new(algorithm, usedforsecurity=False)",
+        "hashlib.new(algorithm)",
+        "only OpenSSL in FIPS mode asks what MD5 is used for",
     ),
     Equivalent(
         "stores/local/workspace.py", "16", "17", "a temporary file needs a name that no other has"

@@ -86,6 +86,18 @@ def test_refused_items_are_reported_among_the_others(tmp_path: Path) -> None:
     }
 
 
+def test_what_is_stored_is_skipped_with_its_id_and_whether_it_has_artwork(tmp_path: Path) -> None:
+    options = UploadOptions()
+    with AudioStorageManager(store=MemoryStore()) as manager:
+        song = manager.upload_audio_with_thumbnail(MP3, JPG)
+        items = [BulkItem(MP3), BulkItem(OGG)]
+
+        same, new = plan_items(manager, items, options, skip_stored=True)
+
+    assert (same.skipped, same.audio_id, same.has_artwork) == (True, song.audio_id, True)
+    assert (new.skipped, new.error) == (False, None)
+
+
 @pytest.mark.parametrize(
     ("item", "error"),
     [

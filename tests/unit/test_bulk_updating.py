@@ -4,12 +4,21 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from audiostore import AudioStorageManager, MemoryStore, Query, StorageResult, find_items
+from audiostore import (
+    AudioStorageManager,
+    MemoryStore,
+    Query,
+    SourceChangedError,
+    StorageResult,
+    find_items,
+)
 from audiostore.bulk import BulkItem, UploadOutcome
 from audiostore.bulk.items import UploadReason
+from audiostore.bulk.updating import Matcher
 from tests.assets import JPG, OGG, OTHER_JPG, mp3_bytes
 from tests.retagging import titled
 
@@ -206,6 +215,31 @@ def test_tags_are_replaced_by_those_that_the_file_has_now(library: Library) -> N
     assert after.thumbnail.size_bytes == JPG.stat().st_size
     same = library.update(check="quick", metadata={"label": "mine"})
     assert same == {"a.mp3": "stored"}
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.jpg"])
+def test_a_file_that_changes_while_it_is_compared_is_not_mixed_in(
+    library: Library, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.write("a.mp3", 40, title="old")
+    (library.root / "a.jpg").write_bytes(JPG.read_bytes())
+    library.update(check="quick")
+    library.write("a.mp3", 40, title="new")
+    match = Matcher.match
+
+    def match_and_change(self: Matcher, *args: Any) -> object:
+        found = match(self, *args)
+        (library.root / name).write_bytes(_audio(10) if name == "a.mp3" else OTHER_JPG.read_bytes())
+        return found
+
+    monkeypatch.setattr(Matcher, "match", match_and_change)
+    items = find_items([library.root])
+    (outcome,) = library.manager.bulk.upload(
+        items, update=True, check="quick", journal=library.journal
+    )
+
+    assert isinstance(outcome.error, SourceChangedError)
+    assert library.live()["a.mp3"].title == "old"
 
 
 def test_the_cover_of_a_folder_moves_with_it(library: Library) -> None:

@@ -61,7 +61,7 @@ class Commits:
         custom: Mapping[str, str],
         *,
         id_is_new: bool,
-        confirms: bool = False,
+        confirms: bool,
         cache: CacheScope = "private",
         supersedes: str | None = None,
         source_path: str | None = None,
@@ -139,7 +139,7 @@ class Commits:
         spare: Draft | None = None,
         derived: Sequence[Draft] = (),
         id_is_new: bool = False,
-        confirms: bool = False,
+        confirms: bool,
         adopts: bool = True,
     ) -> Outcome:
         """Write the objects of an asset, the audio last, which commits it.

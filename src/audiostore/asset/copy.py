@@ -110,6 +110,7 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
                 thumbnail,
                 derived=derived,
                 compare=compare,
+                confirms=False,
                 adopts=False,
             )
         except PreconditionFailedError as error:

@@ -172,8 +172,8 @@ class Performer:
             item.audio,
             item.thumbnail,
             options,
-            audio_state=claim.audio_state,
-            thumbnail_state=claim.thumbnail_state,
+            audio_state=claim.audio_state or match.audio_state,
+            thumbnail_state=claim.thumbnail_state or match.thumbnail_state,
         )
         refreshed = self.manager._uploads.refresh(
             upload,

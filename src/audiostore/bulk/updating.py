@@ -28,6 +28,7 @@ from audiostore.bulk.storeview import StoreView
 from audiostore.dataclass import dataclass, replace
 from audiostore.errors import AssetNotFoundError, AudioStoreError, SourceNotFoundError
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
+from audiostore.localfiles import FileState
 from audiostore.sourcepaths import path_beside
 from audiostore.stores import has_content, md5_of
 from audiostore.values import AUDIO_DATA_KEYS, StorageResult
@@ -53,6 +54,9 @@ class Match:
     """What was stored from the path that a file was moved to."""
     has_artwork: bool = False
     """Whether the asset has artwork, or gets some."""
+    audio_state: FileState | None = None
+    """The state of the file that was compared."""
+    thumbnail_state: FileState | None = None
 
 
 NEW = Match("new")
@@ -86,7 +90,12 @@ class Matcher:
                     cover = files.enter_context(prepare_image(item.thumbnail, options))
             match = self._find(item, claim, audio)
             has_artwork = match.asset is not None and match.asset.has_thumbnail
-            match = replace(match, has_artwork=has_artwork or cover is not None)
+            match = replace(
+                match,
+                has_artwork=has_artwork or cover is not None,
+                audio_state=_state_of(audio),
+                thumbnail_state=_state_of(cover),
+            )
             if match.kind == "stored" and self._differs(match.asset, item, audio, cover):
                 return replace(match, kind="retagged")
             return match
@@ -185,6 +194,10 @@ class Matcher:
             return self._manager.get(audio_id)
         except AssetNotFoundError:
             return None
+
+
+def _state_of(prepared: PreparedFile | None) -> FileState | None:
+    return prepared.file.state if prepared and prepared.file else None
 
 
 def _have_same_end(one: str | None, other: str) -> bool:

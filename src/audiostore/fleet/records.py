@@ -211,12 +211,13 @@ def counts_in(store: ObjectStore, blob: BlobInfo) -> Counts:
         IntegrityError: they are damaged.
     """
     try:
-        errors = Counter(loads(blob.metadata.get("errors", "{}")))
-        counts = Counts(int(blob.metadata["items"]), errors)
-        is_whole = counts.failed == int(blob.metadata["failed"])
-    except (KeyError, TypeError, ValueError):
-        is_whole = False
-    if not is_whole:
+        counts = Counts(
+            int(blob.metadata["items"]), Counter(loads(blob.metadata.get("errors", "{}")))
+        )
+        failed = int(blob.metadata["failed"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(store, blob.name) from error
+    if counts.failed != failed:
         raise damaged(store, blob.name)
     return counts
 
