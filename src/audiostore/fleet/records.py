@@ -214,10 +214,10 @@ def counts_in(store: ObjectStore, blob: BlobInfo) -> Counts:
         counts = Counts(
             int(blob.metadata["items"]), Counter(loads(blob.metadata.get("errors", "{}")))
         )
-        failed = int(blob.metadata["failed"])
+        is_whole = counts.failed == int(blob.metadata["failed"])
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(store, blob.name) from error
-    if counts.failed != failed:
+    if not is_whole:
         raise damaged(store, blob.name)
     return counts
 
