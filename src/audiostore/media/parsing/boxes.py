@@ -54,6 +54,10 @@ def find_box(reader: Reader, parent: Box | None, *path: bytes) -> Box | None:
     for kind in path:
         if parent is None:
             return None
-        inside = boxes(reader, parent.start, parent.end)
-        parent = next((box for box in inside if box.type == kind), None)
+        for box in boxes(reader, parent.start, parent.end):
+            if box.type == kind:
+                parent = box
+                break
+        else:
+            return None
     return parent

@@ -125,7 +125,7 @@ def _bits(codec: str, extradata: bytes) -> int | None:
 
 
 def _seconds(ticks: int | None, time_base: Fraction | None) -> float:
-    return float(ticks * time_base) if ticks and time_base else 0.0
+    return ticks * time_base.numerator / time_base.denominator if ticks and time_base else 0.0
 
 
 def _measure(file: OpenAudio, kind: Format, codec: str) -> Measured:

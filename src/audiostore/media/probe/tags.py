@@ -78,7 +78,7 @@ _TECHNICAL = tuple(
 )
 _NO_LANGUAGE = ("language", "und")  # ISO 639-2: undetermined; the default in MP4
 _MUSICBRAINZ = "musicbrainz "
-_NUMBERED = ("track", "disc")
+_NUMBERED = {"track": "track_total", "disc": "disc_total"}
 _ONE_VALUE = ("track", "track_total", "disc", "disc_total", "compilation")
 """What has no second value: of "3" and "3/12" the first counts."""
 _NUMBER = pattern(r"0*([0-9]{1,6})")
@@ -106,6 +106,8 @@ def unify_tags(*sources: Collection[tuple[str, str]]) -> tuple[dict[str, str], i
         for key, text in _with_numbers(_unify(source)).items():
             tags.setdefault(key, text)
     known = {key: tags.pop(key) for key in _KNOWN_TAGS if key in tags}
+    if not tags:
+        return known, 0
     long = [(key, text) for key, text in tags.items() if key.startswith(_LONG_TAGS)]
     long = sorted(long, key=lambda tag: _LONG_TAGS.index(_long_tag(tag[0])))[:MAX_TAGS]
     others = [(key, text) for key, text in tags.items() if not key.startswith(_LONG_TAGS)]
@@ -123,11 +125,16 @@ def _unify(source: Iterable[tuple[str, str]]) -> dict[str, str]:
         if key.startswith(_MUSICBRAINZ):  # as ID3 has them: "MusicBrainz Album Id"
             key = name = f"{_MUSICBRAINZ[:-1]}_{key.removeprefix(_MUSICBRAINZ).replace(' ', '')}"
         text = clean(value, MAX_TAG_CHARS)
-        if not key or not text or key.startswith(_TECHNICAL) or (key, text) == _NO_LANGUAGE:
+        if not key or not text or (key, text) == _NO_LANGUAGE:
+            continue
+        if key not in _KNOWN_TAGS and key.startswith(_TECHNICAL):
             continue
         named.setdefault(key, {}).setdefault(name, {})[text] = None
     found: dict[str, str] = {}
     for key, names in named.items():
+        if key in names and len(names) == 1 and len(names[key]) == 1:  # as nearly always
+            found[key] = next(iter(names[key]))
+            continue
         best = key if key in names else next(iter(names))
         values = [*names.pop(best)][: 1 if key in _ONE_VALUE else None]
         found[key] = chosen = clean(";".join(values), MAX_TAG_CHARS)
@@ -146,15 +153,16 @@ def _long_tag(key: str) -> str:
 def _with_numbers(tags: dict[str, str]) -> dict[str, str]:
     """Return tags with numbers and totals apart, and with one spelling of a compilation."""
     found = dict(tags)
-    for key in _NUMBERED:
-        of_total = _OF_TOTAL.fullmatch(found.get(key, ""))
-        if of_total:
+    for key, total in _NUMBERED.items():
+        if of_total := _OF_TOTAL.fullmatch(found.get(key, "")):
             found[key] = of_total[1]
-            found.setdefault(f"{key}_total", of_total[2])
-        for each in (key, f"{key}_total"):
-            if number := _NUMBER.fullmatch(found.get(each, "")):
+            found.setdefault(total, of_total[2])
+        for each in (key, total):
+            if each not in found:
+                continue
+            if number := _NUMBER.fullmatch(found[each]):
                 found[each] = number[1]
-            if found.get(each) in ("", "0"):  # how tools write that they do not know
+            if found[each] in ("", "0"):  # how tools write that they do not know
                 del found[each]
     if not found.get("date", "0").strip("0-"):
         found.pop("date", None)
