@@ -9,10 +9,7 @@ from benchmarks.contest.workload import Workload
 from benchmarks.workloads.files import Files
 
 _FLAT = 1.1
-_GROWS = (
-    "the entries of one directory are sorted (70 MB for 100,000), and a listing reads up to 16 "
-    "pages ahead, so it stops growing at 100 MB"
-)
+_GROWS = "the names in one directory are sorted, and a listing reads up to 16 pages ahead"
 
 
 def workloads(files: Files) -> list[Workload]:

@@ -5,6 +5,11 @@ from benchmarks.contest.targets import CPU, MEMORY, REQUESTS, WALL, Faster, Limi
 from benchmarks.contest.workload import Workload
 from benchmarks.workloads.files import Files
 
+_CLIP = "[where the time of a clip goes](decisions/0015-what-a-small-file-costs.md)"
+_START = (
+    "[the start of Python and of the sandbox]"
+    "(decisions/0021-dataclasses-made-when-they-are-used.md)"
+)
 _FAR = "{}, each response delayed by {} ms"
 
 
@@ -25,8 +30,8 @@ def workloads(files: Files) -> list[Workload]:
             clips,
             lineup.peers_of_missions(rclone_transfers=(16, 32), connections=32),
             [
-                Within(0.5, lineup.BEFORE, CPU),
-                Faster(1.5, lineup.RCLONE),
+                Within(0.5, lineup.BEFORE, CPU, reason=_CLIP),
+                Faster(1.5, lineup.RCLONE, _CLIP),
                 Limit(2, REQUESTS),
             ],
             counts_bytes=False,
@@ -38,8 +43,8 @@ def workloads(files: Files) -> list[Workload]:
                 clips,
                 lineup.peers_of_missions(rclone_transfers=(64,), connections=connections),
                 [
-                    Within(1.3, lineup.OURS, work="clips", work_name="without delay"),
-                    Faster(1.5, lineup.RCLONE),
+                    Within(1.3, lineup.OURS, reason=_CLIP, work="clips", work_name="without delay"),
+                    Faster(1.5, lineup.RCLONE, _CLIP),
                 ],
                 delay_ms=delay_ms,
                 counts_bytes=False,
@@ -60,7 +65,7 @@ def workloads(files: Files) -> list[Workload]:
             files.one.title,
             files.one,
             lineup.peers_of_one_asset(),
-            [Limit(0.15, WALL)],
+            [Limit(0.15, WALL, _START)],
             repeats=5,
         ),
     ]
