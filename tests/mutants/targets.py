@@ -113,6 +113,7 @@ NEAREST: Final[dict[str, tuple[str, ...]]] = {
     ),
     "retry.py": (f"{_UNIT}/test_retry.py", f"{_UNIT}/test_retrying_store.py"),
     "stores/gcs/upload.py": (
+        f"{_UNIT}/test_gcs_answers.py",
         f"{_UNIT}/test_gcs_store.py",
         _CONFORMANCE,
         "tests/faults/test_sessions.py",
