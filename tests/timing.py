@@ -1,9 +1,11 @@
 """Waiting and measuring in tests, so that a busy machine fails none of them."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 PATIENCE_S: Final = 180.0
@@ -62,3 +64,27 @@ def _waited_for_a_core_s() -> float | None:
     except OSError:
         return None
     return int(some.rpartition("total=")[2]) / 1e6
+
+
+@contextmanager
+def few_calls(limit: int, *, cpu_limit_s: float = 20.0) -> Iterator[None]:
+    """Fail if the block makes more calls, in this thread, than `limit`.
+
+    A count is the same on a busy machine, where even processor time is not. What the block calls
+    may still take long, as code in C can: it fails after `cpu_limit_s` of processor time, too.
+    """
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _arg: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before, started_s = sys.getprofile(), time.thread_time()
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+    assert calls <= limit, f"{calls:,} calls, of {limit:,} allowed"
+    took_s = time.thread_time() - started_s
+    assert took_s < cpu_limit_s, f"it took {took_s:.2f} s of processor time"

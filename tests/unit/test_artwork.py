@@ -1,7 +1,6 @@
 """Images: recognised by their bytes, refused when broken or huge, scaled without surprises."""
 
 import struct
-import time
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image, ImageCms
 from audiostore.errors import InvalidImageError
 from audiostore.media.artwork import check_image, scale_image
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
+from tests.timing import few_calls
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COVERS = {
@@ -186,10 +186,8 @@ def test_exif_after_the_pixels_of_a_png_turns_it() -> None:
     ],
 )
 def test_an_image_of_a_million_parts_is_given_up_soon(kind: str, data: bytes) -> None:
-    started = time.process_time()
-    with pytest.raises(InvalidImageError):
+    with few_calls(1_000_000), pytest.raises(InvalidImageError):
         identify_image(data)
-    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -217,14 +215,13 @@ def test_a_decompression_bomb_is_refused_at_once() -> None:
     jpeg = bytearray(picture("JPEG"))
     at = jpeg.index(b"\xff\xc0")
     jpeg[at + 5 : at + 9] = struct.pack(">HH", 60_000, 60_000)
-    started = time.process_time()
-    for data in (png_of(60_000, 60_000), png_of(9_460, 9_460), webp, bytes(jpeg)):
-        for look in (identify_image, check_image):
-            with pytest.raises(InvalidImageError, match="the limit is 89,478,485 in all"):
-                look(data)
-        with pytest.raises(InvalidImageError):
-            scale_image(data, 100)
-    assert time.process_time() - started < 1
+    with few_calls(1_000_000):
+        for data in (png_of(60_000, 60_000), png_of(9_460, 9_460), webp, bytes(jpeg)):
+            for look in (identify_image, check_image):
+                with pytest.raises(InvalidImageError, match="the limit is 89,478,485 in all"):
+                    look(data)
+            with pytest.raises(InvalidImageError):
+                scale_image(data, 100)
 
 
 def test_a_bomb_is_refused_even_if_the_program_took_pillows_limit_away(
