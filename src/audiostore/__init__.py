@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         InvalidImageError as InvalidImageError,
         InvalidMetadataError as InvalidMetadataError,
         InvalidRequestError as InvalidRequestError,
+        InvalidRunError as InvalidRunError,
         InvalidSourceError as InvalidSourceError,
         PreconditionFailedError as PreconditionFailedError,
         ProcessDiedError as ProcessDiedError,
@@ -234,8 +235,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "AmbiguousAudioIdError AssetConflictError AssetNotFoundError AudioStoreError "
             "BlobNotFoundError "
             "ConfigurationError CredentialsError HeldError InspectionLimitError "
-            "IntegrityError InvalidAudioIdError "
-            "InvalidImageError InvalidMetadataError InvalidRequestError InvalidSourceError "
+            "IntegrityError InvalidAudioIdError InvalidImageError InvalidMetadataError "
+            "InvalidRequestError InvalidRunError InvalidSourceError "
             "PreconditionFailedError ProcessDiedError RunConflictError RunNotFoundError "
             "SourceChangedError SourceNotFoundError StoreConnectionError StoreLockedError "
             "StoreTimeoutError StoreTlsError UnplayableAudioError UnreadableBlobError "

@@ -153,7 +153,7 @@ class _Init(_Made):
             body.append("self.__post_init__()")
         taken = ", ".join(["self", *first, *(["*", *last] if last else [])])
         source = f"def __init__({taken}):\n " + "\n ".join(body or ["pass"])
-        # Compiled first: of a text, a Ctrl-C meanwhile ends the process, whoever catches it.
+        # Compiled first: Ctrl-C while exec() runs source text ends the process, even if caught.
         exec(compile(source, __file__, "exec"), names)  # noqa: S102
         made: Any = names["__init__"]
         made.__qualname__ = f"{self._owner.__qualname__}.__init__"

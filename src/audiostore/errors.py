@@ -14,6 +14,7 @@
     ├── UnplayableAudioError      (ValueError)       cut short, corrupt, without sound
     ├── InspectionLimitError      (ValueError)       takes too much time or memory to inspect
     ├── InvalidImageError         (ValueError)       does not decode, or too large
+    ├── InvalidRunError           (ValueError)       a fleet run's name, an empty list, a chunk
     ├── SourceNotFoundError       (FileNotFoundError)
     ├── SourceChangedError        (RuntimeError)     a local file changed while it was being stored
     ├── AssetNotFoundError        (LookupError)      no complete asset under this id
@@ -280,6 +281,10 @@ class RunNotFoundError(AudioStoreError, LookupError):
     """The store has no fleet run of this name, or its plan is not complete."""
 
     affects_all = True
+
+
+class InvalidRunError(AudioStoreError, ValueError):
+    """A fleet run cannot have this name, this list or a chunk of this number."""
 
 
 class RunConflictError(AudioStoreError, FileExistsError):

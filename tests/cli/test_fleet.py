@@ -239,3 +239,25 @@ def test_a_run_that_is_not_planned_is_not_found(call: Call, bucket: str, command
     code, out, err = call("fleet", command, "nov")
     assert (code, out) == (3, "")
     assert err.startswith("audiostore: error: no run 'nov'")
+
+
+@pytest.mark.parametrize("command", ["plan", "work", "status", "results", "retry"])
+def test_a_name_that_no_run_can_have_is_a_usage_error(
+    call: Call, bucket: str, songs: Path, command: str
+) -> None:
+    words = ("--manifest", songs, "--run", "Bad Run") if command == "plan" else ("Bad Run",)
+    code, out, err = call("fleet", command, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("audiostore: error: invalid run name 'Bad Run': give up to 63")
+
+
+@pytest.mark.parametrize("way", [(), ("--dry-run",)])
+def test_a_list_without_files_is_a_usage_error(
+    call: Call, bucket: str, tmp_path: Path, way: tuple[str, ...]
+) -> None:
+    path = tmp_path / "head.csv"
+    path.write_text("audio,thumbnail\n")
+    code, out, err = call("fleet", "plan", "--manifest", path, "--run", "nov", *way)
+    assert (code, out) == (2, "")
+    assert err == f"audiostore: error: no audio file in {path}\n"
+    assert call("fleet", "status", "nov")[0] == 3

@@ -1,7 +1,6 @@
 """Remote files become local ones: fetched from buckets and web servers into files without names."""
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from audiostore.errors import (
     SourceNotFoundError,
 )
 from audiostore.files import NewFile, explained
-from audiostore.forking import renew_after_fork
+from audiostore.forking import ForkSafeLock
 from audiostore.localfiles import FetchedFile, LocalFile, OpenFile
 from audiostore.remotefiles import RemoteFile
 from audiostore.retry import Retry, RetryConfig
@@ -38,7 +37,7 @@ def local_files(
 
     Raises:
         AudioStoreError: a remote file cannot be fetched.
-        OSError: there is no room for it in the directory for temporary files.
+        OSError: the temporary directory is full, or cannot be written to.
     """
     audio: PathLike = item.audio
     thumbnail: PathLike | None = item.thumbnail
@@ -89,14 +88,9 @@ class RemoteFiles:
         self._config = config
         self._on_retry = on_retry
         self._on_retries_ended = on_retries_ended
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._buckets: dict[str, RetryingStore] = {}
         self._web: WebClient | None = None
-        renew_after_fork(self)
-
-    def after_fork(self) -> None:
-        """Create a new lock: another thread may have held the old one."""
-        self._lock = threading.Lock()
 
     @contextmanager
     def fetched(self, remote: RemoteFile, max_bytes: int) -> Iterator[FetchedFile]:

@@ -19,7 +19,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from audiostore.dataclass import dataclass
-from audiostore.errors import IntegrityError, shown
+from audiostore.errors import IntegrityError, InvalidRunError, shown
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo
 
@@ -34,11 +34,11 @@ def require_run(run: str) -> str:
     """Return the name of a run if it is valid.
 
     Raises:
-        ValueError: it is not.
+        InvalidRunError: it is not.
     """
     # Under the prefix "fleet" in the same bucket, another library has its assets in "audio/".
     if not (isinstance(run, str) and _RUN.fullmatch(run) and run != _LIBRARY):
-        raise ValueError(
+        raise InvalidRunError(
             f"invalid run name {shown(run)}: give up to 63 lower-case letters, digits, '.', '_' "
             "and '-', beginning with a letter or digit (not 'audio')"
         )

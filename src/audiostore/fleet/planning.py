@@ -12,6 +12,7 @@ from audiostore.bulk import BulkItem
 from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
+    InvalidRunError,
     RunConflictError,
     RunNotFoundError,
     shown,
@@ -70,7 +71,8 @@ def plan(
     Raises:
         RunConflictError: another list, or the same with other options, has the name.
         InvalidAudioIdError: an item has an id that is not a UUID.
-        ValueError: an argument is not valid, or there are no items, or too many.
+        InvalidRunError: the name is invalid, or there are no items, or too many.
+        ValueError: an option is invalid.
         AudioStoreError, OSError: the store failed permanently.
         Exception: what `items` raises.
     """
@@ -140,7 +142,7 @@ class _Draft:
         while chunk := list(islice(iterator, self._chunk_items)):
             number, first = self._chunks, self._items
             if number == MAX_CHUNKS:
-                raise ValueError(
+                raise InvalidRunError(
                     f"over {MAX_CHUNKS:,} chunks of {self._chunk_items}: raise chunk_items"
                 )
             for item in chunk:
@@ -155,7 +157,7 @@ class _Draft:
     def plan(self) -> FleetPlan:
         """Return the plan of what was read."""
         if not self._items:
-            raise ValueError(f"nothing to plan as {self.run!r}: the list has no items")
+            raise InvalidRunError(f"nothing to plan as {self.run!r}: the list has no items")
         return FleetPlan(
             self.run,
             self._items,

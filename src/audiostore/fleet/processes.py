@@ -36,7 +36,8 @@ def work(
         max_writes_per_s: most objects written per second on average, by this call.
 
     Raises:
-        ValueError: an option is not valid, there is no such chunk, or the name is not valid.
+        InvalidRunError: the name of the run is invalid, or it has no such chunk.
+        ValueError: an option is invalid.
         RunNotFoundError: the run is not planned.
         AudioStoreError, OSError: some items failed for now.
     """

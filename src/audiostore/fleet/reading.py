@@ -21,6 +21,7 @@ def status(manager: "AudioStorageManager", run: str) -> FleetStatus:
     """Return how far a run is: one listing of its objects, of which no content is read.
 
     Raises:
+        InvalidRunError: the name of the run is invalid.
         RunNotFoundError: the run is not planned.
         IntegrityError: its objects are damaged.
     """
@@ -47,6 +48,7 @@ def results(manager: "AudioStorageManager", run: str) -> Iterator[FleetResult]:
     Items of chunks without results are left out: `status` says how many chunks have theirs.
 
     Raises:
+        InvalidRunError: the name of the run is invalid.
         RunNotFoundError: the run is not planned.
         IntegrityError: its objects are damaged.
     """
@@ -73,6 +75,7 @@ def retry(manager: "AudioStorageManager", run: str) -> int:
         How many items are to be tried again.
 
     Raises:
+        InvalidRunError: the name of the run is invalid.
         RunNotFoundError: the run is not planned.
         IntegrityError: its objects are damaged.
     """

@@ -1,4 +1,4 @@
-"""Working on chunks: each item is stored exactly once, whoever tries, however often."""
+"""Working on chunks: each item is stored exactly once, however many workers try."""
 
 import os
 import random
@@ -15,6 +15,7 @@ from audiostore.dataclass import dataclass, replace
 from audiostore.errors import (
     BlobNotFoundError,
     IntegrityError,
+    InvalidRunError,
     InvalidSourceError,
     PreconditionFailedError,
     ProcessDiedError,
@@ -78,7 +79,7 @@ def work_on_chunk(
     state = chunk_state(store, run, number)
     if state.items is None:
         plan = require_plan(store, run)
-        raise ValueError(f"no chunk {number} in run {run!r}: it has {plan.chunks} (from 0)")
+        raise InvalidRunError(f"no chunk {number} in run {run!r}: it has {plan.chunks} (from 0)")
     if state.attempt is None:
         return _done_before(store, run, state)
     is_first = create(store, begun_name(run, number, state.attempt), [{_BY: _this_host()}])
@@ -128,7 +129,8 @@ def work_share(
 
     Raises:
         RunNotFoundError: the run is not planned.
-        ValueError: an argument is not valid.
+        InvalidRunError: its name is invalid.
+        ValueError: an option is invalid.
         AudioStoreError, OSError: an error that affects all items.
     """
     if not 0 <= index < count:

@@ -8,7 +8,7 @@ under the same absolute paths.
 from __future__ import annotations
 
 from audiostore.cli.declare import DryRunOptions, JsonOptions, StoreOptions, option
-from audiostore.cli.failures import BAD_INPUT
+from audiostore.cli.failures import BAD_INPUT, UsageError
 from audiostore.cli.output import counted, print_json, say
 from audiostore.cli.uploading import MANIFEST_HELP, ColumnOptions, UploadingOptions
 from audiostore.cli.values import positive
@@ -48,6 +48,8 @@ def run(options: Options) -> int:
         errors = counted(manifest.errors, "error")
         say("error", f"{options.manifest} has {errors}: nothing was planned")
         return BAD_INPUT
+    if not manifest.count:
+        raise UsageError(f"no audio file in {options.manifest}")
     with opened(options) as manager:
         plan = fleet.plan(
             manager,
