@@ -27,15 +27,15 @@ from audiostore import (
     RunNotFoundError,
     SourceNotFoundError,
     StoreTimeoutError,
-    UploadOptions,
     fleet,
 )
 from audiostore.bulk.executors import engine
 from audiostore.bulk.executors.limits import RateLimiter
-from audiostore.fleet import working
+from audiostore.fleet import claims
+from audiostore.fleet.chunks import is_for_now
 from audiostore.fleet.layout import begun_name, chunk_states
 from audiostore.fleet.objects import create
-from audiostore.fleet.working import is_for_now, work_on_chunk
+from audiostore.fleet.working import work_on_chunk
 from audiostore.stores.protocol import spec_of
 from tests.assets import BUCKET, JPG, mp3_bytes, opened
 from tests.faults.rig import QUICK, gcs
@@ -425,7 +425,7 @@ def test_a_chunk_that_was_taken_over_is_not_taken_by_the_next(
 def test_the_chunks_of_a_long_run_are_looked_at_in_batches(
     manager: AudioStorageManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(working, "_LOOKED_AT", 2)
+    monkeypatch.setattr(claims, "_LOOKED_AT", 2)
     planned(manager, make(tmp_path / "in", 7, has_cover=False), chunk_items=1)
     assert [each.number for each in chunk_states(manager.store, RUN, 7, first=5)] == [5, 6]
     assert len(share(manager)) == 7
@@ -519,8 +519,7 @@ def test_ids_that_were_given_are_looked_up_unless_said_to_be_new(
     plan = planned(bucket, items)
     (chunk,) = share(bucket)
     assert [(each.index, each.error_kind) for each in chunk.failures] == [(2, "AssetConflictError")]
-    assert plan.options.id_is_new is False
-    assert UploadOptions(check="none", artwork="none") == plan.options
+    assert plan.options == {"check": "none", "artwork": "none"}
 
 
 # -- what is damaged -----------------------------------------------------------------------------
@@ -569,6 +568,9 @@ def test_a_chunk_that_was_deleted_is_an_error(manager: AudioStorageManager, tmp_
         ("plan.json", "chunks", "3"),
         ("plan.json", "chunks", 0),
         ("plan.json", "options", {"nonsense": 1}),
+        ("plan.json", "options", []),
+        ("plan.json", "kind", "nonsense"),
+        ("plan.json", "kind", ["store"]),
         ("000000/plan.jsonl", "id", ["x"]),
         ("000000/plan.jsonl", "n", "0"),
         ("000000/plan.jsonl", "audio", None),

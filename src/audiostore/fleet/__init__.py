@@ -20,9 +20,9 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from audiostore.fleet.planning import plan as plan
     from audiostore.fleet.processes import work as work
     from audiostore.fleet.reading import results as results, retry as retry, status as status
+    from audiostore.fleet.storing import plan as plan
     from audiostore.fleet.tables import write_results as write_results
     from audiostore.fleet.values import (
         FleetChunk as FleetChunk,
@@ -35,9 +35,9 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "planning": "plan",
             "processes": "work",
             "reading": "results retry status",
+            "storing": "plan",
             "tables": "write_results",
             "values": "FleetChunk FleetPlan FleetResult FleetStatus",
             "working": "work_share",

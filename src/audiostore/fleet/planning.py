@@ -1,15 +1,12 @@
-"""Planning: every item gets its id here, in the store, and nowhere else."""
+"""Planning: a list becomes lines in the store, in chunks, and never changes again."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
-from audiostore.asset import FilenameGenerator, require_audio_id
-from audiostore.bulk import BulkItem
-from audiostore.dataclass import replace
 from audiostore.errors import (
     BlobNotFoundError,
     InvalidRunError,
@@ -17,79 +14,62 @@ from audiostore.errors import (
     RunNotFoundError,
     shown,
 )
+from audiostore.fleet.kinds import STORE, Kind, kind_fields
 from audiostore.fleet.layout import MAX_CHUNKS, items_name, plan_name, planned_chunks, require_run
 from audiostore.fleet.objects import Fields, create, damaged, read
-from audiostore.fleet.records import (
-    PER_RUN,
-    PlannedItem,
-    identities_in,
-    identity_of,
-    item_fields,
-    options_fields,
-)
 from audiostore.fleet.values import FleetPlan
-from audiostore.ingest import UploadOptions
 from audiostore.stores import ObjectStore
 
 if TYPE_CHECKING:
-    from audiostore.ingest import UploadKeywords
     from audiostore.manager import AudioStorageManager
 
 _WRITERS = 16
 """Chunks are written so many at once."""
-_Chunk = tuple[int, int, Sequence[BulkItem]]
-"""Its number, the position of its first item, its items."""
+_Chunk = tuple[int, Sequence[Fields]]
+"""Its number, and its lines."""
 
 
-def plan(
+def plan_lines(
     manager: "AudioStorageManager",
-    items: Iterable[BulkItem],
+    kind: Kind,
+    lines: Iterable[Fields],
+    options: Fields,
     *,
     run: str,
-    chunk_items: int = 200,
+    chunk_items: int,
     dry_run: bool = False,
-    options: UploadOptions | None = None,
-    **keywords: "Unpack[UploadKeywords]",
 ) -> FleetPlan:
-    """Plan a run: write its list into the store, in chunks, with an id for each item.
-
-    The same list again under the same name is the same plan, with the same ids, whether it was
-    planned before, was interrupted half-way, or is being planned by another process. No file is
-    looked at: workers do that.
+    """Write the items of a run of any kind into the store, in chunks (see `fleet.plan`).
 
     Args:
         manager: of the store.
-        items: the assets to store, read as they are needed; relative paths are those of this
-            process. Workers must find the files under the same absolute paths.
+        kind: of the run.
+        lines: the items as JSON has them, with their ids where they need some; "n" is added.
+        options: those that differ from the defaults, as JSON has them.
         run: the name of the run.
         chunk_items: how many items a worker takes at once.
         dry_run: compare with what is planned under that name, and write nothing.
-        options: how to inspect, prepare and store the files; without `cleanup`, `supersedes`,
-            `trash_superseded` and `source_path`.
-        **keywords: fields of `UploadOptions`; each overrides `options`.
 
     Raises:
         RunConflictError: another list, or the same with other options, has the name.
-        InvalidAudioIdError: an item has an id that is not a UUID.
         InvalidRunError: the name is invalid, or there are no items, or too many.
         ValueError: an option is invalid.
         AudioStoreError, OSError: the store failed permanently.
-        Exception: what `items` raises.
+        Exception: what `lines` raises.
     """
-    upload = _checked(UploadOptions.of(options, **keywords))
     require_run(run)
     if not chunk_items >= 1:
         raise ValueError(f"chunk_items is {shown(chunk_items)}: it must be at least 1")
     manager = manager._for_many
     store = manager.store
-    draft = _Draft(run, chunk_items, upload)
+    draft = _Draft(run, kind, chunk_items, options)
     known = _read_plan(store, run)
     if known is not None or dry_run:
-        for _ in draft.chunks(items):
+        for _ in draft.chunks(lines):
             pass
         found = draft.plan()
         return found if known is None else _same(store, known, found)
-    chunks = draft.chunks(items)
+    chunks = draft.chunks(lines)
     interrupted = planned_chunks(store, run)
     missing: list[_Chunk] = []
 
@@ -128,31 +108,30 @@ def require_plan(store: ObjectStore, run: str) -> FleetPlan:
 class _Draft:
     """A list, chunk by chunk."""
 
-    def __init__(self, run: str, chunk_items: int, options: UploadOptions) -> None:
+    def __init__(self, run: str, kind: Kind, chunk_items: int, options: Fields) -> None:
         self.run = run
-        self.header: Fields = {"run": run, "options": options_fields(options)}
+        self.kind = kind
+        self.header: Fields = {"run": run, **kind_fields(kind.name), "options": options}
         self._chunk_items = chunk_items
         self._options = options
-        self._digest = hashlib.sha256(_canonical(self.header["options"]))
+        self._digest = hashlib.sha256(_canonical(options))
         self._items = self._chunks = 0
 
-    def chunks(self, items: Iterable[BulkItem]) -> Iterator[_Chunk]:
+    def chunks(self, lines: Iterable[Fields]) -> Iterator[_Chunk]:
         """Yield the chunks, in order."""
-        iterator = iter(items)
+        iterator = iter(lines)
         while chunk := list(islice(iterator, self._chunk_items)):
-            number, first = self._chunks, self._items
-            if number == MAX_CHUNKS:
+            if self._chunks == MAX_CHUNKS:
                 raise InvalidRunError(
                     f"over {MAX_CHUNKS:,} chunks of {self._chunk_items}: raise chunk_items"
                 )
-            for item in chunk:
-                for audio_id in (item.audio_id, item.supersedes):
-                    if audio_id is not None:
-                        require_audio_id(audio_id)
-                self._digest.update(_canonical(identity_of(item)))
+            for line in chunk:
+                self._digest.update(_canonical(self.kind.identity(line)))
+            numbered = [{"n": n, **line} for n, line in enumerate(chunk, self._items)]
+            number = self._chunks
             self._chunks += 1
             self._items += len(chunk)
-            yield number, first, chunk
+            yield number, numbered
 
     def plan(self) -> FleetPlan:
         """Return the plan of what was read."""
@@ -165,6 +144,7 @@ class _Draft:
             self._chunk_items,
             self._options,
             self._digest.hexdigest(),
+            self.kind.name,
         )
 
 
@@ -186,51 +166,25 @@ def _write(manager: "AudioStorageManager", draft: _Draft, chunks: Iterable[_Chun
                 raise outcome.error
 
 
-def _write_chunk(
-    store: ObjectStore, draft: _Draft, number: int, first: int, items: Sequence[BulkItem]
-) -> None:
-    """Write the items of a chunk with their ids; or find that it was written before.
+def _write_chunk(store: ObjectStore, draft: _Draft, number: int, lines: Sequence[Fields]) -> None:
+    """Write the items of a chunk; or find that it was written before.
 
     Raises:
         RunConflictError: other items were written before.
     """
-    lines = []
-    for index, item in enumerate(items, first):
-        is_new = item.audio_id is None
-        audio_id = item.audio_id or FilenameGenerator.generate_audio_id()
-        lines.append(item_fields(PlannedItem(index, replace(item, audio_id=audio_id), is_new)))
     name = items_name(draft.run, number)
     if create(store, name, [draft.header, *lines]):
         return
     header, *present = read(store, store.stat(name))
+    identity = draft.kind.identity
     try:
-        is_same = identities_in(present) == identities_in(lines) and header == draft.header
+        is_same = header == draft.header and list(map(identity, present)) == list(
+            map(identity, lines)
+        )
     except KeyError as error:
         raise damaged(store, name) from error
     if not is_same:
         raise _conflict(store, draft.run, f"chunk {number} has other items or options")
-
-
-def _checked(options: UploadOptions) -> UploadOptions:
-    """Return options that a run can have.
-
-    Raises:
-        ValueError: one of them is for a single asset, or deletes.
-    """
-    plain = UploadOptions()
-    for name in ("cleanup", "supersedes", "trash_superseded", "source_path"):
-        if getattr(options, name) != getattr(plain, name):
-            raise ValueError(
-                f"{name} is not for a fleet run: "
-                + (
-                    "no local file is deleted by one"
-                    if name == "cleanup"
-                    else "give it with each item"
-                    if name != "trash_superseded"
-                    else "no asset is deleted by one"
-                )
-            )
-    return options
 
 
 def _canonical(fields: Any) -> bytes:
@@ -240,10 +194,11 @@ def _canonical(fields: Any) -> bytes:
 def _plan_fields(plan: FleetPlan) -> Fields:
     return {
         "run": plan.run,
+        **kind_fields(plan.kind),
         "items": plan.items,
         "chunks": plan.chunks,
         "chunk_items": plan.chunk_items,
-        "options": options_fields(plan.options),
+        "options": plan.options,
         "digest": plan.digest,
     }
 
@@ -255,12 +210,17 @@ def _read_plan(store: ObjectStore, run: str) -> FleetPlan | None:
         return None
     (fields, *rest) = read(store, blob)
     try:
-        options = UploadOptions(**{**PER_RUN, **fields["options"]})
-        plan = FleetPlan(**{**fields, "options": options, "created": False})
-    except (KeyError, TypeError, ValueError) as error:
+        plan = FleetPlan(**{"kind": STORE, **fields, "created": False})
+    except TypeError as error:
         raise damaged(store, blob.name) from error
     counts = plan.items, plan.chunks, plan.chunk_items
-    if rest or plan.run != run or not all(isinstance(each, int) and each > 0 for each in counts):
+    is_whole = (
+        plan.run == run
+        and all(isinstance(each, int) and each > 0 for each in counts)
+        and isinstance(plan.options, dict)
+        and isinstance(plan.kind, str)
+    )
+    if rest or not is_whole:
         raise damaged(store, blob.name)
     return plan
 
@@ -273,7 +233,9 @@ def _same(store: ObjectStore, known: FleetPlan, made: FleetPlan) -> FleetPlan:
     """
     if known == made:
         return known
-    if options_fields(known.options) != options_fields(made.options):
+    if known.kind != made.kind:
+        why = f"it was planned to {known.kind}, not to {made.kind}"
+    elif known.options != made.options:
         why = "it was planned with other options"
     elif known.digest == made.digest:
         why = f"it was planned in chunks of {known.chunk_items}"

@@ -38,7 +38,15 @@ def status(manager: "AudioStorageManager", run: str) -> FleetStatus:
         done += state.attempt is None
         begun += state.attempt is not None and state.begun is not None
     return FleetStatus(
-        run, plan.items, plan.chunks, done, begun, stored, failed, dict(errors.most_common())
+        run,
+        plan.items,
+        plan.chunks,
+        done,
+        begun,
+        stored,
+        failed,
+        dict(errors.most_common()),
+        plan.kind,
     )
 
 

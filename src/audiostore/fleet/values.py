@@ -1,27 +1,28 @@
 """What a fleet run returns: its plan, its state, the results of its items."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from audiostore.dataclass import dataclass, field
-from audiostore.ingest import UploadOptions
 
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """A run that is planned: which items, in how many chunks, and how they are stored."""
+    """A run that is planned: what it does, with which items, in how many chunks."""
 
     run: str
     items: int
-    """How many assets it stores."""
+    """How many there are: assets to store, in most runs."""
     chunks: int
     """They are numbered from 0."""
     chunk_items: int
     """How many items a chunk has; the last may have fewer."""
-    options: UploadOptions
-    """How to inspect, prepare and store the files."""
+    options: Mapping[str, Any] = field(hash=False)
+    """Those that differ from the defaults, as JSON has them: of `UploadOptions`, in most runs."""
     digest: str
     """SHA-256 of the list and the options, in hexadecimal: two runs with the same are the same."""
+    kind: str = "store"
+    """What it does."""
     created: bool = field(default=True, compare=False)
     """False if it was planned before."""
 
@@ -90,6 +91,8 @@ class FleetStatus:
     """How many items cannot be stored as they are."""
     errors: Mapping[str, int] = field(hash=False)
     """How many failed with each class of error, most frequent first."""
+    kind: str = "store"
+    """What it does."""
 
     @property
     def is_done(self) -> bool:
