@@ -180,6 +180,7 @@ if TYPE_CHECKING:
         StorageClass as StorageClass,
         Store as Store,
         StoreAdmin as StoreAdmin,
+        StoredSource as StoredSource,
         StoreFacts as StoreFacts,
         StoreSettings as StoreSettings,
         SupportsDiagnosis as SupportsDiagnosis,
@@ -188,6 +189,7 @@ if TYPE_CHECKING:
         SupportsNames as SupportsNames,
         SupportsPermissions as SupportsPermissions,
         SupportsReclass as SupportsReclass,
+        SupportsServerCopy as SupportsServerCopy,
         SupportsSettings as SupportsSettings,
         SupportsSignedUrls as SupportsSignedUrls,
         SupportsSoftDelete as SupportsSoftDelete,
@@ -258,10 +260,10 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "sources": "BytesSource Source SourceReader",
         "stores": (
             "BlobReader BlobSpec CacheScope Finding ForeignFile ObjectStore OpenOptions Opener "
-            "StorageClass Store StoreAdmin StoreFacts StoreSettings SupportsDiagnosis "
+            "StorageClass Store StoreAdmin StoreFacts StoreSettings StoredSource SupportsDiagnosis "
             "SupportsFacts SupportsForeignFiles SupportsNames SupportsPermissions SupportsReclass "
-            "SupportsSettings SupportsSignedUrls SupportsSoftDelete SupportsVersions "
-            "TransferListener Transferred open_store register_store"
+            "SupportsServerCopy SupportsSettings SupportsSignedUrls SupportsSoftDelete "
+            "SupportsVersions TransferListener Transferred open_store register_store"
         ),
         "stores.gcs": "ConnectionOptions GcsStore",
         "stores.local": "LocalStore",

@@ -82,6 +82,8 @@ class BlobInfo:
     """"Locked" or "Unlocked", for a retention period of the object's own."""
     unreadable: str | None = None
     """Why its checksum is not known, and its bytes may not be readable, if so."""
+    kms_key: str | None = None
+    """The Cloud KMS key that encrypts it, without a version; None for Google's own keys."""
 
     @property
     def is_held(self) -> bool:
@@ -121,6 +123,7 @@ class BlobInfo:
             "retained_until": _iso(self.retained_until),
             "retention_mode": self.retention_mode,
             "unreadable": self.unreadable,
+            "kms_key": self.kms_key,
         }
 
 

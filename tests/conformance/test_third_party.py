@@ -65,7 +65,7 @@ class DictStore:
                 if on_transfer:
                     on_transfer(Transferred(len(data), len(data)))
         self._check(data, source)
-        return self._publish(spec, data, if_generation_match, "STANDARD")
+        return self._publish(spec, data, if_generation_match, spec.storage_class or "STANDARD")
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         return BytesIO(self._find(blob).data[start:stop])

@@ -13,7 +13,7 @@ from .auth import Auth
 from .billing import Billing
 from .bucket_api import BucketApi
 from .calls import JSON_LIMIT, Call, answer_json, json_of, mask_of
-from .encryption import encryption_json, refuse_supplied_key
+from .encryption import Chosen, encryption_json, named, refuse_supplied_key
 from .errors import ApiError, invalid
 from .folders import FolderApi
 from .listing import Page, Wanted
@@ -23,6 +23,7 @@ from .objects import Json, StoredObject
 from .protection import protection_json
 from .resources import LIST_SCHEMA, OBJECT_SCHEMA, REWRITE_SCHEMA, check_name
 from .rewrites import Rewrites
+from .routing import Route
 from .state import State
 from .uploads import Uploads
 from .wire import Response
@@ -110,6 +111,7 @@ class App:
                     fields.setdefault("contentType", given)
                 pieces = parts.media()
             name = self._prepare(call, fields)
+            encryption = self._key(route)
             for piece in pieces:
                 writer.write(piece)
             call.body.drain()
@@ -122,6 +124,7 @@ class App:
                     fields,
                     conditions,
                     may_overwrite=self.auth.may("storage.objects.delete"),
+                    encryption=encryption,
                 )
             except ApiError:
                 blob.remove()
@@ -130,6 +133,12 @@ class App:
             writer.abort()
             raise
         return self._object(call, record)
+
+    def _key(self, route: Route) -> Chosen:
+        """Return the key that an upload names, if it can be used."""
+        encryption = named(route.query.get("kmsKeyName"))
+        self.state.keys.require(encryption)
+        return encryption
 
     def _prepare(self, call: Call, fields: Json) -> str:
         """Complete the fields of an upload from its query and headers; return the name."""
@@ -164,7 +173,12 @@ class App:
         conditions = call.route.conditions()
         self.state.check(call.route.bucket, name, conditions)
         session = self.uploads.start(
-            call.route.bucket, name, fields, conditions, None if text is None else int(text)
+            call.route.bucket,
+            name,
+            fields,
+            conditions,
+            None if text is None else int(text),
+            self._key(call.route),
         )
         location = (
             f"{call.base}/upload/storage/v1/b/{call.route.bucket}/o?uploadType=resumable"

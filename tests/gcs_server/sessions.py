@@ -7,6 +7,7 @@ import time
 from threading import Condition
 
 from .blobs import BlobWriter
+from .encryption import Chosen
 from .errors import ApiError
 from .objects import Json, Preconditions, StoredObject
 from .state import State
@@ -26,6 +27,7 @@ class Session:
         conditions: Preconditions,
         total: int | None,
         writer: BlobWriter,
+        encryption: Chosen,
     ) -> None:
         self.upload_id = secrets.token_urlsafe(48)
         self.bucket = bucket
@@ -37,6 +39,7 @@ class Session:
         self.result: StoredObject | None = None
         self.failure: ApiError | None = None
         self._writer = writer
+        self._encryption = encryption
         self._pending: list[bytes] = []
         self._held = 0
         self._epoch = 0
@@ -94,6 +97,7 @@ class Session:
                     self.fields,
                     self.conditions,
                     may_overwrite=may_overwrite,
+                    encryption=self._encryption,
                 )
             except ApiError as refusal:
                 self.failure = refusal

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock
 
+from .encryption import Chosen
 from .errors import ApiError, invalid
 from .faults import Fault
 from .objects import Json, Preconditions, StoredObject
@@ -37,9 +38,10 @@ class Uploads:
         fields: Json,
         conditions: Preconditions,
         total: int | None,
+        encryption: Chosen,
     ) -> Session:
         """Open a session."""
-        session = Session(bucket, name, fields, conditions, total, self._state.writer())
+        session = Session(bucket, name, fields, conditions, total, self._state.writer(), encryption)
         with self._lock:
             self._sessions[session.upload_id] = session
             self._ends[session.upload_id] = self._state.clock.now() + _LIFETIME

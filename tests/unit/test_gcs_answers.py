@@ -452,7 +452,7 @@ def test_a_listing_out_of_order_or_of_another_prefix_is_an_error(
 def test_a_copy_that_never_ends_is_an_error(
     store: GcsStore, server: StrictServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiostore.stores.gcs.objects._MAX_IDLE_CALLS", 5)
+    monkeypatch.setattr("audiostore.stores.gcs.rewrites._MAX_IDLE_CALLS", 5)
     blob = store.put(SPEC, SMALL)
     state = {"done": False, "rewriteToken": "again", "totalBytesRewritten": "0"}
     server.fault(faults.rewrite, faults.respond(200, body=state), times=None)

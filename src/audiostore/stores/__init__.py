@@ -13,6 +13,7 @@ from audiostore.stores.capabilities import (
     SupportsNames,
     SupportsPermissions,
     SupportsReclass,
+    SupportsServerCopy,
     SupportsSettings,
     SupportsSignedUrls,
     SupportsSoftDelete,
@@ -44,6 +45,7 @@ from audiostore.stores.registry import (
     register_store,
 )
 from audiostore.stores.retrying import RetryingStore
+from audiostore.stores.stored import StoredSource, service_of
 from audiostore.stores.transfer import (
     IsOurs,
     Written,
@@ -76,12 +78,14 @@ __all__ = [
     "StoreAdmin",
     "StoreFacts",
     "StoreSettings",
+    "StoredSource",
     "SupportsDiagnosis",
     "SupportsFacts",
     "SupportsForeignFiles",
     "SupportsNames",
     "SupportsPermissions",
     "SupportsReclass",
+    "SupportsServerCopy",
     "SupportsSettings",
     "SupportsSignedUrls",
     "SupportsSoftDelete",
@@ -105,5 +109,6 @@ __all__ = [
     "require_checksum",
     "require_free",
     "served_as",
+    "service_of",
     "spec_of",
 ]

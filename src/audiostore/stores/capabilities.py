@@ -143,6 +143,19 @@ class SupportsVersions(Protocol):
 
 
 @runtime_checkable
+class SupportsServerCopy(Protocol):
+    """`ObjectStore.put` of a `StoredSource` copies within a service: nobody reads the bytes."""
+
+    @property
+    def service(self) -> str | None:
+        """What identifies the service, such as its URL: its stores copy from each other.
+
+        None: there is none, so that bytes are read.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsNames(Protocol):
     """Names are listed for much less than the descriptions of objects."""
 
@@ -274,6 +287,7 @@ class SupportsDiagnosis(Protocol):
 
 class StoreAdmin(
     SupportsVersions,
+    SupportsServerCopy,
     SupportsSettings,
     SupportsFacts,
     SupportsPermissions,
@@ -320,6 +334,9 @@ class Absent:
         """Return nothing: only the live objects can be read."""
         del prefix
         return ()
+
+    service = None
+    """No service copies: what is stored is read."""
 
     def names_after(self, prefix: str, start_after: str) -> None:
         """Return None: names come with descriptions only."""
@@ -415,6 +432,8 @@ class _Completed:
         self.list_deleted, self.restore, self.purge = trash.list_deleted, trash.restore, trash.purge
         versions: SupportsVersions = store if isinstance(store, SupportsVersions) else absent
         self.noncurrent = versions.noncurrent
+        copies: SupportsServerCopy = store if isinstance(store, SupportsServerCopy) else absent
+        self.service = copies.service
         names: SupportsNames = store if isinstance(store, SupportsNames) else absent
         self.names_after = names.names_after
         settings: SupportsSettings = store if isinstance(store, SupportsSettings) else absent

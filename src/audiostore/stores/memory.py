@@ -20,7 +20,7 @@ from audiostore.errors import (
 from audiostore.sources import Source, encode_crc32c
 from audiostore.stores.capabilities import StoreSettings
 from audiostore.stores.clock import utc_now
-from audiostore.stores.protection import held_error, retained
+from audiostore.stores.protection import held_error, refuse_kms_key, retained
 from audiostore.stores.protocol import (
     BlobReader,
     BlobSpec,
@@ -97,6 +97,7 @@ class MemoryStore:
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         """Write an object (see `ObjectStore.put`)."""
+        refuse_kms_key(spec, self.url)
         self._require_generation(spec.name, if_generation_match)
         data = bytearray()
         with closing(source.open()) as reader:
@@ -169,12 +170,10 @@ class MemoryStore:
         """Copy an object (see `ObjectStore.copy`)."""
         with self._lock:
             blob = self._get_generation(source)
-            return self._commit(
-                spec_of(blob.info, target),
-                blob.data,
-                if_generation_match,
-                storage_class or blob.info.storage_class,
-            )
+            spec = spec_of(blob.info, target)
+            if storage_class is not None:
+                spec = replace(spec, storage_class=storage_class)
+            return self._commit(spec, blob.data, if_generation_match)
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
@@ -195,9 +194,7 @@ class MemoryStore:
         with self._lock:
             trashed = self._trashed(deleted)
             blob = trashed.info.blob
-            info = self._commit(
-                spec_of(blob, blob.name), trashed.data, if_generation_match, blob.storage_class
-            )
+            info = self._commit(spec_of(blob, blob.name), trashed.data, if_generation_match)
             self._trash.remove(trashed)
         return info
 
@@ -250,13 +247,7 @@ class MemoryStore:
     def close(self) -> None:
         """Keep everything: the objects live as long as this store."""
 
-    def _commit(
-        self,
-        spec: BlobSpec,
-        data: bytes,
-        if_generation_match: int,
-        storage_class: str = "STANDARD",
-    ) -> BlobInfo:
+    def _commit(self, spec: BlobSpec, data: bytes, if_generation_match: int) -> BlobInfo:
         with self._lock:
             self._require_generation(spec.name, if_generation_match)
             if if_generation_match:
@@ -271,7 +262,7 @@ class MemoryStore:
                 crc32c=encode_crc32c(google_crc32c.value(data)),
                 generation=generation,
                 metageneration=1,
-                storage_class=storage_class,
+                storage_class=spec.storage_class or "STANDARD",
                 created_at=now,
                 md5_hash=base64.b64encode(
                     hashlib.md5(data, usedforsecurity=False).digest()

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from audiostore.dataclass import replace
-from audiostore.errors import HeldError
-from audiostore.stores.protocol import ObjectStore
+from audiostore.errors import HeldError, UnsupportedByStoreError
+from audiostore.stores.protocol import BlobSpec, ObjectStore
 from audiostore.values import BlobInfo
 
 _Error = TypeVar("_Error", bound=HeldError)
@@ -29,6 +29,18 @@ def require_free(
     for blob in blobs:
         if blob.kept_by:
             raise held_error(blob, store.uri(blob.name), outcome, audio_id=audio_id)
+
+
+def refuse_kms_key(spec: BlobSpec, url: str) -> None:
+    """Refuse a key, in a store that has none.
+
+    Raises:
+        UnsupportedByStoreError: the object is to have one.
+    """
+    if spec.kms_key is not None:
+        raise UnsupportedByStoreError(
+            f"{url} has no Cloud KMS keys: {spec.name} was not stored. Only a bucket has them"
+        )
 
 
 def held_error(blob: BlobInfo, uri: str, outcome: str, *, audio_id: str | None = None) -> HeldError:

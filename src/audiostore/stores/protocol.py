@@ -28,6 +28,10 @@ class BlobSpec:
     cache_control: str | None = None
     content_disposition: str | None = None
     custom_time: datetime | None = None
+    storage_class: str | None = None
+    """Such as a `StorageClass`; None for the store's default."""
+    kms_key: str | None = None
+    """The Cloud KMS key to encrypt it with, ``projects/…/cryptoKeys/…``; None for the default."""
 
 
 def spec_of(blob: BlobInfo, name: str) -> BlobSpec:
@@ -39,6 +43,8 @@ def spec_of(blob: BlobInfo, name: str) -> BlobSpec:
         blob.cache_control,
         blob.content_disposition,
         blob.custom_time,
+        blob.storage_class,
+        blob.kms_key,
     )
 
 
@@ -97,7 +103,8 @@ class ObjectStore(Protocol):
 
         Args:
             spec: its name, content type and metadata.
-            source: its bytes.
+            source: its bytes. A store with `SupportsServerCopy` copies a `StoredSource` of its own
+                service without reading it; any other is read.
             if_generation_match: 0 to create it; else the generation to replace.
             on_transfer: called with the progress from time to time.
 
@@ -106,6 +113,7 @@ class ObjectStore(Protocol):
             SourceChangedError: the source has changed; nothing was stored.
             IntegrityError: the bytes that arrived do not have the source's crc32c; nothing was
                 stored.
+            UnsupportedByStoreError: the store has no Cloud KMS keys, and `spec` names one.
         """
         ...
 

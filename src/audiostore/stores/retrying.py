@@ -109,6 +109,11 @@ class RetryingStore:
         """The URL of the wrapped store."""
         return self._store.url
 
+    @property
+    def service(self) -> str | None:
+        """The service of the wrapped store (see `SupportsServerCopy`)."""
+        return self._store.service
+
     def uri(self, name: str) -> str:
         """Return the URI of an object."""
         return self._store.uri(name)

@@ -202,10 +202,16 @@ class Client:
         """Return the API path of an object."""
         return f"{self.bucket_path()}/o/{quote(self.full_name(name), safe='')}"
 
-    def rewrite_path(self, source: str, target: str) -> str:
-        """Return the API path that copies one object to another."""
+    def rewrite_path(self, source_uri: str, target: str) -> str:
+        """Return the API path that copies an object, of any bucket, to one of ours."""
         target = quote(self.full_name(target), safe="")
-        return f"{self.object_path(source)}/rewriteTo/b/{quote(self.bucket, safe='')}/o/{target}"
+        place = f"b/{quote(self.bucket, safe='')}/o/{target}"
+        return f"{self.path_of(source_uri)}/rewriteTo/{place}"
+
+    def path_of(self, uri: str) -> str:
+        """Return the API path of an object in any bucket, from its URI."""
+        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        return f"/storage/v1/b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
 
     def folder_path(self, folder: str) -> str:
         """Return the API path of a folder, whose name ends with a slash."""
@@ -215,16 +221,20 @@ class Client:
         """Return the URL of an object's resource."""
         return self.url_of(self.object_path(name), **query)
 
-    def upload_url(self, upload_type: str, name: str, if_generation_match: int) -> str:
+    def upload_url(
+        self, upload_type: str, name: str, if_generation_match: int, kms_key: str | None = None
+    ) -> str:
         """Return the URL that starts writing an object.
 
         The same as from `url_of`, which is slower; every upload needs one.
         """
         project = self.user_project
         payer = "" if project is None else f"&userProject={quote(project)}"
+        key = "" if kms_key is None else f"&kmsKeyName={quote(kms_key, safe='')}"
         return (
             f"{self.endpoint}/upload{self._bucket_path}/o?uploadType={upload_type}"
-            f"&ifGenerationMatch={if_generation_match}&name={quote(self.full_name(name))}{payer}"
+            f"&ifGenerationMatch={if_generation_match}&name={quote(self.full_name(name))}"
+            f"{payer}{key}"
         )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The live objects of a bucket: stat, list, update, copy, delete.
+"""The live objects of a bucket: stat, list, update, delete.
 
 Reference: cloud.google.com/storage/docs/json_api/v1/objects.
 """
@@ -8,45 +8,24 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from audiostore.errors import (
-    AudioStoreError,
-    BlobNotFoundError,
-    StoreConnectionError,
-    UnreadableBlobError,
-    shown,
-)
+from audiostore.errors import AudioStoreError, StoreConnectionError, shown
 from audiostore.stores.gcs.bucket import granted
 from audiostore.stores.gcs.client import Client
-from audiostore.stores.gcs.described import FIELDS, described, described_again
+from audiostore.stores.gcs.described import FIELDS, described
 from audiostore.stores.gcs.messages import Response
 from audiostore.stores.gcs.responses import (
     Fields,
     blob_info,
     error_of,
     json_body,
-    kms_key,
     not_understood,
 )
-from audiostore.stores.protocol import StorageClass
+from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, changed
 
 PAGE_OBJECTS = 1000
 _MAX_EMPTY_PAGES = 1000
 """In a row; the service may send a few, with a token for the next."""
-_MAX_IDLE_CALLS = 100
-"""Of a copy, in a row, that copy nothing."""
-# The fields that a copy has from its source. If the request has a body, a rewrite copies none of
-# them by itself.
-_COPIED = (
-    "contentType",
-    "contentEncoding",
-    "contentLanguage",
-    "contentDisposition",
-    "cacheControl",
-    "metadata",
-    "customTime",
-    "storageClass",
-)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -60,9 +39,22 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def resource_of(spec: BlobSpec) -> dict[str, object]:
+    """Return what a request to write an object says of it, but for its name and checksum."""
+    resource = {
+        "contentType": spec.content_type,
+        "metadata": dict(spec.metadata),
+        "cacheControl": spec.cache_control,
+        "contentDisposition": spec.content_disposition,
+        "customTime": rfc3339(spec.custom_time) if spec.custom_time else None,
+        "storageClass": spec.storage_class,
+    }
+    return {field: value for field, value in resource.items() if value is not None}
+
+
 def stat(client: Client, name: str) -> BlobInfo:
     """Return an object's description."""
-    return blob_info(_resource(client, name, FIELDS), client.prefix, name=name)
+    return blob_info(resource(client, name, FIELDS), client.prefix, name=name)
 
 
 def list_objects(client: Client, prefix: str, start_after: str) -> Iterator[BlobInfo]:
@@ -237,70 +229,6 @@ def update(
     return after
 
 
-def copy(
-    client: Client,
-    source: BlobInfo,
-    target: str,
-    *,
-    if_generation_match: int,
-    storage_class: StorageClass | None,
-) -> BlobInfo:
-    """Copy an object (see `ObjectStore.copy`); large ones take several requests.
-
-    The body of a rewrite replaces all metadata of the source, and without one the copy gets the
-    bucket's default class: so the body says everything, as the source says it now, and the
-    source's metageneration is demanded. Holds are not among it: they do not go with a copy
-    (cloud.google.com/storage/docs/json_api/v1/objects/rewrite, …/docs/object-holds). A Cloud KMS
-    key is named, or the copy would get the bucket's default one.
-    """
-    mask = f"{FIELDS},contentEncoding,contentLanguage"
-    resource = _resource(client, source.name, mask, generation=source.generation)
-    present = blob_info(resource, client.prefix, name=source.name)
-    if present.generation != source.generation:
-        raise BlobNotFoundError(
-            f"no {client.uri(source.name)} of generation {source.generation}: it was "
-            "replaced or deleted"
-        )
-    fields = Fields(resource)
-    if fields.value("customerEncryption"):
-        raise UnreadableBlobError(
-            f"{client.uri(source.name)} is encrypted with a customer-supplied key, which "
-            "audiostore does not have: it cannot be copied, or moved to another storage class. "
-            "Give it a Cloud KMS key first (gcloud storage objects update)"
-        )
-    body = {field: resource[field] for field in _COPIED if field in resource}
-    if storage_class is not None:
-        body["storageClass"] = storage_class
-    path = client.rewrite_path(source.name, target)
-    token: str | None = None
-    rewritten, idle = 0, 0
-    while True:
-        url = client.url_of(
-            path,
-            sourceGeneration=source.generation,
-            ifSourceGenerationMatch=source.generation,
-            ifSourceMetagenerationMatch=present.metageneration,
-            ifGenerationMatch=if_generation_match,
-            destinationKmsKeyName=kms_key(fields),
-            rewriteToken=token,
-        )
-        response = client.call_json("POST", url, body)
-        if response.status != 200:
-            what = f"{client.uri(source.name)} to {client.uri(target)}"
-            raise error_of(response, what, of_object=True)
-        try:
-            progress = Fields(json_body(response))
-            if progress.truth("done"):
-                return described_again(client, progress.value("resource"), target)
-            token, before = progress.text("rewriteToken"), rewritten
-            rewritten = progress.integer("totalBytesRewritten")
-            idle = 0 if rewritten > before else idle + 1
-        except ValueError as error:
-            raise not_understood(response, f"is not the state of a copy: {error}") from None
-        if idle > _MAX_IDLE_CALLS:
-            raise not_understood(response, f"to a copy of {client.uri(source.name)} never ends")
-
-
 def delete(client: Client, blob: BlobInfo) -> None:
     """Delete an object (see `ObjectStore.delete`).
 
@@ -345,9 +273,14 @@ def telling_holds(client: Client, name: str, generation: int) -> Iterator[None]:
         raise held_error(blob, client.uri(name)) from error
 
 
-def _resource(
+def resource(
     client: Client, name: str, fields: str, generation: int | None = None
 ) -> dict[str, Any]:
+    """Return the resource of an object, as the server has it.
+
+    Raises:
+        BlobNotFoundError: no such object, or no such generation of it.
+    """
     url = client.object_url(name, fields=fields, generation=generation)
     response = client.call("GET", url)
     if response.status != 200:

@@ -180,6 +180,7 @@ def blob_info(resource: object, prefix: str, *, name: str | None = None) -> Blob
             retained_until=retained_until,
             retention_mode=retention_mode,
             unreadable=_unreadable(fields) if crc32c is None else None,
+            kms_key=kms_key(fields) if "kmsKeyName" in given else None,
         )
     except ValueError as error:
         raise StoreConnectionError(f"the response is not an object resource: {error}") from None

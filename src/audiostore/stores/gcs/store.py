@@ -11,7 +11,13 @@ from audiostore.errors import BlobNotFoundError, StoreConnectionError
 from audiostore.sources import Source
 from audiostore.stores.capabilities import Finding, ForeignFile, StoreFacts, StoreSettings
 from audiostore.stores.clock import utc_now
-from audiostore.stores.gcs import bucket as settings_of_bucket, objects, signed_urls, trash
+from audiostore.stores.gcs import (
+    bucket as settings_of_bucket,
+    objects,
+    rewrites,
+    signed_urls,
+    trash,
+)
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Download, check_range
@@ -22,6 +28,7 @@ from audiostore.stores.gcs.sessions import SessionFiles, Sessions, SessionsInMem
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
 from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener
+from audiostore.stores.stored import StoredSource
 from audiostore.values import BlobInfo, DeletedBlob
 
 if TYPE_CHECKING:
@@ -105,6 +112,7 @@ class GcsStore:
         self._sessions: Sessions = (
             SessionsInMemory() if session_folder is None else SessionFiles(session_folder)
         )
+        self._rewrites = SessionsInMemory()
         self._now = now
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -120,6 +128,11 @@ class GcsStore:
         """``gs://bucket`` or ``gs://bucket/prefix``."""
         return self._client.url
 
+    @property
+    def service(self) -> str:
+        """The endpoint of the service, whose buckets copy from each other."""
+        return self._client.endpoint
+
     def uri(self, name: str) -> str:
         """Return ``gs://bucket/object``."""
         return self._client.uri(name)
@@ -133,6 +146,16 @@ class GcsStore:
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         """Write an object (see `ObjectStore.put`)."""
+        if isinstance(source, StoredSource) and source.service == self.service:
+            with objects.telling_holds(self._client, spec.name, if_generation_match):
+                return rewrites.put_stored(
+                    self._client,
+                    self._rewrites,
+                    spec,
+                    source,
+                    if_generation_match=if_generation_match,
+                    on_transfer=on_transfer,
+                )
         upload = Upload(
             client=self._client,
             sessions=self._sessions,
@@ -207,8 +230,9 @@ class GcsStore:
     ) -> BlobInfo:
         """Copy an object (see `ObjectStore.copy`)."""
         with objects.telling_holds(self._client, target, if_generation_match):
-            return objects.copy(
+            return rewrites.copy(
                 self._client,
+                self._rewrites,
                 source,
                 target,
                 if_generation_match=if_generation_match,

@@ -26,7 +26,7 @@ from audiostore.stores.gcs.body import BytesBody, SourceBody, json_bytes
 from audiostore.stores.gcs.client import Client
 from audiostore.stores.gcs.described import FIELDS, described_again
 from audiostore.stores.gcs.messages import Body, Response, origin_of, require_field_value
-from audiostore.stores.gcs.objects import rfc3339
+from audiostore.stores.gcs.objects import resource_of
 from audiostore.stores.gcs.responses import blob_info, error_of, json_body, not_understood
 from audiostore.stores.gcs.sessions import SessionNote, Sessions
 from audiostore.stores.protocol import BlobSpec, TransferListener, Transferred
@@ -295,19 +295,17 @@ class Upload:
             self.on_transfer(Transferred(sent, accepted))
 
     def _resource(self) -> dict[str, object]:
-        resource = {
+        return {
             "name": self.client.full_name(self.spec.name),
-            "contentType": self.spec.content_type,
             "crc32c": self.source.crc32c,
-            "metadata": dict(self.spec.metadata),
-            "cacheControl": self.spec.cache_control,
-            "contentDisposition": self.spec.content_disposition,
-            "customTime": rfc3339(self.spec.custom_time) if self.spec.custom_time else None,
+            **resource_of(self.spec),
         }
-        return {field: value for field, value in resource.items() if value is not None}
 
     def _start_url(self, upload_type: str) -> str:
-        return self.client.upload_url(upload_type, self.spec.name, self.if_generation_match)
+        spec = self.spec
+        return self.client.upload_url(
+            upload_type, spec.name, self.if_generation_match, spec.kms_key
+        )
 
     @property
     def _key(self) -> str:

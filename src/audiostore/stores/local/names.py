@@ -133,7 +133,6 @@ class Names:
         data: Temporary,
         content: Content,
         if_generation_match: int,
-        storage_class: str,
         *,
         copy_of: BlobInfo | None = None,
     ) -> BlobInfo:
@@ -154,12 +153,12 @@ class Names:
                     present, is_taken = look_in(folder, file, spec.name)
                     self._check(spec.name, 0, present, is_taken=is_taken)
                     generation = self._dated(spec.name, None, data)
-                    info = new_blob(spec, content, generation, storage_class)
+                    info = new_blob(spec, content, generation)
                     self._publish(data, info, folder, file)
                 return info
             present = self.require_free(spec.name, if_generation_match)
             generation = self._dated(spec.name, present, data)
-            info = new_blob(spec, content, generation, storage_class)
+            info = new_blob(spec, content, generation)
             with self._taking(spec.name, present, time), self._tree.folder(place) as folder:
                 write_blob(folder, sidecar_name(file, info.generation), info)
                 folder.sync()

@@ -34,7 +34,7 @@ def generation_for(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def new_blob(spec: BlobSpec, content: Content, generation: int, storage_class: str) -> BlobInfo:
+def new_blob(spec: BlobSpec, content: Content, generation: int) -> BlobInfo:
     """Return the description of an object that is created, or replaced, by this content."""
     return BlobInfo(
         name=spec.name,
@@ -43,7 +43,7 @@ def new_blob(spec: BlobSpec, content: Content, generation: int, storage_class: s
         crc32c=content.crc32c,
         generation=generation,
         metageneration=1,
-        storage_class=storage_class,
+        storage_class=spec.storage_class or "STANDARD",
         created_at=time_of(generation),
         md5_hash=content.md5_hash,
         metadata=dict(spec.metadata),

@@ -39,7 +39,7 @@ from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile, with_changes
 from audiostore.stores.local.trash import Trash
 from audiostore.stores.local.workspace import Workspace
-from audiostore.stores.protection import retained
+from audiostore.stores.protection import refuse_kms_key, retained
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener, spec_of
 from audiostore.values import BlobInfo, DeletedBlob, changed
 
@@ -104,6 +104,7 @@ class LocalStore:
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         """Write an object (see `ObjectStore.put`)."""
+        refuse_kms_key(spec, self.url)
         # Opened outside: that a source cannot be read is not the fault of this store.
         with closing(source.open()) as reader, self._storing(spec.name):
             self._names.expect_free(spec.name, if_generation_match)
@@ -114,7 +115,7 @@ class LocalStore:
                         f"{self.uri(spec.name)} was not stored: the bytes that were read have "
                         f"crc32c {content.crc32c}, not {source.crc32c}"
                     )
-                return self._names.commit(spec, data, content, if_generation_match, "STANDARD")
+                return self._names.commit(spec, data, content, if_generation_match)
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         """Read an object (see `ObjectStore.open`), even if it is deleted meanwhile."""
@@ -195,14 +196,10 @@ class LocalStore:
             content = fill(data.descriptor, reader.read, None)
             if (content.size_bytes, content.crc32c) != (present.size_bytes, present.crc32c):
                 raise IntegrityError(f"{self.uri(source.name)} is damaged and was not copied")
-            return self._names.commit(
-                spec_of(present, target),
-                data,
-                content,
-                if_generation_match,
-                storage_class or present.storage_class,
-                copy_of=present,
-            )
+            spec = spec_of(present, target)
+            if storage_class is not None:
+                spec = replace(spec, storage_class=storage_class)
+            return self._names.commit(spec, data, content, if_generation_match, copy_of=present)
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object (see `ObjectStore.delete`)."""

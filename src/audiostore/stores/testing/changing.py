@@ -10,10 +10,12 @@ from audiostore.errors import (
     BlobNotFoundError,
     HeldError,
     PreconditionFailedError,
+    SourceChangedError,
 )
 from audiostore.sources import BytesSource
 from audiostore.stores.capabilities import SupportsSoftDelete
 from audiostore.stores.protocol import BlobSpec, ObjectStore
+from audiostore.stores.stored import StoredSource
 from audiostore.stores.testing.samples import (
     DATA,
     NAME,
@@ -275,6 +277,54 @@ class ChangingTests:
         assert not copied.temporary_hold
         assert store.stat("copy") == copied
         store.delete(copied)
+
+    def test_put_of_a_stored_source_takes_nothing_but_its_bytes(self, store: ObjectStore) -> None:
+        blob = store.update(
+            put(store, metadata=ODD_METADATA, custom_time=NOON), {}, temporary_hold=True
+        )
+        cold = store.copy(blob, "cold", storage_class="ARCHIVE")
+        spec = BlobSpec("new", "audio/ogg", {"colour": "blue"}, storage_class="NEARLINE")
+        made = store.put(spec, StoredSource(store, cold))
+        assert (made.name, made.content_type, dict(made.metadata)) == (
+            "new",
+            "audio/ogg",
+            {"colour": "blue"},
+        )
+        assert (made.cache_control, made.content_disposition, made.custom_time) == (None,) * 3
+        assert (made.storage_class, made.temporary_hold) == ("NEARLINE", False)
+        assert (made.size_bytes, made.crc32c) == (blob.size_bytes, blob.crc32c)
+        assert store.stat("new") == made
+        assert read(store, made) == DATA
+        assert store.stat("cold") == cold
+        plain = store.put(BlobSpec("plain", "audio/ogg"), StoredSource(store, made))
+        assert plain.storage_class == "STANDARD"
+        assert dict(plain.metadata) == {}
+
+    def test_put_of_a_stored_source_obeys_the_precondition(self, store: ObjectStore) -> None:
+        blob, other = put(store), put(store, "other", b"other")
+        source = StoredSource(store, blob)
+        for generation in (0, blob.generation):
+            with pytest.raises(PreconditionFailedError):
+                store.put(BlobSpec("other", "a/b"), source, if_generation_match=generation)
+        with pytest.raises(PreconditionFailedError):
+            store.put(BlobSpec("missing", "a/b"), source, if_generation_match=17)
+        assert store.stat("other") == other
+        assert names(store) == sorted([NAME, "other"])
+        made = store.put(BlobSpec("other", "a/b"), source, if_generation_match=other.generation)
+        assert made.generation > other.generation
+        assert read(store, made) == DATA
+
+    def test_put_of_a_stored_source_that_was_replaced_or_deleted_is_refused(
+        self, store: ObjectStore
+    ) -> None:
+        first = put(store)
+        second = put(store, data=b"second", over=first.generation)
+        with pytest.raises(SourceChangedError, match="nothing was stored"):
+            store.put(BlobSpec("copy", "a/b"), StoredSource(store, first))
+        store.delete(second)
+        with pytest.raises(SourceChangedError, match="nothing was stored"):
+            store.put(BlobSpec("copy", "a/b"), StoredSource(store, second))
+        assert names(store) == []
 
     def test_a_class_that_was_not_changed_has_no_time_of_change(self, store: ObjectStore) -> None:
         assert put(store).class_changed_at is None

@@ -17,6 +17,7 @@ from audiostore.errors import (
 from audiostore.localfiles import LocalFile
 from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec, ObjectStore, Transferred
+from audiostore.stores.stored import StoredSource
 from audiostore.stores.testing.samples import (
     DATA,
     NAME,
@@ -144,6 +145,9 @@ class WritingTests:
         copied = store.copy(updated, name + "2")
         assert copied.name == name + "2"
         assert dict(copied.metadata) == {"colour": "blue"}
+        stored = store.put(BlobSpec(name + "3", "a/b"), StoredSource(store, updated))
+        assert read(store, stored) == DATA
+        store.delete(stored)
         store.delete(updated)
         assert names(store) == [name + "2"]
 
