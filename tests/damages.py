@@ -246,6 +246,13 @@ def half_expiring(p: Patient) -> str:
     return audio.name
 
 
+def expires_before_stored(p: Patient) -> str:
+    audio, cover = p.asset()
+    for blob in (audio, cover):  # as a transfer that keeps the times of creation
+        p.store.update(blob, {}, custom_time=datetime(2019, 5, 2, tzinfo=UTC))
+    return audio.name
+
+
 def unlinked_superseded(p: Patient) -> str:
     old, _ = p.asset(thumbnail=None)
     new, _ = p.asset(OGG, None)
@@ -293,6 +300,7 @@ DAMAGES = (
     Damage(unfinished_restoration, "unfinished-restoration", is_repaired=True),
     Damage(half_held, "half-held", is_repaired=False),
     Damage(half_expiring, "half-expiring", is_repaired=True),
+    Damage(expires_before_stored, "expires-before-stored", is_repaired=False),
     Damage(unlinked_superseded, "unlinked-superseded", is_repaired=True),
     Damage(missing_successor, "missing-successor", is_repaired=True),
 )

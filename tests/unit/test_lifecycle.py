@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from audiostore import (
     PreconditionFailedError,
     Rates,
     RetryConfig,
+    StoreSettings,
     UnsupportedByStoreError,
 )
 from audiostore.audit.checking import Checker
 from audiostore.lifecycle.planning import apply_plan, make_plan
 from audiostore.lifecycle.policy import EXAMPLE, Policy
-from audiostore.lifecycle.recognition import deletes_on_custom_time
+from audiostore.lifecycle.recognition import deletes_below, deletes_on_custom_time
 from audiostore.lifecycle.rules import own_rules, rules_of
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.stores.gcs.store import GcsStore
@@ -204,6 +206,55 @@ def test_the_time_to_keep_is_part_of_the_plan(store: Store) -> None:
     assert [s.kind for s in make_plan(Policy(keep_days=4), store).steps] == ["remove", "add"]
     apply_plan(make_plan(Policy(), store), store)
     assert store.settings().retention_s == 0
+
+
+def test_a_rule_that_deletes_what_fleet_runs_need_is_warned_of() -> None:
+    def rule(action: str = "Delete", **condition: object) -> dict[str, object]:
+        return {"action": {"type": action}, "condition": condition}
+
+    harmful = (
+        rule(age=3),
+        rule(age=3, matchesPrefix=["fle"]),
+        rule(createdBefore="2026-01-01", matchesPrefix=["tmp/", "fleet/nov/"]),
+    )
+    harmless = (
+        FOREIGN,
+        rule("SetStorageClass", age=3),
+        rule(age=3, isLive=False),
+        rule(daysSinceNoncurrentTime=3),
+        *rules_of(POLICY),
+    )
+    assert [deletes_below([each], "fleet/") for each in harmful] == [True] * 3
+    assert not deletes_below(harmless, "fleet/")
+    assert not deletes_below(harmful[1:], "my/fleet/")
+    store = MemoryStore()
+    settings = replace(store.settings(), lifecycle_rules=(FOREIGN, harmful[0]))
+    told = make_plan(POLICY, Fixed(settings)).warnings
+    assert [each for each in told if "fleet/" in each and "limit it to other prefixes" in each]
+
+
+class Fixed:
+    """Settings of a store."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._settings = settings
+
+    def settings(self) -> StoreSettings:
+        return self._settings
+
+    def change_settings(self, *_: object, **__: object) -> StoreSettings:
+        raise NotImplementedError
+
+
+def test_assets_that_expire_before_they_were_stored_are_counted_apart(store: Store) -> None:
+    with AudioStorageManager(store=store, retry_config=ONCE) as manager:
+        ids = [manager.upload_audio_file(MP3).audio_id for _ in range(2)]
+        audio = manager.get(ids[0]).audio
+        assert audio is not None
+        store.update(audio, {}, custom_time=datetime(2019, 5, 2, tzinfo=UTC))
+        plan = manager.lifecycle.plan(Policy(expire_on_custom_time=True))
+        (effect,) = manager.lifecycle.effects(plan)
+        assert (effect.assets, effect.imported) == (1, 1)
 
 
 def test_a_policy_that_costs_more_than_it_saves_is_warned_of() -> None:

@@ -30,6 +30,7 @@ def check_relations(folder: Folder) -> Iterator[Problem]:
         )  # fmt: skip
     yield from _check_reference(folder, asset)
     yield from _check_leftovers(folder, asset)
+    yield from _check_expiry(asset)
     if asset.thumbnail is not None:
         yield from _check_both(asset.audio_id, asset.audio, asset.thumbnail)
 
@@ -119,6 +120,20 @@ def _check_leftovers(folder: Folder, asset: Asset) -> Iterator[Problem]:
                 "delete it: an upload was interrupted, or the artwork was replaced",
                 repair=DeleteObject(blob), young=asset.thumbnail,
             )  # fmt: skip
+
+
+def _check_expiry(asset: Asset) -> Iterator[Problem]:
+    """Yield whether the asset expires before it was stored: only other programs set such times."""
+    for blob in (asset.audio, asset.thumbnail):
+        if blob is not None and blob.custom_time and blob.custom_time < blob.created_at:
+            yield problem_of(
+                asset.audio_id, blob, "expires-before-stored",
+                f"its custom time, {blob.custom_time:%Y-%m-%d}, is from before it was stored: a "
+                "lifecycle rule on custom times deletes it within a day",
+                "set a later date: another program, such as one that keeps times of creation, "
+                "has set this one",
+            )  # fmt: skip
+            return
 
 
 def _check_both(audio_id: str, audio: BlobInfo, thumbnail: BlobInfo) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from audiostore.lifecycle.lifecycle import Lifecycle, LifecycleRule, describe_rules
 from audiostore.lifecycle.planning import Effect, Plan, PlanStep
 from audiostore.lifecycle.policy import EXAMPLE, MINIMUM_DAYS, Policy
-from audiostore.lifecycle.recognition import deletes_on_custom_time
+from audiostore.lifecycle.recognition import deletes_below, deletes_on_custom_time
 from audiostore.lifecycle.rules import RuleResource
 from audiostore.lifecycle.running import Action
 
@@ -18,6 +18,7 @@ __all__ = [
     "PlanStep",
     "Policy",
     "RuleResource",
+    "deletes_below",
     "deletes_on_custom_time",
     "describe_rules",
 ]

@@ -8,12 +8,14 @@ from typing import Literal
 from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import PreconditionFailedError, UnsupportedByStoreError
 from audiostore.lifecycle.policy import MINIMUM_DAYS, Policy
-from audiostore.lifecycle.recognition import reaches, recognise
+from audiostore.lifecycle.recognition import deletes_below, reaches, recognise
 from audiostore.lifecycle.rules import OwnRule, RuleResource, own_rules
 from audiostore.stores import StoreSettings, SupportsSettings
 from audiostore.values import BlobInfo, StorageResult
 
 _DAY_S = 24 * 3600
+_RUNS = "fleet/"
+"""Where runs on many machines keep what they need."""
 PricePerGib = Callable[[str], float]
 """Returns what a GiB in a storage class costs a month."""
 
@@ -41,6 +43,9 @@ class Effect:
     size_bytes: int
     saved_a_month: float
     """In the currency of the prices; negative if it costs more."""
+    imported: int = 0
+    """How many of the assets expire before they were stored: another program has set the time, such
+    as one that keeps times of creation there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,12 @@ def _warnings(policy: Policy, settings: StoreSettings) -> Iterable[str]:
             "(delete_old_generations_after_days)"
         )
 
+    if deletes_below(settings.lifecycle_rules, f"{settings.prefix}{_RUNS}"):
+        yield (
+            f"a rule that is not audiostore's deletes objects under {settings.prefix}{_RUNS}, too, "
+            "which hold the plans and results of fleet runs: limit it to other prefixes"
+        )
+
 
 def effects_of(
     plan: Plan,
@@ -207,11 +218,15 @@ def _with(total: Effect, rule: OwnRule, blobs: list[BlobInfo], price: PricePerGi
     """Return the effect with one more asset."""
     price_then = price(rule.storage_class) if rule.storage_class else 0.0
     saved = sum((price(b.storage_class) - price_then) * b.size_bytes / 2**30 for b in blobs)
+    is_imported = any(
+        blob.custom_time is not None and blob.custom_time < blob.created_at for blob in blobs
+    )
     return replace(
         total,
         assets=total.assets + 1,
         size_bytes=total.size_bytes + sum(blob.size_bytes for blob in blobs),
         saved_a_month=total.saved_a_month + saved,
+        imported=total.imported + (rule.purpose == "delete expired audio" and is_imported),
     )
 
 

@@ -10,7 +10,7 @@ A store may be the part of a bucket under a prefix: then the rules of other pref
 else's, too, and those that cannot reach its objects are not its business at all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from audiostore.asset import AUDIO, PARTS
 from audiostore.lifecycle.policy import MAX_DAYS
@@ -26,6 +26,9 @@ from audiostore.lifecycle.rules import (
 from audiostore.patterns import pattern
 
 _SUFFIX = pattern(r"/([a-z]+)\.[a-z0-9]{1,16}")
+_OF_NONCURRENT = frozenset({"daysSinceNoncurrentTime", "noncurrentTimeBefore", "numNewerVersions"})
+"""Conditions that only noncurrent versions meet
+(cloud.google.com/storage/docs/lifecycle#conditions)."""
 _NAME_CONDITIONS = ("matchesPrefix", "matchesSuffix")
 """Conditions on names: compared as they are. In all others, whitespace around text is ignored."""
 
@@ -76,18 +79,41 @@ def deletes_on_custom_time(rules: Iterable[RuleResource], blob_name: str) -> boo
         rules: of a bucket.
         blob_name: of the object, in the bucket.
     """
-    for parts in map(_normal, rules):
-        action, condition = parts.get("action", {}), parts.get("condition", {})
+    for condition in _deletions(rules):
         prefixes, suffixes = (_names(condition, f"matches{at}") for at in ("Prefix", "Suffix"))
         if (
-            action.get("type") == "Delete"
-            and "daysSinceCustomTime" in condition
-            and condition.get("isLive") is not False
+            "daysSinceCustomTime" in condition
             and (not prefixes or blob_name.startswith(prefixes))
             and (not suffixes or blob_name.endswith(suffixes))
         ):
             return True
     return False
+
+
+def deletes_below(rules: Iterable[RuleResource], folder: str) -> bool:
+    """Say whether rules may delete live objects of a folder that holds no assets.
+
+    Args:
+        rules: of a bucket.
+        folder: with its slash, in the bucket.
+    """
+    for condition in _deletions(rules):
+        prefixes = _names(condition, "matchesPrefix")
+        if not prefixes or any(
+            each.startswith(folder) or folder.startswith(each) for each in prefixes
+        ):
+            return True
+    return False
+
+
+def _deletions(rules: Iterable[RuleResource]) -> Iterator[Mapping[str, object]]:
+    """Yield the conditions of rules that delete live objects."""
+    for parts in map(_normal, rules):
+        condition = parts.get("condition", {})
+        if parts.get("action", {}).get("type") == "Delete" and (
+            condition.get("isLive") is not False and not condition.keys() & _OF_NONCURRENT
+        ):
+            yield condition
 
 
 def _subject(suffixes: frozenset[str]) -> Subject | None:

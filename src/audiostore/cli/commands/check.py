@@ -9,7 +9,7 @@ import audiostore
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag, option
 from audiostore.cli.failures import UsageError, sentence
 from audiostore.cli.output import counted, escape, human_size, print_json, say
-from audiostore.cli.store import opened
+from audiostore.cli.store import known_facts, opened
 from audiostore.cli.values import shard, share
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -34,6 +34,7 @@ EXAMPLE = "audiostore check --repair"
 _COMMANDS = {
     "damaged-bytes": "audiostore rm {audio_id}",
     "empty-object": "audiostore rm {audio_id}",
+    "expires-before-stored": "audiostore expire {audio_id} DATE",
     "half-held": "audiostore hold {audio_id}",
     "mismatched-thumbnail": "audiostore cover {audio_id} FILE",
     "missing-thumbnail": "audiostore cover {audio_id} FILE",
@@ -85,9 +86,28 @@ def run(options: Options) -> int:
     with progress, opened(options, progress.listener, warns=False) as manager:
         with _record(options, manager.url) as record:
             seen, found, repaired = _check(options, manager, progress, record)
+        with progress.aside():
+            _warn_of_rules(manager)
         url = manager.url
     _sum_up(options, url, seen, found, repaired)
     return 1 if found > (repaired or 0) else 0
+
+
+def _warn_of_rules(manager: AudioStorageManager) -> None:
+    """Say if lifecycle rules delete what fleet runs need."""
+    from audiostore.lifecycle import deletes_below  # noqa: PLC0415  (not for --help)
+
+    facts = known_facts(manager)
+    settings = None if isinstance(facts, str) else facts.settings
+    if settings is None:
+        return
+    folder = f"{settings.prefix}fleet/"
+    if deletes_below(settings.lifecycle_rules, folder) and any(manager.store.list("fleet/")):
+        say(
+            "warning",
+            f"a lifecycle rule of the bucket deletes objects under {folder}, too, which hold the "
+            "plans and results of fleet runs: limit it to other prefixes",
+        )
 
 
 def _check(

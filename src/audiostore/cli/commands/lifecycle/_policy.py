@@ -69,6 +69,7 @@ def plan_fields(plan: Plan, effects: Sequence[Effect], rates: Rates | None) -> d
                 "size_bytes": e.size_bytes,
                 "saved_a_month": round(e.saved_a_month, 6) if rates else None,
                 "currency": rates.currency if rates else None,
+                "imported": e.imported,
             }
             for e in effects
         ],

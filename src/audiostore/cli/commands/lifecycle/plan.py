@@ -10,7 +10,7 @@ from audiostore.cli.commands.lifecycle._policy import (
     read_policy_file,
 )
 from audiostore.cli.declare import option
-from audiostore.cli.output import counted, human_size, print_json
+from audiostore.cli.output import counted, human_size, print_json, say
 from audiostore.cli.store import is_bucket, opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -59,6 +59,13 @@ def _print_effects(effects: Sequence[Effect], rates: Rates | None) -> None:
     for effect in touching:
         assets, size = counted(effect.assets, "asset"), human_size(effect.size_bytes)
         print(f"now: {effect.description}: {assets}, {size}{_saved(effect, rates)}")
+        if effect.imported:
+            say(
+                "warning",
+                f"{effect.imported:,} of them have an expiry date from before they were stored, "
+                "which another program has set, such as one that keeps times of creation there: "
+                "they would be deleted ('audiostore check' lists them)",
+            )
     if not touching:
         print("now: no stored asset would be affected yet")
 
