@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         FilenameGenerator as FilenameGenerator,
         FileOrganizer as FileOrganizer,
         PartName as PartName,
+        Shard as Shard,
         Trash as Trash,
         TrashedAsset as TrashedAsset,
     )
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
         Repair as Repair,
         Repaired as Repaired,
         RestoreAsset as RestoreAsset,
-        Shard as Shard,
         UpdateObject as UpdateObject,
     )
     from audiostore.bulk import (
@@ -217,10 +217,10 @@ if TYPE_CHECKING:
     )
 else:  # hidden from type checkers, so that a misspelt name is an error to them
     _HOMES = {
-        "asset": "Asset FileOrganizer FilenameGenerator PartName Trash TrashedAsset",
+        "asset": "Asset FileOrganizer FilenameGenerator PartName Shard Trash TrashedAsset",
         "audit": (
             "Audit Checked CheckRecord DeleteObject Problem RemoveForeignFile Repair Repaired "
-            "RestoreAsset Shard UpdateObject"
+            "RestoreAsset UpdateObject"
         ),
         "bulk": (
             "ActionOutcome Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem "

@@ -78,7 +78,7 @@ def test_a_run_from_the_plan_to_the_table(
         "chunk 2: 0 stored, 1 failed",
     ]
     assert "list.jsonl, line 5: " in err
-    assert "done: 4 stored in 3 chunks, 1 failed" in err
+    assert "done: 4 of 5 in 3 chunks, 1 failed" in err
     assert call("fleet", "work", "nov")[0] == 0
     code, out, err = call("fleet", "status", "nov")
     assert (code, out) == (
@@ -261,3 +261,68 @@ def test_a_list_without_files_is_a_usage_error(
     assert (code, out) == (2, "")
     assert err == f"audiostore: error: no audio file in {path}\n"
     assert call("fleet", "status", "nov")[0] == 3
+
+
+# -- runs over the parts of a store --------------------------------------------------------------
+
+
+def test_what_looks_at_a_whole_store_is_done_by_many_machines(
+    call: Call, server: StrictServer
+) -> None:
+    del server
+    ids = [f"{digit}f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b" for digit in "048c"]
+    for audio_id in ids:
+        assert call("put", MP3, "--thumbnail", COVER, "--id", audio_id)[0] == 0
+    for command in ("list", "stats", "check"):
+        whole = call(command, "--json")
+        assert whole[0] == 0
+        code, out, err = call(command, "--run", command, "--chunks", "3")
+        assert (code, out, err) == (0, f"{command}  3 chunks\n", "")
+        code, out, err = call("fleet", "results", command, "--json")
+        assert (code, "3 chunks not done yet" in err) == (4, True)
+        assert call("fleet", "work", command)[0] == 0
+        assert call("fleet", "status", command)[1].startswith("parts   3: 3 done, 0 failed")
+        assert call("fleet", "results", command, "--json") == whole
+        assert call("fleet", "results", command)[1] == call(command)[1]
+    assert call("export", "--run", "list", "--chunks", "3")[0] == 0  # is the same
+    assert (
+        call("export", "-o", "a.csv")[0] == call("fleet", "results", "list", "-o", "b.csv")[0] == 0
+    )
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    with AudioStorageManager("bucket") as manager:
+        cover = manager.store.stat(f"audio/{ids[1]}/thumbnail.jpg")
+        manager.store.delete(cover)
+    assert call("check", "--run", "again")[0] == 0
+    assert call("fleet", "work", "again")[0] == 0
+    code, out, err = call("fleet", "results", "again")
+    assert (code, out) == (1, call("check")[1])
+    assert err.endswith("error: checked 4 assets (7 objects): 1 problem\n")
+
+
+def test_options_that_cross_the_parts_of_a_store_exclude_a_run(call: Call) -> None:
+    for command, *options in (
+        ("list", "--sort", "size"),
+        ("list", "--limit", "3"),
+        ("list", "--columns", "id"),
+        ("export", "--output", "x.csv"),
+        ("stats", "--prices", "x"),
+        ("check", "--repair"),
+        ("check", "--shard", "1/2"),
+    ):
+        code, _, err = call(command, "--run", "r", *options)
+        assert (code, f"{options[0]} and --run exclude" in err) == (2, True)
+    assert "--chunks needs --run" in call("stats", "--chunks", "3")[2]
+    assert call("check", "--run", "No Name")[0] == 2
+
+
+def test_a_shard_of_a_list_of_an_export_and_of_statistics(call: Call) -> None:
+    ids = [f"{digit}f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b" for digit in "048c"]
+    for audio_id in ids:
+        assert call("put", MP3, "--id", audio_id)[0] == 0
+    parts = [["--shard", f"{n}/3"] for n in (1, 2, 3)]
+    found = [call("list", "--format", "{id}", *part)[1].split() for part in parts]
+    assert [each for part in found for each in part] == ids
+    assert "".join(call("export", *part)[1] for part in parts) == call("export")[1]
+    counts = [json.loads(call("stats", "--json", *part)[1])["assets"] for part in parts]
+    assert counts == [len(part) for part in found]
+    assert max(counts) < 4

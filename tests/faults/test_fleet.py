@@ -21,6 +21,7 @@ import pytest
 
 from audiostore import AudioStorageManager, BulkItem, FleetPlan, LocalStore, fleet
 from tests.assets import BUCKET, JPG, mp3_bytes
+from tests.catalog_samples import audio_ids, put_asset
 from tests.faults.child import ROOT, Nursery
 from tests.faults.kills import run_killed_at_request
 from tests.faults.reader import DirectoryReader, Truth, check
@@ -211,23 +212,44 @@ def test_four_workers_that_are_killed_again_and_again_store_everything_once(
             manager = AudioStorageManager(store=store, retry_config=QUICK)
             where = {"root": str(tmp_path / "store")}
         lot.plan(manager, 10)
-        ended = subprocess.run(
-            [sys.executable, "-m", "tests.faults.test_fleet", json.dumps({**where, "kills": 25})],
-            cwd=ROOT,
-            env={**os.environ, "NO_GCE_CHECK": "true"},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stderr
-        assert json.loads(ended.stdout)["kills"] > 0
+        assert run_supervised({**where, "kills": 25})["kills"] > 0
         assert fleet.status(manager, RUN).is_done
         if kind == "bucket":
             assert_written_once(server, lot, 16)
             lot.assert_stored(manager, reader_of(server).things())
         else:
             lot.assert_stored(manager, DirectoryReader(tmp_path / "store").things())
+
+
+@pytest.mark.slow
+def test_a_list_by_workers_that_are_killed_again_and_again_is_that_of_the_whole() -> None:
+    with StrictServer(BUCKET) as server, managing(server) as manager:
+        for audio_id in audio_ids(120):
+            put_asset(manager.store, audio_id)
+        fleet.plan_list(manager, run=RUN, chunks=40)
+        ended = run_supervised({"url": server.url, "kills": 10})
+        assert ended["kills"] > 0
+        assert list(fleet.assets(manager, RUN)) == list(manager.catalog.find())
+        settled(server)
+        history = server.state.bucket(BUCKET).history
+        assert {len(generations) for generations in history.values()} == {1}
+        assert len(history) == 2 * 120 + 3 * 40 + 1
+
+
+def run_supervised(call: dict[str, Any]) -> dict[str, int]:
+    """Run workers in another process, which kills them."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.faults.test_fleet", json.dumps(call)],
+        cwd=ROOT,
+        env={**os.environ, "NO_GCE_CHECK": "true"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    counts: dict[str, int] = json.loads(ended.stdout)
+    return counts
 
 
 def supervise(call: dict[str, Any], count: int = 4) -> dict[str, int]:

@@ -47,6 +47,7 @@ from audiostore.asset.record import (
 )
 from audiostore.asset.resolving import resolve_id
 from audiostore.asset.serving import SignedUrls, check_expires_s, open_blob
+from audiostore.asset.shards import Shard
 from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
 from audiostore.asset.walking import PAGE_OBJECTS, walk, walk_objects
 
@@ -65,6 +66,7 @@ __all__ = [
     "Part",
     "PartName",
     "PreparedFile",
+    "Shard",
     "SignedUrls",
     "Trash",
     "TrashedAsset",

@@ -16,6 +16,7 @@ from itertools import dropwhile, groupby, islice, takewhile
 from audiostore.asset.layout import FilenameGenerator, FileOrganizer
 from audiostore.asset.reading import find_asset
 from audiostore.asset.record import Asset, assemble
+from audiostore.asset.shards import Shard
 from audiostore.dataclass import dataclass, field
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo
@@ -43,6 +44,7 @@ def walk(
     threads: int | None = None,
     page_objects: int = PAGE_OBJECTS,
     after: str | None = None,
+    shard: Shard = Shard(1, 1),  # noqa: B008  (frozen)
 ) -> Generator[Asset, None, None]:
     """Yield the complete assets in order of their ids, in constant memory.
 
@@ -54,9 +56,11 @@ def walk(
             where more only cost time.
         page_objects: how many objects to request with each.
         after: start after the ids that begin so; what lies before is not read.
+        shard: only this part of the store.
     """
     # A tilde sorts after all that an id can go on with, and after what follows it in a name.
-    span = _Span(ROOT, "" if after is None else f"{ROOT}{after}~")
+    begin = max(shard.after, "" if after is None else f"{ROOT}{after}~")
+    span = _Span(ROOT, begin, stop=_stop_after(shard.until))
     with closing(_listed(store, span, threads, page_objects, skips_foreign=True)) as blobs:
         for folder, group in groupby(blobs, _folder):
             if FilenameGenerator.validate_uuid(folder):  # another has no asset, but may be large
@@ -84,9 +88,14 @@ def walk_objects(
         after: only names that sort after this one.
         until: only names up to this one, which is ``audio/`` and an id; None: to the end.
     """
-    # Nothing sorts between a name and the same name with a NUL behind it.
-    span = _Span(ROOT, after, stop="" if until is None else f"{until}\0")
+    span = _Span(ROOT, after, stop=_stop_after(until))
     return _listed(store, span, threads, page_objects, skips_foreign=False)
+
+
+def _stop_after(last: str | None) -> str:
+    """Return the first name that sorts after the last one."""
+    # Nothing sorts between a name and the same name with a NUL behind it.
+    return "" if last is None else f"{last}\0"
 
 
 def _folder(blob: BlobInfo) -> str:

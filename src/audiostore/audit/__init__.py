@@ -13,7 +13,6 @@ from audiostore.audit.problems import (
 )
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.repairing import Repaired
-from audiostore.audit.shards import Shard
 
 __all__ = [
     "GRACE",
@@ -26,6 +25,5 @@ __all__ = [
     "Repair",
     "Repaired",
     "RestoreAsset",
-    "Shard",
     "UpdateObject",
 ]

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from audiostore.asset import Shard
 from audiostore.audit.checking import Checked, Checker
 from audiostore.audit.problems import GRACE, Problem
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.repairing import Repaired, repair
-from audiostore.audit.shards import Shard
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager

@@ -14,14 +14,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from audiostore.asset import FileOrganizer, folder_prefix, walk_objects
+from audiostore.asset import FileOrganizer, Shard, folder_prefix, walk_objects
 from audiostore.audit.folders import Folder, check_objects, folder_of, foreign_object
 from audiostore.audit.links import check_links, consider_trash
 from audiostore.audit.problems import GRACE, Problem, RemoveForeignFile
 from audiostore.audit.reading import Reading, Turn, in_turn
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.relations import check_relations
-from audiostore.audit.shards import Shard
 from audiostore.dataclass import dataclass
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from audiostore.catalog.export import (
     ExportFormat,
     format_for,
     require_writer,
+    write as write_assets,
     write_csv,
     write_rows,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Value",
     "format_for",
     "require_writer",
+    "write_assets",
     "write_csv",
     "write_rows",
 ]

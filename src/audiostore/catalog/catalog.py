@@ -5,7 +5,7 @@ from contextlib import closing
 from itertools import islice
 from typing import IO, TYPE_CHECKING
 
-from audiostore.asset import PAGE_OBJECTS, TrashedAsset, resolve_id, result_of, walk
+from audiostore.asset import PAGE_OBJECTS, Shard, TrashedAsset, resolve_id, result_of, walk
 from audiostore.catalog.duplicates import DuplicateAssets, find_duplicates
 from audiostore.catalog.export import ExportFormat, write
 from audiostore.catalog.query import Query
@@ -66,6 +66,7 @@ class Catalog:
         descending: bool = False,
         limit: int | None = None,
         after: str | None = None,
+        shard: Shard | None = None,
         on_progress: ProgressListener | None = None,
     ) -> Iterator[StorageResult]:
         """Yield the assets that match a query, in constant memory.
@@ -83,6 +84,7 @@ class Catalog:
             limit: the maximum number of assets.
             after: only assets with a greater id; with `limit`, the last id of one page begins the
                 next. It need not exist, and its beginning is enough. What lies before is not read.
+            shard: only the assets in this part of the store; nothing else is read.
             on_progress: called from time to time with the number of assets read.
 
         Raises:
@@ -96,7 +98,7 @@ class Catalog:
             raise ValueError(f"limit is {limit}: it cannot be negative")
         if after is not None and not _BEGINNING.fullmatch(after):
             raise ValueError(f"after is {after!r}: it must be an id, or the beginning of one")
-        found = self._found(query, after, on_progress)
+        found = self._found(query, after, shard or Shard(1, 1), on_progress)
         if order_by == "id" and not descending:
             return _and_close(found, islice(found, limit))
         return _and_close(found, in_order(found, order_by, descending=descending, limit=limit))
@@ -137,15 +139,17 @@ class Catalog:
         self,
         query: Query = Query(),  # noqa: B008  (frozen)
         *,
+        shard: Shard | None = None,
         on_progress: ProgressListener | None = None,
     ) -> Statistics:
         """Count the assets that match a query, their bytes and their hours, in constant memory.
 
         Args:
             query: which assets; all of them by default.
+            shard: only the assets in this part of the store; `Statistics.of_parts` adds parts up.
             on_progress: called from time to time with the number of assets read.
         """
-        return summarise(self.find(query, on_progress=on_progress))
+        return summarise(self.find(query, shard=shard, on_progress=on_progress))
 
     def duplicates(
         self,
@@ -177,6 +181,7 @@ class Catalog:
         descending: bool = False,
         limit: int | None = None,
         after: str | None = None,
+        shard: Shard | None = None,
         on_progress: ProgressListener | None = None,
     ) -> int:
         """Write the assets that match a query to a binary stream, a row each; return how many.
@@ -193,6 +198,7 @@ class Catalog:
             descending: reverse the order.
             limit: the maximum number of rows.
             after: only assets with a greater id (see `find`).
+            shard: only the assets in this part of the store.
             on_progress: called from time to time with the number of assets read.
 
         Raises:
@@ -207,16 +213,21 @@ class Catalog:
             descending=descending,
             limit=limit,
             after=after,
+            shard=shard,
             on_progress=on_progress,
         )
         return write(found, stream, export_format)
 
     def _found(
-        self, query: Query, after: str | None, on_progress: ProgressListener | None
+        self,
+        query: Query,
+        after: str | None,
+        shard: Shard,
+        on_progress: ProgressListener | None,
     ) -> Generator[StorageResult, None, None]:
         count = 0
         is_any = query == Query()
-        with closing(self._all(after)) as assets:
+        with closing(self._all(after, shard)) as assets:
             for asset in assets:
                 count += 1
                 if on_progress and count % _REPORT_EVERY == 0:
@@ -226,9 +237,15 @@ class Catalog:
         if on_progress:
             on_progress(count)
 
-    def _all(self, after: str | None) -> Generator[StorageResult, None, None]:
+    def _all(self, after: str | None, shard: Shard) -> Generator[StorageResult, None, None]:
         store = self._manager.store
-        walking = walk(store, threads=self._threads, page_objects=self._page_objects, after=after)
+        walking = walk(
+            store,
+            threads=self._threads,
+            page_objects=self._page_objects,
+            after=after,
+            shard=shard,
+        )
         with closing(walking) as assets:
             for asset in assets:
                 yield result_of(store, asset)

@@ -50,6 +50,22 @@ class Statistics:
     by_storage_class: Mapping[str, Tally] = field(hash=False)
     """An asset counts in the class of its audio, the bytes of its artwork in their own class."""
 
+    @classmethod
+    def of_parts(cls, parts: Iterable["Statistics"]) -> "Statistics":
+        """Return the statistics of the whole: exactly those of all assets counted together."""
+        total = _Sum()
+        unknown_durations = unverified = 0
+        by: tuple[dict[str, _Sum], ...] = ({}, {}, {})
+        for part in parts:
+            total.add(part.total)
+            unknown_durations += part.unknown_durations
+            unverified += part.unverified
+            tallies = (part.by_format, part.by_month, part.by_storage_class)
+            for sums, tally_of in zip(by, tallies, strict=True):
+                for key, tally in tally_of.items():
+                    sums.setdefault(key, _Sum()).add(tally)
+        return _statistics(total, unknown_durations, unverified, *by)
+
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types."""
         return {
@@ -76,7 +92,8 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
         duration_s = asset.duration_s
         if duration_s is None:
             unknown_durations += 1
-        estimated_s = 0.0 if asset.duration_is_exact else duration_s or 0.0
+        duration_ms = round((duration_s or 0.0) * 1000)  # so that sums depend on no order
+        estimated_ms = 0 if asset.duration_is_exact else duration_ms
         unverified += any(blob.crc32c is None for blob in asset.parts.values())
         created = audio.created_at
         of_class = by_class.setdefault(audio.storage_class, _Sum())
@@ -88,20 +105,22 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
         for each in (*sums, of_class):
             each.assets += 1
             each.audio_bytes += audio.size_bytes
-            each.duration_s += duration_s or 0.0
-            each.estimated_duration_s += estimated_s
+            each.duration_ms += duration_ms
+            each.estimated_ms += estimated_ms
         if thumbnail is not None:
             of_class = by_class.setdefault(thumbnail.storage_class, _Sum())
             for each in (*sums, of_class):
                 each.artwork_bytes += thumbnail.size_bytes
-    return Statistics(
-        total.tally(),
-        unknown_durations,
-        unverified,
-        _in_order(by_format),
-        _in_order(by_month),
-        _in_order(by_class),
+    return _statistics(total, unknown_durations, unverified, by_format, by_month, by_class)
+
+
+def _statistics(
+    total: "_Sum", unknown_durations: int, unverified: int, *sums: "dict[str, _Sum]"
+) -> Statistics:
+    by_format, by_month, by_class = (
+        {key: each[key].tally() for key in sorted(each)} for each in sums
     )
+    return Statistics(total.tally(), unknown_durations, unverified, by_format, by_month, by_class)
 
 
 @dataclass(slots=True)
@@ -109,18 +128,21 @@ class _Sum:
     assets: int = 0
     audio_bytes: int = 0
     artwork_bytes: int = 0
-    duration_s: float = 0.0
-    estimated_duration_s: float = 0.0
+    duration_ms: int = 0
+    estimated_ms: int = 0
+
+    def add(self, tally: Tally) -> None:
+        self.assets += tally.assets
+        self.audio_bytes += tally.audio_bytes
+        self.artwork_bytes += tally.artwork_bytes
+        self.duration_ms += round(tally.duration_s * 1000)
+        self.estimated_ms += round(tally.estimated_duration_s * 1000)
 
     def tally(self) -> Tally:
         return Tally(
             self.assets,
             self.audio_bytes,
             self.artwork_bytes,
-            self.duration_s,
-            self.estimated_duration_s,
+            self.duration_ms / 1000,
+            self.estimated_ms / 1000,
         )
-
-
-def _in_order(sums: dict[str, _Sum]) -> dict[str, Tally]:
-    return {key: sums[key].tally() for key in sorted(sums)}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from audiostore import AudioStorageManager, Query, StorageResult
+    from audiostore import AudioStorageManager, Query, Shard, StorageResult
     from audiostore.catalog.sorting import SortKey
 
 STORAGE_CLASSES = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
@@ -174,6 +174,7 @@ def find_assets(
     options: OrderedOptions,
     query: Query,
     on_progress: Callable[[int], None],
+    shard: Shard | None = None,
 ) -> Iterator[StorageResult]:
     """Yield the assets that match, in order."""
     return manager.catalog.find(
@@ -182,6 +183,7 @@ def find_assets(
         descending=options.reverse,
         limit=options.limit,
         after=page_start(options),
+        shard=shard,
         on_progress=on_progress,
     )
 

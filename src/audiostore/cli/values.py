@@ -81,7 +81,7 @@ def cover_names(text: str) -> tuple[str, ...]:
 
 def shard(text: str) -> Shard:
     """Return a part of a store: ``3/64``."""
-    from audiostore.audit import Shard  # noqa: PLC0415  (not for --help)
+    from audiostore.asset import Shard  # noqa: PLC0415  (not for --help)
 
     try:
         return Shard.parse(text)

@@ -14,12 +14,21 @@
 wherever and however often it is called. `work_share` is a whole worker, one of several that have an
 index. `status` and `results` read a run, `write_results` writes a table of it, `retry` asks for
 another attempt at what failed.
+
+`plan_list`, `plan_statistics` and `plan_check` plan runs over a store that is too large for one
+machine, one part of it a chunk; `assets`, `statistics` and `problems` put together what was found.
 """
 
 from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from audiostore.fleet.checking import plan_check as plan_check, problems as problems
+    from audiostore.fleet.counting import (
+        plan_statistics as plan_statistics,
+        statistics as statistics,
+    )
+    from audiostore.fleet.listing import assets as assets, plan_list as plan_list
     from audiostore.fleet.processes import work as work
     from audiostore.fleet.reading import results as results, retry as retry, status as status
     from audiostore.fleet.storing import plan as plan
@@ -35,6 +44,9 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "checking": "plan_check problems",
+            "counting": "plan_statistics statistics",
+            "listing": "assets plan_list",
             "processes": "work",
             "reading": "results retry status",
             "storing": "plan",

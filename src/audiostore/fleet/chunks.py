@@ -1,7 +1,6 @@
 """A chunk while somebody works on it."""
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 from audiostore.errors import (
@@ -13,7 +12,7 @@ from audiostore.errors import (
 )
 from audiostore.fleet.kinds import STORE, Kind, kind_named
 from audiostore.fleet.layout import ChunkState, chunk_state, items_name, results_name
-from audiostore.fleet.objects import Fields, create, damaged, read
+from audiostore.fleet.objects import Fields, create, create_spooled, damaged, read
 from audiostore.fleet.records import (
     counts_in,
     counts_of,
@@ -105,11 +104,11 @@ class OpenChunk:
         """Whether all items have an outcome."""
         return len(self._results) + len(self._errors) == len(self.items)
 
-    def finish(self, lines: Iterable[Fields] = ()) -> FleetChunk:
+    def finish(self, lines: Iterable[Fields] | None = None) -> FleetChunk:
         """Record the results, unless an item failed for now; the first results stay.
 
         Args:
-            lines: what is recorded besides the results that were added, or instead.
+            lines: of a kind that has no results of items: what is recorded, as much as it may be.
         """
         results = [self._results[index] for index in sorted(self._results)]
         failures = tuple(each for each in results if each.status == "failed")
@@ -124,8 +123,12 @@ class OpenChunk:
                 error=self._errors[0],
             )
         name = results_name(self.run, self.number, len(self._state.results))
-        recorded = chain(map(result_fields, results), lines)
-        if create(self._store, name, recorded, counts_of(count, failures)):
+        counts = counts_of(count, failures)
+        if lines is None:
+            is_first = create(self._store, name, map(result_fields, results), counts)
+        else:
+            is_first = create_spooled(self._store, name, lines, counts)
+        if is_first:
             return FleetChunk(self.number, count, count - len(failures), failures)
         # Another worker was faster: its results count.
         return done_before(self._store, chunk_state(self._store, self.run, self.number))

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
 STORE = "store"
-_HOMES = {STORE: "audiostore.fleet.storing"}
+_HOMES = {
+    STORE: "audiostore.fleet.storing",
+    "list": "audiostore.fleet.listing",
+    "stats": "audiostore.fleet.counting",
+    "check": "audiostore.fleet.checking",
+}
 """By kind: the module that has it, as `KIND`."""
 
 
@@ -61,6 +66,8 @@ class Kind:
     identity: Callable[[Fields], Fields]
     """Returns what makes the item of a line the same when it is planned again."""
     work: Worker
+    has_item_results: bool = True
+    """Whether its results are a `FleetResult` for each item; else they are lines of its own."""
 
 
 def kind_named(store: ObjectStore, name: str, where: str) -> Kind:

@@ -45,8 +45,8 @@ def work(
     done = work_on_chunk(_manager_of(url), run, chunk, run_options)
     if done.error is not None:
         done.error.add_note(
-            f"while storing chunk {chunk} of {run!r}: {done.unfinished} of {done.items} items are "
-            "left; those that are stored are found again"
+            f"while working on chunk {chunk} of {run!r}: {done.unfinished} of {done.items} items "
+            "are left; those that are stored are found again"
         )
         raise done.error
     return done

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from audiostore.fleet.layout import ChunkState, chunk_states, retry_name
+from audiostore.errors import InvalidRunError
+from audiostore.fleet.kinds import kind_named
+from audiostore.fleet.layout import ChunkState, chunk_states, plan_name, retry_name
 from audiostore.fleet.objects import create
 from audiostore.fleet.planning import require_plan
 from audiostore.fleet.records import counts_in, read_results
@@ -56,13 +58,15 @@ def results(manager: "AudioStorageManager", run: str) -> Iterator[FleetResult]:
     Items of chunks without results are left out: `status` says how many chunks have theirs.
 
     Raises:
-        InvalidRunError: the name of the run is invalid.
+        InvalidRunError: the name of the run is invalid, or it has no results of items.
         RunNotFoundError: the run is not planned.
         IntegrityError: its objects are damaged.
     """
     manager = manager._for_many
     store = manager.store
     plan = require_plan(store, run)
+    if not kind_named(store, plan.kind, plan_name(run)).has_item_results:
+        raise InvalidRunError(f"{run!r} is planned to {plan.kind}: it has no results of items")
     outcomes = manager.bulk.apply(
         lambda state: read_results(store, state),
         (each for each in chunk_states(store, run, plan.chunks) if each.results),

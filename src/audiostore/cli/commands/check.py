@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import audiostore
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, flag, option
 from audiostore.cli.failures import UsageError, sentence
-from audiostore.cli.output import counted, escape, human_size, print_json, say
+from audiostore.cli.output import counted, human_size, say
+from audiostore.cli.parts import PartsOptions, planned_run, print_plan
+from audiostore.cli.problems import print_problem
 from audiostore.cli.store import known_facts, opened
-from audiostore.cli.values import shard, share
+from audiostore.cli.values import share
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
         AudioStorageManager,
         Checked,
         CheckRecord,
-        Problem,
-        Repaired,
-        Shard,
     )
     from audiostore.cli.progress.checking import (
         DeepProgress,
@@ -31,25 +29,9 @@ if TYPE_CHECKING:
 
 GROUP = "look after a store"
 EXAMPLE = "audiostore check --repair"
-_COMMANDS = {
-    "damaged-bytes": "audiostore rm {audio_id}",
-    "empty-object": "audiostore rm {audio_id}",
-    "expires-before-stored": "audiostore expire {audio_id} DATE",
-    "half-held": "audiostore hold {audio_id}",
-    "mismatched-thumbnail": "audiostore cover {audio_id} FILE",
-    "missing-thumbnail": "audiostore cover {audio_id} FILE",
-    "orphan-thumbnail": "audiostore put FILE --id {audio_id}",
-    "unfinished-deletion": "audiostore rm {audio_id}",
-    "unmanaged-object": "audiostore put FILE",
-    "unplayable-audio": "audiostore put FILE --supersedes {audio_id}",
-    "unreadable-image": "audiostore cover {audio_id} FILE",
-    "wrong-bytes": "audiostore rm {audio_id}",
-    "wrong-facts": "audiostore check --deep --repair",
-}
-"""By kind of problem: the command that does what the hint says."""
 
 
-class Options(StoreOptions, JsonOptions, ConsentOptions):
+class Options(StoreOptions, JsonOptions, ConsentOptions, PartsOptions):
     """Options of `check`."""
 
     deep: bool = flag(
@@ -60,11 +42,6 @@ class Options(StoreOptions, JsonOptions, ConsentOptions):
         metavar="PERCENT",
         parse=share,
         help="with --deep: read only a share of the assets, such as 1%%, chosen anew each time",
-    )
-    shard: Shard | None = option(
-        metavar="N/COUNT",
-        parse=shard,
-        help="check only one of COUNT parts of the store, such as 3/64, by the ids of assets",
     )
     repair: bool = flag(help="print how each problem would be repaired; with --yes, repair it")
 
@@ -82,6 +59,9 @@ def run(options: Options) -> int:
         raise UsageError("--restart needs --deep")
     if options.sample is not None and not options.deep:
         raise UsageError("--sample needs --deep")
+    planned = planned_run(options, repair=options.repair, restart=options.restart)
+    if planned is not None:
+        return _plan(options, *planned)
     progress: QuickProgress | DeepProgress = DeepProgress() if options.deep else QuickProgress()
     with progress, opened(options, progress.listener, warns=False) as manager:
         with _record(options, manager.url) as record:
@@ -108,6 +88,17 @@ def _warn_of_rules(manager: AudioStorageManager) -> None:
             f"a lifecycle rule of the bucket deletes objects under {folder}, too, which hold the "
             "plans and results of fleet runs: limit it to other prefixes",
         )
+
+
+def _plan(options: Options, name: str, chunks: int) -> int:
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+
+    with opened(options) as manager:
+        plan = fleet.plan_check(
+            manager, run=name, chunks=chunks, deep=options.deep, sample=options.sample
+        )
+    print_plan(plan, as_json=options.json)
+    return 0
 
 
 def _check(
@@ -142,7 +133,7 @@ def _check(
                 found += 1
                 outcome = manager.audit.repair(problem) if repairs else None
                 repaired += outcome == "done"
-                _print(options, problem, outcome)
+                print_problem(problem, outcome, as_json=options.json, repairs=options.repair)
     except BaseException:
         if record is not None and seen.assets_read:
             with progress.aside():
@@ -158,11 +149,7 @@ def _sizes(manager: AudioStorageManager, options: Options) -> Iterator[tuple[int
 
     if options.sample is not None:
         return
-    part = options.shard
-    after = None if part is None or not part.after else part.after.rpartition("/")[2]
-    for asset in manager.catalog.find(after=after):
-        if part is not None and asset.audio is not None and not part.holds(asset.audio.name):
-            return
+    for asset in manager.catalog.find(shard=options.shard):
         yield 1, size_of(asset)
 
 
@@ -220,48 +207,3 @@ def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int
         say("error", f"{what}: {problems}; nothing was changed: add --yes to repair")
     else:
         say("error", f"{what}: {problems}; run with --repair to see how to repair each")
-
-
-def _command(problem: Problem) -> str | None:
-    from audiostore.audit import RestoreAsset  # noqa: PLC0415  (not for --help)
-
-    command = _COMMANDS.get(problem.kind)
-    if isinstance(problem.repair, RestoreAsset):
-        command = "audiostore restore {audio_id}"
-    return command.format(audio_id=problem.audio_id) if command else None
-
-
-def _hint(problem: Problem) -> str:
-    command = _command(problem)
-    return escape(f"{problem.hint} ('{command}')" if command else problem.hint)
-
-
-def _print(options: Options, problem: Problem, outcome: Repaired | None) -> None:
-    """Print a problem, and the outcome of its repair if that was tried."""
-    from audiostore.audit import GRACE  # noqa: PLC0415  (not for --help)
-
-    if options.json:
-        fields = {**problem.to_dict(), "command": _command(problem)}
-        if outcome is not None:
-            fields["outcome"] = outcome
-        print_json(fields)
-        return
-    hours = GRACE.total_seconds() / 3600
-    print(f"{problem.kind}: {escape(problem.name)}: {escape(problem.message)}")
-    if not options.repair:
-        print(f"  -> {_hint(problem)}", flush=True)
-    elif problem.repair is None:
-        print(f"  -> by hand: {_hint(problem)}", flush=True)
-    elif outcome is None:
-        young = problem.is_too_young(datetime.now(UTC))
-        wait = f", once it is {hours:g} hours old" if young else ""
-        print(f"  -> would {escape(problem.repair.description)}{wait}", flush=True)
-    else:
-        result = {
-            "done": "repaired",
-            "too young": f"skipped: younger than {hours:g} hours, may be part of an upload",
-            "changed": "skipped: it has changed since it was checked",
-            "held": "skipped: it is under a hold",
-            "by hand": "skipped: repair it by hand",
-        }[outcome]
-        print(f"  -> {escape(problem.repair.description)}: {result}", flush=True)

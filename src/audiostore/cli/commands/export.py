@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audiostore.cli.filters import OrderedOptions, page_start, query_of
 from audiostore.cli.output import counted, note
+from audiostore.cli.parts import PartsOptions, ordering, plan_list, planned_run
 from audiostore.cli.store import opened
 from audiostore.cli.tablefile import TableFileOptions
 
@@ -11,7 +12,7 @@ GROUP = "find"
 EXAMPLE = "audiostore export -o assets.parquet"
 
 
-class Options(OrderedOptions, TableFileOptions):
+class Options(OrderedOptions, TableFileOptions, PartsOptions):
     """Options of `export`."""
 
 
@@ -21,6 +22,10 @@ def run(options: Options) -> int:
     from audiostore.cli.saving import whole_output  # noqa: PLC0415
 
     query = query_of(options)
+    table = {"output": not options.to_stdout, "format": options.format}
+    planned = planned_run(options, **ordering(options), **table)
+    if planned is not None:
+        return plan_list(options, *planned, query)
     after = page_start(options)
     export_format = options.table_format()
     with CountProgress() as progress, opened(options, progress.waiting) as manager:
@@ -33,6 +38,7 @@ def run(options: Options) -> int:
                 descending=options.reverse,
                 limit=options.limit,
                 after=after,
+                shard=options.shard,
                 on_progress=progress,
             )
         progress.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from audiostore.cli.declare import JsonOptions, option
 from audiostore.cli.filters import OrderedOptions, find_assets, query_of
 from audiostore.cli.output import note
+from audiostore.cli.parts import PartsOptions, ordering, plan_list, planned_run
 from audiostore.cli.store import opened, warn
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -21,7 +22,7 @@ GROUP = "find"
 EXAMPLE = "audiostore list --artist simone --min-duration 5:00 --sort created --reverse"
 
 
-class Options(OrderedOptions, JsonOptions):
+class Options(OrderedOptions, JsonOptions, PartsOptions):
     """Options of `list`."""
 
     columns: str | None = option(
@@ -41,6 +42,11 @@ def run(options: Options) -> int:
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415
 
     query = query_of(options)
+    planned = planned_run(
+        options, **ordering(options), columns=options.columns, format=options.format
+    )
+    if planned is not None:
+        return plan_list(options, *planned, query, as_json=options.json)
     print_all = printer(options.format, options.columns, as_json=options.json)
     with CountProgress() as progress, opened(options, progress.waiting) as manager:
         found = _Found(manager, options, query, progress)
@@ -63,7 +69,7 @@ class _Found:
         query: Query,
         progress: CountProgress,
     ) -> None:
-        self._assets = find_assets(manager, options, query, progress)
+        self._assets = find_assets(manager, options, query, progress, options.shard)
         self._progress = progress
         self.count = 0
 

@@ -11,13 +11,14 @@ import audiostore
 from audiostore.cli.declare import JsonOptions, option
 from audiostore.cli.filters import FilterOptions, query_of
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
+from audiostore.cli.parts import PartsOptions, planned_run, print_plan
 from audiostore.cli.store import is_bucket, opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from audiostore import AudioStorageManager
+    from audiostore import AudioStorageManager, Query, Rates
     from audiostore.catalog import Cost, Statistics, Tally
 
 GROUP = "find"
@@ -26,7 +27,7 @@ _BAR_COLUMNS = 24
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
-class Options(FilterOptions, JsonOptions):
+class Options(FilterOptions, JsonOptions, PartsOptions):
     """Options of `stats`."""
 
     prices: str | None = option(
@@ -44,22 +45,49 @@ def run(options: Options) -> int:
     from audiostore.cli.progress.count import CountProgress  # noqa: PLC0415  (not for --help)
 
     query = query_of(options)
+    planned = planned_run(options, prices=options.prices, location=options.location)
+    if planned is not None:
+        return _plan(options, *planned, query)
     with CountProgress() as progress, opened(options, progress.waiting) as manager:
         location = options.location or _location(manager)
         rates = None if location is None else audiostore.Rates.read(location, options.prices)
-        statistics = manager.catalog.statistics(query, on_progress=progress)
-        cost = None if rates is None else rates.monthly_cost(statistics)
+        statistics = manager.catalog.statistics(query, shard=options.shard, on_progress=progress)
         progress.clear()
-        if statistics.unverified:
-            say(
-                "warning",
-                f"{counted(statistics.unverified, 'asset')} cannot be verified: "
-                "'audiostore check' says why",
-            )
-        if options.json:
-            print_json({"url": manager.url, **statistics.to_dict(), "cost": cost})
-        else:
-            print(statistics_block(statistics, cost))
+        _print(manager, statistics, rates, as_json=options.json)
+    return 0
+
+
+def print_statistics(
+    manager: AudioStorageManager, statistics: Statistics, *, as_json: bool
+) -> None:
+    """Print statistics, and what it all costs at list prices."""
+    location = _location(manager)
+    rates = None if location is None else audiostore.Rates.read(location)
+    _print(manager, statistics, rates, as_json=as_json)
+
+
+def _print(
+    manager: AudioStorageManager, statistics: Statistics, rates: Rates | None, *, as_json: bool
+) -> None:
+    cost = None if rates is None else rates.monthly_cost(statistics)
+    if statistics.unverified:
+        say(
+            "warning",
+            f"{counted(statistics.unverified, 'asset')} cannot be verified: "
+            "'audiostore check' says why",
+        )
+    if as_json:
+        print_json({"url": manager.url, **statistics.to_dict(), "cost": cost})
+    else:
+        print(statistics_block(statistics, cost))
+
+
+def _plan(options: Options, name: str, chunks: int, query: Query) -> int:
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+
+    with opened(options) as manager:
+        plan = fleet.plan_statistics(manager, query, run=name, chunks=chunks)
+    print_plan(plan, as_json=options.json)
     return 0
 
 

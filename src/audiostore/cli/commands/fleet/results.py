@@ -1,16 +1,27 @@
-"""Write what became of each file of a run, with its ID: a table, in the order of the list."""
+"""Write what a run has found: what became of each file with its ID, in the order of the list.
+
+Of a run that 'check', 'stats', 'list' or 'export' has planned: what these print themselves.
+"""
 
 from __future__ import annotations
 
-from audiostore.cli.declare import StoreOptions, argument, flag
-from audiostore.cli.failures import PARTLY_FAILED
+from audiostore.cli.declare import JsonOptions, StoreOptions, argument, flag
+from audiostore.cli.failures import PARTLY_FAILED, UsageError
 from audiostore.cli.output import counted, note, say
 from audiostore.cli.tablefile import TableFileOptions
 
-EXAMPLE = "audiostore fleet results nov -o map.parquet"
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from typing import IO
+
+    from audiostore import AudioStorageManager, ExportFormat
+
+EXAMPLE = """\
+audiostore fleet results nov -o map.parquet
+audiostore fleet results nightly-check"""
 
 
-class Options(StoreOptions, TableFileOptions):
+class Options(StoreOptions, JsonOptions, TableFileOptions):
     """Options of `fleet results`."""
 
     name: str = argument("RUN", "name of the run")
@@ -20,21 +31,89 @@ class Options(StoreOptions, TableFileOptions):
 def run(options: Options) -> int:
     """Write the results."""
     from audiostore import fleet  # noqa: PLC0415  (not for --help)
-    from audiostore.cli.saving import whole_output  # noqa: PLC0415
     from audiostore.cli.store import opened  # noqa: PLC0415
 
     table_format = options.table_format()
     with opened(options) as manager:
         status = fleet.status(manager, options.name)
-        with whole_output(options.output) as stream:
-            results = fleet.results(manager, options.name)
-            if options.failed:
-                results = (each for each in results if each.status == "failed")
-            count = fleet.write_results(results, stream, table_format)
-    if not options.to_stdout:
-        note(f"wrote {counted(count, 'file')} to {options.output}")
+        code = _write(manager, options, status.kind, table_format)
     if status.is_done:
-        return 0
+        return code
     left = status.chunks - status.chunks_done
-    say("warning", f"{counted(left, 'chunk')} not done yet: their files are left out")
-    return PARTLY_FAILED
+    say("warning", f"{counted(left, 'chunk')} not done yet: what is in them is left out")
+    return code or PARTLY_FAILED
+
+
+def _write(
+    manager: AudioStorageManager, options: Options, kind: str, table_format: ExportFormat
+) -> int:
+    wants_table = not options.to_stdout or options.format is not None
+    if options.failed and kind in ("check", "list", "stats"):
+        raise UsageError(f"--failed is for runs that store files: {options.name} does not")
+    if wants_table and kind in ("check", "stats"):
+        raise UsageError(f"{options.name} has no table to write: give no -o and no --format")
+    match kind:
+        case "check":
+            return _print_problems(manager, options)
+        case "stats":
+            from audiostore import fleet  # noqa: PLC0415  (not for --help)
+            from audiostore.cli.commands.stats import print_statistics  # noqa: PLC0415
+
+            found = fleet.statistics(manager, options.name)
+            print_statistics(manager, found, as_json=options.json)
+        case "list" if not wants_table:
+            from audiostore import fleet  # noqa: PLC0415  (not for --help)
+            from audiostore.cli.formats import printer  # noqa: PLC0415
+
+            printer(None, None, as_json=options.json)(fleet.assets(manager, options.name))
+        case _:
+            from audiostore.cli.saving import whole_output  # noqa: PLC0415  (not for --help)
+
+            with whole_output(options.output) as stream:
+                count = _write_table(manager, options, kind, stream, table_format)
+            if not options.to_stdout:
+                what = "asset" if kind == "list" else "file"
+                note(f"wrote {counted(count, what)} to {options.output}")
+    return 0
+
+
+def _write_table(
+    manager: AudioStorageManager,
+    options: Options,
+    kind: str,
+    stream: IO[bytes],
+    table_format: ExportFormat,
+) -> int:
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+
+    if kind == "list":
+        from audiostore.catalog import write_assets  # noqa: PLC0415
+
+        return write_assets(fleet.assets(manager, options.name), stream, table_format)
+    results = fleet.results(manager, options.name)
+    if options.failed:
+        results = (each for each in results if each.status == "failed")
+    return fleet.write_results(results, stream, table_format)
+
+
+def _print_problems(manager: AudioStorageManager, options: Options) -> int:
+    """Print what a run has found to be wrong, as `check` prints it; return its exit code."""
+    from audiostore import Checked, fleet  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.problems import print_problem  # noqa: PLC0415
+
+    seen = Checked()
+    count = 0
+
+    def note_seen(checked: Checked) -> None:
+        nonlocal seen
+        seen = checked
+
+    for problem in fleet.problems(manager, options.name, on_progress=note_seen):
+        count += 1
+        print_problem(problem, as_json=options.json)
+    what = f"checked {counted(seen.assets, 'asset')} ({counted(seen.objects, 'object')})"
+    if count:
+        say("error", f"{what}: {counted(count, 'problem')}")
+    elif not options.json:
+        print(f"{what}: no problems found")
+    return 1 if count else 0

@@ -26,6 +26,7 @@ def run(options: Options) -> int:
         print_json(
             {
                 "run": status.run,
+                "kind": status.kind,
                 "is_done": status.is_done,
                 "items": status.items,
                 "stored": status.stored,
@@ -38,8 +39,10 @@ def run(options: Options) -> int:
             }
         )
         return 0
+    is_of_files = status.kind not in ("check", "list", "stats")
+    what, done = ("files ", "stored") if is_of_files else ("parts ", "done")
     print(
-        f"files   {status.items:,}: {status.stored:,} stored, {status.failed:,} failed, "
+        f"{what}  {status.items:,}: {status.stored:,} {done}, {status.failed:,} failed, "
         f"{left:,} left"
     )
     untouched = status.chunks - status.chunks_done - status.chunks_begun

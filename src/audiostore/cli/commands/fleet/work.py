@@ -1,4 +1,4 @@
-"""Store the files of a run, as one of several machines.
+"""Store the files of a run, or do what it is planned to do, as one of several machines.
 
 Which one it is, Cloud Run jobs, Batch, Kubernetes and Slurm say in the environment; or --index and
 --count do. First it takes its own share of the chunks, then what nobody else has finished. It may
@@ -104,16 +104,17 @@ def run(options: Options) -> int:
 
 class _Done:
     def __init__(self) -> None:
-        self.chunks = self.stored = self.failed = self.unfinished = 0
+        self.chunks = self.items = self.stored = self.failed = self.unfinished = 0
 
     def add(self, chunk: FleetChunk) -> None:
         self.chunks += 1
+        self.items += chunk.items
         self.stored += chunk.stored
         self.failed += len(chunk.failures)
         self.unfinished += chunk.unfinished
 
     def summary(self) -> str:
-        words = [f"{self.stored:,} stored in {counted(self.chunks, 'chunk')}"]
+        words = [f"{self.stored:,} of {self.items:,} in {counted(self.chunks, 'chunk')}"]
         if self.failed:
             words.append(f"{self.failed:,} failed")
         if self.unfinished:

@@ -3,7 +3,7 @@
 import uuid
 from typing import Self
 
-from audiostore.asset import FileOrganizer
+from audiostore.asset.layout import FileOrganizer
 from audiostore.dataclass import dataclass
 from audiostore.patterns import pattern
 
