@@ -62,7 +62,7 @@ class BlobInfo:
     storage_class: str
     created_at: datetime
     md5_hash: str | None = None
-    """Base64; None for objects without an MD5 in the store (composite objects)."""
+    """Base64; None for objects without an MD5: composite ones, and those of directories."""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     cache_control: str | None = None
     content_disposition: str | None = None

@@ -40,9 +40,10 @@ class Clock:
 class EveryTest(ObjectStoreTests, SoftDeleteTests, SettingsTests, AdministrationTests):
     """What all of our own stores promise."""
 
-    def test_put_returns_the_md5_of_the_bytes(self, store: Store) -> None:
+    def test_put_returns_the_md5_of_the_bytes_except_in_a_directory(self, store: Store) -> None:
         blob = store.put(BlobSpec("a", "b/c"), BytesSource(b"abc"))
-        assert blob.md5_hash == "kAFQmDzST7DWlj99KOF/cg=="
+        is_directory = store.url.startswith("file:")
+        assert blob.md5_hash == (None if is_directory else "kAFQmDzST7DWlj99KOF/cg==")
 
     @pytest.fixture
     def clock(self) -> Clock:

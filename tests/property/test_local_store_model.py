@@ -48,9 +48,9 @@ Grave = tuple[DeletedBlob, DeletedBlob]
 
 
 def described(blob: BlobInfo) -> tuple[object, ...]:
-    """All that must be equal in both stores."""
+    """All that must be equal in both stores; a directory has no MD5."""
     return (
-        *(blob.name, blob.size_bytes, blob.crc32c, blob.md5_hash, blob.content_type),
+        *(blob.name, blob.size_bytes, blob.crc32c, blob.content_type),
         *(blob.metageneration, blob.storage_class, dict(blob.metadata)),
         *(blob.temporary_hold, blob.custom_time, blob.class_changed_at is None),
     )

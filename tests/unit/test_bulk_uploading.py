@@ -34,6 +34,7 @@ from audiostore.stores.protocol import BlobSpec, TransferListener
 from audiostore.values import BlobInfo
 from tests.assets import JPG, OTHER_JPG, mp3_bytes
 from tests.audio_samples import IMPOSTORS, sample
+from tests.faults.test_forged import forged
 from tests.timing import PATIENCE_S
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -648,6 +649,17 @@ def test_another_md5_means_other_audio(
     object.__setattr__(blob.info, "md5_hash", None)  # a composite object has none
     (same,) = upload(manager, songs[:1], skip_stored=True)
     assert same.skipped
+
+
+def test_audio_in_a_directory_with_the_same_crc32c_is_not_the_same(tmp_path: Path) -> None:
+    song, copy, other = (tmp_path / name for name in ("song.mp3", "copy.mp3", "other.mp3"))
+    song.write_bytes(mp3_bytes(2000))
+    copy.write_bytes(song.read_bytes())
+    other.write_bytes(forged(song.read_bytes(), 1000))
+    with AudioStorageManager(store=LocalStore(tmp_path / "store")) as manager:
+        upload(manager, [song])
+        outcomes = upload(manager, [copy, other], skip_stored=True)
+    assert [outcome.skipped for outcome in outcomes] == [True, False]
 
 
 def test_an_asset_of_an_interrupted_run_is_resumed_not_skipped(

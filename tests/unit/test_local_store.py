@@ -91,6 +91,18 @@ def test_an_object_is_a_file_of_its_name_with_hidden_metadata(
     assert fields["generation"] == blob.generation
 
 
+def test_an_md5_that_an_earlier_version_has_written_stays(store: LocalStore, root: Path) -> None:
+    blob = put(store)
+    sidecar = root / hidden(blob)
+    fields = json.loads(sidecar.read_text("utf-8"))
+    assert fields["md5_hash"] is None
+    sidecar.write_text(json.dumps({**fields, "md5_hash": "kAFQmDzST7DWlj99KOF/cg=="}), "utf-8")
+    found = store.stat(NAME)
+    assert found.md5_hash == "kAFQmDzST7DWlj99KOF/cg=="
+    assert store.copy(found, "copy.mp3").md5_hash == found.md5_hash
+    assert store.update(found, {"colour": "blue"}).md5_hash == found.md5_hash
+
+
 def test_replacing_and_updating_leave_one_metadata_file(store: LocalStore, root: Path) -> None:
     first = put(store)
     second = put(store, data=b"second", over=first.generation)

@@ -86,7 +86,7 @@ class Bulk:
                 what is gone is stored again, under a new id. Several processes may share the items
                 and the journal.
             skip_stored: list the store first, and do not upload audio that it has (same size,
-                crc32c and, where the store keeps it, md5); its id is reported with `skipped`. The
+                crc32c and md5, or bytes in a directory); its id is reported with `skipped`. The
                 local files of skipped items are kept, whatever `cleanup` says.
             again: store what is in the trash, too, under a new id.
             update: list the store first, and change what is stored as the files have changed: a

@@ -17,7 +17,7 @@ from audiostore.dataclass import dataclass
 from audiostore.errors import AssetNotFoundError
 from audiostore.scratch import on_the_disk, open_scratch
 from audiostore.sources import Source
-from audiostore.stores import md5_of
+from audiostore.stores import has_bytes, md5_of
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
@@ -111,27 +111,35 @@ class StoreView:
     def find_audio(self, file: Source, own_id: str) -> SameAudio | None:
         """Return an asset with the same audio as a file: that of `own_id` if it is one of them.
 
-        Where the store keeps no md5 of an object, size and crc32c decide.
+        Of an object in a bucket that has no md5, size and crc32c decide.
 
         Raises:
             SourceChangedError: the file changed meanwhile.
-            OSError: it cannot be read.
+            BlobNotFoundError: an asset is deleted meanwhile.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the file, or the store, cannot
+                be read.
         """
         with self._listed() as connection:
             found = connection.execute(
                 "SELECT id, has_artwork, md5 FROM assets WHERE size_bytes = ? AND crc32c = ?",
                 (file.size_bytes, base64.b64decode(file.crc32c)),
             ).fetchall()
-        if not found:
-            return None
-        has_md5 = any(kept is not None for *_, kept in found)
-        md5 = base64.b64decode(md5_of(file)) if has_md5 else None
-        same = [
-            SameAudio(_text(audio_id), bool(has_artwork))
-            for audio_id, has_artwork, kept in found
-            if kept in (None, md5)
-        ]
-        return next((each for each in same if each.audio_id == own_id), next(iter(same), None))
+        found.sort(key=lambda row: row[0] != _raw(own_id))
+        for raw, has_artwork, md5 in found:
+            audio_id = _text(raw)
+            if self._has_bytes(audio_id, md5, file):
+                return SameAudio(audio_id, bool(has_artwork))
+        return None
+
+    def _has_bytes(self, audio_id: str, md5: bytes | None, file: Source) -> bool:
+        """Say whether an asset, stored or planned, has the bytes of a file, not just the crc32c."""
+        if md5 is not None:
+            return md5 == base64.b64decode(md5_of(file))
+        try:
+            audio = self._manager.get(audio_id).audio
+        except AssetNotFoundError:  # only planned
+            return True
+        return audio is None or has_bytes(self._manager.store, audio, file, downloads=False)
 
     def with_bytes(self, size_bytes: int, crc32c: str) -> list[str]:
         """Return the ids of the assets whose audio has a size and a crc32c."""

@@ -30,7 +30,7 @@ from audiostore.errors import AssetNotFoundError, AudioStoreError, SourceNotFoun
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.localfiles import FileState
 from audiostore.sourcepaths import path_beside
-from audiostore.stores import has_content, md5_of
+from audiostore.stores import has_bytes, has_content
 from audiostore.values import AUDIO_DATA_KEYS, StorageResult
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Matcher:
     def _find(self, item: BulkItem, claim: Claim, audio: PreparedFile) -> Match:
         path = Path(os.path.abspath(item.audio))  # noqa: PTH100  (keeps links)
         own = self._own(item, path, claim, audio)
-        if own is not None and _is_of(own, audio) and self._view.take(own.audio_id):
+        if own is not None and self._is_of(own, audio) and self._view.take(own.audio_id):
             return Match("stored", own)
         replaced = own
         if own is None or own.audio_id == item.audio_id or self._view.is_taken(own.audio_id):
@@ -142,14 +142,14 @@ class Matcher:
             ids += self._view.with_audio_data(int(data[0]), data[1])
         for audio_id in dict.fromkeys(ids):
             asset = self._get(audio_id)
-            if asset is not None and _is_of(asset, audio):
+            if asset is not None and self._is_of(asset, audio):
                 yield asset
 
     def _moved(self, item: BulkItem, path: Path, audio: PreparedFile) -> Iterator[StorageResult]:
         """Yield the assets that may have been stored from this file while it was elsewhere."""
         for asset in self._with_audio(audio):
             old = self._path_of(asset, item, path)
-            if old is not None and old != path and not _holds(old, asset):
+            if old is not None and old != path and not self._holds(old, asset):
                 yield asset
 
     def _path_of(self, asset: StorageResult, item: BulkItem, path: Path) -> Path | None:
@@ -189,6 +189,24 @@ class Matcher:
                 return True
         return bool(refreshed_metadata(asset.audio.metadata, audio, item.metadata))
 
+    def _is_of(self, asset: StorageResult, audio: PreparedFile) -> bool:
+        """Say whether an asset has the audio of a file."""
+        return asset.audio is not None and (
+            _has_audio_data(asset, audio)
+            or has_bytes(self._manager.store, asset.audio, audio.source, downloads=False)
+        )
+
+    def _holds(self, path: Path, asset: StorageResult) -> bool:
+        """Say whether there is a file with the audio of an asset at a path."""
+        try:
+            options = UploadOptions(check="none", artwork="none", fix_extension=True)
+            with prepare_audio(path, options) as audio:
+                return self._is_of(asset, audio)
+        except SourceNotFoundError:
+            return False
+        except (AudioStoreError, OSError):
+            return path.exists()  # it cannot be read now: nothing shows that it was moved
+
     def _get(self, audio_id: str) -> StorageResult | None:
         try:
             return self._manager.get(audio_id)
@@ -207,19 +225,6 @@ def _have_same_end(one: str | None, other: str) -> bool:
     )
 
 
-def _is_of(asset: StorageResult, audio: PreparedFile) -> bool:
-    """Say whether an asset has the audio of a file."""
-    return _has_bytes(asset, audio) or _has_audio_data(asset, audio)
-
-
-def _has_bytes(asset: StorageResult, audio: PreparedFile) -> bool:
-    """Say whether an asset has the bytes of a file, by all checksums that it has."""
-    blob = asset.audio
-    if blob is None or not has_content(blob, audio.source):
-        return False
-    return blob.md5_hash is None or blob.md5_hash == md5_of(audio.source)
-
-
 def _has_audio_data(asset: StorageResult, audio: PreparedFile) -> bool:
     """Say whether an asset is known to have the audio of a file, whatever the tags of both."""
     metadata = asset.audio.metadata if asset.audio else {}
@@ -230,15 +235,3 @@ def _has_audio_data(asset: StorageResult, audio: PreparedFile) -> bool:
         for key in _SOUND_KEYS
         if key in metadata and key in audio.facts
     )
-
-
-def _holds(path: Path, asset: StorageResult) -> bool:
-    """Say whether there is a file with the audio of an asset at a path."""
-    try:
-        options = UploadOptions(check="none", artwork="none", fix_extension=True)
-        with prepare_audio(path, options) as audio:
-            return _is_of(asset, audio)
-    except SourceNotFoundError:
-        return False
-    except (AudioStoreError, OSError):
-        return path.exists()  # it cannot be read now: nothing shows that it was moved

@@ -10,7 +10,7 @@ format                 text       mp3, flac … (as the object's name ends)
 content_type           text
 size_bytes             integer    of the audio
 crc32c                 text       base64, as Google Cloud Storage writes it; none if it is not told
-md5_hash               text       base64; none for composite objects
+md5_hash               text       base64; none for composite objects, and in directories
 generation             integer
 metageneration         integer
 storage_class          text

@@ -68,10 +68,19 @@ def require_checksum(store: ObjectStore, blob: BlobInfo) -> str:
     return blob.crc32c
 
 
-def has_bytes(store: ObjectStore, blob: BlobInfo, source: Source) -> bool:
+def has_bytes(
+    store: ObjectStore, blob: BlobInfo, source: Source, *, downloads: bool = True
+) -> bool:
     """Say whether a stored object has the very bytes of the source, by more than a crc32c.
 
     A bucket's md5 is compared; where there is none, or the object is a local file, all bytes are.
+
+    Args:
+        store: the store.
+        blob: the object.
+        source: the bytes to compare it with.
+        downloads: whether to read the objects of a bucket that have no md5; if not, their size and
+            crc32c decide.
 
     Raises:
         SourceChangedError: the source has changed.
@@ -79,8 +88,11 @@ def has_bytes(store: ObjectStore, blob: BlobInfo, source: Source) -> bool:
     """
     if not has_content(blob, source):
         return False
-    if blob.md5_hash is not None and not store.url.startswith("file:"):
-        return md5_of(source) == blob.md5_hash
+    if not store.url.startswith("file:"):
+        if blob.md5_hash is not None:
+            return md5_of(source) == blob.md5_hash
+        if not downloads:
+            return True
     with closing(source.open()) as local, closing(store.open(blob)) as stored:
         return _digest(local.read, "sha256") == _digest(stored.read, "sha256")
 

@@ -1,7 +1,5 @@
 """The files of objects: filled, dated by their generation, and read."""
 
-import base64
-import hashlib
 import os
 from collections.abc import Callable
 
@@ -23,7 +21,6 @@ class Content:
 
     size_bytes: int
     crc32c: str
-    md5_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +49,13 @@ def fill(
 ) -> Content:
     """Write everything that `read` returns to an open file."""
     size = crc = 0
-    md5 = hashlib.md5(usedforsecurity=False)
     while piece := read(_PIECE_BYTES):
         crc = google_crc32c.extend(crc, piece)
-        md5.update(piece)
         write_all(descriptor, piece)
         size += len(piece)
         if on_transfer:
             on_transfer(Transferred(size, 0))
-    return Content(size, encode_crc32c(crc), base64.b64encode(md5.digest()).decode("ascii"))
+    return Content(size, encode_crc32c(crc))
 
 
 class FileReader:

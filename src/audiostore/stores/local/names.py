@@ -143,6 +143,7 @@ class Names:
         """
         if content.size_bytes > _LONG_TO_SYNC_BYTES:
             data.sync()  # only to hold the lock for a shorter time: it is synced again below
+        md5_hash = None if copy_of is None else copy_of.md5_hash
         place, file = place_of(spec.name)
         with self.locked(None if if_generation_match else spec.name) as time:
             if copy_of is not None and stat_object(self._tree, copy_of.name) != copy_of:
@@ -153,12 +154,12 @@ class Names:
                     present, is_taken = look_in(folder, file, spec.name)
                     self._check(spec.name, 0, present, is_taken=is_taken)
                     generation = self._dated(spec.name, None, data)
-                    info = new_blob(spec, content, generation)
+                    info = new_blob(spec, content, generation, md5_hash)
                     self._publish(data, info, folder, file)
                 return info
             present = self.require_free(spec.name, if_generation_match)
             generation = self._dated(spec.name, present, data)
-            info = new_blob(spec, content, generation)
+            info = new_blob(spec, content, generation, md5_hash)
             with self._taking(spec.name, present, time), self._tree.folder(place) as folder:
                 write_blob(folder, sidecar_name(file, info.generation), info)
                 folder.sync()

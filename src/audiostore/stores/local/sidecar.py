@@ -15,9 +15,9 @@ from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo, DeletedBlob
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TEXTS = ("content_type", "crc32c", "md5_hash", "storage_class")
-# Not in the files that earlier versions wrote.
-_LATER_TEXTS = ("cache_control", "content_disposition")
+_TEXTS = ("content_type", "crc32c", "storage_class")
+# Not in all files: earlier versions wrote an MD5, and not the others.
+_OTHER_TEXTS = ("md5_hash", "cache_control", "content_disposition")
 _MOST_BYTES = 1 << 20
 """A hundred times what a bucket allows an object."""
 _LAST_GENERATION = (datetime(9000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
@@ -34,7 +34,9 @@ def generation_for(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def new_blob(spec: BlobSpec, content: Content, generation: int) -> BlobInfo:
+def new_blob(
+    spec: BlobSpec, content: Content, generation: int, md5_hash: str | None = None
+) -> BlobInfo:
     """Return the description of an object that is created, or replaced, by this content."""
     return BlobInfo(
         name=spec.name,
@@ -45,7 +47,7 @@ def new_blob(spec: BlobSpec, content: Content, generation: int) -> BlobInfo:
         metageneration=1,
         storage_class=spec.storage_class or "STANDARD",
         created_at=time_of(generation),
-        md5_hash=content.md5_hash,
+        md5_hash=md5_hash,
         metadata=dict(spec.metadata),
         cache_control=spec.cache_control,
         content_disposition=spec.content_disposition,
@@ -191,7 +193,7 @@ def _is_metadata(fields: object) -> bool:
     metadata = fields.get("metadata")
     return (
         all(isinstance(fields.get(name), str) for name in _TEXTS)
-        and all(isinstance(fields.get(name), str | None) for name in _LATER_TEXTS)
+        and all(isinstance(fields.get(name), str | None) for name in _OTHER_TEXTS)
         and all(fields.get(name) is None or _moment(fields[name]) for name in _LATER_TIMES)
         and isinstance(fields.get("temporary_hold", False), bool)
         and isinstance(fields.get("metageneration"), int)
@@ -219,7 +221,7 @@ def _blob(fields: dict[str, Any], name: str, generation: int, size_bytes: int) -
         metageneration=fields["metageneration"],
         storage_class=fields["storage_class"],
         created_at=time_of(generation),
-        md5_hash=fields["md5_hash"],
+        md5_hash=fields.get("md5_hash"),
         metadata=fields["metadata"],
         cache_control=fields.get("cache_control"),
         content_disposition=fields.get("content_disposition"),
