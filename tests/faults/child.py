@@ -187,7 +187,8 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete; update, with a "library" and a "journal"; put, the
+    `call`: "do" (upload, attach, delete; adopt, of "audio" and "cover" in the bucket "old"; update,
+    with a "library" and a "journal"; put, the
     command, with "options", on a "root"; work, on a "chunk" of a "run"; or manage, with the name
     of a "work" that is none of copying), "url" of a server or "root" of a directory, "audio",
     "cover", "id", "id_is_new",
@@ -252,6 +253,8 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
                 concurrency=1,
             )
             return {str(each.item.source_path): [each.reason, each.audio_id] for each in outcomes}
+        case "adopt":
+            result = _adopt(manager, call)
         case "attach":
             result = manager.upload_thumbnail_file(call["cover"], call["id"], cleanup=cleanup)
         case "manage":
@@ -268,6 +271,24 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
         "audio": result.audio.generation if result.audio else None,
         "thumbnail": result.thumbnail.generation if result.thumbnail else None,
     }
+
+
+def _adopt(manager: Any, call: dict[str, Any]) -> Any:
+    """Store an asset from two objects of another bucket."""
+    from contextlib import closing  # noqa: PLC0415
+
+    from audiostore import GcsStore, StoredSource  # noqa: PLC0415
+    from audiostore.ingest import StoredFile, UploadOptions  # noqa: PLC0415
+    from audiostore.stores import RetryingStore  # noqa: PLC0415
+    from tests.faults.rig import QUICK  # noqa: PLC0415
+
+    with closing(RetryingStore(GcsStore("old", emulator=call["url"]), QUICK)) as old:
+        audio, cover = (
+            StoredFile(StoredSource(old, old.stat(call[each]))) for each in ("audio", "cover")
+        )
+        return manager._uploads.adopt(
+            call["id"], audio, cover, UploadOptions(check="none"), id_is_new=call["id_is_new"]
+        )
 
 
 def _put(call: dict[str, Any]) -> dict[str, Any]:

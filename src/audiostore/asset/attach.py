@@ -51,7 +51,7 @@ class Attachments:
             thumbnail,
             custom,
             cache=cache,
-            own=record.artwork_origin(thumbnail.file is None, source_path),
+            own=record.artwork_origin(thumbnail.is_embedded, source_path),
             is_ours=lambda found, _: record.waits_for_audio(found),
         )
         folder = objects_of(self._store, audio_id)

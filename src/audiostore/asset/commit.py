@@ -97,7 +97,7 @@ class Commits:
                 cache=cache,
                 own={
                     **record.belongs_to_audio(audio.source),
-                    **record.artwork_origin(image.file is None, cover_path),
+                    **record.artwork_origin(image.is_embedded, cover_path),
                 },
                 is_ours=lambda found, _: record.came_with_audio(found, audio.source),
             )

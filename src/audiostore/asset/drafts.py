@@ -90,6 +90,8 @@ def draft_of(
         metadata=metadata,
         cache_control=part.cache_control(cache),
         content_disposition=content_disposition(file.served_as),
+        storage_class=file.storage_class,
+        kms_key=file.kms_key,
     )
     return Draft(spec, file.source, is_ours)
 

@@ -19,7 +19,7 @@ class PreparedFile:
     source: Source
     """The bytes to store: those of the file, or a converted version."""
     file: LocalFile | None
-    """The local file that they come from; None for embedded artwork."""
+    """The local file that they come from; None for embedded artwork, and what a store holds."""
     format_name: str
     """The name of its format in audiostore: "MP3", "Ogg", "JPEG" …"""
     extension: str
@@ -34,6 +34,12 @@ class PreparedFile:
     artwork: "PreparedFile | None" = None
     """Embedded artwork that may become the thumbnail."""
     warnings: tuple[str, ...] = ()
+    is_embedded: bool = False
+    """Whether it is a picture from inside an audio file."""
+    storage_class: str | None = None
+    """That of its object; None for the store's default."""
+    kms_key: str | None = None
+    """The Cloud KMS key of its object; None for the store's default."""
 
     @property
     def served_as(self) -> str:

@@ -395,7 +395,7 @@ def origin_changes(
         file: the same picture, as it is now.
         source_path: where its file is now; None: not known, or in the audio file.
     """
-    now = artwork_origin(file.file is None, source_path)
+    now = artwork_origin(file.is_embedded, source_path)
     if not now:
         return {}
     keys = ("embedded", *SOURCE_PATH_KEYS)

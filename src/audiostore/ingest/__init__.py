@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         prepare_image as prepare_image,
     )
     from audiostore.ingest.resume import ChosenId as ChosenId, ResumableIds as ResumableIds
+    from audiostore.ingest.stored import StoredFile as StoredFile
     from audiostore.ingest.uploads import GivenId as GivenId, Upload as Upload, Uploads as Uploads
 else:  # imported when first used: options and ids do not need the inspection of files
     __getattr__, __dir__ = lazy_names(
@@ -30,6 +31,7 @@ else:  # imported when first used: options and ids do not need the inspection of
             ),
             "prepare": "prepare_audio prepare_image",
             "resume": "ChosenId ResumableIds",
+            "stored": "StoredFile",
             "uploads": "GivenId Upload Uploads",
         },
     )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from io import FileIO
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
@@ -17,6 +18,7 @@ from audiostore.errors import (
 from audiostore.files import explained
 from audiostore.ingest.options import UploadOptions
 from audiostore.ingest.snapshot import Inspection
+from audiostore.ingest.stored import StoredFile
 from audiostore.localfiles import (
     FetchedFile,
     LocalFile,
@@ -83,6 +85,8 @@ class _Opened:
     path: Path
     filename: str
     stream: FileIO
+    stored: StoredFile | None = None
+    """What it is, if a store holds it: then only what is read of it is here."""
 
 
 @contextmanager
@@ -91,6 +95,10 @@ def _opened(path: PathLike, options: UploadOptions, files: ExitStack) -> Iterato
     if isinstance(path, FetchedFile):
         name = os.fsencode(path.name).decode("utf-8", "replace")
         yield _Opened(Path(path), name, FileIO(path.stream.fileno(), closefd=False))
+        return
+    if isinstance(path, StoredFile):
+        stored = files.enter_context(path.opened(options))
+        yield _Opened(Path(path), path.name, stored, path)
         return
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")
@@ -117,24 +125,34 @@ def _open(path: Path, options: UploadOptions, files: ExitStack) -> int:
 
 def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFile, bool]:
     """Return an audio file ready to be stored, and whether its index follows its sound."""
-    with Inspection(opened.path, opened.stream.fileno()) as inspection:
-        with inspection.explaining():
-            found = inspect_audio(
-                opened.path,
-                opened.stream,
-                opened.filename,
-                check=options.check,
-                fix_extension=options.fix_extension,
-                artwork=options.artwork == "embedded",
-                artwork_max_px=options.thumbnail_max_px,
-                faststart=options.faststart,
-                on_audio_data=lambda data: inspection.begin(data.add if data else None),
-            )
-        file = inspection.finish()
+    inspect = partial(
+        inspect_audio,
+        opened.path,
+        opened.stream,
+        opened.filename,
+        check=options.check,
+        fix_extension=options.fix_extension,
+        artwork=options.artwork == "embedded",
+        artwork_max_px=options.thumbnail_max_px,
+        faststart=options.faststart,
+    )
+    stored, file = opened.stored, None
+    if stored is not None:
+        found = inspect()
+        source: Source = stored.source
+    else:
+        with Inspection(opened.path, opened.stream.fileno()) as inspection:
+            with inspection.explaining():
+                found = inspect(
+                    on_audio_data=lambda data: inspection.begin(data.add if data else None)
+                )
+            file = inspection.finish()
+        source = OpenFile(file, opened.stream)
     data = found.audio_data.result() if found.audio_data else None
     facts = facts_of(found.info) if found.info and found.info.duration_s else {}
+    artwork = _embedded_artwork(opened.filename, found.artwork) if found.artwork else None
     prepared = PreparedFile(
-        source=OpenFile(file, opened.stream),
+        source=source,
         file=file,
         format_name=found.format_name,
         extension=found.extension,
@@ -146,8 +164,9 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
             **filename_metadata(opened.path.name),
         },
         info=found.info,
-        artwork=_embedded_artwork(opened.filename, found.artwork) if found.artwork else None,
+        artwork=artwork and _placed(artwork, stored),
     )
+    prepared = _placed(prepared, stored)
     for oddity in found.warnings:
         prepared = _warned(prepared, f"it {oddity}")
     if found.artwork_problem:
@@ -156,16 +175,24 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
 
 
 def _prepare_image(opened: _Opened, options: UploadOptions) -> PreparedFile:
+    inspect = partial(
+        inspect_image,
+        opened.path,
+        opened.stream,
+        opened.filename,
+        check=options.check,
+        fix_extension=options.fix_extension,
+        max_px=options.thumbnail_max_px,
+    )
+    if (stored := opened.stored) is not None:
+        found = inspect()
+        if found.data is not None and BytesSource(found.data).crc32c != stored.source.crc32c:
+            raise stored.source.damaged()
+        copied = stored.source if found.scaled is None else BytesSource(found.scaled)
+        return _placed(_prepared_image(copied, None, opened.filename, found), stored)
     inspection = Inspection(opened.path, opened.stream.fileno())
     with inspection.explaining():
-        found = inspect_image(
-            opened.path,
-            opened.stream,
-            opened.filename,
-            check=options.check,
-            fix_extension=options.fix_extension,
-            max_px=options.thumbnail_max_px,
-        )
+        found = inspect()
     file = inspection.finish()
     if found.data is not None and BytesSource(found.data).crc32c != file.crc32c:
         raise changed_while_read(opened.path)
@@ -176,7 +203,15 @@ def _prepare_image(opened: _Opened, options: UploadOptions) -> PreparedFile:
 def _embedded_artwork(audio_name: str, found: InspectedImage) -> PreparedFile:
     data = found.data if found.scaled is None else found.scaled
     filename = f"{PurePath(audio_name).stem}{found.extension}"
-    return _prepared_image(BytesSource(data or b""), None, filename, found)
+    prepared = _prepared_image(BytesSource(data or b""), None, filename, found)
+    return replace(prepared, is_embedded=True)
+
+
+def _placed(prepared: PreparedFile, stored: StoredFile | None) -> PreparedFile:
+    """Return a file with the storage class and the key that were asked for."""
+    if stored is None:
+        return prepared
+    return replace(prepared, storage_class=stored.storage_class, kms_key=stored.kms_key)
 
 
 def _prepared_image(

@@ -37,6 +37,7 @@ from audiostore.ingest.cleanup import clean_up
 from audiostore.ingest.options import Cleanup, UploadOptions
 from audiostore.ingest.prepare import prepare_audio, prepare_image
 from audiostore.ingest.resume import ChosenId
+from audiostore.ingest.stored import StoredFile
 from audiostore.localfiles import FileState, LocalFile
 from audiostore.notify import Notifier
 from audiostore.sourcepaths import path_beside, source_path_of
@@ -182,6 +183,41 @@ class Uploads:
                 )
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
+
+    def adopt(
+        self,
+        audio_id: str,
+        audio: StoredFile,
+        thumbnail: StoredFile | None = None,
+        options: UploadOptions | None = None,
+        *,
+        id_is_new: bool,
+    ) -> StorageResult:
+        """Store an asset from objects of a store, by copies within its service.
+
+        It is committed like an upload: the artwork is copied first, and the copy of the audio,
+        with its facts and the reference to the artwork, commits. The objects are inspected by
+        ranges, for most a request each; under a new id, one copy of each is all else. A call that
+        was killed is completed by repeating it; what is stored already is compared, and found again
+        with ``created=False``. The objects that it comes from stay as they are.
+
+        Args:
+            audio_id: the id of the asset.
+            audio: the audio; without `thumbnail`, artwork from inside it is stored with it.
+            thumbnail: the artwork, if any.
+            options: as of an upload, but none that take all bytes (see `StoredFile`), no cleanup.
+            id_is_new: nothing was ever stored under the id, and nobody else stores under it (see
+                `UploadOptions.id_is_new`).
+
+        Raises:
+            AudioStoreError: as for an upload of the same files.
+            SourceChangedError: an object was replaced or deleted; nothing was committed.
+            ValueError: the options need all bytes.
+        """
+        options = options or UploadOptions()
+        if options.cleanup:
+            raise ValueError("cleanup is for local files")
+        return self.run(Upload(audio, thumbnail, options), GivenId(audio_id, id_is_new))
 
     def clean_up(self, upload: Upload, audio_id: str) -> StorageResult:
         """Delete the local files of an asset that was stored before.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         inspect_image as inspect_image,
     )
     from audiostore.media.kinds import Format as Format
+    from audiostore.media.partial import PartialFile as PartialFile
     from audiostore.media.recognition import identify as identify
     from audiostore.media.sandbox.early import start_early as start_early
     from audiostore.media.sandbox.pool import start_workers as start_workers
@@ -40,6 +41,7 @@ else:
             "info": "Artwork AudioInfo Chapter DecodedInfo ImageInfo",
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",
+            "partial": "PartialFile",
             "recognition": "identify",
             "sandbox.early": "start_early",
             "sandbox.pool": "start_workers",

@@ -18,6 +18,7 @@ from audiostore.media.formats import format_named
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
 from audiostore.media.info import AudioInfo
 from audiostore.media.kinds import AudioData, Format, Recognised
+from audiostore.media.partial import PartialFile
 from audiostore.media.recognition import identify, require_audio, require_image
 from audiostore.media.structure import check_structure, find_audio_data
 
@@ -82,7 +83,8 @@ def inspect_audio(
 
     Args:
         path: where the file is, for errors.
-        stream: the file, open and unbuffered; its position changes.
+        stream: the file, open and unbuffered; its position changes. Of a `PartialFile`, only what
+            is needed is fetched; not for a full check, which needs all of it.
         filename: what the file is called; its extension must fit its content.
         check: how closely to look.
         fix_extension: go by the content, whatever the extension says.
@@ -102,11 +104,13 @@ def inspect_audio(
         recognised = require_audio(filename, identify(stream), fix_extension=fix_extension)
         kind = recognised.format
         extension = kind.extension_for(filename)
-        size_bytes = os.fstat(stream.fileno()).st_size
+        partial = stream if isinstance(stream, PartialFile) else None
+        size_bytes = stream.seek(0, os.SEEK_END)
         oddities: tuple[str, ...] = ()
         if check != "none":
             oddities = check_structure(stream, recognised, size_bytes, name=filename)
-        audio_data = find_audio_data(stream, recognised, size_bytes)
+        # Its checksum takes all bytes.
+        audio_data = None if partial else find_audio_data(stream, recognised, size_bytes)
         on_audio_data(audio_data)
         if check == "none":
             is_last = faststart and kind.has_movable_index and needs_faststart(stream)
@@ -172,13 +176,14 @@ def inspect_image(
         kind, extension = found.format, found.format.extension_for(filename)
         if check == "none" and max_px is None:
             return InspectedImage(kind.name, extension, kind.content_type)
-        size_bytes = os.fstat(stream.fileno()).st_size
+        size_bytes = stream.seek(0, os.SEEK_END)
         if size_bytes > MAX_IMAGE_BYTES:
             raise InvalidImageError(
                 f"{filename!r} has {size_bytes:,} bytes: the limit for artwork is"
                 f" {MAX_IMAGE_BYTES:,}"
             )
-        data = os.pread(stream.fileno(), size_bytes, 0)
+        stream.seek(0)
+        data = stream.read(size_bytes)
         try:
             identify_image(data)
             return _inspected(data, kind, extension, check, max_px)
@@ -211,6 +216,7 @@ def _look_inside(
         offset=recognised.offset,
         artwork=artwork,
         images_follow=images_follow,
+        partial=stream if isinstance(stream, PartialFile) else None,
     )
     if check != "full":
         return info

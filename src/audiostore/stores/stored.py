@@ -80,6 +80,12 @@ class StoredSource:
             f"{self.blob.generation} is gone): nothing was stored"
         )
 
+    def damaged(self) -> SourceChangedError:
+        """Return the error of bytes that came otherwise than the checksum says."""
+        return SourceChangedError(
+            f"{self.uri} was read with other bytes than its checksum says: nothing was stored"
+        )
+
 
 def service_of(store: ObjectStore) -> str | None:
     """Return the service that copies between this store and others; None if there is none."""
@@ -99,10 +105,7 @@ class _StoredReader:
         self._crc = google_crc32c.extend(self._crc, piece)
         is_end = self._position >= self._source.size_bytes
         if is_end and encode_crc32c(self._crc) != self._source.crc32c:
-            raise SourceChangedError(
-                f"{self._source.uri} was read with other bytes than its checksum says: nothing was "
-                "stored"
-            )
+            raise self._source.damaged()
         return piece
 
     def seek(self, offset: int) -> None:

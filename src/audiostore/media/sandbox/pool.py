@@ -27,6 +27,7 @@ from typing import Final, NamedTuple, Self
 from audiostore.errors import InspectionLimitError, InvalidImageError, UnplayableAudioError
 from audiostore.localfiles import open_regular
 from audiostore.media.info import IMAGE_MEMORY_BYTES, AudioInfo, DecodedInfo
+from audiostore.media.partial import PartialFile
 from audiostore.media.sandbox import answers
 from audiostore.media.sandbox.early import take_early
 from audiostore.media.sandbox.process import (
@@ -91,6 +92,7 @@ def probe_audio(
     offset: int = -1,
     artwork: bool = True,
     images_follow: bool = False,
+    partial: PartialFile | None = None,
 ) -> AudioInfo:
     """Return what is inside an audio file, without decoding it; by this process's shared workers.
 
@@ -104,6 +106,7 @@ def probe_audio(
         offset: where the format's own data begin, if the file is what was recognised; -1: unknown.
         artwork: whether to look at embedded pictures; else none are found.
         images_follow: whether `decode_image` will be called: a worker started now can do both.
+        partial: the file, if it is fetched as it is read.
 
     Raises:
         UnplayableAudioError: no sound in it that can be decoded, broken, or it crashes the worker.
@@ -114,6 +117,8 @@ def probe_audio(
     pool = _shared()
     if images_follow:
         pool.expect_images()
+    if partial is not None:
+        return pool.probe_partial(path, format_name, partial, offset=offset, artwork=artwork)
     return pool.probe(path, format_name, descriptor, offset=offset, artwork=artwork)
 
 
@@ -246,6 +251,28 @@ class SandboxPool:
             with _blaming(request, path):
                 fields, picture = self._run(request, opened, path)
                 return answers.audio_info(fields, picture, format_name)
+
+    def probe_partial(
+        self,
+        path: Path,
+        format_name: str,
+        file: PartialFile,
+        *,
+        offset: int = -1,
+        artwork: bool = True,
+    ) -> AudioInfo:
+        """Return what is inside an audio file that is fetched as it is read (see `probe`)."""
+        with _opened(path, file.fileno()) as opened:
+            request = self._request(
+                "probe", format_name, file.size_bytes, artwork=artwork, offset=offset
+            )._replace(size_bytes=file.size_bytes)
+            with _blaming(request, path):
+                while True:
+                    fields, picture = self._run(request, opened, path)
+                    if (missing := fields.get("missing")) is None:
+                        return answers.audio_info(fields, picture, format_name)
+                    if type(missing) is not int or not file.fetch(missing):
+                        raise InvalidAnswerError
 
     def decode(self, path: Path, format_name: str, descriptor: int | None = None) -> DecodedInfo:
         """Decode an audio file; with the contract of `decode_audio`."""

@@ -19,12 +19,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from audiostore.errors import InvalidImageError, UnplayableAudioError
+from audiostore.media.partial import FetchedPart
 from audiostore.media.sandbox.confinement import confine
 
 if TYPE_CHECKING:
     from audiostore.media.parsing.reading import Seekable
 
-REQUEST: Final = struct.Struct("<8s16sQdI?q")
+REQUEST: Final = struct.Struct("<8s16sQdI?qq")
 """A `Request`. With it come two descriptors: the file, and a socket for the response."""
 READY: Final = b"+"
 """Sent on the channel once everything is imported."""
@@ -51,6 +52,8 @@ class Request(NamedTuple):
     """Whether to look at embedded pictures."""
     offset: int = -1
     """Where the format's own data begin, as it was recognised; -1: find out."""
+    size_bytes: int = -1
+    """The size of a file of which only a part is there (see `PartialFile`); -1: all of it is."""
 
     @property
     def program(self) -> str:
@@ -93,6 +96,10 @@ class OpenFile:
         """Return the file itself; a small one in memory: one call of the system, not fifty."""
         data = os.pread(self._descriptor, _SMALL_BYTES + 1, 0)
         return self if len(data) > _SMALL_BYTES else io.BytesIO(data)
+
+    def part(self, size_bytes: int) -> FetchedPart:
+        """Return what is there of a file of this size."""
+        return FetchedPart(self._descriptor, size_bytes)
 
 
 def serve(descriptor: int, tasks: Mapping[str, Task] | None = None) -> NoReturn:
@@ -145,10 +152,24 @@ def _perform(tasks: Mapping[str, Task], file: OpenFile, request: Request) -> Ans
 
 
 def _probe(file: OpenFile, request: Request) -> Answer:
+    if request.size_bytes < 0:
+        return _read(file.at_hand(), request)
+    part = file.part(request.size_bytes)
+    answer: Answer = {}, b""
+    try:
+        answer = _read(part, request)
+    except Exception:
+        if part.missing is None:
+            raise
+    # Whatever came of it: FFmpeg may have gone on, and taken what is missing for the end.
+    return answer if part.missing is None else ({"missing": part.missing}, b"")
+
+
+def _read(file: "Seekable", request: Request) -> Answer:
     from audiostore.media import probe  # noqa: PLC0415  (FFmpeg is loaded in workers alone)
 
     info = probe.read_audio(
-        file.at_hand(),
+        file,
         request.format_name,
         offset=None if request.offset < 0 else request.offset,
         artwork=request.artwork,
