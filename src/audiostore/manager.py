@@ -618,7 +618,8 @@ class AudioStorageManager:
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
-            ValueError: the time has no time zone, or is earlier than the one set before.
+            ValueError: the time has no time zone, or is earlier than the one set before, or than
+                the asset was stored.
         """
         return self._found(self._changes.expire(audio_id, on))
 

@@ -205,7 +205,9 @@ def test_a_bucket_keeps_even_what_is_deleted_permanently(call: Call, server: Str
 def test_restore_warns_about_an_asset_that_expired(call: Call, kind: str) -> None:
     audio_id = _put(call, MP3)
     with AudioStorageManager(_url(call)) as manager:
-        manager.expire(audio_id, datetime(2001, 1, 1, tzinfo=UTC))
+        audio = manager.get(audio_id).audio
+        assert audio is not None
+        manager.store.update(audio, {}, custom_time=datetime(2001, 1, 1, tzinfo=UTC))
     assert call("rm", audio_id) == (0, "", "")
     code, _, err = call("restore", audio_id)
     assert code == 0

@@ -414,7 +414,7 @@ def _ageing(stage: Stage) -> None:
 
 def _expired(stage: Stage) -> None:
     _ageing(stage)
-    stage.manager.expire(ID, datetime.now(UTC) - DAY)
+    stage.manager.expire(ID, datetime.now(UTC) + DAY)
 
 
 def _run_lifecycle(manager: AudioStorageManager, _stage: Stage) -> None:

@@ -746,8 +746,8 @@ def test_an_expiry_moved_later_is_respected_by_a_run_in_progress(tmp_path: Path,
         stage.store.change_settings(stage.store.settings(), lifecycle_rules=rules_of(POLICY))
         for audio_id in (OTHER_ID, ID):
             stage.upload(audio_id)
-            stage.manager.expire(audio_id, datetime.now(UTC) - DAY)
-        run = stage.manager.lifecycle.run()
+            stage.manager.expire(audio_id, datetime.now(UTC) + DAY / 8)
+        run = stage.manager.lifecycle.run(now=datetime.now(UTC) + DAY / 4)
         assert next(run).audio_id == OTHER_ID
         stage.manager.expire(ID, EXPIRY)
         assert list(run) == []

@@ -124,6 +124,8 @@ def test_expiry_moves_later_but_never_earlier(manager: AudioStorageManager, audi
         manager.expire(audio_id, LATER)
     with pytest.raises(ValueError, match="time zone"):
         manager.expire(audio_id, LATER.replace(tzinfo=None))
+    with pytest.raises(ValueError, match=r"before asset .* was stored"):
+        manager.expire(audio_id, datetime(2001, 1, 1, tzinfo=UTC))
     assert manager.get(audio_id) == after
 
 

@@ -178,10 +178,12 @@ def test_foreign_objects_in_the_trash_are_not_assets(
 
 
 def test_an_expired_asset_is_restored_with_a_warning(
-    manager: AudioStorageManager,
+    manager: AudioStorageManager, store: Store
 ) -> None:
     audio_id = stored(manager)
-    manager.expire(audio_id, datetime(2001, 1, 1, tzinfo=UTC))
+    audio = manager.get(audio_id).audio
+    assert audio is not None
+    store.update(audio, {}, custom_time=datetime(2001, 1, 1, tzinfo=UTC))
     manager.delete(audio_id)
     (warning,) = manager.restore(audio_id).warnings
     assert "2001-01-01" in warning

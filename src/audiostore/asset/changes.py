@@ -228,13 +228,18 @@ class Changes:
         """Set the custom time of an asset, at which a lifecycle rule deletes it.
 
         Raises:
-            ValueError: the time has no time zone, or is earlier than the present custom time;
-                nothing was changed.
+            ValueError: the time has no time zone, or is earlier than the present custom time or
+                than the asset was stored; nothing was changed.
         """
         if on.tzinfo is None:
             raise ValueError(f"the time {on} has no time zone: give one, such as UTC")
         moment = on.astimezone(UTC)
         asset = require_asset(self._store, audio_id)
+        if moment < asset.audio.created_at:
+            raise ValueError(
+                f"{moment:%Y-%m-%d %H:%M} UTC is before asset {audio_id} was stored: give a future "
+                "time, or delete the asset"
+            )
         for blob in asset.parts.values():
             changed(blob, {}, custom_time=moment)
         return self._all(
