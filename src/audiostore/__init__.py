@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         Catalog as Catalog,
         Cost as Cost,
         DuplicateAssets as DuplicateAssets,
+        ExportedShard as ExportedShard,
         ExportFormat as ExportFormat,
         ProgressListener as ProgressListener,
         Query as Query,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
         BlobNotFoundError as BlobNotFoundError,
         ConfigurationError as ConfigurationError,
         CredentialsError as CredentialsError,
+        ExportConflictError as ExportConflictError,
         HeldError as HeldError,
         InspectionLimitError as InspectionLimitError,
         IntegrityError as IntegrityError,
@@ -230,15 +232,14 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "name_by_source_path"
         ),
         "catalog": (
-            "Catalog Cost DuplicateAssets ExportFormat ProgressListener Query Rates SortKey "
-            "Statistics Tally"
+            "Catalog Cost DuplicateAssets ExportedShard ExportFormat ProgressListener Query Rates "
+            "SortKey Statistics Tally"
         ),
         "errors": (
             "AmbiguousAudioIdError AssetConflictError AssetNotFoundError AudioStoreError "
-            "BlobNotFoundError "
-            "ConfigurationError CredentialsError HeldError InspectionLimitError "
-            "IntegrityError InvalidAudioIdError InvalidImageError InvalidMetadataError "
-            "InvalidRequestError InvalidRunError InvalidSourceError "
+            "BlobNotFoundError ConfigurationError CredentialsError ExportConflictError HeldError "
+            "InspectionLimitError IntegrityError InvalidAudioIdError InvalidImageError "
+            "InvalidMetadataError InvalidRequestError InvalidRunError InvalidSourceError "
             "PreconditionFailedError ProcessDiedError RunConflictError RunNotFoundError "
             "SourceChangedError SourceNotFoundError StoreConnectionError StoreLockedError "
             "StoreTimeoutError StoreTlsError UnplayableAudioError UnreadableBlobError "

@@ -28,6 +28,7 @@
     ├── ProcessDiedError          (RuntimeError)     a worker process has died
     ├── RunNotFoundError          (LookupError)      no fleet run of this name is planned
     ├── RunConflictError          (FileExistsError)  a fleet run of this name has another list
+    ├── ExportConflictError       (FileExistsError)  the place of an export holds something else
     ├── StoreLockedError          (BlockingIOError)  another writer keeps a directory locked
     ├── StoreConnectionError      (ConnectionError)  no connection, or a response without sense
     ├── StoreTimeoutError         (TimeoutError)     no connection, or no progress, in time
@@ -289,6 +290,12 @@ class InvalidRunError(AudioStoreError, ValueError):
 
 class RunConflictError(AudioStoreError, FileExistsError):
     """The fleet run of this name has another list, or other options; it was not changed."""
+
+    affects_all = True
+
+
+class ExportConflictError(AudioStoreError, FileExistsError):
+    """Where an export is to go there is another one, or something else; it was not touched."""
 
     affects_all = True
 

@@ -1,11 +1,15 @@
 """The bytes to store: what a store needs to know of them."""
 
 import base64
+from functools import cache
 from typing import Protocol
 
 import google_crc32c
 
 from audiostore.dataclass import dataclass, field
+
+_POLYNOMIAL = 0x82F63B78  # CRC-32C (RFC 3720 appendix B.4), the bits mirrored
+_ONE, _X = 1 << 31, 1 << 30  # mirrored, too: the highest bit is the constant term
 
 
 class SourceReader(Protocol):
@@ -51,6 +55,43 @@ class Source(Protocol):
 def encode_crc32c(value: int) -> str:
     """Return a CRC-32C as Google Cloud Storage writes it: base64 of the big-endian value."""
     return base64.b64encode(value.to_bytes(4, "big")).decode("ascii")
+
+
+def decode_crc32c(text: str) -> int:
+    """Return the value of a CRC-32C that `encode_crc32c` has written."""
+    return int.from_bytes(base64.b64decode(text), "big")
+
+
+def shifted_crc32c(crc: int, length: int) -> int:
+    """Return what a CRC-32C contributes to that of `length` more bytes: crc · x^(8·length).
+
+    A CRC is linear (as zlib's `crc32_combine` uses it): that of two texts, one after the other, is
+    the first one's, shifted by the length of the second, XOR the second one's.
+    """
+    bit = 3
+    while length:
+        if length & 1:
+            crc = _product(_power(bit), crc)
+        length >>= 1
+        bit += 1
+    return crc
+
+
+@cache
+def _power(n: int) -> int:
+    """Return x^(2^n) modulo the polynomial."""
+    return _product(_power(n - 1), _power(n - 1)) if n else _X
+
+
+def _product(a: int, b: int) -> int:
+    """Return a · b modulo the polynomial."""
+    product, bit = 0, _ONE
+    while bit:
+        if a & bit:
+            product ^= b
+        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
+        bit >>= 1
+    return product
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,3 +343,68 @@ def test_duplicates_are_listed_with_what_to_do(call: Call, bucket: str, tmp_path
     command = f"audiostore rm {A}"
     assert json.loads(line) == {"same": "bytes", "keep": B, "others": [A], "command": command}
     assert call("duplicates", "--with-thumbnail")[1] == ""
+
+
+# -- tar files for training ----------------------------------------------------------------------
+
+
+def test_export_writes_tar_files_and_continues(call: Call, filled: LocalStore) -> None:
+    code, out, err = call("export", "--shards", "./out", "--size", "12K", "--covers")
+    assert code == 0
+    shards = sorted(Path("out").glob("*.tar"))
+    assert sorted(out.splitlines()) == [each.absolute().as_uri() for each in shards]
+    assert len(shards) > 1
+    assert f"done: {len(shards)} shards: 4 assets" in err
+    (Path("out") / "index.json").unlink()
+    code, again, err = call("export", "--shards", "./out", "--size", "12K", "--covers")
+    assert (code, sorted(again.splitlines())) == (0, sorted(out.splitlines()))
+    assert f"{len(shards)} shards, {len(shards)} of them there before: 4 assets" in err
+    assert call("export", "--shards", "./none", "--artist", "nobody")[0] == 0
+    assert not Path("none").exists()
+
+
+def test_export_of_tar_files_tells_what_failed_and_what_is_left_out(
+    call: Call, filled: LocalStore, tmp_path: Path
+) -> None:
+    (audio,) = filled.list(f"audio/{B}/audio")
+    path = tmp_path / "store" / audio.name
+    status = path.stat()
+    path.write_bytes(b"x" * status.st_size)
+    os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    code, _, err = call("export", "--shards", "./out", "--size", "1", "--where", "title=Adagio")
+    assert code == 1
+    assert "shard-000000.tar" in err
+    assert "was received with wrong bytes" in err
+    code, out, err = call("export", "--shards", "./all", "--size", "1")
+    assert (code, len(out.splitlines())) == (4, 3)
+    assert "3 shards: 3 assets" in err
+    assert "1 failed" in err
+    filled.delete(audio)
+    code, out, err = call("export", "--shards", "./all", "--size", "1")
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert f"left out: {B}: it was deleted" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--shards", "./out", "-o", "x"], "choose one"),
+        (["--shards", "./out", "--format", "csv"], "choose one"),
+        (["--size", "1G"], "--size is for tar files"),
+        (["--covers"], "--covers is for tar files"),
+        (["--shards", "./out", "--size", "0"], "invalid size '0'"),
+        (["--shards", "gs://a b"], "is not a bucket"),
+        (["--shards", "./store/audio/x"], "keeps its assets"),
+        (["--shards", "./other"], "an export of other assets"),
+    ],
+)
+def test_export_of_tar_files_refuses_what_makes_no_sense(
+    call: Call, filled: LocalStore, monkeypatch: pytest.MonkeyPatch, args: list[str], reason: str
+) -> None:
+    monkeypatch.chdir("..")
+    if "./other" in args:
+        assert call("export", "--shards", "./other", "--type", "flac")[0] == 0
+    code, out, err = call("export", *args)
+    assert (code, out) == (2, "")
+    assert reason in err
+    assert not Path("store/audio/x").exists()

@@ -134,6 +134,7 @@ def serve() -> None:
     import pytest  # noqa: PLC0415
 
     import audiostore.bulk.single  # noqa: PLC0415
+    import audiostore.catalog.shards.exporting  # noqa: PLC0415
     import audiostore.cli.commands.put  # noqa: PLC0415
     import audiostore.cli.journals  # noqa: PLC0415
     import audiostore.cli.listing  # noqa: PLC0415
@@ -187,11 +188,10 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete; adopt, of "audio" and "cover" in the bucket "old"; update,
-    with a "library" and a "journal"; put, the
-    command, with "options", on a "root"; work, on a "chunk" of a "run"; or manage, with the name
-    of a "work" that is none of copying), "url" of a server or "root" of a directory, "audio",
-    "cover", "id", "id_is_new",
+    `call`: "do" (upload, attach, delete; adopt, of "audio" and "cover" in the bucket "old"; export,
+    "to" a place; update, with a "library" and a "journal"; put, the command, with "options", on a
+    "root"; work, on a "chunk" of a "run"; or manage, with the name of a "work" that is none of
+    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "id_is_new",
     "bucket" and "state" (as a program would: with sessions on disk), "one_request_bytes", "break"
     (a function of `broken`), "die_at" (number of the file operation, from 1), "die" ("before",
     "after"). With "name" it is done to one object of a directory: delete, overwrite, copy, restore,
@@ -255,6 +255,9 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
             return {str(each.item.source_path): [each.reason, each.audio_id] for each in outcomes}
         case "adopt":
             result = _adopt(manager, call)
+        case "export":
+            shards = manager.catalog.export_shards(call["to"], shard_bytes=3000, concurrency=1)
+            return {each.uri: str(each.error) for each in shards if each.error}
         case "attach":
             result = manager.upload_thumbnail_file(call["cover"], call["id"], cleanup=cleanup)
         case "manage":

@@ -202,6 +202,11 @@ ROWS = tuple(
             "does what the table of the kinds of bucket says",
         ),
         (
+            "shards",
+            "an export of tar files killed at each request, or wherever a file is written",
+            "the same call again completes it, with the same bytes; each tar file appears whole",
+        ),
+        (
             "hierarchical",
             "deleting in a bucket with a hierarchical namespace: killed, disturbed, forbidden",
             "no empty folder stays; a flat bucket is asked once for its layout, by the first "

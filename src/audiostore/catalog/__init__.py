@@ -13,6 +13,7 @@ from audiostore.catalog.export import (
 )
 from audiostore.catalog.prices import Cost, Rates
 from audiostore.catalog.query import Query
+from audiostore.catalog.shards.values import ExportedShard
 from audiostore.catalog.sorting import SortKey
 from audiostore.catalog.statistics import Statistics, Tally
 
@@ -23,6 +24,7 @@ __all__ = [
     "Cost",
     "DuplicateAssets",
     "ExportFormat",
+    "ExportedShard",
     "Kind",
     "ProgressListener",
     "Query",

@@ -9,6 +9,7 @@ from audiostore.asset import PAGE_OBJECTS, Shard, TrashedAsset, resolve_id, resu
 from audiostore.catalog.duplicates import DuplicateAssets, find_duplicates
 from audiostore.catalog.export import ExportFormat, write
 from audiostore.catalog.query import Query
+from audiostore.catalog.shards.values import ExportedShard
 from audiostore.catalog.sorting import SORT_KEYS, SortKey, in_order
 from audiostore.catalog.statistics import Statistics, summarise
 from audiostore.patterns import pattern
@@ -217,6 +218,87 @@ class Catalog:
             on_progress=on_progress,
         )
         return write(found, stream, export_format)
+
+    def export_shards(
+        self,
+        destination: str,
+        query: Query = Query(),  # noqa: B008  (frozen)
+        *,
+        shard_bytes: int = 1 << 30,
+        thumbnails: bool = False,
+        order_by: SortKey = "id",
+        descending: bool = False,
+        limit: int | None = None,
+        after: str | None = None,
+        shard: Shard | None = None,
+        concurrency: int = 4,
+        on_progress: ProgressListener | None = None,
+    ) -> Generator[ExportedShard, None, None]:
+        """Write the assets that match a query as tar files, such as WebDataset reads; yield each.
+
+        ``shard-000000.tar`` holds ``{id}.mp3`` (the audio, as it is stored), ``{id}.json`` (the
+        columns of `export`, with custom metadata as an object) and, if asked for, the artwork as
+        ``{id}.jpg``. ``shard-000000.idx`` has offset and size of each file in it, and
+        ``index.json``, which is written last, lists the shards.
+
+        Which assets are in which shard is planned first, and written to the destination as
+        ``plan.jsonl.gz``. The same call again, after any interruption, writes the shards that are
+        not there yet; all have the same bytes as without it. Every object is compared with its
+        checksum before it is written. What was deleted since the plan was made is left out, and
+        reported. A shard with a damaged asset is not written: repair or delete the asset, and call
+        again.
+
+        Args:
+            destination: URL of a directory, a bucket or a prefix, as for `AudioStorageManager`.
+            query: which assets; all of them by default.
+            shard_bytes: most bytes of a tar file, unless a single asset has more.
+            thumbnails: write the artwork, too.
+            order_by: the order of the assets in the shards (see `find`); by id, it is random.
+            descending: reverse the order.
+            limit: the maximum number of assets.
+            after: only assets with a greater id (see `find`).
+            shard: only assets in a part of the store.
+            concurrency: how many shards to write at once. Each reads up to 16 objects at once,
+                and takes up to about 64 MiB of memory and of the directory for temporary files,
+                or as much as its largest asset.
+            on_progress: called from time to time with the number of assets read for the plan.
+
+        Yields:
+            Each shard: those that are there already, then the others as they are done.
+
+        Raises:
+            ExportConflictError: the destination has another export, or shards without a plan.
+            ConfigurationError: the destination is not a store's URL, or is inside this store.
+            ValueError: an argument is not valid.
+            AudioStoreError, OSError: an error that affects all shards.
+        """
+        if shard_bytes < 1:
+            raise ValueError(f"shard_bytes is {shard_bytes}: it must be at least 1")
+        found = self.find(
+            query,
+            order_by=order_by,
+            descending=descending,
+            limit=limit,
+            after=after,
+            shard=shard,
+            on_progress=on_progress,
+        )
+        from audiostore.catalog.shards.exporting import export_shards  # noqa: PLC0415  (few do)
+        from audiostore.catalog.shards.planning import request_of  # noqa: PLC0415
+
+        order = {
+            "order_by": order_by,
+            "descending": descending,
+            "limit": limit,
+            "after": after,
+            "shard": None if shard is None else str(shard),
+        }
+        request = request_of(
+            self._manager.url, query, order, shard_bytes=shard_bytes, thumbnails=thumbnails
+        )
+        return export_shards(
+            self._manager._for_many, destination, request, found, concurrency=concurrency
+        )
 
     def _found(
         self,

@@ -43,7 +43,7 @@ def exit_code(error: Exception) -> int:
             | audiostore.RunNotFoundError()
         ):
             return NOT_FOUND
-        case UsageError() | audiostore.SourceNotFoundError():
+        case UsageError() | audiostore.SourceNotFoundError() | audiostore.ExportConflictError():
             return BAD_INPUT
         case audiostore.AudioStoreError() if isinstance(error, ValueError):
             return BAD_INPUT

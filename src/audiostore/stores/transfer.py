@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import google_crc32c
 
@@ -23,7 +23,7 @@ from audiostore.errors import (
     PreconditionFailedError,
     UnreadableBlobError,
 )
-from audiostore.files import NewFile, whole_file
+from audiostore.files import whole_file
 from audiostore.log import logger
 from audiostore.retry import Retry
 from audiostore.sources import Source, encode_crc32c
@@ -36,6 +36,18 @@ _DAMAGED_ROUNDS = 3
 """A damaged download is repeated so often; what is damaged every time is stored so."""
 
 IsOurs = Callable[[BlobInfo], bool]
+
+
+class Sink(Protocol):
+    """Takes the bytes of an object, in order."""
+
+    def write(self, data: bytes, /) -> None:
+        """Append bytes."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all of them, to start again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,11 +292,11 @@ def get_checked(
 def fetch_checked(
     store: ObjectStore,
     blob: BlobInfo,
-    file: NewFile,
+    file: Sink,
     on_received: Callable[[int], None] | None = None,
     on_retry: Callable[[Retry], None] | None = None,
 ) -> None:
-    """Write one generation of an object to an open, empty file, verified (see `get_checked`)."""
+    """Write one generation of an object to something empty, verified (see `get_checked`)."""
     operation = f"read {store.uri(blob.name)}"
     for attempt in count(1):
         size, crc32c = _read(store, blob, file, on_received)
@@ -305,7 +317,7 @@ def fetch_checked(
 
 
 def _read(
-    store: ObjectStore, blob: BlobInfo, file: NewFile, on_received: Callable[[int], None] | None
+    store: ObjectStore, blob: BlobInfo, file: Sink, on_received: Callable[[int], None] | None
 ) -> tuple[int, str]:
     """Write the bytes of an object to a file; return their number and crc32c."""
     size = crc = 0

@@ -1,16 +1,14 @@
 """The checksum of the audio data in a file, found while the whole file is read once.
 
-A CRC is linear (as zlib's `crc32_combine` uses it): of the checksums of a file up to two offsets,
-the checksum of what is between these follows. So parts of a file cost nothing but two numbers.
+A CRC is linear: of the checksums of a file up to two offsets, the checksum of what is between these
+follows. So parts of a file cost nothing but two numbers.
 """
 
 from collections.abc import Iterable
-from functools import cache
 
 import google_crc32c
 
-_POLYNOMIAL = 0x82F63B78  # CRC-32C (RFC 3720 appendix B.4), the bits mirrored
-_ONE, _X = 1 << 31, 1 << 30  # mirrored, too: the highest bit is the constant term
+from audiostore.sources import shifted_crc32c
 
 
 class Parts:
@@ -56,33 +54,5 @@ class Parts:
         for i in range(0, len(self._edges), 2):
             length = self._edges[i + 1] - self._edges[i]
             size += length
-            crc = _shifted(crc ^ self._crcs[i], length) ^ self._crcs[i + 1]
+            crc = shifted_crc32c(crc ^ self._crcs[i], length) ^ self._crcs[i + 1]
         return size, crc
-
-
-def _shifted(crc: int, length: int) -> int:
-    """Return what a checksum contributes to that of `length` more bytes: crc · x^(8·length)."""
-    bit = 3
-    while length:
-        if length & 1:
-            crc = _product(_power(bit), crc)
-        length >>= 1
-        bit += 1
-    return crc
-
-
-@cache
-def _power(n: int) -> int:
-    """Return x^(2^n) modulo the polynomial."""
-    return _product(_power(n - 1), _power(n - 1)) if n else _X
-
-
-def _product(a: int, b: int) -> int:
-    """Return a · b modulo the polynomial."""
-    product, bit = 0, _ONE
-    while bit:
-        if a & bit:
-            product ^= b
-        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
-        bit >>= 1
-    return product
