@@ -1,6 +1,7 @@
 """Bulk uploads of files that are in buckets or on web servers: fetched, verified, stored once."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from audiostore.events import Retried, RetriesEnded
 from audiostore.ingest import UploadOptions
 from audiostore.retry import RetryConfig
 from tests.assets import JPG, MP3
+from tests.audio_samples import encode
 from tests.faults.test_tls import signed
 from tests.gcs_server import StrictServer, faults
 from tests.webserver import ETAG, Web, refuse, rest, serving, whole
@@ -253,3 +255,106 @@ def test_what_was_opened_is_closed_with_the_manager(server: StrictServer, web: W
         assert [outcome.status for outcome in upload(manager, items)] == ["stored"] * 2
         assert len(clients() - before) == 3
     assert clients() <= before
+
+
+@pytest.fixture
+def beside(server: StrictServer) -> Iterator[AudioStorageManager]:
+    """Open a bucket of the same service."""
+    with AudioStorageManager("gs://new") as manager:
+        yield manager
+
+
+def made(server: StrictServer, *names: str) -> Counter[str]:
+    """Return how often each of these was asked for."""
+    return Counter(each.operation for each in server.requests if each.operation in names)
+
+
+PAIR = ("gs://old/music/A song.mp3", "gs://old/music/cover.jpg")
+WRITES = ("rewrite", "upload", "session_start")
+
+
+def test_files_of_the_same_service_are_copied_by_it(
+    server: StrictServer, beside: AudioStorageManager, tmp_path: Path
+) -> None:
+    large = encode("wav", "pcm_s16le", seconds=20)
+    server.put("old", "long.wav", large)
+    items = [BulkItem.of(*PAIR, metadata={"a": "b"}), BulkItem.of("gs://old/long.wav")]
+    (planned, _) = plan_items(beside, items, UploadOptions())
+    assert (planned.error, planned.cover) == (None, "given")
+    journal = tmp_path / "journal"
+    outcomes = upload(beside, items, journal=journal)
+    assert [outcome.status for outcome in outcomes] == ["stored"] * 2
+    assert made(server, *WRITES) == {"rewrite": 3}
+    spans = [
+        each.headers["range"].removeprefix("bytes=").split("-")
+        for each in server.requests
+        if each.operation == "download" and "long" in each.path
+    ]
+    assert sum(int(last) - int(first) + 1 for first, last in spans) < len(large)  # in both runs
+    first, second = (beside.get(outcome.audio_id or "") for outcome in outcomes)
+    assert (first.custom, first.original_filename, first.source_path) == (
+        {"a": "b"},
+        "A song.mp3",
+        "A song.mp3",
+    )
+    assert first.title == beside.upload_audio_file(MP3).title
+    assert first.thumbnail is not None
+    assert "embedded" not in first.thumbnail.metadata
+    assert second.duration_s == pytest.approx(20)
+    assert list(beside.audit.check(deep=True)) == []
+    again = upload(beside, items, journal=journal)
+    assert [outcome.status for outcome in again] == ["stored before"] * 2
+    (same,) = upload(beside, [BulkItem.of("gs://old/long.wav")], skip_stored=True)
+    assert (same.status, same.audio_id) == ("skipped", second.audio_id)
+
+
+def test_what_takes_all_bytes_is_fetched(server: StrictServer, beside: AudioStorageManager) -> None:
+    options: list[dict[str, Any]] = [{"check": "full"}, {"faststart": True}]
+    for number, option in enumerate(options, 1):
+        (outcome,) = upload(beside, [BulkItem.of(*PAIR)], **option)
+        assert outcome.status == "stored"
+        assert made(server, *WRITES) == {"upload": 2 * number}
+
+
+def test_files_that_the_service_does_not_copy_are_fetched(
+    server: StrictServer, beside: AudioStorageManager
+) -> None:
+    server.fault(faults.rewrite & faults.named("audio.mp3"), faults.respond(403), times=None)
+    (outcome,) = upload(beside, [BulkItem.of(*PAIR)])
+    assert (outcome.status, outcome.has_artwork) == ("stored", True)
+    assert made(server, *WRITES) == {"rewrite": 2, "upload": 2}
+    assert len(server.objects("new")) == 2
+    assert list(beside.audit.check()) == []
+
+
+def test_errors_of_sources_are_as_if_they_were_fetched(
+    server: StrictServer, beside: AudioStorageManager
+) -> None:
+    server.put("old", "text.mp3", b"no audio at all " * 100)
+    server.put("old", "empty.mp3", b"")
+    outcomes = upload(
+        beside,
+        [
+            BulkItem.of("gs://nobody/song.mp3"),
+            BulkItem.of("gs://old/gone.mp3"),
+            BulkItem.of("gs://old/empty.mp3"),
+            BulkItem.of("gs://old/text.mp3"),
+            BulkItem.of(*PAIR),
+        ],
+        max_size_bytes=len(AUDIO),
+    )
+    kinds = [AudioStoreError, SourceNotFoundError, InvalidSourceError, UnsupportedFormatError]
+    for outcome, kind in zip(outcomes, kinds, strict=False):
+        assert isinstance(outcome.error, kind), outcome.error
+    assert outcomes[-1].status == "stored"
+    (large,) = upload(beside, [BulkItem.of(*PAIR)], max_size_bytes=1000)
+    assert "the limit is 1,000" in str(large.error)
+
+
+def test_a_fleet_run_has_the_service_copy(
+    server: StrictServer, beside: AudioStorageManager
+) -> None:
+    fleet.plan(beside, [BulkItem.of(*PAIR)] * 3, run="nov")
+    chunk = fleet.work("gs://new", "nov", 0)
+    assert (chunk.error, chunk.stored) == (None, 3)
+    assert made(server, "rewrite") == {"rewrite": 6}

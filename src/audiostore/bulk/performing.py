@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
 _Files = tuple[PathLike, PathLike | None]
-"""The audio and the thumbnail, on this machine."""
+"""The audio and the thumbnail, to be inspected and stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,14 @@ class Performer:
         """Return the stored asset; or the one that its audio was already stored as."""
         require_audio_id(claim.audio_id)
         if item.is_remote:
-            from audiostore.bulk.remote import local_files  # noqa: PLC0415  (few need it)
+            from audiostore.bulk.remote import store_remote  # noqa: PLC0415  (few need it)
 
-            limit = self.options.max_size_bytes
-            with local_files(self.manager, item, max_bytes=limit) as files:
-                return self._store_files(item, files, claim)
+            return store_remote(
+                self.manager,
+                item,
+                self.options,
+                lambda files: self._store_files(item, files, claim),
+            )
         return self._store_files(item, (item.audio, item.thumbnail), claim)
 
     def _store_files(

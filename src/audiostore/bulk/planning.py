@@ -245,15 +245,14 @@ class _Planner:
             return Planned(decided.index, decided.item, error, decision.reason)
 
     def _plan(self, decided: DecidedItem) -> Planned:
-        from audiostore.bulk.remote import local_files, refuse_remote  # noqa: PLC0415
+        from audiostore.bulk.remote import inspectable_files, refuse_remote  # noqa: PLC0415
 
         claim = decided.decision.claim
         require_audio_id(claim.audio_id)
         if self._matcher is not None:
             refuse_remote(decided.item, "updating")
             return self._match(decided, self._matcher)
-        limit = self._options.max_size_bytes
-        with local_files(self._manager, decided.item, max_bytes=limit) as files:
+        with inspectable_files(self._manager, decided.item, self._options) as files:
             return self._plan_files(decided, files)
 
     def _plan_files(self, decided: DecidedItem, files: tuple[PathLike, PathLike | None]) -> Planned:

@@ -1,10 +1,10 @@
-"""Remote files become local ones: fetched from buckets and web servers into files without names."""
+"""Remote files: copied by the service where that can be, else fetched into files without names."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from audiostore.bulk.items import BulkItem
 from audiostore.errors import (
@@ -15,11 +15,20 @@ from audiostore.errors import (
 )
 from audiostore.files import NewFile, explained
 from audiostore.forking import ForkSafeLock
+from audiostore.ingest import StoredFile, UploadOptions
 from audiostore.localfiles import FetchedFile, LocalFile, OpenFile
+from audiostore.log import logger
 from audiostore.remotefiles import RemoteFile
 from audiostore.retry import Retry, RetryConfig
 from audiostore.sources import Source
-from audiostore.stores import RetryingStore, fetch_checked, open_store, require_checksum
+from audiostore.stores import (
+    RetryingStore,
+    StoredSource,
+    fetch_checked,
+    open_store,
+    require_checksum,
+    service_of,
+)
 from audiostore.values import PathLike
 
 if TYPE_CHECKING:
@@ -29,31 +38,81 @@ if TYPE_CHECKING:
     from audiostore.stores import WebClient
 
 
-@contextmanager
-def local_files(
-    manager: "AudioStorageManager", item: BulkItem, *, max_bytes: int
-) -> Iterator[tuple[PathLike, PathLike | None]]:
-    """Yield the audio and the thumbnail of an item as files on this machine, for the block.
+Files = tuple[PathLike, PathLike | None]
+"""The audio and the thumbnail: paths, fetched files, or stored ones."""
+T = TypeVar("T")
+_REFUSED = (400, 403, 405, 501)
+"""The statuses of a copy that the service does not make. The bytes may be read and written even so,
+as with other credentials than those of the store; or the errors of that say what is missing."""
+
+
+def store_remote(
+    manager: "AudioStorageManager",
+    item: BulkItem,
+    options: UploadOptions,
+    store: Callable[[Files], T],
+) -> T:
+    """Store an item with remote files; fetch them if the service refuses to copy.
+
+    Args:
+        manager: of the store.
+        item: the files.
+        options: how they are inspected and stored.
+        store: stores the files that it is given. Doing it again completes what a refusal left.
 
     Raises:
-        AudioStoreError: a remote file cannot be fetched.
+        AudioStoreError: a remote file cannot be copied, read or fetched; or `store` raises it.
         OSError: the temporary directory is full, or cannot be written to.
     """
-    audio: PathLike = item.audio
-    thumbnail: PathLike | None = item.thumbnail
+    files: Files = item.audio, item.thumbnail
+    try:
+        with inspectable_files(manager, item, options) as files:
+            return store(files)
+    except AudioStoreError as error:
+        is_copy = any(isinstance(file, StoredFile) for file in files)
+        if not is_copy or error.affects_all or error.status not in _REFUSED:
+            raise
+        logger.info("the service refuses to copy, so files are fetched: %s", error)
+    with inspectable_files(manager, item, options, copies=False) as files:
+        return store(files)
+
+
+@contextmanager
+def inspectable_files(
+    manager: "AudioStorageManager", item: BulkItem, options: UploadOptions, *, copies: bool = True
+) -> Iterator[Files]:
+    """Yield the files of an item, ready to be inspected and stored, for the block.
+
+    Those in a bucket of the store's own service are not fetched, unless all of their bytes are
+    needed, or `copies` is False.
+
+    Raises:
+        AudioStoreError: a remote file cannot be found or fetched.
+        OSError: the temporary directory is full, or cannot be written to.
+    """
+    takes_all = options.check == "full" or options.faststart
+    service = service_of(manager.store) if copies and not takes_all else None
     with ExitStack() as files:
-        if item.remote_audio is not None:
-            audio = files.enter_context(manager._remote.fetched(item.remote_audio, max_bytes))
+
+        def ready(remote: RemoteFile) -> PathLike:
+            stored = None if service is None else manager._remote.stored(remote, service)
+            if stored is not None:
+                return stored
+            return files.enter_context(manager._remote.fetched(remote, options.max_size_bytes))
+
+        audio = item.audio if item.remote_audio is None else ready(item.remote_audio)
+        thumbnail: PathLike | None = item.thumbnail
         if item.remote_thumbnail is not None:
-            cover = manager._remote.fetched(item.remote_thumbnail, max_bytes)
-            thumbnail = files.enter_context(cover)
+            thumbnail = ready(item.remote_thumbnail)
         yield audio, thumbnail
 
 
 def snapshot_of(file: PathLike, *, max_bytes: int) -> Source:
-    """Return a snapshot of a local file, or of one that was fetched (see `LocalFile.snapshot`)."""
+    """Return a snapshot of a file (see `LocalFile.snapshot`), whether it is local or not."""
     if isinstance(file, FetchedFile):
         return OpenFile(LocalFile.of_open(Path(file), file.stream.fileno()), file.stream)
+    if isinstance(file, StoredFile):
+        return file.source
     return LocalFile.snapshot(Path(file), max_bytes=max_bytes)
 
 
@@ -71,7 +130,7 @@ def refuse_remote(item: BulkItem, what: str) -> None:
 
 
 class RemoteFiles:
-    """Fetches remote files. Safe to use from many threads."""
+    """Finds and fetches remote files. Safe to use from many threads."""
 
     def __init__(
         self,
@@ -91,6 +150,23 @@ class RemoteFiles:
         self._lock = ForkSafeLock()
         self._buckets: dict[str, RetryingStore] = {}
         self._web: WebClient | None = None
+
+    def stored(self, remote: RemoteFile, service: str) -> StoredFile | None:
+        """Return a remote file as what a store holds; None if it is not in a bucket of a service.
+
+        Raises:
+            SourceNotFoundError: it is not there.
+            UnreadableBlobError: its bucket does not tell its checksum.
+            AudioStoreError: it cannot be looked up.
+        """
+        if remote.in_bucket is None:
+            return None
+        bucket, name = remote.in_bucket
+        store = self._bucket(bucket)
+        if store.service != service:
+            return None
+        with _of_one_item(remote):
+            return StoredFile(StoredSource(store, store.stat(name)))
 
     @contextmanager
     def fetched(self, remote: RemoteFile, max_bytes: int) -> Iterator[FetchedFile]:
@@ -123,33 +199,26 @@ class RemoteFiles:
                 self._web.close()
 
     def _fetch(self, remote: RemoteFile, file: NewFile, max_bytes: int) -> None:
-        try:
+        with _of_one_item(remote):
             if remote.in_bucket is None:
                 self._web_client().fetch(remote, file, max_bytes=max_bytes)
             else:
                 self._from_bucket(remote, *remote.in_bucket, file, max_bytes)
-        except AudioStoreError as error:
-            if error.status is not None:
-                error.affects_all = False  # other items have other sources
-            raise
 
     def _from_bucket(
         self, remote: RemoteFile, bucket: str, name: str, file: NewFile, max_bytes: int
     ) -> None:
         store = self._bucket(bucket)
-        try:
-            blob = store.stat(name)
-            if blob.size_bytes > max_bytes:
-                raise InvalidSourceError(
-                    f"{remote} has {blob.size_bytes:,} bytes: the limit is {max_bytes:,}; pass a "
-                    "larger max_size_bytes to store it"
-                )
-            if not blob.size_bytes:
-                raise InvalidSourceError(f"{remote} is empty: there is nothing to store")
-            require_checksum(store, blob)
-            fetch_checked(store, blob, file, on_retry=self._on_retry)
-        except BlobNotFoundError as error:
-            raise SourceNotFoundError(f"no object at {remote}", status=error.status) from error
+        blob = store.stat(name)
+        if blob.size_bytes > max_bytes:
+            raise InvalidSourceError(
+                f"{remote} has {blob.size_bytes:,} bytes: the limit is {max_bytes:,}; pass a "
+                "larger max_size_bytes to store it"
+            )
+        if not blob.size_bytes:
+            raise InvalidSourceError(f"{remote} is empty: there is nothing to store")
+        require_checksum(store, blob)
+        fetch_checked(store, blob, file, on_retry=self._on_retry)
 
     def _bucket(self, bucket: str) -> RetryingStore:
         with self._lock:
@@ -175,3 +244,16 @@ class RemoteFiles:
                     on_retries_ended=self._on_retries_ended,
                 )
             return self._web
+
+
+@contextmanager
+def _of_one_item(remote: RemoteFile) -> Iterator[None]:
+    """Have what a server says of a file affect no other item: these have other sources."""
+    try:
+        yield
+    except BlobNotFoundError as error:
+        raise SourceNotFoundError(f"no object at {remote}", status=error.status) from error
+    except AudioStoreError as error:
+        if error.status is not None:
+            error.affects_all = False
+        raise

@@ -28,6 +28,7 @@ from audiostore.log import logger
 from audiostore.retry import Retry
 from audiostore.sources import Source, encode_crc32c
 from audiostore.stores.protocol import BlobSpec, ObjectStore, TransferListener, Transferred
+from audiostore.stores.stored import StoredSource
 from audiostore.values import BlobInfo
 
 _PIECE_BYTES = 1 << 20
@@ -110,11 +111,13 @@ def has_bytes(
 
 
 def md5_of(source: Source) -> str:
-    """Return the MD5 of a source, in base64 as a store has it.
+    """Return the MD5 of a source, in base64 as a store has it; read it, unless a store tells.
 
     Raises:
         SourceChangedError: the source has changed.
     """
+    if isinstance(source, StoredSource) and source.blob.md5_hash is not None:
+        return source.blob.md5_hash
     with closing(source.open()) as reader:
         return base64.b64encode(_digest(reader.read, "md5")).decode("ascii")
 
