@@ -18,12 +18,13 @@ from audiostore import (
     SourceChangedError,
     StorageResult,
     StoredSource,
+    UnsupportedFormatError,
     UploadOptions,
 )
 from audiostore.ingest import StoredFile
 from audiostore.stores import RetryingStore
 from audiostore.values import AUDIO_DATA_KEYS, REFERENCE_KEYS
-from tests.assets import EXAMPLES, JPG, MP3
+from tests.assets import EXAMPLES, JPG, MP3, PNG
 from tests.gcs_server import StrictServer, faults
 
 ID = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -104,6 +105,22 @@ def test_what_is_adopted_already_is_found_again_and_nothing_is_written(
     with pytest.raises(AssetConflictError):
         manager._uploads.adopt(ID, stored(old, "song.flac"), cover, id_is_new=False)
     assert len(server.objects("new")) == 2
+
+
+def test_the_cover_of_an_album_is_read_once(
+    server: StrictServer, old: RetryingStore, manager: AudioStorageManager
+) -> None:
+    audio, cover = stored(old, "song.mp3"), stored(old, "cover.jpg")
+    before = len(server.requests)
+    for audio_id in (ID, OTHER_ID):
+        adopted = manager._uploads.adopt(audio_id, audio, cover, id_is_new=True)
+        assert adopted.thumbnail is not None
+        assert adopted.thumbnail.crc32c == cover.source.crc32c
+    made = Counter(each.operation for each in server.requests[before:])
+    assert made == {"download": 3, "rewrite": 4}
+    server.put("old", "a/cover.jpg", PNG.read_bytes())
+    with pytest.raises(UnsupportedFormatError):
+        manager._uploads.adopt(ID, audio, stored(old, "cover.jpg"), id_is_new=False)
 
 
 def test_class_and_key_are_set_or_kept_for_all_objects(

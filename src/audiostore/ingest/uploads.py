@@ -44,6 +44,8 @@ from audiostore.sourcepaths import path_beside, source_path_of
 from audiostore.stores import Store, has_bytes, has_content
 from audiostore.values import BlobInfo, PathLike, StorageResult
 
+_MOST_COVERS = 64
+
 
 class IdSource(Protocol):
     """Chooses the id of an upload."""
@@ -100,6 +102,7 @@ class Uploads:
         self._attachments = Attachments(store, notify)
         self._changes = Changes(store)
         self._notify = notify
+        self._stored_covers: dict[tuple[object, ...], PreparedFile] = {}
 
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
         """Store an audio file and its artwork (see the manager's `upload_audio_with_thumbnail`)."""
@@ -113,7 +116,9 @@ class Uploads:
             thumbnail: PreparedFile | None = None
             missing: SourceNotFoundError | None = None
             try:
-                if upload.thumbnail_path is not None:
+                if isinstance(upload.thumbnail_path, StoredFile):
+                    thumbnail = self._stored_cover(upload.thumbnail_path, options)
+                elif upload.thumbnail_path is not None:
                     thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
             except SourceNotFoundError as error:
                 if not options.cleanup:
@@ -324,6 +329,22 @@ class Uploads:
                 {THUMBNAIL: thumbnail, AUDIO: audio},  # the audio goes last
                 cleanup=False,
             )
+
+    def _stored_cover(self, file: StoredFile, options: UploadOptions) -> PreparedFile:
+        """Return artwork that a store holds, prepared; that of an album is read for one track."""
+        key = (
+            *(file.source.uri, file.source.blob.generation, file.storage_class, file.kms_key),
+            *(options.check, options.fix_extension, options.faststart),
+            *(options.thumbnail_max_px, options.max_size_bytes),
+        )
+        found = self._stored_covers.get(key)
+        if found is None:
+            with prepare_image(file, options) as found:
+                pass  # nothing of it is local
+            if len(self._stored_covers) >= _MOST_COVERS:
+                self._stored_covers.clear()
+            self._stored_covers[key] = found
+        return found
 
     def _was_replaced_in_place(self, asset: Asset) -> bool:
         """Say whether an asset is superseded, if it is, only by what took its path."""

@@ -119,7 +119,10 @@ class PartialFile(FileIO):
         stop = min(start + blocks * BLOCK_BYTES, start + self._extents.gap(start), self.size_bytes)
         at = start
         for piece in self._fetch(start, stop):
-            at += os.pwrite(self.fileno(), piece[: stop - at], at)
+            rest = piece[: stop - at]
+            while rest:  # a disk that is full takes some, and says so the next time
+                written = os.pwrite(self.fileno(), rest, at)
+                at, rest = at + written, rest[written:]
         if at < stop:
             raise OSError(f"only {at - start} of {stop - start} bytes came")
         self._extents.add(start, stop)
