@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         ProgressListener as ProgressListener,
         Query as Query,
         Rates as Rates,
+        ShardKeywords as ShardKeywords,
         SortKey as SortKey,
         Statistics as Statistics,
         Tally as Tally,
@@ -233,7 +234,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         ),
         "catalog": (
             "Catalog Cost DuplicateAssets ExportedShard ExportFormat ProgressListener Query Rates "
-            "SortKey Statistics Tally"
+            "ShardKeywords SortKey Statistics Tally"
         ),
         "errors": (
             "AmbiguousAudioIdError AssetConflictError AssetNotFoundError AudioStoreError "

@@ -363,6 +363,26 @@ def test_export_writes_tar_files_and_continues(call: Call, filled: LocalStore) -
     assert not Path("none").exists()
 
 
+def test_export_of_tar_files_as_a_fleet_run(call: Call, filled: LocalStore) -> None:
+    command = ("export", "--shards", "./out", "--size", "12K")
+    code, out, _ = call(*command, "--run", "train")
+    assert (code, out.split()[0]) == (0, "train")
+    assert call("fleet", "work", "train")[0] == 0
+    code, out, _ = call("fleet", "results", "train")
+    assert (code, out.splitlines()) == (
+        0,
+        [each.absolute().as_uri() for each in sorted(Path("out").glob("*.tar"))],
+    )
+    code, lines, _ = call("fleet", "results", "train", "--json")
+    assert (code, sum(json.loads(each)["samples"] for each in lines.splitlines())) == (0, 4)
+    assert "parts   " in call("fleet", "status", "train")[1]
+    assert call("fleet", "results", "train", "-o", "x.csv")[0] == 2
+    assert call(*command, "--run", "other", "--chunks", "3")[0] == 2
+    assert not Path("out/index.json").exists()
+    assert call(*command)[1] == out
+    assert Path("out/index.json").exists()
+
+
 def test_export_of_tar_files_tells_what_failed_and_what_is_left_out(
     call: Call, filled: LocalStore, tmp_path: Path
 ) -> None:

@@ -20,10 +20,12 @@ from audiostore import (
     ExportConflictError,
     ExportedShard,
     IntegrityError,
+    InvalidRunError,
     LocalStore,
     MemoryStore,
     Query,
     RetryConfig,
+    fleet,
 )
 from audiostore.catalog.shards.samples import Part, Sample
 from audiostore.catalog.shards.source import ShardSource
@@ -273,6 +275,60 @@ def test_what_is_in_the_way_is_never_overwritten(tmp_path: Path) -> None:
         assert things(str(tmp_path / "out"))["shard-000001.tar"] == b"another's"
         with pytest.raises(ConfigurationError, match="keeps its assets"):
             export(manager, str(tmp_path / "store" / "audio" / "x"))
+
+
+def test_a_fleet_run_writes_the_same_shards(places: tuple[str, str]) -> None:
+    source, to = places
+    with AudioStorageManager(source) as manager:
+        fill(manager.store)
+        export(manager, f"{to}-alone", thumbnails=True)
+        options: Any = {"shard_bytes": 12_000, "thumbnails": True}
+        plan = fleet.plan_export(manager, to, run="train", **options)
+        assert plan.kind == "shards"
+        again = fleet.plan_export(manager, to, run="train", **options)
+        assert (again, again.created) == (plan, False)
+        assert list(things(to)) == ["plan.jsonl.gz"]
+
+        fleet.work(source, "train", 1)
+        assert all(chunk.error is None for chunk in fleet.work_share(manager, "train"))
+        assert fleet.work(source, "train", 1).done_before
+        found = list(fleet.exported(manager, "train"))
+        assert [shard.index for shard in found] == list(range(plan.chunks))
+        assert sum(shard.samples for shard in found) == len(IDS)
+        assert "index.json" not in things(to)
+        assert not any(shard.created for shard in export(manager, to, thumbnails=True))
+        alone, together = things(f"{to}-alone"), things(to)
+        assert together == alone
+
+        with pytest.raises(ExportConflictError):
+            fleet.plan_export(manager, to, run="other", shard_bytes=13_000)
+        with pytest.raises(InvalidRunError, match="no assets match"):
+            fleet.plan_export(manager, f"{to}-2", Query(min_size_bytes=1 << 30), run="none")
+
+
+def test_a_fleet_run_leaves_a_damaged_shard_to_be_tried_again(tmp_path: Path) -> None:
+    source, to = str(tmp_path / "store"), str(tmp_path / "out")
+    with AudioStorageManager(source) as manager:
+        fill(manager.store)
+        plan = fleet.plan_export(manager, to, run="train", shard_bytes=12_000)
+        (blob,) = manager.store.list(f"audio/{IDS[7]}/audio")
+        path = tmp_path / "store" / blob.name
+        status = path.stat()
+        path.write_bytes(b"x" + data_of(7)[1:])
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        chunks = list(fleet.work_share(manager, "train"))
+        assert [type(each.error) for each in chunks if each.error] == [IntegrityError]
+        assert fleet.status(manager, "train").chunks_done == plan.chunks - 1
+        path.write_bytes(data_of(7))
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        list(fleet.work_share(manager, "train"))
+        assert fleet.status(manager, "train").is_done
+
+        plan = fleet.plan_export(manager, f"{to}-2", run="moved")
+        out = LocalStore(f"{to}-2")
+        out.delete(out.stat("plan.jsonl.gz"))
+        with pytest.raises(ExportConflictError, match="no plan any more"):
+            list(fleet.work_share(manager, "moved"))
 
 
 def test_filters_order_and_limit_are_those_of_the_catalog(tmp_path: Path) -> None:

@@ -13,9 +13,27 @@ from audiostore.catalog.export import (
 )
 from audiostore.catalog.prices import Cost, Rates
 from audiostore.catalog.query import Query
-from audiostore.catalog.shards.values import ExportedShard
+from audiostore.catalog.shards.values import ExportedShard, ShardKeywords
 from audiostore.catalog.sorting import SortKey
 from audiostore.catalog.statistics import Statistics, Tally
+from audiostore.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from audiostore.catalog.shards.exporting import (
+        Destination as Destination,
+        planned_shards as planned_shards,
+        write_planned as write_planned,
+    )
+    from audiostore.catalog.shards.planning import PlannedShard as PlannedShard
+else:
+    __getattr__, _ = lazy_names(
+        __name__,
+        {
+            "shards.exporting": "Destination planned_shards write_planned",
+            "shards.planning": "PlannedShard",
+        },
+    )
 
 __all__ = [
     "COLUMNS",
@@ -30,6 +48,7 @@ __all__ = [
     "Query",
     "Rates",
     "Row",
+    "ShardKeywords",
     "SortKey",
     "Statistics",
     "Tally",

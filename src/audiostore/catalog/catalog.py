@@ -16,6 +16,7 @@ from audiostore.patterns import pattern
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
+    from audiostore.catalog.shards.planning import Request
     from audiostore.manager import AudioStorageManager
 
 _REPORT_EVERY = 100
@@ -272,6 +273,45 @@ class Catalog:
             ValueError: an argument is not valid.
             AudioStoreError, OSError: an error that affects all shards.
         """
+        from audiostore.catalog.shards.exporting import (  # noqa: PLC0415  (few programs do it)
+            Destination,
+            export_shards,
+        )
+
+        request, found = self._requested(
+            query,
+            shard_bytes=shard_bytes,
+            thumbnails=thumbnails,
+            order_by=order_by,
+            descending=descending,
+            limit=limit,
+            after=after,
+            shard=shard,
+            on_progress=on_progress,
+        )
+        return export_shards(
+            Destination(self._manager._for_many, destination),
+            request,
+            found,
+            concurrency=concurrency,
+        )
+
+    def _requested(
+        self,
+        query: Query,
+        *,
+        shard_bytes: int = 1 << 30,
+        thumbnails: bool = False,
+        order_by: SortKey = "id",
+        descending: bool = False,
+        limit: int | None = None,
+        after: str | None = None,
+        shard: Shard | None = None,
+        on_progress: ProgressListener | None = None,
+    ) -> "tuple[Request, Iterator[StorageResult]]":
+        """Return what an export of shards is asked to export, and the assets that it means."""
+        from audiostore.catalog.shards.planning import request_of  # noqa: PLC0415  (few do)
+
         if shard_bytes < 1:
             raise ValueError(f"shard_bytes is {shard_bytes}: it must be at least 1")
         found = self.find(
@@ -283,9 +323,6 @@ class Catalog:
             shard=shard,
             on_progress=on_progress,
         )
-        from audiostore.catalog.shards.exporting import export_shards  # noqa: PLC0415  (few do)
-        from audiostore.catalog.shards.planning import request_of  # noqa: PLC0415
-
         order = {
             "order_by": order_by,
             "descending": descending,
@@ -296,9 +333,7 @@ class Catalog:
         request = request_of(
             self._manager.url, query, order, shard_bytes=shard_bytes, thumbnails=thumbnails
         )
-        return export_shards(
-            self._manager._for_many, destination, request, found, concurrency=concurrency
-        )
+        return request, found
 
     def _found(
         self,

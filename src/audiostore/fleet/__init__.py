@@ -17,6 +17,7 @@ another attempt at what failed.
 
 `plan_list`, `plan_statistics` and `plan_check` plan runs over a store that is too large for one
 machine, one part of it a chunk; `assets`, `statistics` and `problems` put together what was found.
+`plan_export` plans one that writes tar files for training, and `exported` yields them.
 """
 
 from audiostore.lazy import lazy_names
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         plan_statistics as plan_statistics,
         statistics as statistics,
     )
+    from audiostore.fleet.exporting import exported as exported, plan_export as plan_export
     from audiostore.fleet.listing import assets as assets, plan_list as plan_list
     from audiostore.fleet.processes import work as work
     from audiostore.fleet.reading import results as results, retry as retry, status as status
@@ -46,6 +48,7 @@ else:
         {
             "checking": "plan_check problems",
             "counting": "plan_statistics statistics",
+            "exporting": "exported plan_export",
             "listing": "assets plan_list",
             "processes": "work",
             "reading": "results retry status",

@@ -24,6 +24,7 @@ _HOMES = {
     "list": "audiostore.fleet.listing",
     "stats": "audiostore.fleet.counting",
     "check": "audiostore.fleet.checking",
+    "shards": "audiostore.fleet.exporting",
 }
 """By kind: the module that has it, as `KIND`."""
 

@@ -1,15 +1,22 @@
-"""Exporting the assets of a store as shards, in this process."""
+"""Exporting the assets of a store as shards: in this process, or shard by shard, wherever."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from audiostore.catalog.shards.planning import PlannedShard, Request
+from audiostore.catalog.shards.planning import PlannedShard, Request, ShardPlan
 from audiostore.catalog.shards.samples import Sample
 from audiostore.catalog.shards.values import ExportedShard
-from audiostore.catalog.shards.writing import ShardWriter, finish_export, plan_export
+from audiostore.catalog.shards.writing import (
+    ShardWriter,
+    conflict,
+    find_plan,
+    finish_export,
+    plan_export,
+)
 from audiostore.config import absolute_url
-from audiostore.errors import ConfigurationError
+from audiostore.dataclass import dataclass
+from audiostore.errors import ConfigurationError, ExportConflictError
 from audiostore.events import RetriesEnded
 from audiostore.stores import RetryingStore, open_store
 from audiostore.values import StorageResult
@@ -17,35 +24,65 @@ from audiostore.values import StorageResult
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
 
-AT_ONCE = 4
-"""Shards are written so many at once; each reads many assets at once."""
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an export goes to."""
+
+    manager: "AudioStorageManager"
+    """Of the store that has the assets: its credentials and its retries are used."""
+    url: str
+
+    def open(self) -> RetryingStore:
+        """Open it, with connections of its own."""
+        manager = self.manager
+        given: dict[str, Any] = {
+            name: manager._arguments[name] for name in ("credentials", "project")
+        }
+        return RetryingStore(
+            open_store(absolute_url(self.url), **given),
+            manager._retry_config,
+            on_retry=manager._report_retry,
+            on_retries_ended=lambda operation: manager._notify(RetriesEnded(operation)),
+        )
+
+    def plan(
+        self, target: RetryingStore, request: Request, assets: Iterable[StorageResult]
+    ) -> ShardPlan | None:
+        """Return the plan of an export to it; None if there are no assets.
+
+        Args:
+            target: it, open.
+            request: what is exported, and how.
+            assets: those that it means, listed if there is no plan yet.
+
+        Raises:
+            ConfigurationError: it is where the store has its assets.
+            ExportConflictError: it has another export.
+        """
+        if f"{target.url}/".startswith(f"{self.manager.url}/audio/"):
+            raise ConfigurationError(
+                f"{target.url} is where {self.manager.url} keeps its assets: name another place"
+            )
+        chosen = (Sample.of(each, thumbnails=request["thumbnails"]) for each in assets)
+        return plan_export(target, request, (each for each in chosen if each is not None))
+
+    def write(self, plan: ShardPlan, shard: PlannedShard) -> ExportedShard:
+        """Write a shard of its plan, unless it is there (see `ShardWriter.write`)."""
+        return ShardWriter(self.manager.store, plan, self.open).write(shard)
 
 
 def export_shards(
-    manager: "AudioStorageManager",
-    destination: str,
+    destination: Destination,
     request: Request,
     assets: Iterable[StorageResult],
     *,
     concurrency: int,
 ) -> Generator[ExportedShard, None, None]:
-    """Export assets as shards (see `Catalog.export_shards`).
-
-    Args:
-        manager: of the store that has them.
-        destination: URL of the target.
-        request: what is exported, and how.
-        assets: those that it means, listed if there is no plan yet.
-        concurrency: how many shards to write at once.
-    """
-    open_target = opener(manager, destination)
-    with closing(open_target()) as target:
-        if f"{target.url}/".startswith(f"{manager.url}/audio/"):
-            raise ConfigurationError(
-                f"{target.url} is where {manager.url} keeps its assets: name another place"
-            )
-        chosen = (Sample.of(each, thumbnails=request["thumbnails"]) for each in assets)
-        plan = plan_export(target, request, (each for each in chosen if each is not None))
+    """Export assets as shards, so many at once (see `Catalog.export_shards`)."""
+    manager = destination.manager
+    with closing(destination.open()) as target:
+        plan = destination.plan(target, request, assets)
         if plan is None:
             return
         there = {blob.name: blob for blob in target.list("shard-")}
@@ -53,15 +90,13 @@ def export_shards(
         planned = list(plan.shards())
         for shard in planned:
             if {shard.name, shard.index_name} <= there.keys():
-                blob = there[shard.name]
-                uri = target.uri(shard.name)
-                yield ExportedShard(
-                    shard.number, uri, shard.samples, blob.size_bytes, created=False
-                )
+                uri, size_bytes = target.uri(shard.name), there[shard.name].size_bytes
+                yield ExportedShard(shard.number, uri, shard.samples, size_bytes, created=False)
             else:
                 missing.append(shard)
-        writer = ShardWriter(manager.store, plan, open_target)
-        outcomes = manager.bulk.apply(writer.write, missing, concurrency=concurrency)
+        outcomes = manager.bulk.apply(
+            lambda shard: destination.write(plan, shard), missing, concurrency=concurrency
+        )
         with closing(outcomes):
             for outcome in outcomes:
                 shard = outcome.item
@@ -80,17 +115,30 @@ def export_shards(
         finish_export(target, planned)
 
 
-def opener(manager: "AudioStorageManager", destination: str) -> Callable[[], RetryingStore]:
-    """Return what opens a target, with the credentials and the retries of a manager."""
-    given: dict[str, Any] = {name: manager._arguments[name] for name in ("credentials", "project")}
-    url = absolute_url(destination)
+def planned_shards(
+    destination: Destination, request: Request, assets: Iterable[StorageResult]
+) -> tuple[list[PlannedShard], str | None]:
+    """Plan an export without writing shards; return them, and the crc32c of the plan."""
+    with closing(destination.open()) as target:
+        plan = destination.plan(target, request, assets)
+        return ([], None) if plan is None else (list(plan.shards()), plan.blob.crc32c)
 
-    def open_target() -> RetryingStore:
-        return RetryingStore(
-            open_store(url, **given),
-            manager._retry_config,
-            on_retry=manager._report_retry,
-            on_retries_ended=lambda operation: manager._notify(RetriesEnded(operation)),
-        )
 
-    return open_target
+def write_planned(
+    manager: "AudioStorageManager", url: str, crc32c: str, shard: PlannedShard
+) -> ExportedShard:
+    """Write a shard of the plan with a checksum, unless it is there.
+
+    Raises:
+        ExportConflictError: the destination has another plan, or something else has the name.
+        IntegrityError: an asset is damaged, or other bytes were stored; nothing was left.
+        AudioStoreError, OSError: an asset cannot be read, or the destination cannot be written.
+    """
+    destination = Destination(manager, url)
+    with closing(destination.open()) as target:
+        plan = find_plan(target)
+        if plan is None:
+            raise ExportConflictError(f"{target.url} has no plan any more: plan the export again")
+        if plan.blob.crc32c != crc32c:
+            raise conflict(target, plan.blob.name)
+        return destination.write(plan, shard)

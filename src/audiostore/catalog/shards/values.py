@@ -1,6 +1,24 @@
 """What an export of shards returns."""
 
+from collections.abc import Callable
+from typing import TypedDict
+
+from audiostore.asset import Shard
+from audiostore.catalog.sorting import SortKey
 from audiostore.dataclass import dataclass
+
+
+class ShardKeywords(TypedDict, total=False):
+    """What `Catalog.export_shards` takes as keyword arguments, but for the concurrency."""
+
+    shard_bytes: int
+    thumbnails: bool
+    order_by: SortKey
+    descending: bool
+    limit: int | None
+    after: str | None
+    shard: Shard | None
+    on_progress: Callable[[int], None] | None
 
 
 @dataclass(frozen=True, slots=True)

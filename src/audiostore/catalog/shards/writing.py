@@ -57,7 +57,7 @@ def plan_export(
         ExportConflictError: the target has another export.
         OSError: there is no room for the plan in the directory for temporary files.
     """
-    plan = _find_plan(target)
+    plan = find_plan(target)
     if plan is None:
         if (other := next(target.list("shard-"), None)) is not None:
             raise ExportConflictError(
@@ -71,7 +71,7 @@ def plan_export(
             stream.flush()
             source = OpenFile(LocalFile.of_open(Path(folder), file.fileno()), file)
             _create(target, NAME, source)
-        plan = _find_plan(target)
+        plan = find_plan(target)
     if plan is None or plan.request() != request:
         raise ExportConflictError(
             f"{target.url} has an export of other assets, or with other options: name another "
@@ -80,7 +80,8 @@ def plan_export(
     return plan
 
 
-def _find_plan(target: ObjectStore) -> ShardPlan | None:
+def find_plan(target: ObjectStore) -> ShardPlan | None:
+    """Return the plan that a target has; None without one."""
     found = _stat(target, NAME)
     return None if found is None else ShardPlan(target, found)
 
@@ -109,7 +110,7 @@ class ShardWriter:
             created, gone, size_bytes = self._write_tar(target, shard, samples)
             index, count = index_of(samples(), gone)
             if not _create(target, shard.index_name, BytesSource(index)):
-                raise _conflict(target, shard.index_name)
+                raise conflict(target, shard.index_name)
             uri = target.uri(shard.name)
         left_out = tuple(_left_out(samples(), gone))
         return ExportedShard(shard.number, uri, count, size_bytes, created, left_out)
@@ -154,7 +155,7 @@ class ShardWriter:
             if isinstance(content, Part) and name not in names
         )
         if not has_content(found, ShardSource(self.store, samples, gone)):
-            raise _conflict(target, shard_name=found.name)
+            raise conflict(target, found.name)
         return gone
 
     def _gone(self, samples: Samples) -> frozenset[str]:
@@ -214,7 +215,7 @@ def finish_export(target: ObjectStore, planned: Iterable[PlannedShard]) -> bool:
         shards.append({"url": shard.name, "nsamples": count, "filesize": tar.size_bytes})
     whole = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": shards}
     if not _create(target, _INDEX, BytesSource(json.dumps(whole, indent=1).encode() + b"\n")):
-        raise _conflict(target, _INDEX)
+        raise conflict(target, _INDEX)
     return True
 
 
@@ -235,8 +236,9 @@ def _stat(target: ObjectStore, name: str) -> BlobInfo | None:
         return None
 
 
-def _conflict(target: ObjectStore, shard_name: str) -> ExportConflictError:
+def conflict(target: ObjectStore, name: str) -> ExportConflictError:
+    """Return the error of an object that is not what an export writes under its name."""
     return ExportConflictError(
-        f"{target.uri(shard_name)} exists, and is not what this export writes there: it was not "
+        f"{target.uri(name)} exists, and is not what this export writes there: it was not "
         "touched. Delete it, or name another place"
     )

@@ -8,13 +8,14 @@ from audiostore.cli import places
 from audiostore.cli.failures import FAILED, INTERRUPTED, PARTLY_FAILED, report
 from audiostore.cli.filters import page_start, query_of
 from audiostore.cli.output import counted, escape, human_size, note, say
+from audiostore.cli.parts import print_plan
 from audiostore.cli.progress.bulk import abandoning
 from audiostore.cli.progress.count import CountProgress
 from audiostore.cli.store import opened
 from audiostore.config import is_directory, parse_directory
 
 if TYPE_CHECKING:
-    from audiostore import ExportedShard
+    from audiostore import ExportedShard, ShardKeywords
     from audiostore.cli.commands.export import Options
 
 _SHARD_BYTES = 1 << 30
@@ -47,32 +48,40 @@ class _Counts:
 
 
 def export_shards(options: Options, destination: str) -> int:
-    """Write the assets that match as tar files, and print their URIs."""
-    query, after = query_of(options), page_start(options)
-    counts = _Counts()
+    """Write the assets that match as tar files, and print their URIs; or plan a run that does."""
+    query = query_of(options)
+    keywords: ShardKeywords = {
+        "shard_bytes": options.size or _SHARD_BYTES,
+        "thumbnails": options.covers,
+        "order_by": options.sort,
+        "descending": options.reverse,
+        "limit": options.limit,
+        "after": page_start(options),
+        "shard": options.shard,
+    }
     if is_directory(destination):
         folder = parse_directory(destination).path
         places.remember(folder, "the directory of the tar files", "give another with --shards DEST")
+    if options.run is not None:
+        from audiostore import fleet  # noqa: PLC0415  (another way)
+
+        with CountProgress() as progress, opened(options, progress.waiting) as manager:
+            keywords["on_progress"] = progress
+            plan = fleet.plan_export(manager, destination, query, run=options.run, **keywords)
+        print_plan(plan)
+        return 0
+    counts = _Counts()
     try:
         with CountProgress() as progress, opened(options, progress.waiting) as manager:
+            keywords["on_progress"] = progress
             shards = manager.catalog.export_shards(
-                destination,
-                query,
-                shard_bytes=options.size or _SHARD_BYTES,
-                thumbnails=options.covers,
-                order_by=options.sort,
-                descending=options.reverse,
-                limit=options.limit,
-                after=after,
-                shard=options.shard,
-                concurrency=options.concurrency or 4,
-                on_progress=progress,
+                destination, query, concurrency=options.concurrency or 4, **keywords
             )
             with abandoning(shards):
                 for shard in shards:
                     counts.add(shard)
                     progress.clear()
-                    _print(shard, debug=options.debug)
+                    print_shard(shard, debug=options.debug)
     except KeyboardInterrupt:
         say("stopped", counts.summary())
         say("interrupted", "run the same command again to continue; complete tar files are kept")
@@ -86,7 +95,8 @@ def export_shards(options: Options, destination: str) -> int:
     return 0
 
 
-def _print(shard: ExportedShard, *, debug: bool) -> None:
+def print_shard(shard: ExportedShard, *, debug: bool) -> None:
+    """Print the URI of a shard, or why it was not written, and what was left out of it."""
     for text in shard.left_out:
         say("warning", f"left out: {text}")
     if shard.error is not None:

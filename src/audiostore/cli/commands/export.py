@@ -49,8 +49,10 @@ def run(options: Options) -> int:
     if options.shards is not None:
         if not options.to_stdout or options.format is not None:
             raise UsageError("--shards writes tar files, -o and --format a table: choose one")
-        if options.run is not None or options.chunks is not None:
-            raise UsageError("--run plans a table; tar files are written by this machine")
+        if options.chunks is not None:
+            raise UsageError("--chunks is for a table: a tar file is a chunk")
+        if options.run is not None and options.concurrency is not None:
+            raise UsageError("--concurrency and --run exclude each other")
         from audiostore.cli.commands._export_shards import export_shards  # noqa: PLC0415
 
         return export_shards(options, options.shards)

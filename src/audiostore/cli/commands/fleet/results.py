@@ -48,9 +48,9 @@ def _write(
     manager: AudioStorageManager, options: Options, kind: str, table_format: ExportFormat
 ) -> int:
     wants_table = not options.to_stdout or options.format is not None
-    if options.failed and kind in ("check", "list", "stats"):
+    if options.failed and kind in ("check", "list", "shards", "stats"):
         raise UsageError(f"--failed is for runs that store files: {options.name} does not")
-    if wants_table and kind in ("check", "stats"):
+    if wants_table and kind in ("check", "shards", "stats"):
         raise UsageError(f"{options.name} has no table to write: give no -o and no --format")
     match kind:
         case "check":
@@ -61,6 +61,8 @@ def _write(
 
             found = fleet.statistics(manager, options.name)
             print_statistics(manager, found, as_json=options.json)
+        case "shards":
+            _print_shards(manager, options)
         case "list" if not wants_table:
             from audiostore import fleet  # noqa: PLC0415  (not for --help)
             from audiostore.cli.formats import printer  # noqa: PLC0415
@@ -75,6 +77,20 @@ def _write(
                 what = "asset" if kind == "list" else "file"
                 note(f"wrote {counted(count, what)} to {options.output}")
     return 0
+
+
+def _print_shards(manager: AudioStorageManager, options: Options) -> None:
+    """Print the tar files that a run has written, as `export --shards` prints them."""
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.commands._export_shards import print_shard  # noqa: PLC0415
+    from audiostore.cli.output import print_json  # noqa: PLC0415
+
+    for shard in fleet.exported(manager, options.name):
+        if options.json:
+            fields = {"uri": shard.uri, "samples": shard.samples, "size_bytes": shard.size_bytes}
+            print_json({**fields, "left_out": shard.left_out})
+        else:
+            print_shard(shard, debug=options.debug)
 
 
 def _write_table(

@@ -39,7 +39,7 @@ def run(options: Options) -> int:
             }
         )
         return 0
-    is_of_files = status.kind not in ("check", "list", "stats")
+    is_of_files = status.kind not in ("check", "list", "shards", "stats")
     what, done = ("files ", "stored") if is_of_files else ("parts ", "done")
     print(
         f"{what}  {status.items:,}: {status.stored:,} {done}, {status.failed:,} failed, "
