@@ -16,6 +16,13 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False  # as typing has it; importing typing would double the time to start
 if TYPE_CHECKING:
+    from audiostore.adopt import (
+        AdoptCost as AdoptCost,
+        Adoption as Adoption,
+        Refusal as Refusal,
+        RefusalListener as RefusalListener,
+        RefusalReason as RefusalReason,
+    )
     from audiostore.asset import (
         Asset as Asset,
         FilenameGenerator as FilenameGenerator,
@@ -127,6 +134,8 @@ if TYPE_CHECKING:
         Stored as Stored,
     )
     from audiostore.fleet import (
+        CleanOutcome as CleanOutcome,
+        CleanStatus as CleanStatus,
         FleetChunk as FleetChunk,
         FleetPlan as FleetPlan,
         FleetResult as FleetResult,
@@ -220,6 +229,7 @@ if TYPE_CHECKING:
     )
 else:  # hidden from type checkers, so that a misspelt name is an error to them
     _HOMES = {
+        "adopt": "AdoptCost Adoption Refusal RefusalListener RefusalReason",
         "asset": "Asset FileOrganizer FilenameGenerator PartName Shard Trash TrashedAsset",
         "audit": (
             "Audit Checked CheckRecord DeleteObject Problem RemoveForeignFile Repair Repaired "
@@ -250,7 +260,7 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "Attached Begun BulkBegun CleanedUp CleanupFailed Deleted Downloaded Event "
             "EventListener Progress RetriesEnded Retried Stored"
         ),
-        "fleet": "FleetChunk FleetPlan FleetResult FleetStatus",
+        "fleet": "CleanOutcome CleanStatus FleetChunk FleetPlan FleetResult FleetStatus",
         "ingest": "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions",
         "lifecycle": "Action Effect Lifecycle LifecycleRule Plan PlanStep Policy RuleResource",
         "manager": "AudioStorageManager store_audio_file",

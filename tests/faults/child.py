@@ -190,12 +190,12 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
 
     `call`: "do" (upload, attach, delete; adopt, of "audio" and "cover" in the bucket "old"; export,
     "to" a place; update, with a "library" and a "journal"; put, the command, with "options", on a
-    "root"; work, on a "chunk" of a "run"; or manage, with the name of a "work" that is none of
-    copying), "url" of a server or "root" of a directory, "audio", "cover", "id", "id_is_new",
-    "bucket" and "state" (as a program would: with sessions on disk), "one_request_bytes", "break"
-    (a function of `broken`), "die_at" (number of the file operation, from 1), "die" ("before",
-    "after"). With "name" it is done to one object of a directory: delete, overwrite, copy, restore,
-    purge, expire, settings.
+    "root"; work, on a "chunk" of a "run"; clean, a "run"; or manage, with the name of a "work" that
+    is none of copying), "url" of a server or "root" of a directory, "audio", "cover", "id",
+    "id_is_new", "bucket" and "state" (as a program would: with sessions on disk),
+    "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the file operation,
+    from 1), "die" ("before", "after"). With "name" it is done to one object of a directory: delete,
+    overwrite, copy, restore, purge, expire, settings.
     """
     from audiostore import AudioStorageManager, LocalStore  # noqa: PLC0415
     from audiostore.stores.gcs import upload  # noqa: PLC0415
@@ -211,6 +211,8 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
         return _put(call)
     if call["do"] == "work":
         return _work(call)
+    if call["do"] == "clean":
+        return _clean(call)
     if "bucket" in call:
         os.environ["STORAGE_EMULATOR_HOST"] = call["url"]
         manager = AudioStorageManager(call["bucket"], retry_config=QUICK)
@@ -318,6 +320,16 @@ def _work(call: dict[str, Any]) -> dict[str, Any]:
     done = _count_operations(call.get("die_at"), call.get("die", "before"))
     chunk = fleet.work(store, call["run"], call["chunk"])
     return {"value": [chunk.stored, chunk.done_before], "operations": list(done)}
+
+
+def _clean(call: dict[str, Any]) -> dict[str, Any]:
+    """Delete the old objects of a run that has adopted."""
+    from audiostore import AudioStorageManager, fleet  # noqa: PLC0415
+
+    os.environ["STORAGE_EMULATOR_HOST"] = call["url"]
+    with AudioStorageManager(call["bucket"]) as manager:
+        cleaned = [each.status for each in fleet.clean_adopted(manager, call["run"])]
+    return {"value": cleaned, "operations": []}
 
 
 def change_object(store: Any, call: dict[str, Any]) -> None:

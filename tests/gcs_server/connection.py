@@ -142,6 +142,7 @@ class Connection:
             )
         )
         status: int | None = None
+        response: Response | None = None
         try:
             if self._shared.on_request is not None:
                 self._shared.on_request(request)
@@ -155,6 +156,8 @@ class Connection:
                 self._wait(fault.stall_after)
         except BaseException:
             status = None
+            if response is not None and response.stream is not None:
+                response.stream.close()
             raise
         finally:
             self._shared.recorder.update(_done(request, head, body, status))

@@ -4,7 +4,10 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from audiostore.bulk.actions import ActionOutcome as ActionOutcome
+    from audiostore.bulk.actions import (
+        ActionOutcome as ActionOutcome,
+        apply_to_each as apply_to_each,
+    )
     from audiostore.bulk.bad_covers import CoverCheck as CoverCheck
     from audiostore.bulk.bulk import Bulk as Bulk
     from audiostore.bulk.copies import size_of as size_of
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
         check_manifest as check_manifest,
         find_items as find_items,
         find_listed_items as find_listed_items,
+        is_disc as is_disc,
         read_names as read_names,
     )
     from audiostore.bulk.templates import NameTemplate as NameTemplate
@@ -54,7 +58,7 @@ else:  # imported when first used: a journal or a download does not need the ins
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "actions": "ActionOutcome",
+            "actions": "ActionOutcome apply_to_each",
             "bad_covers": "CoverCheck",
             "bulk": "Bulk",
             "copies": "size_of",
@@ -69,7 +73,8 @@ else:  # imported when first used: a journal or a download does not need the ins
             "single": "upload_one",
             "sources": (
                 "IgnoredPath IgnoredPathListener Manifest ManifestProblem ManifestProblemListener "
-                "PathPatterns SearchOptions check_manifest find_items find_listed_items read_names"
+                "PathPatterns SearchOptions check_manifest find_items find_listed_items is_disc "
+                "read_names"
             ),
             "templates": "NameTemplate",
             "uploads": "upload_items",

@@ -148,7 +148,7 @@ class RemoteFiles:
         self._on_retry = on_retry
         self._on_retries_ended = on_retries_ended
         self._lock = ForkSafeLock()
-        self._buckets: dict[str, RetryingStore] = {}
+        self._stores: dict[str, RetryingStore] = {}
         self._web: WebClient | None = None
 
     def stored(self, remote: RemoteFile, service: str) -> StoredFile | None:
@@ -162,7 +162,7 @@ class RemoteFiles:
         if remote.in_bucket is None:
             return None
         bucket, name = remote.in_bucket
-        store = self._bucket(bucket)
+        store = self.store_at(f"gs://{bucket}")
         if store.service != service:
             return None
         with _of_one_item(remote):
@@ -193,7 +193,7 @@ class RemoteFiles:
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            for store in self._buckets.values():
+            for store in self._stores.values():
                 store.close()
             if self._web is not None:
                 self._web.close()
@@ -208,7 +208,7 @@ class RemoteFiles:
     def _from_bucket(
         self, remote: RemoteFile, bucket: str, name: str, file: NewFile, max_bytes: int
     ) -> None:
-        store = self._bucket(bucket)
+        store = self.store_at(f"gs://{bucket}")
         blob = store.stat(name)
         if blob.size_bytes > max_bytes:
             raise InvalidSourceError(
@@ -220,18 +220,21 @@ class RemoteFiles:
         require_checksum(store, blob)
         fetch_checked(store, blob, file, on_retry=self._on_retry)
 
-    def _bucket(self, bucket: str) -> RetryingStore:
+    def store_at(self, url: str) -> RetryingStore:
+        """Return the store at a URL, which is opened once.
+
+        Raises:
+            ConfigurationError: the URL does not name a store.
+        """
         with self._lock:
-            if bucket not in self._buckets:
-                self._buckets[bucket] = RetryingStore(
-                    open_store(
-                        f"gs://{bucket}", credentials=self._credentials, project=self._project
-                    ),
+            if url not in self._stores:
+                self._stores[url] = RetryingStore(
+                    open_store(url, credentials=self._credentials, project=self._project),
                     self._config,
                     on_retry=self._on_retry,
                     on_retries_ended=self._on_retries_ended,
                 )
-            return self._buckets[bucket]
+            return self._stores[url]
 
     def _web_client(self) -> "WebClient":
         with self._lock:

@@ -39,6 +39,12 @@ class Rates:
     currency: str
     source: str
     read_on: date
+    class_a: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What a thousand operations cost that write, copy or list, by storage class of the object."""
+    class_b: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What a thousand operations cost that read."""
+    retrieval: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What reading or copying a GiB costs; classes without a price cost nothing."""
 
     @classmethod
     def read(cls, location: str, table: PathLike | None = None) -> "Rates":
@@ -64,19 +70,21 @@ class Rates:
             known = ", ".join(sorted(locations))
             raise _invalid(table, f"no prices for {location!r}, only for {known}")
         row = locations[key]
-        prices = row.get("prices") if isinstance(row, dict) else None
-        if not _are_prices(prices):
+        needed = row if isinstance(row, dict) else {}
+        prices = _prices(table, key, needed, "prices")
+        if not prices:
             raise _invalid(table, f"[locations.{key}] needs prices = {{ STANDARD = 0.02, … }}")
-        read_on = row.get("read_on")
+        read_on = needed.get("read_on")
         if not isinstance(read_on, date):
             raise _invalid(table, f"[locations.{key}] needs read_on = 2026-01-31")
         return cls(
             key,
-            str(row.get("title", key)),
-            {storage_class.upper(): float(price) for storage_class, price in prices.items()},
+            str(needed.get("title", key)),
+            prices,
             str(values.get("currency", "USD")),
             str(values.get("source", name)),
             read_on,
+            *(_prices(table, key, needed, each) for each in ("class_a", "class_b", "retrieval")),
         )
 
     def monthly_cost(self, statistics: Statistics) -> "Cost":
@@ -136,6 +144,20 @@ def _kind(location: str) -> str:
     if location in _MULTI_REGIONS:
         return "multi-region"
     return "dual-region" if location in _DUAL_REGIONS else "region"
+
+
+def _prices(
+    table: PathLike | None, location: str, row: Mapping[str, Any], name: str
+) -> dict[str, float]:
+    """Return prices by storage class; {} if there are none.
+
+    Raises:
+        ConfigurationError: they are not numbers.
+    """
+    prices = row.get(name, {})
+    if not _are_prices(prices):
+        raise _invalid(table, f"[locations.{location}] needs {name} = {{ STANDARD = 0.02, … }}")
+    return {storage_class.upper(): float(price) for storage_class, price in prices.items()}
 
 
 def _are_prices(value: object) -> TypeGuard[dict[str, float]]:

@@ -18,13 +18,22 @@ another attempt at what failed.
 `plan_list`, `plan_statistics` and `plan_check` plan runs over a store that is too large for one
 machine, one part of it a chunk; `assets`, `statistics` and `problems` put together what was found.
 `plan_export` plans one that writes tar files for training, and `exported` yields them.
+
+`plan_adoption` plans a run that makes assets of what a bucket has in another layout; once its work
+is done, `clean_adopted` deletes the old objects.
 """
 
 from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from audiostore.fleet.adopting import plan_adoption as plan_adoption
     from audiostore.fleet.checking import plan_check as plan_check, problems as problems
+    from audiostore.fleet.cleaning import (
+        CleanOutcome as CleanOutcome,
+        CleanStatus as CleanStatus,
+        clean_adopted as clean_adopted,
+    )
     from audiostore.fleet.counting import (
         plan_statistics as plan_statistics,
         statistics as statistics,
@@ -50,6 +59,8 @@ else:
             "counting": "plan_statistics statistics",
             "exporting": "exported plan_export",
             "listing": "assets plan_list",
+            "adopting": "plan_adoption",
+            "cleaning": "CleanOutcome CleanStatus clean_adopted",
             "processes": "work",
             "reading": "results retry status",
             "storing": "plan",

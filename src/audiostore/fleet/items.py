@@ -12,6 +12,7 @@ from audiostore.fleet.objects import Fields
 from audiostore.fleet.records import require_types
 from audiostore.fleet.values import FleetResult
 from audiostore.ingest import UploadKeywords, UploadOptions
+from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
     from audiostore.remotefiles import RemoteFile
@@ -114,23 +115,29 @@ def item_in(line: Fields) -> PlannedItem:
 
 def result_of(planned: PlannedItem, outcome: UploadOutcome) -> FleetResult:
     """Return what became of an item, for good."""
-    item, error, stored = planned.item, outcome.error, outcome.result
-    audio_id = item.audio_id or ""
-    if error is not None or stored is None:
-        text = escaped(redacted(str(error)))[:_MOST_ERROR_CHARACTERS]
+    item = planned.item
+    stored = outcome.error or outcome.result
+    return recorded(planned.index, item.audio_place, item.origin, item.audio_id or "", stored)
+
+
+def recorded(
+    index: int, audio: str, origin: str, audio_id: str, stored: StorageResult | Exception | None
+) -> FleetResult:
+    """Return what became of an item, for good: an asset, or why it cannot be one."""
+    if not isinstance(stored, StorageResult):
         return FleetResult(
-            planned.index,
-            item.audio_place,
-            item.origin,
+            index,
+            audio,
+            origin,
             audio_id,
             "failed",
-            error_kind=type(error).__name__,
-            error=text,
+            error_kind=type(stored).__name__,
+            error=escaped(redacted(str(stored)))[:_MOST_ERROR_CHARACTERS],
         )
     return FleetResult(
-        planned.index,
-        item.audio_place,
-        item.origin,
+        index,
+        audio,
+        origin,
         audio_id,
         "stored",
         audio_path=stored.audio_path,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STORE = "store"
 _HOMES = {
     STORE: "audiostore.fleet.storing",
+    "adopt": "audiostore.fleet.adopting",
     "list": "audiostore.fleet.listing",
     "stats": "audiostore.fleet.counting",
     "check": "audiostore.fleet.checking",

@@ -98,7 +98,7 @@ def _opened(path: PathLike, options: UploadOptions, files: ExitStack) -> Iterato
         return
     if isinstance(path, StoredFile):
         stored = files.enter_context(path.opened(options))
-        yield _Opened(Path(path), path.name, stored, path)
+        yield _Opened(Path(path.name), path.name, stored, path)
         return
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")

@@ -17,7 +17,7 @@ _PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class StoredFile(os.PathLike[str]):
-    """A file in a store, in place of the path of a local one; as a path, its own name.
+    """A file in a store, in place of the path of a local one; as a path, the name of its object.
 
     It is never fetched: what inspection needs of it is read, in blocks of 256 KiB, and its bytes
     are copied by the service, if that is the target's (`StoredSource`). So it cannot be decoded
@@ -29,14 +29,16 @@ class StoredFile(os.PathLike[str]):
     """That of the new object, such as its own; None for the target's default."""
     kms_key: str | None = None
     """The Cloud KMS key of the new object; None for the target's default."""
+    filename: str | None = None
+    """The name of the file; None: the last part of the object's."""
 
     @property
     def name(self) -> str:
-        """The name of the file: the last part of the object's."""
-        return posixpath.basename(self.source.blob.name)
+        """The name of the file."""
+        return self.filename or posixpath.basename(self.source.blob.name)
 
     def __fspath__(self) -> str:
-        return self.name
+        return self.source.blob.name
 
     @contextmanager
     def opened(self, options: UploadOptions) -> Iterator[PartialFile]:

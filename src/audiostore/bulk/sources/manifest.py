@@ -80,6 +80,23 @@ class Manifest:
             SourceChangedError: the manifest has changed since it was checked.
             ValueError: it has errors.
         """
+        unit = unit_of(self._format)
+        for row in self._rows():
+            item = _item(self.path, row, self.metadata, unit, looks=self._looks_at_files)
+            is_shared = row.line in self._shared_thumbnails
+            yield replace(item, keeps_thumbnail=True) if is_shared else item
+
+    def rows(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """Yield each row as it is written, with its line: its fields that are not empty, by name.
+
+        Raises:
+            SourceChangedError: the manifest has changed since it was checked.
+            ValueError: it has errors.
+        """
+        for row in self._rows():
+            yield row.line, row.fields
+
+    def _rows(self) -> Iterator[Row]:
         if self.errors:
             raise ValueError(f"the manifest {str(self.path)!r} has {self.errors} errors")
         with _opened(self.path) as stream:
@@ -89,10 +106,7 @@ class Manifest:
             for number, row in enumerate(rows):
                 if number % _CHANGE_CHECK_ROWS == 0:
                     self._require_unchanged(stream.fileno())
-                unit = unit_of(self._format)
-                item = _item(self.path, row, self.metadata, unit, looks=self._looks_at_files)
-                is_shared = row.line in self._shared_thumbnails
-                yield replace(item, keeps_thumbnail=True) if is_shared else item
+                yield row
             self._require_unchanged(stream.fileno())
 
     def _require_unchanged(self, descriptor: int) -> None:

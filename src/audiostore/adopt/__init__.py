@@ -1,0 +1,30 @@
+"""Objects of another layout that become assets: which, with what metadata, at what cost."""
+
+from audiostore.adopt.costs import CostSum, Place
+from audiostore.adopt.covers import KeyCovers
+from audiostore.adopt.layouts import KeyLayout
+from audiostore.adopt.selecting import MapRows, Rules, Selection
+from audiostore.adopt.values import (
+    AdoptCost,
+    Adoption,
+    AdoptItem,
+    Refusal,
+    RefusalListener,
+    RefusalReason,
+)
+
+__all__ = [
+    "AdoptCost",
+    "AdoptItem",
+    "Adoption",
+    "CostSum",
+    "KeyCovers",
+    "KeyLayout",
+    "MapRows",
+    "Place",
+    "Refusal",
+    "RefusalListener",
+    "RefusalReason",
+    "Rules",
+    "Selection",
+]

@@ -1,0 +1,196 @@
+"""Deletes the objects that a run has adopted, each compared with its asset first."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Literal
+
+from audiostore.asset import find_asset
+from audiostore.dataclass import dataclass, replace
+from audiostore.errors import (
+    BlobNotFoundError,
+    HeldError,
+    InvalidRunError,
+    PreconditionFailedError,
+)
+from audiostore.fleet.adopting import KIND, PlannedAdoption, blob_fields, blob_in
+from audiostore.fleet.chunks import OpenChunk
+from audiostore.fleet.layout import chunk_states, plan_name
+from audiostore.fleet.objects import damaged
+from audiostore.fleet.planning import require_plan
+from audiostore.fleet.records import read_results
+from audiostore.scratch import on_the_disk, open_scratch
+from audiostore.stores import Store
+from audiostore.values import BlobInfo, same_bytes
+
+if TYPE_CHECKING:
+    from audiostore.manager import AudioStorageManager
+
+CleanStatus = Literal["deleted", "gone", "held", "differs", "needed"]
+"""What became of an old object.
+
+- "deleted": it was deleted, or would be;
+- "gone": it is not there any more, or was replaced since it was adopted;
+- "held": a hold or a retention period forbids it;
+- "differs": its asset is gone, or has other bytes: it may be the only copy;
+- "needed": it was not adopted, or is the cover of what was not.
+"""
+_Task = tuple[PlannedAdoption, bool]
+"""An item, and whether it is adopted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanOutcome:
+    """What became of an old object, of audio or a cover."""
+
+    uri: str
+    status: CleanStatus
+    size_bytes: int
+    reason: str = ""
+    """Why it was left, as the rest of a sentence."""
+
+
+def clean_adopted(
+    manager: "AudioStorageManager", run: str, *, dry_run: bool = False
+) -> Iterator[CleanOutcome]:
+    """Delete the objects that a run has adopted; yield what becomes of each.
+
+    Each is deleted by its generation, and only if the asset that was made of it is there now, with
+    the same size and crc32c. A cover is deleted when all that have it are adopted. Where the bucket
+    keeps what is deleted, it can be restored. After an interruption, call it again.
+
+    Args:
+        manager: of the store that has the assets.
+        run: the name of the run.
+        dry_run: delete nothing.
+
+    Raises:
+        InvalidRunError: the name is invalid, or the run does not adopt.
+        RunNotFoundError: the run is not planned.
+        IntegrityError: its objects are damaged.
+        AudioStoreError, OSError: a store failed permanently, or may not be written to.
+    """
+    manager = manager._for_many
+    store = manager.store
+    plan = require_plan(store, run)
+    if plan.kind != KIND.name:
+        raise InvalidRunError(f"{run!r} is planned to {plan.kind}, not to {KIND.name}")
+    try:
+        options = KIND.options_in(plan.options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(store, plan_name(run)) from error
+    source = manager._remote.store_at(options.source)
+    remover = _Remover(source, dry_run=dry_run)
+
+    def tasks() -> Iterator[_Task]:
+        for state in chunk_states(store, run, plan.chunks):
+            stored = {each.index for each in read_results(store, state) if each.status == "stored"}
+            chunk = OpenChunk(store, run, replace(state, results=()), is_fresh=False)
+            for planned in chunk.items:
+                yield planned, planned.index in stored
+
+    def clean(task: _Task) -> tuple[CleanOutcome, bool]:
+        """Return what became of the audio, and whether the asset has the cover."""
+        planned, is_adopted = task
+        audio, cover = planned.item.audio, planned.item.cover
+        if not is_adopted:
+            return remover.left(audio, "needed", "was not adopted"), False
+        asset = find_asset(store, planned.audio_id)
+        if asset is None:
+            return remover.left(audio, "differs", "has no asset any more"), False
+        has_cover = cover is not None and same_bytes(asset.thumbnail, cover)
+        if not same_bytes(asset.audio, audio):
+            return remover.left(audio, "differs", "has other bytes than its asset"), has_cover
+        return remover.remove(audio), has_cover
+
+    with on_the_disk(), closing(open_scratch()) as scratch:
+        scratch.execute(_TABLE)
+        outcomes = manager.bulk.apply(clean, tasks())
+        with closing(outcomes):
+            for outcome in outcomes:
+                if outcome.error is not None:
+                    raise outcome.error
+                planned, is_adopted = outcome.item
+                if outcome.result is not None:
+                    cleaned, has_cover = outcome.result
+                    _note_cover(scratch, planned, is_adopted=is_adopted, has_cover=has_cover)
+                    yield cleaned
+        yield from _clean_covers(manager, scratch, remover)
+
+
+_TABLE = (
+    "CREATE TABLE covers (name TEXT, generation INT, blob TEXT, needed INT, safe INT,"
+    " PRIMARY KEY (name, generation)) WITHOUT ROWID"
+)
+
+
+def _note_cover(
+    scratch: Connection, planned: PlannedAdoption, *, is_adopted: bool, has_cover: bool
+) -> None:
+    cover = planned.item.cover
+    if cover is None:
+        return
+    scratch.execute(
+        "INSERT INTO covers VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " needed = max(needed, excluded.needed), safe = max(safe, excluded.safe)",
+        (
+            cover.name,
+            cover.generation,
+            json.dumps(blob_fields(cover)),
+            not is_adopted,
+            is_adopted and has_cover,
+        ),
+    )
+
+
+def _clean_covers(
+    manager: "AudioStorageManager", scratch: Connection, remover: "_Remover"
+) -> Iterator[CleanOutcome]:
+    rows = scratch.execute("SELECT blob, needed, safe FROM covers ORDER BY name, generation")
+
+    def clean(row: tuple[str, int, int]) -> CleanOutcome:
+        fields, needed, safe = row
+        cover = blob_in(json.loads(fields))
+        if needed:
+            return remover.left(cover, "needed", "is the cover of audio that was not adopted")
+        if not safe:
+            return remover.left(cover, "differs", "is the cover of no asset any more")
+        return remover.remove(cover)
+
+    outcomes = manager.bulk.apply(clean, rows)
+    with closing(outcomes):
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.result is not None:
+                yield outcome.result
+
+
+class _Remover:
+    """Deletes old objects, or says what would be deleted."""
+
+    def __init__(self, source: Store, *, dry_run: bool) -> None:
+        self._source = source
+        self._dry_run = dry_run
+
+    def left(self, blob: BlobInfo, status: CleanStatus, reason: str) -> CleanOutcome:
+        """Leave an object."""
+        return CleanOutcome(self._source.uri(blob.name), status, blob.size_bytes, reason)
+
+    def remove(self, blob: BlobInfo) -> CleanOutcome:
+        """Delete this generation of an object."""
+        try:
+            if self._dry_run:
+                present = self._source.stat(blob.name)
+                if present.generation != blob.generation:
+                    return self.left(blob, "gone", "was replaced since it was adopted")
+                if present.kept_by:
+                    return self.left(blob, "held", f"is kept by {present.kept_by}")
+            else:
+                self._source.delete(blob)
+        except (BlobNotFoundError, PreconditionFailedError):
+            return self.left(blob, "gone", "is gone, or was replaced since it was adopted")
+        except HeldError as error:
+            return self.left(blob, "held", f"cannot be deleted: {error}")
+        return self.left(blob, "deleted", "")

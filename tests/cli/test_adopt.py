@@ -1,0 +1,63 @@
+"""adopt, as typed: JSON for programs, maps with other columns, and what is left when cleaning."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COVER, MP3, Call
+from tests.gcs_server import StrictServer
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
+    with StrictServer("old", "new") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        monkeypatch.setenv("GCS_BUCKET_NAME", "new")
+        server.put("old", "k1", MP3.read_bytes())
+        server.put("old", "k2", COVER.read_bytes())
+        server.put("old", "k3.txt", b"x")
+        yield server
+
+
+def lines(out: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.slow
+def test_a_map_with_other_columns_is_adopted_and_cleaned(
+    server: StrictServer, call: Call, tmp_path: Path
+) -> None:
+    listed = tmp_path / "map.tsv"
+    listed.write_text("key\tcover\tfilename\tmood\tnote\nk1\tk2\tMorning.mp3\tcalm\tx\n")
+    columns = ("--column", "audio=key", "--column", "thumbnail=cover", "--ignore-column", "note")
+    plan = ("adopt", "gs://old", "--map", listed, *columns, "--run", "a1", "--json")
+
+    code, out, _ = call(*plan, "--dry-run")
+    refused, told = lines(out)
+    assert (code, refused["name"], refused["reason"]) == (0, "k3.txt", "not-audio")
+    assert (told["assets"], told["covers"], told["refused"]) == (1, 1, {"not-audio": 1})
+    assert isinstance(told["cost"], dict)
+    assert not server.objects("new")
+
+    assert call(*plan)[0] == call("fleet", "work", "a1")[0] == 0
+    (asset,) = lines(call("list", "--json")[1])
+    assert isinstance(asset["audio"], dict)
+    metadata = asset["audio"]["metadata"]
+    assert (metadata["original_filename"], metadata["mood"]) == ("Morning.mp3", "calm")
+    assert "note" not in metadata
+    assert asset["thumbnail"] is not None
+    server.configure("old", retentionPolicy={"retentionPeriod": "3600"})
+    code, out, err = call("adopt", "--clean", "a1", "--json", "--yes")
+    assert {each["status"] for each in lines(out)} == {"held"}
+    assert (code, len(server.objects("old"))) == (4, 3), err
+
+
+def test_a_map_with_errors_plans_nothing(server: StrictServer, call: Call, tmp_path: Path) -> None:
+    listed = tmp_path / "map.csv"
+    listed.write_text("audio,id\nk1,not-an-id\n")
+    code, _, err = call("adopt", "gs://old", "--map", listed, "--run", "a1")
+    assert code == 2
+    assert "nothing was planned" in err
+    assert not server.objects("new")
