@@ -275,7 +275,7 @@ class UnsupportedByStoreError(AudioStoreError, NotImplementedError):
 
 
 class ProcessDiedError(AudioStoreError, RuntimeError):
-    """A worker process has died: out of memory, killed, or crashed in a library."""
+    """A worker process has died: out of memory, killed, or crashed in a library; or is lost."""
 
 
 class RunNotFoundError(AudioStoreError, LookupError):

@@ -84,7 +84,8 @@ ROWS = tuple(
         (
             "fleet",
             "workers of a fleet run killed at every request, again and again, or at work on the "
-            "same chunk at once; two planners at once, or one killed half-way",
+            "same chunk at once; two planners at once, or one killed half-way; every process of a "
+            "Dask cluster, and the command that uses it, killed",
             "one plan; every item stored once, under its planned id; each object of the run and of "
             "its assets written once",
         ),

@@ -1,6 +1,7 @@
 """What engines call: a plain function with plain arguments, in any process of any machine."""
 
 import os
+import pickle
 
 from audiostore.bulk import RunOptions
 from audiostore.fleet.values import FleetChunk
@@ -8,7 +9,7 @@ from audiostore.fleet.working import work_on_chunk
 from audiostore.forking import ForkSafeLock
 from audiostore.manager import AudioStorageManager
 
-_managers: dict[tuple[int, str], AudioStorageManager] = {}
+_managers: dict[tuple[int, str | bytes], AudioStorageManager] = {}
 """One for each process and store, as connections and sandboxes are worth keeping."""
 _lock = ForkSafeLock()
 
@@ -42,7 +43,7 @@ def work(
         AudioStoreError, OSError: some items failed for now.
     """
     run_options = RunOptions(concurrency=concurrency, max_writes_per_s=max_writes_per_s)
-    done = work_on_chunk(_manager_of(url), run, chunk, run_options)
+    done = work_on_chunk(manager_of(url), run, chunk, run_options)
     if done.error is not None:
         done.error.add_note(
             f"while working on chunk {chunk} of {run!r}: {done.unfinished} of {done.items} items "
@@ -52,10 +53,15 @@ def work(
     return done
 
 
-def _manager_of(url: str) -> AudioStorageManager:
-    key = os.getpid(), url
+def manager_of(store: str | bytes) -> AudioStorageManager:
+    """Return this process's manager of a store, given by its URL or by pickled arguments."""
+    key = os.getpid(), store
     with _lock:
         manager = _managers.get(key)
         if manager is None:
-            manager = _managers[key] = AudioStorageManager(url)
+            manager = _managers[key] = (
+                AudioStorageManager(store)
+                if isinstance(store, str)
+                else AudioStorageManager(**pickle.loads(store))  # noqa: S301  (from `run`)
+            )
         return manager

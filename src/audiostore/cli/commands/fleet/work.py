@@ -1,27 +1,34 @@
-"""Store the files of a run, or do what it is planned to do, as one of several machines.
+"""Store the files of a run, or do what else it plans: as one of several machines, or with Dask.
 
 Which one it is, Cloud Run jobs, Batch, Kubernetes and Slurm say in the environment; or --index and
 --count do. First it takes its own share of the chunks, then what nobody else has finished. It may
 be killed and started again at any time: nothing is stored twice.
+
+With --dask, all chunks that are not done go to the workers of a cluster: of an address, or started
+here for the time of the command ('local'), with one process a core.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, contextmanager
 
 from audiostore.cli.commands.fleet._place import place_of
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument, option
-from audiostore.cli.failures import INTERRUPTED, PARTLY_FAILED
+from audiostore.cli.failures import INTERRUPTED, PARTLY_FAILED, UsageError
 from audiostore.cli.output import counted, print_json, say
 from audiostore.cli.values import duration, from_zero, positive, rate
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore import FleetChunk
+    from collections.abc import Generator, Iterator
+
+    from audiostore import AudioStorageManager, FleetChunk
 
 EXAMPLE = """\
 audiostore fleet work nov --max-writes-per-s 1000
-audiostore fleet work nov --index 3 --count 16"""
+audiostore fleet work nov --index 3 --count 16
+audiostore fleet work nov --dask tcp://scheduler:8786"""
 
 
 class Options(StoreOptions, JsonOptions):
@@ -36,10 +43,13 @@ class Options(StoreOptions, JsonOptions):
     count: int | None = option(
         metavar="N", parse=positive, help="how many workers there are (default: likewise)"
     )
-    takeover_after: float = option(
+    dask: str | None = option(
+        metavar="ADDRESS",
+        help="work with a Dask cluster: the address of its scheduler, or 'local' to start one here",
+    )
+    takeover_after: float | None = option(
         metavar="DURATION",
         parse=duration,
-        default=900.0,
         help="when to take a chunk that another worker has begun and not finished (default: 15m)",
     )
     concurrency: int | None = option(
@@ -59,33 +69,21 @@ class Options(StoreOptions, JsonOptions):
 
 def run(options: Options) -> int:
     """Work until there is nothing left to do."""
-    from audiostore import fleet  # noqa: PLC0415  (not for --help)
-    from audiostore.cli.progress.bulk import abandoning  # noqa: PLC0415
+    from audiostore.cli.progress.bulk import abandoning  # noqa: PLC0415  (not for --help)
     from audiostore.cli.store import opened  # noqa: PLC0415
 
-    index, count = place_of(options.index, options.count, os.environ)
+    working = _on_dask if options.dask is not None else _as_one_of_many
     done = _Done()
     try:
-        with opened(options) as manager:
-            chunks = fleet.work_share(
-                manager,
-                options.name,
-                index=index,
-                count=count,
-                takeover_after_s=options.takeover_after,
-                concurrency=options.concurrency,
-                max_rate_bytes_s=options.max_rate,
-                max_writes_per_s=options.max_writes_per_s,
-            )
-            with abandoning(chunks):
-                while True:
-                    try:
-                        chunk = next(chunks)
-                    except StopIteration as end:
-                        left: int = end.value
-                        break
-                    done.add(chunk)
-                    _print(options, chunk)
+        with opened(options) as manager, working(options, manager) as chunks, abandoning(chunks):
+            while True:
+                try:
+                    chunk = next(chunks)
+                except StopIteration as end:
+                    left: int = end.value or 0
+                    break
+                done.add(chunk)
+                _print(options, chunk)
     except KeyboardInterrupt:
         say("stopped", done.summary())
         say("interrupted", "run the same command again to resume; nothing is stored twice")
@@ -100,6 +98,59 @@ def run(options: Options) -> int:
     if done.unfinished:
         say("note", "run the same command again to store what failed for now")
     return PARTLY_FAILED if done.failed or done.unfinished else 0
+
+
+@contextmanager
+def _as_one_of_many(
+    options: Options, manager: AudioStorageManager
+) -> Iterator[Generator[FleetChunk, None, int]]:
+    """Yield what this worker does."""
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+
+    index, count = place_of(options.index, options.count, os.environ)
+    yield fleet.work_share(
+        manager,
+        options.name,
+        index=index,
+        count=count,
+        takeover_after_s=900.0 if options.takeover_after is None else options.takeover_after,
+        concurrency=options.concurrency,
+        max_rate_bytes_s=options.max_rate,
+        max_writes_per_s=options.max_writes_per_s,
+    )
+
+
+@contextmanager
+def _on_dask(
+    options: Options, manager: AudioStorageManager
+) -> Iterator[Generator[FleetChunk, None, None]]:
+    """Yield what the workers of a cluster do."""
+    import logging  # noqa: PLC0415  (not for --help)
+    import warnings  # noqa: PLC0415
+
+    from audiostore.fleet import dask  # noqa: PLC0415
+
+    for name in ("index", "count", "takeover_after"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--dask goes without --{name.replace('_', '-')}: it takes all chunks")
+    with ExitStack() as stack:
+        if not options.debug:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")  # such as of other versions of packages unused here
+        client = stack.enter_context(dask.cluster(options.dask or ""))
+        if not options.debug:
+            for name in ("distributed", "distributed.client"):  # what it logs is raised, too
+                logging.getLogger(name).setLevel(logging.CRITICAL)
+        if not client.nthreads():
+            say("note", "the cluster has no workers yet: waiting for the first")
+        yield dask.run(
+            client,
+            manager,
+            options.name,
+            concurrency=options.concurrency,
+            max_rate_bytes_s=options.max_rate,
+            max_writes_per_s=options.max_writes_per_s,
+        )
 
 
 class _Done:
