@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Checked as Checked,
         CheckRecord as CheckRecord,
         DeleteObject as DeleteObject,
+        InventoryReport as InventoryReport,
         Problem as Problem,
         RemoveForeignFile as RemoveForeignFile,
         Repair as Repair,
@@ -232,8 +233,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         "adopt": "AdoptCost Adoption Refusal RefusalListener RefusalReason",
         "asset": "Asset FileOrganizer FilenameGenerator PartName Shard Trash TrashedAsset",
         "audit": (
-            "Audit Checked CheckRecord DeleteObject Problem RemoveForeignFile Repair Repaired "
-            "RestoreAsset UpdateObject"
+            "Audit Checked CheckRecord DeleteObject InventoryReport Problem RemoveForeignFile "
+            "Repair Repaired RestoreAsset UpdateObject"
         ),
         "bulk": (
             "ActionOutcome Bulk BulkItem CopyOutcome CoverNames DownloadOutcome FailedItem "

@@ -22,6 +22,7 @@ from tests.cli.conftest import COMMAND, COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
 from tests.damages import Patient, missing_thumbnail_in_trash, wrong_bytes, wrong_content_type
 from tests.gcs_server import Request, StrictServer
+from tests.inventories import rows_of, write_report
 from tests.timing import PATIENCE_S, wait_until
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -213,6 +214,42 @@ def test_a_part_of_a_store_is_checked(call: Call, bucket: str) -> None:
         code, _, err = call("check", "--deep", f"--sample={wrong}")
         assert (code, "invalid share" in err) == (2, True)
     assert "--sample needs --deep" in call("check", "--sample", "1%")[2]
+
+
+def test_an_inventory_report_in_a_bucket_is_checked_instead_of_a_walk(
+    call: Call, server: StrictServer, tmp_path: Path
+) -> None:
+    patient = Patient(
+        GcsStore("bucket", emulator=server.url), AudioStorageManager("bucket"), tmp_path
+    )
+    patient.asset()
+    wrong = wrong_content_type(patient)
+    rows = rows_of(patient.store.list(""), "bucket")
+    manifest = write_report(tmp_path / "report", rows)
+    for file in manifest.parent.iterdir():
+        patient.put(f"reports/{file.name}", file.read_bytes(), "text/plain")
+    before = len(server.requests)
+    code, out, err = call("check", "--inventory", f"gs://bucket/reports/{manifest.name}")
+    assert (code, out.startswith(f"wrong-content-type: {wrong}: ")) == (1, True)
+    assert "the report shows the bucket of 20" in err
+    assert "error: by the report, checked 2 assets (3 objects): 1 problem; run with" in err
+    looked_at = [
+        each
+        for each in server.requests[before:]
+        if each.query.get("prefix", "").startswith("audio/")
+    ]
+    assert len(looked_at) == 1
+    place = ["check", "--inventory", manifest]
+    assert call(*place, "--repair", "--yes", "--known", manifest)[0] == 2
+    code, out, err = call(*place, "--repair")
+    assert (code, "-> would serve it as audio/mpeg" in out) == (1, True)
+    for wrongly in (["--deep"], ["--shard", "1/2"], ["--run", "x"]):
+        assert "--inventory" in call(*place, *wrongly)[2]
+    assert "--known needs --inventory" in call("check", "--known", "x")[2]
+    assert call("check", "--inventory", "gs://bucket/reports/none.json")[0] == 2
+    (tmp_path / "x.json").write_text("{}")
+    code, out, err = call("check", "--inventory", tmp_path / "x.json")
+    assert (code, "is not the manifest of an inventory report" in err) == (2, True)
 
 
 # --- lifecycle ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from audiostore.audit.audit import Audit
 from audiostore.audit.checking import Checked
+from audiostore.audit.inventory import InventoryReport
 from audiostore.audit.problems import (
     GRACE,
     DeleteObject,
@@ -20,6 +21,7 @@ __all__ = [
     "CheckRecord",
     "Checked",
     "DeleteObject",
+    "InventoryReport",
     "Problem",
     "RemoveForeignFile",
     "Repair",

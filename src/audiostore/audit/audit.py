@@ -1,14 +1,19 @@
 """Whether a store holds what it should, and only that: `manager.audit`."""
 
+import os
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostore.asset import Shard
 from audiostore.audit.checking import Checked, Checker
+from audiostore.audit.inventory import InventoryReport
 from audiostore.audit.problems import GRACE, Problem
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.repairing import Repaired, repair
+from audiostore.errors import UnsupportedByStoreError
+from audiostore.values import PathLike
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
@@ -35,6 +40,8 @@ class Audit:
         sample: float | None = None,
         shard: Shard | None = None,
         grace: timedelta = GRACE,
+        inventory: InventoryReport | None = None,
+        known: PathLike | None = None,
         on_progress: Callable[[Checked], None] | None = None,
     ) -> Iterator[Problem]:
         """Walk a whole store and yield what is wrong, in constant memory; change nothing.
@@ -54,11 +61,24 @@ class Audit:
             shard: check only this part of the store.
             grace: what may be part of an unfinished upload or deletion, such as artwork without
                 audio, is not a problem before it is this old.
+            inventory: from `read_inventory`: do not walk the store, but look at what this report
+                gives cause to suspect, as it is now. A report has no metadata, so that only some
+                kinds of problems are found (docs/checking.md), in no order; and nothing that was
+                stored since.
+            known: with `inventory`, a table with sizes and checksums to compare: an export, or the
+                results of a fleet run, as JSON Lines, CSV or Parquet.
             on_progress: called after each asset with how much was checked.
 
         Raises:
-            ValueError: `sample` is not a share, or given without `deep`.
+            ValueError: `sample` is not a share, or given without `deep`; `inventory` is given with
+                `deep` or `shard`; `known` without `inventory`.
+            InvalidSourceError, SourceNotFoundError: the report is truncated or damaged, or a shard
+                is missing.
         """
+        if inventory is None and known is not None:
+            raise ValueError("known is for a check of an inventory report")
+        if inventory is not None and (deep or shard is not None):
+            raise ValueError("a check of an inventory report is neither deep nor of a shard")
         if sample is not None and not (deep and 0 < sample <= 1):
             raise ValueError(f"sample is {sample!r}: it is a share up to 1, of a deep check")
         return Checker(
@@ -68,8 +88,33 @@ class Audit:
             sample=sample,
             shard=shard,
             grace=grace,
+            inventory=inventory,
+            known=None if known is None else Path(known),
             on_progress=on_progress,
         ).run()
+
+    def read_inventory(self, manifest: PathLike, *, now: datetime | None = None) -> InventoryReport:
+        """Read the manifest of an inventory report of Storage Insights, for `check`.
+
+        Args:
+            manifest: its path, or its URL (``gs://reports/….json``); the shards are beside it. It
+                must be configured with the fields name, size and contentType; bucket, crc32c and
+                timeDeleted are used if they are there.
+            now: the time that its age is counted to; None for the clock's.
+
+        Raises:
+            SourceNotFoundError: there is no such file.
+            InvalidSourceError: it is not such a manifest, of another bucket, or over 14 days old.
+            UnsupportedByStoreError: the store is not a bucket.
+            AudioStoreError, OSError: it cannot be fetched, or read.
+        """
+        from audiostore.audit.reports import read_report  # noqa: PLC0415  (few checks need it)
+
+        if not self._manager.url.startswith("gs://"):
+            raise UnsupportedByStoreError(
+                f"{self._manager.url} is not a bucket: there are no inventory reports of it"
+            )
+        return read_report(self._manager, os.fspath(manifest), now or datetime.now(UTC))
 
     def repair(
         self, problem: Problem, *, grace: timedelta = GRACE, now: datetime | None = None

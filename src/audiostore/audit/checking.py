@@ -9,19 +9,22 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostore.asset import FileOrganizer, Shard, folder_prefix, walk_objects
 from audiostore.audit.folders import Folder, check_objects, folder_of, foreign_object
+from audiostore.audit.inventory import InventoryReport
 from audiostore.audit.links import check_links, consider_trash
 from audiostore.audit.problems import GRACE, Problem, RemoveForeignFile
 from audiostore.audit.reading import Reading, Turn, in_turn
 from audiostore.audit.records import CheckRecord
 from audiostore.audit.relations import check_relations
 from audiostore.dataclass import dataclass
+from audiostore.errors import BlobNotFoundError
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
@@ -78,8 +81,13 @@ class Checker:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        inventory: InventoryReport | None = None,
+        known: Path | None = None,
         on_progress: Callable[[Checked], None] | None = None,
     ) -> None:
+        self._manager = manager
+        self._inventory = inventory
+        self._known = known
         self._store = manager.store
         self._is_deep = deep
         self._record = record
@@ -110,6 +118,9 @@ class Checker:
 
     def _turns(self) -> Generator[Turn, None, None]:
         """Yield problems, assets to read, and None after each that was checked."""
+        if self._inventory is not None:
+            yield from self._in_report(self._inventory)
+            return
         yield from self._foreign_files()
         suspects: list[str] = []
         reported_at = self._clock()
@@ -126,6 +137,34 @@ class Checker:
                 suspects.clear()
                 reported_at = self._clock()
         yield from self._check_again(suspects)
+
+    def _in_report(self, report: InventoryReport) -> Iterator[Turn]:
+        """Look at what an inventory report gives cause to suspect, as it is now."""
+        from audiostore.audit.known import read_known  # noqa: PLC0415  (few checks need them)
+        from audiostore.audit.reports import rows_of  # noqa: PLC0415
+        from audiostore.audit.suspects import collecting  # noqa: PLC0415
+
+        prefix = self._store.url.removeprefix("gs://").partition("/")[2]
+        with collecting(
+            f"{prefix}/" if prefix else "", has_known=self._known is not None
+        ) as suspects:
+            if self._known is not None:
+                suspects.add_known(read_known(self._known))
+            for rows in rows_of(self._manager, report):
+                suspects.add(rows)
+                self._assets, self._objects = suspects.assets, suspects.objects
+                yield None
+            for name in suspects.foreign_names():
+                with suppress(BlobNotFoundError):
+                    yield foreign_object(self._store.stat(name))
+            for audio_id in suspects.audio_ids():
+                yield from self._look_at(audio_id)
+
+    def _look_at(self, audio_id: str) -> Iterator[Turn]:
+        folder = Folder(audio_id, tuple(self._store.list(folder_prefix(audio_id))))
+        yield from self._problems(folder)
+        yield from self._read(folder)
+        yield None
 
     def _foreign_files(self) -> Iterator[Problem]:
         for file in self._store.foreign_files(_ROOT):
@@ -182,10 +221,7 @@ class Checker:
         if audio_ids:
             self._sleep(_CHECK_AGAIN_AFTER_S)
         for audio_id in audio_ids:
-            folder = Folder(audio_id, tuple(self._store.list(folder_prefix(audio_id))))
-            yield from self._problems(folder)
-            yield from self._read(folder)
-            yield None
+            yield from self._look_at(audio_id)
 
     def _read(self, folder: Folder) -> Iterator[Reading]:
         """Have every byte of an asset read, unless the interrupted check found them right."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         AudioStorageManager,
         Checked,
         CheckRecord,
+        InventoryReport,
     )
     from audiostore.cli.progress.checking import (
         DeepProgress,
@@ -43,6 +44,18 @@ class Options(StoreOptions, JsonOptions, ConsentOptions, PartsOptions):
         parse=share,
         help="with --deep: read only a share of the assets, such as 1%%, chosen anew each time",
     )
+    inventory: str | None = option(
+        metavar="MANIFEST",
+        help="do not walk the bucket, but look at what this inventory report of Storage Insights "
+        "gives cause to suspect: its manifest, a file or gs://…",
+        files="any",
+    )
+    known: str | None = option(
+        metavar="EXPORT",
+        help="with --inventory: compare sizes and checksums with this table (.jsonl, .csv or "
+        ".parquet) that 'export' or 'fleet results' has written",
+        files="any",
+    )
     repair: bool = flag(help="print how each problem would be repaired; with --yes, repair it")
 
 
@@ -59,7 +72,13 @@ def run(options: Options) -> int:
         raise UsageError("--restart needs --deep")
     if options.sample is not None and not options.deep:
         raise UsageError("--sample needs --deep")
-    planned = planned_run(options, repair=options.repair, restart=options.restart)
+    if options.known is not None and options.inventory is None:
+        raise UsageError("--known needs --inventory")
+    if options.inventory is not None and (options.deep or options.shard is not None):
+        raise UsageError("--inventory excludes --deep and --shard")
+    planned = planned_run(
+        options, repair=options.repair, restart=options.restart, inventory=options.inventory
+    )
     if planned is not None:
         return _plan(options, *planned)
     progress: QuickProgress | DeepProgress = DeepProgress() if options.deep else QuickProgress()
@@ -119,7 +138,10 @@ def _check(
         seen = checked
         progress.show(checked)
 
+    report = None if options.inventory is None else _report(manager, options.inventory)
     problems = manager.audit.check(
+        inventory=report,
+        known=options.known,
         deep=options.deep,
         record=record,
         sample=options.sample,
@@ -141,6 +163,16 @@ def _check(
                 say("note", f"{read} read so far: the same command continues there")
         raise
     return seen, found, repaired if repairs else None
+
+
+def _report(manager: AudioStorageManager, manifest: str) -> InventoryReport:
+    report = manager.audit.read_inventory(manifest)
+    say(
+        "note",
+        f"the report shows the bucket of {report.snapshot_at:%Y-%m-%d %H:%M} UTC; what was stored "
+        "since is not checked",
+    )
+    return report
 
 
 def _sizes(manager: AudioStorageManager, options: Options) -> Iterator[tuple[int, int]]:
@@ -195,6 +227,8 @@ def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int
     if seen.assets_read_before:
         what += f"; {seen.assets_read_before:,} were read by the interrupted check"
     problems = counted(found, "problem")
+    if options.inventory is not None:
+        what = f"by the report, {what}"
     if not found and not seen.objects and options.shard is None:
         say("warning", f"{url} is empty: is this the right store?")
     elif not found:

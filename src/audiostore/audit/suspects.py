@@ -1,0 +1,198 @@
+"""What may be wrong by an inventory report alone, found in bounded memory whatever its order.
+
+Rows are sorted into parts by their ids, in a temporary file of 17 bytes an object (49 with known
+ones); then each part fits into memory. What is looked for: objects of other programs, empty ones,
+wrong content types and extensions, several objects of one kind in an asset, and objects without
+their audio; sizes and checksums other than they were known to be.
+"""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import repeat
+from uuid import UUID
+
+from audiostore.asset import AUDIO, PARTS, FilenameGenerator, FileOrganizer, part_of
+from audiostore.audit.known import Known
+from audiostore.audit.reports import Rows
+from audiostore.files import explained, write_all
+from audiostore.media import format_of
+
+_PARTITIONS = 256
+_BLOCK_BYTES = 1 << 16
+_ID_BYTES, _KEY_BYTES = 16, 17
+_RECORD_BYTES = _KEY_BYTES + 16
+_SUSPECT = 255
+_AUDIO = 0
+_KINDS = {name: number for number, name in enumerate(sorted(PARTS, key=AUDIO.name.__ne__))}
+"""The numbers of parts; the audio is first."""
+_ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
+_ID_LENGTH = 36
+_ANY_ID = str(UUID(int=0))
+_UNKNOWN = bytes(8)
+
+
+class Suspects:
+    """Collects the rows of a report; then yields what must be looked at."""
+
+    def __init__(self, descriptor: int, prefix: str, *, has_known: bool = False) -> None:
+        """Write to a temporary file that is open.
+
+        Args:
+            descriptor: of the file.
+            prefix: of the names of the store's objects in its bucket: "", or with a slash.
+            has_known: whether sizes and checksums are to be compared with known ones.
+        """
+        self._rows = _Partitions(descriptor, _RECORD_BYTES if has_known else _KEY_BYTES)
+        self._known = _Partitions(descriptor, _RECORD_BYTES)
+        self._foreign = _Partitions(descriptor, 1)
+        self._prefix = prefix
+        self._root = prefix + _ROOT
+        self._has_known = has_known
+        self.assets = self.objects = 0
+
+    def add_known(self, known: Iterable[Known]) -> None:
+        """Add what objects are known to be."""
+        for audio_id, part, size_bytes, crc32c in known:
+            key = _key(audio_id, _KINDS[part])
+            self._known.add(hash(key[:_ID_BYTES]), key + _content(size_bytes, crc32c))
+
+    def add(self, rows: Rows) -> None:
+        """Add objects of a report; those that are not the store's are left out."""
+        root, at = self._root, len(self._root)
+        end = at + _ID_LENGTH
+        buffers = self._rows.buffers
+        from_hex, validate = bytes.fromhex, FilenameGenerator.validate_uuid
+        contents: Iterable[bytes] = repeat(b"")
+        if self._has_known:
+            contents = map(_content, rows.sizes, rows.checksums)
+        for name, size_bytes, content_type, content in zip(
+            rows.names, rows.sizes, rows.content_types, contents, strict=False
+        ):
+            if not name.startswith(root):
+                continue
+            self.objects += 1
+            audio_id, tail = name[at:end], name[end:]
+            if tail[:1] != "/" or not validate(audio_id):
+                self._foreign.add(0, f"{name[len(self._prefix) :]}\0".encode())
+                continue
+            kind, types = _expected(tail)
+            self.assets += kind == _AUDIO
+            if not size_bytes or not (types is None or content_type in types):
+                kind = _SUSPECT
+            key = from_hex(audio_id.replace("-", ""))
+            buffer = buffers[hash(key) % _PARTITIONS]
+            buffer += key
+            buffer.append(kind)
+            buffer += content
+        self._rows.flush()
+
+    def foreign_names(self) -> Iterator[str]:
+        """Yield the names of objects that belong to no asset."""
+        left = b""
+        for block in self._foreign.blocks(0):
+            *names, left = (left + block).split(b"\0")
+            yield from (name.decode() for name in names)
+
+    def audio_ids(self) -> Iterator[str]:
+        """Yield the ids of the assets that must be looked at, each once, in no order."""
+        for number in range(_PARTITIONS):
+            records = self._rows.records(number)
+            keys = [each[:_KEY_BYTES] for each in records] if self._has_known else records
+            distinct = set(keys)
+            audios = {key[:_ID_BYTES] for key in distinct if key[_ID_BYTES] == _AUDIO}
+            found = {
+                key[:_ID_BYTES]
+                for key in distinct
+                if key[_ID_BYTES] and (key[_ID_BYTES] == _SUSPECT or key[:_ID_BYTES] not in audios)
+            }
+            if len(distinct) < len(keys):
+                found.update(k[:_ID_BYTES] for k, count in Counter(keys).items() if count > 1)
+            if self._has_known:
+                known = {r[:_KEY_BYTES]: r[_KEY_BYTES:] for r in self._known.records(number)}
+                found.update(
+                    record[:_ID_BYTES]
+                    for record in records
+                    if _differs(record[_KEY_BYTES:], known.get(record[:_KEY_BYTES]))
+                )
+            yield from sorted(str(UUID(bytes=each)) for each in found)
+
+
+@contextmanager
+def collecting(prefix: str, *, has_known: bool) -> Iterator[Suspects]:
+    """Collect suspects, with a temporary file that no other process sees."""
+    with tempfile.TemporaryFile(prefix="audiostore-check-", buffering=0) as file:
+        yield Suspects(file.fileno(), prefix, has_known=has_known)
+
+
+class _Partitions:
+    """Records in parts, in blocks of one file."""
+
+    def __init__(self, descriptor: int, record_bytes: int) -> None:
+        self._descriptor = descriptor
+        self._record_bytes = record_bytes
+        self.buffers = [bytearray() for _ in range(_PARTITIONS)]
+        self._blocks: list[list[tuple[int, int]]] = [[] for _ in range(_PARTITIONS)]
+
+    def add(self, number: int, record: bytes) -> None:
+        self.buffers[number % _PARTITIONS] += record
+        if len(self.buffers[number % _PARTITIONS]) >= _BLOCK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is enough for a block."""
+        for buffer, blocks in zip(self.buffers, self._blocks, strict=True):
+            if len(buffer) >= _BLOCK_BYTES:
+                offset = os.lseek(self._descriptor, 0, os.SEEK_END)
+                with explained(tempfile.gettempdir()):
+                    write_all(self._descriptor, bytes(buffer))
+                blocks.append((offset, len(buffer)))
+                buffer.clear()
+
+    def blocks(self, number: int) -> Iterator[bytes]:
+        """Yield what a part has."""
+        for offset, size in self._blocks[number]:
+            yield os.pread(self._descriptor, size, offset)
+        yield bytes(self.buffers[number])
+
+    def records(self, number: int) -> list[bytes]:
+        """Return the records of a part."""
+        data, size = b"".join(self.blocks(number)), self._record_bytes
+        return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def _key(audio_id: str, kind: int) -> bytes:
+    return bytes.fromhex(audio_id.replace("-", "")) + kind.to_bytes(1, "big")
+
+
+def _content(size_bytes: int, crc32c: str | None) -> bytes:
+    """Return size and checksum in 16 bytes."""
+    checksum = (crc32c or "").encode()
+    return size_bytes.to_bytes(8, "big") + (checksum if len(checksum) == 8 else _UNKNOWN)
+
+
+def _differs(found: bytes, known: bytes | None) -> bool:
+    if known is None:
+        return False
+    checksums = {found[8:], known[8:]}
+    return found[:8] != known[:8] or (len(checksums) == 2 and _UNKNOWN not in checksums)
+
+
+@lru_cache(maxsize=4096)
+def _expected(tail: str) -> tuple[int, frozenset[str] | None]:
+    """Return the kind of an object by what follows the id in its name, and its content types.
+
+    Which of a format's types is right, its codec tells, which a report does not have.
+    """
+    part = part_of(f"{_ROOT}{_ANY_ID}{tail}")
+    if part is None:
+        return _SUSPECT, frozenset()
+    if part.holds == "data":
+        return _KINDS[part.name], None
+    found = format_of(tail, part.holds)
+    if found is None:
+        return _SUSPECT, frozenset()
+    return _KINDS[part.name], frozenset(found.content_types)
