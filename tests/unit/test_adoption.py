@@ -22,6 +22,7 @@ from audiostore import (
     fleet,
 )
 from audiostore.adopt import KeyCovers, KeyLayout
+from audiostore.sourcepaths import source_path_of
 from tests.assets import JPG, MP3, OGG, OTHER_JPG
 from tests.faults.rig import QUICK
 from tests.gcs_server import StrictServer, supplied
@@ -194,8 +195,12 @@ def test_a_layout_becomes_assets_and_nothing_else_does(
         if cover is not None:
             assert asset.thumbnail is not None
             assert server.read(NEW, asset.thumbnail.name) == cover
+            was = source_path_of(asset.thumbnail.metadata)
+            assert was is None or case.objects[was] == cover
         if UUID in name or UUID in (case.mapping or ""):
             assert asset.audio_id == UUID
+    for each in server.objects(NEW):
+        assert b"secret" not in server.read(NEW, each.name), each.name
     assert list(manager.audit.check(deep=True)) == []
     assert {each.name: each.generation for each in server.objects(OLD)} == before
 
@@ -428,7 +433,7 @@ def test_a_dry_run_counts_names_reasons_and_costs_and_writes_nothing(
 def test_old_objects_are_deleted_by_generation_once_their_asset_is_compared(
     server: StrictServer, manager: AudioStorageManager
 ) -> None:
-    for name in ("a/1.mp3", "a/2.mp3", "b/3.mp3", "c/4.mp3", "d/5.mp3"):
+    for name in ("a/1.mp3", "a/2.mp3", "b/3.mp3", "c/4.mp3", "d/5.mp3", "6.mp3"):
         server.put(OLD, name, SONG, temporaryHold=name == "b/3.mp3")
     for folder in "abcd":
         server.put(OLD, f"{folder}/cover.jpg", COVER)
@@ -436,6 +441,8 @@ def test_old_objects_are_deleted_by_generation_once_their_asset_is_compared(
     found = adopted(manager)
     manager.delete(found["c/4.mp3"].audio_id, permanent=True)
     manager.upload_thumbnail_file(OTHER_JPG, found["d/5.mp3"].audio_id)
+    manager.delete(found["6.mp3"].audio_id, permanent=True)
+    manager.upload_audio_file(OGG, audio_id=found["6.mp3"].audio_id)  # its id, and other audio
     server.put(OLD, "a/2.mp3", SOUND)  # replaced since: that is not what was adopted
     before = len(server.objects(OLD))
 
@@ -444,6 +451,7 @@ def test_old_objects_are_deleted_by_generation_once_their_asset_is_compared(
     cleaned = {each.uri: each.status for each in fleet.clean_adopted(manager, RUN)}
 
     expected = {
+        "6.mp3": "differs",
         "a/1.mp3": "deleted",
         "a/2.mp3": "gone",
         "a/cover.jpg": "deleted",
@@ -458,7 +466,7 @@ def test_old_objects_are_deleted_by_generation_once_their_asset_is_compared(
     left = {name for name, was in expected.items() if was != "deleted"}
     assert {each.name for each in server.objects(OLD)} == left
     again = Counter(each.status for each in fleet.clean_adopted(manager, RUN))
-    assert again == {"gone": 5, "held": 1, "differs": 3}
+    assert again == {"gone": 5, "held": 1, "differs": 4}
     assert list(manager.audit.check()) == []
 
 

@@ -1,6 +1,6 @@
 """Objects of another layout that become assets: which, with what metadata, at what cost."""
 
-from audiostore.adopt.costs import CostSum, Place
+from audiostore.adopt.costs import CostSum, cost_of_copies
 from audiostore.adopt.covers import KeyCovers
 from audiostore.adopt.layouts import KeyLayout
 from audiostore.adopt.selecting import MapRows, Rules, Selection
@@ -21,10 +21,10 @@ __all__ = [
     "KeyCovers",
     "KeyLayout",
     "MapRows",
-    "Place",
     "Refusal",
     "RefusalListener",
     "RefusalReason",
     "Rules",
     "Selection",
+    "cost_of_copies",
 ]

@@ -1,4 +1,4 @@
-"""What adopting costs, by list prices: counted item by item. Pure.
+"""What adopting costs, by list prices: counted item by item.
 
 cloud.google.com/storage/pricing: a copy is an operation of class A at the price of its own storage
 class; copying out of NEARLINE and colder is retrieval; what is deleted before its class's minimum
@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from audiostore.adopt.values import AdoptCost, AdoptItem
 from audiostore.catalog import Rates
 from audiostore.dataclass import dataclass
+from audiostore.errors import AudioStoreError
 from audiostore.lifecycle import MINIMUM_DAYS
-from audiostore.values import BlobInfo
+from audiostore.stores import Store, service_of
+from audiostore.values import BlobInfo, PathLike
 
 _GIB = 1 << 30
 _DAYS_PER_MONTH = 30
@@ -106,3 +108,43 @@ class CostSum:
         days = (self._now - (blob.class_changed_at or blob.created_at).astimezone(UTC)).days
         self._early += a_day * max(0, MINIMUM_DAYS.get(blob.storage_class, 0) - days)
         self._soft += a_day * self._source.soft_delete_s / _DAY_S
+
+
+def cost_of_copies(
+    source: Store,
+    library: Store,
+    storage_class: str | None,
+    prices: PathLike | None = None,
+    *,
+    now: datetime,
+) -> CostSum | None:
+    """Return a sum for copies from one store to another; None if what they charge is not known.
+
+    Args:
+        source: where the items are.
+        library: where the assets will be.
+        storage_class: of the assets; None: each keeps its own.
+        prices: a table of prices (see `Rates.read`); None: Google's list prices.
+        now: what early deletion is counted to.
+
+    Raises:
+        ConfigurationError: the table is not valid.
+        OSError: it cannot be read.
+    """
+    places = [_place(store, prices) for store in (source, library)]
+    if places[0] is None or places[1] is None:
+        return None
+    return CostSum(places[0], places[1], storage_class, now=now)
+
+
+def _place(store: Store, prices: PathLike | None) -> Place | None:
+    if service_of(store) is None:
+        return None  # a directory charges nothing
+    try:
+        facts = store.facts()
+    except AudioStoreError:
+        return None  # who may not read settings may adopt all the same
+    if facts.location is None:
+        return None
+    kept_s = facts.settings.soft_delete_s if facts.settings else 0
+    return Place(Rates.read(facts.location, prices), kept_s)

@@ -14,8 +14,9 @@ from audiostore.errors import (
     InvalidRunError,
     PreconditionFailedError,
 )
-from audiostore.fleet.adopting import KIND, PlannedAdoption, blob_fields, blob_in
+from audiostore.fleet.adoptions import KIND, PlannedAdoption
 from audiostore.fleet.chunks import OpenChunk
+from audiostore.fleet.jsonvalues import fields_of, value_in
 from audiostore.fleet.layout import chunk_states, plan_name
 from audiostore.fleet.objects import damaged
 from audiostore.fleet.planning import require_plan
@@ -137,7 +138,7 @@ def _note_cover(
         (
             cover.name,
             cover.generation,
-            json.dumps(blob_fields(cover)),
+            json.dumps(fields_of(cover)),
             not is_adopted,
             is_adopted and has_cover,
         ),
@@ -151,7 +152,7 @@ def _clean_covers(
 
     def clean(row: tuple[str, int, int]) -> CleanOutcome:
         fields, needed, safe = row
-        cover = blob_in(json.loads(fields))
+        cover = value_in(BlobInfo, json.loads(fields))
         if needed:
             return remover.left(cover, "needed", "is the cover of audio that was not adopted")
         if not safe:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STORE = "store"
 _HOMES = {
     STORE: "audiostore.fleet.storing",
-    "adopt": "audiostore.fleet.adopting",
+    "adopt": "audiostore.fleet.adoptions",
     "list": "audiostore.fleet.listing",
     "stats": "audiostore.fleet.counting",
     "check": "audiostore.fleet.checking",
