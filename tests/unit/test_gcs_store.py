@@ -725,19 +725,8 @@ def test_a_host_without_a_scheme_is_an_emulator(
 def test_a_store_is_made_without_what_only_its_errors_need() -> None:
     script = (
         "import sys, audiostore.stores.gcs.store;"
-        "heavy = 'google.api_core', 'google.auth', 'logging', 'uuid', 'platform', 'random',"
-        "'dataclasses', 'inspect';"
+        "heavy = 'google.api_core', 'google.auth', 'logging', 'uuid', 'platform', 'random';"
         "sys.exit(any(m.startswith(heavy) for m in sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-
-
-@pytest.mark.parametrize("first", ["pycurl", "audiostore.stores.gcs.libcurl"])
-def test_libcurl_is_the_same_for_others_in_the_process(first: str) -> None:
-    script = (
-        f"import {first}; from audiostore.stores.gcs.libcurl import pycurl as ours; import pycurl;"
-        "assert (pycurl.Curl, pycurl.error) == (ours.Curl, ours.error);"
-        "assert pycurl.AsyncCurlMulti.__module__ == 'pycurl.async_multi'"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 

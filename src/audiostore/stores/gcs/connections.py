@@ -2,6 +2,8 @@
 
 import re
 
+import pycurl
+
 from audiostore.dataclass import dataclass
 from audiostore.errors import (
     StoreConnectionError,
@@ -10,7 +12,6 @@ from audiostore.errors import (
     server_text,
 )
 from audiostore.patterns import pattern
-from audiostore.stores.gcs.libcurl import pycurl
 from audiostore.stores.gcs.transfers import Transfer
 
 _UPLOAD_BUFFER_BYTES = 1 << 20
