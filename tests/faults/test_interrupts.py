@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.assets import BUCKET, make_silence
+from tests.catalog_samples import audio_ids, put_asset
 from tests.faults.child import ROOT
 from tests.faults.proxy import Proxy
 from tests.faults.reader import DirectoryReader, Truth, check
-from tests.faults.rig import Files, make_files, reader_of
+from tests.faults.rig import Files, gcs, make_files, reader_of
 from tests.gcs_server import StrictServer, faults
 from tests.timing import PATIENCE_S, wait_until, within
 
@@ -99,6 +100,30 @@ def test_an_interrupted_put_ends_within_a_second_and_can_go_on(
     assert code == 0, err
     _is_whole(server, files)
     assert not files.audio.exists()
+
+
+def test_an_interrupted_export_of_tar_files_ends_within_a_second_and_can_go_on(
+    server: StrictServer, tmp_path: Path
+) -> None:
+    store = gcs(server)
+    for number, audio_id in enumerate(audio_ids(40)):
+        put_asset(store, audio_id, data=bytes([number]) * 2000, cover=False)
+    rule = server.fault(faults.download & faults.named("audio/"), faults.stall(30), times=None)
+    arguments = ("export", "--shards", f"gs://{BUCKET}/train", "--size", "40K")
+    command = Command(server, tmp_path / "state", *arguments)
+    wait_until(lambda: rule.fired > 3)
+
+    with within(1.5):
+        command.process.send_signal(signal.SIGINT)
+        code, out, err = command.ended()
+
+    assert (code, out) == (130, ""), err
+    assert "again to continue" in err
+    assert not [each for each in server.objects(BUCKET) if each.name.endswith(".tar")]
+    rule.cancel()
+    code, out, err = Command(server, tmp_path / "state", *arguments).ended()
+    assert code == 0, err
+    assert "40 assets" in err
 
 
 def _is_whole(server: StrictServer, files: Files) -> None:

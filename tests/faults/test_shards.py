@@ -1,18 +1,20 @@
 """An export of tar files, killed anywhere: what appears is whole, and is completed."""
 
+import io
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from audiostore import LocalStore
+from audiostore import AudioStorageManager, LocalStore
 from tests.assets import BUCKET
 from tests.catalog_samples import audio_ids, put_asset
 from tests.faults.child import Nursery
 from tests.faults.kills import run_killed_at_request
-from tests.faults.rig import gcs, settled
-from tests.gcs_server import StrictServer
+from tests.faults.rig import QUICK, gcs, in_sessions, settled
+from tests.gcs_server import StrictServer, faults
 
 pytestmark = [pytest.mark.row("shards"), pytest.mark.slow]
 NAMES = {"plan.jsonl.gz", "index.json"} | {
@@ -67,6 +69,35 @@ def test_an_export_is_completed_whatever_request_it_was_killed_at(
     count_points(requests)
     assert kills > requests // 2
     assert len(seen) > 4
+
+
+def test_a_broken_upload_of_a_tar_file_goes_on_at_the_byte(
+    server: StrictServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_sessions(monkeypatch)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    store = gcs(server)
+    ids = sorted(audio_ids(4))
+    for number, audio_id in enumerate(ids):
+        put_asset(store, audio_id, data=bytes([number]) * 300_000, cover=False)
+    server.fault(faults.session_chunk, faults.reset(after=700_000))
+    before = len(server.requests)
+    with AudioStorageManager(BUCKET, retry_config=QUICK) as manager:
+        (shard,) = manager.catalog.export_shards(f"gs://{BUCKET}/out")
+        assert (shard.error, shard.samples) == (None, 4)
+    made = server.requests[before:]
+    assert [r.operation for r in made if r.operation.startswith("session")] == [
+        "session_start",
+        "session_chunk",
+        "session_status",
+        "session_chunk",
+    ]
+    reads = [sum(f"audio%2F{each}" in r.path for r in made) for each in ids]
+    assert reads[0] == 1  # what was kept is not read again
+    with tarfile.open(fileobj=io.BytesIO(written(server, "out/")["shard-000000.tar"])) as tar:
+        audio = [member for member in tar if member.name.endswith(".mp3")]
+        contents = [(tar.extractfile(each) or io.BytesIO()).read() for each in audio]
+    assert contents == [bytes([number]) * 300_000 for number in range(4)]
 
 
 def written(server: StrictServer, prefix: str) -> dict[str, bytes]:

@@ -6,9 +6,11 @@ both before the first byte, and a broken upload goes on at any byte.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
-from typing import IO, cast
+from queue import SimpleQueue
+from threading import Thread
+from typing import IO, Generic, TypeVar, cast
 
 import google_crc32c
 
@@ -24,6 +26,9 @@ _READERS = 16
 _MAX_BYTES_AHEAD = 64 << 20
 _IN_MEMORY_BYTES = 1 << 20
 """A larger object waits for its turn in a temporary file."""
+
+
+T = TypeVar("T")
 
 
 class GoneError(Exception):
@@ -90,7 +95,7 @@ class _Reader:
     ) -> None:
         self._make_pieces = pieces
         self._fetch = fetch
-        self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="audiostore-shard")
+        self._pool: DaemonPool[IO[bytes]] = DaemonPool(_READERS)
         self._ahead: deque[bytes | tuple[int, Future[IO[bytes]]]] = deque()
         self._bytes_ahead = 0
         self._position = 0
@@ -149,7 +154,7 @@ class _Reader:
     def close(self) -> None:
         """Release all resources."""
         self._drop()
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.close()
 
     def _fill(self) -> None:
         while len(self._ahead) < 4 * _READERS and self._bytes_ahead < _MAX_BYTES_AHEAD:
@@ -163,7 +168,7 @@ class _Reader:
             self._ahead.append(content)
             return
         self._bytes_ahead += content.size_bytes
-        self._ahead.append((content.size_bytes, self._pool.submit(self._fetch, content)))
+        self._ahead.append((content.size_bytes, self._pool.submit(partial(self._fetch, content))))
 
     def _drop(self) -> None:
         """Forget what was read ahead."""
@@ -177,6 +182,40 @@ class _Reader:
                     future.add_done_callback(_close_result)
         self._ahead.clear()
         self._bytes_ahead = 0
+
+
+class DaemonPool(Generic[T]):
+    """Calls functions in threads that an interrupted program does not wait for."""
+
+    def __init__(self, threads: int) -> None:
+        """Start threads as they are needed, so many at most."""
+        self._most = threads
+        self._calls: SimpleQueue[tuple[Callable[[], T], Future[T]] | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+
+    def submit(self, call: Callable[[], T]) -> "Future[T]":
+        """Call a function soon; by one thread at a time."""
+        future: Future[T] = Future()
+        self._calls.put((call, future))
+        if len(self._threads) < self._most:
+            self._threads.append(Thread(target=self._run, name="audiostore-shard", daemon=True))
+            self._threads[-1].start()
+        return future
+
+    def close(self) -> None:
+        """Let each thread end after its present call; do not wait."""
+        for _ in self._threads:
+            self._calls.put(None)
+
+    def _run(self) -> None:
+        while (item := self._calls.get()) is not None:
+            call, future = item
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001  (raised by whoever asks for the result)
+                future.set_exception(error)
 
 
 def _close_result(future: "Future[IO[bytes]]") -> None:

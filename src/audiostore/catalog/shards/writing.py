@@ -4,8 +4,8 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -17,7 +17,13 @@ from audiostore.catalog.shards.planning import (
     write_plan,
 )
 from audiostore.catalog.shards.samples import Part, Sample, Samples, index_of
-from audiostore.catalog.shards.source import GoneError, ShardSource, UnreadError, current
+from audiostore.catalog.shards.source import (
+    DaemonPool,
+    GoneError,
+    ShardSource,
+    UnreadError,
+    current,
+)
 from audiostore.catalog.shards.values import ExportedShard
 from audiostore.dataclass import dataclass
 from audiostore.errors import (
@@ -169,12 +175,9 @@ class ShardWriter:
             return False
 
         parts = [part for sample in samples() for part in sample.parts]
-        with ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="audiostore-lookup") as pool:
-            return frozenset(
-                part.name
-                for part, gone in zip(parts, pool.map(is_gone, parts), strict=True)
-                if gone
-            )
+        with closing(DaemonPool[bool](_LOOKUPS)) as pool:
+            looked_up = [(part.name, pool.submit(partial(is_gone, part))) for part in parts]
+            return frozenset(name for name, each in looked_up if each.result())
 
 
 def _left_out(samples: Iterable[Sample], gone: frozenset[str]) -> Iterator[str]:
