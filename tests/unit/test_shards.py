@@ -33,7 +33,7 @@ from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec
 from tests.catalog_samples import audio_ids, put_asset
 from tests.fuzzing import examples
-from tests.gcs_server import StrictServer, faults
+from tests.gcs_server import StrictServer, faults, supplied
 
 IDS = sorted(audio_ids(9))
 
@@ -191,7 +191,10 @@ def test_what_was_deleted_since_is_left_out_and_told(places: tuple[str, str]) ->
         for name in ("shard-000000.idx", "index.json"):
             target.store.delete(target.store.stat(name))
         manager.delete(IDS[2])
-        assert not export(manager, to, thumbnails=True, shard_bytes=20_000)[0].created
+        once_more = export(manager, to, thumbnails=True, shard_bytes=20_000)[0]
+        assert (once_more.created, once_more.samples) == (False, again.samples)
+        once_more = export(manager, to, thumbnails=True, shard_bytes=20_000)[0]
+        assert (once_more.created, once_more.samples) == (False, again.samples)
         assert things(to) == whole
 
 
@@ -218,6 +221,23 @@ def test_a_damaged_asset_is_an_error_and_nothing_of_its_shard_is_there(tmp_path:
         os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
         assert not [shard for shard in export(manager, str(to)) if shard.error]
         assert keys(things(str(to))) == IDS
+
+
+def test_what_cannot_be_verified_is_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StrictServer("library", "training", directory=tmp_path) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        with AudioStorageManager("library") as manager:
+            fill(manager.store)
+            server.encrypt("library", supplied(bytes(32)), f"audio/{IDS[4]}/audio.mp3")
+            shards = export(manager, "gs://training")
+            (text,) = (text for shard in shards for text in shard.left_out)
+            assert text.startswith(f"{IDS[4]}: audio/{IDS[4]}/audio.mp3 cannot be read")
+            assert sum(shard.samples for shard in shards) == len(IDS) - 1
+            assert keys(things("gs://training")) == [each for each in IDS if each != IDS[4]]
+            again = export(manager, "gs://training")
+            assert sum(shard.samples for shard in again) == len(IDS) - 1
 
 
 def test_a_store_that_fails_is_asked_as_often_as_its_retries_say(

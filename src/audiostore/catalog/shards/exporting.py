@@ -13,6 +13,7 @@ from audiostore.catalog.shards.writing import (
     find_plan,
     finish_export,
     plan_export,
+    samples_in,
 )
 from audiostore.config import absolute_url
 from audiostore.dataclass import dataclass
@@ -90,8 +91,13 @@ def export_shards(
         planned = list(plan.shards())
         for shard in planned:
             if {shard.name, shard.index_name} <= there.keys():
-                uri, size_bytes = target.uri(shard.name), there[shard.name].size_bytes
-                yield ExportedShard(shard.number, uri, shard.samples, size_bytes, created=False)
+                yield ExportedShard(
+                    shard.number,
+                    target.uri(shard.name),
+                    samples_in(target, there[shard.index_name]),
+                    there[shard.name].size_bytes,
+                    created=False,
+                )
             else:
                 missing.append(shard)
         outcomes = manager.bulk.apply(

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from typing import IO, Any
 
 from audiostore.catalog.query import Query
@@ -38,6 +38,7 @@ class PlannedShard:
     number: int
     """From 0."""
     samples: int
+    """How many assets are in it, if no more are left out meanwhile."""
     size_bytes: int
     """Of the tar file, if nothing is left out meanwhile."""
     start: int
@@ -67,7 +68,11 @@ def request_of(
     return {
         "version": _VERSION,
         "source": source,
-        "query": {name: _plain(getattr(query, name)) for name in Query.__dataclass_fields__},
+        "query": {
+            name: _plain(value)
+            for name in Query.__dataclass_fields__
+            if (value := getattr(query, name)) not in (None, frozenset(), {})
+        },
         **order,
         "shard_bytes": shard_bytes,
         "thumbnails": thumbnails,
@@ -90,31 +95,44 @@ def write_plan(
     A shard is begun when the next asset would make a tar file larger than `shard_bytes`, so a
     larger asset has one of its own.
     """
-    stream.write(_member([json.dumps(request).encode() + b"\n"]))
-    shards = count = size = 0
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
-
-    def end_shard() -> None:
-        nonlocal shards, count, size, packer
-        if count:
-            summary = {"samples": count, "size_bytes": size + len(END)}
-            stream.write(packer.compress(json.dumps(summary).encode() + b"\n") + packer.flush())
-            shards, count, size = shards + 1, 0, 0
-            packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
-
+    head = zlib.compressobj(_LEVEL, wbits=_GZIP)
+    stream.write(head.compress(json.dumps(request).encode() + b"\n") + head.flush())
+    shards = 0
+    member = _Member()
     for sample in samples:
-        added = sample.size_bytes
-        if size + added + len(END) > shard_bytes or count == MAX_SAMPLES:
-            end_shard()
-        stream.write(packer.compress(sample.line()))
-        count, size = count + 1, size + added
-    end_shard()
+        if not member.has_room(sample, shard_bytes):
+            stream.write(member.end())
+            shards += 1
+            member = _Member()
+        stream.write(member.add(sample))
+    if member.lines:
+        stream.write(member.end())
+        shards += 1
     return shards
 
 
-def _member(lines: Iterable[bytes]) -> bytes:
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
-    return packer.compress(b"".join(lines)) + packer.flush()
+class _Member:
+    """The part of a plan that is for one shard, while it is written."""
+
+    def __init__(self) -> None:
+        self._packer = zlib.compressobj(_LEVEL, wbits=_GZIP)
+        self.lines = 0
+        self._samples = 0
+        self._size = len(END)
+
+    def has_room(self, sample: Sample, shard_bytes: int) -> bool:
+        fits = self._size + sample.size_bytes <= shard_bytes and self.lines < MAX_SAMPLES
+        return fits or not self.lines
+
+    def add(self, sample: Sample) -> bytes:
+        self.lines += 1
+        self._samples += sample.left_out is None
+        self._size += sample.size_bytes
+        return self._packer.compress(sample.line())
+
+    def end(self) -> bytes:
+        summary = {"samples": self._samples, "size_bytes": self._size}
+        return self._packer.compress(json.dumps(summary).encode() + b"\n") + self._packer.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +179,7 @@ class ShardPlan:
 
         def samples() -> Iterator[Sample]:
             with _understood(self):
-                for line in islice(_lines(packed), shard.samples):
+                for line, _ in pairwise(_lines(packed)):  # the last one is the summary
                     yield Sample.parse(line)
 
         return samples

@@ -3,7 +3,7 @@
 import json
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,8 @@ from audiostore.stores import BlobReader, BlobSpec, ObjectStore, has_content, pu
 from audiostore.values import BlobInfo
 
 _INDEX = "index.json"
+_SAMPLES = "samples"
+"""Metadata of the index of a shard: how many it has."""
 _TYPES = {
     ".tar": "application/x-tar",
     ".idx": "text/plain; charset=utf-8",
@@ -115,7 +117,8 @@ class ShardWriter:
         with closing(self.open_target()) as target:
             created, gone, size_bytes = self._write_tar(target, shard, samples)
             index, count = index_of(samples(), gone)
-            if not _create(target, shard.index_name, BytesSource(index)):
+            told = {_SAMPLES: str(count)}
+            if not _create(target, shard.index_name, BytesSource(index), told):
                 raise conflict(target, shard.index_name)
             uri = target.uri(shard.name)
         left_out = tuple(_left_out(samples(), gone))
@@ -213,8 +216,7 @@ def finish_export(target: ObjectStore, planned: Iterable[PlannedShard]) -> bool:
         tar, index = found.get(shard.name), found.get(shard.index_name)
         if tar is None or index is None:
             return False
-        with closing(target.open(index, stop=64)) as reader:
-            count = int(reader.read(64).split()[1])
+        count = samples_in(target, index)
         shards.append({"url": shard.name, "nsamples": count, "filesize": tar.size_bytes})
     whole = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": shards}
     if not _create(target, _INDEX, BytesSource(json.dumps(whole, indent=1).encode() + b"\n")):
@@ -222,9 +224,23 @@ def finish_export(target: ObjectStore, planned: Iterable[PlannedShard]) -> bool:
     return True
 
 
-def _create(target: ObjectStore, name: str, source: Source) -> bool:
+def samples_in(target: ObjectStore, index: BlobInfo) -> int:
+    """Return how many samples a shard has, by the description of its index.
+
+    Raises:
+        ExportConflictError: it was not written by an export.
+    """
+    try:
+        return int(index.metadata[_SAMPLES])
+    except (KeyError, ValueError) as error:
+        raise conflict(target, index.name) from error
+
+
+def _create(
+    target: ObjectStore, name: str, source: Source, metadata: Mapping[str, str] | None = None
+) -> bool:
     """Create an object; return False if something else has the name."""
-    spec = BlobSpec(name, _TYPES[Path(name).suffix])
+    spec = BlobSpec(name, _TYPES[Path(name).suffix], metadata or {})
     try:
         put_checked(target, spec, source, is_ours=lambda _: True)
     except AssetConflictError:
