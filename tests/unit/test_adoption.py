@@ -53,9 +53,9 @@ def adopt(
 ) -> list[Refusal]:
     """Plan, work; return what was left out."""
     refused: list[Refusal] = []
-    plan = {"run": RUN, "chunk_items": 2, "layout": layout, **options}
+    plan: dict[str, Any] = {"run": RUN, "chunk_items": 2, "layout": layout, **options}
     fleet.plan_adoption(manager, source, on_refused=refused.append, **plan)
-    for chunk in fleet.work_share(manager, RUN):
+    for chunk in fleet.work_share(manager, plan["run"]):
         assert chunk.error is None, chunk.error
     return refused
 
@@ -326,6 +326,28 @@ def test_a_plan_that_makes_no_sense_is_refused(
     assert not server.objects(NEW)
 
 
+def test_another_run_adopts_what_the_first_one_left(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    for name in ("in/1.mp3", "in/2.mp3", "in/3.mp3"):
+        server.put(OLD, name, SONG)
+    server.put(OLD, "in/2.jpg", b"no image")
+    adopt(manager, "{title}.{ext}", f"gs://{OLD}/in", covers=["{stem}.jpg"])
+    assert adopted(manager, f"gs://{OLD}/in/").keys() == {"1.mp3", "3.mp3"}
+    server.put(OLD, "in/3.mp3", SOUND)  # new bytes: another object
+    server.put(OLD, "in/4.mp3", SONG)
+
+    refused = adopt(manager, "in/{title}.{ext}", run="a2")
+
+    assert {each.name: each.reason for each in refused} == {
+        "in/1.mp3": "adopted",
+        "in/2.jpg": "unused-image",
+    }
+    names = [each.audio for each in fleet.results(manager, "a2")]
+    assert names == [f"gs://{OLD}/in/{n}.mp3" for n in (2, 3, 4)]
+    assert sum(1 for _ in manager.list()) == 5
+
+
 # -- what is copied --------------------------------------------------------------------------------
 
 
@@ -351,6 +373,7 @@ def test_class_and_key_stay_or_are_set_times_become_metadata_and_no_token_is_kep
     assert stored_at == datetime.fromisoformat(created)
     assert kept.source_path == "1.mp3"
 
+    server.put(OLD, "1.mp3", SONG, metadata=own)
     plan: dict[str, Any] = {"storage_class": "ARCHIVE", "kms_key": key, "keep_metadata": ["isrc"]}
     fleet.plan_adoption(
         manager, f"gs://{OLD}", run="a2", layout="{title}.{ext}", covers=["{stem}.jpg"], **plan

@@ -3,7 +3,7 @@
 from audiostore.adopt.costs import CostSum, cost_of_copies
 from audiostore.adopt.covers import KeyCovers
 from audiostore.adopt.layouts import KeyLayout
-from audiostore.adopt.selecting import MapRows, Rules, Selection
+from audiostore.adopt.selecting import Adopted, MapRows, Rules, Selection
 from audiostore.adopt.values import (
     AdoptCost,
     Adoption,
@@ -16,6 +16,7 @@ from audiostore.adopt.values import (
 __all__ = [
     "AdoptCost",
     "AdoptItem",
+    "Adopted",
     "Adoption",
     "CostSum",
     "KeyCovers",

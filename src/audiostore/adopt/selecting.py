@@ -33,12 +33,16 @@ _SOME_BYTES = BytesSource(b"")
 _TABLES = (
     "CREATE TABLE objects (name TEXT PRIMARY KEY, folded TEXT, kind TEXT, blob TEXT) WITHOUT ROWID",
     "CREATE TABLE mapped (name TEXT PRIMARY KEY, line INT, fields TEXT) WITHOUT ROWID",
+    "CREATE TABLE adopted (uri TEXT, generation INT, run TEXT, PRIMARY KEY (uri, generation))"
+    " WITHOUT ROWID",
     "CREATE TABLE covers (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE used (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE ids (id TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID",
 )
 MapRows = Iterable[tuple[int, Mapping[str, str]]]
 """The rows of a map, with their lines (see `Manifest.rows`)."""
+Adopted = tuple[str, int, str]
+"""The URI and the generation of an object that was adopted, and by which run."""
 
 
 class Rules(NamedTuple):
@@ -65,6 +69,7 @@ class Selection:
         rules: Rules,
         mapping: MapRows | None,
         *,
+        adopted: Iterable[Adopted],
         library: ObjectStore,
         on_refused: RefusalListener,
         on_progress: Callable[[int], None] = lambda _: None,
@@ -76,6 +81,7 @@ class Selection:
             rules: see `Rules`.
             mapping: rows with the fields `audio`, the name of an object; perhaps `thumbnail`, that
                 of its cover; `id`; `filename`; all others are metadata.
+            adopted: what other runs have adopted.
             library: where the assets will be: what is there already is no source.
             on_refused: called with each object that is not adopted.
             on_progress: called with the number of objects that were listed, from time to time.
@@ -83,6 +89,7 @@ class Selection:
         self._source = source
         self._rules = rules
         self._mapping = mapping
+        self._adopted = adopted
         self._own = tuple(library.uri(root) for root in _OWN_ROOTS)
         self._on_refused = on_refused
         self._on_progress = on_progress
@@ -125,6 +132,7 @@ class Selection:
                 )
             elif _THUMBNAIL in fields:
                 scratch.execute("INSERT OR IGNORE INTO covers VALUES (?)", (fields[_THUMBNAIL],))
+        scratch.executemany("INSERT OR IGNORE INTO adopted VALUES (?, ?, ?)", self._adopted)
         blobs = self._source.list("")
         count = 0
         while page := list(islice(blobs, _ROWS)):
@@ -163,6 +171,12 @@ class Selection:
         known = values or {}
         given = row or {}
         cover, shares_cover = self._cover(scratch, name, known, given.get(_THUMBNAIL))
+        before = scratch.execute(
+            "SELECT run FROM adopted WHERE uri = ? AND generation = ?",
+            (self._source.uri(name), blob.generation),
+        ).fetchone()
+        if before is not None:
+            raise _RefusedError("adopted", f"was adopted by the run {before[0]!r}")
         filename = given.get(_FILENAME) or posixpath.basename(name)
         metadata = self._metadata(blob, known, given, filename)
         return AdoptItem(

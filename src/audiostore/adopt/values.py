@@ -21,6 +21,7 @@ RefusalReason = Literal[
     "bad-id",
     "same-id",
     "own",
+    "adopted",
 ]
 """Why an object is not adopted.
 
@@ -34,7 +35,8 @@ RefusalReason = Literal[
 - "unreadable": it, or its cover, needs a key that only the customer has;
 - "bad-metadata": its metadata cannot be that of an asset;
 - "bad-id", "same-id": its id is not a UUID, or that of another object;
-- "own": it is part of the library already.
+- "own": it is part of the library already;
+- "adopted": another run has adopted it.
 """
 
 

@@ -22,7 +22,7 @@ from audiostore.adopt import (
 )
 from audiostore.bulk import Manifest
 from audiostore.errors import InvalidRunError, UnsupportedByStoreError, shown
-from audiostore.fleet.adoptions import KIND, AdoptOptions, item_fields
+from audiostore.fleet.adoptions import KIND, AdoptOptions, adopted_by_others, item_fields
 from audiostore.fleet.jsonvalues import fields_of
 from audiostore.fleet.planning import plan_lines
 from audiostore.stores import StorageClass, service_of
@@ -54,7 +54,8 @@ def plan_adoption(
 
     The source is listed once. Nothing of it is changed: workers copy each object within the
     service, as it is now; what is replaced until then is refused. Their times are kept as metadata,
-    ``first_stored_at``, and never as the custom time, on which lifecycle rules delete.
+    ``first_stored_at``, and never as the custom time, on which lifecycle rules delete. What another
+    run of this library has adopted is left out.
 
     Args:
         manager: of the store that gets the assets.
@@ -106,7 +107,13 @@ def plan_adoption(
 
     rows = None if mapping is None else mapping.rows()
     selection = Selection(
-        old, rules, rows, library=manager.store, on_refused=refuse, on_progress=note_listed
+        old,
+        rules,
+        rows,
+        adopted=adopted_by_others(manager, run),
+        library=manager.store,
+        on_refused=refuse,
+        on_progress=note_listed,
     )
     counted = _Counted(cost_of_copies(old, manager.store, storage_class, prices, now=now()))
     with closing(selection.items()) as items:

@@ -1,10 +1,10 @@
 """Runs that adopt: objects of another layout become assets, by copies within the service."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from audiostore.adopt import AdoptItem
+from audiostore.adopt import Adopted, AdoptItem
 from audiostore.asset import FilenameGenerator, check_custom_metadata, require_audio_id
 from audiostore.bulk import RunOptions, apply_to_each
 from audiostore.dataclass import dataclass, replace
@@ -13,11 +13,13 @@ from audiostore.fleet.chunks import OpenChunk, is_for_now
 from audiostore.fleet.items import recorded
 from audiostore.fleet.jsonvalues import fields_of, value_in
 from audiostore.fleet.kinds import Kind
-from audiostore.fleet.objects import Fields
-from audiostore.fleet.records import require_types
-from audiostore.fleet.values import FleetChunk
+from audiostore.fleet.layout import chunk_states, plan_name, planned_runs
+from audiostore.fleet.objects import Fields, damaged
+from audiostore.fleet.planning import require_plan
+from audiostore.fleet.records import read_results, require_types
+from audiostore.fleet.values import FleetChunk, FleetPlan
 from audiostore.ingest import StoredFile, UploadOptions
-from audiostore.stores import Store, StoredSource
+from audiostore.stores import ObjectStore, Store, StoredSource
 from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:
@@ -84,6 +86,48 @@ def _item_in(line: Fields) -> PlannedAdoption:
 
 def _identity(line: Fields) -> Fields:
     return {"item": line["item"], "id": None if line["new"] else line["id"]}
+
+
+def items_of(store: ObjectStore, plan: FleetPlan) -> Iterator[tuple[PlannedAdoption, bool]]:
+    """Yield the items of a run, and whether each is adopted.
+
+    Raises:
+        IntegrityError: its objects are damaged.
+    """
+    for state in chunk_states(store, plan.run, plan.chunks):
+        stored = {each.index for each in read_results(store, state) if each.status == "stored"}
+        chunk = OpenChunk(store, plan.run, replace(state, results=()), is_fresh=False)
+        for planned in chunk.items:
+            yield planned, planned.index in stored
+
+
+def options_of(store: ObjectStore, plan: FleetPlan) -> AdoptOptions:
+    """Return the options of a run.
+
+    Raises:
+        IntegrityError: they are damaged.
+    """
+    try:
+        return value_in(AdoptOptions, plan.options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(store, plan_name(plan.run)) from error
+
+
+def adopted_by_others(manager: "AudioStorageManager", run: str) -> Iterator[Adopted]:
+    """Yield what all runs but one have adopted.
+
+    Raises:
+        IntegrityError: the objects of a run are damaged.
+    """
+    store = manager.store
+    for name in planned_runs(store):
+        plan = require_plan(store, name)
+        if name != run and plan.kind == KIND.name:
+            source = manager._remote.store_at(options_of(store, plan).source)
+            for planned, is_adopted in items_of(store, plan):
+                if is_adopted:
+                    audio = planned.item.audio
+                    yield source.uri(audio.name), audio.generation, name
 
 
 def _work(

@@ -7,20 +7,16 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, Literal
 
 from audiostore.asset import find_asset
-from audiostore.dataclass import dataclass, replace
+from audiostore.dataclass import dataclass
 from audiostore.errors import (
     BlobNotFoundError,
     HeldError,
     InvalidRunError,
     PreconditionFailedError,
 )
-from audiostore.fleet.adoptions import KIND, PlannedAdoption
-from audiostore.fleet.chunks import OpenChunk
+from audiostore.fleet.adoptions import KIND, PlannedAdoption, items_of, options_of
 from audiostore.fleet.jsonvalues import fields_of, value_in
-from audiostore.fleet.layout import chunk_states, plan_name
-from audiostore.fleet.objects import damaged
 from audiostore.fleet.planning import require_plan
-from audiostore.fleet.records import read_results
 from audiostore.scratch import on_the_disk, open_scratch
 from audiostore.stores import Store
 from audiostore.values import BlobInfo, same_bytes
@@ -77,19 +73,8 @@ def clean_adopted(
     plan = require_plan(store, run)
     if plan.kind != KIND.name:
         raise InvalidRunError(f"{run!r} is planned to {plan.kind}, not to {KIND.name}")
-    try:
-        options = KIND.options_in(plan.options)
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(store, plan_name(run)) from error
-    source = manager._remote.store_at(options.source)
+    source = manager._remote.store_at(options_of(store, plan).source)
     remover = _Remover(source, dry_run=dry_run)
-
-    def tasks() -> Iterator[_Task]:
-        for state in chunk_states(store, run, plan.chunks):
-            stored = {each.index for each in read_results(store, state) if each.status == "stored"}
-            chunk = OpenChunk(store, run, replace(state, results=()), is_fresh=False)
-            for planned in chunk.items:
-                yield planned, planned.index in stored
 
     def clean(task: _Task) -> tuple[CleanOutcome, bool]:
         """Return what became of the audio, and whether the asset has the cover."""
@@ -107,7 +92,7 @@ def clean_adopted(
 
     with on_the_disk(), closing(open_scratch()) as scratch:
         scratch.execute(_TABLE)
-        outcomes = manager.bulk.apply(clean, tasks())
+        outcomes = manager.bulk.apply(clean, items_of(store, plan))
         with closing(outcomes):
             for outcome in outcomes:
                 if outcome.error is not None:

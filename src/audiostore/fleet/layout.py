@@ -90,6 +90,18 @@ class ChunkState:
     """The attempt that is to be made; None if there is nothing to do."""
 
 
+def planned_runs(store: ObjectStore) -> list[str]:
+    """Return the names of the runs whose plans are complete, in order."""
+    ending = "/plan.json"
+    names = (blob.name for blob in store.list(f"{_ROOT}/") if blob.name.endswith(ending))
+    return [
+        run
+        for name in names
+        if _RUN.fullmatch(run := name.removeprefix(f"{_ROOT}/").removesuffix(ending))
+        and run != _LIBRARY
+    ]
+
+
 def planned_chunks(store: ObjectStore, run: str) -> set[int]:
     """Return the numbers of the chunks whose items are in the store."""
     names = (blob.name for blob in store.list(folder_of(run)))
