@@ -1,6 +1,7 @@
 """Recognition and the structure check hold for any bytes: our two errors, little read, no wait."""
 
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 
@@ -11,6 +12,7 @@ from hypothesis import example, given, settings, strategies as st
 from audiostore.errors import UnplayableAudioError, UnsupportedFormatError
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format, Measured, Recognised, Stated
+from audiostore.media.parsing import ogg_links
 from audiostore.media.parsing.asf import guid
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 from audiostore.media.recognition import describe, identify
@@ -34,6 +36,14 @@ MAX_CALLS = 1_500_000
 MAX_BYTES = 2 << 20
 MAX_READS = 20_000
 NAMES = [*AUDIO, "film in mp4", "film in webm", "film in wma", "film in ogg", "matroska"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_ends() -> Iterator[None]:
+    """Have the ends of Ogg files, which stand for all of one that is fetched, fit in samples."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ogg_links, "_END_BYTES", 6 << 10)
+        yield
 
 
 class GuardedStream(BytesIO):
@@ -108,7 +118,7 @@ def bounded_check(stream: GuardedStream, found: Recognised, size: int) -> None:
     assert len(words) < 300
 
 
-def bounded_measure(found: Recognised, data: bytes) -> None:
+def bounded_measure(found: Recognised, data: bytes, *, is_fetched: bool = False) -> None:
     """Measure the sound, which may read all of the file once; its texts must be printable."""
     stream = GuardedStream(data)
     reader = Reader(stream, reads=5000, total=len(data) + (4 << 20), window=4 << 10)
@@ -116,7 +126,9 @@ def bounded_measure(found: Recognised, data: bytes) -> None:
         return
     measured: Measured | str | None = None
     with suppress(BudgetSpentError):  # then the duration is FFmpeg's, as an estimate
-        measured = found.format.measure(Stated(1.0, found.codec or "", b"", reader, found.offset))
+        measured = found.format.measure(
+            Stated(1.0, found.codec or "", b"", reader, found.offset, is_fetched)
+        )
     words = (measured,) if isinstance(measured, str) else measured.warnings if measured else ()
     assert "".join(words).isprintable()
     assert not isinstance(measured, Measured) or 0 <= measured.seconds < float("inf")
@@ -158,6 +170,14 @@ def mutated(draw: st.DrawFn) -> bytes:
 @given(mutated())
 def test_mutations_of_real_files_are_survived(data: bytes) -> None:
     survives(data)
+
+
+@settings(max_examples=examples(300))
+@given(mutated())
+def test_the_ends_of_mutated_files_are_survived(data: bytes) -> None:
+    found = identify(BytesIO(data))
+    if isinstance(found, Recognised):
+        bounded_measure(found, data, is_fetched=True)
 
 
 BEGINNINGS = [

@@ -40,6 +40,9 @@ class Stated:
     """The whole file; its budget suffices to read all of it once."""
     offset: int
     """Where the format's own data begin: after any tags in front of them."""
+    is_fetched: bool = False
+    """Whether the file is elsewhere, and fetched as it is read: what is well founded need not be
+    counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,14 @@ from audiostore.dataclass import dataclass
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.embedded import no_own_tags
-from audiostore.media.parsing.frames import Sound, check_tail, find_sound, repeats, search
+from audiostore.media.parsing.frames import (
+    Sound,
+    check_tail,
+    find_sound,
+    repeats,
+    search,
+    stated_sound,
+)
 from audiostore.media.parsing.mpeg import (
     LAYER_3,
     MPEG_1,
@@ -62,6 +69,8 @@ class _Counts:
     skipped: int
     """The samples at the start and the end that players leave out: the encoder's delay, and what it
     added to fill the last frame."""
+    is_encoders: bool = False
+    """Whether the encoder wrote it, with the sound: LAME, or FFmpeg."""
 
 
 def _read_counts(frame: bytes) -> _Counts | None:
@@ -88,7 +97,8 @@ def _xing(frame: bytes, at: int) -> _Counts:
     if not frame.startswith((b"LAME", b"L3.9", b"Lavf", b"Lavc"), at):
         return _Counts(frames, size_bytes, 0)
     delays = big(frame, at + 21, 3)
-    return _Counts(frames, size_bytes or big(frame, at + 28), (delays >> 12) + (delays & 0xFFF))
+    skipped = (delays >> 12) + (delays & 0xFFF)
+    return _Counts(frames, size_bytes or big(frame, at + 28), skipped, is_encoders=True)
 
 
 def _check(reader: Reader, found: Recognised) -> Verdict:
@@ -118,7 +128,9 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts:
 def _measure(stated: Stated) -> Measured | str:
     """Count the frames; leave out what players leave out by the first one."""
     first = stated.reader.at(stated.offset, _FIRST_FRAME)
-    sound, counts = find_sound(stated.reader, stated.offset, MPEG_FRAMES), _read_counts(first)
+    counts = _read_counts(first)
+    sound = counts and _stated_sound(stated, counts)
+    sound = sound or find_sound(stated.reader, stated.offset, MPEG_FRAMES)
     if sound.flaw or not counts:
         return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings, sound.end)
     frame_s = seconds_per_frame(first[1], first[2])
@@ -129,6 +141,14 @@ def _measure(stated: Stated) -> Measured | str:
     skipped_s = counts.skipped * frame_s / samples_per_frame(first[1])
     played_s = there_s - skipped_s if skipped_s < there_s else there_s
     return Measured(played_s, sound.is_exact, sound.warnings + compared.warnings, sound.end)
+
+
+def _stated_sound(stated: Stated, counts: _Counts) -> Sound | None:
+    """Return the sound without counting it, where that would take many bytes to no avail."""
+    if not (stated.is_fetched and counts.is_encoders and counts.frames):
+        return None
+    sound = stated_sound(stated.reader, stated.offset, MPEG_FRAMES, counts.frames + 1)
+    return sound if sound and _has_all_bytes(sound, counts) else None
 
 
 def _compare(sound: Sound, counts: _Counts, there_s: float, promised_s: float) -> Verdict:

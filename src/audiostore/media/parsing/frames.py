@@ -28,6 +28,9 @@ _MOST_TRIES = 20_000
 _TAG = rb"ID3[\x02-\x04]|APETAGEX"
 _CUT_FRAME = 1_500
 """Files of MP3 that were cut, then joined, have less than a frame between them."""
+_LONGEST = 2 << 10
+"""Longer than any frame of MPEG audio."""
+_ALIKE = 0.01
 _OVERLAP = 8
 """More than a header that ends behind a piece has before its end."""
 _ZEROS, _ZEROS_IN_FRAME = bytes(4 << 10), bytes(16)
@@ -182,6 +185,37 @@ def find_sound(reader: Reader, start: int, frames: Frames) -> Sound:
         found += _after_last_frame(reader, sound, stop, frames)
     sound.warnings = tuple(found)
     return sound
+
+
+def stated_sound(reader: Reader, start: int, frames: Frames, count: int) -> Sound | None:
+    """Return what `find_sound` does for a whole file of so many frames, by both ends of it alone.
+
+    Args:
+        reader: the whole file.
+        start: where the first frame begins.
+        frames: of which kind.
+        count: how many there are, by a header that is right about their bytes.
+
+    Returns:
+        None if it has to be counted: the ends are not filled with frames of one stream; or they
+        have one size at both, and so many of that size are not there.
+    """
+    end = end_of_data(reader, start)
+    begin = max(start, end - _TAIL)
+    head, tail = reader.at(start, _TAIL), reader.at(begin, end - begin)
+    row, (first, last) = frames.follow(head, 0), _last_row(tail, frames, exact=begin == start)
+    other = frames.follow(tail, first)
+    is_filled = row.end > len(head) - _LONGEST and first < _LONGEST and last == len(tail)
+    if not (is_filled and row.frames and other.frames) or not frames.same_stream(
+        head[:4] + tail[first:], 0, 4
+    ):
+        return None
+    at_start, at_end = row.end / row.frames, (other.end - first) / other.frames
+    is_constant = abs(at_start - at_end) < _ALIKE * at_end
+    if is_constant and abs((end - start) / count - at_end) > _ALIKE * at_end:
+        return None
+    seconds = count * row.seconds / row.frames
+    return Sound(start, end, count, seconds, warnings=before_sound(reader, start, "frame"))
 
 
 def _walk(reader: Reader, sound: Sound, stop: int, frames: Frames) -> int:

@@ -8,8 +8,12 @@ that the last position alone tells no duration.
 from audiostore.dataclass import dataclass
 from audiostore.media.parsing.ogg_codecs import SETUP_TAIL, Codec, codec_of
 from audiostore.media.parsing.ogg_pages import BEGINS, CONTINUES, ENDS, Page, Pages
+from audiostore.media.parsing.reading import Reader
 
 _GAP_S = 0.1
+_END_BYTES = 240 << 10
+_MOST_DENSITY = 1.6
+"""How much larger or smaller a sample may be, on the average, between the ends of a file."""
 _AGREEING = 3
 """After so many pages whose positions agree with their packets, plausible ones are trusted."""
 
@@ -76,6 +80,11 @@ class Link:
         if self.codec is None or self.codec.rate_hz == 0:
             return 0.0
         return self.codec.promised / self.codec.rate_hz
+
+    @property
+    def is_as_stated(self) -> bool:
+        """Whether the positions say the same as the packets."""
+        return not self.missing and self.samples - self.trimmed == self.last - (self.first or 0)
 
     @property
     def ends_within_packet(self) -> bool:
@@ -167,6 +176,48 @@ class Link:
         ):
             self.trimmed += surplus
         self.last, self._in_last_page = position, samples
+
+
+def stated_link(reader: Reader, start: int, end: int) -> tuple[Link, Pages] | None:
+    """Return the link of a file that is a single one, by both ends of it, and the pages at its end.
+
+    It is what `read_links` returns for a file whose positions are right, and which is whole. None:
+    that is not so, or the ends do not bear it out.
+
+    Args:
+        reader: the whole file.
+        start: where its first page begins.
+        end: where its last page ends.
+    """
+    if end - start < 2 * _END_BYTES:
+        return None
+    tail_at = _first_whole_packet(Pages(reader, end - _END_BYTES, end))
+    links = read_links(Pages(reader, start, start + _END_BYTES))
+    link = links[0] if len(links) == 1 else None
+    if tail_at is None or link is None or link.codec is None or link.serial is None:
+        return None
+    tail, pages = Link(tail_at, end, link.serial, link.codec), Pages(reader, tail_at, end)
+    for _, page, data, at in pages:
+        if page.serial != link.serial or page.flags & BEGINS:
+            return None
+        tail.add(page, data, at)
+    is_whole = tail.is_ended and not (tail.ends_within_packet or pages.damaged) and pages.end == end
+    agree = all(each.is_as_stated and each.pages >= _AGREEING for each in (link, tail))
+    missing, missing_bytes = (tail.first or 0) - link.last, tail_at - link.end
+    if not (is_whole and agree and missing > 0):
+        return None
+    density = missing_bytes * link.samples / (missing * (link.end - start))
+    if not 1 / _MOST_DENSITY < density < _MOST_DENSITY:
+        return None
+    link.samples += tail.last - link.last + tail.trimmed
+    link.trimmed += tail.trimmed
+    link.last, link.end, link.is_ended, link._pending = tail.last, end, True, None
+    return link, pages
+
+
+def _first_whole_packet(pages: Pages) -> int | None:
+    """Return where the first page begins that does not go on with a packet."""
+    return next((each.offset for each in pages if not each.page.flags & CONTINUES), None)
 
 
 def read_links(pages: Pages) -> list[Link]:

@@ -11,6 +11,7 @@ from audiostore.media.info import MAX_DURATION_S, MAX_RATE_HZ, AudioInfo
 from audiostore.media.kinds import Format, Measured, Recognised, Stated
 from audiostore.media.parsing.reading import BudgetSpentError, Seekable
 from audiostore.media.parsing.text import MAX_CHAPTERS, MAX_TAGS, MAX_WARNINGS
+from audiostore.media.partial import FetchedPart
 from audiostore.media.probe.embedded import order_chapters, read_embedded
 from audiostore.media.probe.open import OpenAudio, ffmpeg_errors, open_audio
 from audiostore.media.probe.pictures import choose_artwork
@@ -135,7 +136,9 @@ def _measure(file: OpenAudio, kind: Format, codec: str) -> Measured:
         stated_s = file.container.duration / av.time_base
     if kind.measure:
         header = audio.codec_context.extradata or b""
-        stated = Stated(stated_s, codec, header, file.reader(), file.recognised.offset)
+        is_fetched = isinstance(file.stream, FetchedPart)
+        place = file.recognised.offset
+        stated = Stated(stated_s, codec, header, file.reader(), place, is_fetched)
         try:
             known = kind.measure(stated)
         except BudgetSpentError:
