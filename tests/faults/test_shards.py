@@ -2,19 +2,21 @@
 
 import io
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from audiostore import AudioStorageManager, LocalStore
+from audiostore import AudioStorageManager, ExportedShard, LocalStore
 from tests.assets import BUCKET
 from tests.catalog_samples import audio_ids, put_asset
 from tests.faults.child import Nursery
 from tests.faults.kills import run_killed_at_request
 from tests.faults.rig import QUICK, gcs, in_sessions, settled
 from tests.gcs_server import StrictServer, faults
+from tests.timing import PATIENCE_S
 
 pytestmark = [pytest.mark.row("shards"), pytest.mark.slow]
 NAMES = {"plan.jsonl.gz", "index.json"} | {
@@ -69,6 +71,31 @@ def test_an_export_is_completed_whatever_request_it_was_killed_at(
     count_points(requests)
     assert kills > requests // 2
     assert len(seen) > 4
+
+
+def test_three_exports_at_once_write_each_tar_file_once(
+    server: StrictServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    store = gcs(server)
+    for number, audio_id in enumerate(audio_ids(12)):
+        put_asset(store, audio_id, data=bytes([number]) * 1000, cover=False)
+    exported: list[ExportedShard] = []
+
+    def export() -> None:
+        with AudioStorageManager(BUCKET, retry_config=QUICK) as manager:
+            to = f"gs://{BUCKET}/out"
+            exported.extend(manager.catalog.export_shards(to, shard_bytes=6000))
+
+    threads = [threading.Thread(target=export) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert [each.error for each in exported] == [None] * len(exported)
+    assert sum(each.samples for each in exported) == 3 * 12
+    history = server.state.bucket(BUCKET).history
+    assert {len(generations) for generations in history.values()} == {1}
 
 
 def test_a_broken_upload_of_a_tar_file_goes_on_at_the_byte(

@@ -286,13 +286,20 @@ def test_what_is_in_the_way_is_never_overwritten(tmp_path: Path) -> None:
             export(manager, str(tmp_path / "out"))
         to.delete(to.stat("shard-000001.tar"))
         export(manager, str(tmp_path / "out"))
-        for name in ("shard-000001.tar", "shard-000001.idx", "shard-000000.idx"):
-            to.delete(to.stat(name))
-            to.put(BlobSpec(name, "text/plain"), BytesSource(b"another's"))
-        to.delete(to.stat("shard-000001.idx"))
-        with pytest.raises(ExportConflictError, match="is not what this export writes"):
-            export(manager, str(tmp_path / "out"))
-        assert things(str(tmp_path / "out"))["shard-000001.tar"] == b"another's"
+        whole = things(str(tmp_path / "out"))
+        for name in ("shard-000001.tar", "shard-000000.idx", "index.json"):
+            kept = whole[name]
+            others = [b"another's", kept[:-1] + b"x"] if name.endswith("tar") else [b"another's"]
+            for other in others:
+                for missing in {name, name.replace(".tar", ".idx"), "index.json"}:
+                    to.delete(to.stat(missing))
+                to.put(BlobSpec(name, "text/plain"), BytesSource(other))
+                with pytest.raises(ExportConflictError, match=f"{name} exists, and is not what"):
+                    export(manager, str(tmp_path / "out"))
+                assert things(str(tmp_path / "out"))[name] == other
+                to.delete(to.stat(name))
+                export(manager, str(tmp_path / "out"))
+                assert things(str(tmp_path / "out")) == whole
         with pytest.raises(ConfigurationError, match="keeps its assets"):
             export(manager, str(tmp_path / "store" / "audio" / "x"))
 

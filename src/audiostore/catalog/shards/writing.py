@@ -48,7 +48,6 @@ _TYPES = {
 }
 _LOOKUPS = 32
 """So many objects are looked up at once, when some of a shard are gone."""
-_PIECE_BYTES = 1 << 20
 
 
 def plan_export(
@@ -65,9 +64,10 @@ def plan_export(
         ExportConflictError: the target has another export.
         OSError: there is no room for the plan in the directory for temporary files.
     """
-    plan = find_plan(target)
+    other = next(target.list("shard-"), None)
+    plan = find_plan(target)  # afterwards: another process may be writing its first shards
     if plan is None:
-        if (other := next(target.list("shard-"), None)) is not None:
+        if other is not None:
             raise ExportConflictError(
                 f"{target.url} has {other.name}, but no plan of an export: name an empty place"
             )
