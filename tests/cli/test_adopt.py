@@ -30,7 +30,7 @@ def test_a_map_with_other_columns_is_adopted_and_cleaned(
     server: StrictServer, call: Call, tmp_path: Path
 ) -> None:
     listed = tmp_path / "map.tsv"
-    listed.write_text("key\tcover\tfilename\tmood\tnote\nk1\tk2\tMorning.mp3\tcalm\tx\n")
+    listed.write_text("key\tcover\tfilename\tmood\tnote\nk1\tk2\tin/Morning.mp3\tcalm\tx\n")
     columns = ("--column", "audio=key", "--column", "thumbnail=cover", "--ignore-column", "note")
     plan = ("adopt", "gs://old", "--map", listed, *columns, "--run", "a1", "--json")
 

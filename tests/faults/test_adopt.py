@@ -49,10 +49,11 @@ def test_adopting_is_completed_whatever_request_it_was_killed_at(
             assert len(history) == 4 + 4  # two assets; plan, chunk, mark, results
             assert list(manager.audit.check()) == []
             assert {each.name: each.generation for each in server.objects(OLD)} == old
-            assert not is_killed or number < 13
             if not is_killed:
                 break
-    assert number == 13  # the chunk, its items, the mark, four ranges, four copies, the results
+    # The chunk, its items, the mark, four copies, the results; the ranges of two songs, and of
+    # their cover, which two threads may read at once.
+    assert number in (12, 13)
 
 
 def test_cleaning_is_completed_whatever_request_it_was_killed_at(

@@ -257,6 +257,7 @@ def test_what_cannot_be_adopted_is_left_out_and_told(
     server.put(OLD, "b/COVER.jpg", OTHER)
     server.put(OLD, "bad.mp3", SONG, metadata={"Crc32c": "x"})
     server.put(OLD, "big.mp3", SONG, metadata={"lyrics": "x" * 8000})
+    server.put(OLD, "nul.mp3", SONG, metadata={"mood": "a\0b"})
     server.encrypt(OLD, supplied(b"0" * 32), "key.mp3")
     refused = adopt(manager, "{folders}/{stem}.{ext}", covers=["Cover.jpg"])
     assert {each.name: each.reason for each in refused} == {
@@ -267,6 +268,7 @@ def test_what_cannot_be_adopted_is_left_out_and_told(
         "key.mp3": "unreadable",
         "bad.mp3": "bad-metadata",
         "big.mp3": "bad-metadata",
+        "nul.mp3": "bad-metadata",
     }
     assert adopted(manager).keys() == {"a/ok.mp3"}
 

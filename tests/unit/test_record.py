@@ -244,6 +244,7 @@ def test_our_own_keys_are_refused_in_any_case(key: str) -> None:
         {"  ": "x"},
         {"a\nb": "x"},
         {"a\0": "x"},
+        {"a": "x\0"},
         {"a": "\ud800"},
         {"\udc80": "x"},
         {"a": 1},

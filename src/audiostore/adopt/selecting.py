@@ -177,7 +177,8 @@ class Selection:
         ).fetchone()
         if before is not None:
             raise _RefusedError("adopted", f"was adopted by the run {before[0]!r}")
-        filename = given.get(_FILENAME) or posixpath.basename(name)
+        called = given.get(_FILENAME, "").replace("\\", "/")
+        filename = posixpath.basename(called) or posixpath.basename(name.rstrip("/"))
         metadata = self._metadata(blob, known, given, filename)
         return AdoptItem(
             blob,
@@ -243,7 +244,7 @@ class Selection:
             lower = {key.lower() for key in source}
             metadata = {k: v for k, v in metadata.items() if k.lower() not in lower} | source
         try:
-            check_custom_metadata(metadata)
+            check_custom_metadata({**metadata, _FILENAME: filename})
             file_metadata(_SOME_ID, _AUDIO, filename, _SOME_BYTES, metadata)
         except InvalidMetadataError as error:
             raise _RefusedError("bad-metadata", f"cannot keep its metadata: {error}") from None

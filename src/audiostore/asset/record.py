@@ -316,7 +316,7 @@ def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
 
     Raises:
         InvalidMetadataError: a key or a value is not text; a key is empty, audiostore's own, or
-            cannot be the name of an HTTP header; two keys differ only in case.
+            cannot be the name of an HTTP header; a value has a NUL; two keys differ only in case.
     """
     checked = _check_texts(metadata or {})
     spelled: dict[str, str] = {}
@@ -326,6 +326,11 @@ def check_custom_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
                 f"metadata key {shown(key)} has {shown(wrong[0])}: a bucket serves keys as names "
                 "of HTTP headers, which have only ASCII letters, digits and any of "
                 "! # $ % & ' * + - . ^ _ ` | ~"
+            )
+        if "\0" in checked[key]:
+            raise InvalidMetadataError(
+                f"metadata value of {shown(key)} has a NUL character: a bucket serves values in "
+                "HTTP headers, which cannot have one"
             )
         other = spelled.setdefault(key.lower(), key)
         if other != key:
