@@ -414,6 +414,8 @@ def test_export_of_tar_files_tells_what_failed_and_what_is_left_out(
         (["--covers"], "--covers is for tar files"),
         (["--shards", "./out", "--size", "0"], "invalid size '0'"),
         (["--shards", "gs://a b"], "is not a bucket"),
+        (["--shards", "./cwd/file"], "is a file: name a directory"),
+        (["--shards", "./new", "--run", "Bad Name"], "invalid run name"),
         (["--shards", "./store/audio/x"], "keeps its assets"),
         (["--shards", "./other"], "an export of other assets"),
     ],
@@ -422,9 +424,11 @@ def test_export_of_tar_files_refuses_what_makes_no_sense(
     call: Call, filled: LocalStore, monkeypatch: pytest.MonkeyPatch, args: list[str], reason: str
 ) -> None:
     monkeypatch.chdir("..")
+    Path("cwd/file").touch()
     if "./other" in args:
         assert call("export", "--shards", "./other", "--type", "flac")[0] == 0
     code, out, err = call("export", *args)
     assert (code, out) == (2, "")
     assert reason in err
     assert not Path("store/audio/x").exists()
+    assert not Path("new").exists()

@@ -18,6 +18,7 @@ from audiostore.errors import InvalidRunError, affects_all
 from audiostore.fleet.chunks import OpenChunk
 from audiostore.fleet.jsonvalues import fields_of, value_in
 from audiostore.fleet.kinds import Kind
+from audiostore.fleet.layout import require_run
 from audiostore.fleet.planning import plan_lines
 from audiostore.fleet.shards import recorded
 from audiostore.fleet.values import FleetChunk, FleetPlan
@@ -77,6 +78,7 @@ def plan_export(
         ConfigurationError, ValueError: an argument is not valid.
         AudioStoreError, OSError: a store failed permanently.
     """
+    require_run(run)  # before the plan is written
     manager = manager._for_many
     url = absolute_url(destination)
     request, assets = manager.catalog._requested(query, **keywords)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audiostore.cli import places
-from audiostore.cli.failures import FAILED, INTERRUPTED, PARTLY_FAILED, report
+from audiostore.cli.failures import FAILED, INTERRUPTED, PARTLY_FAILED, UsageError, report
 from audiostore.cli.filters import page_start, query_of
 from audiostore.cli.output import counted, escape, human_size, note, say
 from audiostore.cli.parts import print_plan
@@ -61,6 +61,8 @@ def export_shards(options: Options, destination: str) -> int:
     }
     if is_directory(destination):
         folder = parse_directory(destination).path
+        if folder.is_file():
+            raise UsageError(f"--shards: {destination!r} is a file: name a directory")
         places.remember(folder, "the directory of the tar files", "give another with --shards DEST")
     if options.run is not None:
         from audiostore import fleet  # noqa: PLC0415  (another way)
