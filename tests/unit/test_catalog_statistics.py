@@ -165,3 +165,23 @@ def test_a_price_table_that_is_not_text_is_rejected(tmp_path: Path) -> None:
     table.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="not valid TOML"):
         Rates.read("region", table)
+
+
+def test_parts_add_up_to_exactly_the_whole() -> None:
+    assets = []
+    for n, audio_id in enumerate(audio_ids(50)):
+        audio, cover = made_up(n, audio_id)
+        audio = replace(
+            audio,
+            metadata={"duration_s": f"{n * 0.1:.3f}"} if n % 7 else {},
+            crc32c=audio.crc32c if n % 5 else None,
+            storage_class="COLDLINE" if n % 3 else "STANDARD",
+            created_at=datetime(2026, 1 + n % 4, 1, tzinfo=UTC),
+        )
+        assets.append(result(audio, cover if n % 2 else None))
+    whole = summarise(assets)
+    assert whole.unverified == whole.unknown_durations + 2 == 10
+    for count in (1, 2, 7, 50):
+        parts = [summarise(assets[number::count]) for number in range(count)]
+        assert Statistics.of_parts(parts) == whole
+    assert Statistics.of_parts([]) == summarise([])

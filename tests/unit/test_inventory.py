@@ -184,6 +184,11 @@ def test_memory_does_not_grow_with_a_report_and_no_order_matters(
     ("changed", "message"),
     [
         ({"records_processed": 9}, "is of 9 objects, but its shards have 2"),
+        ({"size": -1}, "an impossible size"),
+        ({"size": "x"}, "not a shard of an inventory report"),
+        ({"size": 1 << 70}, "an impossible size"),
+        ({"name": None, "kind": "parquet"}, "its name is not text"),
+        ({"contentType": 1, "kind": "parquet"}, "its content_type is not text"),
         ({"records_processed": None}, "not the manifest of an inventory report: no 'records"),
         ({"report_shards_file_names": None}, "not the manifest of an inventory report: no 'report"),
         ({"report_shards_file_names": "x"}, "names 1 shards of 3"),
@@ -197,7 +202,10 @@ def test_a_report_that_is_not_whole_is_an_error(
     patient: Patient, changed: dict[str, Any], message: str
 ) -> None:
     patient.asset()
-    manifest = report_on(patient, **changed)
+    rows = rows_of(patient.store.list(""), BUCKET)
+    rows = [{**each, **{k: changed[k] for k in each.keys() & changed}} for each in rows]
+    options = {name: value for name, value in changed.items() if name not in rows[0]}
+    manifest = write_report(patient.directory / "report", rows, **options)
     with pytest.raises(InvalidSourceError, match=message):
         found_by(patient, manifest)
 

@@ -33,6 +33,7 @@ _ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
 _CHECK_AGAIN_AFTER_S = 1.0
 _SUSPECTS_AT_ONCE = 256
 _REPORT_EVERY_S = 10.0
+_SUSPECTS_LOOKED_AT_AT_ONCE = 16
 _READ_AT_ONCE_OF_A_CORE = 2
 _READ_AT_ONCE_OF_A_BUCKET = 16
 """At least: most of the time is spent waiting for answers."""
@@ -154,17 +155,30 @@ class Checker:
                 suspects.add(rows)
                 self._assets, self._objects = suspects.assets, suspects.objects
                 yield None
-            for name in suspects.foreign_names():
-                with suppress(BlobNotFoundError):
-                    yield foreign_object(self._store.stat(name))
-            for audio_id in suspects.audio_ids():
-                yield from self._look_at(audio_id)
+            yield from self._at_once(self._problems_of_foreign, suspects.foreign_names())
+            yield from self._at_once(
+                lambda audio_id: self._problems(self._folder(audio_id)), suspects.audio_ids()
+            )
 
-    def _look_at(self, audio_id: str) -> Iterator[Turn]:
-        folder = Folder(audio_id, tuple(self._store.list(folder_prefix(audio_id))))
-        yield from self._problems(folder)
-        yield from self._read(folder)
-        yield None
+    def _at_once(
+        self, look: Callable[[str], list[Problem]], names: Iterator[str]
+    ) -> Iterator[Problem | None]:
+        """Look at many things at once; yield what is wrong with each, and None after it."""
+        looking = self._manager.bulk.apply(look, names, concurrency=_SUSPECTS_LOOKED_AT_AT_ONCE)
+        with closing(looking) as outcomes:
+            for outcome in outcomes:
+                if outcome.error is not None:
+                    raise outcome.error
+                yield from outcome.result or ()
+                yield None
+
+    def _problems_of_foreign(self, name: str) -> list[Problem]:
+        with suppress(BlobNotFoundError):
+            return [foreign_object(self._store.stat(name))]
+        return []
+
+    def _folder(self, audio_id: str) -> Folder:
+        return Folder(audio_id, tuple(self._store.list(folder_prefix(audio_id))))
 
     def _foreign_files(self) -> Iterator[Problem]:
         for file in self._store.foreign_files(_ROOT):
@@ -221,7 +235,10 @@ class Checker:
         if audio_ids:
             self._sleep(_CHECK_AGAIN_AFTER_S)
         for audio_id in audio_ids:
-            yield from self._look_at(audio_id)
+            folder = self._folder(audio_id)
+            yield from self._problems(folder)
+            yield from self._read(folder)
+            yield None
 
     def _read(self, folder: Folder) -> Iterator[Reading]:
         """Have every byte of an asset read, unless the interrupted check found them right."""

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from audiostore.audit.inventory import InventoryReport
@@ -47,7 +48,7 @@ class Rows:
 
     names: Sequence[str]
     sizes: Sequence[int]
-    content_types: Sequence[str]
+    content_types: Sequence[str | None]
     checksums: Sequence[str | None]
     """CRC-32C in base64, if they are known."""
 
@@ -107,7 +108,7 @@ def rows_of(manager: "AudioStorageManager", report: InventoryReport) -> Iterator
                 raise
             except (ValueError, TypeError, csv.Error) as error:
                 raise _invalid(place, f"is not a shard of an inventory report: {error}") from error
-    if found != report.objects:
+    if found < report.objects:
         raise _invalid(
             report.place, f"is of {report.objects:,} objects, but its shards have {found:,}"
         )
@@ -234,12 +235,15 @@ def _rows(columns: Sequence[str], batch: Sequence[Sequence[Any]], url: str) -> R
     others = set(cells.get("bucket", ())) - {own}
     if others:
         raise ValueError(f"it is of the bucket {shown(str(others.pop()))}, not of {own}")
-    return Rows(
-        cells.get("name", ()),
-        list(map(int, cells.get("size", ()))),
-        cells.get("content_type", ()),
-        cells.get("crc32c") or [None] * len(batch),
-    )
+    sizes = list(map(int, cells.get("size", ())))
+    if any(not 0 <= each < 1 << 63 for each in (min(sizes, default=0), max(sizes, default=0))):
+        raise ValueError("it has an impossible size")
+    texts = {name: cells.get(name, ()) for name in ("name", "content_type", "crc32c")}
+    for name, values in texts.items():
+        if not set(map(type, values)) <= ({str} if name == "name" else {str, NoneType}):
+            raise ValueError(f"its {name} is not text")
+    checksums = texts["crc32c"] or [None] * len(batch)
+    return Rows(texts["name"], sizes, texts["content_type"], checksums)
 
 
 def _invalid(place: str, why: str) -> InvalidSourceError:

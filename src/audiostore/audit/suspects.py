@@ -77,7 +77,7 @@ class Suspects:
             self.objects += 1
             audio_id, tail = name[at:end], name[end:]
             if tail[:1] != "/" or not validate(audio_id):
-                self._foreign.add(0, f"{name[len(self._prefix) :]}\0".encode())
+                self._foreign.add(0, f"{name[len(self._prefix) :]}\n".encode())
                 continue
             kind, types = _expected(tail)
             self.assets += kind == _AUDIO
@@ -94,7 +94,7 @@ class Suspects:
         """Yield the names of objects that belong to no asset."""
         left = b""
         for block in self._foreign.blocks(0):
-            *names, left = (left + block).split(b"\0")
+            *names, left = (left + block).split(b"\n")
             yield from (name.decode() for name in names)
 
     def audio_ids(self) -> Iterator[str]:

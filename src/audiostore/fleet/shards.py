@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from audiostore.asset import Shard
@@ -95,8 +96,8 @@ def _one_by_one(lines_of: OfShard) -> Worker:
         del run_options, may_fork  # nothing is written but the results
         for chunk in chunks:
             try:
-                (shard,) = chunk.items
-                done = chunk.finish(lines_of(manager, shard, options))
+                found = (lines_of(manager, shard, options) for shard in chunk.items)
+                done = chunk.finish(chain.from_iterable(found))
             except Exception as error:
                 if not is_for_now(error):
                     raise

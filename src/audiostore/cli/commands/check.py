@@ -138,7 +138,8 @@ def _check(
         seen = checked
         progress.show(checked)
 
-    report = None if options.inventory is None else _report(manager, options.inventory)
+    with progress.aside():
+        report = None if options.inventory is None else _report(manager, options.inventory)
     problems = manager.audit.check(
         inventory=report,
         known=options.known,
