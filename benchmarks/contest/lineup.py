@@ -19,6 +19,8 @@ GENERATED = "audiostore, ids generated"
 QUICK = "audiostore, check quick"
 FIND = "audiostore, Catalog.find"
 AGAIN = "audiostore, put again"
+LISTED = "audiostore, put --manifest"
+ON_DASK = "audiostore, fleet work --dask local"
 LIMIT = "bare libcurl"
 RCLONE = "rclone"
 TRANSFER_MANAGER = "transfer_manager"
@@ -155,6 +157,27 @@ def audiostore_put(family: str = OURS, *, one: bool = False, continues: bool = F
         return [script, "put", *paths, *names, "--bucket", job.bucket]
 
     return Peer(family, "", command, continues=continues)
+
+
+def peers_of_a_fleet() -> list[Peer]:
+    """Return a fleet run by one worker, the same list without one, and the run on Dask."""
+    listed = '--manifest "$2" --ignore-column id --bucket "$3"'
+    plan = f'"$1" fleet plan {listed} --run bench && '
+    work = '"$1" fleet work bench --bucket "$3"'
+
+    def shell(script: str) -> Command:
+        def command(job: Job, file: Path) -> Sequence[str]:
+            del file
+            ours = str(Path(sys.executable).with_name("audiostore"))
+            return ["sh", "-c", script, "sh", ours, job.manifest, job.bucket]
+
+        return command
+
+    return [
+        Peer(OURS, "fleet plan, fleet work", shell(plan + work)),
+        Peer(LISTED, "", shell(f'"$1" put {listed}')),
+        Peer(ON_DASK, "", shell(f"{plan}{work} --dask local")),
+    ]
 
 
 def peers_of_missions(*, rclone_transfers: Sequence[int], connections: int) -> list[Peer]:

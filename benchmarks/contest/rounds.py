@@ -30,7 +30,7 @@ def contest(workload: Workload, tree: Tree, work: Path, *, rounds: int) -> Resul
             running(
                 preload=workload.preloaded,
                 delay_ms=workload.delay_ms,
-                keep=workload.is_filled,
+                keep=workload.is_filled or workload.is_read_back,
                 md5_table=table,
                 limit_s=4 * 3600,
             )

@@ -46,6 +46,8 @@ class Workload:
     outcome: Outcome = is_in_bucket
     is_filled: bool = False
     """The inputs are in the bucket already."""
+    is_read_back: bool = False
+    """The peers read what they have stored."""
     preloaded: int = 0
     """How many assets the bucket holds instead of the inputs."""
     delay_ms: float = 0
