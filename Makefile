@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
+BEAM := .venv-beam
 # Many tests start a process: without bytecode, each of them compiles the package again.
 TESTING := NO_GCE_CHECK=true PYTHONDONTWRITEBYTECODE=
 
 FUZZ := 20
 
-.PHONY: demo test quick faults fuzz mutants bench check clean
+.PHONY: demo test quick faults fuzz mutants beam bench check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -31,6 +32,9 @@ fuzz: $(STAMP)  ## feed every parser of foreign bytes for longer (FUZZ=20)
 mutants: $(STAMP)  ## break the core in a hundred places: do the tests notice? (an hour)
 	$(TESTING) $(BIN)/python -m tests.mutants
 
+beam: $(BEAM)/.installed  ## the tests of Apache Beam (half a gigabyte, an environment of its own)
+	$(TESTING) $(BEAM)/bin/python -m pytest -q tests/unit/test_fleet_beam.py
+
 bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
 	$(TESTING) $(BIN)/python -m benchmarks
 
@@ -42,7 +46,7 @@ check: $(STAMP)  ## formatting, lint, types, layers
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) demo build/benchmarks
+	rm -rf $(VENV) $(BEAM) demo build/benchmarks
 
 # Only files with a known hash are installed, and what builds the package is one of them.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -57,4 +61,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(PEERS): $(STAMP) constraints-bench.txt
 	$(INSTALL) --require-hashes --requirement constraints.txt --requirement constraints-bench.txt
+	touch $@
+
+$(BEAM)/.installed: pyproject.toml constraints-beam.txt
+	$(PYTHON) -m venv $(BEAM)
+	$(INSTALL:$(BIN)%=$(BEAM)/bin%) --require-hashes --requirement constraints-beam.txt
+	$(INSTALL:$(BIN)%=$(BEAM)/bin%) $(OURSELVES)
 	touch $@
