@@ -1,6 +1,7 @@
 """``fleet work --dask``: a cluster that is started here, and what cannot be one."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def test_a_local_cluster_has_one_process_for_each_core(
         "chunk 1: 2 stored",
         "chunk 2: 0 stored, 1 failed",
     ]
-    assert err.splitlines()[-1] == "audiostore: done: 4 stored in 3 chunks, 1 failed"
+    assert re.match("audiostore: done: 4 .*, 1 failed$", err.splitlines()[-1])
     assert "list.jsonl, line 5: " in err
     assert threads[0] == [1] * 5
     with AudioStorageManager(bucket) as manager:

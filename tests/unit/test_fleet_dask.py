@@ -5,6 +5,7 @@ The cluster has its scheduler and workers in this process; tests/faults kills re
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from audiostore import (
     fleet,
 )
 from tests.assets import MP3
-from tests.timing import wait_until
+from tests.timing import PATIENCE_S, wait_until
 
 if os.environ.get("CI") != "true":  # there, constraints.txt has it
     pytest.importorskip("distributed", reason="needs audiostore[dask]")
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.slow
 _work = dask._work
 Limits = dict[str, Any]
 Ended = tuple[FleetChunk, int]
+GO_ON = threading.Event()
 CALLS: list[tuple[int, Limits]] = []
 
 
@@ -68,6 +70,13 @@ def tasks(client: Client) -> int:
 def note(arguments: bytes, run: str, number: int, limits: Limits) -> Ended:
     """Be a task that says what it was given."""
     CALLS.append((number, limits))
+    return _work(arguments, run, number, limits)
+
+
+def wait(arguments: bytes, run: str, number: int, limits: Limits) -> Ended:
+    """Be a task that takes long, but for the first."""
+    CALLS.append((number, limits))
+    assert number == 0 or GO_ON.wait(PATIENCE_S)
     return _work(arguments, run, number, limits)
 
 
@@ -112,15 +121,22 @@ def test_chunks_are_stored_and_nothing_stays_with_dask(
 
 
 def test_what_is_left_when_it_is_stopped_is_found_by_the_next(
-    client: Client, manager: AudioStorageManager, tmp_path: Path
+    client: Client, manager: AudioStorageManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(manager, tmp_path / "in", 8)
-    chunks = dask.run(client, manager, "nov")
-    first = next(chunks)
-    chunks.close()
-    wait_until(lambda: tasks(client) == 0)
+    CALLS.clear()
+    GO_ON.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(dask, "_work", wait)
+        chunks = dask.run(client, manager, "nov", window=8)
+        assert next(chunks).number == 0
+        chunks.close()
+        wait_until(lambda: tasks(client) <= 2, "what waits is not dropped")
+        GO_ON.set()
+        wait_until(lambda: tasks(client) == 0)
+    assert len(CALLS) <= 3  # two threads, and the one that ended
     rest = list(dask.run(client, manager, "nov"))
-    assert first.number not in {each.number for each in rest}
+    assert {each.number for each in rest} <= set(range(1, 8))
     assert fleet.status(manager, "nov").stored == len(list(manager.list())) == 8
 
 

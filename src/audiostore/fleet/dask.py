@@ -18,7 +18,7 @@ import signal
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -113,8 +113,7 @@ def run(
         task = _task(arguments, run)
         tasks = stack.enter_context(closing(_Tasks(client, run, task, window, limits)))
         while waiting or tasks.in_flight:
-            while waiting and tasks.begin(waiting[0]):
-                tried[waiting.popleft()] += 1
+            tried.update(tasks.begin(waiting))
             for number, ended in tasks.ended():
                 chunk, failed = ended or (None, 0)
                 if chunk is not None and chunk.error is None:
@@ -161,7 +160,7 @@ class _Tasks:
     def __init__(
         self, client: "Client", run: str, task: _Task, window: int | None, limits: RunOptions
     ) -> None:
-        self._client = client
+        self._client: Any = client  # as its types are those of coroutines, too
         self._name = f"{run}-{uuid4().hex}"
         self._task = task
         self._window = window
@@ -169,28 +168,33 @@ class _Tasks:
         self._is_limited = (limits.max_rate_bytes_s, limits.max_writes_per_s) != (None, None)
         self._begun = 0
         self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
-        self.in_flight: dict[Future[Any], tuple[int, float]] = {}
+        self.in_flight: dict[Any, tuple[int, float]] = {}
         """The number of each, and the part of the limits that it takes."""
 
-    def begin(self, number: int) -> bool:
-        """Begin a chunk, unless enough are in flight."""
+    def begin(self, waiting: deque[int]) -> Iterator[int]:
+        """Begin chunks that wait, until enough are in flight; yield their numbers."""
+        if not waiting:
+            return
         window = self._window or self._wanted()
-        used = sum(part for _, part in self.in_flight.values())
-        # When workers come or go, the parts that others took stay as they are until they end.
-        if len(self.in_flight) >= window or (self._is_limited and used + 1 / window > 1.000001):
-            return False
         limits = {
             "concurrency": self._limits.concurrency,
             "max_rate_bytes_s": _part(self._limits.max_rate_bytes_s, window),
             "max_writes_per_s": _part(self._limits.max_writes_per_s, window),
         }
-        key = (self._name, self._begun)
-        with _scheduler_of(self._client):
-            future = self._client.submit(self._task, number, limits, key=key, pure=False)
-        self._begun += 1
-        self.in_flight[future] = number, 1 / window
-        future.add_done_callback(self._ended.put)
-        return True
+        # When workers come or go, the parts that others took stay as they are until they end.
+        used = sum(part for _, part in self.in_flight.values())
+        while waiting and len(self.in_flight) < window:
+            used += 1 / window
+            if self._is_limited and used > 1.000001:
+                return
+            number = waiting.popleft()
+            key = (self._name, self._begun)
+            with _scheduler_of(self._client):
+                future = self._client.submit(self._task, number, limits, key=key, pure=False)
+            self._begun += 1
+            self.in_flight[future] = number, 1 / window
+            future.add_done_callback(self._ended.put)
+            yield number
 
     def _wanted(self) -> int:
         with _scheduler_of(self._client):
@@ -210,7 +214,7 @@ class _Tasks:
             future.release()
         yield number, ended
 
-    def _outcome(self, future: "Future[Any]") -> _Ended | None:
+    def _outcome(self, future: Any) -> _Ended | None:
         from distributed import KilledWorker  # noqa: PLC0415  (an extra)
 
         if future.status == "error":
@@ -232,11 +236,9 @@ class _Tasks:
 
     def close(self) -> None:
         """Drop what has not begun; what runs goes on to its end, and is found by the next run."""
-        futures = list(self.in_flight)
+        for future in self.in_flight:
+            future.release()
         self.in_flight.clear()
-        if futures and self._client.status == "running":
-            with suppress(OSError, CancelledError):
-                self._client.cancel(futures)
 
 
 def _part(limit: float | None, window: int) -> float | None:
@@ -283,16 +285,17 @@ def cluster(address: str, *, workers: int | None = None) -> "Iterator[Client]":
     with ExitStack() as stack:
         where: Any = address
         if address == "local":
+            options: dict[str, Any] = {
+                "n_workers": workers or CPU_COUNT,
+                "threads_per_worker": 1,
+                "processes": True,
+                "host": "127.0.0.1",
+                "dashboard_address": None,
+                "memory_limit": 0,  # results stay in the store: there is nothing to manage
+                "silence_logs": logging.ERROR,
+            }
             with _interrupts_held():
-                where = LocalCluster(
-                    n_workers=workers or CPU_COUNT,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    memory_limit=0,  # results stay in the store: there is nothing to manage
-                    silence_logs=logging.ERROR,
-                )
+                where = LocalCluster(**options)
             stack.enter_context(where)
         try:
             client = stack.enter_context(Client(where, set_as_default=False))
