@@ -42,7 +42,7 @@ def test_the_commands_run(server: StrictServer, capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert "a1  1 asset, 1 with a cover" in out
     assert "not-audio  1 object left out:\n  music/readme.txt  is of no type" in out
-    assert "USD for operations (8 of class A, at least 5 of class B)" in out
+    assert "USD for operations (9 of class A, at least 5 of class B)" in out
 
 
 @pytest.mark.slow
@@ -75,9 +75,11 @@ def test_what_makes_no_sense_is_a_usage_error(
         "adopt gs://old --layout {title} --run A1",
         "adopt gs://old --layout {title} --run a1 --clean a1",
         "adopt old --layout x/{title} --run a1",
+        "adopt gs://old --layout x/{title} --run a1",
         "adopt --clean a1",
     ):
         code = main(shlex.split(line))
-        err = capsys.readouterr().err
+        out, err = capsys.readouterr()
+        assert ("music/readme.txt" in out) == ("x/{title}" in line), line
         assert code == (3 if line.endswith("--clean a1") and "gs:" not in line else 2), (line, err)
         assert "bug" not in err

@@ -440,13 +440,14 @@ def test_a_dry_run_counts_names_reasons_and_costs_and_writes_nothing(
     gib, cover = 3 * size / 2**30, len(COVER) / 2**30
     rates = Rates.read("US")
     near, standard = rates.prices["NEARLINE"], rates.prices["STANDARD"]
-    assert cost.class_a == 6 + 1 + 4 + 1  # copies, a page of a listing, the chunk, the plan
+    # Copies, a look at each asset, a page of a listing, the chunk, the plan.
+    assert cost.class_a == 6 + 3 + 1 + 4 + 1
     assert cost.class_b == 3 * 2 + 1 + 2
     assert cost.retrieval == pytest.approx(gib * 0.01)
     assert cost.early_deletion == pytest.approx(gib * near * 20 / 30)
     assert cost.soft_deleted == pytest.approx((gib * near + cover * standard) * 7 / 30)
     assert cost.storage_a_month == pytest.approx((gib + 3 * cover) * standard)
-    assert cost.operations == pytest.approx((12 * 0.010 + 6 * 0.001 + 3 * 0.0004) / 1000)
+    assert cost.operations == pytest.approx((15 * 0.010 + 6 * 0.001 + 3 * 0.0004) / 1000)
     once = cost.operations + cost.retrieval + cost.early_deletion + cost.soft_deleted
     assert cost.total == pytest.approx(once)
     assert cost.read_on.year >= 2026

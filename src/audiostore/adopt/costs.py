@@ -55,6 +55,9 @@ class CostSum:
 
     def add(self, item: AdoptItem) -> None:
         """Add an item."""
+        # Cleaning lists the asset once; deleting is free.
+        self._class_a += 1
+        self._operations += self._library.rates.class_a.get("STANDARD", 0.0) / 1000
         self._copy(item.audio, _READS_OF_AUDIO)
         self._clean(item.audio)
         if item.cover is not None:

@@ -24,6 +24,7 @@ from audiostore.bulk import Manifest
 from audiostore.errors import InvalidRunError, UnsupportedByStoreError, shown
 from audiostore.fleet.adoptions import KIND, AdoptOptions, adopted_by_others, item_fields
 from audiostore.fleet.jsonvalues import fields_of
+from audiostore.fleet.layout import require_run
 from audiostore.fleet.planning import plan_lines
 from audiostore.stores import StorageClass, service_of
 from audiostore.values import PathLike
@@ -84,6 +85,7 @@ def plan_adoption(
         ConfigurationError: the source or the table of prices is not valid.
         AudioStoreError, OSError: a store failed permanently.
     """
+    require_run(run)
     rules = _rules(layout, covers, keep_metadata, has_map=mapping is not None)
     if storage_class is not None and storage_class not in get_args(StorageClass):
         known = ", ".join(get_args(StorageClass))

@@ -16,7 +16,9 @@ from audiostore.cli.values import positive
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore import AdoptCost, Adoption, Manifest, ManifestProblem, Refusal
+    from typing import Literal
+
+    from audiostore import AdoptCost, Adoption, Manifest, ManifestProblem, Refusal, StorageClass
 
 GROUP = "store and fetch"
 EXAMPLE = """\
@@ -24,7 +26,6 @@ audiostore adopt gs://old --layout 'music/{artist}/{album}/{title}.{ext}' --cove
     --run a1 --dry-run
 audiostore fleet work a1
 audiostore adopt --clean a1"""
-_KEEP = "keep"
 _SHOWN = 3
 """So many objects of each reason are named."""
 
@@ -62,12 +63,12 @@ class Options(StoreOptions, JsonOptions, ConsentOptions, ColumnOptions):
         help="keys of the objects' metadata to keep, with commas; '' for none (default: all but "
         "the download tokens of Firebase)",
     )
-    storage_class: str = option(
+    storage_class: StorageClass | Literal["keep"] = option(
         "--class",
         metavar="CLASS",
-        parse=lambda text: text if text == _KEEP else text.upper(),
-        choices=(_KEEP, *STORAGE_CLASSES),
-        default=_KEEP,
+        parse=lambda text: text if text == "keep" else text.upper(),
+        choices=("keep", *STORAGE_CLASSES),
+        default="keep",
         help=f"storage class of the assets: {', '.join(STORAGE_CLASSES)}, or keep, that of each "
         "object (default)",
     )
@@ -114,24 +115,29 @@ def _plan(options: Options, source: str, run_name: str) -> int:
         say("error", f"{options.map} has {counted(mapping.errors, 'error')}: nothing was planned")
         return BAD_INPUT
     refusals = _Refusals(options)
-    with CountProgress(what="objects") as progress, opened(options, progress.waiting) as manager:
-        adoption = fleet.plan_adoption(
-            manager,
-            source,
-            run=run_name,
-            layout=options.layout,
-            covers=options.cover,
-            mapping=mapping,
-            keep_metadata=options.keep_meta,
-            storage_class=None if options.storage_class == _KEEP else options.storage_class,  # type: ignore[arg-type]
-            kms_key=options.kms_key,
-            chunk_items=options.chunk,
-            dry_run=options.dry_run,
-            prices=options.prices,
-            on_refused=refusals.add,
-            on_progress=progress,
-        )
-    refusals.print(adoption)
+    try:
+        with (
+            CountProgress(what="objects") as progress,
+            opened(options, progress.waiting) as manager,
+        ):
+            adoption = fleet.plan_adoption(
+                manager,
+                source,
+                run=run_name,
+                layout=options.layout,
+                covers=options.cover,
+                mapping=mapping,
+                keep_metadata=options.keep_meta,
+                storage_class=None if options.storage_class == "keep" else options.storage_class,
+                kms_key=options.kms_key,
+                chunk_items=options.chunk,
+                dry_run=options.dry_run,
+                prices=options.prices,
+                on_refused=refusals.add,
+                on_progress=progress,
+            )
+    finally:  # they are why there may be nothing to adopt
+        refusals.print()
     _print(options, adoption)
     return 0
 
@@ -161,21 +167,23 @@ class _Refusals:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._some: dict[str, list[Refusal]] = {}
+        self._counts: dict[str, int] = {}
 
     def add(self, refusal: Refusal) -> None:
         if self._options.json:
             fields = {"name": refusal.name, "reason": refusal.reason}
             print_json({"refused": True, **fields, "message": refusal.message})
             return
+        self._counts[refusal.reason] = self._counts.get(refusal.reason, 0) + 1
         some = self._some.setdefault(refusal.reason, [])
         if len(some) < _SHOWN:
             some.append(refusal)
 
-    def print(self, adoption: Adoption) -> None:
+    def print(self) -> None:
         """Print the count of each reason, and some objects."""
-        for reason, some in sorted(self._some.items(), key=lambda item: -len(item[1])):
-            print(f"{reason}  {counted(adoption.refused[reason], 'object')} left out:")
-            for refusal in some:
+        for reason, count in sorted(self._counts.items(), key=lambda item: -item[1]):
+            print(f"{reason}  {counted(count, 'object')} left out:")
+            for refusal in self._some[reason]:
                 print(f"  {escape(refusal.name)}  {escape(refusal.message)}")
 
 
