@@ -247,8 +247,10 @@ def test_shards_that_are_missing_or_damaged_are_an_error(
 
 def test_csv_needs_no_pyarrow(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     patient.manager.upload_thumbnail_file(JPG, patient.new_id())
-    manifests = {kind: report_on(patient, kind=kind) for kind in ("csv", "parquet")}
-    manifests["csv"] = report_on(patient, kind="csv")
+    now = datetime.now(UTC)
+    in_parquet = report_on(patient, kind="parquet", at=now)
+    shards = in_parquet.read_text()
+    in_csv = report_on(patient, at=now)  # of the same name
     real = builtins.__import__
 
     def without(name: str, *args: Any, **options: Any) -> Any:
@@ -257,17 +259,10 @@ def test_csv_needs_no_pyarrow(patient: Patient, monkeypatch: pytest.MonkeyPatch)
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert [each.kind for each in found_by(patient, manifests["csv"])] == ["orphan-thumbnail"]
-    parquet = write_again(manifests["csv"])
+    assert [each.kind for each in found_by(patient, in_csv)] == ["orphan-thumbnail"]
+    in_parquet.write_text(shards)
     with pytest.raises(ConfigurationError, match="pyarrow"):
-        found_by(patient, parquet)
-
-
-def write_again(manifest: Path) -> Path:
-    """Name the shards in Parquet that were written before."""
-    path = manifest.with_name("parquet_manifest.json")
-    path.write_text(manifest.read_text().replace(".csv", ".parquet"))
-    return path
+        found_by(patient, in_parquet)
 
 
 def test_a_manifest_in_the_words_of_the_api_is_read(patient: Patient) -> None:
