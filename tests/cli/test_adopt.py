@@ -61,3 +61,21 @@ def test_a_map_with_errors_plans_nothing(server: StrictServer, call: Call, tmp_p
     assert code == 2
     assert "nothing was planned" in err
     assert not server.objects("new")
+
+
+@pytest.mark.slow
+def test_what_is_adopted_is_downloaded_as_it_was(
+    server: StrictServer, call: Call, tmp_path: Path
+) -> None:
+    names = {"A/B/CD1/1 x.mp3", "A/B/CD2/1 z.mp3", "A/C/1 q.mp3", "A/B/cover.jpg", "A/C/Cover.JPG"}
+    for name in names:
+        is_image = name.lower().endswith(".jpg")
+        server.put("old", f"in/{name}", (COVER if is_image else MP3).read_bytes())
+    layout = "{artist}/{album}/{folders}/{track} {title}.{ext}"
+    plan = ("adopt", "gs://old/in", "--layout", layout, "--cover", "cover.jpg", "--run", "a1")
+    assert call(*plan)[0] == call("fleet", "work", "a1")[0] == 0
+
+    assert call("get", "--all", "--to", tmp_path / "back")[0] == 0
+
+    found = (each for each in (tmp_path / "back").rglob("*") if each.is_file())
+    assert {each.relative_to(tmp_path / "back").as_posix() for each in found} == names
