@@ -25,7 +25,7 @@ from audiostore.adopt import KeyCovers, KeyLayout
 from audiostore.sourcepaths import source_path_of
 from tests.assets import JPG, MP3, OGG, OTHER_JPG
 from tests.faults.rig import QUICK
-from tests.gcs_server import StrictServer, supplied
+from tests.gcs_server import StrictServer, faults, supplied
 
 RUN = "a1"
 OLD, NEW = "old", "new"
@@ -307,6 +307,22 @@ def test_a_plan_pins_ids_and_generations(
     cleaned = {each.uri: each.status for each in fleet.clean_adopted(manager, RUN)}
     assert cleaned == {f"gs://{OLD}/1.mp3": "deleted", f"gs://{OLD}/2.mp3": "needed"}
     assert [each.name for each in server.objects(OLD)] == ["2.mp3"]
+
+
+def test_a_right_that_is_missing_fails_no_run_for_good(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    for n in range(3):
+        server.put(OLD, f"{n}.mp3", SONG)
+    fleet.plan_adoption(manager, f"gs://{OLD}", run=RUN, layout="{title}.{ext}")
+    server.fault(faults.rewrite, faults.respond(403), times=None)
+    (chunk,) = fleet.work_share(manager, RUN)
+    assert (chunk.unfinished, chunk.failures) == (3, ())
+    assert getattr(chunk.error, "status", None) == 403
+    server.clear_faults()
+    server.fault(faults.rewrite & faults.named("1.mp3"), faults.respond(403), times=None)
+    (chunk,) = fleet.work_share(manager, RUN)
+    assert (chunk.stored, len(chunk.failures)) == (2, 1)  # of one object it is a verdict
 
 
 @pytest.mark.parametrize(

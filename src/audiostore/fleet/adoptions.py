@@ -8,7 +8,7 @@ from audiostore.adopt import Adopted, AdoptItem
 from audiostore.asset import FilenameGenerator, check_custom_metadata, require_audio_id
 from audiostore.bulk import RunOptions, apply_to_each
 from audiostore.dataclass import dataclass, replace
-from audiostore.errors import SourceChangedError
+from audiostore.errors import AudioStoreError, SourceChangedError
 from audiostore.fleet.chunks import OpenChunk, is_for_now
 from audiostore.fleet.items import recorded
 from audiostore.fleet.jsonvalues import fields_of, value_in
@@ -24,6 +24,9 @@ from audiostore.values import BlobInfo, StorageResult
 
 if TYPE_CHECKING:
     from audiostore.manager import AudioStorageManager
+
+
+_FORBIDDEN = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +150,14 @@ def _work(
         return _adopt(manager, source, options, planned, is_fresh=chunk.is_fresh)
 
     pairs = ((chunk, planned) for chunk in chunks for planned in chunk.items)
+    forbidden: dict[int, list[Exception]] = {}
     outcomes = apply_to_each(manager, adopt, pairs, run_options)
     with closing(outcomes):
         for outcome in outcomes:
             chunk, planned = outcome.item
             error = outcome.error
+            if isinstance(error, AudioStoreError) and error.status in _FORBIDDEN:
+                forbidden.setdefault(chunk.number, []).append(error)
             if error and is_for_now(error) and not isinstance(error, SourceChangedError):
                 chunk.add(error)
             else:  # a generation that is gone does not come back
@@ -159,7 +165,10 @@ def _work(
                 stored = error or outcome.result
                 chunk.add(recorded(planned.index, where, "", planned.audio_id, stored))
             if chunk.is_complete:
-                yield chunk.finish()
+                errors = forbidden.pop(chunk.number, [])
+                # A right that is missing, on a bucket or a key, must not fail a whole run.
+                is_of_all = len(errors) == len(chunk.items)
+                yield chunk.give_up(errors[0]) if is_of_all else chunk.finish()
 
 
 def _adopt(
