@@ -61,7 +61,8 @@ def may_rest(member: Resting) -> None:
 def end_idle_threads() -> set[int]:
     """End all threads of ours that are idle; return the numbers that the system knew them by.
 
-    It may list them for another moment, though they run nothing any more.
+    It may list them for another moment: they run no Python any more, but what C libraries do when a
+    thread ends.
     """
     return {number for member in list(_resting) if (number := member.rest()) is not None}
 

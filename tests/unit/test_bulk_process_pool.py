@@ -27,6 +27,7 @@ from audiostore.bulk.executors.worker_process import worker_count
 from audiostore.bulk.items import BulkItem
 from audiostore.errors import ProcessDiedError, StoreConnectionError
 from audiostore.events import Begun, BulkBegun, Event, Progress, Retried, Stored
+from audiostore.forking import may_rest
 from audiostore.notify import Notifier
 from tests.assets import MP3
 from tests.timing import PATIENCE_S, wait_until, within
@@ -476,6 +477,28 @@ def test_a_process_with_another_thread_is_not_forked() -> None:
     assert {outcome.pid for outcome in outcomes} == {os.getpid()}
     go.set()
     thread.join()
+
+
+@alone
+def test_no_process_is_forked_while_c_ends_a_thread() -> None:
+    # OpenSSL cleans up after a thread that Python has left, and a copy would find its lock held.
+    libc = ctypes.CDLL(None)
+    key = ctypes.c_uint()
+    assert libc.pthread_key_create(ctypes.byref(key), libc.usleep) == 0  # called as a thread ends
+
+    class Resting:
+        def rest(self) -> int | None:
+            microseconds = ctypes.c_void_p(200_000)
+            thread = threading.Thread(target=libc.pthread_setspecific, args=(key, microseconds))
+            thread.start()
+            thread.join()
+            return thread.native_id
+
+    member = Resting()
+    may_rest(member)
+    assert worker_count(None) == min(4, len(os.sched_getaffinity(0)))
+    assert len(list(Path("/proc/self/task").iterdir())) == 1
+    libc.pthread_key_delete(key)
 
 
 @alone

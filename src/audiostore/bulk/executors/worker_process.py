@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +22,11 @@ from audiostore.bulk.executors.tasks import T, Task
 from audiostore.forking import end_idle_threads
 
 _MAX_WORKERS = 4
+_LOOK_AGAIN_S = 0.001
+_LOOKS = 1000
 
 
-def worker_count(concurrency: int | None) -> int:
+def worker_count(concurrency: int | None, *, sleep: Callable[[float], None] = time.sleep) -> int:
     """Return how many worker processes to use; below 2: use threads instead."""
     if sys.platform != "linux":
         return 0
@@ -31,11 +34,18 @@ def worker_count(concurrency: int | None) -> int:
     if count < 2:
         return count
     ended = end_idle_threads()  # such as that of a store that was listed before
-    try:
-        threads = {int(task.name) for task in Path("/proc/self/task").iterdir()}
-    except OSError:  # not known: assume there are others
-        return 0
-    return 0 if len(threads - ended) > 1 else count
+    for _ in range(_LOOKS):
+        try:
+            threads = {int(task.name) for task in Path("/proc/self/task").iterdir()}
+        except OSError:  # not known: assume there are others
+            return 0
+        if len(threads) == 1:
+            return count
+        if not threads & ended:
+            break
+        # It has left Python, but not C: OpenSSL cleans up after a thread, and holds a lock.
+        sleep(_LOOK_AGAIN_S)
+    return 0
 
 
 class WorkerProcess(Generic[T]):
