@@ -73,9 +73,9 @@ def test_a_run_from_the_plan_to_the_table(
 
     assert code == 4
     assert sorted(out.splitlines()) == [
-        "chunk 0: 2 stored",
-        "chunk 1: 2 stored",
-        "chunk 2: 0 stored, 1 failed",
+        "chunk 0: 2 done",
+        "chunk 1: 2 done",
+        "chunk 2: 0 done, 1 failed",
     ]
     assert "list.jsonl, line 5: " in err
     assert "done: 4 of 5 in 3 chunks, 1 failed" in err
@@ -164,7 +164,7 @@ def test_workers_share_a_run_and_what_is_written_each_second(
     monkeypatch.setenv("CLOUD_RUN_TASK_COUNT", "2")
     code, out, _ = call("fleet", "work", "nov", "--max-writes-per-s", "1000", "--concurrency", "1")
     assert code == 0
-    assert out.splitlines()[0] == "chunk 1: 2 stored"
+    assert out.splitlines()[0] == "chunk 1: 2 done"
     assert len(out.splitlines()) == 3
     monkeypatch.setenv("CLOUD_RUN_TASK_INDEX", "0")
     assert call("fleet", "work", "nov")[1] == ""

@@ -57,9 +57,9 @@ def test_a_local_cluster_has_one_process_for_each_core(
 
     assert code == 4
     assert sorted(out.splitlines()) == [
-        "chunk 0: 2 stored",
-        "chunk 1: 2 stored",
-        "chunk 2: 0 stored, 1 failed",
+        "chunk 0: 2 done",
+        "chunk 1: 2 done",
+        "chunk 2: 0 done, 1 failed",
     ]
     assert re.match("audiostore: done: 4 .*, 1 failed$", err.splitlines()[-1])
     assert "list.jsonl, line 5: " in err

@@ -90,7 +90,9 @@ def _union_reader(arguments: tuple[Any, ...]) -> _Reader:
     only = next(iter(readers.values())) if len(readers) == 1 else None
 
     def read(value: Any) -> Any:
-        if value is None and has_none:
+        if value is None:
+            if not has_none:
+                raise TypeError("a value is missing")
             return None
         return (only or readers[value[_CLASS]])(value)
 

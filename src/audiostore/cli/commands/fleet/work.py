@@ -194,4 +194,4 @@ def _print(options: Options, chunk: FleetChunk) -> None:
     else:
         failed = f", {len(chunk.failures):,} failed" if chunk.failures else ""
         later = f", {chunk.unfinished:,} failed for now" if chunk.unfinished else ""
-        print(f"chunk {chunk.number}: {chunk.stored:,} stored{failed}{later}", flush=True)
+        print(f"chunk {chunk.number}: {chunk.stored:,} done{failed}{later}", flush=True)
