@@ -97,6 +97,8 @@ class AudioStoreError(Exception):
     """The local file, if the error is about one."""
     status: int | None = None
     """The HTTP status, if a response of a bucket caused the error."""
+    host: str | None = None
+    """The web server, if a file could not be fetched from it."""
     affects_all: bool = False
     """Whether any other asset would fail with it, too: no such bucket, no permission to write, no
     credentials, no trusted connection, no disk space. A bulk run ends with such an error."""

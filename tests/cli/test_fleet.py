@@ -115,6 +115,19 @@ def test_a_run_from_the_plan_to_the_table(
     assert call("fleet", "results", "nov", "--failed")[1] == ""
 
 
+def test_each_file_that_fails_for_now_is_named(
+    call: Call, bucket: str, server: StrictServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("audio\nhttps://127.0.0.1:9/a.mp3\nhttps://127.0.0.1:9/b.mp3\n")
+    assert plan(call, path)[0] == 0
+    code, out, err = call("fleet", "work", "nov", "--retry-for", "0s")
+    assert (code, out) == (4, "chunk 0: 0 done, 2 failed for now\n")
+    for line, name in ((2, "a"), (3, "b")):
+        assert f"list.csv, line {line}: https://127.0.0.1:9/{name}.mp3: " in err
+    assert "chunk" not in err.partition("done:")[0]
+
+
 def test_json(call: Call, bucket: str, songs: Path) -> None:
     _, out, _ = plan(call, songs, "--json")
     assert json.loads(out) == {

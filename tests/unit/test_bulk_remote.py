@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,34 @@ def test_a_fleet_run_fetches(server: StrictServer, web: Web, manager: AudioStora
     assert (stored.status, failed.error_kind) == ("stored", "SourceNotFoundError")
     assert {each["path"] for each in web.handler.seen} == {"/song.mp3?sig=1", "/gone.mp3"}
     assert manager.get(stored.audio_id).has_thumbnail
+
+
+def test_a_server_that_is_down_keeps_no_chunk_of_a_fleet_run_undone(
+    web: Web, manager: AudioStorageManager
+) -> None:
+    web.serve("/song.mp3", whole(data=AUDIO))
+    web.serve("/busy.mp3", refuse(503))
+    dead = [f"https://127.0.0.1:9/{name}.mp3" for name in "ab"]
+    items = [BulkItem.of(each) for each in (web.url("/song.mp3"), *dead, web.url("/busy.mp3"))]
+    items = [replace(item, origin=f"line {n}") for n, item in enumerate(items)]
+    fleet.plan(manager, items[1:3], run="down")
+    (chunk,) = fleet.work_share(manager, "down")
+    assert (chunk.unfinished, chunk.failures) == (2, ())  # it may be the network
+    found = sorted((each.origin, each.audio) for each in chunk.failures_for_now)
+    assert found == [("line 1", dead[0]), ("line 2", dead[1])]
+    assert all("curl" in (each.error or "") for each in chunk.failures_for_now)
+
+    fleet.plan(manager, items, run="nov")
+    for _ in range(2):
+        (chunk,) = fleet.work_share(manager, "nov")
+        assert (chunk.error, chunk.unfinished) == (None, 0)
+        assert [each.index for each in chunk.failures] == [1, 2, 3]
+        assert fleet.status(manager, "nov").is_done
+        assert fleet.retry(manager, "nov") == 3  # where they are alone, and fail again
+    web.serve("/busy.mp3", whole(data=AUDIO))
+    list(fleet.work_share(manager, "nov"))
+    states = [each.status for each in fleet.results(manager, "nov")]
+    assert states == ["stored", "failed", "failed", "stored"]
 
 
 def test_what_was_opened_is_closed_with_the_manager(server: StrictServer, web: Web) -> None:

@@ -333,6 +333,20 @@ def test_where_a_disk_is_not_mounted_nothing_is_recorded(
     assert [each.stored for each in share(manager)] == [3]
 
 
+@STORES
+def test_files_that_were_missing_before_are_missing_for_good(
+    manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    items = make(tmp_path / "in", 2, has_cover=False)
+    planned(manager, items)
+    items[1].audio.unlink()
+    assert [len(each.failures) for each in share(manager)] == [1]
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    assert fleet.retry(manager, RUN) == 1
+    assert [len(each.failures) for each in share(manager)] == [1]
+    assert fleet.status(manager, RUN).is_done
+
+
 def test_what_fails_for_now_is_not_recorded(
     server: StrictServer, bucket: AudioStorageManager, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from urllib.parse import urlsplit
 
 from audiostore.bulk.items import BulkItem
 from audiostore.errors import (
@@ -259,4 +260,6 @@ def _of_one_item(remote: RemoteFile) -> Iterator[None]:
     except AudioStoreError as error:
         if error.status is not None:
             error.affects_all = False
+        if remote.in_bucket is None:
+            error.host = urlsplit(remote.url).hostname
         raise

@@ -76,6 +76,7 @@ class OpenChunk:
             raise damaged(store, self._name) from error
         self._results: dict[int, FleetResult] = {}
         self._errors: list[Exception] = []
+        self._for_now: list[FleetResult] = []
 
     @property
     def _name(self) -> str:
@@ -99,6 +100,32 @@ class OpenChunk:
         else:
             self._results[result.index] = result
 
+    def fail_for_now(self, result: FleetResult, error: Exception) -> None:
+        """Note why an item failed for now: as it is recorded if it turns out to be for good."""
+        self._errors.append(error)
+        self._for_now.append(result)
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether its items are those that failed for good before, and are tried again."""
+        return bool(self._state.results)
+
+    @property
+    def results(self) -> Iterable[FleetResult]:
+        """What became of items for good, so far."""
+        return self._results.values()
+
+    @property
+    def errors(self) -> Sequence[Exception]:
+        """Why items failed for now, so far."""
+        return self._errors
+
+    def fail_for_good(self) -> None:
+        """Have what was noted with `fail_for_now` count as being for good."""
+        self._results.update((each.index, each) for each in self._for_now)
+        self._errors.clear()
+        self._for_now.clear()
+
     @property
     def is_complete(self) -> bool:
         """Whether all items have an outcome."""
@@ -121,6 +148,7 @@ class OpenChunk:
                 failures,
                 unfinished=len(self._errors),
                 error=self._errors[0],
+                failures_for_now=tuple(self._for_now),
             )
         name = results_name(self.run, self.number, len(self._state.results))
         counts = counts_of(count, failures)

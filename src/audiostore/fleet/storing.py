@@ -21,9 +21,10 @@ from audiostore.fleet.items import (
 )
 from audiostore.fleet.kinds import STORE, Kind
 from audiostore.fleet.planning import plan_lines
-from audiostore.fleet.values import FleetChunk, FleetPlan
+from audiostore.fleet.values import FleetChunk, FleetPlan, FleetResult
 from audiostore.ingest import UploadOptions
 from audiostore.pathforms import on_disk
+from audiostore.sourcepaths import is_url
 
 if TYPE_CHECKING:
     from audiostore.ingest import UploadKeywords
@@ -134,7 +135,11 @@ def _store(
             error = outcome.error
             if isinstance(error, SourceNotFoundError):
                 missing.setdefault(chunk.number, []).append(planned)
-            chunk.add(error if error and is_for_now(error) else result_of(planned, outcome))
+            result = result_of(planned, outcome)
+            if error is not None and is_for_now(error):
+                chunk.fail_for_now(result, error)
+            else:
+                chunk.add(result)
             if chunk.is_complete:
                 try:
                     yield _finish(chunk, missing.pop(chunk.number, []))
@@ -143,17 +148,28 @@ def _store(
 
 
 def _finish(chunk: OpenChunk, missing: list[PlannedItem]) -> FleetChunk:
-    if len(missing) == len(chunk.items) and not any(map(_has_neighbours, missing)):
-        # A disk that is not mounted here must not make a run fail that would succeed elsewhere.
+    # What is wrong with this machine must not make a run fail that would succeed elsewhere. What
+    # is tried again has failed for good before: failing again, it does so for the same reason.
+    is_missing = len(missing) == len(chunk.items) and not any(map(_has_neighbours, missing))
+    if is_missing and not chunk.is_retry:
         first = missing[0].item.audio
         return chunk.give_up(
             SourceNotFoundError(
-                f"none of the {len(missing)} files of chunk {chunk.number} is here, nor any other "
-                f"in their folders, such as {str(first.parent)!r}: is the disk mounted?",
+                "no file of its list is here, nor anything else in their folders, such as "
+                f"{str(first.parent)!r}: is the disk mounted?",
                 path=first,
             )
         )
+    if all(getattr(error, "host", None) for error in chunk.errors) and (
+        chunk.is_retry or any(map(_shows_network, chunk.results))
+    ):
+        chunk.fail_for_good()
     return chunk.finish()
+
+
+def _shows_network(result: FleetResult) -> bool:
+    """Say whether a store or a server was reached: those that were not are to blame themselves."""
+    return result.status == "stored" or is_url(result.audio)
 
 
 def _without_own(options: UploadOptions) -> UploadOptions:

@@ -70,6 +70,8 @@ class FleetChunk:
     recorded: work on the chunk again. What is stored is found again."""
     error: Exception | None = field(default=None, compare=False)
     """Why the first of these failed."""
+    failures_for_now: tuple[FleetResult, ...] = ()
+    """These, as they failed, where each has a reason of its own. They are not recorded."""
     done_before: bool = False
     """It had its results already."""
 

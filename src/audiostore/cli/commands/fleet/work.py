@@ -23,7 +23,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from audiostore import AudioStorageManager, FleetChunk
+    from audiostore import AudioStorageManager, FleetChunk, FleetResult
 
 EXAMPLE = """\
 audiostore fleet work nov --max-writes-per-s 1000
@@ -153,6 +153,10 @@ def _on_dask(
         )
 
 
+def _place(failure: FleetResult) -> str:
+    return f"{failure.origin}: {failure.audio}" if failure.origin else failure.audio
+
+
 class _Done:
     def __init__(self) -> None:
         self.chunks = self.items = self.stored = self.failed = self.unfinished = 0
@@ -176,11 +180,13 @@ class _Done:
 def _print(options: Options, chunk: FleetChunk) -> None:
     from audiostore.cli.failures import as_typed, located, report  # noqa: PLC0415
 
-    for failure in chunk.failures:
-        where = f"{failure.origin}: {failure.audio}" if failure.origin else failure.audio
-        say("error", located(where, as_typed(failure.error or "")), kind=failure.error_kind)
+    first, *rest = chunk.failures_for_now or (None,)
     if chunk.error is not None:
-        report(chunk.error, where=f"chunk {chunk.number}", debug=options.debug)
+        where = f"chunk {chunk.number}" if first is None else _place(first)
+        report(chunk.error, where=where, debug=options.debug)
+    for failure in (*chunk.failures, *rest):
+        text = located(_place(failure), as_typed(failure.error or ""))
+        say("error", text, kind=failure.error_kind)
     if options.json:
         print_json(
             {
