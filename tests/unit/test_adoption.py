@@ -458,14 +458,14 @@ def test_a_dry_run_counts_names_reasons_and_costs_and_writes_nothing(
     gib, cover = 3 * size / 2**30, len(COVER) / 2**30
     rates = Rates.read("US")
     near, standard = rates.prices["NEARLINE"], rates.prices["STANDARD"]
-    # Copies, a look at each asset, a page of a listing, the chunk, the plan.
-    assert cost.class_a == 6 + 3 + 1 + 4 + 1
+    # Copies, a look at each asset, a page of two listings, the chunk, the plan.
+    assert cost.class_a == 6 + 3 + 2 + 4 + 1
     assert cost.class_b == 3 * 2 + 1 + 2
     assert cost.retrieval == pytest.approx(gib * 0.01)
     assert cost.early_deletion == pytest.approx(gib * near * 20 / 30)
     assert cost.soft_deleted == pytest.approx((gib * near + cover * standard) * 7 / 30)
     assert cost.storage_a_month == pytest.approx((gib + 3 * cover) * standard)
-    assert cost.operations == pytest.approx((15 * 0.010 + 6 * 0.001 + 3 * 0.0004) / 1000)
+    assert cost.operations == pytest.approx((16 * 0.010 + 6 * 0.001 + 3 * 0.0004) / 1000)
     once = cost.operations + cost.retrieval + cost.early_deletion + cost.soft_deleted
     assert cost.total == pytest.approx(once)
     assert cost.read_on.year >= 2026
@@ -498,9 +498,9 @@ def test_old_objects_are_deleted_by_generation_once_their_asset_is_compared(
         "6.mp3": "differs",
         "a/1.mp3": "deleted",
         "a/2.mp3": "gone",
-        "a/cover.jpg": "deleted",
+        "a/cover.jpg": "needed",
         "b/3.mp3": "held",
-        "b/cover.jpg": "deleted",
+        "b/cover.jpg": "needed",
         "c/4.mp3": "differs",
         "c/cover.jpg": "differs",
         "d/5.mp3": "deleted",
@@ -510,8 +510,60 @@ def test_old_objects_are_deleted_by_generation_once_their_asset_is_compared(
     left = {name for name, was in expected.items() if was != "deleted"}
     assert {each.name for each in server.objects(OLD)} == left
     again = Counter(each.status for each in fleet.clean_adopted(manager, RUN))
-    assert again == {"gone": 5, "held": 1, "differs": 4}
+    assert again == {"gone": 3, "held": 1, "differs": 4, "needed": 2}
     assert list(manager.audit.check()) == []
+
+
+@pytest.mark.parametrize("source", ["", "/in"])
+def test_a_cover_stays_for_all_that_is_left_and_may_need_it(
+    server: StrictServer, manager: AudioStorageManager, tmp_path: Path, source: str
+) -> None:
+    at = f"{source}/".lstrip("/")
+    for folder in ("bad", "late", "rule", "box/CD1", "stems", "deep/a", "deep/b", "done", "own"):
+        server.put(OLD, f"{at}{folder}/1 x.mp3", SONG)
+    server.put(OLD, f"{at}bad/2 y.mp3", SONG, metadata={"Crc32c": "x"})
+    server.put(OLD, f"{at}rule/notes", SONG)
+    server.put(OLD, f"{at}box/CD2/y.mp3", SONG)
+    server.put(OLD, f"{at}deep/b/2 y.mp3", b"")
+    server.put(OLD, f"{at}own/2 y.mp3", SONG, metadata={"Crc32c": "x"})
+    covers = ("bad/cover.jpg", "late/cover.jpg", "rule/rule.jpg", "box/Cover.jpg")
+    gone = ("stems/1 x.jpg", "deep/a.png", "done/cover.jpg", "own/1 x.jpg")
+    for name in (*covers, *gone, "deep/b.png"):
+        server.put(OLD, f"{at}{name}", COVER)
+    names = ["cover.jpg", "{album}.jpg", "../{album}.png", "{stem}.jpg"]
+    layout = "{folders}/{album}/{track} {stem}.{ext}"
+    adopt(manager, layout, f"gs://{OLD}{source}", covers=names)
+    server.put(OLD, f"{at}late/2 y.mp3", SONG)
+    server.put(OLD, f"{at}late/", b"")
+
+    planned = {each.uri: each.status for each in fleet.clean_adopted(manager, RUN, dry_run=True)}
+    cleaned = {each.uri: each for each in fleet.clean_adopted(manager, RUN)}
+
+    was = {uri.removeprefix(f"gs://{OLD}/{at}"): each for uri, each in cleaned.items()}
+    assert planned == {uri: each.status for uri, each in cleaned.items()}
+    assert {name for name, each in was.items() if each.status == "needed"} == {
+        *covers,
+        "deep/b.png",
+    }
+    assert "'bad/2 y.mp3'" in was["bad/cover.jpg"].reason
+    left = {each.name.removeprefix(at) for each in server.objects(OLD)}
+    assert not left & {*gone, "done/1 x.mp3"}
+    assert left >= {*covers, "deep/b.png"}
+
+
+def test_a_cover_that_a_map_names_stays_while_anything_is_left(
+    server: StrictServer, manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    for name in ("a/1", "b/2"):
+        server.put(OLD, name, SONG, metadata={"Crc32c": "x"} if name == "b/2" else {})
+    server.put(OLD, "c/cover.jpg", COVER)
+    listed = tmp_path / "map.csv"
+    listed.write_text("audio,thumbnail\na/1,c/cover.jpg\nb/2,c/cover.jpg\n")
+    mapping = check_manifest(listed, print, fix_extension=True, looks_at_files=False)
+    adopt(manager, None, mapping=mapping)
+    cleaned = [each.status for each in fleet.clean_adopted(manager, RUN)]
+    assert cleaned == ["deleted", "needed"]
+    assert [each.name for each in server.objects(OLD)] == ["b/2", "c/cover.jpg"]
 
 
 def test_only_runs_that_adopt_are_cleaned(

@@ -1,9 +1,10 @@
 """Objects of another layout that become assets: which, with what metadata, at what cost."""
 
 from audiostore.adopt.costs import CostSum, cost_of_copies
-from audiostore.adopt.covers import KeyCovers
+from audiostore.adopt.covers import KeyCovers, folded, folders_of
+from audiostore.adopt.kinds import kind_of
 from audiostore.adopt.layouts import KeyLayout
-from audiostore.adopt.selecting import Adopted, MapRows, Rules, Selection
+from audiostore.adopt.selecting import Adopted, MapRows, Rules, Selection, own_uris
 from audiostore.adopt.values import (
     AdoptCost,
     Adoption,
@@ -28,4 +29,8 @@ __all__ = [
     "Rules",
     "Selection",
     "cost_of_copies",
+    "folded",
+    "folders_of",
+    "kind_of",
+    "own_uris",
 ]

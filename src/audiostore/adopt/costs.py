@@ -51,6 +51,7 @@ class CostSum:
         self._storage_class = storage_class
         self._now = now
         self._class_a = self._class_b = 0
+        self._has_covers = False
         self._operations = self._retrieval = self._storage = self._early = self._soft = 0.0
 
     def add(self, item: AdoptItem) -> None:
@@ -61,13 +62,16 @@ class CostSum:
         self._copy(item.audio, _READS_OF_AUDIO)
         self._clean(item.audio)
         if item.cover is not None:
+            self._has_covers = True
             self._copy(item.cover, 0 if item.shares_cover else 1)
             if not item.shares_cover:
                 self._clean(item.cover)
 
     def total(self, *, listed: int, chunks: int) -> AdoptCost:
         """Return the cost, with that of a listing and of what a run keeps of each chunk."""
-        extra_a = -(-listed // _PAGE_OBJECTS) + 4 * chunks + 1
+        # Cleaning lists what is left, before it deletes covers.
+        listings = 2 if self._has_covers else 1
+        extra_a = listings * -(-listed // _PAGE_OBJECTS) + 4 * chunks + 1
         extra_b = 2 * chunks
         rates = self._library.rates
         operations = (

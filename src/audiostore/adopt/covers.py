@@ -62,9 +62,28 @@ class KeyCovers:
             if all(each.name in known for each in template.fields)
         ]
         yield from _within(folder, filled)
-        above, disc = posixpath.split(folder)
-        if is_disc(disc):
+        above = _album_of(folder)
+        if above is not None:
             yield from _within(above, [name for name in filled if "/" not in name])
+
+    @property
+    def takes_values(self) -> bool:
+        """Whether a name has fields of the layout."""
+        return any(each.name != STEM for found in self._templates for each in found.fields)
+
+
+def folders_of(audio: str) -> Iterator[str]:
+    """Yield the folder of an audio object and, if it is that of a disc, the one above it."""
+    folder = posixpath.dirname(audio)
+    yield folder
+    above = _album_of(folder)
+    if above is not None:
+        yield above
+
+
+def _album_of(folder: str) -> str | None:
+    above, disc = posixpath.split(folder)
+    return above if is_disc(disc) else None
 
 
 def _within(folder: str, names: Sequence[str]) -> Iterator[str]:

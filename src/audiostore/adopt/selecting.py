@@ -26,7 +26,7 @@ TOKENS = "firebaseStorageDownloadTokens"
 FIRST_STORED_AT = "first_stored_at"
 """Metadata of an asset: when the object that was adopted had been created."""
 _AUDIO, _THUMBNAIL, _ID, _FILENAME = "audio", "thumbnail", "id", "filename"
-_OWN_ROOTS = (f"{FileOrganizer.AUDIO_ROOT}/", "fleet/")
+_OWN_ROOTS = (FileOrganizer.AUDIO_ROOT, "fleet")
 _ROWS = 1000
 _SOME_ID = "00000000-0000-4000-8000-000000000000"
 _SOME_BYTES = BytesSource(b"")
@@ -35,7 +35,7 @@ _TABLES = (
     "CREATE TABLE mapped (name TEXT PRIMARY KEY, line INT, fields TEXT) WITHOUT ROWID",
     "CREATE TABLE adopted (uri TEXT, generation INT, run TEXT, PRIMARY KEY (uri, generation))"
     " WITHOUT ROWID",
-    "CREATE TABLE covers (name TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE covers (name TEXT PRIMARY KEY, mapped INT) WITHOUT ROWID",
     "CREATE TABLE used (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE ids (id TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID",
 )
@@ -90,7 +90,7 @@ class Selection:
         self._rules = rules
         self._mapping = mapping
         self._adopted = adopted
-        self._own = tuple(library.uri(root) for root in _OWN_ROOTS)
+        self._own = own_uris(library)
         self._on_refused = on_refused
         self._on_progress = on_progress
 
@@ -131,7 +131,7 @@ class Selection:
                     row[0], "mapped-twice", f"is in line {line} of the map for another time"
                 )
             elif _THUMBNAIL in fields:
-                scratch.execute("INSERT OR IGNORE INTO covers VALUES (?)", (fields[_THUMBNAIL],))
+                scratch.execute("INSERT OR IGNORE INTO covers VALUES (?, 1)", (fields[_THUMBNAIL],))
         scratch.executemany("INSERT OR IGNORE INTO adopted VALUES (?, ?, ?)", self._adopted)
         blobs = self._source.list("")
         count = 0
@@ -187,7 +187,8 @@ class Selection:
             self._id(scratch, name, given.get(_ID) or known.get(ID)),
             metadata,
             name if is_source_path(name) else None,
-            shares_cover,
+            cover_is_mapped=cover is not None and _is_mapped(scratch, cover.name),
+            shares_cover=shares_cover,
         )
 
     def _cover(
@@ -218,7 +219,7 @@ class Selection:
         ((name, fields),) = rows
         cover = _blob(name, fields)
         _require_readable(cover, f"has a cover, {shown(name)}, that ")
-        scratch.execute("INSERT OR IGNORE INTO covers VALUES (?)", (name,))
+        scratch.execute("INSERT OR IGNORE INTO covers VALUES (?, 0)", (name,))
         is_first = scratch.execute("INSERT OR IGNORE INTO used VALUES (?)", (name,)).rowcount
         return cover, not is_first
 
@@ -276,6 +277,16 @@ class Selection:
         )
         for name, line in missing:
             self._refuse(name, "missing", f"is in line {line} of the map, and not in the source")
+
+
+def own_uris(library: ObjectStore) -> tuple[str, ...]:
+    """Return what the URIs of a library's own objects begin with."""
+    return tuple(f"{library.uri(root)}/" for root in _OWN_ROOTS)
+
+
+def _is_mapped(scratch: Connection, cover: str) -> bool:
+    rows = scratch.execute("SELECT mapped FROM covers WHERE name = ?", (cover,))
+    return bool(rows.fetchone()[0])
 
 
 def _named(scratch: Connection, name: str) -> list[tuple[str, str]]:

@@ -67,6 +67,8 @@ class AdoptItem:
     """Custom metadata."""
     source_path: str | None = None
     """Where it was, below the place that is adopted."""
+    cover_is_mapped: bool = False
+    """Whether the map names its cover: then no rule says what else has it."""
     shares_cover: bool = False
     """Whether an item before this one has the same cover."""
 

@@ -12,17 +12,20 @@ from audiostore.adopt import (
     Adoption,
     AdoptItem,
     CostSum,
-    KeyCovers,
-    KeyLayout,
     Refusal,
     RefusalListener,
-    Rules,
     Selection,
     cost_of_copies,
 )
 from audiostore.bulk import Manifest
 from audiostore.errors import InvalidRunError, UnsupportedByStoreError, shown
-from audiostore.fleet.adoptions import KIND, AdoptOptions, adopted_by_others, item_fields
+from audiostore.fleet.adoptions import (
+    KIND,
+    AdoptOptions,
+    adopted_by_others,
+    item_fields,
+    rules_of,
+)
 from audiostore.fleet.jsonvalues import fields_of
 from audiostore.fleet.layout import require_run
 from audiostore.fleet.planning import plan_lines
@@ -86,7 +89,9 @@ def plan_adoption(
         AudioStoreError, OSError: a store failed permanently.
     """
     require_run(run)
-    rules = _rules(layout, covers, keep_metadata, has_map=mapping is not None)
+    if layout is None and mapping is None:
+        raise InvalidRunError("nothing says what is adopted: give a layout, or a map")
+    rules = rules_of(layout, covers, keep_metadata)
     if storage_class is not None and storage_class not in get_args(StorageClass):
         known = ", ".join(get_args(StorageClass))
         raise InvalidRunError(f"storage class is {shown(storage_class)}: it must be one of {known}")
@@ -129,7 +134,7 @@ def plan_adoption(
                 manager,
                 KIND,
                 map(item_fields, chain([first], counting)),
-                fields_of(AdoptOptions(old.url, storage_class, kms_key)),
+                fields_of(AdoptOptions(old.url, storage_class, kms_key, layout, tuple(covers))),
                 run=run,
                 chunk_items=chunk_items,
                 dry_run=dry_run,
@@ -145,23 +150,6 @@ def plan_adoption(
         cost,
         created=plan is not None and plan.created,
     )
-
-
-def _rules(
-    layout: str | None,
-    covers: Sequence[str],
-    keep_metadata: Collection[str] | None,
-    *,
-    has_map: bool,
-) -> Rules:
-    if layout is None and not has_map:
-        raise InvalidRunError("nothing says what is adopted: give a layout, or a map")
-    try:
-        parsed = None if layout is None else KeyLayout(layout)
-        known = parsed.fields if parsed else frozenset()
-        return Rules(parsed, KeyCovers(tuple(covers), known), keep_metadata)
-    except ValueError as error:
-        raise InvalidRunError(str(error)) from None
 
 
 class _Counted:

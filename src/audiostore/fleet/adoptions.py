@@ -1,14 +1,14 @@
 """Runs that adopt: objects of another layout become assets, by copies within the service."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from audiostore.adopt import Adopted, AdoptItem
+from audiostore.adopt import Adopted, AdoptItem, KeyCovers, KeyLayout, Rules
 from audiostore.asset import FilenameGenerator, check_custom_metadata, require_audio_id
 from audiostore.bulk import RunOptions, apply_to_each
 from audiostore.dataclass import dataclass, replace
-from audiostore.errors import AudioStoreError, SourceChangedError
+from audiostore.errors import AudioStoreError, InvalidRunError, SourceChangedError
 from audiostore.fleet.chunks import OpenChunk, is_for_now
 from audiostore.fleet.items import recorded
 from audiostore.fleet.jsonvalues import fields_of, value_in
@@ -37,6 +37,9 @@ class AdoptOptions:
     """The URL of the store that has the objects."""
     storage_class: str | None = None
     kms_key: str | None = None
+    layout: str | None = None
+    covers: tuple[str, ...] = ()
+    """By the layout and these names it is known which objects may need a cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,22 @@ class PlannedAdoption:
     audio_id: str
     has_own_id: bool
     """Whether its id was made when it was planned: nothing else was ever stored under it."""
+
+
+def rules_of(
+    layout: str | None, covers: Sequence[str], keep_metadata: Collection[str] | None = None
+) -> Rules:
+    """Return the rules that a layout and the names of covers make.
+
+    Raises:
+        InvalidRunError: one is not valid.
+    """
+    try:
+        parsed = None if layout is None else KeyLayout(layout)
+        known = parsed.fields if parsed else frozenset()
+        return Rules(parsed, KeyCovers(tuple(covers), known), keep_metadata)
+    except ValueError as error:
+        raise InvalidRunError(str(error)) from None
 
 
 def item_fields(item: AdoptItem) -> Fields:

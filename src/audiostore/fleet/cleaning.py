@@ -6,6 +6,7 @@ from contextlib import closing
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Literal
 
+from audiostore.adopt import AdoptItem, Rules, folded, folders_of, kind_of, own_uris
 from audiostore.asset import find_asset
 from audiostore.dataclass import dataclass
 from audiostore.errors import (
@@ -13,8 +14,9 @@ from audiostore.errors import (
     HeldError,
     InvalidRunError,
     PreconditionFailedError,
+    shown,
 )
-from audiostore.fleet.adoptions import KIND, PlannedAdoption, items_of, options_of
+from audiostore.fleet.adoptions import KIND, PlannedAdoption, items_of, options_of, rules_of
 from audiostore.fleet.jsonvalues import fields_of, value_in
 from audiostore.fleet.planning import require_plan
 from audiostore.scratch import on_the_disk, open_scratch
@@ -31,7 +33,7 @@ CleanStatus = Literal["deleted", "gone", "held", "differs", "needed"]
 - "gone": it is not there any more, or was replaced since it was adopted;
 - "held": a hold or a retention period forbids it;
 - "differs": its asset is gone, or has other bytes: it may be the only copy;
-- "needed": it was not adopted, or is the cover of what was not.
+- "needed": it was not adopted, or is the cover of what is still there.
 """
 _Task = tuple[PlannedAdoption, bool]
 """An item, and whether it is adopted."""
@@ -54,8 +56,9 @@ def clean_adopted(
     """Delete the objects that a run has adopted; yield what becomes of each.
 
     Each is deleted by its generation, and only if the asset that was made of it is there now, with
-    the same size and crc32c. A cover is deleted when all that have it are adopted. Where the bucket
-    keeps what is deleted, it can be restored. After an interruption, call it again.
+    the same size and crc32c. Covers come last: the source is listed again, and a cover is deleted
+    only if nothing is left there that may need it, adopted or not. Where the bucket keeps what is
+    deleted, it can be restored. After an interruption, call it again.
 
     Args:
         manager: of the store that has the assets.
@@ -73,7 +76,9 @@ def clean_adopted(
     plan = require_plan(store, run)
     if plan.kind != KIND.name:
         raise InvalidRunError(f"{run!r} is planned to {plan.kind}, not to {KIND.name}")
-    source = manager._remote.store_at(options_of(store, plan).source)
+    options = options_of(store, plan)
+    rules = rules_of(options.layout, options.covers)
+    source = manager._remote.store_at(options.source)
     remover = _Remover(source, dry_run=dry_run)
 
     def clean(task: _Task) -> tuple[CleanOutcome, bool]:
@@ -91,7 +96,8 @@ def clean_adopted(
         return remover.remove(audio), has_cover
 
     with on_the_disk(), closing(open_scratch()) as scratch:
-        scratch.execute(_TABLE)
+        for table in _TABLES:
+            scratch.execute(table)
         outcomes = manager.bulk.apply(clean, items_of(store, plan))
         with closing(outcomes):
             for outcome in outcomes:
@@ -101,14 +107,29 @@ def clean_adopted(
                 if outcome.result is not None:
                     cleaned, has_cover = outcome.result
                     _note_cover(scratch, planned, is_adopted=is_adopted, has_cover=has_cover)
+                    _note_places(scratch, planned.item)
+                    if cleaned.status == "deleted":
+                        audio = planned.item.audio
+                        scratch.execute(
+                            "INSERT INTO deleted VALUES (?, ?)", (audio.name, audio.generation)
+                        )
                     yield cleaned
+        if scratch.execute("SELECT 1 FROM covers LIMIT 1").fetchone():
+            _note_wanted(scratch, rules, source, own_uris(store))
         yield from _clean_covers(manager, scratch, remover)
 
 
-_TABLE = (
+_TABLES = (
     "CREATE TABLE covers (name TEXT, generation INT, blob TEXT, needed INT, safe INT,"
-    " PRIMARY KEY (name, generation)) WITHOUT ROWID"
+    " PRIMARY KEY (name, generation)) WITHOUT ROWID",
+    "CREATE TABLE places (cover TEXT, place TEXT, PRIMARY KEY (cover, place)) WITHOUT ROWID",
+    "CREATE TABLE wanted (place TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID",
+    "CREATE TABLE deleted (name TEXT, generation INT, PRIMARY KEY (name, generation))"
+    " WITHOUT ROWID",
 )
+"""Objects that are left want covers at some places; a cover that is at one of them stays."""
+_ANYWHERE = "*/"
+"""The place of a cover that the map has named: no rule says what else may need it."""
 
 
 def _note_cover(
@@ -130,18 +151,60 @@ def _note_cover(
     )
 
 
+def _note_places(scratch: Connection, item: AdoptItem) -> None:
+    """Note where a cover is: by its name, beside its audio, or anywhere."""
+    if item.cover is None:
+        return
+    cover, audio = item.cover.name, item.audio.name
+    places = [folded(cover), *(f"{each}/" for each in folders_of(audio))]
+    if item.cover_is_mapped:
+        places = [_ANYWHERE]
+    scratch.executemany(
+        "INSERT OR IGNORE INTO places VALUES (?, ?)", [(cover, place) for place in places]
+    )
+
+
+def _note_wanted(scratch: Connection, rules: Rules, source: Store, own: tuple[str, ...]) -> None:
+    """Note where all that is in the source now, but images, may have a cover."""
+    for blob in source.list(""):
+        name = blob.name
+        if (
+            (name.endswith("/") and not blob.size_bytes)
+            or kind_of(name, blob.content_type) == "image"
+            or source.uri(name).startswith(own)
+            or scratch.execute("SELECT 1 FROM covers WHERE name = ?", (name,)).fetchone()
+            or scratch.execute(  # in a dry run, it is still there
+                "SELECT 1 FROM deleted WHERE name = ? AND generation = ?", (name, blob.generation)
+            ).fetchone()
+        ):
+            continue
+        values = rules.layout.match(name) if rules.layout else None
+        places = [_ANYWHERE, *map(folded, rules.covers.of(name, values or {}))]
+        if values is None and rules.covers.takes_values:
+            places += [f"{each}/" for each in folders_of(name)]
+        scratch.executemany(
+            "INSERT OR IGNORE INTO wanted VALUES (?, ?)", [(place, name) for place in places]
+        )
+
+
 def _clean_covers(
     manager: "AudioStorageManager", scratch: Connection, remover: "_Remover"
 ) -> Iterator[CleanOutcome]:
-    rows = scratch.execute("SELECT blob, needed, safe FROM covers ORDER BY name, generation")
+    rows = scratch.execute(
+        "SELECT blob, needed, safe, (SELECT wanted.name FROM places JOIN wanted USING (place)"
+        " WHERE places.cover = covers.name LIMIT 1) FROM covers ORDER BY name, generation"
+    )
 
-    def clean(row: tuple[str, int, int]) -> CleanOutcome:
-        fields, needed, safe = row
+    def clean(row: tuple[str, int, int, str | None]) -> CleanOutcome:
+        fields, needed, safe, needed_by = row
         cover = value_in(BlobInfo, json.loads(fields))
         if needed:
             return remover.left(cover, "needed", "is the cover of audio that was not adopted")
         if not safe:
             return remover.left(cover, "differs", "is the cover of no asset any more")
+        if needed_by is not None:
+            still_there = f"may be the cover of {shown(needed_by)}, which is still there"
+            return remover.left(cover, "needed", still_there)
         return remover.remove(cover)
 
     outcomes = manager.bulk.apply(clean, rows)
