@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -22,7 +23,8 @@ from audiostore import (
     SourceNotFoundError,
     UnsupportedByStoreError,
 )
-from audiostore.audit import checking, suspects
+from audiostore.audit import checking, reports, suspects
+from audiostore.audit.known import Known
 from audiostore.audit.reports import Rows
 from audiostore.audit.suspects import collecting
 from tests.assets import BUCKET, JPG, OTHER_JPG, SOFT_DELETE, mp3_bytes, opened
@@ -175,6 +177,62 @@ def test_memory_does_not_grow_with_a_report_and_no_order_matters(
         assert sorted(found.foreign_names()) == sorted(foreign)
     assert sorted(ids) == sorted(wanted)
     assert found.objects == len(rows) - 50
+
+
+@pytest.mark.parametrize("has_known", [False, True])
+def test_batches_in_arrow_are_judged_as_single_rows(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, has_known: bool
+) -> None:
+    monkeypatch.setattr(suspects, "_BLOCK_BYTES", 200)
+    monkeypatch.setattr(reports, "_ARROW_ROWS", 100)
+    rng = random.Random(4)
+    root = "lib.é/audio/"
+    deleted_at = datetime(2026, 1, 1, tzinfo=UTC) if has_known else "2026-01-01"
+    ids = [*audio_ids(400), *(str(UUID(int=number)) for number in range(400))]
+    ends = ["", "/", "x/audio.mp3", "/audio.MP3", "/audio.mp3\n", "/audio.é", "/notes.txt", "/a/b"]
+    rows: list[dict[str, Any]] = []
+    known: list[Known] = []
+
+    def add(name: str, content_type: str | None, **changed: Any) -> None:
+        size, checksum = rng.choice([1, 5, 1 << 40]), rng.choice(["AAAAAA==", "BBBBBB==", None])
+        facts = {"size": size, "crc32c": checksum, "contentType": content_type}
+        rows.append(dict.fromkeys(FIELDS) | {"bucket": BUCKET, "name": name} | facts | changed)
+
+    for audio_id in ids:
+        folder = f"{root}{audio_id}"
+        parts: list[tuple[str, str | None, dict[str, Any]]] = [
+            *2 * [("/audio.mp3", "audio/mpeg", {}), ("/thumbnail.jpg", "image/jpeg", {})],
+            ("/audio.ogg", rng.choice(["audio/ogg", "audio/mpeg", "", None]), {}),
+            ("/audio.mp3", "audio/mpeg", {"timeDeleted": deleted_at}),
+            ("/thumbnail.png", "image/png", {"size": rng.randrange(2)}),
+            (rng.choice(ends), "audio/mpeg", {}),
+        ]
+        for end, content_type, changed in rng.sample(parts, rng.randrange(4)):
+            add(folder + end, content_type, **changed)
+        known.append((audio_id, "audio", rng.choice([1, 5, 1 << 40]), "AAAAAA=="))
+        known.append((audio_id, "thumbnail", 5, rng.choice(["BBBBBB==", None])))
+    for name in ("", "x", f"{ids[0].upper()}/audio.mp3", f"é{ids[0]}/audio.mp3", "y" * 2000):
+        add(root + name, "audio/mpeg")
+        add(f"lib.é/{name}", "audio/mpeg", size=0)
+    add(f"lib_é/audio/{ids[0]}/audio.mp3", "text/plain")
+    rng.shuffle(rows)
+
+    def judged(kind: str) -> tuple[set[str], object]:
+        manifest = write_report(patient.directory / kind, rows, kind=kind)
+        report = patient.manager.audit.read_inventory(manifest)
+        with collecting("lib.é/", has_known=has_known) as found:
+            found.add_known(known if has_known else ())
+            batches = list(reports.rows_of(patient.manager, report))
+            for each in batches:
+                found.add(each)
+            names = sorted(found.foreign_names())
+            verdict = sorted(found.audio_ids()), names, found.objects, found.assets
+        return {type(each).__name__ for each in batches}, verdict
+
+    by_row, wanted = judged("csv")
+    by_batch, found = judged("parquet")
+    assert (by_row, by_batch) == ({"Rows"}, {"Rows", "RecordBatch"})  # too long a name: by rows
+    assert found == wanted
 
 
 # -- what is wrong with a report -----------------------------------------------------------------

@@ -30,6 +30,8 @@ from audiostore.errors import (
 from audiostore.remotefiles import RemoteFile
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
     from audiostore.manager import AudioStorageManager
 
 _MOST_AGE = timedelta(days=14)
@@ -40,6 +42,7 @@ _REQUIRED = {"name": "name", "size": "size", "content_type": "contentType"}
 """Columns in snake case: as they are configured."""
 _OPTIONAL = ("crc32c", "time_deleted", "bucket")
 _BATCH_ROWS = 10_000
+_ARROW_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,12 @@ def read_report(
     return report
 
 
-def rows_of(manager: "AudioStorageManager", report: InventoryReport) -> Iterator[Rows]:
+def rows_of(
+    manager: "AudioStorageManager", report: InventoryReport
+) -> Iterator["Rows | RecordBatch"]:
     """Yield the objects in a report, but for noncurrent ones, in batches, in no order.
+
+    Those of Parquet stay in Arrow, with the fields of `Rows` as `batches.plain` names them.
 
     Raises:
         SourceNotFoundError: a shard is missing.
@@ -93,6 +100,7 @@ def rows_of(manager: "AudioStorageManager", report: InventoryReport) -> Iterator
     """
     found = 0
     folder = report.place.rpartition("/")[0]
+    own = manager.url.removeprefix("gs://").partition("/")[0]
     for name in report.shards:
         place = f"{folder}/{name}" if folder else name
         with _opened(manager, place, _MOST_SHARD_BYTES) as stream:
@@ -103,7 +111,7 @@ def rows_of(manager: "AudioStorageManager", report: InventoryReport) -> Iterator
                 with closing(reading) as batches:
                     for columns, batch in batches:
                         found += len(batch)
-                        yield _rows(columns, batch, manager.url)
+                        yield _rows(columns, batch, own)
             except AudioStoreError:
                 raise
             except (ValueError, TypeError, csv.Error) as error:
@@ -179,7 +187,7 @@ def _opened(manager: "AudioStorageManager", place: str, max_bytes: int) -> Itera
         yield stream
 
 
-_Batch = tuple[Sequence[str], Sequence[Sequence[Any]]]
+_Batch = tuple[Sequence[str], "Sequence[Sequence[Any]] | RecordBatch"]
 """The columns in snake case, and rows of them."""
 
 
@@ -216,22 +224,28 @@ def _parquet_rows(stream: BinaryIO) -> Generator[_Batch, None, None]:
         names = {_snake(each): each for each in file.schema_arrow.names}
         used = [each for each in (*_REQUIRED, *_OPTIONAL) if each in names]
         columns = [names[each] for each in used]
-        for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
-            cells = (batch.column(each).to_pylist() for each in columns)
-            yield used, list(zip(*cells, strict=True))
+        for batch in file.iter_batches(_ARROW_ROWS, columns=columns, use_threads=False):
+            yield used, batch.select(columns)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(str(error).partition("\n")[0]) from error
 
 
-def _rows(columns: Sequence[str], batch: Sequence[Sequence[Any]], url: str) -> Rows:
+def _rows(
+    columns: Sequence[str], batch: "Sequence[Sequence[Any]] | RecordBatch", own: str
+) -> "Rows | RecordBatch":
     missing = [_REQUIRED[each] for each in _REQUIRED if each not in columns]
     if missing:
         raise ValueError(f"it lacks the fields {', '.join(missing)}: configure it to have them")
+    if not isinstance(batch, Sequence):
+        from audiostore.audit import batches  # noqa: PLC0415  (pyarrow is an extra)
+
+        if (plain := batches.plain(columns, batch, own)) is not None:
+            return plain
+        batch = list(zip(*(each.to_pylist() for each in batch.columns), strict=True))
     if "time_deleted" in columns:
         at = columns.index("time_deleted")
         batch = [row for row in batch if not row[at]]
     cells = dict(zip(columns, zip(*batch, strict=True), strict=True)) if batch else {}
-    own = url.removeprefix("gs://").partition("/")[0]
     others = set(cells.get("bucket", ())) - {own}
     if others:
         raise ValueError(f"it is of the bucket {shown(str(others.pop()))}, not of {own}")
