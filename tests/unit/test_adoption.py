@@ -368,6 +368,45 @@ def test_another_run_adopts_what_the_first_one_left(
     assert sum(1 for _ in manager.list()) == 5
 
 
+def test_what_another_run_has_planned_is_left_to_it(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    server.put(OLD, "1.mp3", SONG)
+    server.put(OLD, "2.mp3", b"no audio")
+    fleet.plan_adoption(manager, f"gs://{OLD}", run=RUN, layout="{title}.{ext}")
+    server.put(OLD, "3.mp3", SONG)
+
+    def left_by_another() -> dict[str, str]:
+        refused: list[Refusal] = []
+        fleet.plan_adoption(
+            manager,
+            f"gs://{OLD}",
+            run="a2",
+            layout="{title}.{ext}",
+            dry_run=True,
+            on_refused=refused.append,
+        )
+        return {each.name: each.reason for each in refused}
+
+    assert left_by_another() == {"1.mp3": "planned", "2.mp3": "planned"}
+    list(fleet.work_share(manager, RUN))
+    assert left_by_another() == {"1.mp3": "adopted"}
+    fleet.retry(manager, RUN)
+    assert left_by_another() == {"1.mp3": "adopted", "2.mp3": "planned"}
+
+
+def test_nothing_to_adopt_says_why(
+    server: StrictServer, manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    (tmp_path / "1.mp3").write_bytes(SONG)
+    for source, why in ((f"gs://{OLD}", "nothing is there"), (str(tmp_path), "plain files")):
+        with pytest.raises(InvalidRunError, match=why):
+            fleet.plan_adoption(manager, source, run=RUN, layout="{title}.{ext}")
+    server.put(OLD, "1.txt", b"x")
+    with pytest.raises(InvalidRunError, match="1 not-audio"):
+        fleet.plan_adoption(manager, f"gs://{OLD}", run=RUN, layout="{title}.{ext}")
+
+
 # -- what is copied --------------------------------------------------------------------------------
 
 
@@ -572,3 +611,16 @@ def test_only_runs_that_adopt_are_cleaned(
     fleet.plan(manager, [BulkItem(MP3)], run="nov")
     with pytest.raises(InvalidRunError, match="not to adopt"):
         list(fleet.clean_adopted(manager, "nov"))
+
+
+def test_a_library_in_a_directory_adopts_from_a_bucket(
+    server: StrictServer, tmp_path: Path
+) -> None:
+    server.put(OLD, "a/1.mp3", SONG)
+    server.put(OLD, "a/cover.jpg", COVER)
+    with AudioStorageManager(f"{tmp_path}/store", retry_config=QUICK) as manager:
+        assert not adopt(manager, "{_}/{title}.{ext}", covers=["cover.jpg"])
+        (asset,) = adopted(manager).values()
+        assert manager.open(asset.audio_id).read() == SONG
+        cleaned = [each.status for each in fleet.clean_adopted(manager, RUN)]
+    assert cleaned == ["deleted", "deleted"]

@@ -4,7 +4,7 @@ from audiostore.adopt.costs import CostSum, cost_of_copies
 from audiostore.adopt.covers import KeyCovers, folded, folders_of
 from audiostore.adopt.kinds import kind_of
 from audiostore.adopt.layouts import KeyLayout
-from audiostore.adopt.selecting import Adopted, MapRows, Rules, Selection, own_uris
+from audiostore.adopt.selecting import MapRows, Rules, Selection, Taken, own_uris
 from audiostore.adopt.values import (
     AdoptCost,
     Adoption,
@@ -17,7 +17,6 @@ from audiostore.adopt.values import (
 __all__ = [
     "AdoptCost",
     "AdoptItem",
-    "Adopted",
     "Adoption",
     "CostSum",
     "KeyCovers",
@@ -28,6 +27,7 @@ __all__ = [
     "RefusalReason",
     "Rules",
     "Selection",
+    "Taken",
     "cost_of_copies",
     "folded",
     "folders_of",

@@ -33,16 +33,16 @@ _SOME_BYTES = BytesSource(b"")
 _TABLES = (
     "CREATE TABLE objects (name TEXT PRIMARY KEY, folded TEXT, kind TEXT, blob TEXT) WITHOUT ROWID",
     "CREATE TABLE mapped (name TEXT PRIMARY KEY, line INT, fields TEXT) WITHOUT ROWID",
-    "CREATE TABLE adopted (uri TEXT, generation INT, run TEXT, PRIMARY KEY (uri, generation))"
-    " WITHOUT ROWID",
+    "CREATE TABLE taken (uri TEXT, generation INT, run TEXT, reason TEXT,"
+    " PRIMARY KEY (uri, generation)) WITHOUT ROWID",
     "CREATE TABLE covers (name TEXT PRIMARY KEY, mapped INT) WITHOUT ROWID",
     "CREATE TABLE used (name TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE ids (id TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID",
 )
 MapRows = Iterable[tuple[int, Mapping[str, str]]]
 """The rows of a map, with their lines (see `Manifest.rows`)."""
-Adopted = tuple[str, int, str]
-"""The URI and the generation of an object that was adopted, and by which run."""
+Taken = tuple[str, int, str, RefusalReason]
+"""The URI and the generation of an object that another run has; which; adopted, or planned."""
 
 
 class Rules(NamedTuple):
@@ -69,7 +69,7 @@ class Selection:
         rules: Rules,
         mapping: MapRows | None,
         *,
-        adopted: Iterable[Adopted],
+        taken: Iterable[Taken],
         library: ObjectStore,
         on_refused: RefusalListener,
         on_progress: Callable[[int], None] = lambda _: None,
@@ -81,7 +81,7 @@ class Selection:
             rules: see `Rules`.
             mapping: rows with the fields `audio`, the name of an object; perhaps `thumbnail`, that
                 of its cover; `id`; `filename`; all others are metadata.
-            adopted: what other runs have adopted.
+            taken: what other runs have adopted, or are to adopt.
             library: where the assets will be: what is there already is no source.
             on_refused: called with each object that is not adopted.
             on_progress: called with the number of objects that were listed, from time to time.
@@ -89,7 +89,7 @@ class Selection:
         self._source = source
         self._rules = rules
         self._mapping = mapping
-        self._adopted = adopted
+        self._taken = taken
         self._own = own_uris(library)
         self._on_refused = on_refused
         self._on_progress = on_progress
@@ -132,7 +132,7 @@ class Selection:
                 )
             elif _THUMBNAIL in fields:
                 scratch.execute("INSERT OR IGNORE INTO covers VALUES (?, 1)", (fields[_THUMBNAIL],))
-        scratch.executemany("INSERT OR IGNORE INTO adopted VALUES (?, ?, ?)", self._adopted)
+        scratch.executemany("INSERT OR IGNORE INTO taken VALUES (?, ?, ?, ?)", self._taken)
         blobs = self._source.list("")
         count = 0
         while page := list(islice(blobs, _ROWS)):
@@ -172,11 +172,13 @@ class Selection:
         given = row or {}
         cover, shares_cover = self._cover(scratch, name, known, given.get(_THUMBNAIL))
         before = scratch.execute(
-            "SELECT run FROM adopted WHERE uri = ? AND generation = ?",
+            "SELECT run, reason FROM taken WHERE uri = ? AND generation = ?",
             (self._source.uri(name), blob.generation),
         ).fetchone()
         if before is not None:
-            raise _RefusedError("adopted", f"was adopted by the run {before[0]!r}")
+            taker, reason = before
+            was = "was adopted" if reason == "adopted" else "is planned to be adopted"
+            raise _RefusedError(reason, f"{was} by the run {taker!r}")
         called = given.get(_FILENAME, "").replace("\\", "/")
         filename = posixpath.basename(called) or posixpath.basename(name.rstrip("/"))
         metadata = self._metadata(blob, known, given, filename)

@@ -22,6 +22,7 @@ RefusalReason = Literal[
     "same-id",
     "own",
     "adopted",
+    "planned",
 ]
 """Why an object is not adopted.
 
@@ -36,7 +37,8 @@ RefusalReason = Literal[
 - "bad-metadata": its metadata cannot be that of an asset;
 - "bad-id", "same-id": its id is not a UUID, or that of another object;
 - "own": it is part of the library already;
-- "adopted": another run has adopted it.
+- "adopted": another run has adopted it;
+- "planned": another run is to adopt it, or to try again.
 """
 
 

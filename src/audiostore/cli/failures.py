@@ -27,6 +27,7 @@ _ON_THE_COMMAND_LINE = {
     "with upload_thumbnail_file": "with 'audiostore cover'",
     "A plan never changes: use another name": "a plan never changes: give another --run",
     "raise chunk_items": "raise --chunk",
+    "To store a directory of plain files, upload them": "'audiostore put' stores plain files",
 }
 
 

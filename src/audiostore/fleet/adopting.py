@@ -22,14 +22,14 @@ from audiostore.errors import InvalidRunError, UnsupportedByStoreError, shown
 from audiostore.fleet.adoptions import (
     KIND,
     AdoptOptions,
-    adopted_by_others,
     item_fields,
     rules_of,
+    taken_by_others,
 )
 from audiostore.fleet.jsonvalues import fields_of
 from audiostore.fleet.layout import require_run
 from audiostore.fleet.planning import plan_lines
-from audiostore.stores import StorageClass, service_of
+from audiostore.stores import StorageClass, Store, service_of
 from audiostore.values import PathLike
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def plan_adoption(
     The source is listed once. Nothing of it is changed: workers copy each object within the
     service, as it is now; what is replaced until then is refused. Their times are kept as metadata,
     ``first_stored_at``, and never as the custom time, on which lifecycle rules delete. What another
-    run of this library has adopted is left out.
+    run of this library has adopted, or is to adopt, is left out.
 
     Args:
         manager: of the store that gets the assets.
@@ -117,7 +117,7 @@ def plan_adoption(
         old,
         rules,
         rows,
-        adopted=adopted_by_others(manager, run),
+        taken=taken_by_others(manager, run),
         library=manager.store,
         on_refused=refuse,
         on_progress=note_listed,
@@ -127,7 +127,8 @@ def plan_adoption(
         counting = counted.of(items)
         first = next(counting, None)
         if first is None and not dry_run:
-            raise InvalidRunError(f"nothing to adopt as {run!r} from {old.url}")
+            why = _why_nothing(old, listed, refused)
+            raise InvalidRunError(f"nothing to adopt as {run!r} from {old.url}: {why}")
         plan = None
         if first is not None:
             plan = plan_lines(
@@ -149,6 +150,18 @@ def plan_adoption(
         counted.kept,
         cost,
         created=plan is not None and plan.created,
+    )
+
+
+def _why_nothing(source: Store, listed: int, refused: Counter[str]) -> str:
+    if listed:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
+        return f"all is left out ({reasons or 'empty folders'})"
+    if service_of(source) is not None:
+        return "nothing is there"
+    return (
+        "no objects are there: a source is a store, a bucket or a directory that this library "
+        "stores in. To store a directory of plain files, upload them"
     )
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from audiostore.adopt import Adopted, AdoptItem, KeyCovers, KeyLayout, Rules
+from audiostore.adopt import AdoptItem, KeyCovers, KeyLayout, RefusalReason, Rules, Taken
 from audiostore.asset import FilenameGenerator, check_custom_metadata, require_audio_id
 from audiostore.bulk import RunOptions, apply_to_each
 from audiostore.dataclass import dataclass, replace
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _FORBIDDEN = (401, 403)
+ItemState = Literal["stored", "failed", "open"]
+"""What became of an item; open: it is still to be adopted, or to be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,8 @@ def _identity(line: Fields) -> Fields:
     return {"item": line["item"], "id": None if line["new"] else line["id"]}
 
 
-def items_of(store: ObjectStore, plan: FleetPlan) -> Iterator[tuple[PlannedAdoption, bool]]:
-    """Yield the items of a run, and whether each is adopted.
+def items_of(store: ObjectStore, plan: FleetPlan) -> Iterator[tuple[PlannedAdoption, ItemState]]:
+    """Yield the items of a run, and what became of each.
 
     Raises:
         IntegrityError: its objects are damaged.
@@ -120,7 +122,10 @@ def items_of(store: ObjectStore, plan: FleetPlan) -> Iterator[tuple[PlannedAdopt
         stored = {each.index for each in read_results(store, state) if each.status == "stored"}
         chunk = OpenChunk(store, plan.run, replace(state, results=()), is_fresh=False)
         for planned in chunk.items:
-            yield planned, planned.index in stored
+            if planned.index in stored:
+                yield planned, "stored"
+            else:
+                yield planned, "failed" if state.attempt is None else "open"
 
 
 def options_of(store: ObjectStore, plan: FleetPlan) -> AdoptOptions:
@@ -135,8 +140,8 @@ def options_of(store: ObjectStore, plan: FleetPlan) -> AdoptOptions:
         raise damaged(store, plan_name(plan.run)) from error
 
 
-def adopted_by_others(manager: "AudioStorageManager", run: str) -> Iterator[Adopted]:
-    """Yield what all runs but one have adopted.
+def taken_by_others(manager: "AudioStorageManager", run: str) -> Iterator[Taken]:
+    """Yield what all runs but one have adopted, or are to adopt.
 
     Raises:
         IntegrityError: the objects of a run are damaged.
@@ -146,10 +151,11 @@ def adopted_by_others(manager: "AudioStorageManager", run: str) -> Iterator[Adop
         plan = require_plan(store, name)
         if name != run and plan.kind == KIND.name:
             source = manager._remote.store_at(options_of(store, plan).source)
-            for planned, is_adopted in items_of(store, plan):
-                if is_adopted:
+            for planned, state in items_of(store, plan):
+                if state != "failed":
                     audio = planned.item.audio
-                    yield source.uri(audio.name), audio.generation, name
+                    reason: RefusalReason = "adopted" if state == "stored" else "planned"
+                    yield source.uri(audio.name), audio.generation, name, reason
 
 
 def _work(

@@ -16,7 +16,14 @@ from audiostore.errors import (
     PreconditionFailedError,
     shown,
 )
-from audiostore.fleet.adoptions import KIND, PlannedAdoption, items_of, options_of, rules_of
+from audiostore.fleet.adoptions import (
+    KIND,
+    ItemState,
+    PlannedAdoption,
+    items_of,
+    options_of,
+    rules_of,
+)
 from audiostore.fleet.jsonvalues import fields_of, value_in
 from audiostore.fleet.planning import require_plan
 from audiostore.scratch import on_the_disk, open_scratch
@@ -35,8 +42,6 @@ CleanStatus = Literal["deleted", "gone", "held", "differs", "needed"]
 - "differs": its asset is gone, or has other bytes: it may be the only copy;
 - "needed": it was not adopted, or is the cover of what is still there.
 """
-_Task = tuple[PlannedAdoption, bool]
-"""An item, and whether it is adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,11 @@ def clean_adopted(
     source = manager._remote.store_at(options.source)
     remover = _Remover(source, dry_run=dry_run)
 
-    def clean(task: _Task) -> tuple[CleanOutcome, bool]:
+    def clean(task: tuple[PlannedAdoption, ItemState]) -> tuple[CleanOutcome, bool]:
         """Return what became of the audio, and whether the asset has the cover."""
-        planned, is_adopted = task
+        planned, state = task
         audio, cover = planned.item.audio, planned.item.cover
-        if not is_adopted:
+        if state != "stored":
             return remover.left(audio, "needed", "was not adopted"), False
         asset = find_asset(store, planned.audio_id)
         if asset is None:
@@ -103,7 +108,8 @@ def clean_adopted(
             for outcome in outcomes:
                 if outcome.error is not None:
                     raise outcome.error
-                planned, is_adopted = outcome.item
+                planned, state = outcome.item
+                is_adopted = state == "stored"
                 if outcome.result is not None:
                     cleaned, has_cover = outcome.result
                     _note_cover(scratch, planned, is_adopted=is_adopted, has_cover=has_cover)
