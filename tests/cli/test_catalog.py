@@ -415,6 +415,7 @@ def test_export_of_tar_files_tells_what_failed_and_what_is_left_out(
         (["--shards", "./out", "--size", "0"], "invalid size '0'"),
         (["--shards", "gs://a b"], "is not a bucket"),
         (["--shards", "./cwd/file"], "is a file: name a directory"),
+        (["--shards", "./cwd/file/x/y"], "/cwd/file' is a file: name a directory"),
         (["--shards", "./new", "--run", "Bad Name"], "invalid run name"),
         (["--shards", "./store/audio/x"], "keeps its assets"),
         (["--shards", "./other"], "an export of other assets"),

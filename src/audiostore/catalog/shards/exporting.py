@@ -1,7 +1,9 @@
 """Exporting the assets of a store as shards: in this process, or shard by shard, wherever."""
 
+import os
 from collections.abc import Generator, Iterable
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiostore.catalog.shards.planning import PlannedShard, Request, ShardPlan
@@ -15,7 +17,7 @@ from audiostore.catalog.shards.writing import (
     plan_export,
     samples_in,
 )
-from audiostore.config import absolute_url
+from audiostore.config import absolute_url, is_directory, parse_directory
 from audiostore.dataclass import dataclass
 from audiostore.errors import ConfigurationError, ExportConflictError
 from audiostore.events import RetriesEnded
@@ -58,12 +60,14 @@ class Destination:
             assets: those that it means, listed if there is no plan yet.
 
         Raises:
-            ConfigurationError: it is where the store has its assets.
+            ConfigurationError: it is the store, or where that has its assets or its runs.
             ExportConflictError: it has another export.
         """
-        if f"{target.url}/".startswith(f"{self.manager.url}/audio/"):
+        library, place = _real(self.manager.url), f"{_real(target.url)}/"
+        if place.startswith((f"{library}/audio/", f"{library}/fleet/")) or place == f"{library}/":
             raise ConfigurationError(
-                f"{target.url} is where {self.manager.url} keeps its assets: name another place"
+                f"{target.url} is where {self.manager.url} keeps its assets and runs: name another "
+                "place"
             )
         chosen = (Sample.of(each, thumbnails=request["thumbnails"]) for each in assets)
         return plan_export(target, request, (each for each in chosen if each is not None))
@@ -71,6 +75,13 @@ class Destination:
     def write(self, plan: ShardPlan, shard: PlannedShard) -> ExportedShard:
         """Write a shard of its plan, unless it is there (see `ShardWriter.write`)."""
         return ShardWriter(self.manager.store, plan, self.open).write(shard)
+
+
+def _real(url: str) -> str:
+    """Return a URL; that of a directory without links."""
+    if not is_directory(url):
+        return url
+    return Path(os.path.realpath(parse_directory(url).path)).as_uri()
 
 
 def export_shards(

@@ -61,8 +61,10 @@ def export_shards(options: Options, destination: str) -> int:
     }
     if is_directory(destination):
         folder = parse_directory(destination).path
-        if folder.is_file():
-            raise UsageError(f"--shards: {destination!r} is a file: name a directory")
+        found = next(each for each in (folder, *folder.parents) if each.exists())
+        if not found.is_dir():
+            name = destination if found == folder else str(found)
+            raise UsageError(f"--shards: {name!r} is a file: name a directory")
         places.remember(folder, "the directory of the tar files", "give another with --shards DEST")
     if options.run is not None:
         from audiostore import fleet  # noqa: PLC0415  (another way)

@@ -35,7 +35,7 @@ class Options(OrderedOptions, TableFileOptions, PartsOptions):
         help="most bytes of a tar file: 500M, 2G (default: 1G)",
         group=_SHARDS,
     )
-    covers: bool = flag(help="write the artwork, too, as {id}.jpg", group=_SHARDS)
+    covers: bool = flag(help="write the artwork, too: {id}.jpg, .png or .webp", group=_SHARDS)
     concurrency: int | None = option(
         metavar="N",
         parse=positive,
