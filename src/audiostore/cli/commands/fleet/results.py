@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from typing import IO
 
-    from audiostore import AudioStorageManager, ExportFormat
+    from audiostore import AudioStorageManager, ExportFormat, FleetResult
 
 EXAMPLE = """\
 audiostore fleet results nov -o map.parquet
@@ -39,8 +39,12 @@ def run(options: Options) -> int:
         code = _write(manager, options, status.kind, table_format)
     if status.is_done:
         return code
-    left = status.chunks - status.chunks_done
-    say("warning", f"{counted(left, 'chunk')} not done yet: what is in them is left out")
+    chunks = counted(status.chunks - status.chunks_done, "chunk")
+    left = status.items - status.stored - status.failed
+    if left:
+        say("warning", f"{chunks} not done yet: {left:,} of {status.items:,} results are left out")
+    else:
+        say("warning", f"{chunks} to be tried again: what failed there is as it was before")
     return code or PARTLY_FAILED
 
 
@@ -109,7 +113,15 @@ def _write_table(
     results = fleet.results(manager, options.name)
     if options.failed:
         results = (each for each in results if each.status == "failed")
-    return fleet.write_results(results, stream, table_format)
+    return fleet.write_results(map(_as_typed, results), stream, table_format)
+
+
+def _as_typed(result: FleetResult) -> FleetResult:
+    from audiostore.cli.failures import as_typed  # noqa: PLC0415  (not for --help)
+    from audiostore.dataclass import replace  # noqa: PLC0415
+
+    error = result.error and as_typed(result.error)
+    return replace(result, error=error, warnings=tuple(map(as_typed, result.warnings)))
 
 
 def _print_problems(manager: AudioStorageManager, options: Options) -> int:
