@@ -90,8 +90,8 @@ def test_a_run_from_the_plan_to_the_table(
 
     shutil.copy(MP3, songs.parent / "d.mp3")
     assert call("fleet", "retry", "nov")[1] == "1 file to try again\n"
-    code, out, _ = call("fleet", "results", "nov", "-o", tmp_path / "early.csv")
-    assert code == 4
+    code, out, err = call("fleet", "results", "nov", "-o", tmp_path / "early.csv")
+    assert (code, "1 chunk to be tried again: what failed" in err) == (4, True)
     assert call("fleet", "work", "nov")[0] == 0
     assert call("fleet", "retry", "nov")[1] == ""
 
@@ -113,6 +113,18 @@ def test_a_run_from_the_plan_to_the_table(
     assert first.thumbnail is not None
     assert third.original_filename == "e\u0301.mp3"
     assert call("fleet", "results", "nov", "--failed")[1] == ""
+
+
+def test_a_table_of_results_says_what_to_do_as_it_is_typed(
+    call: Call, bucket: str, tmp_path: Path
+) -> None:
+    shutil.copy(MP3, tmp_path / "a.wav")
+    (tmp_path / "list.csv").write_text("audio\na.wav\n")
+    assert plan(call, tmp_path / "list.csv")[0] == 0
+    assert "1 chunk not done yet: 1 of 1 results" in call("fleet", "results", "nov")[2]
+    assert "--fix-extension" in call("fleet", "work", "nov")[2]
+    (row,) = call("fleet", "results", "nov", "--failed")[1].splitlines()
+    assert "--fix-extension" in json.loads(row)["error"]
 
 
 def test_each_file_that_fails_for_now_is_named(
@@ -147,9 +159,13 @@ def test_the_same_list_is_planned_once_and_another_is_refused(
     plan(call, songs)
     assert plan(call, songs)[0] == 0
     code, out, err = plan(call, songs, "--meta", "label=x")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "planned with other options" in err
     assert "--run" in err
+    code, _, err = plan(call, songs, "--chunk", "3")
+    assert (code, "in chunks of 2, not of 3" in err) == (2, True)
+    assert call("export", "--shards", "./tars", "--run", "nov")[0] == 2
+    assert not Path("tars").exists()
     songs.write_text('{"audio": "a.mp3"}\n{"audio": "a"}\n{"audio": "b.mp3", "id": "x"}\n')
     code, out, err = plan(call, songs)
     assert (code, out) == (2, "")

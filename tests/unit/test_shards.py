@@ -25,6 +25,7 @@ from audiostore import (
     MemoryStore,
     Query,
     RetryConfig,
+    RunConflictError,
     fleet,
 )
 from audiostore.catalog.shards.samples import Part, Sample
@@ -277,6 +278,25 @@ def test_another_export_to_the_same_place_is_refused(tmp_path: Path) -> None:
         assert things(to) == before
 
 
+def test_where_a_store_keeps_what_is_its_own_nothing_is_exported_to(
+    places: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    with AudioStorageManager(places[0]) as manager:
+        fill(manager.store)
+        inside = [
+            f"{manager.url}{end}" for end in ("", "/", "/audio", "/audio/x", "/fleet", "/fleet/x")
+        ]
+        inside += [str(tmp_path / "link" / "fleet")] * manager.url.startswith("file:")
+        for to in inside:
+            with pytest.raises(ConfigurationError, match=r"name (another place|gs://)"):
+                export(manager, to)
+            with pytest.raises(ConfigurationError, match=r"name (another place|gs://)"):
+                fleet.plan_export(manager, to, run="train")
+        assert export(manager, f"{manager.url}/train")
+        assert export(manager, f"{manager.url}/fleeting")
+
+
 def test_what_is_in_the_way_is_never_overwritten(tmp_path: Path) -> None:
     to = LocalStore(tmp_path / "out")
     with AudioStorageManager(str(tmp_path / "store")) as manager:
@@ -329,6 +349,11 @@ def test_a_fleet_run_writes_the_same_shards(places: tuple[str, str]) -> None:
 
         with pytest.raises(ExportConflictError):
             fleet.plan_export(manager, to, run="other", shard_bytes=13_000)
+        fleet.plan_list(manager, run="taken", chunks=1)
+        for run in (plan.run, "taken"):
+            with pytest.raises(RunConflictError, match=run):
+                fleet.plan_export(manager, f"{to}-1", run=run)
+        assert things(f"{to}-1") == {}
         with pytest.raises(InvalidRunError, match="no assets match"):
             fleet.plan_export(manager, f"{to}-2", Query(min_size_bytes=1 << 30), run="none")
 

@@ -44,7 +44,12 @@ def exit_code(error: Exception) -> int:
             | audiostore.RunNotFoundError()
         ):
             return NOT_FOUND
-        case UsageError() | audiostore.SourceNotFoundError() | audiostore.ExportConflictError():
+        case (
+            UsageError()
+            | audiostore.SourceNotFoundError()
+            | audiostore.ExportConflictError()
+            | audiostore.RunConflictError()
+        ):
             return BAD_INPUT
         case audiostore.AudioStoreError() if isinstance(error, ValueError):
             return BAD_INPUT

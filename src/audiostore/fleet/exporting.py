@@ -18,8 +18,7 @@ from audiostore.errors import InvalidRunError, affects_all
 from audiostore.fleet.chunks import OpenChunk
 from audiostore.fleet.jsonvalues import fields_of, value_in
 from audiostore.fleet.kinds import Kind
-from audiostore.fleet.layout import require_run
-from audiostore.fleet.planning import plan_lines
+from audiostore.fleet.planning import plan_lines, require_free
 from audiostore.fleet.shards import recorded
 from audiostore.fleet.values import FleetChunk, FleetPlan
 
@@ -78,9 +77,9 @@ def plan_export(
         ConfigurationError, ValueError: an argument is not valid.
         AudioStoreError, OSError: a store failed permanently.
     """
-    require_run(run)  # before the plan is written
     manager = manager._for_many
     url = absolute_url(destination)
+    require_free(manager.store, run, KIND.name, destination=url)  # before the plan is written
     request, assets = manager.catalog._requested(query, **keywords)
     shards, crc32c = planned_shards(Destination(manager, url), request, assets)
     if crc32c is None:

@@ -28,6 +28,14 @@ _HOMES = {
     "shards": "audiostore.fleet.exporting",
 }
 """By kind: the module that has it, as `KIND`."""
+_PURPOSES = {
+    STORE: "store files",
+    "adopt": "adopt objects",
+    "list": "list assets",
+    "stats": "count assets",
+    "check": "check a store",
+    "shards": "export tar files",
+}
 
 
 class Worker(Protocol):
@@ -83,6 +91,11 @@ def kind_named(store: ObjectStore, name: str, where: str) -> Kind:
         raise damaged(store, where)
     kind: Kind = import_module(home).KIND
     return kind
+
+
+def purpose_of(name: str) -> str:
+    """Return what runs of a kind do, for messages."""
+    return _PURPOSES.get(name, name)
 
 
 def kind_fields(name: str) -> Fields:

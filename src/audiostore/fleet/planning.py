@@ -14,7 +14,7 @@ from audiostore.errors import (
     RunNotFoundError,
     shown,
 )
-from audiostore.fleet.kinds import STORE, Kind, kind_fields
+from audiostore.fleet.kinds import STORE, Kind, kind_fields, purpose_of
 from audiostore.fleet.layout import MAX_CHUNKS, items_name, plan_name, planned_chunks, require_run
 from audiostore.fleet.objects import Fields, create, damaged, read
 from audiostore.fleet.values import FleetPlan
@@ -234,14 +234,41 @@ def _same(store: ObjectStore, known: FleetPlan, made: FleetPlan) -> FleetPlan:
     if known == made:
         return known
     if known.kind != made.kind:
-        why = f"it was planned to {known.kind}, not to {made.kind}"
+        why = _other_kind(known, made.kind)
     elif known.options != made.options:
         why = "it was planned with other options"
     elif known.digest == made.digest:
-        why = f"it was planned in chunks of {known.chunk_items}"
+        why = f"it was planned in chunks of {known.chunk_items:,}, not of {made.chunk_items:,}"
     else:
         why = f"it was planned with another list, of {known.items:,} items"
     raise _conflict(store, made.run, why)
+
+
+def require_free(store: ObjectStore, run: str, kind: str, **options: object) -> None:
+    """Refuse a run that cannot be planned, before anything is written for it elsewhere.
+
+    Args:
+        store: which has the runs.
+        run: the name.
+        kind: of the run.
+        **options: some of its options.
+
+    Raises:
+        InvalidRunError: the name is invalid.
+        RunConflictError: it is taken by a run of another kind, or with others of these options.
+        IntegrityError: the plan that has the name is damaged.
+    """
+    known = _read_plan(store, require_run(run))
+    if known is None:
+        return
+    if known.kind != kind:
+        raise _conflict(store, run, _other_kind(known, kind))
+    if any(known.options.get(name) != value for name, value in options.items()):
+        raise _conflict(store, run, "it was planned with other options")
+
+
+def _other_kind(known: FleetPlan, kind: str) -> str:
+    return f"it was planned to {purpose_of(known.kind)}, not to {purpose_of(kind)}"
 
 
 def _conflict(store: ObjectStore, run: str, why: str) -> RunConflictError:

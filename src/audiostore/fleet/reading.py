@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from audiostore.errors import InvalidRunError
-from audiostore.fleet.kinds import kind_named
+from audiostore.fleet.kinds import kind_named, purpose_of
 from audiostore.fleet.layout import ChunkState, chunk_states, plan_name, retry_name
 from audiostore.fleet.objects import create
 from audiostore.fleet.planning import require_plan
@@ -66,7 +66,9 @@ def results(manager: "AudioStorageManager", run: str) -> Iterator[FleetResult]:
     store = manager.store
     plan = require_plan(store, run)
     if not kind_named(store, plan.kind, plan_name(run)).has_item_results:
-        raise InvalidRunError(f"{run!r} is planned to {plan.kind}: it has no results of items")
+        raise InvalidRunError(
+            f"{run!r} is planned to {purpose_of(plan.kind)}: it has no results of items"
+        )
     outcomes = manager.bulk.apply(
         lambda state: read_results(store, state),
         (each for each in chunk_states(store, run, plan.chunks) if each.results),

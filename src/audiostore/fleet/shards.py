@@ -10,7 +10,7 @@ from audiostore.bulk import RunOptions
 from audiostore.errors import InvalidRunError, shown
 from audiostore.fleet.chunks import OpenChunk, is_for_now
 from audiostore.fleet.jsonvalues import value_in
-from audiostore.fleet.kinds import Kind, Worker
+from audiostore.fleet.kinds import Kind, Worker, purpose_of
 from audiostore.fleet.layout import MAX_CHUNKS, chunk_states
 from audiostore.fleet.objects import Fields, damaged, read_spooled
 from audiostore.fleet.planning import plan_lines, require_plan
@@ -71,7 +71,9 @@ def recorded(manager: "AudioStorageManager", kind: Kind, run: str, *types: type[
     store = manager._for_many.store
     plan = require_plan(store, run)
     if plan.kind != kind.name:
-        raise InvalidRunError(f"{run!r} is planned to {plan.kind}, not to {kind.name}")
+        raise InvalidRunError(
+            f"{run!r} is planned to {purpose_of(plan.kind)}, not to {purpose_of(kind.name)}"
+        )
     known = {each.__name__: each for each in types}
     for state in chunk_states(store, run, plan.chunks):
         for blob in state.results[-1:]:
