@@ -64,6 +64,43 @@ def test_a_map_with_errors_plans_nothing(server: StrictServer, call: Call, tmp_p
 
 
 @pytest.mark.slow
+def test_each_call_says_what_it_does_and_what_it_leaves(server: StrictServer, call: Call) -> None:
+    for n in range(5):
+        server.put("old", f"{n}.mp3", MP3.read_bytes())
+        server.put("old", f"{n}.txt", b"x")
+    plan = ("adopt", "gs://old", "--layout", "{title}.mp3", "--run", "a1")
+    assert "… and 3 more (--json prints all)" in call(*plan)[1]
+    code, out, err = call(*plan)
+    assert (code, "cost" in out) == (0, False)
+    assert "planned before" in err
+
+    code, _, err = call("adopt", "--clean", "a1", "--yes")
+    assert code == 0
+    assert "a1 is not done (0 of 1 chunk)" in err
+    assert "--json says what needs each" in err
+    assert call("fleet", "work", "a1")[0] == 0
+    code, out, err = call("adopt", "--clean", "a1", "--dry-run", "--json")
+    assert {each["status"] for each in lines(out)} == {"would be deleted"}
+    assert "is not done" not in err
+    before = len(server.objects("old"))
+    for flags in (
+        ("--layout", "{title}"),
+        ("--cover", "x.jpg"),
+        ("--class", "ARCHIVE"),
+        ("--map", "x.csv"),
+        ("--chunk", "7"),
+        ("--keep-meta", ""),
+        ("--kms-key", "k"),
+        ("--column", "audio=k"),
+        ("--ignore-column", "k"),
+        ("--prices", "x"),
+    ):
+        code, _, err = call("adopt", "--clean", "a1", "--yes", *flags)
+        assert (code, flags[0] in err) == (2, True), flags
+    assert len(server.objects("old")) == before
+
+
+@pytest.mark.slow
 def test_what_is_adopted_is_downloaded_as_it_was(
     server: StrictServer, call: Call, tmp_path: Path
 ) -> None:

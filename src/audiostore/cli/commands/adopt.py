@@ -7,7 +7,14 @@ each after it was compared with its asset.
 
 from __future__ import annotations
 
-from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions, argument, option
+from audiostore.cli.declare import (
+    ConsentOptions,
+    JsonOptions,
+    StoreOptions,
+    argument,
+    fields_of,
+    option,
+)
 from audiostore.cli.failures import BAD_INPUT, PARTLY_FAILED, UsageError
 from audiostore.cli.filters import STORAGE_CLASSES
 from audiostore.cli.output import counted, escape, human_size, print_json, say
@@ -97,12 +104,26 @@ def run(options: Options) -> int:
     if options.clean is not None:
         if options.source is not None or options.run is not None:
             raise UsageError("--clean RUN goes without SOURCE and --run")
+        if of_plans := _given_for_plans(options):
+            raise UsageError(f"--clean RUN goes without {', '.join(of_plans)}: the run is planned")
         return _clean(options, options.clean)
     if options.source is None or options.run is None:
         raise UsageError("give SOURCE and --run NAME; or --clean RUN")
     if options.layout is None and options.map is None:
         raise UsageError("nothing says what is adopted: give --layout TEMPLATE, or --map LIST")
     return _plan(options, options.source, options.run)
+
+
+def _given_for_plans(options: Options) -> list[str]:
+    """Return the flags that were given and say what a run is: they change nothing of one."""
+    of_both = {
+        name for base in (StoreOptions, JsonOptions, ConsentOptions) for name in fields_of(base)
+    } | {"clean"}
+    return [
+        argument.flags[0] if argument.flags else f"--{name.replace('_', '-')}"
+        for name, argument in fields_of(Options).items()
+        if name not in of_both and getattr(options, name) != argument.default
+    ]
 
 
 def _plan(options: Options, source: str, run_name: str) -> int:
@@ -185,6 +206,8 @@ class _Refusals:
             print(f"{reason}  {counted(count, 'object')} left out:")
             for refusal in self._some[reason]:
                 print(f"  {escape(refusal.name)}  {escape(refusal.message)}")
+            if more := count - len(self._some[reason]):
+                print(f"  … and {more:,} more (--json prints all)")
 
 
 def _print(options: Options, adoption: Adoption) -> None:
@@ -207,6 +230,9 @@ def _print(options: Options, adoption: Adoption) -> None:
         f"{adoption.run}  {counted(adoption.assets, 'asset')}, {adoption.covers:,} with a cover, "
         f"{human_size(adoption.size_bytes)}"
     )
+    if not (adoption.created or options.dry_run):
+        say("note", f"{adoption.run} was planned before, with the same objects: nothing is new")
+        return
     if cost is not None:
         for line in _told(cost):
             print(line)
@@ -248,10 +274,16 @@ def _clean(options: Options, name: str) -> int:
     counts: dict[str, int] = {}
     size_bytes = 0
     with opened(options) as manager:
-        stored = fleet.status(manager, name).stored
+        found = fleet.status(manager, name)
+        if not found.is_done:
+            say(
+                "note",
+                f"{name} is not done ({found.chunks_done:,} of {counted(found.chunks, 'chunk')}): "
+                f"what is not adopted stays; 'audiostore fleet work {name}' adopts it",
+            )
         question = (
-            f"Delete the old objects of {counted(stored, 'asset')}, each after comparing it with "
-            "its asset?"
+            f"Delete the old objects of {counted(found.stored, 'asset')}, each after comparing it "
+            "with its asset?"
         )
         if not options.dry_run and not has_consent(options, question):
             return 1
@@ -259,12 +291,15 @@ def _clean(options: Options, name: str) -> int:
             counts[outcome.status] = counts.get(outcome.status, 0) + 1
             size_bytes += outcome.size_bytes if outcome.status == "deleted" else 0
             if options.json:
-                fields = {"uri": outcome.uri, "status": outcome.status}
-                print_json({**fields, "reason": outcome.reason or None})
+                is_planned = options.dry_run and outcome.status == "deleted"
+                status = "would be deleted" if is_planned else outcome.status
+                print_json({"uri": outcome.uri, "status": status, "reason": outcome.reason or None})
             elif outcome.status in ("held", "differs"):
                 print(f"{outcome.status}  {escape(outcome.uri)}  {escape(outcome.reason)}")
     deleted = counts.pop("deleted", 0)
     word = "would be deleted" if options.dry_run else "deleted"
     left = "".join(f", {count:,} {status}" for status, count in counts.items())
     say("done", f"{counted(deleted, 'object')} ({human_size(size_bytes)}) {word}{left}")
+    if "needed" in counts and not options.json:
+        say("note", "--json says what needs each")
     return PARTLY_FAILED if counts.keys() & {"held", "differs"} else 0
