@@ -313,11 +313,16 @@ def test_what_looks_at_a_whole_store_is_done_by_many_machines(
         assert call("fleet", "status", command)[1].startswith("parts   3: 3 done, 0 failed")
         assert call("fleet", "results", command, "--json") == whole
         assert call("fleet", "results", command)[1] == call(command)[1]
-    assert call("export", "--run", "list", "--chunks", "3")[0] == 0  # is the same
-    assert (
-        call("export", "-o", "a.csv")[0] == call("fleet", "results", "list", "-o", "b.csv")[0] == 0
-    )
-    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    code, _, err = call("list", "--run", "list", "--chunks", "4")
+    assert (code, "planned in 3 parts, not in 4" in err) == (2, True)
+    assert call("export", "--run", "tables", "--chunks", "3")[0] == 0
+    assert call("fleet", "work", "tables")[0] == 0
+    assert call("fleet", "status", "tables")[1].startswith("parts   3: 3 done, 0 failed")
+    assert call("fleet", "results", "tables") == call("export")
+    assert call("export", "-o", "a.csv")[0] == 0
+    for run in ("list", "tables"):
+        assert call("fleet", "results", run, "-o", "b.csv")[0] == 0
+        assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
     with AudioStorageManager("bucket") as manager:
         cover = manager.store.stat(f"audio/{ids[1]}/thumbnail.jpg")
         manager.store.delete(cover)

@@ -9,10 +9,14 @@ from audiostore.cli.values import positive, shard
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
+    from typing import Literal
+
     from audiostore import FleetPlan, Query, Shard
     from audiostore.cli.filters import OrderedOptions
 
 _PARTS = "parts of a store"
+WITHOUT_FILES = frozenset({"check", "export", "list", "shards", "stats"})
+"""The kinds of fleet runs that store no files."""
 
 
 class PartsOptions(Declared):
@@ -79,13 +83,19 @@ def ordering(options: OrderedOptions) -> dict[str, object]:
 
 
 def plan_list(
-    options: OrderedOptions, name: str, chunks: int, query: Query, *, as_json: bool = False
+    options: OrderedOptions,
+    name: str,
+    chunks: int,
+    query: Query,
+    *,
+    kind: Literal["list", "export"] = "list",
+    as_json: bool = False,
 ) -> int:
-    """Plan a run that lists assets, and print it."""
+    """Plan a run that lists or exports assets, and print it."""
     from audiostore import fleet  # noqa: PLC0415  (not for --help)
     from audiostore.cli.store import opened  # noqa: PLC0415
 
     with opened(options) as manager:
-        plan = fleet.plan_list(manager, query, run=name, chunks=chunks)
+        plan = fleet.plan_list(manager, query, run=name, chunks=chunks, kind=kind)
     print_plan(plan, as_json=as_json)
     return 0

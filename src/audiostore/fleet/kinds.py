@@ -23,15 +23,17 @@ _HOMES = {
     STORE: "audiostore.fleet.storing",
     "adopt": "audiostore.fleet.adoptions",
     "list": "audiostore.fleet.listing",
+    "export": "audiostore.fleet.listing:EXPORT",
     "stats": "audiostore.fleet.counting",
     "check": "audiostore.fleet.checking",
     "shards": "audiostore.fleet.exporting",
 }
-"""By kind: the module that has it, as `KIND`."""
+"""By kind: the module that has it, as `KIND` unless another name is given."""
 _PURPOSES = {
     STORE: "store files",
     "adopt": "adopt objects",
     "list": "list assets",
+    "export": "export assets",
     "stats": "count assets",
     "check": "check a store",
     "shards": "export tar files",
@@ -78,6 +80,8 @@ class Kind:
     work: Worker
     has_item_results: bool = True
     """Whether its results are a `FleetResult` for each item; else they are lines of its own."""
+    is_of_parts: bool = False
+    """Whether its items are the parts of a store: then the number of chunks is their number."""
 
 
 def kind_named(store: ObjectStore, name: str, where: str) -> Kind:
@@ -86,10 +90,10 @@ def kind_named(store: ObjectStore, name: str, where: str) -> Kind:
     Raises:
         IntegrityError: there is none of that name; `where` is the object that says so.
     """
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in _HOMES:
         raise damaged(store, where)
-    kind: Kind = import_module(home).KIND
+    home, _, attribute = _HOMES[name].partition(":")
+    kind: Kind = getattr(import_module(home), attribute or "KIND")
     return kind
 
 

@@ -1,12 +1,13 @@
 """Runs that list assets, shard by shard."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from audiostore.asset import Shard
 from audiostore.catalog import Query
 from audiostore.fleet.jsonvalues import fields_of, value_in
 from audiostore.fleet.objects import Fields
+from audiostore.fleet.planning import require_plan
 from audiostore.fleet.shards import plan_shards, recorded, shard_kind
 from audiostore.fleet.values import FleetPlan
 from audiostore.values import StorageResult
@@ -21,6 +22,7 @@ def plan_list(
     *,
     run: str,
     chunks: int = 64,
+    kind: Literal["list", "export"] = "list",
 ) -> FleetPlan:
     """Plan a run that finds the assets that match a query, in so many parts of the store.
 
@@ -31,13 +33,15 @@ def plan_list(
         query: which assets; all of them by default.
         run: the name of the run.
         chunks: how many parts there are; each is about equally large.
+        kind: "export" if a table is to be made of what is found: `FleetPlan.kind` tells it then.
 
     Raises:
         InvalidRunError: the name is invalid, or the number of chunks.
         RunConflictError: the name is taken by another plan.
         AudioStoreError, OSError: the store failed permanently.
     """
-    return plan_shards(manager, KIND, fields_of(query), run=run, chunks=chunks)
+    planned = KIND if kind == "list" else EXPORT
+    return plan_shards(manager, planned, fields_of(query), run=run, chunks=chunks)
 
 
 def assets(manager: "AudioStorageManager", run: str) -> Iterator[StorageResult]:
@@ -51,7 +55,8 @@ def assets(manager: "AudioStorageManager", run: str) -> Iterator[StorageResult]:
         RunNotFoundError: the run is not planned.
         IntegrityError: its objects are damaged.
     """
-    return recorded(manager, KIND, run, StorageResult)
+    is_export = require_plan(manager._for_many.store, run).kind == EXPORT.name
+    return recorded(manager, EXPORT if is_export else KIND, run, StorageResult)
 
 
 def query_in(fields: Fields) -> Query:
@@ -64,3 +69,4 @@ def _lines(manager: "AudioStorageManager", shard: Shard, query: Query) -> Iterat
 
 
 KIND = shard_kind("list", query_in, _lines)
+EXPORT = shard_kind("export", query_in, _lines)

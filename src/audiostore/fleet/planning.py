@@ -68,7 +68,7 @@ def plan_lines(
         for _ in draft.chunks(lines):
             pass
         found = draft.plan()
-        return found if known is None else _same(store, known, found)
+        return found if known is None else _same(store, kind, known, found)
     chunks = draft.chunks(lines)
     interrupted = planned_chunks(store, run)
     missing: list[_Chunk] = []
@@ -86,7 +86,7 @@ def plan_lines(
     made = draft.plan()
     if create(store, plan_name(run), [_plan_fields(made)]):
         return made
-    return _same(store, require_plan(store, run), made)
+    return _same(store, kind, require_plan(store, run), made)
 
 
 def require_plan(store: ObjectStore, run: str) -> FleetPlan:
@@ -225,7 +225,7 @@ def _read_plan(store: ObjectStore, run: str) -> FleetPlan | None:
     return plan
 
 
-def _same(store: ObjectStore, known: FleetPlan, made: FleetPlan) -> FleetPlan:
+def _same(store: ObjectStore, kind: Kind, known: FleetPlan, made: FleetPlan) -> FleetPlan:
     """Return the plan that is known if the new one is the same.
 
     Raises:
@@ -239,6 +239,8 @@ def _same(store: ObjectStore, known: FleetPlan, made: FleetPlan) -> FleetPlan:
         why = "it was planned with other options"
     elif known.digest == made.digest:
         why = f"it was planned in chunks of {known.chunk_items:,}, not of {made.chunk_items:,}"
+    elif kind.is_of_parts:
+        why = f"it was planned in {known.chunks:,} parts, not in {made.chunks:,}"
     else:
         why = f"it was planned with another list, of {known.items:,} items"
     raise _conflict(store, made.run, why)

@@ -33,6 +33,7 @@ def shard_kind(name: str, options_in: Callable[[Fields], Any], lines_of: OfShard
         identity=lambda line: {"shard": line["shard"]},
         work=_one_by_one(lines_of),
         has_item_results=False,
+        is_of_parts=True,
     )
 
 

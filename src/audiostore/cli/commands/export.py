@@ -74,7 +74,7 @@ def _export_table(options: Options) -> int:
     table = {"output": not options.to_stdout, "format": options.format}
     planned = planned_run(options, **ordering(options), **table)
     if planned is not None:
-        return plan_list(options, *planned, query)
+        return plan_list(options, *planned, query, kind="export")
     after = page_start(options)
     export_format = options.table_format()
     with CountProgress() as progress, opened(options, progress.waiting) as manager:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument, flag
 from audiostore.cli.failures import PARTLY_FAILED, UsageError
 from audiostore.cli.output import counted, note, say
+from audiostore.cli.parts import WITHOUT_FILES
 from audiostore.cli.tablefile import TableFileOptions
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -52,7 +53,7 @@ def _write(
     manager: AudioStorageManager, options: Options, kind: str, table_format: ExportFormat
 ) -> int:
     wants_table = not options.to_stdout or options.format is not None
-    if options.failed and kind in ("check", "list", "shards", "stats"):
+    if options.failed and kind in WITHOUT_FILES:
         raise UsageError(f"--failed is for runs that store files: {options.name} does not")
     if wants_table and kind in ("check", "shards", "stats"):
         raise UsageError(f"{options.name} has no table to write: give no -o and no --format")
@@ -78,7 +79,7 @@ def _write(
             with whole_output(options.output) as stream:
                 count = _write_table(manager, options, kind, stream, table_format)
             if not options.to_stdout:
-                what = "asset" if kind == "list" else "file"
+                what = "asset" if kind in ("export", "list") else "file"
                 note(f"wrote {counted(count, what)} to {options.output}")
     return 0
 
@@ -106,7 +107,7 @@ def _write_table(
 ) -> int:
     from audiostore import fleet  # noqa: PLC0415  (not for --help)
 
-    if kind == "list":
+    if kind in ("export", "list"):
         from audiostore.catalog import write_assets  # noqa: PLC0415
 
         return write_assets(fleet.assets(manager, options.name), stream, table_format)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument
 from audiostore.cli.output import note, print_json
+from audiostore.cli.parts import WITHOUT_FILES
 
 EXAMPLE = "audiostore fleet status nov"
 
@@ -39,7 +40,7 @@ def run(options: Options) -> int:
             }
         )
         return 0
-    is_of_files = status.kind not in ("check", "list", "shards", "stats")
+    is_of_files = status.kind not in WITHOUT_FILES
     what, done = ("files ", "stored") if is_of_files else ("parts ", "done")
     print(
         f"{what}  {status.items:,}: {status.stored:,} {done}, {status.failed:,} failed, "
