@@ -22,6 +22,7 @@ from audiostore import (
     fleet,
 )
 from audiostore.adopt import KeyCovers, KeyLayout
+from audiostore.fleet.adoptions import AdoptOptions
 from audiostore.sourcepaths import source_path_of
 from tests.assets import JPG, MP3, OGG, OTHER_JPG
 from tests.faults.rig import QUICK
@@ -603,6 +604,23 @@ def test_a_cover_that_a_map_names_stays_while_anything_is_left(
     cleaned = [each.status for each in fleet.clean_adopted(manager, RUN)]
     assert cleaned == ["deleted", "needed"]
     assert [each.name for each in server.objects(OLD)] == ["b/2", "c/cover.jpg"]
+
+
+def test_a_plan_without_the_names_of_covers_keeps_them_while_anything_is_left(
+    server: StrictServer, manager: AudioStorageManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "audiostore.fleet.adopting.AdoptOptions", lambda *fields: AdoptOptions(*fields[:3])
+    )
+    server.put(OLD, "a/1.mp3", SONG)
+    server.put(OLD, "a/cover.jpg", COVER)
+    adopt(manager, "{_}/{title}.{ext}", covers=["cover.jpg"])
+    server.put(OLD, "a/2.mp3", SONG)
+    for expected in (["deleted", "needed"], ["gone", "deleted"]):
+        assert [each.status for each in fleet.clean_adopted(manager, RUN)] == expected
+        old = manager._remote.store_at(f"gs://{OLD}")
+        for blob in old.list("a/2"):
+            old.delete(blob)
 
 
 def test_only_runs_that_adopt_are_cleaned(

@@ -113,7 +113,7 @@ def clean_adopted(
                 if outcome.result is not None:
                     cleaned, has_cover = outcome.result
                     _note_cover(scratch, planned, is_adopted=is_adopted, has_cover=has_cover)
-                    _note_places(scratch, planned.item)
+                    _note_places(scratch, rules, planned.item)
                     if cleaned.status == "deleted":
                         audio = planned.item.audio
                         scratch.execute(
@@ -157,13 +157,13 @@ def _note_cover(
     )
 
 
-def _note_places(scratch: Connection, item: AdoptItem) -> None:
+def _note_places(scratch: Connection, rules: Rules, item: AdoptItem) -> None:
     """Note where a cover is: by its name, beside its audio, or anywhere."""
     if item.cover is None:
         return
     cover, audio = item.cover.name, item.audio.name
     places = [folded(cover), *(f"{each}/" for each in folders_of(audio))]
-    if item.cover_is_mapped:
+    if item.cover_is_mapped or not rules.covers.names:  # or planned before plans had the names
         places = [_ANYWHERE]
     scratch.executemany(
         "INSERT OR IGNORE INTO places VALUES (?, ?)", [(cover, place) for place in places]
