@@ -39,7 +39,8 @@ CALLS: list[tuple[int, Limits]] = []
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    options = {"n_workers": 1, "threads_per_worker": 2, "processes": False}
+    options: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "processes": False}
+    options["scheduler_kwargs"] = {"dashboard_address": "127.0.0.1:0"}
     with (
         LocalCluster(dashboard_address=None, **options) as cluster,
         Client(cluster, set_as_default=False) as client,
