@@ -88,12 +88,14 @@ def test_an_idle_transport_ends_its_thread_and_starts_another_when_needed(
     transport: Transport,
 ) -> None:
     assert transport.rest() is None
+    others = {each.native_id for each in threading.enumerate()}  # of tests before this one
     for _ in range(2):
         with responding(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as url:
             assert transport.send(Request("GET", url)).status == 200
-        [number] = [each.native_id for each in threading.enumerate() if each.name == _IO_THREAD]
-        assert transport.rest() == number
-        assert _IO_THREAD not in [each.name for each in threading.enumerate()]
+        [ours] = [each for each in threading.enumerate() if each.native_id not in others]
+        assert ours.name == _IO_THREAD
+        assert transport.rest() == ours.native_id
+        assert not ours.is_alive()
 
 
 def test_a_transfer_in_flight_goes_on_when_the_transport_is_to_rest(transport: Transport) -> None:

@@ -211,7 +211,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "remove_foreign_file": (FILE,),
     "signed_url": (BLOB,),
 }
-NOT_RETRIED = {"url", "uri", "diagnose", "close"}
+NOT_RETRIED = {"url", "uri", "diagnose", "service", "close"}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from audiostore.asset.reading import find_asset
 from audiostore.asset.record import Asset, assemble
 from audiostore.asset.shards import Shard
 from audiostore.dataclass import dataclass, field
+from audiostore.interrupts import LOOK_UP_S
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo
 
@@ -205,7 +206,7 @@ class _Reading:
                     self._taken += 1
                     self._changed.notify_all()
                     return self._spans.pop(0)
-                self._changed.wait()
+                self._changed.wait(LOOK_UP_S)
         return None
 
     def _run(self) -> None:

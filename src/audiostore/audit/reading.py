@@ -13,6 +13,7 @@ from contextlib import closing
 from audiostore.audit.folders import Folder
 from audiostore.audit.problems import Problem
 from audiostore.dataclass import dataclass, field
+from audiostore.interrupts import LOOK_UP_S
 
 _MAX_BYTES_AT_ONCE = 1 << 30
 """Of all assets that are read at once; a larger one is read by itself."""
@@ -112,7 +113,7 @@ class _Readers:
                 if not turn.is_over:
                     if len(self._turns) <= limit:
                         return
-                    self._changed.wait()
+                    self._changed.wait(LOOK_UP_S)
             if turn.is_over:
                 self._turns.popleft()
                 if turn.error is not None:

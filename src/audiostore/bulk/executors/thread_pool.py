@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from audiostore.bulk.executors.limits import MAX_CONCURRENCY, AdaptiveLimit, fits, lookahead
 from audiostore.bulk.executors.tasks import R, T, Task
 from audiostore.errors import affects_all
+from audiostore.interrupts import LOOK_UP_S
 
 O = TypeVar("O")  # noqa: E741  (an outcome of any kind)
 
@@ -189,7 +190,9 @@ class ThreadPool(Generic[T, R]):
         """
         with self._lock:
             self._wanted, self._low = 1, low
-            self._news.wait_for(self._has_news, timeout_s)
+            while not self._news.wait_for(self._has_news, timeout_s or LOOK_UP_S):
+                if timeout_s is not None:
+                    break
             if self._finished and self._threads.active and self.backlog >= low:
                 self._wanted = max(2, self._adaptive.value)
                 self._news.wait_for(self._has_news, _LINGER_S)

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 
 from audiostore.errors import StoreConnectionError, shown
+from audiostore.interrupts import LOOK_UP_S
 from audiostore.stores.gcs.messages import Response
 from audiostore.stores.gcs.responses import not_understood
 from audiostore.stores.gcs.transfers import Transfer
@@ -74,9 +75,11 @@ class Pipe:
     def _wait_for(self, wanted_bytes: int, timeout_s: float | None = None) -> None:
         if self._held_bytes < wanted_bytes and not self._ended:
             self._wanted_bytes = wanted_bytes
-            self._condition.wait_for(
-                lambda: self._held_bytes >= wanted_bytes or self._ended, timeout_s
-            )
+            while not self._condition.wait_for(
+                lambda: self._held_bytes >= wanted_bytes or self._ended, timeout_s or LOOK_UP_S
+            ):
+                if timeout_s is not None:
+                    break
             self._wanted_bytes = 0
 
     def _next_pieces(self, size: int) -> list[bytes]:

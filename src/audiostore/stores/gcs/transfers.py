@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pycurl
 
 from audiostore.errors import StoreConnectionError
+from audiostore.interrupts import LOOK_UP_S
 from audiostore.patterns import pattern
 from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Head, Request, Response
 from audiostore.stores.gcs.throttle import Throttle
@@ -55,8 +56,8 @@ class PendingResponse:
 
     def _wait(self) -> Response | Exception:
         while self._outcome is None:
-            with self._pending:  # released once; each waiting thread passes it on
-                pass
+            if self._pending.acquire(timeout=LOOK_UP_S):
+                self._pending.release()  # released once; each waiting thread passes it on
         return self._outcome
 
 
