@@ -86,7 +86,8 @@ def test_ctrl_c_stops_a_local_cluster_in_good_order(call: Call, bucket: str, son
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
     _, err = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 130, err
-    assert [line.split(":")[1] for line in err.splitlines()] == [" stopped", " interrupted"]
+    said = [line.removeprefix("audiostore: ").split(":")[0] for line in err.splitlines()]
+    assert said == ["stopped", "interrupted"], err
     wait_until(lambda: not left(running.pid), "a process is left")
     assert call("fleet", "work", "nov", "--takeover-after", "0s")[0] == 0
 

@@ -25,6 +25,7 @@ from audiostore.fleet.adoptions import (
     rules_of,
 )
 from audiostore.fleet.jsonvalues import fields_of, value_in
+from audiostore.fleet.kinds import purpose_of
 from audiostore.fleet.planning import require_plan
 from audiostore.scratch import on_the_disk, open_scratch
 from audiostore.stores import Store
@@ -80,7 +81,9 @@ def clean_adopted(
     store = manager.store
     plan = require_plan(store, run)
     if plan.kind != KIND.name:
-        raise InvalidRunError(f"{run!r} is planned to {plan.kind}, not to {KIND.name}")
+        raise InvalidRunError(
+            f"{run!r} is planned to {purpose_of(plan.kind)}, not to {purpose_of(KIND.name)}"
+        )
     options = options_of(store, plan)
     rules = rules_of(options.layout, options.covers)
     source = manager._remote.store_at(options.source)

@@ -294,7 +294,8 @@ def cluster(address: str, *, workers: int | None = None) -> "Iterator[Client]":
                 # Its pages cannot be turned off; at a fixed port, a second cluster warns.
                 "scheduler_kwargs": {"dashboard_address": "127.0.0.1:0"},
                 "memory_limit": 0,  # results stay in the store: there is nothing to manage
-                "silence_logs": logging.ERROR,
+                # Workers that are stopped report lost connections; ours are reported by the driver.
+                "silence_logs": logging.CRITICAL,
             }
             with _interrupts_held():
                 where = LocalCluster(**options)
