@@ -90,7 +90,7 @@ class Cluster:
     def __init__(self, folder: Path, stack: ExitStack, env: dict[str, str]) -> None:
         self._stack = stack
         self._env = env
-        # Each death of a worker is reported: whoever submits its chunk must do so again.
+        # Each death of a worker is reported: its chunk must be submitted again.
         settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
         (folder / "sitecustomize.py").write_text('import sys; sys.modules["audiostore"] = None')
         without_audiostore = {"PYTHONPATH": str(folder)}

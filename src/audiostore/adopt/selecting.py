@@ -99,7 +99,7 @@ class Selection:
 
         Raises:
             AudioStoreError: the source cannot be listed.
-            OSError: there is no room for the temporary file.
+            OSError: the directory for temporary files is full, or cannot be written to.
         """
         with on_the_disk(), closing(open_scratch()) as scratch:
             for table in _TABLES:

@@ -97,13 +97,13 @@ class Audit:
         """Read the manifest of an inventory report of Storage Insights, for `check`.
 
         Args:
-            manifest: its path, or its URL (``gs://reports/….json``); the shards are beside it. It
+            manifest: its path, or its URL (``gs://reports/….json``); the shards are next to it. It
                 must be configured with the fields name, size and contentType; bucket, crc32c and
                 timeDeleted are used if they are there.
             now: the time that its age is counted to; None for the clock's.
 
         Raises:
-            SourceNotFoundError: there is no such file.
+            SourceNotFoundError: the file does not exist.
             InvalidSourceError: it is not such a manifest, of another bucket, or over 14 days old.
             UnsupportedByStoreError: the store is not a bucket.
             AudioStoreError, OSError: it cannot be fetched, or read.

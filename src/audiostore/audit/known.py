@@ -28,7 +28,7 @@ def read_known(path: Path) -> Iterator[Known]:
     Its format is that of its extension: JSON Lines, CSV or Parquet.
 
     Raises:
-        SourceNotFoundError: there is no such file.
+        SourceNotFoundError: the file does not exist.
         InvalidSourceError: it is not such a table.
         ConfigurationError: it is in Parquet, and pyarrow is not installed.
         OSError: it cannot be read.

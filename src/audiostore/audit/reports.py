@@ -1,7 +1,7 @@
 """Inventory reports of Storage Insights: every object of a bucket, as it was at one time.
 
-A report is a manifest in JSON and shards in CSV or Parquet beside it, of a million objects each, in
-no documented order (https://cloud.google.com/storage/docs/insights/inventory-reports). Its rows
+A report is a manifest in JSON and shards in CSV or Parquet next to it, of a million objects each,
+in no documented order (https://cloud.google.com/storage/docs/insights/inventory-reports). Its rows
 have no custom metadata.
 """
 

@@ -149,7 +149,7 @@ def _kind(location: str) -> str:
 def _prices(
     table: PathLike | None, location: str, row: Mapping[str, Any], name: str
 ) -> dict[str, float]:
-    """Return prices by storage class; {} if there are none.
+    """Return prices by storage class; {} if the location has none.
 
     Raises:
         ConfigurationError: they are not numbers.

@@ -47,7 +47,7 @@ def create_spooled(
     """Create an object of any number of JSON lines, in constant memory; see `create`.
 
     Raises:
-        OSError: there is no room in the directory for temporary files.
+        OSError: the directory for temporary files is full, or cannot be written to.
     """
     with _temporary_file() as (folder, stream):
         with explained(folder):
@@ -63,7 +63,7 @@ def read_spooled(store: ObjectStore, blob: BlobInfo) -> Generator[Fields, None, 
 
     Raises:
         IntegrityError: it has other bytes than it should, or is something else.
-        OSError: there is no room in the directory for temporary files.
+        OSError: the directory for temporary files is full, or cannot be written to.
     """
     with _temporary_file() as (folder, stream):
         with explained(folder):

@@ -197,7 +197,7 @@ def _bulk_item(chunk: OpenChunk, planned: PlannedItem) -> BulkItem:
 
 
 def _on_disk(path: Path) -> Path:
-    """Return a path with its accents as the disk has them: whoever planned it has not looked."""
+    """Return a path with its accents as the disk has them: the plan does not look."""
     with suppress(InvalidSourceError):  # several look the same: the upload finds none
         return Path(on_disk(str(path)))
     return path

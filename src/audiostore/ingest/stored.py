@@ -48,7 +48,7 @@ class StoredFile(os.PathLike[str]):
             InvalidSourceError: it is empty, or too large.
             ValueError: the options need all of its bytes.
             SourceChangedError: from a read: this generation is gone.
-            OSError: there is no room in the directory for temporary files.
+            OSError: the directory for temporary files is full, or cannot be written to.
         """
         if options.check == "full" or options.faststart:
             what = "decoding" if options.check == "full" else "moving its index"

@@ -138,8 +138,8 @@ class PartialFile(FileIO):
 class FetchedPart:
     """What a worker sees of a `PartialFile`: it ends at the first byte that is missing.
 
-    An error would be no better: FFmpeg reads again and again where it may be worth it. So whoever
-    has read must ask for `missing`: what was found is wrong if anything is.
+    An error would be no better: FFmpeg reads again and again where it may be worth it. So after
+    reading, ask for `missing`: what was found is wrong if anything is.
 
     Args:
         descriptor: of the sparse file.

@@ -214,7 +214,7 @@ class DaemonPool(Generic[T]):
                 continue
             try:
                 future.set_result(call())
-            except BaseException as error:  # noqa: BLE001  (raised by whoever asks for the result)
+            except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
                 future.set_exception(error)
 
 
@@ -232,7 +232,7 @@ class _Spool:
         self.folder = tempfile.gettempdir()
         self.file = cast(
             "IO[bytes]",
-            tempfile.SpooledTemporaryFile(  # noqa: SIM115  (closed by whoever reads it)
+            tempfile.SpooledTemporaryFile(  # noqa: SIM115  (closed by the reader)
                 _IN_MEMORY_BYTES, prefix="audiostore-shard-", dir=self.folder
             ),
         )

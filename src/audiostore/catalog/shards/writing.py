@@ -62,7 +62,7 @@ def plan_export(
 
     Raises:
         ExportConflictError: the target has another export.
-        OSError: there is no room for the plan in the directory for temporary files.
+        OSError: the directory for temporary files is full, or cannot be written to.
     """
     other = next(target.list("shard-"), None)
     plan = find_plan(target)  # afterwards: another process may be writing its first shards
