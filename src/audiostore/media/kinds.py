@@ -46,6 +46,25 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundHeader:
+    """The sound of a file by its own headers: just what FFmpeg says of it."""
+
+    codec: str
+    """FFmpeg's canonical name."""
+    rate_hz: int
+    channels: int
+    seconds: float = 0.0
+    """The duration as FFmpeg has it; 0 where the format's `measure` does without."""
+    codec_header: bytes = b""
+    """FFmpeg's extradata, where `measure` needs it, or where the bits of a sample stand in it."""
+    bitrate_bps: int | None = None
+    """As FFmpeg has it by the headers; None if it is what the size of the data and the duration
+    make it."""
+    language: str | None = None
+    """What is sung or spoken, where a header says it that `read_embedded` does not read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """How long the sound of a file is by its own bytes."""
 
@@ -141,6 +160,10 @@ class Format:
     parts: "Callable[[Reader, Recognised], Sequence[View]] | None" = None
     """Return what FFmpeg decodes, one after the other, if it cannot decode all at once. May read
     all of the file, in a sandbox worker."""
+    describe: "Callable[[Reader, Recognised], SoundHeader | None] | None" = None
+    """Say what the sound is by the headers alone, where they leave no doubt what FFmpeg says of it:
+    so no worker is needed. None if FFmpeg is to be asked, which alone refuses a file. Called in
+    this process: it reads little, and raises nothing but `BudgetSpentError`."""
     measure: Callable[[Stated], Measured | str | None] | None = None
     """Return the duration; why the file is not stored, as `Verdict.flaw` says it; None if FFmpeg's
     duration is as good. May read all of the file, in a sandbox worker."""
