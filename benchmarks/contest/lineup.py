@@ -5,8 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.contest import baseline
@@ -284,12 +285,13 @@ def _gcloud_peers(action: str) -> list[Peer]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all peers, and of the libraries that they use."""
-    found = {
-        name: version(name)
-        for name in ("google-cloud-storage", "obstore", "pycurl", "google-crc32c", "av")
-    }
-    found["rclone"] = _first_line([rclone_path(), "version"]).removeprefix("rclone v")
+    """Return the versions of the peers that are installed, and of the libraries that they use."""
+    found: dict[str, str] = {}
+    for name in ("google-cloud-storage", "obstore", "pycurl", "google-crc32c", "av"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    if shutil.which(rclone_path()):
+        found["rclone"] = _first_line([rclone_path(), "version"]).removeprefix("rclone v")
     if shutil.which("gcloud"):
         found["gcloud"] = _first_line(["gcloud", "--version"]).removeprefix("Google Cloud SDK ")
     return found

@@ -56,6 +56,16 @@ def test_inputs_are_valid_files_of_the_requested_size(tmp_path: Path) -> None:
         assert path.stat().st_size == pytest.approx(60_000, rel=0.1)
 
 
+def test_a_report_names_the_versions_of_the_peers_that_are_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lineup, "rclone_path", lambda: str(tmp_path / "rclone"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = lineup.versions()
+    assert "rclone" not in found
+    assert {"pycurl", "av"} <= set(found)
+
+
 @pytest.mark.usefixtures("c_compiler")
 def test_only_runs_that_stored_everything_count(tmp_path: Path) -> None:
     uploads = lineup.peers("upload", rclone_transfers=(), connections=(4,))

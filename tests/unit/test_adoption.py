@@ -233,6 +233,11 @@ def test_a_layout_that_makes_no_sense_is_refused(template: str) -> None:
         KeyLayout(template)
 
 
+def test_an_empty_layout_is_said_to_be_empty() -> None:
+    with pytest.raises(ValueError, match="the layout '' is not valid: it is empty"):
+        KeyLayout("")
+
+
 def test_covers_are_looked_for_where_they_are_named() -> None:
     covers = KeyCovers(("cover.jpg", "../{stem}.png", "../../../../x.jpg"))
     assert list(covers.of("a/b/CD 2/s.mp3", {})) == [

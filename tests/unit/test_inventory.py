@@ -276,9 +276,17 @@ def test_a_report_of_something_else_is_an_error(patient: Patient) -> None:
         found_by(patient, write_report(folder, rows))
     with pytest.raises(InvalidSourceError, match="of the bucket 'another'"):
         found_by(patient, write_report(folder, rows, report_config=None, header=True))
-    for data in (b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b"a,b\n"):
+    for data, why in {
+        b"": "Expecting value",
+        b"[]": "it is not a JSON object",
+        b"7": "it is not a JSON object",
+        b"{}": "no 'report_shards_file_names'",
+        b"\xff": "decode",
+        b"[" * 100_000: "nested too deeply",
+        b"a,b\n": "Expecting value",
+    }.items():
         (folder / "m.json").write_bytes(data)
-        with pytest.raises(InvalidSourceError, match="not the manifest"):
+        with pytest.raises(InvalidSourceError, match=f"not the manifest of .* report: .*{why}"):
             found_by(patient, folder / "m.json")
     for place, error in ((folder, InvalidSourceError), (folder / "none.json", SourceNotFoundError)):
         with pytest.raises(error):

@@ -99,8 +99,10 @@ def _parts(template: Template) -> Iterator[_Part]:
     """Yield what is between the slashes of a template.
 
     Raises:
-        ValueError: there is nothing between two of them.
+        ValueError: there is nothing between two of them, or at all.
     """
+    if not template.pieces:
+        raise ValueError("it is empty")
     part: list[str | Field] = []
     for piece in template.pieces:
         if isinstance(piece, Field):

@@ -69,8 +69,8 @@ def read_report(
     try:
         if len(data) > _MOST_MANIFEST_BYTES:
             raise ValueError("it is too large")  # noqa: TRY301
-        report = _report_in(str(place), _snake_case(json.loads(data)))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        report = _report_in(str(place), _fields_in(data))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise _invalid(str(place), f"is not the manifest of an inventory report: {why}") from error
     if now - report.snapshot_at > _MOST_AGE:
@@ -120,6 +120,21 @@ def rows_of(
         raise _invalid(
             report.place, f"is of {report.objects:,} objects, but its shards have {found:,}"
         )
+
+
+def _fields_in(data: bytes) -> Mapping[str, Any]:
+    """Return the fields of a manifest.
+
+    Raises:
+        ValueError: it is not a JSON object.
+    """
+    try:
+        fields = _snake_case(json.loads(data))
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004
+    return fields
 
 
 def _report_in(place: str, fields: Mapping[str, Any]) -> InventoryReport:
