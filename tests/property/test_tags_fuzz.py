@@ -7,13 +7,13 @@ from io import BytesIO
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from audiostore.media.facts.embedded import order_chapters
+from audiostore.media.facts.pictures import choose_artwork
+from audiostore.media.facts.tags import unify_tags
 from audiostore.media.parsing.reading import BudgetSpentError, Reader
 from audiostore.media.parsing.surrounding import read_surrounding_tags
 from audiostore.media.parsing.tags import start_of_data
 from audiostore.media.parsing.text import MAX_TAG_CHARS, clean
-from audiostore.media.probe.embedded import order_chapters
-from audiostore.media.probe.pictures import choose_artwork
-from audiostore.media.probe.tags import unify_tags
 from tests.fuzzing import examples
 from tests.timing import few_calls
 from tests.unit.test_tags_around import (

@@ -27,8 +27,8 @@ from audiostore import (
 )
 from audiostore.asset.record import MAX_METADATA_BYTES
 from audiostore.ingest import Cleanup
+from audiostore.media.facts.tags import unify_tags
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
-from audiostore.media.probe.tags import unify_tags
 from audiostore.media.sandbox.pool import decode_audio
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.values import BlobInfo

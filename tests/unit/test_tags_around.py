@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from audiostore.media.facts.tags import unify_tags
 from audiostore.media.info import AudioInfo
 from audiostore.media.parsing.id3 import read_id3v2
 from audiostore.media.parsing.reading import Reader
 from audiostore.media.probe import read_audio
-from audiostore.media.probe.tags import unify_tags
 from tests.audio_samples import sample
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -75,6 +75,8 @@ class Measured:
     """As in `Verdict`."""
     end: int | None = None
     """Where in the file the format's own data end; tags may follow. None if that is not known."""
+    bitrate_bps: int | None = None
+    """The average of all frames, where they were counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from audiostore.media.info import DecodedInfo
 from audiostore.media.kinds import View
 from audiostore.media.parsing.mpeg import mpeg_length
 from audiostore.media.parsing.reading import Seekable
-from audiostore.media.probe.describe import Sound, measure_sound
+from audiostore.media.probe.describe import Sound, open_sound
 from audiostore.media.probe.open import OpenAudio, open_audio
 
 _GAP_S = 0.1
@@ -35,8 +35,8 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     """
     kind = format_named(format_name)
     with open_audio(stream, kind) as file:
-        sound = measure_sound(file, kind)
-        length, decoded = sound.length, _Decoded(sound.rate_hz)
+        sound = open_sound(file, kind)
+        length, decoded = sound.length, _Decoded(sound.header.rate_hz)
         parts = kind.parts(file.reader(), file.recognised) if kind.parts else ()
         others: Sequence[View | None] = parts or ([None] if file.is_read else [])
         if not others:
@@ -61,8 +61,8 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     return DecodedInfo(
         duration_s=round(seconds, 6),
         samples=decoded.samples,
-        sample_rate_hz=sound.rate_hz,
-        channels=sound.channels,
+        sample_rate_hz=sound.header.rate_hz,
+        channels=sound.header.channels,
         warnings=(*warnings, *decoded.gaps()),
     )
 
@@ -72,12 +72,12 @@ def _decode(file: OpenAudio, sound: Sound, decoded: "_Decoded") -> None:
     context = audio.codec_context
     # Makes FFmpeg report what it would else conceal: a wrong checksum, a damaged frame. Tools that
     # edit the metadata in frames of AC-3 leave the checksum as it was, and players ignore it.
-    checks_crc = sound.codec not in ("ac3", "eac3")
+    checks_crc = sound.header.codec not in ("ac3", "eac3")
     context.options = {"err_detect": "crccheck+explode" if checks_crc else "explode"}
     context.thread_count = 1
     # All frames have that of their stream; each would make another fraction of it.
     base = (audio.time_base or Fraction(0)).as_integer_ratio()
-    is_mpeg = sound.codec in _MPEG_CODECS
+    is_mpeg = sound.header.codec in _MPEG_CODECS
     is_mp3 = file.recognised.format.demuxer == "mp3"  # else, the container marks the packets
     try:
         for packet in file.container.demux(audio):
@@ -115,7 +115,7 @@ def _duration(decoded: "_Decoded", sound: Sound) -> tuple[float, tuple[str, ...]
     if not sound.length.is_exact:
         return lasts_s, ()
     allowed_s = _EXACT_S
-    if not sound.codec.startswith(("pcm_", "flac")):
+    if not sound.header.codec.startswith(("pcm_", "flac")):
         allowed_s = max(0.1, min(0.5, 0.01 * stated_s), _FEW_FRAMES * decoded.longest_frame_s)
     if min(abs(each - stated_s) for each in (lasts_s, decoded.seconds)) <= allowed_s:
         return stated_s, ()

@@ -20,10 +20,10 @@ from av.stream import Disposition
 
 from audiostore.dataclass import dataclass
 from audiostore.errors import UnplayableAudioError
+from audiostore.media.facts.describe import choose_view
 from audiostore.media.formats import AUDIO_FORMATS
 from audiostore.media.kinds import Format, Recognised, View
 from audiostore.media.parsing.reading import BudgetSpentError, Reader, Seekable
-from audiostore.media.parsing.tags import end_of_data
 from audiostore.media.recognition import recognise
 
 _READS, _BYTES, _PIECE = 5_000, 4 << 20, 64 << 10
@@ -78,7 +78,7 @@ def open_audio(
     size = stream.seek(0, os.SEEK_END)
     found = found or recognise(stream)
     found = found if found and found.format is kind else Recognised(kind)
-    shown = part or _choose_view(stream, size, found)
+    shown = part or _view_within_budget(stream, size, found)
     view = FileView(stream, shown.start, shown.end, shown.header)
     with ffmpeg_errors():
         container = av.open(
@@ -98,12 +98,11 @@ def open_audio(
         yield OpenAudio(container, _audio_stream(container), view, stream, size, found)
 
 
-def _choose_view(stream: Seekable, size: int, found: Recognised) -> View:
-    """Return what FFmpeg shall see: without the tags around it, which it may misread."""
+def _view_within_budget(stream: Seekable, size: int, found: Recognised) -> View:
+    """Return what FFmpeg shall see: all, if it is not found within a budget where tags end."""
     reader = Reader(stream, size, reads=_READS, total=_BYTES, window=4 << 10)
     try:
-        view = found.format.view(reader, found) if found.format.view else None
-        return view or View(found.offset, end_of_data(reader, found.offset))
+        return choose_view(reader, found)
     except BudgetSpentError:
         return View(found.offset, size)
 

@@ -1,0 +1,1 @@
+"""Facts about an audio file in pure Python: of what its headers and tags say, one description."""
