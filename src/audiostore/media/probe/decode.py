@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Protocol
 
 import av.error
+from av.audio.frame import AudioFrame
 
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.formats import format_named
@@ -21,6 +23,18 @@ _FEW_FRAMES = 3
 _MPEG_CODECS = ("mp3", "mp2")
 
 
+class FrameListener(Protocol):
+    """Gets every frame of a file as it is decoded."""
+
+    def add(self, frame: AudioFrame) -> None:
+        """Take the next frame, which others get as well: do not change it.
+
+        Its rate, its channels and the format of its samples may differ from those of the one
+        before, and its time may begin anew.
+        """
+        ...
+
+
 def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     """Decode an open audio file from its first frame to its last.
 
@@ -33,10 +47,34 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
             the seconds where.
         OSError: the file cannot be read.
     """
+    decoded, problems = listen_to_frames(stream, format_name)
+    if problems:
+        raise UnplayableAudioError(f"its sound {problems}")
+    return decoded
+
+
+def listen_to_frames(
+    stream: Seekable, format_name: str, *listeners: FrameListener
+) -> tuple[DecodedInfo, str]:
+    """Decode an open audio file from its first frame to its last, and let others have the frames.
+
+    Args:
+        stream: the file, seekable and unbuffered.
+        format_name: the name of the format that it was recognised as.
+        *listeners: what gets each frame. An error of theirs is theirs alone: they must keep it.
+
+    Returns:
+        What was decoded; and what is wrong with the sound, as the rest of a sentence about it, with
+        the seconds where. "" if nothing is.
+
+    Raises:
+        UnplayableAudioError: no sound in it that can be decoded.
+        OSError: the file cannot be read.
+    """
     kind = format_named(format_name)
     with open_audio(stream, kind) as file:
         sound = open_sound(file, kind)
-        length, decoded = sound.length, _Decoded(sound.header.rate_hz)
+        length, decoded = sound.length, _Decoded(sound.header.rate_hz, listeners)
         parts = kind.parts(file.reader(), file.recognised) if kind.parts else ()
         others: Sequence[View | None] = parts or ([None] if file.is_read else [])
         if not others:
@@ -54,17 +92,20 @@ def decode_frames(stream: Seekable, format_name: str) -> DecodedInfo:
     seconds, warnings = _duration(decoded, sound)
     if seconds < length.seconds and warnings:  # what is not a frame stands where frames were
         problems += decoded.skipped.texts()
-    if problems:
-        raise UnplayableAudioError("its sound " + "; ".join(problems))
     if decoded.samples == 0:
-        raise UnplayableAudioError("it holds no sound: decoding it gives none")
-    return DecodedInfo(
+        raise UnplayableAudioError(
+            "its sound " + "; ".join(problems)
+            if problems
+            else "it holds no sound: decoding it gives none"
+        )
+    info = DecodedInfo(
         duration_s=round(seconds, 6),
         samples=decoded.samples,
         sample_rate_hz=sound.header.rate_hz,
         channels=sound.header.channels,
         warnings=(*warnings, *decoded.gaps()),
     )
+    return info, "; ".join(problems)
 
 
 def _decode(file: OpenAudio, sound: Sound, decoded: "_Decoded") -> None:
@@ -87,7 +128,7 @@ def _decode(file: OpenAudio, sound: Sound, decoded: "_Decoded") -> None:
                 if is_short and is_mp3:  # FFmpeg conceals the missing end
                     decoded.failed.note("ends within a frame", decoded.seconds)
                 for frame in context.decode(packet):
-                    decoded.add(frame.samples, frame.sample_rate, frame.pts, *base)
+                    decoded.add(frame, *base)
             except av.error.EOFError:
                 break
             except av.error.FFmpegError as error:
@@ -148,8 +189,9 @@ class _Places:
 class _Decoded:
     """What the decoder returned, and where it failed."""
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, listeners: Sequence[FrameListener]) -> None:
         self._rate = rate
+        self._listeners = listeners
         self._ends_s: float | None = None
         self._gaps: list[tuple[float, float]] = []
         self.samples = 0
@@ -162,9 +204,12 @@ class _Decoded:
         """Note that the times of the next frames begin anew."""
         self._ends_s = None
 
-    def add(self, samples: int, rate: int, pts: int | None, num: int, den: int) -> None:
-        """Count a decoded frame, which starts after `pts` times `num / den` seconds."""
-        lasts_s = samples / (rate or self._rate)
+    def add(self, frame: AudioFrame, num: int, den: int) -> None:
+        """Count a decoded frame, whose time is in units of `num / den` seconds."""
+        for listener in self._listeners:
+            listener.add(frame)
+        samples, pts = frame.samples, frame.pts
+        lasts_s = samples / (frame.sample_rate or self._rate)
         self.longest_frame_s = max(self.longest_frame_s, lasts_s)
         if pts is not None and num:
             starts_s = pts * num / den
