@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from audiostore.asset import (
         Asset as Asset,
+        AudioId as AudioId,
         FilenameGenerator as FilenameGenerator,
         FileOrganizer as FileOrganizer,
         PartName as PartName,
@@ -144,8 +145,10 @@ if TYPE_CHECKING:
     )
     from audiostore.ingest import (
         ArtworkChoice as ArtworkChoice,
+        AudioInput as AudioInput,
         CheckLevel as CheckLevel,
         Cleanup as Cleanup,
+        ReadableStream as ReadableStream,
         ThumbnailKeywords as ThumbnailKeywords,
         UploadKeywords as UploadKeywords,
         UploadOptions as UploadOptions,
@@ -231,7 +234,7 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, so that a misspelt name is an error to them
     _HOMES = {
         "adopt": "AdoptCost Adoption Refusal RefusalListener RefusalReason",
-        "asset": "Asset FileOrganizer FilenameGenerator PartName Shard Trash TrashedAsset",
+        "asset": "Asset AudioId FileOrganizer FilenameGenerator PartName Shard Trash TrashedAsset",
         "audit": (
             "Audit Checked CheckRecord DeleteObject InventoryReport Problem RemoveForeignFile "
             "Repair Repaired RestoreAsset UpdateObject"
@@ -262,7 +265,10 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "EventListener Progress RetriesEnded Retried Stored"
         ),
         "fleet": "CleanOutcome CleanStatus FleetChunk FleetPlan FleetResult FleetStatus",
-        "ingest": "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions",
+        "ingest": (
+            "ArtworkChoice AudioInput CheckLevel Cleanup ReadableStream ThumbnailKeywords "
+            "UploadKeywords UploadOptions"
+        ),
         "lifecycle": "Action Effect Lifecycle LifecycleRule Plan PlanStep Policy RuleResource",
         "manager": "AudioStorageManager store_audio_file",
         "remotefiles": "RemoteFile",

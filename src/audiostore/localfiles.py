@@ -233,10 +233,14 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile(os.PathLike[str]):
-    """A file that was fetched into a local one without a name; as a path, its own name."""
+    """A file whose bytes were written to a local one without a name; as a path, its own name."""
 
     name: str
     stream: BinaryIO
+    crc32c: str | None = None
+    """Of what was written, if that is known."""
+    is_named: bool = True
+    """Whether the name is the file's own; if not, its extension is that of its content."""
 
     def __fspath__(self) -> str:
         return self.name

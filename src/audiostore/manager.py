@@ -1,20 +1,23 @@
 """AudioStorageManager: the entry point of the library."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from audiostore.asset import (
     Asset,
+    AudioId,
     Changes,
     PartName,
     SignedUrls,
     Trash,
     check_expires_s,
     delete_asset,
+    find_asset,
     open_blob,
     require_asset,
     require_audio_id,
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from audiostore.bulk import Bulk, RemoteFiles
     from audiostore.catalog import Catalog
     from audiostore.ingest import (
+        AudioInput,
         Cleanup,
         ThumbnailKeywords,
         UploadKeywords,
@@ -314,9 +318,11 @@ class AudioStorageManager:
 
     def upload_audio_file(
         self,
-        path: PathLike,
+        path: "AudioInput",
         *,
-        audio_id: str | None = None,
+        audio_id: "AudioId | None" = None,
+        filename: str | None = None,
+        size_bytes: int | None = None,
         options: "UploadOptions | None" = None,
         **keywords: "Unpack[UploadKeywords]",
     ) -> StorageResult:
@@ -326,9 +332,14 @@ class AudioStorageManager:
         artwork from inside the file does, unless `artwork="none"`.
 
         Args:
-            path: the audio file.
-            audio_id: the id to store it under (a UUID). If None, a new one, or the id of the same
-                upload of the same unchanged file if that was interrupted.
+            path: the audio file: its path; its bytes; a binary file object, which is read from
+                its position to its end; or an iterable of bytes.
+            audio_id: the id to store it under (a UUID). If None, a new one; of paths, the id of the
+                same upload of the same unchanged file if that was interrupted.
+            filename: the user's name for the file, which is stored with it; None: that of the path.
+                Without either, the format is that of the content.
+            size_bytes: how many bytes a source has that is not a path, if that is known: one with
+                fewer or more is refused.
             options: how to inspect, prepare and store the file.
             **keywords: fields of `UploadOptions`; each overrides `options`.
 
@@ -347,25 +358,37 @@ class AudioStorageManager:
             OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
         """
         return self.upload_audio_with_thumbnail(
-            path, audio_id=audio_id, options=options, **keywords
+            path,
+            audio_id=audio_id,
+            filename=filename,
+            size_bytes=size_bytes,
+            options=options,
+            **keywords,
         )
 
     def upload_audio_with_thumbnail(
         self,
-        audio_path: PathLike,
-        thumbnail_path: PathLike | None = None,
+        audio_path: "AudioInput",
+        thumbnail_path: "AudioInput | None" = None,
         *,
-        audio_id: str | None = None,
+        audio_id: "AudioId | None" = None,
+        filename: str | None = None,
+        size_bytes: int | None = None,
         options: "UploadOptions | None" = None,
         **keywords: "Unpack[UploadKeywords]",
     ) -> StorageResult:
         """Store an audio file with its artwork. When this returns, both are stored and verified.
 
         Args:
-            audio_path: the audio file.
-            thumbnail_path: its artwork, if any.
-            audio_id: the id to store it under (a UUID). If None, a new one, or the id of the same
-                upload of the same unchanged files if that was interrupted.
+            audio_path: the audio file: its path; its bytes; a binary file object, which is read
+                from its position to its end; or an iterable of bytes.
+            thumbnail_path: its artwork, if any: the same.
+            audio_id: the id to store it under (a UUID). If None, a new one; of paths, the id of the
+                same upload of the same unchanged files if that was interrupted.
+            filename: the user's name for the audio file, which is stored with it; None: that of the
+                path. Without either, the format is that of the content.
+            size_bytes: how many bytes the audio has, if that is known and it is not a path: a
+                source with fewer or more is refused.
             options: how to inspect, prepare and store the files.
             **keywords: fields of `UploadOptions`; each overrides `options`.
 
@@ -385,22 +408,40 @@ class AudioStorageManager:
         """
         from audiostore.ingest import (  # noqa: PLC0415  (readers need no inspection)
             GivenId,
+            NewId,
             ResumableIds,
             Upload,
             UploadOptions,
+            spooled,
         )
 
-        upload = Upload(audio_path, thumbnail_path, UploadOptions.of(options, **keywords))
-        if audio_id is None:
-            return self._uploads.run(upload, ResumableIds(self._resume_folder))
-        given = GivenId(require_audio_id(audio_id), is_new=upload.options.id_is_new)
-        return self._uploads.run(upload, given)
+        options = UploadOptions.of(options, **keywords)
+        given = None
+        if audio_id is not None:
+            given = GivenId(require_audio_id(audio_id), is_new=options.id_is_new)
+        ready = partial(spooled, max_bytes=options.max_size_bytes, cleanup=bool(options.cleanup))
+        with ExitStack() as files:
+            audio = files.enter_context(
+                ready(audio_path, "audio", filename=filename, size_bytes=size_bytes)
+            )
+            thumbnail = None
+            if thumbnail_path is not None:
+                thumbnail = files.enter_context(ready(thumbnail_path, "thumbnail"))
+            upload = Upload(audio, thumbnail, options, filename=filename)
+            if given is not None:
+                return self._uploads.run(upload, given)
+            # Nothing shows that a stream is that of an upload that was interrupted.
+            are_paths = audio is audio_path and thumbnail is thumbnail_path
+            ids = ResumableIds(self._resume_folder) if are_paths else NewId()
+            return self._uploads.run(upload, ids)
 
     def upload_thumbnail_file(
         self,
-        path: PathLike,
-        audio_id: str,
+        path: "AudioInput",
+        audio_id: AudioId,
         *,
+        filename: str | None = None,
+        size_bytes: int | None = None,
         options: "UploadOptions | None" = None,
         **keywords: "Unpack[ThumbnailKeywords]",
     ) -> StorageResult:
@@ -409,8 +450,11 @@ class AudioStorageManager:
         Stored ahead, it waits until `upload_audio_file` stores the audio under the same id.
 
         Args:
-            path: the image file.
+            path: the image file: its path, its bytes, a binary file object, or an iterable of
+                bytes.
             audio_id: the asset's id, or one generated beforehand.
+            filename: the user's name for the file; None: that of the path.
+            size_bytes: how many bytes a source has that is not a path, if that is known.
             options: how to inspect, prepare and store the file. The fields for audio (`artwork`,
                 `faststart`, `supersedes`, `trash_superseded`, `id_is_new`) have no effect.
             **keywords: fields of `UploadOptions` that concern artwork; each overrides `options`.
@@ -431,6 +475,7 @@ class AudioStorageManager:
         from audiostore.ingest import (  # noqa: PLC0415  (readers need no inspection)
             ThumbnailKeywords,
             UploadOptions,
+            spooled,
         )
 
         unknown = keywords.keys() - ThumbnailKeywords.__annotations__.keys()
@@ -438,23 +483,54 @@ class AudioStorageManager:
             raise TypeError(
                 f"upload_thumbnail_file() got an unexpected keyword argument {min(unknown)!r}"
             )
-        return self._uploads.attach(path, audio_id, UploadOptions.of(options, **keywords))
+        options = UploadOptions.of(options, **keywords)
+        with spooled(
+            path,
+            "thumbnail",
+            filename=filename,
+            size_bytes=size_bytes,
+            max_bytes=options.max_size_bytes,
+            cleanup=bool(options.cleanup),
+        ) as image:
+            audio_id = require_audio_id(audio_id)
+            return self._uploads.attach(image, audio_id, options, filename=filename)
 
-    def get(self, audio_id: str) -> StorageResult:
+    def get(self, audio_id: AudioId) -> StorageResult:
         """Return the asset under an id.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: no complete asset has this id.
         """
-        return self._found(require_asset(self._store, audio_id))
+        return self._found(require_asset(self._store, require_audio_id(audio_id)))
 
-    def list(self) -> Iterator[StorageResult]:
-        """Yield all complete assets in the order of their ids, in constant memory."""
-        return map(self._found, walk(self._store))
+    def exists(self, audio_id: AudioId) -> bool:
+        """Say whether a complete asset has an id.
+
+        Raises:
+            InvalidAudioIdError: the id is malformed.
+        """
+        return find_asset(self._store, require_audio_id(audio_id)) is not None
+
+    def list(self, *, after: "AudioId | None" = None) -> Iterator[StorageResult]:
+        """Yield all complete assets in the order of their ids, in constant memory.
+
+        Args:
+            after: only assets with a greater id: the last one of a page begins the next. What lies
+                before is not read.
+
+        Raises:
+            InvalidAudioIdError: `after` is malformed.
+        """
+        place = None if after is None else require_audio_id(after)
+        return map(self._found, walk(self._store, after=place))
+
+    def count(self) -> int:
+        """Return the number of complete assets; all of the store is listed (see `catalog`)."""
+        return sum(1 for _ in walk(self._store))
 
     def download(
-        self, asset: str | StorageResult, destination: PathLike, *, part: PartName = "audio"
+        self, asset: "AudioId | StorageResult", destination: PathLike, *, part: PartName = "audio"
     ) -> Path:
         """Download a part of an asset to a file, which appears only complete and verified.
 
@@ -478,7 +554,8 @@ class AudioStorageManager:
         if isinstance(asset, StorageResult):
             audio_id, blob = asset.audio_id, self._part_of(asset, part)
         else:
-            audio_id, blob = asset, self._part(asset, part)
+            audio_id = require_audio_id(asset)
+            blob = self._part(audio_id, part)
         path = Path(destination)
         if path.is_dir():
             path /= blob.name.rpartition("/")[2]
@@ -489,7 +566,7 @@ class AudioStorageManager:
         self._notify(Downloaded(audio_id, path))
         return path
 
-    def open(self, audio_id: str, *, part: PartName = "audio") -> BinaryIO:
+    def open(self, audio_id: AudioId, *, part: PartName = "audio") -> BinaryIO:
         """Open a part of an asset as a buffered, seekable binary file.
 
         It reads the content found at opening, even if the asset changes later. If it is read in
@@ -504,9 +581,22 @@ class AudioStorageManager:
         """
         return open_blob(self._store, self._part(audio_id, part))
 
+    def read_bytes(self, audio_id: AudioId, *, part: PartName = "audio") -> bytes:
+        """Return all bytes of a part of an asset, verified.
+
+        Raises:
+            AssetNotFoundError: the asset does not exist, or does not have this part.
+            UnsupportedFormatError: the object's extension is none of audiostore's.
+            ValueError: `part` is not the name of a part.
+            UnreadableBlobError: its bytes cannot be read and verified.
+            IntegrityError: the bytes received do not match the checksum.
+        """
+        with self.open(audio_id, part=part) as stream:
+            return stream.read()
+
     def signed_url(
         self,
-        audio_id: str,
+        audio_id: AudioId,
         *,
         part: PartName = "audio",
         expires_s: int = 3600,
@@ -546,7 +636,7 @@ class AudioStorageManager:
 
     def update_metadata(
         self,
-        audio_id: str,
+        audio_id: AudioId,
         changes: Mapping[str, str | None],
         *,
         replace: bool = False,
@@ -573,23 +663,23 @@ class AudioStorageManager:
         """
         return self._found(
             self._changes.update_metadata(
-                audio_id,
+                require_audio_id(audio_id),
                 changes,
                 replace=replace,
                 if_metageneration_match=if_metageneration_match,
             )
         )
 
-    def hold(self, audio_id: str) -> StorageResult:
+    def hold(self, audio_id: AudioId) -> StorageResult:
         """Protect an asset from deletion, and its artwork from replacement, until `release`.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
         """
-        return self._found(self._changes.hold(audio_id))
+        return self._found(self._changes.hold(require_audio_id(audio_id)))
 
-    def release(self, audio_id: str) -> StorageResult:
+    def release(self, audio_id: AudioId) -> StorageResult:
         """Release an asset from its hold, so it can be deleted and its artwork replaced.
 
         Holds of other kinds, and retention periods, stay: a warning of the result names them.
@@ -598,14 +688,14 @@ class AudioStorageManager:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist.
         """
-        result = self._found(self._changes.release(audio_id))
+        result = self._found(self._changes.release(require_audio_id(audio_id)))
         kept = next((blob for blob in result.parts.values() if blob.kept_by), None)
         if kept is None:
             return result
         warning = f"{kept.name} is still protected by {kept.kept_by}"
         return replace(result, warnings=(*result.warnings, warning))
 
-    def expire(self, audio_id: str, on: datetime) -> StorageResult:
+    def expire(self, audio_id: AudioId, on: datetime) -> StorageResult:
         """Let the store delete an asset at a given time (a bucket does so within a day of it).
 
         This needs a lifecycle rule on the custom time of objects (see `lifecycle`). The time can
@@ -621,9 +711,9 @@ class AudioStorageManager:
             ValueError: the time has no time zone, or is earlier than the one set before, or than
                 the asset was stored.
         """
-        return self._found(self._changes.expire(audio_id, on))
+        return self._found(self._changes.expire(require_audio_id(audio_id), on))
 
-    def set_class(self, audio_id: str, storage_class: StorageClass) -> StorageResult:
+    def set_class(self, audio_id: AudioId, storage_class: StorageClass) -> StorageResult:
         """Move the audio of an asset to another storage class; its other parts keep theirs.
 
         The audio object gets a new generation, and its age in the new class starts at zero.
@@ -635,9 +725,9 @@ class AudioStorageManager:
             UnsupportedByStoreError: the bucket decides on storage classes itself (Autoclass).
             ValueError: `storage_class` is not a storage class.
         """
-        return self._found(self._changes.set_class(audio_id, storage_class))
+        return self._found(self._changes.set_class(require_audio_id(audio_id), storage_class))
 
-    def delete(self, audio_id: str, *, permanent: bool = False) -> None:
+    def delete(self, audio_id: AudioId, *, permanent: bool = False) -> None:
         """Delete an asset: the audio object first, then the rest of its folder.
 
         A bucket with soft delete, and a directory, keep deleted objects for a while, so that the
@@ -654,6 +744,7 @@ class AudioStorageManager:
             AssetNotFoundError: no objects exist under the id.
             HeldError: it is under a hold; nothing was deleted.
         """
+        audio_id = require_audio_id(audio_id)
         try:
             delete_asset(self._store, audio_id)
         except AssetNotFoundError:
@@ -667,7 +758,7 @@ class AudioStorageManager:
                     self.trash.purge(audio_id)
         self._notify(Deleted(audio_id))
 
-    def restore(self, audio_id: str) -> StorageResult:
+    def restore(self, audio_id: AudioId) -> StorageResult:
         """Restore a deleted asset, complete.
 
         Raises:
@@ -675,7 +766,7 @@ class AudioStorageManager:
             AssetNotFoundError: it is not in the trash.
             AssetConflictError: the id has been used for other content since.
         """
-        result = self._found(self.trash.restore(audio_id))
+        result = self._found(self.trash.restore(require_audio_id(audio_id)))
         expires_at = result.audio.custom_time if result.audio else None
         if expires_at is None or expires_at > datetime.now(UTC):
             return result
@@ -685,9 +776,9 @@ class AudioStorageManager:
         )
         return replace(result, warnings=(*result.warnings, warning))
 
-    def _part(self, audio_id: str, part: PartName) -> BlobInfo:
+    def _part(self, audio_id: AudioId, part: PartName) -> BlobInfo:
         require_part(part)
-        return self._part_of(require_asset(self._store, audio_id), part)
+        return self._part_of(require_asset(self._store, require_audio_id(audio_id)), part)
 
     def _part_of(self, asset: Asset | StorageResult, part: PartName) -> BlobInfo:
         blob = asset.parts.get(require_part(part).name)

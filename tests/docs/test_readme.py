@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from audiostore.testing import tone
 from tests.assets import JPG, MP3, PNG, SOFT_DELETE
 from tests.gcs_server import StrictServer
 from tests.timing import PATIENCE_S
@@ -55,14 +56,15 @@ def test_the_python_examples_run(server: StrictServer, tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    first, listed, found, stored = done.stdout.splitlines()
+    first, listed, found, streamed, stored = done.stdout.splitlines()
     audio_id, uri = first.split()
     assert uri == f"gs://my-bucket/audio/{audio_id}/audio.mp3"
     assert listed == f"{audio_id} Morning, in C 10.431 {MP3.stat().st_size}"
     assert not (tmp_path / "song.mp3").exists()
     assert (tmp_path / "copy.mp3").read_bytes() == MP3.read_bytes()
     assert stored.endswith(" None")
-    expected = {found, stored.split()[0]}
+    assert streamed.split()[1] == str(len(tone(title="Concert pitch")))
+    expected = {found, streamed.split()[0], stored.split()[0]}
     assert {o.name.split("/")[1] for o in server.objects("my-bucket")} == expected
 
 

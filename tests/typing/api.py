@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from datetime import datetime
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Literal, assert_type
+from uuid import UUID
 
 import audiostore
 from audiostore import (
@@ -99,7 +101,15 @@ def assets(manager: AudioStorageManager, path: Path) -> None:
     assert_type(manager.download("x", "out.jpg", part="thumbnail"), Path)
     assert_type(store_audio_file("a.mp3", path, cleanup=False), StorageResult)
     manager.delete("x")
-    manager.upload_audio_file(b"a.mp3")  # type: ignore[arg-type]
+    manager.upload_audio_file(b"a.mp3", filename="a.mp3", size_bytes=5)
+    manager.upload_audio_file(BytesIO(b"a"), audio_id=UUID(int=1))
+    manager.upload_audio_with_thumbnail(iter([b"a"]), b"c", filename="a.mp3")
+    assert_type(manager.read_bytes(UUID(int=1), part="thumbnail"), bytes)
+    assert_type(manager.exists("x"), bool)
+    assert_type(manager.count(), int)
+    manager.list(after=UUID(int=1))
+    manager.upload_audio_file(17)  # type: ignore[arg-type]
+    manager.upload_audio_file(StringIO("a"))  # type: ignore[arg-type]
     manager.upload_audio_file("a.mp3", metadata={"k": 1})  # type: ignore[dict-item]
     manager.upload_audio_file("a.mp3", cleanup="never")  # type: ignore[arg-type]
     manager.download("x", path, part="video")  # type: ignore[arg-type]

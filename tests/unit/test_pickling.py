@@ -71,9 +71,14 @@ def test_a_manager_keeps_its_options(tmp_path: Path) -> None:
     assert copy._survives_fork
 
 
+class OfThisProcess(MemoryStore):
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("it holds a socket")
+
+
 def test_what_cannot_be_pickled_is_named(tmp_path: Path) -> None:
     for manager, name in (
-        (AudioStorageManager(store=MemoryStore()), "store"),
+        (AudioStorageManager(store=OfThisProcess()), "store"),
         (AudioStorageManager(tmp_path.as_uri(), on_event=lambda _: None), "on_event"),
     ):
         with pytest.raises(TypeError, match=f"its {name} "):

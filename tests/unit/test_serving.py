@@ -211,9 +211,8 @@ def test_a_life_beyond_seven_days_or_none_is_refused(expires_s: object) -> None:
     assert check_expires_s(MAX_EXPIRES_S) == MAX_EXPIRES_S
 
 
-@pytest.mark.parametrize("kind", ["memory", "local"])
-def test_a_store_without_urls_says_so(kind: str, tmp_path: Path) -> None:
-    with opened(kind, tmp_path) as store:
+def test_a_store_without_urls_says_so(tmp_path: Path) -> None:
+    with opened("local", tmp_path) as store:
         manager = AudioStorageManager(store=store)
         audio_id = manager.upload_audio_file(MP3).audio_id
         with pytest.raises(UnsupportedByStoreError, match="URL"):

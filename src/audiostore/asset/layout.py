@@ -5,16 +5,24 @@ docs/gcs-organization-structure.md for the reasons.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import PurePath
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from audiostore.dataclass import dataclass
 from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError, shown
 from audiostore.patterns import pattern
 from audiostore.stores import CacheScope, cache_control
 from audiostore.values import BlobInfo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from uuid import UUID
+
+AudioId: TypeAlias = "str | UUID"
+"""The id of an asset: a UUID, or its canonical text."""
 
 PartName = Literal["audio", "thumbnail"]
 """The names in `PARTS`, for type checkers."""
@@ -137,11 +145,14 @@ class FilenameGenerator:
 
 
 def require_audio_id(audio_id: object) -> str:
-    """Return the id if it is valid.
+    """Return the id as text if it is valid: a UUID, or its canonical text.
 
     Raises:
         InvalidAudioIdError: it is not a canonical UUID.
     """
+    uuid = sys.modules.get("uuid")  # importing it would cost every start; who has one did
+    if uuid is not None and isinstance(audio_id, uuid.UUID):
+        return str(audio_id)
     if not (isinstance(audio_id, str) and FilenameGenerator.validate_uuid(audio_id)):
         raise InvalidAudioIdError(
             f"audio id {shown(audio_id)} is not a UUID such as "

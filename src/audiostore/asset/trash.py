@@ -19,6 +19,7 @@ from audiostore.asset.attach import reconciled
 from audiostore.asset.known import require_servable
 from audiostore.asset.layout import (
     AUDIO,
+    AudioId,
     FilenameGenerator,
     FileOrganizer,
     derived_parts,
@@ -98,14 +99,15 @@ class Trash:
             if trashed is not None and find_asset(self._store, folder) is None:
                 yield trashed
 
-    def get(self, audio_id: str) -> TrashedAsset:
+    def get(self, audio_id: AudioId) -> TrashedAsset:
         """Return the deleted asset under an id.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: it never existed, or was permanently deleted.
         """
-        trashed = _assemble(audio_id, self._deleted(require_audio_id(audio_id)))
+        audio_id = require_audio_id(audio_id)
+        trashed = _assemble(audio_id, self._deleted(audio_id))
         if trashed is None:
             raise AssetNotFoundError(
                 f"no deleted asset {audio_id} in {self._store.url}: it never existed, was "
@@ -130,7 +132,7 @@ class Trash:
         """
         return resolve_deleted_id(self._store, prefix)
 
-    def restore(self, audio_id: str) -> Asset:
+    def restore(self, audio_id: AudioId) -> Asset:
         """Restore a deleted asset, complete; or its artwork, if only that is missing.
 
         Where the trash does not have it, noncurrent versions are restored: of an asset that another
@@ -142,7 +144,8 @@ class Trash:
             UnsupportedFormatError: a file of it is of no format of audiostore, by its extension or
                 content type.
         """
-        present = find_asset(self._store, require_audio_id(audio_id))
+        audio_id = require_audio_id(audio_id)
+        present = find_asset(self._store, audio_id)
         for _ in range(_RACES):
             if present is not None and not present.thumbnail_missing:
                 return reconciled(self._store, present)
@@ -163,7 +166,7 @@ class Trash:
             audio_id=audio_id,
         )
 
-    def purge(self, audio_id: str) -> int:
+    def purge(self, audio_id: AudioId) -> int:
         """Permanently delete what is in the trash under an id; return the number of objects.
 
         Raises:
@@ -171,8 +174,8 @@ class Trash:
             AssetNotFoundError: the trash holds nothing under the id.
             UnsupportedByStoreError: the store keeps deleted objects for a set time.
         """
-        count = 0
-        for deleted in self._deleted(require_audio_id(audio_id)):
+        count, audio_id = 0, require_audio_id(audio_id)
+        for deleted in self._deleted(audio_id):
             with suppress(BlobNotFoundError):  # it expired meanwhile
                 self._store.purge(deleted)
             count += 1

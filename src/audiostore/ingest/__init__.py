@@ -20,8 +20,19 @@ if TYPE_CHECKING:
         prepare_image as prepare_image,
     )
     from audiostore.ingest.resume import ChosenId as ChosenId, ResumableIds as ResumableIds
+    from audiostore.ingest.spooling import (
+        AudioInput as AudioInput,
+        ReadableStream as ReadableStream,
+        Spool as Spool,
+        spooled as spooled,
+    )
     from audiostore.ingest.stored import StoredFile as StoredFile
-    from audiostore.ingest.uploads import GivenId as GivenId, Upload as Upload, Uploads as Uploads
+    from audiostore.ingest.uploads import (
+        GivenId as GivenId,
+        NewId as NewId,
+        Upload as Upload,
+        Uploads as Uploads,
+    )
 else:  # imported when first used: options and ids do not need the inspection of files
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -31,7 +42,8 @@ else:  # imported when first used: options and ids do not need the inspection of
             ),
             "prepare": "prepare_audio prepare_image",
             "resume": "ChosenId ResumableIds",
+            "spooling": "AudioInput ReadableStream Spool spooled",
             "stored": "StoredFile",
-            "uploads": "GivenId Upload Uploads",
+            "uploads": "GivenId NewId Upload Uploads",
         },
     )

@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 from audiostore.asset import PreparedFile, audio_data_facts, facts_of
 from audiostore.dataclass import dataclass, replace
 from audiostore.errors import (
+    IntegrityError,
     InvalidSourceError,
     SourceNotFoundError,
     shown,
@@ -39,8 +40,15 @@ from audiostore.values import PathLike
 
 
 @contextmanager
-def prepare_audio(path: PathLike, options: UploadOptions) -> Iterator[PreparedFile]:
+def prepare_audio(
+    path: PathLike, options: UploadOptions, *, filename: str | None = None
+) -> Iterator[PreparedFile]:
     """Inspect an audio file; yield it, open and ready to be stored within the block.
+
+    Args:
+        path: the file.
+        options: how to inspect and prepare it.
+        filename: the user's name for it; None: that of the path.
 
     Raises:
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
@@ -49,7 +57,7 @@ def prepare_audio(path: PathLike, options: UploadOptions) -> Iterator[PreparedFi
         OSError: it cannot be read.
     """
     with ExitStack() as files:
-        with _opened(path, options, files) as opened:
+        with _opened(path, options, files, filename) as opened:
             prepared, index_is_last = _prepare_audio(opened, options)
             if index_is_last and options.faststart:
                 prepared = _with_faststart(prepared, opened, files)
@@ -63,8 +71,15 @@ def prepare_audio(path: PathLike, options: UploadOptions) -> Iterator[PreparedFi
 
 
 @contextmanager
-def prepare_image(path: PathLike, options: UploadOptions) -> Iterator[PreparedFile]:
+def prepare_image(
+    path: PathLike, options: UploadOptions, *, filename: str | None = None
+) -> Iterator[PreparedFile]:
     """Inspect an image file; yield it, open and ready to be stored within the block.
+
+    Args:
+        path: the file.
+        options: how to inspect and prepare it.
+        filename: the user's name for it; None: that of the path.
 
     Raises:
         SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: it cannot be stored.
@@ -73,7 +88,7 @@ def prepare_image(path: PathLike, options: UploadOptions) -> Iterator[PreparedFi
         OSError: it cannot be read.
     """
     with ExitStack() as files:
-        with _opened(path, options, files) as opened:
+        with _opened(path, options, files, filename) as opened:
             prepared = _prepare_image(opened, options)
         yield prepared
 
@@ -83,22 +98,50 @@ class _Opened:
     """A file that is being inspected."""
 
     path: Path
-    filename: str
+    name: str
+    """Its file name; bytes that are not UTF-8 as surrogates."""
     stream: FileIO
     stored: StoredFile | None = None
     """What it is, if a store holds it: then only what is read of it is here."""
+    fetched: FetchedFile | None = None
+    """What it is, if its bytes were written to a file of our own."""
+
+    @property
+    def filename(self) -> str:
+        """Its file name as text; bytes that are not UTF-8 are replaced."""
+        return _text(self.name)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its name is its own; if not, its extension is that of its content."""
+        return self.fetched is None or self.fetched.is_named
+
+    def require_spooled(self, file: LocalFile) -> None:
+        """Require that the file has the bytes that were written to it.
+
+        Raises:
+            IntegrityError: it has others.
+        """
+        written = None if self.fetched is None else self.fetched.crc32c
+        if written not in (None, file.crc32c):
+            raise IntegrityError(
+                f"{self.filename!r} was written to a temporary file with crc32c {written}, and "
+                f"read back with {file.crc32c}: check the disk and the memory of this machine"
+            )
 
 
 @contextmanager
-def _opened(path: PathLike, options: UploadOptions, files: ExitStack) -> Iterator[_Opened]:
+def _opened(
+    path: PathLike, options: UploadOptions, files: ExitStack, filename: str | None
+) -> Iterator[_Opened]:
     """Yield a file, which `files` closes; say of errors in the block what was read."""
     if isinstance(path, FetchedFile):
-        name = os.fsencode(path.name).decode("utf-8", "replace")
-        yield _Opened(Path(path), name, FileIO(path.stream.fileno(), closefd=False))
+        stream = FileIO(path.stream.fileno(), closefd=False)
+        yield _Opened(Path(path), filename or path.name, stream, fetched=path)
         return
     if isinstance(path, StoredFile):
         stored = files.enter_context(path.opened(options))
-        yield _Opened(Path(path.name), path.name, stored, path)
+        yield _Opened(Path(path.name), filename or path.name, stored, path)
         return
     if not isinstance(path, str | os.PathLike):
         raise InvalidSourceError(f"not a path: {shown(path)}. Give the path of a file")
@@ -112,10 +155,14 @@ def _opened(path: PathLike, options: UploadOptions, files: ExitStack) -> Iterato
                 raise
             descriptor = _open(local, options, files)
         stream = files.enter_context(FileIO(descriptor, closefd=False))
-        yield _Opened(local, os.fsencode(local.name).decode("utf-8", "replace"), stream)
+        yield _Opened(local, filename or local.name, stream)
     except OSError as error:
         error.add_note(f"while reading {str(local)!r}")
         raise
+
+
+def _text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _open(path: Path, options: UploadOptions, files: ExitStack) -> int:
@@ -131,7 +178,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         opened.stream,
         opened.filename,
         check=options.check,
-        fix_extension=options.fix_extension,
+        fix_extension=options.fix_extension or not opened.is_named,
         artwork=options.artwork == "embedded",
         artwork_max_px=options.thumbnail_max_px,
         faststart=options.faststart,
@@ -147,7 +194,9 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
                     on_audio_data=lambda data: inspection.begin(data.add if data else None)
                 )
             file = inspection.finish()
+        opened.require_spooled(file)
         source = OpenFile(file, opened.stream)
+    name = opened.name if opened.is_named else f"{opened.name}{found.extension}"
     data = found.audio_data.result() if found.audio_data else None
     facts = facts_of(found.info) if found.info and found.info.duration_s else {}
     artwork = _embedded_artwork(opened.filename, found.artwork) if found.artwork else None
@@ -157,11 +206,11 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         format_name=found.format_name,
         extension=found.extension,
         content_type=found.content_type,
-        filename=opened.filename,
+        filename=_text(name),
         facts={
             **facts,
             **(audio_data_facts(*data) if data else {}),
-            **filename_metadata(opened.path.name),
+            **filename_metadata(name),
         },
         info=found.info,
         artwork=artwork and _placed(artwork, stored),
@@ -181,7 +230,7 @@ def _prepare_image(opened: _Opened, options: UploadOptions) -> PreparedFile:
         opened.stream,
         opened.filename,
         check=options.check,
-        fix_extension=options.fix_extension,
+        fix_extension=options.fix_extension or not opened.is_named,
         max_px=options.thumbnail_max_px,
     )
     if (stored := opened.stored) is not None:
@@ -194,10 +243,12 @@ def _prepare_image(opened: _Opened, options: UploadOptions) -> PreparedFile:
     with inspection.explaining():
         found = inspect()
     file = inspection.finish()
+    opened.require_spooled(file)
     if found.data is not None and BytesSource(found.data).crc32c != file.crc32c:
         raise changed_while_read(opened.path)
     source = OpenFile(file, opened.stream) if found.scaled is None else BytesSource(found.scaled)
-    return _prepared_image(source, file, opened.filename, found)
+    name = opened.filename if opened.is_named else f"{opened.filename}{found.extension}"
+    return _prepared_image(source, file, name, found)
 
 
 def _embedded_artwork(audio_name: str, found: InspectedImage) -> PreparedFile:

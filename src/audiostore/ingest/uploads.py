@@ -14,6 +14,7 @@ from audiostore.asset import (
     Attachments,
     Changes,
     Commits,
+    FilenameGenerator,
     Outcome,
     Part,
     PreparedFile,
@@ -77,6 +78,17 @@ class GivenId:
         return nullcontext(ChosenId(self.audio_id, is_new=self.is_new, is_given=True))
 
 
+class NewId:
+    """A new id for each upload, which nothing remembers."""
+
+    def choose(
+        self, identity: Callable[[], object], detail: object = None
+    ) -> AbstractContextManager[ChosenId]:
+        """Yield a new id."""
+        del identity, detail
+        return nullcontext(ChosenId(FilenameGenerator.generate_audio_id(), is_new=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """The files to store, and how to store them."""
@@ -91,6 +103,8 @@ class Upload:
     """Whether cleanup keeps the local thumbnail, because other uploads use it too."""
     if_source_path: str | None = None
     """Supersede the old asset only if it has this source path; None: whatever it has."""
+    filename: str | None = None
+    """The user's name for the audio file; None: that of its path."""
 
 
 class Uploads:
@@ -112,7 +126,9 @@ class Uploads:
         if upload.thumbnail_path is not None:
             inspected = replace(options, artwork="none")  # embedded artwork would not be used
         with ExitStack() as files:
-            audio = files.enter_context(prepare_audio(upload.audio_path, inspected))
+            audio = files.enter_context(
+                prepare_audio(upload.audio_path, inspected, filename=upload.filename)
+            )
             thumbnail: PreparedFile | None = None
             missing: SourceNotFoundError | None = None
             try:
@@ -357,10 +373,17 @@ class Uploads:
         # It names the asset once it has its path; it may be about to take it.
         return took_its_path or successor.audio.metadata.get("supersedes") != asset.audio_id
 
-    def attach(self, path: PathLike, audio_id: str, options: UploadOptions) -> StorageResult:
+    def attach(
+        self,
+        path: PathLike,
+        audio_id: str,
+        options: UploadOptions,
+        *,
+        filename: str | None = None,
+    ) -> StorageResult:
         """Store artwork for an asset (see the manager's `upload_thumbnail_file`)."""
         require_audio_id(audio_id)
-        with prepare_image(path, options) as thumbnail:
+        with prepare_image(path, options, filename=filename) as thumbnail:
 
             def store() -> Outcome:
                 return self._attachments.attach(

@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from io import BytesIO
-from typing import NoReturn
+from typing import Literal
+from urllib.parse import quote, urlencode
+from weakref import WeakValueDictionary
 
 import google_crc32c
 
@@ -33,6 +36,9 @@ from audiostore.values import BlobInfo, DeletedBlob, changed
 
 _PIECE_BYTES = 1 << 20
 _SOFT_DELETE_S = 7 * 24 * 3600
+_LONGEST_URL_S = 7 * 24 * 3600
+_PICKLED: "WeakValueDictionary[int, MemoryStore]" = WeakValueDictionary()
+"""Stores that were pickled, while something else holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,9 @@ class _Trashed:
 class MemoryStore:
     """Objects in a dictionary, which is lost with the process. Safe to use from many threads.
 
-    It cannot be pickled: in another process it would be a different store.
+    Pickled and unpickled in one process, it is the same store; in any other it cannot be unpickled,
+    because it would be a different one. Its signed URLs name what they are for, as those of a
+    bucket do, but nothing answers them.
     """
 
     def __init__(self, name: str = "memory", *, now: Callable[[], datetime] = utc_now) -> None:
@@ -73,11 +81,10 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._last_generation = 0
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"{self.url} lives in the memory of this process and cannot be sent to another: use a "
-            "LocalStore"
-        )
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as a reference, which only this process can follow."""
+        _PICKLED[id(self)] = self
+        return _same_store, (self.url, os.getpid(), id(self))
 
     @property
     def url(self) -> str:
@@ -244,6 +251,32 @@ class MemoryStore:
             self._blobs[blob.name] = replace(self._blobs[blob.name], info=info)
         return info
 
+    def signed_url(
+        self,
+        blob: BlobInfo,
+        *,
+        expires_s: int,
+        download_as: str | None = None,
+        method: Literal["GET", "HEAD"] = "GET",
+    ) -> str:
+        """Return a URL that names a generation of an object, when it expires, and the rest.
+
+        Raises:
+            ValueError: `expires_s` is out of range.
+        """
+        if not 1 <= expires_s <= _LONGEST_URL_S:
+            raise ValueError(
+                f"expires_s is {expires_s}: a signed URL lasts 1 to {_LONGEST_URL_S} seconds"
+            )
+        expires = self._now() + timedelta(seconds=expires_s)
+        query = {
+            "generation": str(blob.generation),
+            "method": method,
+            "expires": f"{expires:%Y%m%dT%H%M%SZ}",
+            **({} if download_as is None else {"download_as": download_as}),
+        }
+        return f"{self.url}/{quote(blob.name)}?{urlencode(query)}"
+
     def close(self) -> None:
         """Keep everything: the objects live as long as this store."""
 
@@ -323,3 +356,13 @@ class MemoryStore:
             raise PreconditionFailedError(
                 f"{self.uri(name)} has generation {present}, not {generation} (0: does not exist)"
             )
+
+
+def _same_store(url: str, process: int, number: int) -> MemoryStore:
+    found = _PICKLED.get(number) if process == os.getpid() else None
+    if found is None:
+        raise TypeError(
+            f"{url} lives in the memory of the process {process}, and only while something there "
+            "holds it: to share a store, use a LocalStore"
+        )
+    return found
