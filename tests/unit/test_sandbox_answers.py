@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from audiostore.analysis import Loudness, Waveform
 from audiostore.media.images import identify_image
-from audiostore.media.info import Artwork, AudioInfo, Chapter, DecodedInfo
-from audiostore.media.sandbox.answers import audio_info, decoded_info
+from audiostore.media.info import AnalysedAudio, Artwork, AudioInfo, Chapter, DecodedInfo
+from audiostore.media.sandbox.answers import analysed_audio, audio_info, decoded_info
 from audiostore.media.sandbox.process import InvalidAnswerError
 
 COVER = (Path(__file__).parents[2] / "examples" / "morning-in-c.jpg").read_bytes()
@@ -121,3 +122,56 @@ def test_what_decoding_found_is_checked(name: str) -> None:
     for wrong in (None, "1", -1, [1], [""] * 17, 1 << 90, math.nan):
         with pytest.raises(InvalidAnswerError):
             decoded_info({**fields, name: wrong})
+
+
+WAVEFORM = Waveform(44_100, 256, bytes([0x80, 0]), bytes([0x7F, 1]))
+ANALYSED: dict[str, object] = {
+    "duration_s": 10.5,
+    "samples": 463_050,
+    "sample_rate_hz": 44_100,
+    "channels": 2,
+    "warnings": [],
+    "integrated_lufs": -14.2,
+    "range_lu": None,
+    "sample_peak_dbfs": -0.1,
+    "true_peak_dbtp": 0,
+    "damage": "",
+    "problem": "",
+}
+
+
+def test_an_analysis_survives_the_way() -> None:
+    assert analysed_audio(ANALYSED, WAVEFORM.to_dat()) == AnalysedAudio(
+        DecodedInfo(10.5, 463_050, 44_100, 2), "", Loudness(-14.2, None, -0.1, 0.0), WAVEFORM, ""
+    )
+    problem = analysed_audio({**ANALYSED, "problem": "too little memory"}, b"")
+    assert (problem.loudness, problem.waveform) == (None, None)
+
+
+@pytest.mark.parametrize("field", ["integrated_lufs", "range_lu", "true_peak_dbtp"])
+@pytest.mark.parametrize("value", ["-14", True, math.nan, math.inf, -math.inf, 10**400, 1e9, []])
+def test_loudness_that_cannot_be_is_refused(field: str, value: object) -> None:
+    with pytest.raises(InvalidAnswerError):
+        analysed_audio({**ANALYSED, field: value}, WAVEFORM.to_dat())
+
+
+@pytest.mark.parametrize(
+    "dat",
+    [
+        b"",
+        WAVEFORM.to_dat()[:-1],
+        COVER,
+        Waveform(44_100, 256, b"", b"").to_dat(),
+        Waveform(1 << 30, 256, b"\0", b"\0").to_dat(),
+        Waveform(1, 1 << 30, b"\0", b"\0").to_dat(),
+    ],
+)
+def test_a_waveform_that_cannot_be_is_refused(dat: bytes) -> None:
+    with pytest.raises(InvalidAnswerError):
+        analysed_audio(ANALYSED, dat)
+
+
+@pytest.mark.parametrize("field", ["damage", "problem", "samples", "duration_s"])
+def test_an_analysis_that_lacks_a_field_is_refused(field: str) -> None:
+    with pytest.raises(InvalidAnswerError):
+        analysed_audio({k: v for k, v in ANALYSED.items() if k != field}, WAVEFORM.to_dat())

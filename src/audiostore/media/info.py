@@ -6,6 +6,10 @@ from typing import Any, Final
 
 from audiostore.dataclass import dataclass, field, fields
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from audiostore.analysis import Loudness, Waveform
+
 MAX_RATE_HZ: Final = 10_000_000
 MAX_DURATION_S: Final = 10 * 365 * 86_400.0
 IMAGE_MEMORY_BYTES: Final = 512 << 20
@@ -131,3 +135,17 @@ class DecodedInfo:
     channels: int
     warnings: tuple[str, ...] = ()
     """What decoding shows to be odd, as in `AudioInfo`: gaps, another duration than is stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedAudio:
+    """What one decode of an audio file gives: whether all of it plays, and how it sounds."""
+
+    decoded: DecodedInfo
+    damage: str
+    """What is wrong with its sound, as the rest of a sentence about it; "" if nothing is."""
+    loudness: "Loudness | None"
+    """Of all that could be decoded; None if it could not be measured."""
+    waveform: "Waveform | None"
+    problem: str
+    """Why it could not be measured; "" if it could."""

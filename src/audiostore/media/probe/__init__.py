@@ -1,11 +1,12 @@
-"""What FFmpeg's libraries (PyAV) find inside an audio file: facts, tags, artwork, and decoding.
+"""What FFmpeg's libraries (PyAV) find inside an audio file: facts, tags, artwork, and its sound.
 
 FFmpeg's parsers are C, and a crafted file of a few bytes can make some of them take seconds and
 gigabytes. `audiostore.media.sandbox` runs this package in a process with limits; nothing else
 imports it.
 """
 
-from audiostore.media.probe.decode import decode_frames
+from audiostore.media.probe.analyse import Analyser
+from audiostore.media.probe.decode import decode_frames, listen_to_frames
 from audiostore.media.probe.describe import read_audio
 
-__all__ = ["decode_frames", "read_audio"]
+__all__ = ["Analyser", "decode_frames", "listen_to_frames", "read_audio"]

@@ -7,11 +7,13 @@ characters, pictures that our own parser recognises. Nobody can check that it is
 from collections.abc import Mapping
 from typing import Any
 
+from audiostore.analysis import InvalidWaveformError, Loudness, Waveform
 from audiostore.errors import InvalidImageError
 from audiostore.media.images import identify_image
 from audiostore.media.info import (
     MAX_DURATION_S,
     MAX_RATE_HZ,
+    AnalysedAudio,
     Artwork,
     AudioInfo,
     Chapter,
@@ -33,6 +35,8 @@ _MAX_ERROR_NUMBER = 4_095
 _MAX_CHANNELS = 0xFFFF
 _MAX_BITS = 1_024
 _MAX_NUMBER = 1 << 80
+_MAX_DB = 1_000.0
+_LOUDNESS = ("integrated_lufs", "range_lu", "sample_peak_dbfs", "true_peak_dbtp")
 _CODEC = pattern(r"[a-z0-9_.-]{1,64}")
 
 
@@ -67,6 +71,23 @@ def decoded_info(fields: Mapping[str, Any]) -> DecodedInfo:
     )
 
 
+def analysed_audio(fields: Mapping[str, Any], picture: bytes) -> AnalysedAudio:
+    """Return what a worker found when it analysed a file.
+
+    Args:
+        fields: of its answer.
+        picture: the file of the waveform.
+    """
+    problem = text_of(fields.get("problem"))
+    return AnalysedAudio(
+        decoded=decoded_info(fields),
+        damage=text_of(fields.get("damage")),
+        loudness=None if problem else _loudness(fields),
+        waveform=None if problem else _waveform(picture),
+        problem=problem,
+    )
+
+
 def scaled_image(picture: bytes, format_name: str, max_px: int) -> bytes:
     """Return an image that a worker scaled: of this format, no larger than asked for."""
     info = _artwork(picture).info
@@ -85,6 +106,20 @@ def text_of(found: object) -> str:
 def error_number(found: object) -> int:
     """Return the system's error that a worker met as it read a file."""
     return _count(found, _MAX_ERROR_NUMBER)
+
+
+def _loudness(fields: Mapping[str, Any]) -> Loudness:
+    return Loudness(*(_decibels(fields.get(name)) for name in _LOUDNESS))
+
+
+def _waveform(data: bytes) -> Waveform:
+    try:
+        waveform = Waveform.from_dat(data)
+    except InvalidWaveformError as error:
+        raise InvalidAnswerError from error
+    if waveform.sample_rate_hz > MAX_RATE_HZ or not 0 < waveform.duration_s <= MAX_DURATION_S:
+        raise InvalidAnswerError
+    return waveform
 
 
 def _artwork(picture: bytes) -> Artwork:
@@ -129,6 +164,14 @@ def _codec(found: object) -> str:
 
 def _seconds(found: object) -> float:
     if type(found) not in (int, float) or not 0 <= found <= MAX_DURATION_S:  # type: ignore[operator]
+        raise InvalidAnswerError
+    return float(found)  # type: ignore[arg-type]
+
+
+def _decibels(found: object) -> float | None:
+    if found is None:
+        return None
+    if type(found) not in (int, float) or not -_MAX_DB <= found <= _MAX_DB:  # type: ignore[operator]
         raise InvalidAnswerError
     return float(found)  # type: ignore[arg-type]
 

@@ -26,7 +26,7 @@ from typing import Final, NamedTuple, Self
 
 from audiostore.errors import InspectionLimitError, InvalidImageError, UnplayableAudioError
 from audiostore.localfiles import open_regular
-from audiostore.media.info import IMAGE_MEMORY_BYTES, AudioInfo, DecodedInfo
+from audiostore.media.info import IMAGE_MEMORY_BYTES, AnalysedAudio, AudioInfo, DecodedInfo
 from audiostore.media.partial import PartialFile
 from audiostore.media.sandbox import answers
 from audiostore.media.sandbox.early import take_early
@@ -60,6 +60,7 @@ class Limits(NamedTuple):
 LIMITS: Final = {
     "probe": Limits(2.0, 128 << 20, up_to_bytes=64 << 20),
     "decode": Limits(600.0, 256 << 20, up_to_bytes=256 << 20),
+    "analyse": Limits(3600.0, 256 << 20, up_to_bytes=256 << 20),
     "image": Limits(30.0, IMAGE_MEMORY_BYTES),
 }
 _SHORT: Final = "probe"
@@ -68,6 +69,7 @@ has one at a time."""
 _INSTEAD: Final = {
     "probe": 'check="none" stores it unexamined',
     "decode": 'check="quick" does not decode it',
+    "analyse": "it can be stored without an analysis",
     "image": "store a smaller one",
 }
 """What can be done about a file that is beyond a limit, by task."""
@@ -138,6 +140,27 @@ def decode_audio(path: Path, format_name: str, descriptor: int | None = None) ->
         TimeoutError: no response for long, though little was computed.
     """
     return _shared().decode(path, format_name, descriptor)
+
+
+def analyse_audio(
+    path: Path, format_name: str, descriptor: int | None = None, *, true_peak: bool = False
+) -> AnalysedAudio:
+    """Decode an audio file and measure it meanwhile, by this process's shared workers.
+
+    Args:
+        path: the file.
+        format_name: the name of the format that it was recognised as.
+        descriptor: the file, if it is open.
+        true_peak: whether to find the true peak, which takes twice as long.
+
+    Raises:
+        UnplayableAudioError: no sound in it that can be decoded, or it crashes the worker. Of
+            sound that is damaged, all that decodes is measured.
+        InspectionLimitError: it takes too much CPU time or memory.
+        SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read.
+        TimeoutError: no response for long, though little was computed.
+    """
+    return _shared().analyse(path, format_name, descriptor, true_peak=true_peak)
 
 
 def decode_image(data: bytes, format_name: str, max_px: int | None = None) -> bytes | None:
@@ -281,6 +304,23 @@ class SandboxPool:
             with _blaming(request, path):
                 fields, _ = self._run(request, opened, path)
                 return answers.decoded_info(fields)
+
+    def analyse(
+        self,
+        path: Path,
+        format_name: str,
+        descriptor: int | None = None,
+        *,
+        true_peak: bool = False,
+    ) -> AnalysedAudio:
+        """Decode and measure an audio file; with the contract of `analyse_audio`."""
+        with _opened(path, descriptor) as opened:
+            size_bytes = os.fstat(opened).st_size
+            request = self._request("analyse", format_name, size_bytes)
+            request = request._replace(true_peak=true_peak)
+            with _blaming(request, path):
+                fields, picture = self._run(request, opened, path)
+                return answers.analysed_audio(fields, picture)
 
     def decode_image(
         self, data: bytes, format_name: str, max_px: int | None = None

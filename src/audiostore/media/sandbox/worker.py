@@ -25,7 +25,7 @@ from audiostore.media.sandbox.confinement import confine
 if TYPE_CHECKING:
     from audiostore.media.parsing.reading import Seekable
 
-REQUEST: Final = struct.Struct("<8s16sQdI?qq")
+REQUEST: Final = struct.Struct("<8s16sQdI?qq?")
 """A `Request`. With it come two descriptors: the file, and a socket for the response."""
 READY: Final = b"+"
 """Sent on the channel once everything is imported."""
@@ -40,7 +40,7 @@ class Request(NamedTuple):
     """What to do with a file."""
 
     task: str
-    """"probe", "decode" or "image"."""
+    """"probe", "decode", "analyse" or "image"."""
     format_name: str
     """What the file was recognised as."""
     memory_bytes: int
@@ -54,6 +54,8 @@ class Request(NamedTuple):
     """Where the format's own data begin, as it was recognised; -1: find out."""
     size_bytes: int = -1
     """The size of a file of which only a part is there (see `PartialFile`); -1: all of it is."""
+    true_peak: bool = False
+    """Whether to find the true peak when a file is analysed."""
 
     @property
     def program(self) -> str:
@@ -184,6 +186,22 @@ def _decode(file: OpenFile, request: Request) -> Answer:
     return {name: getattr(decoded, name) for name in decoded.__slots__}, b""
 
 
+def _analyse(file: OpenFile, request: Request) -> Answer:
+    from audiostore.media import probe  # noqa: PLC0415
+
+    analyser = probe.Analyser(true_peak=request.true_peak)
+    decoded, damage = probe.listen_to_frames(file, request.format_name, analyser)
+    measured = analyser.finish()
+    fields: dict[str, object] = {
+        **{name: getattr(decoded, name) for name in decoded.__slots__},
+        "damage": damage,
+        "problem": analyser.problem or ("" if measured else "it has no samples"),
+    }
+    if measured is None:
+        return fields, b""
+    return fields | measured.loudness.to_dict(), measured.waveform.to_dat()
+
+
 def _image(file: OpenFile, request: Request) -> Answer:
     from audiostore.media import artwork  # noqa: PLC0415  (Pillow is loaded in workers alone)
 
@@ -197,7 +215,12 @@ def _image(file: OpenFile, request: Request) -> Answer:
     return {}, b"" if scaled is data else scaled
 
 
-_TASKS: Mapping[str, Task] = {"probe": _probe, "decode": _decode, "image": _image}
+_TASKS: Mapping[str, Task] = {
+    "probe": _probe,
+    "decode": _decode,
+    "analyse": _analyse,
+    "image": _image,
+}
 
 
 def _warm_up(programs: Collection[str]) -> None:
@@ -208,7 +231,9 @@ def _warm_up(programs: Collection[str]) -> None:
 
         pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
         wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)
-        probe.decode_frames(io.BytesIO(wav), "WAV")
+        analyser = probe.Analyser(true_peak=True)
+        probe.listen_to_frames(io.BytesIO(wav), "WAV", analyser)
+        analyser.finish()
         for each in AUDIO_FORMATS:
             with suppress(UnplayableAudioError):
                 probe.read_audio(io.BytesIO(b"?" * 4096), each.name)

@@ -1,0 +1,249 @@
+"""Loudness and waveform of an audio file, of the frames that one decode of it gives."""
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from math import log10
+from typing import Final, NamedTuple
+
+import av.error
+from av.audio.frame import AudioFrame
+from av.filter import Graph
+
+from audiostore.analysis import Loudness, Waveform, WaveformBuilder
+from audiostore.dataclass import dataclass
+
+_WEIGHED_FROM_HZ, _WEIGHED_UP_TO_HZ = 32_000, 768_000
+"""At other sample rates, the sound is resampled before its loudness is measured: at low ones, the
+weighing filters are bent (0.2 LU off at 8 kHz), at high ones, three seconds of samples are many."""
+_RATE_HZ: Final = 48_000
+"""BS.1770-4 gives the weighing filters for it."""
+_LOWEST_RATE_HZ: Final = 10
+"""FFmpeg's filter counts in tenths of a second."""
+_USUAL_LAYOUTS = {3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""What so many channels are, in a file that does not say: FFmpeg's defaults. Else the channel for
+low frequencies would count, and those behind would count for less."""
+_META = "lavfi.r128."
+_SILENCE_LUFS = -70.0
+"""BS.1770-4: the absolute gate. The filter says so of what has no block above it."""
+_RANGE_FROM_S = 3
+"""EBU Tech 3342: the range is that of the loudness of 3 s."""
+_ERRORS = (av.error.FFmpegError, MemoryError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured."""
+
+    loudness: Loudness
+    waveform: Waveform
+
+
+class Analyser:
+    """Measures the frames of a file (a `FrameListener`).
+
+    FFmpeg's filter ebur128 measures the loudness, at any sample rate; each channel weighs as
+    BS.1770-4 says, where the layout of the channels is known. Frames whose rate, channels or format
+    are not those of the first are converted to these.
+
+    Args:
+        true_peak: whether to find the true peak, which takes twice as long.
+    """
+
+    def __init__(self, *, true_peak: bool = False) -> None:
+        self._peak = "true+sample" if true_peak else "sample"
+        self._meter: _Meter | None = None
+        self._converter: _Converter | None = None
+        self.problem = ""
+        """Why it could not go on; "" if it could."""
+
+    def add(self, frame: AudioFrame) -> None:
+        """Measure the next frame; after a problem, no more."""
+        if self.problem:
+            return
+        try:
+            self._add(frame)
+        except _ERRORS as error:
+            self._note(error)
+
+    def finish(self) -> Measured | None:
+        """Return what was measured; None after a problem, or without any frame."""
+        if self.problem or self._meter is None:
+            return None
+        try:
+            self._end_conversion()
+            return self._meter.finish()
+        except _ERRORS as error:
+            self._note(error)
+            return None
+
+    def _note(self, error: Exception) -> None:
+        self.problem = "too little memory" if isinstance(error, MemoryError) else str(error)
+        self._meter = self._converter = None
+
+    def _add(self, frame: AudioFrame) -> None:
+        kind = _Kind.of(frame)
+        if self._meter is None:
+            self._meter = _Meter(kind, self._peak)
+        if self._converter is not None and self._converter.kind != kind:
+            self._end_conversion()
+        if kind == self._meter.kind:
+            self._meter.add(frame)
+            return
+        if self._converter is None:
+            self._converter = _Converter(kind, self._meter.kind)
+        for converted in self._converter.convert(frame):
+            self._meter.add(converted)
+
+    def _end_conversion(self) -> None:
+        if self._converter is not None and self._meter is not None:
+            for converted in self._converter.convert(None):
+                self._meter.add(converted)
+        self._converter = None
+
+
+class _Kind(NamedTuple):
+    """What the samples of frames are."""
+
+    rate_hz: int
+    sample_format: str
+    layout: str
+
+    @classmethod
+    def of(cls, frame: AudioFrame) -> "_Kind":
+        return cls(frame.sample_rate, frame.format.name, frame.layout.name)
+
+
+class _Filters:
+    """A chain of filters for frames of one kind."""
+
+    def __init__(self, kind: _Kind, *filters: tuple[str, str]) -> None:
+        self._graph = graph = Graph()  # its filters do not keep it
+        graph.threads = 1  # the sandbox can start none
+        self._source = graph.add_abuffer(
+            sample_rate=kind.rate_hz,
+            format=kind.sample_format,
+            layout=kind.layout,
+            time_base=Fraction(1, kind.rate_hz),
+        )
+        self._sink = graph.add("abuffersink")
+        between = [graph.add(name, arguments) for name, arguments in filters]
+        graph.link_nodes(self._source, *between, self._sink)
+        graph.configure()
+
+    def run(self, frame: AudioFrame | None) -> Iterator[AudioFrame]:
+        """Yield what comes out after a frame; after None, the rest."""
+        self._source.push(frame)
+        while True:
+            try:
+                filtered = self._sink.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            if isinstance(filtered, AudioFrame):
+                yield filtered
+
+
+class _Converter:
+    """Converts frames of one kind to another."""
+
+    def __init__(self, kind: _Kind, target: _Kind) -> None:
+        self.kind = kind
+        rate_hz, sample_format, layout = target
+        wanted = f"sample_rates={rate_hz}:sample_fmts={sample_format}:channel_layouts={layout}"
+        self._filters = _Filters(kind, ("aformat", wanted))
+
+    def convert(self, frame: AudioFrame | None) -> Iterator[AudioFrame]:
+        """Yield a frame, converted, or a part of it; after None, the rest."""
+        return self._filters.run(frame)
+
+
+class _Meter:
+    """Measures frames of one kind: their loudness, and their samples in 8 bit."""
+
+    def __init__(self, kind: _Kind, peak: str) -> None:
+        if kind.rate_hz < _LOWEST_RATE_HZ:
+            raise ValueError(f"its sample rate is {kind.rate_hz} Hz")
+        self.kind = kind
+        self._channels = AudioFrame(kind.sample_format, kind.layout, 1).layout.nb_channels
+        is_unknown = kind.layout.endswith(" channels")
+        layout = _USUAL_LAYOUTS.get(self._channels) if is_unknown else None
+        named = [("aformat", f"channel_layouts={layout}")] if layout else []
+        self._filters = _Filters(
+            kind, *named, ("ebur128", f"metadata=1:peak={peak}"), ("aformat", "sample_fmts=u8")
+        )
+        self._found: Mapping[str, str] = {}
+        self._weighing: _Filters | None = None
+        """Measures the loudness, where `_filters` cannot."""
+        self._weighed: Mapping[str, str] = {}
+        if not _WEIGHED_FROM_HZ <= kind.rate_hz <= _WEIGHED_UP_TO_HZ:
+            resampled = ("aformat", f"sample_rates={_RATE_HZ}")
+            self._weighing = _Filters(kind, *named, resampled, ("ebur128", "metadata=1"))
+        self._waveform = WaveformBuilder(kind.rate_hz, self._channels)
+        self._samples = self._left = 0
+
+    def add(self, frame: AudioFrame) -> None:
+        """Measure a frame."""
+        self._samples += frame.samples
+        self._left += frame.samples
+        self._measure(frame)
+        self._weigh(frame)
+
+    def finish(self) -> Measured:
+        """Return what was measured."""
+        self._weigh(None)
+        # The filter measures tenths of a second. Silence fills the last one up, and brings what its
+        # own resampler has kept. That counts for the peaks alone: of loudness, BS.1770-4 leaves out
+        # the last block unless all of it is there.
+        weighed = self._found if self._weighing is None else self._weighed
+        for _ in range(2):
+            self._measure(self._silence())
+        self._measure(None)
+        return Measured(
+            _loudness(weighed, self._found, self._samples / self.kind.rate_hz),
+            self._waveform.finish(),
+        )
+
+    def _measure(self, frame: AudioFrame | None) -> None:
+        for measured in self._filters.run(frame):
+            self._found = measured.metadata or self._found
+            samples = min(measured.samples, self._left)
+            self._left -= samples
+            if samples:
+                data = memoryview(measured.planes[0])[: samples * self._channels]
+                self._waveform.add(bytes(data))
+
+    def _weigh(self, frame: AudioFrame | None) -> None:
+        if self._weighing is not None:
+            for weighed in self._weighing.run(frame):
+                self._weighed = weighed.metadata or self._weighed
+
+    def _silence(self) -> AudioFrame:
+        rate_hz, sample_format, layout = self.kind
+        frame = AudioFrame(sample_format, layout, rate_hz // 10)
+        frame.sample_rate = rate_hz
+        middle = b"\x80" if sample_format.startswith("u8") else b"\0"
+        for plane in frame.planes:
+            plane.update(middle * plane.buffer_size)
+        return frame
+
+
+def _loudness(weighed: Mapping[str, str], peaks: Mapping[str, str], seconds: float) -> Loudness:
+    integrated_lufs = _figure(weighed, "I", _SILENCE_LUFS)
+    is_silent = integrated_lufs <= _SILENCE_LUFS
+    has_range = not is_silent and seconds >= _RANGE_FROM_S
+    sample_peak = _figure(peaks, "sample_peak", 0.0)
+    true_peak = _figure(peaks, "true_peak", 0.0)
+    return Loudness(
+        integrated_lufs=None if is_silent else integrated_lufs,
+        range_lu=_figure(weighed, "LRA", 0.0) if has_range else None,
+        sample_peak_dbfs=_decibels(sample_peak),
+        # The resampler that finds it rounds the beginning and the end.
+        true_peak_dbtp=_decibels(max(true_peak, sample_peak)) if true_peak else None,
+    )
+
+
+def _figure(measured: Mapping[str, str], name: str, otherwise: float) -> float:
+    return float(measured.get(_META + name, otherwise))
+
+
+def _decibels(peak: float) -> float | None:
+    return 20 * log10(peak) if peak > 0 else None
