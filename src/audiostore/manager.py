@@ -12,6 +12,7 @@ from audiostore.asset import (
     Asset,
     AudioId,
     Changes,
+    MarkedParts,
     PartName,
     SignedUrls,
     Trash,
@@ -20,6 +21,7 @@ from audiostore.asset import (
     find_asset,
     open_blob,
     require_asset,
+    require_attachable,
     require_audio_id,
     require_known,
     require_part,
@@ -36,6 +38,7 @@ from audiostore.config import (
 from audiostore.dataclass import replace
 from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
 from audiostore.events import (
+    Attached,
     Deleted,
     Downloaded,
     EventListener,
@@ -190,6 +193,8 @@ class AudioStorageManager:
             on_retries_ended=lambda operation: self._notify(RetriesEnded(operation)),
         )
         self._changes = Changes(self._store)
+        self._marked = MarkedParts(self._store, self._notify)
+        """Stores derived and attached parts: for what computes them, too."""
         self.trash = Trash(self._store)
         """Deleted assets that can be restored."""
 
@@ -495,6 +500,64 @@ class AudioStorageManager:
             audio_id = require_audio_id(audio_id)
             return self._uploads.attach(image, audio_id, options, filename=filename)
 
+    def attach(
+        self,
+        audio_id: AudioId,
+        part: PartName,
+        source: "AudioInput",
+        *,
+        filename: str | None = None,
+    ) -> StorageResult:
+        """Attach a file to an asset, such as a transcript, instead of the one that it has.
+
+        It belongs to the very bytes of the audio that the asset has now: if other audio is ever
+        stored under this id, the file does not count with that.
+
+        Args:
+            audio_id: the asset's id.
+            part: "transcript": a ``.txt``, ``.vtt``, ``.srt`` or ``.json`` file, in UTF-8.
+            source: the file, of at most 16 MiB: its path, its bytes, a binary file object, or an
+                iterable of bytes.
+            filename: its name, whose extension says what it is; None: that of the path.
+
+        Raises:
+            SourceNotFoundError, InvalidSourceError, UnsupportedFormatError: the file cannot be
+                attached. Nothing was uploaded.
+            ValueError: `part` is not the name of a part to attach.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist, or was deleted meanwhile.
+            AssetConflictError: another writer attached a file at the same time.
+            HeldError: the asset has such a file, and is under a hold.
+            SourceChangedError: the file changed while it was read; nothing was stored.
+            IntegrityError: the stored bytes do not match the checksum; they were removed.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
+        """
+        from audiostore.ingest import prepare_attachment  # noqa: PLC0415  (not for readers)
+
+        audio_id = require_audio_id(audio_id)
+        file = prepare_attachment(source, require_attachable(part), filename=filename)
+        outcome = self._marked.store(audio_id, file)
+        result = self._found(outcome.asset, created=outcome.created)
+        self._notify(Attached(audio_id, self._store.uri(outcome.blob.name), waiting=False))
+        return result
+
+    def detach(self, audio_id: AudioId, part: PartName) -> StorageResult:
+        """Delete a derived or an attached part of an asset: it does not need it.
+
+        `restore` does not bring it back.
+
+        Args:
+            audio_id: the asset's id.
+            part: "waveform", "preview" or "transcript".
+
+        Raises:
+            ValueError: `part` is not the name of such a part.
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist, or does not have this part.
+            HeldError: it is under a hold; nothing was deleted.
+        """
+        return self._found(self._marked.remove(require_audio_id(audio_id), require_part(part)))
+
     def get(self, audio_id: AudioId) -> StorageResult:
         """Return the asset under an id.
 
@@ -538,7 +601,7 @@ class AudioStorageManager:
             asset: its id; or a result of `get` or `list`, which saves a lookup.
             destination: the file, which is replaced in one step if it exists; or a directory, in
                 which the file gets the object's name, such as ``audio.mp3``.
-            part: "audio" or "thumbnail".
+            part: "audio", "thumbnail", "waveform", "preview" or "transcript".
 
         Returns:
             The path of the file.
@@ -610,7 +673,7 @@ class AudioStorageManager:
 
         Args:
             audio_id: the asset's id.
-            part: "audio" or "thumbnail".
+            part: "audio", "thumbnail", "waveform", "preview" or "transcript".
             expires_s: its lifetime in seconds, at most seven days.
             download_as: the file name that browsers save it under; None: they play or show it.
 
@@ -805,8 +868,8 @@ class AudioStorageManager:
             if damaged:
                 self._notify(RetriesEnded(damaged[0].operation))
 
-    def _found(self, asset: Asset) -> StorageResult:
-        return result_of(self._store, asset)
+    def _found(self, asset: Asset, *, created: bool = False) -> StorageResult:
+        return result_of(self._store, asset, created=created)
 
     def _report_retry(self, retry: Retry) -> None:
         self._notify(

@@ -14,6 +14,8 @@ PathLike = str | os.PathLike[str]
 
 REFERENCE_KEYS = ("thumbnail_name", "thumbnail_generation", "thumbnail_crc32c")
 """Custom metadata by which an audio object names its thumbnail."""
+MARK_KEYS = ("audio_crc32c", "audio_file_size", "derived_by")
+"""Custom metadata by which an object names the audio that it is of, and what computed it."""
 EXACT_KEY = "duration_is_exact"
 """Custom metadata that is "false" where `duration_s` is an estimate; else there is no such key."""
 FACT_KEYS = ("duration_s", EXACT_KEY, "codec", "sample_rate_hz", "channels", "bitrate_bps")
@@ -31,7 +33,7 @@ OWN_KEYS = frozenset(
         "file_type",
         "crc32c",
         *REFERENCE_KEYS,
-        "audio_crc32c",
+        *MARK_KEYS,
         "audio_generation",
         "replaces_generation",
         "supersedes",
@@ -231,13 +233,19 @@ class StorageResult:
     """False if an earlier attempt, or an earlier upload, had already stored the same content."""
     warnings: tuple[str, ...] = ()
     derived: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
-    """The derived parts, computed from the audio and stored next to it, by name."""
+    """The derived parts, computed from this very audio and stored next to it, by name."""
+    attached: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
+    """The attached parts, such as a transcript, supplied for this very audio, by name."""
+    stale: tuple[BlobInfo, ...] = ()
+    """Objects of derived and attached parts that do not count: they are of other audio, have no
+    valid mark, or were replaced. A check reports them."""
 
     @property
     def parts(self) -> dict[str, BlobInfo]:
         """The asset's objects by the names of their parts, the audio first."""
-        supplied = {"audio": self.audio, "thumbnail": self.thumbnail}
-        return {**{k: blob for k, blob in supplied.items() if blob is not None}, **self.derived}
+        committed = {"audio": self.audio, "thumbnail": self.thumbnail}
+        present = {name: blob for name, blob in committed.items() if blob is not None}
+        return {**present, **self.derived, **self.attached}
 
     @property
     def size_bytes(self) -> int:
@@ -463,6 +471,8 @@ class StorageResult:
             "audio": self.audio.to_dict() if self.audio else None,
             "thumbnail": self.thumbnail.to_dict() if self.thumbnail else None,
             "derived": {name: blob.to_dict() for name, blob in self.derived.items()},
+            "attached": {name: blob.to_dict() for name, blob in self.attached.items()},
+            "stale": [blob.to_dict() for blob in self.stale],
             "metadata": dict(self.metadata),
             "created": self.created,
             "warnings": list(self.warnings),

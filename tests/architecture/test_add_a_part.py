@@ -13,11 +13,10 @@ import audiostore
 PACKAGE = Path(audiostore.__file__).parent
 ROOT = PACKAGE.parents[1]
 LAYOUT = Path("audiostore") / "asset" / "layout.py"
-NAMES = 'PartName = Literal["audio", "thumbnail"]'
-ROWS = "for part in (AUDIO, THUMBNAIL)"
+NAMES = 'PartName = Literal["audio", "thumbnail", '
+ROWS = "for part in (AUDIO, THUMBNAIL, "
 ROW = (
-    'Part("waveform", "data", is_mutable=True, max_age_s=3600, extensions=(".json",),'
-    " is_derived=True)"
+    'Part("beats", "data", is_mutable=True, max_age_s=3600, extensions=(".json",), is_derived=True)'
 )
 SCRIPT = Path(__file__).with_name("use_a_part.py")
 
@@ -27,8 +26,8 @@ def _copy_with_the_row(folder: Path) -> None:
     layout = folder / LAYOUT
     text = layout.read_text("utf-8")
     assert text.count(NAMES) == text.count(ROWS) == 1
-    text = text.replace(NAMES, 'PartName = Literal["audio", "thumbnail", "waveform"]')
-    text = text.replace(ROWS, f"for part in (AUDIO, THUMBNAIL, {ROW})")
+    text = text.replace(NAMES, f'{NAMES}"beats", ')
+    text = text.replace(ROWS, f"{ROWS}{ROW}, ")
     layout.write_text(text, "utf-8")
 
 
@@ -53,7 +52,7 @@ def test_a_row_is_all_that_a_derived_part_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_the_row_it_is_a_foreign_object(tmp_path: Path) -> None:
+def test_without_the_row_there_is_no_such_part(tmp_path: Path) -> None:
     done = _use(PACKAGE.parent, tmp_path / "data")
     assert done.returncode != 0
-    assert "foreign-object" in done.stderr
+    assert "no part is named 'beats'" in done.stderr

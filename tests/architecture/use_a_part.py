@@ -1,4 +1,4 @@
-"""What `test_add_a_part` runs against a copy of the package: a waveform next to an asset."""
+"""What `test_add_a_part` runs against a copy of the package: the beats of an asset, next to it."""
 
 import sys
 import urllib.request
@@ -10,17 +10,17 @@ import google.oauth2.service_account
 
 import audiostore
 from audiostore import AssetNotFoundError, AudioStorageManager, LocalStore, ObjectStore
-from audiostore.asset import copy_asset
+from audiostore.asset import PARTS, MarkedFile, MarkedParts, copy_asset
 from audiostore.audit.checking import Checker
 from audiostore.cli import main
+from audiostore.notify import Notifier
 from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.stores.protocol import BlobSpec
 from tests.assets import JPG, MP3, SOFT_DELETE
 from tests.gcs_server import StrictServer
 
-PEAKS = b'{"peaks": [0, 1, 0]}'
-part: Any = "waveform"  # the copy of the package knows it, the package does not
+BEATS = b'{"beats": [0.5, 1, 1.5]}'
+part: Any = "beats"  # the copy of the package knows it, the package does not
 
 
 def _problems(manager: AudioStorageManager) -> list[str]:
@@ -36,17 +36,19 @@ def _require_clean(manager: AudioStorageManager) -> None:
 def _serves(manager: AudioStorageManager, audio_id: str, folder: Path) -> None:
     assert manager.get(audio_id).parts.keys() == {"audio", "thumbnail", part}
     [listed] = manager.list()
-    assert listed.derived[part].size_bytes == len(PEAKS)
+    assert listed.derived[part].size_bytes == len(BEATS)
     with manager.open(audio_id, part=part) as stream:
-        assert stream.read() == PEAKS
-    assert manager.download(audio_id, folder / "out", part=part).read_bytes() == PEAKS
+        assert stream.read() == BEATS
+    assert manager.download(audio_id, folder / "out", part=part).read_bytes() == BEATS
 
 
 def _whole_life(store: ObjectStore, other: ObjectStore, folder: Path) -> AudioStorageManager:
     manager, target = AudioStorageManager(store=store), AudioStorageManager(store=other)
     audio_id = manager.upload_audio_with_thumbnail(MP3, JPG).audio_id
-    name = f"audio/{audio_id}/waveform.json"
-    blob = manager.store.put(BlobSpec(name, "application/json"), BytesSource(PEAKS))
+    name = f"audio/{audio_id}/beats.json"
+    assert part in PARTS, f"no part is named {part!r}"
+    file = MarkedFile(PARTS[part], BytesSource(BEATS), ".json", maker="beats/1")
+    blob = MarkedParts(manager.store, Notifier()).store(audio_id, file).blob
     _require_clean(manager)
     _serves(manager, audio_id, folder)
 
@@ -60,7 +62,7 @@ def _whole_life(store: ObjectStore, other: ObjectStore, folder: Path) -> AudioSt
     manager.delete(audio_id)
     assert list(manager.store.list("audio/")) == []
     [trashed] = manager.trash.list()
-    assert trashed.derived[part].blob.size_bytes == len(PEAKS)
+    assert trashed.derived[part].blob.size_bytes == len(BEATS)
     manager.restore(audio_id)
     _serves(manager, audio_id, folder)
     _require_clean(manager)
@@ -84,7 +86,7 @@ def use(folder: Path) -> None:
     out = folder / "from the command line"
     args = ["get", asset.audio_id, "--part", part, "-o", str(out), "--bucket", local.url]
     assert main(args) == 0
-    assert out.read_bytes() == PEAKS
+    assert out.read_bytes() == BEATS
     with StrictServer("bucket", bucket_settings=SOFT_DELETE) as server:
         account = server.service_account("robot@project.iam.gserviceaccount.com")
         credentials = google.oauth2.service_account.Credentials.from_service_account_info(
@@ -95,7 +97,7 @@ def use(folder: Path) -> None:
         [asset] = manager.list()
         url = manager.signed_url(asset.audio_id, part=part)
         with urllib.request.urlopen(url, timeout=10) as response:
-            assert response.read() == PEAKS
+            assert response.read() == BEATS
         manager.store.delete(asset.derived[part])
         try:
             manager.open(asset.audio_id, part=part)

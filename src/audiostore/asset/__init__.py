@@ -4,24 +4,29 @@ from audiostore.asset.attach import Attachments
 from audiostore.asset.changes import Changes, require_own_classes
 from audiostore.asset.commit import Commits, find_stored
 from audiostore.asset.copy import copy_asset
+from audiostore.asset.derived import MarkedFile, MarkedParts
 from audiostore.asset.drafts import Outcome
 from audiostore.asset.known import require_known, require_servable
 from audiostore.asset.layout import (
     AUDIO,
     PARTS,
+    PREVIEW,
     THUMBNAIL,
+    TRANSCRIPT,
+    WAVEFORM,
     AudioId,
     FilenameGenerator,
     FileOrganizer,
     Part,
     PartName,
-    derived_parts,
     folder_prefix,
     id_prefix,
     part_of,
+    require_attachable,
     require_audio_id,
     require_part,
 )
+from audiostore.asset.marks import has_mark, is_current, maker_of, mark, marked_blobs
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import (
     find_asset,
@@ -56,7 +61,10 @@ __all__ = [
     "AUDIO",
     "PAGE_OBJECTS",
     "PARTS",
+    "PREVIEW",
     "THUMBNAIL",
+    "TRANSCRIPT",
+    "WAVEFORM",
     "Asset",
     "Attachments",
     "AudioId",
@@ -64,6 +72,8 @@ __all__ = [
     "Commits",
     "FileOrganizer",
     "FilenameGenerator",
+    "MarkedFile",
+    "MarkedParts",
     "Outcome",
     "Part",
     "PartName",
@@ -79,15 +89,19 @@ __all__ = [
     "check_expires_s",
     "copy_asset",
     "delete_asset",
-    "derived_parts",
     "facts_of",
     "file_metadata",
     "find_asset",
     "find_stored",
     "folder_prefix",
+    "has_mark",
     "id_prefix",
     "is_committed_audio",
+    "is_current",
     "is_embedded",
+    "maker_of",
+    "mark",
+    "marked_blobs",
     "names_content_of",
     "names_thumbnail",
     "open_blob",
@@ -95,6 +109,7 @@ __all__ = [
     "part_of",
     "refreshed_metadata",
     "require_asset",
+    "require_attachable",
     "require_audio_id",
     "require_known",
     "require_own_classes",

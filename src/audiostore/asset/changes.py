@@ -166,7 +166,7 @@ class Changes:
         if asset is not None:
             require_free(
                 self._store,
-                asset.parts.values(),
+                asset.blobs,
                 f"{audio_id} cannot be deleted",
                 audio_id=audio_id,
             )
@@ -240,7 +240,7 @@ class Changes:
                 f"{moment:%Y-%m-%d %H:%M} UTC is before asset {audio_id} was stored: give a future "
                 "time, or delete the asset"
             )
-        for blob in asset.parts.values():
+        for blob in asset.blobs:
             changed(blob, {}, custom_time=moment)
         return self._all(
             audio_id,
@@ -315,7 +315,7 @@ class Changes:
         """Update the audio first, then each other part that the asset has by then."""
         for _ in range(_RACES):
             asset = require_asset(self._store, audio_id)
-            blob = next((b for b in asset.parts.values() if not is_done(b)), None)
+            blob = next((b for b in asset.blobs if not is_done(b)), None)
             if blob is None:
                 return asset
             with suppress(PreconditionFailedError, BlobNotFoundError):  # read again

@@ -11,12 +11,13 @@ from typing import Protocol
 
 from audiostore.asset import record
 from audiostore.asset.attach import reference
+from audiostore.asset.derived import MarkedFile, marked_draft, write_marked
 from audiostore.asset.drafts import Draft, Outcome, Writer, draft_of
 from audiostore.asset.layout import AUDIO, THUMBNAIL, blob_name
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
-from audiostore.dataclass import replace
+from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import AssetConflictError
 from audiostore.notify import Notifier
 from audiostore.sourcepaths import source_path_metadata
@@ -66,6 +67,7 @@ class Commits:
         supersedes: str | None = None,
         source_path: str | None = None,
         cover_path: str | None = None,
+        derived: Sequence[MarkedFile] = (),
     ) -> Outcome:
         """Store an asset; artwork that already waits under its id becomes part of it.
 
@@ -81,6 +83,7 @@ class Commits:
             supersedes: the id of the asset that it replaces.
             source_path: where the file was, below the directory that was stored.
             cover_path: where the file of the artwork was.
+            derived: its derived parts.
 
         Raises:
             AssetConflictError: the id holds other content.
@@ -119,6 +122,17 @@ class Commits:
             draft,
             cover_of(thumbnail),
             spare=cover_of(audio.artwork),
+            derived=[
+                marked_draft(
+                    audio_id,
+                    each,
+                    audio.source,
+                    filename=audio.filename,
+                    cache=cache,
+                    kms_key=audio.kms_key,
+                )
+                for each in derived
+            ],
             id_is_new=id_is_new,
             confirms=confirms,
             compare=lambda present: self._compared(present, audio, thumbnail, custom),
@@ -174,10 +188,10 @@ class Commits:
                     return compare(present)
                 waiting = _waiting(folder) if adopts and thumbnail is None else None
                 cover = thumbnail if waiting or thumbnail else spare
-                written, stored_cover, sent = self._write(audio_id, audio, cover, waiting, derived)
-                outcome = self._outcome(audio_id, written, stored_cover, adopts=adopts)
+                done = self._write(audio_id, audio, cover, waiting, derived)
+                outcome = self._outcome(audio_id, done.audio, done.cover, adopts=adopts)
                 if outcome is not None:
-                    return replace(outcome, sent=sent)
+                    return replace(outcome, sent=done.sent)
             import random  # noqa: PLC0415  (after a conflict only)
 
             # Two writers stored different audio under one id, and each withdrew: after random
@@ -203,16 +217,18 @@ class Commits:
         That may be what an earlier attempt has stored.
         """
         try:
-            written, cover, sent = self._write(audio_id, audio, thumbnail, None, derived)
+            done = self._write(audio_id, audio, thumbnail, None, derived)
         except AssetConflictError:
             return None
-        if not written.created:
+        if not done.audio.created:
             return None
         if confirms:
-            outcome = self._outcome(audio_id, written, cover, adopts=True)
-            return None if outcome is None else replace(outcome, sent=sent)
-        asset = Asset(audio_id, written.blob, cover, thumbnail_missing=False)
-        return Outcome(asset, created=True, sent=sent)
+            outcome = self._outcome(audio_id, done.audio, done.cover, adopts=True)
+            return None if outcome is None else replace(outcome, sent=done.sent)
+        asset = Asset(
+            audio_id, done.audio.blob, done.cover, thumbnail_missing=False, marked=done.marked
+        )
+        return Outcome(asset, created=True, sent=done.sent)
 
     def _write(
         self,
@@ -221,19 +237,14 @@ class Commits:
         thumbnail: Draft | None,
         waiting: BlobInfo | None,
         derived: Sequence[Draft],
-    ) -> tuple[Written, BlobInfo | None, tuple[BlobInfo, ...]]:
-        """Write all objects, the audio last.
-
-        Returns:
-            the audio; the thumbnail that it names; which of the two were sent by this call.
-        """
+    ) -> "_Done":
+        """Write all objects, the audio last."""
         cover, sent = waiting, []
         if thumbnail is not None:
             stored = self._writer.write(thumbnail)
             cover = stored.blob
             sent += [stored.blob] if stored.is_sent else []
-        for draft in derived:
-            self._writer.write(draft)
+        marked = [write_marked(self._store, self._writer, audio_id, draft) for draft in derived]
 
         def is_ours(found: BlobInfo, spec: BlobSpec) -> bool:
             names_it = thumbnail is None or record.names_thumbnail(found, cover)
@@ -243,17 +254,21 @@ class Commits:
         try:
             written = self._writer.write(replace(committing, is_ours=is_ours))
         except AssetConflictError:
+            ahead = [each.blob for each in marked if each.created]
             if thumbnail is not None and cover is not None:
-                self._withdraw(cover, audio_id, audio)
+                ahead.append(cover)
+            self._withdraw(ahead, audio_id, audio)
             raise
         sent += [written.blob] if written.is_sent else []
-        return written, cover, tuple(sent)
+        parts = {str(each.blob.metadata.get("file_type")): each.blob for each in marked}
+        return _Done(written, cover, tuple(sent), parts)
 
-    def _withdraw(self, cover: BlobInfo, audio_id: str, audio: Draft) -> None:
-        """Remove artwork whose audio was not stored, unless the audio that was may refer to it."""
-        asset = find_asset(self._store, audio_id)
+    def _withdraw(self, ahead: Sequence[BlobInfo], audio_id: str, audio: Draft) -> None:
+        """Remove parts whose audio was not stored, unless the audio that was may be theirs."""
+        asset = find_asset(self._store, audio_id) if ahead else None
         if asset is not None and not has_content(asset.audio, audio.source):
-            self._writer.remove(cover)
+            for blob in ahead:
+                self._writer.remove(blob)
 
     def _outcome(
         self, audio_id: str, written: Written, cover: BlobInfo | None, *, adopts: bool
@@ -331,6 +346,19 @@ class Commits:
             else ()
         )
         return Outcome(present, created=False, warnings=warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What one attempt has written."""
+
+    audio: Written
+    cover: BlobInfo | None
+    """The thumbnail that the audio names."""
+    sent: tuple[BlobInfo, ...]
+    """Which of the two were sent by this call."""
+    marked: Mapping[str, BlobInfo] = field(hash=False)
+    """The derived and attached parts, by name."""
 
 
 def find_stored(

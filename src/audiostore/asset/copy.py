@@ -6,12 +6,14 @@ compared, never overwritten. A copy that was killed is completed by repeating it
 
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from audiostore.asset.commit import Commits
+from audiostore.asset.derived import MarkedFile, MarkedParts, marked_draft
 from audiostore.asset.drafts import Draft, Outcome, remove_replaced
-from audiostore.asset.known import spec_of_copy
-from audiostore.asset.layout import THUMBNAIL, part_of
+from audiostore.asset.known import cache_scope, spec_of_copy
+from audiostore.asset.layout import THUMBNAIL, part_of, require_part
+from audiostore.asset.marks import maker_of
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.dataclass import replace
@@ -24,18 +26,23 @@ from audiostore.errors import (
 from audiostore.localfiles import LocalFile
 from audiostore.notify import Notifier
 from audiostore.stores import BlobSpec, ObjectStore, get_checked, require_checksum
-from audiostore.values import BlobInfo, StorageResult, same_bytes
+from audiostore.values import MARK_KEYS, BlobInfo, StorageResult, same_bytes
 
+# These keys of derived and attached parts are written anew.
+_OF_ITS_OBJECT = {"audio_id", "file_type", "original_filename", "file_size", "crc32c", *MARK_KEYS}
 # These keys name generations, which have a meaning in the source store only.
 _OF_ITS_STORE = ("audio_generation", "replaces_generation")
 
 
 def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -> bool:
-    """Copy an asset with all its metadata; return False if the target already has it.
+    """Copy an asset with all its metadata; return False if the target already has all of it.
 
     The bytes pass through a temporary directory. Holds and storage classes are not copied: the
     target's own rules apply to the copy. Content types and headers are audiostore's own: what the
     source says is not trusted.
+
+    Derived and attached parts are copied with it; also next to an asset that the target has, if
+    they are missing there.
 
     Args:
         source: the store to copy from.
@@ -73,7 +80,8 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
     crc32c = require_checksum(source, audio)
     present = find_asset(target, asset.audio_id)
     if present is not None:
-        return compare(present).created
+        compare(present)
+        return _complete(source, target, asset, present)
     specs = {blob.name: spec_of_copy(blob) for blob in asset.parts.values()}
     there = {blob.name: blob for blob in objects_of(target, asset.audio_id)}
     leftovers = {name: blob for name, blob in there.items() if _is_leftover(blob, crc32c)}
@@ -94,14 +102,17 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
             thumbnail = _thumbnail_draft(
                 cover, specs[cover.name], fetched(cover), crc32c, leftovers.get(cover.name)
             )
+        cache = cache_scope(audio)
         derived = [
-            Draft(
-                specs[blob.name],
-                fetched(blob),
-                is_ours=lambda _found, _spec: True,  # the same bytes will do
-                if_generation_match=there[blob.name].generation if blob.name in there else 0,
+            marked_draft(
+                asset.audio_id,
+                _marked_file(blob, fetched(blob)),
+                audio,
+                filename=audio.metadata.get("original_filename", audio.name),
+                cache=cache,
+                custom_time=audio.custom_time,
             )
-            for blob in asset.derived.values()
+            for blob in _marked(asset).values()
         ]
         try:
             outcome = Commits(target, Notifier()).commit(
@@ -125,7 +136,47 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
             continue
         with suppress(BlobNotFoundError, PreconditionFailedError):  # gone or replaced meanwhile
             target.delete(blob)
+    if isinstance(outcome.stored, Asset):  # another writer may have replaced a part
+        _complete(source, target, asset, outcome.stored)
     return outcome.created
+
+
+def _complete(
+    source: ObjectStore, target: ObjectStore, asset: StorageResult, present: Asset
+) -> bool:
+    """Copy the derived and attached parts that an asset lacks in the target; say whether any."""
+    missing = [blob for name, blob in _marked(asset).items() if name not in present.marked]
+    if not missing:
+        return False
+    import tempfile  # noqa: PLC0415  (imports compression; only a copy between stores needs it)
+
+    parts = MarkedParts(target, Notifier())
+    with tempfile.TemporaryDirectory(prefix="audiostore-copy-") as folder:
+        for blob in missing:
+            path = Path(folder) / blob.name.rpartition("/")[2]
+            get_checked(source, blob, path)
+            file = _marked_file(blob, LocalFile.snapshot(path))
+            parts.store(asset.audio_id, file, of=present.audio)
+    return True
+
+
+def _marked(asset: StorageResult) -> dict[str, BlobInfo]:
+    return {**asset.derived, **asset.attached}
+
+
+def _marked_file(blob: BlobInfo, file: LocalFile) -> MarkedFile:
+    """Return a derived or an attached part as it is to be stored in the target."""
+    spec = spec_of_copy(blob)
+    part = require_part(blob.metadata["file_type"])
+    return MarkedFile(
+        part,
+        file,
+        PurePosixPath(blob.name).suffix,
+        maker=maker_of(blob),
+        filename=blob.metadata.get("original_filename"),
+        content_type=spec.content_type,
+        facts={k: v for k, v in spec.metadata.items() if k not in _OF_ITS_OBJECT},
+    )
 
 
 def _thumbnail_draft(

@@ -55,6 +55,10 @@ class Draft:
         merged = {**self.spec.metadata, **metadata}
         return replace(self, spec=replace(self.spec, metadata=merged))
 
+    def replacing(self, there: BlobInfo | None) -> "Draft":
+        """Return the draft of what replaces this object; with None, of a new one."""
+        return replace(self, if_generation_match=there.generation if there else 0)
+
 
 def draft_of(
     audio_id: str,

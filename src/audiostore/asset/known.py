@@ -8,7 +8,7 @@ its table, never a text that a store chose.
 import re
 from pathlib import PurePosixPath
 
-from audiostore.asset.layout import parse_blob_name
+from audiostore.asset.layout import DATA_TYPES, parse_blob_name
 from audiostore.asset.record import copied_metadata
 from audiostore.errors import UnsupportedFormatError, shown
 from audiostore.patterns import pattern
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _BINARY = "application/octet-stream"
 """What browsers save, and never show."""
-_DATA_TYPES = {".json": "application/json"}
 _AUDIO_TYPE = pattern(r"audio/[a-z0-9.+-]+")
 
 
@@ -48,7 +47,9 @@ def require_servable(blob: BlobInfo) -> None:
     if part.holds == "audio":
         is_known = _AUDIO_TYPE.fullmatch(stated) is not None
     else:
-        is_known = stated in (_image_types() if part.holds == "image" else _DATA_TYPES.values())
+        is_known = stated in (
+            _image_types() if part.holds == "image" else map(_essence, DATA_TYPES.values())
+        )
     if not (is_known or stated == _BINARY):
         raise UnsupportedFormatError(
             f"{shown(blob.name)} has the content type {shown(blob.content_type)}, which is none of "
@@ -66,21 +67,25 @@ def spec_of_copy(blob: BlobInfo) -> BlobSpec:
     """
     _, part, known = _kind_of(blob)
     extension = PurePosixPath(blob.name).suffix
-    directives = re.split(r"[\s,]+", blob.cache_control or "")
-    scope: CacheScope = "public" if "public" in directives else "private"
     filename = blob.metadata.get("original_filename")
     return BlobSpec(
         name=blob.name,
-        content_type=_DATA_TYPES.get(extension, _BINARY)
+        content_type=DATA_TYPES.get(extension, _BINARY)
         if known is None
         else _type_in_table(blob.content_type, known),
         metadata=copied_metadata(blob.metadata),
-        cache_control=part.cache_control(scope) if blob.cache_control else None,
+        cache_control=part.cache_control(cache_scope(blob)) if blob.cache_control else None,
         content_disposition=content_disposition(served_as(filename, extension))
         if filename and blob.content_disposition
         else None,
         custom_time=blob.custom_time,
     )
+
+
+def cache_scope(blob: BlobInfo) -> CacheScope:
+    """Return who may cache an object."""
+    directives = re.split(r"[\s,]+", blob.cache_control or "")
+    return "public" if "public" in directives else "private"
 
 
 def _kind_of(blob: BlobInfo) -> "tuple[str, Part, Format | None]":

@@ -6,7 +6,7 @@ docs/gcs-organization-structure.md for the reasons.
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import PurePath
 from typing import Literal, TypeAlias
@@ -15,7 +15,6 @@ from audiostore.dataclass import dataclass
 from audiostore.errors import InvalidAudioIdError, UnsupportedFormatError, shown
 from audiostore.patterns import pattern
 from audiostore.stores import CacheScope, cache_control
-from audiostore.values import BlobInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 AudioId: TypeAlias = "str | UUID"
 """The id of an asset: a UUID, or its canonical text."""
 
-PartName = Literal["audio", "thumbnail"]
+PartName = Literal["audio", "thumbnail", "waveform", "preview", "transcript"]
 """The names in `PARTS`, for type checkers."""
 
 _HOUR_S = 3600
@@ -47,6 +46,13 @@ class Part:
     """The extensions that its object may have, such as ``.json``; (): those of its formats."""
     is_derived: bool = False
     """Whether it is computed from the audio, and can be again; if not, the user supplies it."""
+    is_attached: bool = False
+    """Whether the user supplies it for one very audio, as a transcript of what is said in it."""
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its object names the bytes of audio that it is of, and counts only with these."""
+        return self.is_derived or self.is_attached
 
     def cache_control(self, scope: CacheScope) -> str:
         """Return the Cache-Control header to serve it with."""
@@ -55,10 +61,39 @@ class Part:
 
 AUDIO = Part("audio", "audio", is_mutable=False, max_age_s=_YEAR_S)
 THUMBNAIL = Part("thumbnail", "image", is_mutable=True, max_age_s=_HOUR_S)
+WAVEFORM = Part(
+    "waveform", "data", is_mutable=True, max_age_s=_HOUR_S, extensions=(".dat",), is_derived=True
+)
+PREVIEW = Part(
+    "preview",
+    "audio",
+    is_mutable=True,
+    max_age_s=_HOUR_S,
+    extensions=(".m4a", ".mp3", ".ogg", ".opus", ".webm"),
+    is_derived=True,
+)
+TRANSCRIPT = Part(
+    "transcript",
+    "data",
+    is_mutable=True,
+    max_age_s=_HOUR_S,
+    extensions=(".txt", ".vtt", ".srt", ".json"),
+    is_attached=True,
+)
 
 # Every kind of object of an asset. A new derived part needs a row here, its name in `PartName`, and
 # the code that makes it. It is then read, served, deleted, restored and copied with its asset.
-PARTS: Mapping[str, Part] = {part.name: part for part in (AUDIO, THUMBNAIL)}
+PARTS: Mapping[str, Part] = {
+    part.name: part for part in (AUDIO, THUMBNAIL, WAVEFORM, PREVIEW, TRANSCRIPT)
+}
+DATA_TYPES: Mapping[str, str] = {
+    ".dat": "application/octet-stream",  # audiowaveform's; it has no registered type
+    ".json": "application/json",  # RFC 8259
+    ".srt": "application/x-subrip",  # not registered
+    ".txt": "text/plain; charset=utf-8",  # RFC 6657: without a charset, browsers guess
+    ".vtt": "text/vtt",  # W3C WebVTT; always UTF-8
+}
+"""The content types of parts that hold data, by their extensions."""
 
 _UUID = pattern(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIGITS = pattern(r"[0-9a-f]{4,32}")
@@ -198,19 +233,23 @@ def require_part(name: object, argument: str = "part") -> Part:
     return PARTS[name]
 
 
+def require_attachable(name: object) -> Part:
+    """Return the part that has a name, if users attach it.
+
+    Raises:
+        ValueError: no part has this name, or audiostore computes it, or an upload stores it.
+    """
+    part = require_part(name)
+    if not part.is_attached:
+        known = " or ".join(repr(each.name) for each in PARTS.values() if each.is_attached)
+        raise ValueError(f"the {part.name} of an asset cannot be attached: only {known} can")
+    return part
+
+
 def part_of(blob_name: str) -> Part | None:
     """Return the part that an object is, by its name; None if it is not part of an asset."""
     parsed = parse_blob_name(blob_name)
     return parsed[1] if parsed else None
-
-
-def derived_parts(blobs: Iterable[BlobInfo]) -> dict[str, BlobInfo]:
-    """Return the derived objects of a folder by the names of their parts."""
-    return {
-        part.name: blob
-        for blob in blobs
-        if (part := part_of(blob.name)) is not None and part.is_derived
-    }
 
 
 def folder_prefix(audio_id: str) -> str:

@@ -54,6 +54,8 @@ def result_of(
         created=created,
         warnings=warnings,
         derived=asset.derived,
+        attached=asset.attached,
+        stale=asset.stale,
     )
 
 

@@ -18,7 +18,8 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from audiostore.asset.layout import AUDIO, THUMBNAIL, derived_parts, parse_blob_name, part_of
+from audiostore.asset.layout import AUDIO, PARTS, THUMBNAIL, parse_blob_name, part_of
+from audiostore.asset.marks import claimed_crc32c, told_apart
 from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import InvalidMetadataError, shown
 from audiostore.patterns import pattern
@@ -79,14 +80,32 @@ class Asset:
     thumbnail: BlobInfo | None
     thumbnail_missing: bool
     """The audio object names a thumbnail that does not exist."""
-    derived: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
-    """Its derived parts, by name."""
+    marked: Mapping[str, BlobInfo] = field(default_factory=dict, hash=False)
+    """Its derived and attached parts, by name: those whose mark names this very audio."""
+    stale: tuple[BlobInfo, ...] = ()
+    """Other objects of such parts: of other audio, without a valid mark, or replaced by a newer one
+    with another extension. No reader sees them."""
 
     @property
     def parts(self) -> dict[str, BlobInfo]:
         """Its objects by the names of their parts, the audio first."""
         thumbnail = {} if self.thumbnail is None else {THUMBNAIL.name: self.thumbnail}
-        return {AUDIO.name: self.audio, **thumbnail, **self.derived}
+        return {AUDIO.name: self.audio, **thumbnail, **self.marked}
+
+    @property
+    def derived(self) -> dict[str, BlobInfo]:
+        """Its derived parts, by name."""
+        return {name: blob for name, blob in self.marked.items() if PARTS[name].is_derived}
+
+    @property
+    def attached(self) -> dict[str, BlobInfo]:
+        """Its attached parts, by name."""
+        return {name: blob for name, blob in self.marked.items() if PARTS[name].is_attached}
+
+    @property
+    def blobs(self) -> tuple[BlobInfo, ...]:
+        """Its objects, the audio first; also those that no reader sees any more."""
+        return (*self.parts.values(), *self.stale)
 
 
 def facts_of(info: "AudioInfo") -> dict[str, str]:
@@ -376,7 +395,7 @@ def thumbnail_reference(thumbnail: BlobInfo | None) -> dict[str, str]:
     """Return the metadata by which an audio object names its thumbnail."""
     if thumbnail is None:
         return {}
-    values = (thumbnail.name, str(thumbnail.generation), _claimed_crc32c(thumbnail))
+    values = (thumbnail.name, str(thumbnail.generation), claimed_crc32c(thumbnail))
     return dict(zip(REFERENCE_KEYS, values, strict=True))
 
 
@@ -446,18 +465,9 @@ def is_committed_audio(blob: BlobInfo) -> bool:
     """Say whether this is the audio object of an asset, with the bytes that its metadata names."""
     return (
         parse_blob_name(blob.name) == (blob.metadata.get("audio_id"), AUDIO)
-        and blob.metadata.get("crc32c") == _claimed_crc32c(blob)
+        and blob.metadata.get("crc32c") == claimed_crc32c(blob)
         and blob.metadata.get("file_size") == str(blob.size_bytes)
     )
-
-
-def _claimed_crc32c(blob: BlobInfo) -> str:
-    """Return the checksum of an object; if the store does not tell it, what its metadata says.
-
-    It decides what belongs together: what is not readable for now must not look orphaned. Bytes are
-    compared by a checksum that is known, always.
-    """
-    return blob.crc32c or blob.metadata.get("crc32c", "")
 
 
 def names_thumbnail(audio: BlobInfo, thumbnail: BlobInfo | None) -> bool:
@@ -474,7 +484,7 @@ def names_content_of(audio: BlobInfo, thumbnail: BlobInfo) -> bool:
     """
     return audio.metadata.get("thumbnail_name") == thumbnail.name and audio.metadata.get(
         "thumbnail_crc32c"
-    ) == _claimed_crc32c(thumbnail)
+    ) == claimed_crc32c(thumbnail)
 
 
 def names_the_same(audio: BlobInfo, other: BlobInfo) -> bool:
@@ -514,7 +524,7 @@ def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
     names_one = REFERENCE_KEYS[0] in audio.metadata
     thumbnail = next((b for b in folder if is_thumbnail_of(audio, b)), None) if names_one else None
     missing = names_one and thumbnail is None
-    return Asset(audio_id, audio, thumbnail, missing, derived_parts(folder))
+    return Asset(audio_id, audio, thumbnail, missing, *told_apart(audio, folder))
 
 
 def is_thumbnail_of(audio: BlobInfo, blob: BlobInfo) -> bool:

@@ -22,11 +22,11 @@ from audiostore.asset.layout import (
     AudioId,
     FilenameGenerator,
     FileOrganizer,
-    derived_parts,
     folder_prefix,
     part_of,
     require_audio_id,
 )
+from audiostore.asset.marks import is_current, marked_blobs, told_apart
 from audiostore.asset.reading import find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.asset.resolving import resolve_deleted_id
@@ -55,6 +55,8 @@ class TrashedAsset:
     thumbnail: DeletedBlob | None
     derived: Mapping[str, DeletedBlob] = field(default_factory=dict, hash=False)
     """Its derived parts, by name."""
+    attached: Mapping[str, DeletedBlob] = field(default_factory=dict, hash=False)
+    """Its attached parts, by name."""
 
     @property
     def deleted_at(self) -> datetime:
@@ -76,6 +78,7 @@ class TrashedAsset:
             "audio": self.audio.blob.to_dict(),
             "thumbnail": self.thumbnail.blob.to_dict() if self.thumbnail else None,
             "derived": {name: part.blob.to_dict() for name, part in self.derived.items()},
+            "attached": {name: part.blob.to_dict() for name, part in self.attached.items()},
         }
 
 
@@ -195,12 +198,13 @@ class Trash:
             if self._restore_versions(audio_id, present.audio if present else None):
                 return
             raise
-        for deleted in (trashed.audio, trashed.thumbnail, *trashed.derived.values()):
+        marked = (*trashed.derived.values(), *trashed.attached.values())
+        for deleted in (trashed.audio, trashed.thumbnail, *marked):
             if deleted is not None:
                 require_servable(deleted.blob)
         if trashed.thumbnail is not None:
             self._restore(trashed.thumbnail)
-        for deleted in trashed.derived.values():
+        for deleted in marked:
             # A deletion that was killed may have left a newer object, which counts.
             with suppress(AssetConflictError, BlobNotFoundError):
                 self._restore(deleted)
@@ -220,9 +224,13 @@ class Trash:
         if audio is None:
             return False
         cover = next((blob for blob in versions if record.is_thumbnail_of(audio, blob)), None)
+        marked = {} if live else told_apart(audio, versions)[0]
         missing = [blob for blob in (cover, None if live else audio) if blob is not None]
-        for blob in missing:
+        for blob in (*marked.values(), *missing):
             require_servable(blob)
+        for blob in marked.values():
+            with suppress(AssetConflictError):  # a newer object counts
+                self._unless_live(blob, partial(self._store.copy, blob, blob.name))
         for blob in missing:
             self._unless_live(blob, partial(self._store.copy, blob, blob.name))
         return bool(missing)
@@ -322,9 +330,12 @@ def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | N
         return None
     cover = _newest(d for d in folder if record.is_thumbnail_of(audio.blob, d.blob))
     derived: dict[str, DeletedBlob] = {}
-    for each in sorted(folder, key=_age):  # the most recently deleted of each part
-        derived |= dict.fromkeys(derived_parts([each.blob]), each)
-    return TrashedAsset(audio_id, audio, cover, derived)
+    attached: dict[str, DeletedBlob] = {}
+    for each in sorted(folder, key=_age):  # the newest of each part
+        for part, blob in marked_blobs([each.blob]):
+            if is_current(blob, audio.blob):
+                (derived if part.is_derived else attached)[part.name] = each
+    return TrashedAsset(audio_id, audio, cover, derived, attached)
 
 
 def _newest(deleted: Iterable[DeletedBlob]) -> DeletedBlob | None:

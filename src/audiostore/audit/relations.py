@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from audiostore.asset import (
     Asset,
-    derived_parts,
+    marked_blobs,
     names_content_of,
     names_thumbnail,
     thumbnail_reference,
@@ -41,7 +41,7 @@ def _check_orphans(folder: Folder) -> Iterator[Problem]:
             folder.audio_id, blob, "orphan-thumbnail", "this artwork has no audio",
             "delete it, or upload the audio under this id", repair=DeleteObject(blob),
         )  # fmt: skip
-    for blob in derived_parts(folder.blobs).values():
+    for _, blob in marked_blobs(folder.blobs):
         yield problem_of(
             folder.audio_id, blob, "orphan-derived", "the audio it was computed from is missing",
             "delete it", repair=DeleteObject(blob),

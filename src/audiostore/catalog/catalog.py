@@ -376,6 +376,7 @@ def _before_deletion(trashed: TrashedAsset) -> StorageResult:
         audio_path=None,
         thumbnail_path=None,
         derived={name: part.blob for name, part in trashed.derived.items()},
+        attached={name: part.blob for name, part in trashed.attached.items()},
     )
 
 

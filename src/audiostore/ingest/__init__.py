@@ -7,6 +7,7 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from audiostore.ingest.attachments import prepare_attachment as prepare_attachment
     from audiostore.ingest.options import (
         ArtworkChoice as ArtworkChoice,
         CheckLevel as CheckLevel,
@@ -37,6 +38,7 @@ else:  # imported when first used: options and ids do not need the inspection of
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "attachments": "prepare_attachment",
             "options": (
                 "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions"
             ),

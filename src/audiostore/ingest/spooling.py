@@ -143,7 +143,7 @@ def spooled(
     if cleanup:
         raise ValueError(f"cleanup deletes local files: the {part} is given without a path")
     what = f"the {part}" if filename is None else shown(filename)
-    pieces = _pieces(source, what)
+    pieces = pieces_of(source, what)
     import tempfile  # noqa: PLC0415  (imports compression; only such sources need it)
 
     with ExitStack() as stack:
@@ -156,7 +156,17 @@ def spooled(
         yield spool.finish(filename or part, is_named=filename is not None)
 
 
-def _pieces(source: object, what: str) -> Iterable[object]:
+def pieces_of(source: object, what: str) -> Iterable[object]:
+    """Return the pieces of a source that is not a path; each should be bytes.
+
+    Args:
+        source: bytes, a binary file object, or an iterable.
+        what: the source, for errors.
+
+    Raises:
+        InvalidSourceError: it is nothing of these; or, while it is read, a file object that does
+            not block.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
         return [source]
     if isinstance(source, ReadableStream):
