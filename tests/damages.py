@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audiostore import AudioStorageManager, FilenameGenerator
+from audiostore.asset import WAVEFORM, MarkedFile
 from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec, spec_of
 from audiostore.values import BlobInfo
@@ -265,6 +266,107 @@ def missing_successor(p: Patient) -> str:
     return p.store.update(audio, {"superseded_by": gone}).name
 
 
+def _with_transcript(p: Patient, name: str = "words.txt") -> tuple[BlobInfo, BlobInfo]:
+    audio, _ = p.asset(thumbnail=None)
+    asset = p.manager.attach(audio.metadata["audio_id"], "transcript", b"words", filename=name)
+    return audio, asset.attached["transcript"]
+
+
+def _with_waveform(p: Patient) -> tuple[BlobInfo, BlobInfo]:
+    audio, _ = p.asset(thumbnail=None)
+    file = MarkedFile(WAVEFORM, BytesSource(b"peaks"), ".dat", maker="waveform/1")
+    return audio, p.manager._marked.store(audio.metadata["audio_id"], file).blob
+
+
+def _forget(p: Patient, audio: BlobInfo) -> None:
+    """Delete audio as if it had never been there."""
+    changed = p.store.update(audio, {"audio_id": None})
+    p.store.delete(changed)
+
+
+def orphan_derived(p: Patient) -> str:
+    audio, blob = _with_waveform(p)
+    _forget(p, audio)
+    return blob.name
+
+
+def orphan_attached(p: Patient) -> str:
+    audio, blob = _with_transcript(p)
+    _forget(p, audio)
+    return blob.name
+
+
+def stale_derived(p: Patient) -> str:
+    _, blob = _with_waveform(p)
+    return p.store.update(blob, {"audio_crc32c": "AAAAAA=="}).name
+
+
+def stale_attached(p: Patient) -> str:
+    _, blob = _with_transcript(p)
+    return p.store.update(blob, {"audio_file_size": "1"}).name
+
+
+def mismatched_derived(p: Patient) -> str:
+    _, blob = _with_waveform(p)
+    return p.store.update(blob, {"derived_by": None}).name
+
+
+def mismatched_attached(p: Patient) -> str:
+    _, blob = _with_transcript(p)
+    return p.replant(blob, b"other words").name
+
+
+def leftover_part(p: Patient) -> str:
+    audio, blob = _with_transcript(p)
+    p.store.delete(blob)
+    spec = spec_of(blob, blob.name)
+    p.manager.attach(audio.metadata["audio_id"], "transcript", b"WEBVTT", filename="words.vtt")
+    newer = p.store.stat(f"{blob.name[:-4]}.vtt")
+    p.store.put(spec, BytesSource(b"words"))
+    p.store.put(
+        spec_of(newer, newer.name), BytesSource(b"WEBVTT"), if_generation_match=newer.generation
+    )
+    return blob.name
+
+
+def unmanaged_part(p: Patient) -> str:
+    audio, _ = p.asset(thumbnail=None)
+    name = audio.name.replace("audio.mp3", "waveform.dat")
+    return p.put(name, b"peaks", "application/octet-stream").name
+
+
+def wrong_text_type(p: Patient) -> str:
+    _, blob = _with_transcript(p)
+    return p.store.update(blob, {}, content_type="text/html").name
+
+
+def half_held_part(p: Patient) -> str:
+    audio, blob = _with_transcript(p)
+    p.store.update(audio, {}, temporary_hold=True)
+    return blob.name
+
+
+def half_expiring_part(p: Patient) -> str:
+    audio, blob = _with_waveform(p)
+    p.store.update(audio, {}, custom_time=datetime(2041, 1, 1, tzinfo=UTC))
+    return blob.name
+
+
+def unfinished_deletion_of_parts(p: Patient) -> str:
+    audio, blob = _with_transcript(p)
+    p.store.delete(audio)
+    return blob.name
+
+
+def unfinished_restoration_of_parts(p: Patient) -> str:
+    audio, blob = _with_transcript(p)
+    p.store.delete(audio)
+    p.store.delete(blob)
+    (deleted,) = p.store.list_deleted(blob.name)
+    p.store.restore(deleted)
+    return blob.name
+
+
 @dataclass(frozen=True, slots=True)
 class Damage:
     """A damage, the kind of problem that it is, and whether `repair` repairs it."""
@@ -303,6 +405,19 @@ DAMAGES = (
     Damage(expires_before_stored, "expires-before-stored", is_repaired=False),
     Damage(unlinked_superseded, "unlinked-superseded", is_repaired=True),
     Damage(missing_successor, "missing-successor", is_repaired=True),
+    Damage(orphan_derived, "orphan-derived", is_repaired=True),
+    Damage(orphan_attached, "orphan-attached", is_repaired=False),
+    Damage(stale_derived, "stale-derived", is_repaired=True),
+    Damage(stale_attached, "stale-attached", is_repaired=False),
+    Damage(mismatched_derived, "mismatched-derived", is_repaired=True),
+    Damage(mismatched_attached, "mismatched-attached", is_repaired=False),
+    Damage(leftover_part, "leftover-part", is_repaired=True),
+    Damage(unmanaged_part, "unmanaged-object", is_repaired=False),
+    Damage(wrong_text_type, "wrong-content-type", is_repaired=True),
+    Damage(half_held_part, "half-held", is_repaired=False),
+    Damage(half_expiring_part, "half-expiring", is_repaired=True),
+    Damage(unfinished_deletion_of_parts, "unfinished-deletion", is_repaired=True),
+    Damage(unfinished_restoration_of_parts, "unfinished-restoration", is_repaired=True),
 )
 PURGED = Damage(missing_thumbnail, "missing-thumbnail", is_repaired=True)
 """Only where a store deletes permanently."""

@@ -116,8 +116,8 @@ def test_no_repair_on_the_page_is_an_invention(rows: dict[str, Row], patient: Pa
         seen[problem.kind].add(type(problem.repair))
     made = {kind: frozenset(repairs) for kind, repairs in seen.items() if repairs}
     assert made == {kind: rows[kind].repairs for kind in made}
-    # In test_audit.py, test_add_a_part.py and tests/faults/test_customer_keys.py.
-    made_elsewhere = {"folder-placeholder", "orphan-derived", "unreadable-object"}
+    # In test_audit.py and tests/faults/test_customer_keys.py.
+    made_elsewhere = {"folder-placeholder", "unreadable-object"}
     assert rows.keys() - made.keys() == _deep_kinds().keys() | made_elsewhere
 
 

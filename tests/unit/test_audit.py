@@ -20,10 +20,12 @@ from audiostore import (
     MemoryStore,
     RetryConfig,
 )
+from audiostore.asset import PREVIEW, MarkedFile
 from audiostore.audit.checking import Checker
 from audiostore.audit.folders import Folder
 from audiostore.audit.problems import GRACE, Problem, RestoreAsset
 from audiostore.audit.repairing import repair
+from audiostore.sources import BytesSource
 from audiostore.values import BlobInfo
 from tests.assets import JPG, MP3, OGG, OTHER_JPG, SOFT_DELETE, STORES, mp3_bytes, opened
 from tests.audio_samples import encode, riff
@@ -67,7 +69,23 @@ def healthy(patient: Patient) -> list[BlobInfo]:
     patient.manager.delete(audio_id)
     patient.manager.restore(audio_id)
     patient.manager.delete(patient.asset()[0].metadata["audio_id"])
+    with_parts(patient)
+    for change in (patient.manager.hold, lambda each: patient.manager.expire(each, LATER)):
+        change(with_parts(patient))
+    restored = with_parts(patient)
+    patient.manager.delete(restored)
+    patient.manager.restore(restored)
+    patient.manager.set_class(restored, "COLDLINE")
     return list(patient.store.list(""))
+
+
+def with_parts(patient: Patient) -> str:
+    """Store an asset with a derived and an attached part; return its id."""
+    audio_id = patient.asset()[0].metadata["audio_id"]
+    preview = MarkedFile(PREVIEW, BytesSource(b"sound"), ".mp3", maker="preview/1")
+    patient.manager._marked.store(audio_id, preview)
+    patient.manager.attach(audio_id, "transcript", b"{}", filename="words.json")
+    return audio_id
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from audiostore.asset.drafts import Outcome
 from audiostore.asset.known import require_known, require_servable
 from audiostore.asset.layout import (
     AUDIO,
+    DATA_TYPES,
     PARTS,
     PREVIEW,
     THUMBNAIL,
@@ -59,6 +60,7 @@ from audiostore.asset.walking import PAGE_OBJECTS, walk, walk_objects
 
 __all__ = [
     "AUDIO",
+    "DATA_TYPES",
     "PAGE_OBJECTS",
     "PARTS",
     "PREVIEW",

@@ -19,6 +19,7 @@ from audiostore.asset import FileOrganizer, Shard, folder_prefix, walk_objects
 from audiostore.audit.folders import Folder, check_objects, folder_of, foreign_object
 from audiostore.audit.inventory import InventoryReport
 from audiostore.audit.links import check_links, consider_trash
+from audiostore.audit.marked import check_marked
 from audiostore.audit.problems import GRACE, Problem, RemoveForeignFile
 from audiostore.audit.reading import Reading, Turn, in_turn
 from audiostore.audit.records import CheckRecord
@@ -42,6 +43,10 @@ _TRANSIENT = frozenset(
     {
         "orphan-thumbnail",
         "orphan-derived",
+        "orphan-attached",
+        "stale-derived",
+        "stale-attached",
+        "leftover-part",
         "second-audio",
         "leftover-thumbnail",
         "unattached-thumbnail",
@@ -245,7 +250,7 @@ class Checker:
         asset = folder.asset
         if not self._is_deep or asset is None or not self._is_sampled(folder.audio_id):
             return
-        size_bytes = sum(b.size_bytes for b in (asset.audio, asset.thumbnail) if b)
+        size_bytes = sum(blob.size_bytes for blob in asset.parts.values())
         if self._record is not None and self._record.has(folder.blobs):
             self._assets_read_before += 1
             self._bytes_read_before += size_bytes
@@ -273,6 +278,7 @@ class Checker:
         found = [
             *check_objects(folder),
             *check_relations(folder),
+            *check_marked(folder),
             *check_links(folder, self._store),
         ]
         lasting = [

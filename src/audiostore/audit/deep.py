@@ -22,6 +22,9 @@ _DURATION_TOLERANCE_S = 0.1
 """Containers state a duration in steps of up to that; a decoder counts samples."""
 _ESTIMATE_TOLERANCE = 0.1
 """A share of the duration: an estimate is none to the second."""
+_FROM_A_COPY = "restore it from a copy, or delete the asset and upload it again"
+_AGAIN = "remove it, so that it is computed again"
+_ATTACH_AGAIN = "attach it again"
 _OF_THE_OBJECT = (400, 403)
 """The statuses of an object whose key is disabled, or that the account may not read."""
 
@@ -43,6 +46,12 @@ class DeepCheck:
                 yield from self._audio(asset.audio_id, asset.audio, Path(directory))
             if asset.thumbnail is not None and asset.thumbnail.crc32c:
                 yield from self._thumbnail(asset.audio_id, asset.thumbnail, Path(directory))
+            for name, blob in asset.marked.items():
+                path = Path(directory) / name
+                hint = _AGAIN if name in asset.derived else _ATTACH_AGAIN
+                damage = self._fetch(asset.audio_id, blob, path, hint) if blob.crc32c else None
+                if damage is not None:
+                    yield damage
 
     def _audio(self, audio_id: str, audio: BlobInfo, directory: Path) -> Iterator[Problem]:
         path = directory / audio.name.rpartition("/")[2]
@@ -110,14 +119,15 @@ class DeepCheck:
                 "attach other artwork",
             )  # fmt: skip
 
-    def _fetch(self, audio_id: str, blob: BlobInfo, path: Path) -> Problem | None:
+    def _fetch(
+        self, audio_id: str, blob: BlobInfo, path: Path, hint: str = _FROM_A_COPY
+    ) -> Problem | None:
         try:
             get_checked(self._store, blob, path)
         except IntegrityError as error:
             return problem_of(
                 audio_id, blob, "damaged-bytes",
-                f"its bytes are not those that were uploaded: {error}",
-                "restore it from a copy, or delete the asset and upload it again",
+                f"its bytes are not those that were uploaded: {error}", hint,
             )  # fmt: skip
         except BlobNotFoundError:
             return None

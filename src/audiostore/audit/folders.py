@@ -77,7 +77,7 @@ def check_objects(folder: Folder) -> Iterator[Problem]:
             )  # fmt: skip
         elif part is None:
             yield foreign_object(blob, folder.audio_id)
-        elif blob.metadata.get("audio_id") is None and not part.is_derived:
+        elif blob.metadata.get("audio_id") is None:
             yield problem_of(
                 folder.audio_id, blob, "unmanaged-object",
                 "it is named like an object of audiostore, but was not stored by it",
@@ -86,7 +86,7 @@ def check_objects(folder: Folder) -> Iterator[Problem]:
         else:
             if blob.crc32c is None:
                 yield unreadable_object(folder.audio_id, blob, str(blob.unreadable))
-            if not part.is_derived:
+            if not part.is_marked:
                 yield from _check_own(folder.audio_id, blob, part)
 
 

@@ -7,6 +7,7 @@ from audiostore.asset import (
     assemble,
     folder_prefix,
     is_committed_audio,
+    is_current,
     names_content_of,
     names_thumbnail,
 )
@@ -74,7 +75,34 @@ def consider_trash(folder: Folder, store: Store, problem: Problem) -> Problem:
         for deleted in _deleted(folder, store):
             if is_committed_audio(deleted.blob) and names_content_of(deleted.blob, thumbnail):
                 return _interrupted(folder, problem, deleted, thumbnail)
+    elif problem.kind in ("orphan-derived", "orphan-attached"):
+        blob = next(blob for blob in folder.blobs if blob.name == problem.name)
+        for deleted in _deleted(folder, store):
+            if is_committed_audio(deleted.blob) and is_current(blob, deleted.blob):
+                return _interrupted_around(folder, problem, deleted, blob)
     return problem
+
+
+def _interrupted_around(
+    folder: Folder, problem: Problem, deleted: DeletedBlob, blob: BlobInfo
+) -> Problem:
+    """Distinguish, by a derived or an attached part, what was interrupted."""
+    if blob.created_at > deleted.deleted_at:
+        return replace(
+            problem,
+            kind="unfinished-restoration",
+            message="it was restored, but not its audio",
+            hint="restore the asset again",
+            repair=RestoreAsset(folder.audio_id, deleted.blob),
+        )
+    return replace(
+        problem,
+        kind="unfinished-deletion",
+        message="the audio was deleted, but not this part",
+        hint="delete the asset again",
+        repair=DeleteObject(blob),
+        changed_at=deleted.deleted_at,
+    )
 
 
 def _interrupted(

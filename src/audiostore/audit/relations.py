@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from audiostore.asset import (
     Asset,
-    marked_blobs,
     names_content_of,
     names_thumbnail,
     thumbnail_reference,
@@ -31,8 +30,7 @@ def check_relations(folder: Folder) -> Iterator[Problem]:
     yield from _check_reference(folder, asset)
     yield from _check_leftovers(folder, asset)
     yield from _check_expiry(asset)
-    if asset.thumbnail is not None:
-        yield from _check_both(asset.audio_id, asset.audio, asset.thumbnail)
+    yield from _check_alike(asset)
 
 
 def _check_orphans(folder: Folder) -> Iterator[Problem]:
@@ -40,11 +38,6 @@ def _check_orphans(folder: Folder) -> Iterator[Problem]:
         yield problem_of(
             folder.audio_id, blob, "orphan-thumbnail", "this artwork has no audio",
             "delete it, or upload the audio under this id", repair=DeleteObject(blob),
-        )  # fmt: skip
-    for _, blob in marked_blobs(folder.blobs):
-        yield problem_of(
-            folder.audio_id, blob, "orphan-derived", "the audio it was computed from is missing",
-            "delete it", repair=DeleteObject(blob),
         )  # fmt: skip
 
 
@@ -136,21 +129,23 @@ def _check_expiry(asset: Asset) -> Iterator[Problem]:
             return
 
 
-def _check_both(audio_id: str, audio: BlobInfo, thumbnail: BlobInfo) -> Iterator[Problem]:
-    if audio.temporary_hold != thumbnail.temporary_hold:
-        free = thumbnail if audio.temporary_hold else audio
+def _check_alike(asset: Asset) -> Iterator[Problem]:
+    """Yield which parts have another hold or expiry time than others."""
+    parts = tuple(asset.parts.values())
+    free = next((blob for blob in parts if not blob.temporary_hold), None)
+    if free is not None and any(blob.temporary_hold for blob in parts):
         yield problem_of(
-            audio_id, free, "half-held", "only the other part of this asset is under a hold",
+            asset.audio_id, free, "half-held", "only another part of this asset is under a hold",
             "hold or release the asset again",
         )  # fmt: skip
-    if audio.custom_time != thumbnail.custom_time:
-        latest = max(moment for moment in (audio.custom_time, thumbnail.custom_time) if moment)
-        earlier = audio if audio.custom_time != latest else thumbnail
-        yield problem_of(
-            audio_id, earlier, "half-expiring",
-            f"the other part of this asset expires on {latest:%Y-%m-%d}",
-            "have both parts expire then",
-            repair=UpdateObject(
-                earlier, f"have it expire on {latest:%Y-%m-%d}, too", custom_time=latest
-            ),
-        )  # fmt: skip
+    latest = max((blob.custom_time for blob in parts if blob.custom_time), default=None)
+    for earlier in parts if latest else ():
+        if earlier.custom_time != latest:
+            yield problem_of(
+                asset.audio_id, earlier, "half-expiring",
+                f"another part of this asset expires on {latest:%Y-%m-%d}",
+                "have all parts expire then",
+                repair=UpdateObject(
+                    earlier, f"have it expire on {latest:%Y-%m-%d}, too", custom_time=latest
+                ),
+            )  # fmt: skip

@@ -19,7 +19,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from audiostore.asset import AUDIO, PARTS, FilenameGenerator, FileOrganizer, part_of
+from audiostore.asset import AUDIO, DATA_TYPES, PARTS, FilenameGenerator, FileOrganizer, part_of
 from audiostore.audit.known import Known
 from audiostore.audit.reports import Rows
 from audiostore.files import explained, write_all
@@ -91,7 +91,7 @@ class Suspects:
                 continue
             kind, types = _expected(tail)
             self.assets += kind == _AUDIO
-            if not size_bytes or not (types is None or content_type in types):
+            if not size_bytes or content_type not in types:
                 kind = _SUSPECT
             key = from_hex(audio_id.replace("-", ""))
             buffer = buffers[self._number(key, kind)]
@@ -204,7 +204,7 @@ def _differs(found: bytes, known: bytes | None) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _expected(tail: str) -> tuple[int, frozenset[str] | None]:
+def _expected(tail: str) -> tuple[int, frozenset[str | None]]:
     """Return the kind of an object by what follows the id in its name, and its content types.
 
     Which of a format's types is right, its codec tells, which a report does not have.
@@ -213,7 +213,7 @@ def _expected(tail: str) -> tuple[int, frozenset[str] | None]:
     if part is None:
         return _SUSPECT, frozenset()
     if part.holds == "data":
-        return _KINDS[part.name], None
+        return _KINDS[part.name], frozenset((DATA_TYPES[tail[tail.rindex(".") :]],))
     found = format_of(tail, part.holds)
     if found is None:
         return _SUSPECT, frozenset()
