@@ -50,8 +50,12 @@ def encode(
     layout: str = "mono",
     options: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
+    times: int = 1,
 ) -> bytes:
-    """Return a file of this container with sound of this codec, and a moving picture if asked."""
+    """Return a file of this container with sound of this codec, and a moving picture if asked.
+
+    It holds the frames of the sound so many times, one after the other: a long file, made quickly.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "sample"
         target: Any = Pipe() if pipe else str(path)
@@ -68,25 +72,38 @@ def encode(
                 if bit_rate:
                     sound.bit_rate = bit_rate
             if sound is not None:
-                _write_sound(output, sound, seconds, rate)
+                _write_sound(output, sound, seconds, rate, times)
             if picture is not None:
                 _write_picture(output, picture, 5)
         return target.written.getvalue() if pipe else path.read_bytes()
 
 
-def _write_sound(output: Any, stream: Any, seconds: float, rate: int) -> None:
+def _write_sound(output: Any, stream: Any, seconds: float, rate: int, times: int) -> None:
     context = stream.codec_context
     context.open()
     output.start_encoding()
     if not seconds:
         return
     resampler = AudioResampler(context.format, context.layout, rate, context.frame_size or None)
+    packets = []
     for piece in [*resampler.resample(_sound(seconds, rate)), *resampler.resample(None)]:
         piece.time_base = Fraction(1, rate)
-        output.mux(stream.encode(piece))
+        packets += stream.encode(piece)
     # The FLAC encoder ends with an empty packet that no writer but FLAC's understands.
     keeps_empty = output.format.name == "flac"
-    output.mux([last for last in stream.encode(None) if last.size or keeps_empty])
+    packets += [last for last in stream.encode(None) if last.size or keeps_empty]
+    if times == 1:
+        output.mux(packets)
+        return
+    packets = packets[:-2]  # the last may be cut short, which only the end of a file can be
+    lasts = sum(packet.duration for packet in packets)
+    for at in range(times):
+        for packet in packets:
+            copy = av.Packet(bytes(packet))
+            copy.pts, copy.dts = packet.pts + at * lasts, packet.dts + at * lasts
+            copy.duration, copy.time_base = packet.duration, packet.time_base
+            copy.stream = stream
+            output.mux(copy)
 
 
 def _write_picture(output: Any, stream: Any, count: int) -> None:
