@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RefusalListener as RefusalListener,
         RefusalReason as RefusalReason,
     )
+    from audiostore.analysis import Loudness as Loudness, Waveform as Waveform
     from audiostore.asset import (
         Asset as Asset,
         AudioId as AudioId,
@@ -144,6 +145,7 @@ if TYPE_CHECKING:
         FleetStatus as FleetStatus,
     )
     from audiostore.ingest import (
+        AnalyseChoice as AnalyseChoice,
         ArtworkChoice as ArtworkChoice,
         AudioInput as AudioInput,
         CheckLevel as CheckLevel,
@@ -234,6 +236,7 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, so that a misspelt name is an error to them
     _HOMES = {
         "adopt": "AdoptCost Adoption Refusal RefusalListener RefusalReason",
+        "analysis": "Loudness Waveform",
         "asset": "Asset AudioId FileOrganizer FilenameGenerator PartName Shard Trash TrashedAsset",
         "audit": (
             "Audit Checked CheckRecord DeleteObject InventoryReport Problem RemoveForeignFile "
@@ -266,8 +269,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         ),
         "fleet": "CleanOutcome CleanStatus FleetChunk FleetPlan FleetResult FleetStatus",
         "ingest": (
-            "ArtworkChoice AudioInput CheckLevel Cleanup ReadableStream ThumbnailKeywords "
-            "UploadKeywords UploadOptions"
+            "AnalyseChoice ArtworkChoice AudioInput CheckLevel Cleanup ReadableStream "
+            "ThumbnailKeywords UploadKeywords UploadOptions"
         ),
         "lifecycle": "Action Effect Lifecycle LifecycleRule Plan PlanStep Policy RuleResource",
         "manager": "AudioStorageManager store_audio_file",

@@ -5,9 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
 
+from audiostore.analysis import ANALYSIS_KEYS
 from audiostore.dataclass import dataclass, field, replace
 from audiostore.patterns import pattern
 from audiostore.sourcepaths import FILENAME_BYTES_KEY, SOURCE_PATH_KEYS, source_path_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from audiostore.analysis import Analysis, Loudness
 
 PathLike = str | os.PathLike[str]
 """A path of a local file."""
@@ -43,6 +48,7 @@ OWN_KEYS = frozenset(
         TAGS_KEY,
         "embedded",
         *AUDIO_DATA_KEYS,
+        *ANALYSIS_KEYS,
     }
 )
 """Custom metadata that audiostore writes itself, and callers cannot."""
@@ -415,6 +421,18 @@ class StorageResult:
         return self._main.metadata.get("audio_data_crc32c")
 
     @property
+    def loudness(self) -> "Loudness | None":
+        """How loud it is; None if it was not analysed."""
+        found = self._analysis
+        return None if found is None else found.loudness
+
+    @property
+    def overview(self) -> tuple[int, ...] | None:
+        """Its waveform as 200 bars, each from 0 (silence) to 63; None if it was not analysed."""
+        found = self._analysis
+        return None if found is None else found.overview
+
+    @property
     def supersedes(self) -> str | None:
         """The id of the asset that this one replaces, if any."""
         return self._main.metadata.get("supersedes")
@@ -440,7 +458,8 @@ class StorageResult:
 
         Keys: size (bytes), content_type, md5_hash, crc32c, generation, storage_class,
         created_at (ISO 8601), has_thumbnail, original_filename, source_path, duration_s,
-        duration_is_exact, tags (of the file), custom (the caller's metadata).
+        duration_is_exact, loudness (None if it was not analysed), tags (of the file),
+        custom (the caller's metadata).
         """
         blob = self.audio or self.thumbnail
         if blob is None:
@@ -458,6 +477,7 @@ class StorageResult:
             "source_path": self.source_path,
             "duration_s": self.duration_s,
             "duration_is_exact": self.duration_is_exact,
+            "loudness": None if self.loudness is None else self.loudness.to_dict(),
             "tags": self.tags,
             "custom": self.custom,
         }
@@ -484,6 +504,12 @@ class StorageResult:
         if blob is None:
             raise ValueError(f"the result of {self.audio_id} describes no object")
         return blob
+
+    @property
+    def _analysis(self) -> "Analysis | None":
+        from audiostore.analysis import Analysis  # noqa: PLC0415  (few results are asked for it)
+
+        return Analysis.from_metadata(self._main.metadata)
 
     def _number(self, key: str) -> float | None:
         try:

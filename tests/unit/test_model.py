@@ -64,6 +64,7 @@ def test_a_result_gives_the_facts_of_its_audio() -> None:
         "source_path": None,
         "duration_s": None,
         "duration_is_exact": None,
+        "loudness": None,
         "tags": {},
         "custom": {"title": "x"},
     }

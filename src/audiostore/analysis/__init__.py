@@ -8,6 +8,7 @@ from audiostore.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from audiostore.analysis.building import WaveformBuilder as WaveformBuilder
+    from audiostore.analysis.keys import ANALYSIS_KEYS as ANALYSIS_KEYS
     from audiostore.analysis.loudness import Loudness as Loudness
     from audiostore.analysis.overview import (
         BARS as BARS,
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         read_overview as read_overview,
     )
     from audiostore.analysis.record import (
-        ANALYSIS_KEYS as ANALYSIS_KEYS,
         ANALYSIS_VERSION as ANALYSIS_VERSION,
         Analysis as Analysis,
         is_analysed as is_analysed,
@@ -31,9 +31,10 @@ else:
         __name__,
         {
             "building": "WaveformBuilder",
+            "keys": "ANALYSIS_KEYS",
             "loudness": "Loudness",
             "overview": "BARS MAX_BAR overview_of overview_text read_overview",
-            "record": "ANALYSIS_KEYS ANALYSIS_VERSION Analysis is_analysed",
+            "record": "ANALYSIS_VERSION Analysis is_analysed",
             "waveform": "InvalidWaveformError Waveform",
         },
     )

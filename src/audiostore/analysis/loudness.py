@@ -2,17 +2,10 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Final
 
+from audiostore.analysis.keys import LOUDNESS_KEYS
 from audiostore.dataclass import dataclass
 
-LOUDNESS_KEYS: Final = (
-    "loudness_lufs",
-    "loudness_range_lu",
-    "sample_peak_dbfs",
-    "true_peak_dbtp",
-)
-"""Custom metadata that holds the loudness of an audio object."""
 _REPLAYGAIN_LUFS = -18.0
 _R128_LUFS = -23.0
 _Q7_8 = 256

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from audiostore.analysis import ANALYSIS_KEYS
 from audiostore.asset import record
 from audiostore.asset.attach import reference
 from audiostore.asset.derived import MarkedFile, marked_draft, write_marked
@@ -138,10 +139,13 @@ class Commits:
             compare=lambda present: self._compared(present, audio, thumbnail, custom),
         )
         lost = record.incomplete_tags(audio.facts, draft.spec.metadata, custom)
-        if not (outcome.created and lost):
-            return outcome
-        warning = f"tags cut or left out, as an object can hold no more: {', '.join(lost)}"
-        return replace(outcome, warnings=(*outcome.warnings, warning))
+        warnings = list(outcome.warnings)
+        if outcome.created and lost:
+            names = ", ".join(lost)
+            warnings.append(f"tags cut or left out, as an object can hold no more: {names}")
+        if ANALYSIS_KEYS[0] in audio.facts and ANALYSIS_KEYS[0] not in draft.spec.metadata:
+            warnings.append("its analysis is left out, as an object can hold no more metadata")
+        return replace(outcome, warnings=tuple(warnings))
 
     def commit(
         self,

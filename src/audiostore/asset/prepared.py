@@ -9,6 +9,7 @@ from audiostore.stores import served_as
 
 TYPE_CHECKING = False  # reading an asset must not import media
 if TYPE_CHECKING:
+    from audiostore.asset.derived import MarkedFile
     from audiostore.media import AudioInfo
 
 
@@ -33,6 +34,8 @@ class PreparedFile:
     """What the audio contains; None for an image, and if only the first bytes were inspected."""
     artwork: "PreparedFile | None" = None
     """Embedded artwork that may become the thumbnail."""
+    derived: "tuple[MarkedFile, ...]" = field(default=(), hash=False, repr=False)
+    """What was made of audio while it was inspected, to be stored next to it."""
     warnings: tuple[str, ...] = ()
     is_embedded: bool = False
     """Whether it is a picture from inside an audio file."""

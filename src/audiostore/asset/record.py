@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from audiostore.analysis import ANALYSIS_KEYS
 from audiostore.asset.layout import AUDIO, PARTS, THUMBNAIL, parse_blob_name, part_of
 from audiostore.asset.marks import claimed_crc32c, told_apart
 from audiostore.dataclass import dataclass, field, replace
@@ -146,7 +147,8 @@ def file_metadata(
 ) -> dict[str, str]:
     """Return the metadata of an asset's object: the caller's keys, facts, and audiostore's own.
 
-    The caller's keys override tags. Tags that do not fit are cut or left out, the last first.
+    The caller's keys override tags. Tags that do not fit are cut or left out, the last first; the
+    analysis is left out if it does not fit.
 
     Raises:
         InvalidMetadataError: a key is not valid (see `check_custom_metadata`), or all together are
@@ -164,6 +166,8 @@ def file_metadata(
         "crc32c": source.crc32c,
         **(own or {}),
     }
+    if _size_bytes(metadata) > MAX_METADATA_BYTES:  # the analysis can be made again
+        metadata = {k: v for k, v in metadata.items() if k not in ANALYSIS_KEYS}
     _require_fit(metadata)
     tags = {k: v for k, v in found.items() if k not in OWN_KEYS and k not in given}
     return {**metadata, **_fitting_tags(tags, MAX_METADATA_BYTES - _size_bytes(metadata))}

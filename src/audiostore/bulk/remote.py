@@ -91,8 +91,8 @@ def inspectable_files(
         AudioStoreError: a remote file cannot be found or fetched.
         OSError: the temporary directory is full, or cannot be written to.
     """
-    takes_all = options.check == "full" or options.faststart
-    service = service_of(manager.store) if copies and not takes_all else None
+    copies = copies and not options.takes_all_bytes
+    service = service_of(manager.store) if copies else None
     with ExitStack() as files:
 
         def ready(remote: RemoteFile) -> PathLike:

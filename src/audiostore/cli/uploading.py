@@ -73,6 +73,10 @@ class UploadingOptions(CheckOptions):
     faststart: bool = flag(
         help="move the index of an MP4 file to its start, without loss, so that it plays at once"
     )
+    analyse: bool = flag(
+        help="measure the loudness (EBU R 128) and make the waveform, which players draw"
+    )
+    true_peak: bool = flag(help="find the true peak, too, which takes twice as long")
     public: bool = flag(
         help="let shared caches, such as a CDN, keep the files (default: only the player's own)"
     )
@@ -91,6 +95,7 @@ class UploadingOptions(CheckOptions):
             thumbnail_max_px=self.thumbnail_max_px,
             fix_extension=self.fix_extension,
             faststart=self.faststart,
+            analyse="true-peak" if self.true_peak else self.analyse,
             cache="public" if self.public else "private",
             id_is_new=self.new_ids,
         )

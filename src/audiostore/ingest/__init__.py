@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from audiostore.ingest.attachments import prepare_attachment as prepare_attachment
     from audiostore.ingest.options import (
+        AnalyseChoice as AnalyseChoice,
         ArtworkChoice as ArtworkChoice,
         CheckLevel as CheckLevel,
         Cleanup as Cleanup,
@@ -40,7 +41,8 @@ else:  # imported when first used: options and ids do not need the inspection of
         {
             "attachments": "prepare_attachment",
             "options": (
-                "ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords UploadOptions"
+                "AnalyseChoice ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords "
+                "UploadOptions"
             ),
             "prepare": "prepare_audio prepare_image",
             "resume": "ChosenId ResumableIds",

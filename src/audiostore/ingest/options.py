@@ -11,6 +11,7 @@ from audiostore.sourcepaths import is_source_path
 from audiostore.stores import CacheScope, check_cache_scope
 
 CheckLevel = Literal["quick", "full", "none"]
+AnalyseChoice = bool | Literal["true-peak"]
 ArtworkChoice = Literal["embedded", "none"]
 Cleanup = bool | Literal["always"]
 
@@ -32,6 +33,7 @@ class UploadKeywords(ThumbnailKeywords, total=False):
 
     artwork: ArtworkChoice
     faststart: bool
+    analyse: AnalyseChoice
     supersedes: str | None
     trash_superseded: bool
     source_path: str | None
@@ -71,6 +73,10 @@ class UploadOptions:
     faststart: bool = False
     """Move the index of an MP4 file to its front, without loss, so that players can start before
     they have the whole file."""
+    analyse: AnalyseChoice = False
+    """Measure the loudness (EBU R 128) and make the waveform, of which `StorageResult.loudness` and
+    `overview` tell; "true-peak": find the true peak, too, which takes twice as long. One decode
+    serves this and a full check. What cannot be analysed is stored all the same, with a warning."""
     max_size_bytes: int = 100_000_000_000
     """A file that has more bytes, or claims to, is refused before it is read: a sparse file of
     terabytes takes no room on a disk, and hours to read. At most 5 TiB, as a bucket allows."""
@@ -102,6 +108,10 @@ class UploadOptions:
             raise _invalid("check", self.check, "'quick', 'full' or 'none'")
         if self.artwork not in ("embedded", "none"):
             raise _invalid("artwork", self.artwork, "'embedded' or 'none'")
+        if not (isinstance(self.analyse, bool) or self.analyse == "true-peak"):
+            raise _invalid("analyse", self.analyse, "False, True or 'true-peak'")
+        if self.analyse and self.check == "none":
+            raise ValueError("analyse decodes the file, and check is 'none': pass check='quick'")
         px: object = self.thumbnail_max_px
         if px is not None and not (isinstance(px, int) and px is not True and px >= 1):
             raise _invalid("thumbnail_max_px", px, "at least 1, or None")
@@ -117,6 +127,11 @@ class UploadOptions:
                 self.source_path,
                 "a relative path without '..', or None",
             )
+
+    @property
+    def takes_all_bytes(self) -> bool:
+        """Whether all bytes of a file are needed before they are stored."""
+        return self.check == "full" or self.faststart or bool(self.analyse)
 
     @classmethod
     def of(

@@ -17,6 +17,7 @@ from audiostore.errors import (
     shown,
 )
 from audiostore.files import explained
+from audiostore.ingest.analysing import analysis_of, waveform_of
 from audiostore.ingest.options import UploadOptions
 from audiostore.ingest.snapshot import Inspection
 from audiostore.ingest.stored import StoredFile
@@ -182,6 +183,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         artwork=options.artwork == "embedded",
         artwork_max_px=options.thumbnail_max_px,
         faststart=options.faststart,
+        analyse=options.analyse,
     )
     stored, file = opened.stored, None
     if stored is not None:
@@ -200,6 +202,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
     data = found.audio_data.result() if found.audio_data else None
     facts = facts_of(found.info) if found.info and found.info.duration_s else {}
     artwork = _embedded_artwork(opened.filename, found.artwork) if found.artwork else None
+    analysis = analysis_of(found.analysis) if found.analysis else None
     prepared = PreparedFile(
         source=source,
         file=file,
@@ -210,10 +213,12 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         facts={
             **facts,
             **(audio_data_facts(*data) if data else {}),
+            **(analysis.metadata if analysis else {}),
             **filename_metadata(name),
         },
         info=found.info,
         artwork=artwork and _placed(artwork, stored),
+        derived=(waveform_of(found.analysis),) if found.analysis and analysis else (),
     )
     prepared = _placed(prepared, stored)
     for oddity in found.warnings:

@@ -50,8 +50,8 @@ class StoredFile(os.PathLike[str]):
             SourceChangedError: from a read: this generation is gone.
             OSError: the directory for temporary files is full, or cannot be written to.
         """
-        if options.check == "full" or options.faststart:
-            what = "decoding" if options.check == "full" else "moving its index"
+        if options.takes_all_bytes:
+            what = "moving its index" if options.faststart else "decoding"
             raise ValueError(f"{what} takes all bytes of {self.source.uri}: fetch it instead")
         size_bytes, limit = self.source.size_bytes, options.max_size_bytes
         if not size_bytes:

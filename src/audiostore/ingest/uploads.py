@@ -184,6 +184,7 @@ class Uploads:
                         supersedes=options.supersedes,
                         source_path=source_path,
                         cover_path=cover_path,
+                        derived=audio.derived,
                     )
                     if options.supersedes is not None:
                         warnings = self.supersede(
@@ -251,7 +252,9 @@ class Uploads:
         """
         outcome = Outcome(require_asset(self._store, audio_id), created=False)
         # The bytes alone matter, whatever is wrong with them.
-        options = replace(upload.options, check="none", artwork="none", fix_extension=True)
+        options = replace(
+            upload.options, check="none", analyse=False, artwork="none", fix_extension=True
+        )
         with ExitStack() as files:
             audio = files.enter_context(prepare_audio(upload.audio_path, options))
             thumbnail: PreparedFile | None = None

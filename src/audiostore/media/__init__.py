@@ -8,6 +8,7 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from audiostore.media.decoding import AnalyseChoice as AnalyseChoice
     from audiostore.media.faststart import write_faststart as write_faststart
     from audiostore.media.formats import (
         AUDIO_FORMATS as AUDIO_FORMATS,
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         format_of as format_of,
     )
     from audiostore.media.info import (
+        AnalysedAudio as AnalysedAudio,
         Artwork as Artwork,
         AudioInfo as AudioInfo,
         Chapter as Chapter,
@@ -36,9 +38,10 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "decoding": "AnalyseChoice",
             "faststart": "write_faststart",
             "formats": "AUDIO_FORMATS IMAGE_FORMATS format_of",
-            "info": "Artwork AudioInfo Chapter DecodedInfo ImageInfo",
+            "info": "AnalysedAudio Artwork AudioInfo Chapter DecodedInfo ImageInfo",
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",
             "partial": "PartialFile",

@@ -6,17 +6,18 @@ from io import FileIO
 from pathlib import Path
 from typing import Literal
 
-from audiostore.dataclass import dataclass, field, replace
+from audiostore.dataclass import dataclass, field
 from audiostore.errors import (
     AudioStoreError,
     InspectionLimitError,
     InvalidImageError,
     UnplayableAudioError,
 )
+from audiostore.media.decoding import AnalyseChoice, decode_all
 from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
-from audiostore.media.info import AudioInfo
+from audiostore.media.info import AnalysedAudio, AudioInfo
 from audiostore.media.kinds import AudioData, Format, Recognised
 from audiostore.media.partial import PartialFile
 from audiostore.media.recognition import identify, require_audio, require_image
@@ -65,6 +66,8 @@ class InspectedAudio:
     can play; `write_faststart` moves it."""
     audio_data: AudioData | None = field(default=None, repr=False, compare=False)
     """Finds the audio itself, without tags and artwork, as the file is read; None if it cannot."""
+    analysis: AnalysedAudio | None = field(default=None, repr=False)
+    """How it sounds, if that was asked for and could be measured."""
 
 
 def inspect_audio(
@@ -77,6 +80,7 @@ def inspect_audio(
     artwork: bool = True,
     artwork_max_px: int | None = None,
     faststart: bool = False,
+    analyse: AnalyseChoice = False,
     on_audio_data: Callable[[AudioData | None], None] = lambda _: None,
 ) -> InspectedAudio:
     """Inspect an open audio file.
@@ -91,6 +95,8 @@ def inspect_audio(
         artwork: whether to look for embedded artwork.
         artwork_max_px: scale artwork down to this many pixels on its longer side.
         faststart: find out where the index is even without checks.
+        analyse: whether to measure it, which one decode does together with a full check. What
+            cannot be measured is a warning. Not of a `PartialFile`, nor without checks.
         on_audio_data: called with what finds the audio data, before all that takes long: the
             caller may read the file meanwhile.
 
@@ -123,8 +129,14 @@ def inspect_audio(
             )
         images_follow = check == "full" or artwork_max_px is not None
         try:
-            info = _look_inside(
-                path, stream, recognised, check, artwork=artwork, images_follow=images_follow
+            info, analysis = _look_inside(
+                path,
+                stream,
+                recognised,
+                check,
+                artwork=artwork,
+                images_follow=images_follow,
+                analyse=analyse,
             )
         except (InspectionLimitError, UnplayableAudioError) as error:  # no worker knows its name
             raise type(error)(f"{filename!r}: {error}", path=path) from error
@@ -138,6 +150,7 @@ def inspect_audio(
         extension=extension,
         content_type=recognised.content_type,
         info=info,
+        analysis=analysis,
         artwork=image,
         artwork_problem=problem,
         warnings=tuple(dict.fromkeys((*oddities, *info.warnings))),
@@ -202,31 +215,23 @@ def _look_inside(
     *,
     artwork: bool,
     images_follow: bool,
-) -> AudioInfo:
-    from audiostore.media.sandbox.pool import (  # noqa: PLC0415  (subprocess)
-        decode_audio,
-        probe_audio,
-    )
+    analyse: AnalyseChoice,
+) -> tuple[AudioInfo, AnalysedAudio | None]:
+    from audiostore.media.sandbox.pool import probe_audio  # noqa: PLC0415  (subprocess)
 
-    name = recognised.format.name
     info = probe_audio(
         path,
-        name,
+        recognised.format.name,
         stream.fileno(),
         offset=recognised.offset,
         artwork=artwork,
         images_follow=images_follow,
         partial=stream if isinstance(stream, PartialFile) else None,
     )
-    if check != "full":
-        return info
-    decoded = decode_audio(path, name, stream.fileno())
-    return replace(
-        info,
-        duration_s=decoded.duration_s,
-        duration_is_exact=True,
-        warnings=tuple(dict.fromkeys((*info.warnings, *decoded.warnings))),
-    )
+    checks = check == "full"
+    if not (checks or analyse):
+        return info, None
+    return decode_all(path, stream, info, checks=checks, analyse=analyse)
 
 
 def _embedded_artwork(
