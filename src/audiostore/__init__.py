@@ -23,6 +23,16 @@ if TYPE_CHECKING:
         RefusalListener as RefusalListener,
         RefusalReason as RefusalReason,
     )
+    from audiostore.aio import (
+        AsyncAudioInput as AsyncAudioInput,
+        AsyncAudioStorageManager as AsyncAudioStorageManager,
+        AsyncAudit as AsyncAudit,
+        AsyncBulk as AsyncBulk,
+        AsyncCatalog as AsyncCatalog,
+        AsyncLifecycle as AsyncLifecycle,
+        AsyncReadableStream as AsyncReadableStream,
+        AsyncTrash as AsyncTrash,
+    )
     from audiostore.analysis import Loudness as Loudness, Waveform as Waveform
     from audiostore.asset import (
         Asset as Asset,
@@ -236,6 +246,10 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, so that a misspelt name is an error to them
     _HOMES = {
         "adopt": "AdoptCost Adoption Refusal RefusalListener RefusalReason",
+        "aio": (
+            "AsyncAudioInput AsyncAudioStorageManager AsyncAudit AsyncBulk AsyncCatalog "
+            "AsyncLifecycle AsyncReadableStream AsyncTrash"
+        ),
         "analysis": "Loudness Waveform",
         "asset": "Asset AudioId FileOrganizer FilenameGenerator PartName Shard Trash TrashedAsset",
         "audit": (

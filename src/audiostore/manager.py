@@ -47,6 +47,7 @@ from audiostore.events import (
     RetriesEnded,
 )
 from audiostore.lazyproperty import lazy_property
+from audiostore.localfiles import FetchedFile
 from audiostore.notify import Notifier
 from audiostore.retry import CONSERVATIVE_CONFIG, DEADLINE_CONFIG, Retry, RetryConfig
 from audiostore.stores import (
@@ -436,7 +437,7 @@ class AudioStorageManager:
             if given is not None:
                 return self._uploads.run(upload, given)
             # Nothing shows that a stream is that of an upload that was interrupted.
-            are_paths = audio is audio_path and thumbnail is thumbnail_path
+            are_paths = not any(isinstance(file, FetchedFile) for file in (audio, thumbnail))
             ids = ResumableIds(self._resume_folder) if are_paths else NewId()
             return self._uploads.run(upload, ids)
 

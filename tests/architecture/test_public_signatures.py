@@ -61,7 +61,10 @@ def find(module: str, name: str) -> Defined | None:
 def annotations(node: ast.AST) -> Iterator[ast.expr]:
     """The annotations that a caller of this definition meets."""
     match node:
-        case ast.FunctionDef(args=args, returns=returns):
+        case (
+            ast.FunctionDef(args=args, returns=returns)
+            | ast.AsyncFunctionDef(args=args, returns=returns)
+        ):
             everything = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
             yield from (arg.annotation for arg in everything if arg and arg.annotation)
             if returns is not None:
@@ -70,7 +73,7 @@ def annotations(node: ast.AST) -> Iterator[ast.expr]:
             yield from bases
             for part in body:
                 match part:
-                    case ast.FunctionDef(name=name):
+                    case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                         if not name.startswith("_") or name in METHODS:
                             yield from annotations(part)
                     case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
@@ -107,6 +110,18 @@ def is_type_variable(found: Defined) -> bool:
     )
 
 
+def has_nothing_public(found: Defined) -> bool:
+    """Say whether this is a class that a caller meets nothing of: the base of public ones."""
+    return isinstance(found.node, ast.ClassDef) and not any(
+        isinstance(part, ast.AnnAssign | ast.Assign)
+        or (
+            isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+            and not part.name.startswith("_")
+        )
+        for part in found.node.body
+    )
+
+
 def unnamed_types() -> dict[str, set[str]]:
     """Public name -> types of ours in its signature that have no public name."""
     missing: dict[str, set[str]] = {}
@@ -119,6 +134,8 @@ def unnamed_types() -> dict[str, set[str]]:
                 for used in names_in(annotation):
                     definition = find(found.module, used)
                     if definition is None or is_type_variable(definition) or used in PUBLIC:
+                        continue
+                    if has_nothing_public(definition):
                         continue
                     missing.setdefault(name, set()).add(used)
     return missing

@@ -53,7 +53,7 @@ from audiostore.asset.record import (
     waits_for_audio,
 )
 from audiostore.asset.resolving import resolve_id
-from audiostore.asset.serving import SignedUrls, check_expires_s, open_blob
+from audiostore.asset.serving import BlobRanges, SignedUrls, check_expires_s, open_blob
 from audiostore.asset.shards import Shard
 from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
 from audiostore.asset.walking import PAGE_OBJECTS, walk, walk_objects
@@ -70,6 +70,7 @@ __all__ = [
     "Asset",
     "Attachments",
     "AudioId",
+    "BlobRanges",
     "Changes",
     "Commits",
     "FileOrganizer",

@@ -4,6 +4,7 @@ import io
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import closing
 from typing import BinaryIO, cast
 
 import google_crc32c
@@ -38,6 +39,70 @@ def open_blob(store: ObjectStore, blob: BlobInfo) -> BinaryIO:
     require_checksum(store, blob)
     raw = cast(io.RawIOBase, _RawBlob(store, blob))
     return cast(BinaryIO, io.BufferedReader(raw, _BUFFER_BYTES))
+
+
+class BlobRanges:
+    """Reads ranges of an object, each by a request of its own: none is kept open in between.
+
+    It reads the generation that `blob` describes, or one with the same bytes, and no other. Safe to
+    use from many threads, one after the other.
+
+    Raises:
+        UnreadableBlobError: the store does not tell its checksum.
+    """
+
+    def __init__(self, store: ObjectStore, blob: BlobInfo) -> None:
+        require_checksum(store, blob)
+        self._store = store
+        self._blob = blob
+        self._crc = self._checked_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the object."""
+        return self._blob.size_bytes
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return all bytes of a range.
+
+        Raises:
+            IntegrityError: all bytes of the object were read in order, and their checksum differs.
+        """
+        reader, self._blob = _open_range(self._store, self._blob, start, stop)
+        with closing(reader):
+            data = b"".join(iter(lambda: reader.read(_BUFFER_BYTES), b""))
+        if start == self._checked_bytes:
+            self._crc = google_crc32c.extend(self._crc, data)
+            self._checked_bytes += len(data)
+            _require_same_crc(self._store, self._blob, self._checked_bytes, self._crc)
+        return data
+
+
+def _open_range(
+    store: ObjectStore, blob: BlobInfo, start: int, stop: int
+) -> tuple[BlobReader, BlobInfo]:
+    """Open a range of an object; return a reader, and the generation that it reads."""
+    try:
+        return store.open(blob, start=start, stop=stop), blob
+    except BlobNotFoundError:
+        found = store.stat(blob.name)
+        if not same_bytes(found, blob):
+            raise
+        # The same bytes, in another storage class or restored from the trash.
+        return store.open(found, start=start, stop=stop), found
+
+
+def _require_same_crc(store: ObjectStore, blob: BlobInfo, read_bytes: int, crc: int) -> None:
+    """Compare the checksum of an object with that of its bytes, once all of them were read.
+
+    Raises:
+        IntegrityError: it differs.
+    """
+    if read_bytes == blob.size_bytes and encode_crc32c(crc) != blob.crc32c:
+        raise IntegrityError(
+            f"{store.uri(blob.name)} was received with wrong bytes (crc32c {encode_crc32c(crc)}, "
+            f"not {blob.crc32c}): try again; if that repeats, the stored object is damaged"
+        )
 
 
 class _RawBlob(io.RawIOBase):
@@ -107,33 +172,17 @@ class _RawBlob(io.RawIOBase):
             self._range_bytes = _FIRST_RANGE_BYTES
         self._stop_reading()
         stop = self._position + max(size, self._range_bytes)
-        self._reader = self._open(self._position, stop)
+        self._reader, self._blob = _open_range(self._store, self._blob, self._position, stop)
         piece = self._reader.read(size)
         self._reader_at = self._position + len(piece)
         return piece
-
-    def _open(self, start: int, stop: int) -> BlobReader:
-        try:
-            return self._store.open(self._blob, start=start, stop=stop)
-        except BlobNotFoundError:
-            found = self._store.stat(self._blob.name)
-            if not same_bytes(found, self._blob):
-                raise
-            # The same bytes, in another storage class or restored from the trash.
-            self._blob = found
-            return self._store.open(found, start=start, stop=stop)
 
     def _check(self, piece: bytes) -> None:
         if self._position != self._checked_bytes:
             return
         self._crc = google_crc32c.extend(self._crc, piece)
         self._checked_bytes += len(piece)
-        crc32c = encode_crc32c(self._crc)
-        if self._checked_bytes == self._blob.size_bytes and crc32c != self._blob.crc32c:
-            raise IntegrityError(
-                f"{self.name} was received with wrong bytes (crc32c {crc32c}, not "
-                f"{self._blob.crc32c}): try again; if that repeats, the stored object is damaged"
-            )
+        _require_same_crc(self._store, self._blob, self._checked_bytes, self._crc)
 
     def _stop_reading(self) -> None:
         if self._reader is not None:

@@ -7,7 +7,10 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from audiostore.ingest.attachments import prepare_attachment as prepare_attachment
+    from audiostore.ingest.attachments import (
+        MAX_ATTACHMENT_BYTES as MAX_ATTACHMENT_BYTES,
+        prepare_attachment as prepare_attachment,
+    )
     from audiostore.ingest.options import (
         AnalyseChoice as AnalyseChoice,
         ArtworkChoice as ArtworkChoice,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
         AudioInput as AudioInput,
         ReadableStream as ReadableStream,
         Spool as Spool,
+        require_streamable as require_streamable,
         spooled as spooled,
     )
     from audiostore.ingest.stored import StoredFile as StoredFile
@@ -39,14 +43,14 @@ else:  # imported when first used: options and ids do not need the inspection of
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "attachments": "prepare_attachment",
+            "attachments": "MAX_ATTACHMENT_BYTES prepare_attachment",
             "options": (
                 "AnalyseChoice ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords "
                 "UploadOptions"
             ),
             "prepare": "prepare_audio prepare_image",
             "resume": "ChosenId ResumableIds",
-            "spooling": "AudioInput ReadableStream Spool spooled",
+            "spooling": "AudioInput ReadableStream Spool require_streamable spooled",
             "stored": "StoredFile",
             "uploads": "GivenId NewId Upload Uploads",
         },

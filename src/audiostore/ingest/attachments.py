@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from audiostore.asset import MarkedFile, Part
 from audiostore.errors import InvalidSourceError, UnsupportedFormatError, shown
-from audiostore.ingest.spooling import AudioInput, pieces_of
+from audiostore.ingest.spooling import AudioInput, pieces_of, require_filename
 from audiostore.localfiles import LocalFile, open_regular
 from audiostore.patterns import pattern
 from audiostore.sourcepaths import filename_metadata
@@ -40,8 +40,10 @@ def prepare_attachment(
             says.
         UnsupportedFormatError: the part does not have this extension.
         SourceChangedError: it changed while it was read.
+        ValueError: `filename` is not the name of a file.
         OSError: it cannot be read.
     """
+    require_filename(filename)
     path = Path(source) if isinstance(source, str | os.PathLike) else None
     name = filename or (path.name if path else part.name)
     extension = PurePath(name).suffix.lower()

@@ -133,15 +133,16 @@ def spooled(
             `size_bytes` for everything else.
         OSError: the directory is full, or cannot be written to.
     """
-    if filename is not None and (not filename or "/" in filename or "\0" in filename):
-        raise ValueError(f"filename is {shown(filename)}: give a name without a folder, or None")
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike) and not isinstance(source, FetchedFile):
+        require_filename(filename)
         if size_bytes is not None:
             raise ValueError(f"size_bytes is {size_bytes}: it is for sources other than paths")
         yield source
         return
-    if cleanup:
-        raise ValueError(f"cleanup deletes local files: the {part} is given without a path")
+    require_streamable(part, filename, cleanup=cleanup)
+    if isinstance(source, FetchedFile):
+        yield source
+        return
     what = f"the {part}" if filename is None else shown(filename)
     pieces = pieces_of(source, what)
     import tempfile  # noqa: PLC0415  (imports compression; only such sources need it)
@@ -154,6 +155,27 @@ def spooled(
         for piece in pieces:
             spool.add(piece)
         yield spool.finish(filename or part, is_named=filename is not None)
+
+
+def require_streamable(part: str, filename: str | None, *, cleanup: bool) -> None:
+    """Require arguments that make sense for a source that is not a path.
+
+    Raises:
+        ValueError: `filename` is not the name of a file, or a local file is to be deleted.
+    """
+    require_filename(filename)
+    if cleanup:
+        raise ValueError(f"cleanup deletes local files: the {part} is given without a path")
+
+
+def require_filename(filename: str | None) -> None:
+    """Require the name of a file, or none.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if filename is not None and (not filename or "/" in filename or "\0" in filename):
+        raise ValueError(f"filename is {shown(filename)}: give a name without a folder, or None")
 
 
 def pieces_of(source: object, what: str) -> Iterable[object]:

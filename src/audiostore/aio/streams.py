@@ -1,0 +1,38 @@
+"""The bytes of a stored object for coroutines: read range by range, as fast as they are taken."""
+
+import time
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from audiostore.aio.running import Threads
+from audiostore.asset import BlobRanges
+
+_LEAST_BYTES: Final = 256 << 10
+_MOST_BYTES: Final = 4 << 20
+_FAST_BYTES_S: Final = 16e6
+"""Who takes bytes at this pace does not play them. That fetching is slower is no sign: on a busy
+machine, it always is."""
+
+
+async def stream(
+    threads: Threads, blob: BlobRanges, start: int, stop: int
+) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of a range of an object, in order.
+
+    Each piece is a request of its own. Between two, neither a thread nor a connection is held: a
+    slow listener costs a piece of memory. Pieces grow from 256 KiB to 4 MiB for whoever takes more
+    than 16 MB a second.
+
+    Raises:
+        IntegrityError: all of the object was read, and its checksum differs.
+        AudioStoreError: it cannot be read.
+    """
+    size_bytes = _LEAST_BYTES
+    while start < stop:
+        until = min(stop, start + size_bytes)
+        piece = await threads.run(blob.read, start, until)
+        fetched_at = time.monotonic()
+        yield piece
+        is_fast = (time.monotonic() - fetched_at) * _FAST_BYTES_S < len(piece)
+        size_bytes = min(2 * size_bytes, _MOST_BYTES) if is_fast else _LEAST_BYTES
+        start = until
