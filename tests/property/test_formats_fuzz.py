@@ -23,6 +23,7 @@ from tests.audio_samples import (
     PCM_FMT,
     box,
     id3,
+    ogg_changed,
     ogg_page,
     recognise_audio,
     recognise_image,
@@ -73,6 +74,7 @@ def survives(data: bytes) -> None:
         assert found.content_type.isascii()
         bounded_check(stream, found, len(data))
         bounded_audio_data(stream, found, data)
+        bounded_describe(found, data)
         bounded_embedded(found, data)
         bounded_measure(found, data)
     assert stream.total < MAX_BYTES
@@ -93,6 +95,15 @@ def bounded_audio_data(stream: GuardedStream, found: Recognised, data: bytes) ->
         audio_data.add(data, 0, google_crc32c.value(data))
         size, _ = audio_data.result() or (0, 0)
         assert 0 <= size <= len(data)
+
+
+def bounded_describe(found: Recognised, data: bytes) -> None:
+    """Read the headers, which may take little."""
+    stream = GuardedStream(data)
+    reader = Reader(stream, len(data), reads=2_000, total=512 << 10, window=4 << 10)
+    with suppress(BudgetSpentError):
+        header = found.format.describe(reader, found) if found.format.describe else None
+        assert header is None or (header.rate_hz >= 0 and header.channels > 0)
 
 
 def bounded_embedded(found: Recognised, data: bytes) -> None:
@@ -225,6 +236,21 @@ WMA_EXTENSION = guid("5FBF03B5-A92E-11CF-8EE3-00C00C205365")
 WMA_LIBRARY = guid("44231C94-9498-49D1-A141-1D134E457054")
 COMMENTS = b"\x84\x0f\0\0" + struct.pack("<II", 0, 1 << 20) + b"\3\0\0\0A=b" * (MIB // 8)
 
+
+def vorbis_of(setup: bytes) -> bytes:
+    """Return Vorbis with this setup packet, whose end is as it should be."""
+    first = sample("ogg vorbis")[28:58]
+    modes = sample("ogg vorbis")[: 58 + 4096].rpartition(b"OggS")[0][-100:]
+    packets = [first, b"\x03vorbis" + bytes(9) + b"\1", b"\x05vorbis" + setup + modes, bytes(50)]
+    return b"".join(
+        ogg_changed(ogg_page(packet, flags=0 if i else 2, position=i))
+        for i, packet in enumerate(packets)
+    )
+
+
+SPARSE = b"\x26BCV\x01\x00\x00\x00\x01\x02"
+"""39 codebooks; the first one of 65,536 entries, each of which says whether it is used."""
+
 ADVERSARIES = {
     "tags without end": id3(0) * 100_000,
     "chunks without end": riff(*[(b"abcd", b"")] * 100_000),
@@ -243,6 +269,8 @@ ADVERSARIES = {
     "items without end": FTYP
     + box(b"moov", SOUND, box(b"meta", bytes(4), box(b"ilst", ITEM * 20_000))),
     "items of wav": riff(PCM_FMT, (b"LIST", b"INFO" + b"INAM\0\0\0\0" * 100_000)),
+    "a codebook of nothing": vorbis_of(SPARSE + bytes(15_000)),
+    "a codebook of everything": vorbis_of(SPARSE + b"\xff" * 15_000),
     "pages without end": OPUS * 30_000,
     "captures without end": OPUS + b"OggS" * (MIB // 4),
     "empty elements": EBML + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\xec\x80" * (MIB // 2),

@@ -4,7 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import google_crc32c
 
-from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
+from audiostore.media.kinds import (
+    Format,
+    Measured,
+    Recognised,
+    SoundHeader,
+    Stated,
+    Verdict,
+    View,
+)
 from audiostore.media.parsing.ogg_links import Link, read_links, stated_link
 from audiostore.media.parsing.ogg_pages import (
     BEGINS,
@@ -16,6 +24,7 @@ from audiostore.media.parsing.ogg_pages import (
     is_intact,
     parse_page,
 )
+from audiostore.media.parsing.ogg_sound import read_ogg_sound
 from audiostore.media.parsing.ogg_tags import read_ogg_tags
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, little
 from audiostore.media.parsing.searching import search_for
@@ -98,6 +107,20 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
     if begin == found.offset and _seconds(read_links(Pages(reader, begin, end))) == 0:
         return Verdict(NO_SOUND)
     return Verdict()
+
+
+def _describe(reader: Reader, found: Recognised) -> SoundHeader | None:
+    """Read the headers of a file that is one stream of Opus, Vorbis or FLAC."""
+    sound = read_ogg_sound(reader, found.offset, end_of_data(reader, found.offset))
+    if sound is None:
+        return None
+    return SoundHeader(
+        sound.codec,
+        sound.rate_hz,
+        sound.channels,
+        codec_header=sound.codec_header,
+        bitrate_bps=sound.bitrate_bps,
+    )
 
 
 def _measure(stated: Stated) -> Measured | str:
@@ -290,6 +313,7 @@ FORMAT = Format(
     search=_search,
     codecs_in_type=_CODECS_IN_TYPE,
     check=_check,
+    describe=_describe,
     audio_data=_audio_data,
     audio_data_are="all packets of the stream, except those of tags and pictures",
     counts=(

@@ -85,6 +85,34 @@ def parse_frame(head: bytes) -> Frame | None:
     )
 
 
+_RATES_HZ = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
+             96_000)  # fmt: skip
+_BITS = (0, 8, 12, 0, 16, 20, 24, 32)
+_LEAST_BLOCK, _LEAST_BITS = 16, 4
+
+
+def is_as_stated(head: bytes, info: StreamInfo) -> bool:
+    """Say whether a frame has the rate, the channels and the bits of a valid STREAMINFO.
+
+    Decoders take the rate and the channels of the frame, if these differ.
+
+    Args:
+        head: the first bytes of the frame.
+        info: what STREAMINFO says.
+    """
+    frame = parse_frame(head)
+    if frame is None or info.max_block < _LEAST_BLOCK or info.bits < _LEAST_BITS:
+        return False
+    code, at = frame.kind >> 8, frame.size - 1 - _EXTRA_RATE_BYTES.get(frame.kind >> 8, 0)
+    if code < len(_RATES_HZ):
+        rate = _RATES_HZ[code] or info.rate_hz
+    else:
+        rate = (head[at] * 1000, big(head, at, 2), big(head, at, 2) * 10)[code - len(_RATES_HZ)]
+    bits = _BITS[frame.kind >> 1 & 7] or info.bits
+    is_same = (rate, frame.channels, bits) == (info.rate_hz, info.channels, info.bits)
+    return is_same and info.rate_hz > 0
+
+
 def _coded_number(head: bytes, at: int) -> tuple[int, int]:
     """Return a number coded like a character in UTF-8, and where it ends; -1 if invalid."""
     lead = head[at]
@@ -117,9 +145,6 @@ def _crc8(data: bytes) -> int:
     for byte in data:
         crc = _CRC8[crc ^ byte]
     return crc
-
-
-_BITS = (0, 8, 12, 0, 16, 20, 24, 32)
 
 
 class InvalidFrameError(Exception):

@@ -83,7 +83,7 @@ class _Vorbis(Codec):
         self._last = 0
 
     def set_up(self, tail: bytes) -> None:
-        is_long = _vorbis_modes(tail)
+        is_long = vorbis_modes(tail)
         if not is_long:
             self.rate_hz = 0
         mask = (1 << (len(is_long) - 1).bit_length()) - 1
@@ -111,7 +111,7 @@ class _Vorbis(Codec):
         return total >> 2
 
 
-def _vorbis_modes(tail: bytes) -> list[bool]:
+def vorbis_modes(tail: bytes) -> list[bool]:
     """Return whether each mode has the long block, from the end of the setup packet.
 
     Vorbis I section 4.2.4: 6 bits with the number of modes - 1; for each, 1 bit for the block,
@@ -133,7 +133,7 @@ def _vorbis_modes(tail: bytes) -> list[bool]:
     return found
 
 
-_FLAC_MAPPING = 9 + 4 + 4
+FLAC_MAPPING: Final = 9 + 4 + 4
 """Bytes before STREAMINFO: those of the mapping, FLAC's own marker, the header of the block."""
 
 
@@ -167,7 +167,7 @@ def codec_of(packet: bytes) -> Codec | None:
     if packet.startswith(b"\x01vorbis"):
         return _Vorbis(packet)
     if packet.startswith(b"\x7fFLAC"):
-        info = StreamInfo.parse(packet[_FLAC_MAPPING : _FLAC_MAPPING + STREAMINFO_SIZE])
+        info = StreamInfo.parse(packet[FLAC_MAPPING : FLAC_MAPPING + STREAMINFO_SIZE])
         return _Flac(
             info.rate_hz,
             headers=0,

@@ -85,7 +85,8 @@ def _header(file: OpenAudio) -> SoundHeader:
         channels=context.channels,
         seconds=stated_s,
         codec_header=context.extradata or b"",
-        bitrate_bps=audio.bit_rate if audio.bit_rate and audio.bit_rate > 0 else None,
+        # Vorbis states it with a sign, which FFmpeg takes for a part of the number.
+        bitrate_bps=audio.bit_rate if 0 < (audio.bit_rate or 0) < 1 << 31 else None,
         language=audio.metadata.get("language"),
     )
 
