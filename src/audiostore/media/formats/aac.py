@@ -3,6 +3,7 @@
 import struct
 
 from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
+from audiostore.media.parsing.aac_config import RATES_HZ
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.embedded import no_own_tags
 from audiostore.media.parsing.frames import (
@@ -20,10 +21,6 @@ from audiostore.media.parsing.tags import end_of_data
 _HEADER_SIZE = 7
 _BLOCK_SAMPLES = 1024
 _READ_HEADER = struct.Struct(">HIB").unpack_from
-_RATES_HZ = (
-    *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000),
-    *(22_050, 16_000, 12_000, 11_025, 8_000, 7_350),
-)
 
 
 def _adts_length(data: bytes, at: int) -> int:
@@ -31,7 +28,7 @@ def _adts_length(data: bytes, at: int) -> int:
     # of 13 bits that counts the header of 7 or, with a checksum, 9 bytes.
     if len(data) < at + 6 or data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
         return 0
-    if data[at + 2] >> 2 & 15 >= len(_RATES_HZ):
+    if data[at + 2] >> 2 & 15 >= len(RATES_HZ):
         return 0
     length = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
     return length if length >= (_HEADER_SIZE if data[at + 1] & 1 else 9) else 0
@@ -61,7 +58,7 @@ def _follow(data: bytes, at: int) -> Row:
         count -= 1
         more_blocks -= ends & 3
     samples = (count + more_blocks) * _BLOCK_SAMPLES
-    return Row(count, at, samples / _RATES_HZ[kind & 15])
+    return Row(count, at, samples / RATES_HZ[kind & 15])
 
 
 _FRAMES = Frames(

@@ -1,10 +1,12 @@
 """MP4 and QuickTime (ISO/IEC 14496-12): recognised by the tracks, checked by sizes and offsets."""
 
-from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
+from audiostore.media.kinds import Format, Measured, Recognised, SoundHeader, Stated, Verdict
+from audiostore.media.parsing.aac_config import RATES_HZ
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.boxes import Box, boxes, find_box
 from audiostore.media.parsing.movie import Layout, Track, read_tracks
 from audiostore.media.parsing.movie_length import Length, measure_movie
+from audiostore.media.parsing.movie_sound import read_movie_sound
 from audiostore.media.parsing.mp4_tags import read_mp4_tags
 from audiostore.media.parsing.reading import (
     NO_SOUND,
@@ -15,7 +17,7 @@ from audiostore.media.parsing.reading import (
     quoted,
 )
 from audiostore.media.parsing.sample_table import SampleTable
-from audiostore.media.parsing.tags import after_sound
+from audiostore.media.parsing.tags import after_sound, end_of_data
 
 _IMAGE_BRANDS = {
     **dict.fromkeys((b"avif", b"avis"), "an AVIF image"),
@@ -134,6 +136,22 @@ def _is_all_there(reader: Reader, moov: Box) -> bool:
     )
 
 
+def _describe(reader: Reader, found: Recognised) -> SoundHeader | None:
+    """Read the headers of a file of one track, without fragments, of AAC, ALAC, Opus or FLAC."""
+    whole = found.offset == 0 and end_of_data(reader, 0) == reader.size
+    sound = read_movie_sound(reader) if whole else None
+    if sound is None:
+        return None
+    entry = sound.entry
+    return SoundHeader(
+        entry.codec,
+        entry.rate_hz,
+        entry.channels,
+        codec_header=entry.codec_header,
+        language=sound.language,
+    )
+
+
 def _measure(stated: Stated) -> Measured | str | None:
     """Count the samples in the index, and in all fragments."""
     is_opus = stated.codec == "opus" and len(stated.codec_header) >= 12
@@ -147,11 +165,11 @@ def _measure(stated: Stated) -> Measured | str | None:
     )
     if not isinstance(found, Length):
         return found
-    return Measured(found.seconds, warnings=found.warnings, end=found.end)
+    return Measured(
+        found.seconds, warnings=found.warnings, end=found.end, bitrate_bps=found.bitrate_bps
+    )
 
 
-_AAC_RATES_HZ = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000,
-                 11_025, 8_000, 7_350)  # fmt: skip
 _AAC_LC, _SBR, _PS = 2, 5, 29
 
 
@@ -162,10 +180,10 @@ def _aac_frame_s(config: bytes) -> float:
     """
     bits = big(config, 0, 2)
     kind, rate = bits >> 11, bits >> 7 & 15
-    if kind not in (_AAC_LC, _SBR, _PS) or rate >= len(_AAC_RATES_HZ) or len(config) < 2:
+    if kind not in (_AAC_LC, _SBR, _PS) or rate >= len(RATES_HZ) or len(config) < 2:
         return 0.0
     has_960 = kind == _AAC_LC and bits & 4
-    return (960 if has_960 else 1024) / _AAC_RATES_HZ[rate]
+    return (960 if has_960 else 1024) / RATES_HZ[rate]
 
 
 def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
@@ -187,6 +205,7 @@ FORMAT = Format(
     magic_at=4,
     recognise=_recognise,
     check=_check,
+    describe=_describe,
     audio_data=_audio_data,
     audio_data_are="the content of all mdat boxes",
     counts=(

@@ -28,6 +28,8 @@ class Length(NamedTuple):
     """What is odd about it: each the rest of a sentence about the file."""
     end: int | None
     """Where the last box ends; None if there are more than were looked at."""
+    bitrate_bps: int | None
+    """The average of all samples; None if their sizes are not known."""
 
 
 class _Clock(NamedTuple):
@@ -97,7 +99,9 @@ def measure_movie(
     others = [each for each in tracks if each is not track]
     if extends is None and (unused := _unused(reader, size, others, layout)):
         warnings.append(f"holds {unused:,} bytes of sound that its index does not name")
-    return Length(seconds, tuple(warnings), layout.end if layout.is_complete else None)
+    bitrate_bps = max(1, round(8 * size / there_s)) if size and extends is None else None
+    end = layout.end if layout.is_complete else None
+    return Length(seconds, tuple(warnings), end, bitrate_bps)
 
 
 def _count(table: SampleTable, needed: int, layout: Layout) -> int | str:

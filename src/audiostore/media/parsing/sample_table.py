@@ -80,7 +80,7 @@ class SampleTable:
         count = min(big(self.reader.at(last_group + 4, 4)), self.samples, _MOST_SIZES)
         at = self.sizes.start + FULL + 8 + 4 * (self.samples - count)
         data = self.reader.at(at, 4 * count)
-        numbers = _numbers(data, 4)
+        numbers = read_numbers(data, 4)
         return sum(numbers) + big(data, 4 * len(numbers))
 
     # -- all of it
@@ -155,13 +155,13 @@ class SampleTable:
         while at < end:
             data = self.reader.at(at, min(_PIECE, end - at))
             at += len(data)
-            numbers = _numbers(data, size)
+            numbers = read_numbers(data, size)
             if not numbers:
                 return
             yield numbers
 
 
-def _numbers(data: bytes, size: int) -> "array[int]":
+def read_numbers(data: bytes, size: int) -> "array[int]":
     """Return the whole numbers of 4 or 8 bytes in these bytes."""
     numbers = array("I" if size == 4 else "Q", data[: len(data) // size * size])
     if sys.byteorder == "little":
