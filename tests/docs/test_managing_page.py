@@ -32,11 +32,12 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind:
         (OGG, "better.ogg"),
     ):
         shutil.copy(original, tmp_path / name)
+    (tmp_path / "words.vtt").write_text("WEBVTT\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     found = BLOCK.findall(PAGE.read_text("utf-8"))
     blocks = [code for only, code in found if kind == "directory" or not only]
-    assert len(blocks) == (7 if kind == "directory" else 6)
+    assert len(blocks) == (8 if kind == "directory" else 7)
     with StrictServer("my-bucket", bucket_settings=SOFT_DELETE) as server:
         url = (tmp_path / "store").as_uri() if kind == "directory" else "gs://my-bucket"
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
@@ -71,6 +72,7 @@ def test_the_python_examples_run(
             "delete audio 90 days after it was stored"
         )
     printed = capsys.readouterr().out.splitlines()
+    assert printed.pop(1) == "text/vtt {} ()"
     assert printed[0] == "2 assets, 0.00 USD a month"
     assert printed[1] == "add delete audio 90 days after it was stored"
     assert printed[2].startswith(f"missing-thumbnail {name} its artwork ")

@@ -67,6 +67,33 @@ def test_artwork_counts_in_the_storage_class_that_it_has(statistics: Statistics)
     }
 
 
+def test_other_parts_count_by_themselves_and_are_priced() -> None:
+    audio_id = audio_ids(1)[0]
+    audio = replace(made_up(1, audio_id)[0], size_bytes=GIB)
+    waveform = replace(audio, name=f"audio/{audio_id}/waveform.dat", size_bytes=GIB)
+    words = replace(audio, name=f"audio/{audio_id}/transcript.txt", size_bytes=2 * GIB)
+    old = replace(audio, name=f"audio/{audio_id}/preview.mp3", storage_class="COLDLINE")
+    asset = replace(
+        result(audio, None),
+        derived={"waveform": waveform},
+        attached={"transcript": words},
+        stale=(old,),
+    )
+    statistics = summarise([asset])
+    audio_s = asset.duration_s or 0.0
+    tally = Tally(1, GIB, 0, audio_s, derived_bytes=2 * GIB, attached_bytes=2 * GIB)
+    assert statistics.total == tally
+    assert tally.size_bytes == 5 * GIB
+    assert statistics.by_storage_class == {
+        "COLDLINE": Tally(derived_bytes=GIB),
+        "STANDARD": Tally(1, GIB, 0, audio_s, derived_bytes=GIB, attached_bytes=2 * GIB),
+    }
+    assert Statistics.of_parts([statistics, statistics]).total.attached_bytes == 4 * GIB
+    rates = Rates.read("region")
+    expected = 4 * rates.prices["STANDARD"] + rates.prices["COLDLINE"]
+    assert rates.monthly_cost(statistics).total == pytest.approx(expected)
+
+
 def test_nothing_is_nothing() -> None:
     empty = summarise([])
     assert empty.total == Tally()

@@ -326,6 +326,27 @@ def test_the_rules_are_carried_out_on_a_store_that_does_not_do_so_itself(
     assert run(366) == []
 
 
+def test_a_deletion_that_was_killed_is_finished_whatever_is_left(directory: Store) -> None:
+    manager = AudioStorageManager(store=directory, retry_config=ONCE)
+    audio = manager.upload_audio_file(MP3, artwork="none").audio
+    assert audio is not None
+    audio_id = audio.metadata["audio_id"]
+    manager.attach(audio_id, "transcript", b"words", filename="words.txt")
+    manager.expire(audio_id, audio.created_at + 40 * DAY)
+    directory.delete(manager.get(audio_id).parts["audio"])
+    [action] = manager.lifecycle.run(now=audio.created_at + 41 * DAY)
+    assert (action.audio_id, action.kind, action.outcome) == (audio_id, "delete", "done")
+    assert list(directory.list("")) == []
+
+
+def test_rules_on_expired_parts_are_about_all_parts() -> None:
+    (rule,) = (own for own in own_rules(POLICY) if own.purpose == "delete other expired parts")
+    assert {"/thumbnail.png", "/waveform.dat", "/preview.m4a", "/transcript.vtt"} <= rule.suffixes
+    assert not any(suffix.startswith("/audio") for suffix in rule.suffixes)
+    (moving, *_) = own_rules(POLICY)
+    assert all(suffix.startswith("/audio") for suffix in moving.suffixes)
+
+
 def test_a_store_without_rules_is_left_alone() -> None:
     manager = AudioStorageManager(store=MemoryStore())
     manager.upload_audio_file(MP3)

@@ -243,6 +243,18 @@ def test_it_is_restored_with_its_asset(manager: AudioStorageManager, tmp_path: P
 
 
 @pytest.mark.parametrize("store", ["memory", "local"], indirect=True)
+def test_what_was_removed_or_replaced_before_is_not_restored(manager: AudioStorageManager) -> None:
+    manager._marked.store(ID, waveform())
+    manager.attach(ID, "transcript", b"one", filename="1.txt")
+    manager.attach(ID, "transcript", b"{}", filename="2.json")
+    manager.detach(ID, "transcript")
+    manager.delete(ID)
+    restored = manager.restore(ID)
+    assert restored.parts.keys() == {"audio", "thumbnail", "waveform"}
+    assert not restored.stale
+
+
+@pytest.mark.parametrize("store", ["memory", "local"], indirect=True)
 def test_only_what_is_of_the_deleted_audio_is_restored(manager: AudioStorageManager) -> None:
     manager._marked.store(ID, waveform())
     manager.delete(ID)

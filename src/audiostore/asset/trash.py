@@ -333,7 +333,8 @@ def _assemble(audio_id: str, deleted: Iterable[DeletedBlob]) -> TrashedAsset | N
     attached: dict[str, DeletedBlob] = {}
     for each in sorted(folder, key=_age):  # the newest of each part
         for part, blob in marked_blobs([each.blob]):
-            if is_current(blob, audio.blob):
+            # A deletion begins with the audio: what was deleted before was replaced, or removed.
+            if is_current(blob, audio.blob) and each.deleted_at >= audio.deleted_at:
                 (derived if part.is_derived else attached)[part.name] = each
     return TrashedAsset(audio_id, audio, cover, derived, attached)
 

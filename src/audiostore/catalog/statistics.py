@@ -1,9 +1,10 @@
 """How much a store holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from audiostore.asset import part_of
 from audiostore.dataclass import dataclass, field
-from audiostore.values import StorageResult
+from audiostore.values import BlobInfo, StorageResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,15 @@ class Tally:
     """Of the assets whose duration is known, or estimated."""
     estimated_duration_s: float = 0.0
     """How much of that are estimates."""
+    derived_bytes: int = 0
+    """Of derived parts, such as waveforms; also of those that are stale."""
+    attached_bytes: int = 0
+    """Of attached parts, such as transcripts; also of those that are stale."""
 
     @property
     def size_bytes(self) -> int:
-        """Audio and artwork together."""
-        return self.audio_bytes + self.artwork_bytes
+        """Audio, artwork and all other parts together."""
+        return self.audio_bytes + self.artwork_bytes + self.derived_bytes + self.attached_bytes
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON types, and `hours`."""
@@ -29,6 +34,8 @@ class Tally:
             "assets": self.assets,
             "audio_bytes": self.audio_bytes,
             "artwork_bytes": self.artwork_bytes,
+            "derived_bytes": self.derived_bytes,
+            "attached_bytes": self.attached_bytes,
             "duration_s": round(self.duration_s, 3),
             "hours": round(self.duration_s / 3600, 3),
             "estimated_duration_s": round(self.estimated_duration_s, 3),
@@ -48,7 +55,7 @@ class Statistics:
     by_month: Mapping[str, Tally] = field(hash=False)
     """By the month in which they were stored (UTC): "2026-01"."""
     by_storage_class: Mapping[str, Tally] = field(hash=False)
-    """An asset counts in the class of its audio, the bytes of its artwork in their own class."""
+    """An asset counts in the class of its audio; the bytes of its other parts in their own."""
 
     @classmethod
     def of_parts(cls, parts: Iterable["Statistics"]) -> "Statistics":
@@ -111,7 +118,21 @@ def summarise(assets: Iterable[StorageResult]) -> Statistics:
             of_class = by_class.setdefault(thumbnail.storage_class, _Sum())
             for each in (*sums, of_class):
                 each.artwork_bytes += thumbnail.size_bytes
+        for is_derived, blob in _others(asset):
+            of_class = by_class.setdefault(blob.storage_class, _Sum())
+            for each in (*sums, of_class):
+                each.derived_bytes += blob.size_bytes if is_derived else 0
+                each.attached_bytes += 0 if is_derived else blob.size_bytes
     return _statistics(total, unknown_durations, unverified, by_format, by_month, by_class)
+
+
+def _others(asset: StorageResult) -> Iterator[tuple[bool, BlobInfo]]:
+    """Yield the objects that the audio does not need, and whether each is derived from it."""
+    yield from ((True, blob) for blob in asset.derived.values())
+    yield from ((False, blob) for blob in asset.attached.values())
+    for blob in asset.stale:
+        part = part_of(blob.name)
+        yield part is not None and part.is_derived, blob
 
 
 def _statistics(
@@ -130,6 +151,8 @@ class _Sum:
     artwork_bytes: int = 0
     duration_ms: int = 0
     estimated_ms: int = 0
+    derived_bytes: int = 0
+    attached_bytes: int = 0
 
     def add(self, tally: Tally) -> None:
         self.assets += tally.assets
@@ -137,6 +160,8 @@ class _Sum:
         self.artwork_bytes += tally.artwork_bytes
         self.duration_ms += round(tally.duration_s * 1000)
         self.estimated_ms += round(tally.estimated_duration_s * 1000)
+        self.derived_bytes += tally.derived_bytes
+        self.attached_bytes += tally.attached_bytes
 
     def tally(self) -> Tally:
         return Tally(
@@ -145,4 +170,6 @@ class _Sum:
             self.artwork_bytes,
             self.duration_ms / 1000,
             self.estimated_ms / 1000,
+            self.derived_bytes,
+            self.attached_bytes,
         )

@@ -60,11 +60,29 @@ def facts_block(asset: StorageResult) -> str:
         ("audio", asset.audio_path, asset.audio),
         ("thumbnail", asset.thumbnail_path, asset.thumbnail),
         *((name, blob.name, blob) for name, blob in asset.derived.items()),
+        *((name, blob.name, blob) for name, blob in asset.attached.items()),
+        *((_stem(blob), blob.name, blob) for blob in asset.stale),
     ):
         lines.append(f"{title:<16}  {escape(uri or 'none')}")
         if blob is not None:
-            lines += [f"  {key:<14}  {value}" for key, value in _facts(blob)]
+            facts = (*_state(asset, blob), *_facts(blob))
+            lines += [f"  {key:<14}  {value}" for key, value in facts]
     return "\n".join(lines)
+
+
+def _state(asset: StorageResult, blob: BlobInfo) -> Iterator[tuple[str, str]]:
+    """Yield whether a derived or an attached object is of the audio that is there."""
+    from audiostore.asset import has_mark, is_current  # noqa: PLC0415  (few assets have such)
+
+    if blob not in asset.stale:
+        if any(blob is each for each in (*asset.derived.values(), *asset.attached.values())):
+            yield "state", "current"
+    elif not has_mark(blob):
+        yield "state", "not used: nothing says which audio it is of"
+    elif asset.audio is not None and is_current(blob, asset.audio):
+        yield "state", "not used: it was replaced"
+    else:
+        yield "state", "stale: it is of other audio"
 
 
 def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
@@ -88,6 +106,8 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
         yield "retained", f"until {blob.retained_until:%Y-%m-%d %H:%M:%S} UTC{mode}"
     if blob.custom_time is not None:
         yield "expires", f"{blob.custom_time:%Y-%m-%d %H:%M:%S} UTC"
+    if "derived_by" in blob.metadata:
+        yield "derived by", escape(blob.metadata["derived_by"])
     if "duration_s" in blob.metadata:
         yield "duration", _duration(blob)
     for key, (name, unit) in _FACTS.items():
@@ -109,6 +129,10 @@ def _duration(blob: BlobInfo) -> str:
 
 def _original_name(blob: BlobInfo) -> str:
     return escape(blob.metadata.get("original_filename", "")) or "-"
+
+
+def _stem(blob: BlobInfo) -> str:
+    return PurePosixPath(blob.name).stem
 
 
 def _extension(blob: BlobInfo) -> str:

@@ -151,8 +151,26 @@ def part_name(text: str) -> str:
     """Return the name of a part of an asset."""
     from audiostore.asset import PARTS  # noqa: PLC0415  (not for --help)
 
-    if text not in PARTS:
-        raise ArgumentTypeError(f"invalid part {text!r} (choose from {', '.join(PARTS)})")
+    return _one_of(text, list(PARTS))
+
+
+def attached_part(text: str) -> str:
+    """Return the name of a part that users attach."""
+    from audiostore.asset import PARTS  # noqa: PLC0415  (not for --help)
+
+    return _one_of(text, [part.name for part in PARTS.values() if part.is_attached])
+
+
+def marked_part(text: str) -> str:
+    """Return the name of a part that an asset does not need: derived from it, or attached to it."""
+    from audiostore.asset import PARTS  # noqa: PLC0415  (not for --help)
+
+    return _one_of(text, [part.name for part in PARTS.values() if part.is_marked])
+
+
+def _one_of(text: str, names: list[str]) -> str:
+    if text not in names:
+        raise ArgumentTypeError(f"invalid part {text!r} (choose from {', '.join(names)})")
     return text
 
 

@@ -11,6 +11,7 @@ from audiostore.asset import (
     assemble,
     folder_prefix,
     is_committed_audio,
+    is_current,
     names_thumbnail,
 )
 from audiostore.dataclass import dataclass
@@ -75,7 +76,7 @@ def run_lifecycle(
 def _subject(
     manager: "AudioStorageManager", audio_id: str, blobs: list[BlobInfo] | None
 ) -> BlobInfo | None:
-    """Return the audio whose age decides; if only the artwork is left, the audio in the trash.
+    """Return the audio whose age decides; if only other parts are left, the audio in the trash.
 
     Args:
         manager: of the store.
@@ -87,12 +88,14 @@ def _subject(
     asset = assemble(audio_id, folder)
     if asset is not None:
         return asset.audio
-    # After a killed run, or a deletion by hand, only the artwork is left.
+    # After a killed run, or a deletion by hand, only other parts are left.
     named = [
         deleted.blob
         for deleted in (manager.store.list_deleted(prefix) if folder else ())
         if is_committed_audio(deleted.blob)
-        and any(names_thumbnail(deleted.blob, blob) for blob in folder)
+        and any(
+            names_thumbnail(deleted.blob, blob) or is_current(blob, deleted.blob) for blob in folder
+        )
     ]
     return max(named, key=lambda blob: blob.generation, default=None)
 

@@ -116,7 +116,7 @@ def _present(chosen: Selection, each: Chosen) -> str:
         if versions:
             return f"{audio_id}  (deleted before, {versions} noncurrent versions)"
         raise
-    blobs = asset.parts.values()
+    blobs = (*asset.parts.values(), *asset.stale)
     require_free(manager.store, blobs, f"{audio_id} cannot be deleted", audio_id=audio_id)
     return row(asset)
 

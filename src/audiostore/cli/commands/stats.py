@@ -114,6 +114,8 @@ def statistics_block(statistics: Statistics, cost: Cost | None) -> str:
         f"assets   {total.assets:,}",
         f"audio    {human_size(total.audio_bytes)}",
         f"artwork  {human_size(total.artwork_bytes)}",
+        *([f"derived  {human_size(total.derived_bytes)}"] if total.derived_bytes else []),
+        *([f"attached {human_size(total.attached_bytes)}"] if total.attached_bytes else []),
         f"hours    {_hours(total)}" + (f" ({'; '.join(notes)})" if notes else ""),
     ]
     if cost is not None:
