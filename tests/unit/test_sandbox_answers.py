@@ -12,7 +12,14 @@ from hypothesis import given, settings, strategies as st
 
 from audiostore.analysis import Loudness, Waveform
 from audiostore.media.images import identify_image
-from audiostore.media.info import AnalysedAudio, Artwork, AudioInfo, Chapter, DecodedInfo
+from audiostore.media.info import (
+    AnalysedAudio,
+    Artwork,
+    AudioInfo,
+    Chapter,
+    DecodedInfo,
+    PreviewInfo,
+)
 from audiostore.media.sandbox.answers import analysed_audio, audio_info, decoded_info
 from audiostore.media.sandbox.process import InvalidAnswerError
 
@@ -144,6 +151,18 @@ def test_an_analysis_survives_the_way() -> None:
     assert analysed_audio(ANALYSED, WAVEFORM.to_dat()) == AnalysedAudio(
         DecodedInfo(10.5, 463_050, 44_100, 2), "", Loudness(-14.2, None, -0.1, 0.0), WAVEFORM, ""
     )
+    preview: dict[str, object] = {
+        "duration_s": 10.5,
+        "sample_rate_hz": 44_100,
+        "channels": 2,
+        "bitrate_bps": 128_000,
+    }
+    found = analysed_audio({**ANALYSED, "preview": preview}, WAVEFORM.to_dat())
+    assert found.preview == PreviewInfo(10.5, 44_100, 2, 128_000)
+    for name in preview:
+        for value in (None, -1, "1", 1 << 90, math.nan):
+            with pytest.raises(InvalidAnswerError):
+                analysed_audio({**ANALYSED, "preview": preview | {name: value}}, b"")
     problem = analysed_audio({**ANALYSED, "problem": "too little memory"}, b"")
     assert (problem.loudness, problem.waveform) == (None, None)
 

@@ -14,6 +14,7 @@ from audiostore.media.artwork import check_image, scale_image
 from audiostore.media.images import identify_image
 from audiostore.media.info import IMAGE_MEMORY_BYTES
 from audiostore.media.sandbox import pool as pool_module
+from audiostore.media.sandbox.output import OutputFile
 from audiostore.media.sandbox.pool import SandboxPool
 from audiostore.media.sandbox.process import Response
 from audiostore.media.sandbox.worker import Request
@@ -131,9 +132,15 @@ class CountingPool(SandboxPool):
 
     asked = 0
 
-    def _run(self, request: Request, descriptor: int, path: Path | None) -> Response:
+    def _run(
+        self,
+        request: Request,
+        descriptor: int,
+        path: Path | None,
+        output: OutputFile | None = None,
+    ) -> Response:
         self.asked += 1
-        return super()._run(request, descriptor, path)
+        return super()._run(request, descriptor, path, output)
 
 
 def test_a_shared_cover_is_decoded_once() -> None:

@@ -16,6 +16,14 @@ IMAGE_MEMORY_BYTES: Final = 512 << 20
 """What decoding and scaling an image may take: enough for 33 million pixels of any format, for all
 that `MAX_IMAGE_PIXELS` allows of most."""
 
+PREVIEW_BITRATES_KBPS: Final = (64, 96, 128, 160, 192, 224, 256, 320)
+"""Bit rates of MPEG-1 layer III for stereo, half of which there are for mono (ISO/IEC 11172-3,
+2.4.2.3)."""
+PREVIEW_HEAD_BYTES: Final = 64 << 10
+"""The beginning of a preview, which is known last: ID3 tags of a dozen long texts fit."""
+MAX_PREVIEW_S: Final = 24 * 3600
+"""Of what lasts longer, no preview is made."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
@@ -138,6 +146,31 @@ class DecodedInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewTarget:
+    """Where to write a version of an audio file that every browser plays, and how."""
+
+    descriptor: int
+    """A file that is open for writing."""
+    stereo_kbps: int
+    """One of `PREVIEW_BITRATES_KBPS`; mono gets half of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewInfo:
+    """What a preview is, as its encoder says."""
+
+    duration_s: float
+    """Of the sound that was encoded."""
+    sample_rate_hz: int
+    channels: int
+    bitrate_bps: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as JSON types."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysedAudio:
     """What one decode of an audio file gives: whether all of it plays, and how it sounds."""
 
@@ -149,3 +182,7 @@ class AnalysedAudio:
     waveform: "Waveform | None"
     problem: str
     """Why it could not be measured; "" if it could."""
+    preview: PreviewInfo | None = None
+    """What was encoded; None if that was not asked for, or could not be done."""
+    preview_problem: str = ""
+    """Why it could not be encoded."""

@@ -8,5 +8,6 @@ imports it.
 from audiostore.media.probe.analyse import Analyser
 from audiostore.media.probe.decode import decode_frames, listen_to_frames
 from audiostore.media.probe.describe import read_audio
+from audiostore.media.probe.encode import Encoder
 
-__all__ = ["Analyser", "decode_frames", "listen_to_frames", "read_audio"]
+__all__ = ["Analyser", "Encoder", "decode_frames", "listen_to_frames", "read_audio"]

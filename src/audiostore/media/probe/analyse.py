@@ -1,16 +1,15 @@
 """Loudness and waveform of an audio file, of the frames that one decode of it gives."""
 
-from collections.abc import Iterator, Mapping
-from fractions import Fraction
+from collections.abc import Mapping
 from math import log10
-from typing import Final, NamedTuple
+from typing import Final
 
 import av.error
 from av.audio.frame import AudioFrame
-from av.filter import Graph
 
 from audiostore.analysis import Loudness, Waveform, WaveformBuilder
 from audiostore.dataclass import dataclass
+from audiostore.media.probe.filters import Converter, Filters, Kind
 
 _WEIGHED_FROM_HZ, _WEIGHED_UP_TO_HZ = 32_000, 768_000
 """At other sample rates, the sound is resampled before its loudness is measured: at low ones, the
@@ -19,9 +18,6 @@ _RATE_HZ: Final = 48_000
 """BS.1770-4 gives the weighing filters for it."""
 _LOWEST_RATE_HZ: Final = 10
 """FFmpeg's filter counts in tenths of a second."""
-_USUAL_LAYOUTS = {3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-"""What so many channels are, in a file that does not say: FFmpeg's defaults. Else the channel for
-low frequencies would count, and those behind would count for less."""
 _META = "lavfi.r128."
 _SILENCE_LUFS = -70.0
 """BS.1770-4: the absolute gate. The filter says so of what has no block above it."""
@@ -52,7 +48,7 @@ class Analyser:
     def __init__(self, *, true_peak: bool = False) -> None:
         self._peak = "true+sample" if true_peak else "sample"
         self._meter: _Meter | None = None
-        self._converter: _Converter | None = None
+        self._converter: Converter | None = None
         self.problem = ""
         """Why it could not go on; "" if it could."""
 
@@ -81,7 +77,7 @@ class Analyser:
         self._meter = self._converter = None
 
     def _add(self, frame: AudioFrame) -> None:
-        kind = _Kind.of(frame)
+        kind = Kind.of(frame)
         if self._meter is None:
             self._meter = _Meter(kind, self._peak)
         if self._converter is not None and self._converter.kind != kind:
@@ -90,7 +86,7 @@ class Analyser:
             self._meter.add(frame)
             return
         if self._converter is None:
-            self._converter = _Converter(kind, self._meter.kind)
+            self._converter = Converter(kind, self._meter.kind)
         for converted in self._converter.convert(frame):
             self._meter.add(converted)
 
@@ -101,82 +97,27 @@ class Analyser:
         self._converter = None
 
 
-class _Kind(NamedTuple):
-    """What the samples of frames are."""
-
-    rate_hz: int
-    sample_format: str
-    layout: str
-
-    @classmethod
-    def of(cls, frame: AudioFrame) -> "_Kind":
-        return cls(frame.sample_rate, frame.format.name, frame.layout.name)
-
-
-class _Filters:
-    """A chain of filters for frames of one kind."""
-
-    def __init__(self, kind: _Kind, *filters: tuple[str, str]) -> None:
-        self._graph = graph = Graph()  # its filters do not keep it
-        graph.threads = 1  # the sandbox can start none
-        self._source = graph.add_abuffer(
-            sample_rate=kind.rate_hz,
-            format=kind.sample_format,
-            layout=kind.layout,
-            time_base=Fraction(1, kind.rate_hz),
-        )
-        self._sink = graph.add("abuffersink")
-        between = [graph.add(name, arguments) for name, arguments in filters]
-        graph.link_nodes(self._source, *between, self._sink)
-        graph.configure()
-
-    def run(self, frame: AudioFrame | None) -> Iterator[AudioFrame]:
-        """Yield what comes out after a frame; after None, the rest."""
-        self._source.push(frame)
-        while True:
-            try:
-                filtered = self._sink.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            if isinstance(filtered, AudioFrame):
-                yield filtered
-
-
-class _Converter:
-    """Converts frames of one kind to another."""
-
-    def __init__(self, kind: _Kind, target: _Kind) -> None:
-        self.kind = kind
-        rate_hz, sample_format, layout = target
-        wanted = f"sample_rates={rate_hz}:sample_fmts={sample_format}:channel_layouts={layout}"
-        self._filters = _Filters(kind, ("aformat", wanted))
-
-    def convert(self, frame: AudioFrame | None) -> Iterator[AudioFrame]:
-        """Yield a frame, converted, or a part of it; after None, the rest."""
-        return self._filters.run(frame)
-
-
 class _Meter:
     """Measures frames of one kind: their loudness, and their samples in 8 bit."""
 
-    def __init__(self, kind: _Kind, peak: str) -> None:
+    def __init__(self, kind: Kind, peak: str) -> None:
         if kind.rate_hz < _LOWEST_RATE_HZ:
             raise ValueError(f"its sample rate is {kind.rate_hz} Hz")
         self.kind = kind
-        self._channels = AudioFrame(kind.sample_format, kind.layout, 1).layout.nb_channels
-        is_unknown = kind.layout.endswith(" channels")
-        layout = _USUAL_LAYOUTS.get(self._channels) if is_unknown else None
-        named = [("aformat", f"channel_layouts={layout}")] if layout else []
-        self._filters = _Filters(
+        self._channels = kind.channels
+        # Else the channel for low frequencies would count, and those behind would count for less.
+        named = [("aformat", f"channel_layouts={kind.usual_layout}")]
+        named = named if kind.usual_layout != kind.layout else []
+        self._filters = Filters(
             kind, *named, ("ebur128", f"metadata=1:peak={peak}"), ("aformat", "sample_fmts=u8")
         )
         self._found: Mapping[str, str] = {}
-        self._weighing: _Filters | None = None
+        self._weighing: Filters | None = None
         """Measures the loudness, where `_filters` cannot."""
         self._weighed: Mapping[str, str] = {}
         if not _WEIGHED_FROM_HZ <= kind.rate_hz <= _WEIGHED_UP_TO_HZ:
             resampled = ("aformat", f"sample_rates={_RATE_HZ}")
-            self._weighing = _Filters(kind, *named, resampled, ("ebur128", "metadata=1"))
+            self._weighing = Filters(kind, *named, resampled, ("ebur128", "metadata=1"))
         self._waveform = WaveformBuilder(kind.rate_hz, self._channels)
         self._samples = self._left = 0
 

@@ -18,6 +18,7 @@ from audiostore.media.info import (
     AudioInfo,
     Chapter,
     DecodedInfo,
+    PreviewInfo,
 )
 from audiostore.media.parsing.text import (
     MAX_CHAPTERS,
@@ -85,6 +86,8 @@ def analysed_audio(fields: Mapping[str, Any], picture: bytes) -> AnalysedAudio:
         loudness=None if problem else _loudness(fields),
         waveform=None if problem else _waveform(picture),
         problem=problem,
+        preview=_preview(fields.get("preview")),
+        preview_problem=text_of(fields.get("preview_problem", "")),
     )
 
 
@@ -106,6 +109,18 @@ def text_of(found: object) -> str:
 def error_number(found: object) -> int:
     """Return the system's error that a worker met as it read a file."""
     return _count(found, _MAX_ERROR_NUMBER)
+
+
+def _preview(found: object) -> PreviewInfo | None:
+    if found is None:
+        return None
+    fields: dict[str, object] = _limited(found, dict, 4)
+    return PreviewInfo(
+        duration_s=_seconds(fields.get("duration_s")),
+        sample_rate_hz=_count(fields.get("sample_rate_hz"), MAX_RATE_HZ),
+        channels=_count(fields.get("channels"), _MAX_CHANNELS),
+        bitrate_bps=_count(fields.get("bitrate_bps"), _MAX_NUMBER),
+    )
 
 
 def _loudness(fields: Mapping[str, Any]) -> Loudness:

@@ -26,10 +26,19 @@ from typing import Final, NamedTuple, Self
 
 from audiostore.errors import InspectionLimitError, InvalidImageError, UnplayableAudioError
 from audiostore.localfiles import open_regular
-from audiostore.media.info import IMAGE_MEMORY_BYTES, AnalysedAudio, AudioInfo, DecodedInfo
+from audiostore.media.info import (
+    IMAGE_MEMORY_BYTES,
+    MAX_PREVIEW_S,
+    PREVIEW_HEAD_BYTES,
+    AnalysedAudio,
+    AudioInfo,
+    DecodedInfo,
+    PreviewTarget,
+)
 from audiostore.media.partial import PartialFile
 from audiostore.media.sandbox import answers
 from audiostore.media.sandbox.early import take_early
+from audiostore.media.sandbox.output import OutputFile
 from audiostore.media.sandbox.process import (
     InvalidAnswerError,
     LimitReachedError,
@@ -74,6 +83,8 @@ _INSTEAD: Final = {
 }
 """What can be done about a file that is beyond a limit, by task."""
 
+_PREVIEW_CPU_FACTOR = 4
+"""How much longer analysing a file may take if it is encoded, too: for a day of sound."""
 _TIMEOUT_FACTOR = 10
 """How much longer, by the clock, a worker may take than it may compute, plus a minute."""
 _MAX_QUEUED = 32
@@ -143,7 +154,12 @@ def decode_audio(path: Path, format_name: str, descriptor: int | None = None) ->
 
 
 def analyse_audio(
-    path: Path, format_name: str, descriptor: int | None = None, *, true_peak: bool = False
+    path: Path,
+    format_name: str,
+    descriptor: int | None = None,
+    *,
+    true_peak: bool = False,
+    preview: PreviewTarget | None = None,
 ) -> AnalysedAudio:
     """Decode an audio file and measure it meanwhile, by this process's shared workers.
 
@@ -152,15 +168,18 @@ def analyse_audio(
         format_name: the name of the format that it was recognised as.
         descriptor: the file, if it is open.
         true_peak: whether to find the true peak, which takes twice as long.
+        preview: where to write a version that every browser plays; None: nowhere. Whatever the
+            result says, it is as foreign as the file.
 
     Raises:
         UnplayableAudioError: no sound in it that can be decoded, or it crashes the worker. Of
             sound that is damaged, all that decodes is measured.
         InspectionLimitError: it takes too much CPU time or memory.
-        SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read.
+        SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read, or the
+            preview cannot be written.
         TimeoutError: no response for long, though little was computed.
     """
-    return _shared().analyse(path, format_name, descriptor, true_peak=true_peak)
+    return _shared().analyse(path, format_name, descriptor, true_peak=true_peak, preview=preview)
 
 
 def decode_image(data: bytes, format_name: str, max_px: int | None = None) -> bytes | None:
@@ -312,15 +331,24 @@ class SandboxPool:
         descriptor: int | None = None,
         *,
         true_peak: bool = False,
+        preview: PreviewTarget | None = None,
     ) -> AnalysedAudio:
         """Decode and measure an audio file; with the contract of `analyse_audio`."""
         with _opened(path, descriptor) as opened:
             size_bytes = os.fstat(opened).st_size
             request = self._request("analyse", format_name, size_bytes)
             request = request._replace(true_peak=true_peak)
+            output = None
+            if preview is not None:
+                output = _output(preview)
+                cpu_s = request.cpu_s * _PREVIEW_CPU_FACTOR
+                request = request._replace(preview_kbps=preview.stereo_kbps, cpu_s=cpu_s)
             with _blaming(request, path):
-                fields, picture = self._run(request, opened, path)
-                return answers.analysed_audio(fields, picture)
+                fields, picture = self._run(request, opened, path, output)
+                analysed = answers.analysed_audio(fields, picture)
+                if output and output.is_complete != (analysed.preview is not None):
+                    raise InvalidAnswerError
+                return analysed
 
     def decode_image(
         self, data: bytes, format_name: str, max_px: int | None = None
@@ -382,9 +410,15 @@ class SandboxPool:
     def _is_short(self, request: Request) -> bool:
         return request.task == _SHORT and request.cpu_s <= self._limits[_SHORT].cpu_s
 
-    def _run(self, request: Request, descriptor: int, path: Path | None) -> Response:
+    def _run(
+        self,
+        request: Request,
+        descriptor: int,
+        path: Path | None,
+        output: OutputFile | None = None,
+    ) -> Response:
         with self._queue_slots if self._is_short(request) else self._long_slots:
-            fields, picture = self._respond(request, descriptor, path)
+            fields, picture = self._respond(request, descriptor, path, output)
         if (reason := fields.get("refused")) is not None:
             raise _RefusedError(answers.text_of(reason))
         if (number := fields.get("errno")) is not None:
@@ -392,7 +426,13 @@ class SandboxPool:
             raise OSError(code, os.strerror(code), *([] if path is None else [str(path)]))
         return fields, picture
 
-    def _respond(self, request: Request, descriptor: int, path: Path | None) -> Response:
+    def _respond(
+        self,
+        request: Request,
+        descriptor: int,
+        path: Path | None,
+        output: OutputFile | None,
+    ) -> Response:
         timeout_s = self._timeout_s
         if timeout_s is None:
             timeout_s = 60 + _TIMEOUT_FACTOR * request.cpu_s
@@ -402,7 +442,7 @@ class SandboxPool:
             worker = self._acquire(request, needs_fresh=needs_fresh)
             was_used, worker.is_used = worker.is_used, True
             try:
-                return _respond_by(worker, request, descriptor, timeout_s)
+                return _respond_by(worker, request, descriptor, timeout_s, output)
             except NotStartedError:
                 self._drop(worker)
             except (WorkerFailedError, InvalidAnswerError) as error:
@@ -502,14 +542,26 @@ class SandboxPool:
 
 
 def _respond_by(
-    worker: WorkerProcess, request: Request, descriptor: int, timeout_s: float
+    worker: WorkerProcess,
+    request: Request,
+    descriptor: int,
+    timeout_s: float,
+    output: OutputFile | None,
 ) -> Response:
-    fields, picture = worker.run(request, descriptor, timeout_s)
+    if output is not None:
+        output.restart()
+    fields, picture = worker.run(request, descriptor, timeout_s, output)
     if (reason := fields.get("limit")) is not None:
         from audiostore.media.sandbox import answers  # noqa: PLC0415  (parsers: as above)
 
         raise LimitReachedError(answers.text_of(reason))
     return fields, picture
+
+
+def _output(preview: PreviewTarget) -> OutputFile:
+    """Return the file for a preview, which holds no more than the longest takes."""
+    sound_bytes = (MAX_PREVIEW_S + 60) * preview.stereo_kbps * 1000 // 8
+    return OutputFile(preview.descriptor, PREVIEW_HEAD_BYTES + sound_bytes)
 
 
 class _RefusedError(Exception):

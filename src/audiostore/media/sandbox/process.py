@@ -13,6 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
+from audiostore.media.sandbox.output import HEAD_PART, NEXT_PART, OutputFile
 from audiostore.media.sandbox.worker import READY, RESPONSE_PREFIX, Request
 
 _START_TIMEOUT_S: Final = 60.0
@@ -129,12 +130,25 @@ class WorkerProcess:
             self.reap()
             raise RuntimeError(f"{sys.executable} cannot start the sandbox for media files")
 
-    def run(self, request: Request, descriptor: int, timeout_s: float) -> Response:
+    def run(
+        self,
+        request: Request,
+        descriptor: int,
+        timeout_s: float,
+        output: OutputFile | None = None,
+    ) -> Response:
         """Let the worker look at an open file.
 
         If this call is interrupted while the worker is at it, the worker ends.
 
+        Args:
+            request: what to do with it.
+            descriptor: the file.
+            timeout_s: by the clock.
+            output: what it makes of the file is written to this.
+
         Raises:
+            OSError: `output` cannot be written to.
             WorkerFailedError: the worker died of the file, or its response is none.
             NotStartedError: the worker died before it looked at the file.
             TimeoutError: no response in time.
@@ -150,7 +164,7 @@ class WorkerProcess:
                 raise NotStartedError from error
             finally:
                 theirs.close()  # if the worker dies, no writer is left
-            return self._receive(ours, request, timeout_s)
+            return self._receive(ours, request, timeout_s, output)
 
     def end(self) -> None:
         """Kill the worker, if it has not died by itself: what it looks at is not to blame."""
@@ -175,7 +189,13 @@ class WorkerProcess:
             fcntl.fcntl(theirs, fcntl.F_SETOWN, self._process.pid)
             fcntl.fcntl(theirs, fcntl.F_SETSIG, signal.SIGKILL)
 
-    def _receive(self, ours: socket.socket, request: Request, timeout_s: float) -> Response:
+    def _receive(
+        self,
+        ours: socket.socket,
+        request: Request,
+        timeout_s: float,
+        output: OutputFile | None,
+    ) -> Response:
         limits = _Limits(self._process.pid, request.cpu_s * max(1, self.queued), timeout_s)
         # One system call in all: sleep until the response is there, not only the mark before it.
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, RESPONSE_PREFIX.size)
@@ -184,6 +204,9 @@ class WorkerProcess:
         try:
             _receive_into(data, ours, RESPONSE_PREFIX.size, limits)
             _, json_bytes, picture_bytes = RESPONSE_PREFIX.unpack_from(data)
+            while json_bytes in (NEXT_PART, HEAD_PART) and output is not None:
+                _receive_part(data, ours, output, limits)
+                _, json_bytes, picture_bytes = RESPONSE_PREFIX.unpack_from(data)
             end = _end_of_json(json_bytes, picture_bytes)
             _receive_into(data, ours, end + picture_bytes, limits)
             fields = _fields(data[RESPONSE_PREFIX.size : end])
@@ -272,6 +295,19 @@ def _receive_into(data: bytearray, ours: socket.socket, size: int, limits: _Limi
         data += piece
         if len(data) < size:  # it sends, but may never get to the end
             limits.check()
+
+
+def _receive_part(
+    data: bytearray, ours: socket.socket, output: OutputFile, limits: _Limits
+) -> None:
+    """Receive a part of the output, and the prefix of what follows it instead of its own."""
+    _, part, size_bytes = RESPONSE_PREFIX.unpack_from(data)
+    output.check(part, size_bytes)
+    end = RESPONSE_PREFIX.size + size_bytes
+    _receive_into(data, ours, end, limits)
+    output.take(part, data[RESPONSE_PREFIX.size : end])
+    del data[1:end]  # the mark stays
+    _receive_into(data, ours, RESPONSE_PREFIX.size, limits)
 
 
 def _timeval(seconds: float) -> bytes:

@@ -14,18 +14,20 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from audiostore.errors import InvalidImageError, UnplayableAudioError
 from audiostore.media.partial import FetchedPart
 from audiostore.media.sandbox.confinement import confine
+from audiostore.media.sandbox.output import HEAD_PART, NEXT_PART, PART_PREFIX
 
 if TYPE_CHECKING:
     from audiostore.media.parsing.reading import Seekable
+    from audiostore.media.probe import Encoder
 
-REQUEST: Final = struct.Struct("<8s16sQdI?qq?")
+REQUEST: Final = struct.Struct("<8s16sQdI?qq?I")
 """A `Request`. With it come two descriptors: the file, and a socket for the response."""
 READY: Final = b"+"
 """Sent on the channel once everything is imported."""
@@ -56,6 +58,8 @@ class Request(NamedTuple):
     """The size of a file of which only a part is there (see `PartialFile`); -1: all of it is."""
     true_peak: bool = False
     """Whether to find the true peak when a file is analysed."""
+    preview_kbps: int = 0
+    """The bit rate of a version for browsers that is made meanwhile, if it is stereo; 0: none."""
 
     @property
     def program(self) -> str:
@@ -76,7 +80,7 @@ class Request(NamedTuple):
 
 Answer = tuple[Mapping[str, object], bytes]
 """Fields as JSON types, and the bytes of a picture."""
-Task = Callable[["OpenFile", Request], Answer]
+Task = Callable[["ServedFile", Request], Answer]
 _SMALL_BYTES = 64 << 10
 
 
@@ -102,6 +106,26 @@ class OpenFile:
     def part(self, size_bytes: int) -> FetchedPart:
         """Return what is there of a file of this size."""
         return FetchedPart(self._descriptor, size_bytes)
+
+
+class ServedFile(OpenFile):
+    """A file that came with a request, of which another may be made: the parent writes that."""
+
+    def __init__(self, descriptor: int, reply: socket.socket) -> None:
+        super().__init__(descriptor)
+        self._reply = reply
+
+    def write(self, data: bytes) -> None:
+        """Send the next bytes of the other file, from `PREVIEW_HEAD_BYTES` on."""
+        self._send(NEXT_PART, data)
+
+    def write_head(self, data: bytes) -> None:
+        """Send the beginning of the other file, last."""
+        self._send(HEAD_PART, data)
+
+    def _send(self, part: int, data: bytes) -> None:
+        with _unobserved(self._reply.fileno()):
+            self._reply.sendall(PART_PREFIX.pack(part, len(data)) + data)
 
 
 def serve(descriptor: int, tasks: Mapping[str, Task] | None = None) -> NoReturn:
@@ -133,7 +157,8 @@ def serve(descriptor: int, tasks: Mapping[str, Task] | None = None) -> NoReturn:
             fcntl.fcntl(reply, fcntl.F_SETFL, getattr(os, "O_ASYNC", 0))
             response_socket.sendall(_BEGUN)
             signal.setitimer(signal.ITIMER_PROF, request.cpu_s)
-            fields, picture = _perform(tasks or _TASKS, OpenFile(file), request)
+            served = ServedFile(file, response_socket)
+            fields, picture = _perform(tasks or _TASKS, served, request)
             text = json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace")
             signal.setitimer(signal.ITIMER_PROF, 0)  # the next file has a time of its own
             fcntl.fcntl(reply, fcntl.F_SETFL, 0)
@@ -142,7 +167,15 @@ def serve(descriptor: int, tasks: Mapping[str, Task] | None = None) -> NoReturn:
         os.close(file)
 
 
-def _perform(tasks: Mapping[str, Task], file: OpenFile, request: Request) -> Answer:
+@contextmanager
+def _unobserved(reply: int) -> Iterator[None]:
+    """Let the kernel send no signal meanwhile: it does when there is room to send more, too."""
+    fcntl.fcntl(reply, fcntl.F_SETFL, 0)
+    yield
+    fcntl.fcntl(reply, fcntl.F_SETFL, getattr(os, "O_ASYNC", 0))
+
+
+def _perform(tasks: Mapping[str, Task], file: ServedFile, request: Request) -> Answer:
     try:
         return tasks[request.task](file, request)
     except (UnplayableAudioError, InvalidImageError) as error:
@@ -186,20 +219,36 @@ def _decode(file: OpenFile, request: Request) -> Answer:
     return {name: getattr(decoded, name) for name in decoded.__slots__}, b""
 
 
-def _analyse(file: OpenFile, request: Request) -> Answer:
+def _analyse(file: ServedFile, request: Request) -> Answer:
     from audiostore.media import probe  # noqa: PLC0415
 
     analyser = probe.Analyser(true_peak=request.true_peak)
-    decoded, damage = probe.listen_to_frames(file, request.format_name, analyser)
+    encoder = _encoder(file, request) if request.preview_kbps else None
+    listeners = [analyser, encoder] if encoder else [analyser]
+    decoded, damage = probe.listen_to_frames(file, request.format_name, *listeners)
     measured = analyser.finish()
     fields: dict[str, object] = {
         **{name: getattr(decoded, name) for name in decoded.__slots__},
         "damage": damage,
         "problem": analyser.problem or ("" if measured else "it has no samples"),
     }
+    if encoder is not None:
+        encoded = encoder.finish()
+        fields["preview_problem"] = encoder.problem or ("" if encoded else "it has no samples")
+        if encoded is not None:
+            fields["preview"], head = encoded[0].to_dict(), encoded[1]
+            file.write_head(head)
     if measured is None:
         return fields, b""
     return fields | measured.loudness.to_dict(), measured.waveform.to_dat()
+
+
+def _encoder(file: ServedFile, request: Request) -> "Encoder":
+    from audiostore.media import probe  # noqa: PLC0415
+
+    info = probe.read_audio(file, request.format_name, artwork=False)
+    bits_per_s = request.preview_kbps * 1000
+    return probe.Encoder(file.write, stereo_bps=bits_per_s, tags=info.tags)
 
 
 def _image(file: OpenFile, request: Request) -> Answer:
@@ -232,8 +281,10 @@ def _warm_up(programs: Collection[str]) -> None:
         pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
         wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)
         analyser = probe.Analyser(true_peak=True)
-        probe.listen_to_frames(io.BytesIO(wav), "WAV", analyser)
+        encoder = probe.Encoder(lambda _: None, stereo_bps=128_000, tags={"title": "a"})
+        probe.listen_to_frames(io.BytesIO(wav), "WAV", analyser, encoder)
         analyser.finish()
+        encoder.finish()
         for each in AUDIO_FORMATS:
             with suppress(UnplayableAudioError):
                 probe.read_audio(io.BytesIO(b"?" * 4096), each.name)
