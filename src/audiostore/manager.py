@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
+from audiostore.analysis import MAX_WAVEFORM_BYTES
 from audiostore.asset import (
     Asset,
     AudioId,
@@ -36,7 +37,12 @@ from audiostore.config import (
     state_directory,
 )
 from audiostore.dataclass import replace
-from audiostore.errors import AssetNotFoundError, BlobNotFoundError, UnsupportedByStoreError
+from audiostore.errors import (
+    AssetNotFoundError,
+    AudioStoreError,
+    BlobNotFoundError,
+    UnsupportedByStoreError,
+)
 from audiostore.events import (
     Attached,
     Deleted,
@@ -67,10 +73,12 @@ if TYPE_CHECKING:
 
     from google.auth.credentials import Credentials
 
+    from audiostore.analysis import Waveform
     from audiostore.audit import Audit
     from audiostore.bulk import Bulk, RemoteFiles
     from audiostore.catalog import Catalog
     from audiostore.ingest import (
+        Analyses,
         AudioInput,
         Cleanup,
         ThumbnailKeywords,
@@ -286,6 +294,12 @@ class AudioStorageManager:
         from audiostore.ingest import Uploads  # noqa: PLC0415  (readers need no inspection)
 
         return Uploads(self._store, self._notify)
+
+    @lazy_property
+    def _analyses(self) -> "Analyses":
+        from audiostore.ingest import Analyses  # noqa: PLC0415  (readers need no inspection)
+
+        return Analyses(self._store, self._marked, self._changes)
 
     @lazy_property
     def _remote(self) -> "RemoteFiles":
@@ -559,6 +573,42 @@ class AudioStorageManager:
         """
         return self._found(self._marked.remove(require_audio_id(audio_id), require_part(part)))
 
+    def analyse(
+        self, audio_id: AudioId, *, true_peak: bool = False, again: bool = False
+    ) -> StorageResult:
+        """Measure the loudness of stored audio and make its waveform, if it lacks them.
+
+        The figures and the overview are stored in the metadata of the audio (`loudness`,
+        `overview`), the waveform is a derived part. The audio is fetched to a temporary file and
+        decoded in the sandbox. Calls for many assets, in threads, keep all cores busy::
+
+            ids = (asset.audio_id for asset in manager.list())
+            for outcome in manager.bulk.apply(manager.analyse, ids):
+                print(outcome.item, outcome.error or "analysed")
+
+        Args:
+            audio_id: the asset's id.
+            true_peak: find the true peak, too, which takes twice as long.
+            again: analyse it even if it has all this.
+
+        Returns:
+            The asset, with a warning if not all of its sound decodes; `created` is False if it had
+            all this already.
+
+        Raises:
+            InvalidAudioIdError: the id is malformed.
+            AssetNotFoundError: the asset does not exist, or was deleted meanwhile.
+            AssetConflictError: other audio was stored under its id meanwhile.
+            UnplayableAudioError: it has no sound that can be decoded.
+            InspectionLimitError: analysing it takes too much time or memory.
+            InvalidMetadataError: the metadata of the audio has no room for the figures.
+            HeldError: it has a waveform to replace, and is under a hold.
+            UnreadableBlobError: the store does not tell the checksum of the audio.
+            IntegrityError: the stored bytes do not match the checksum.
+            OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
+        """
+        return self._analyses.run(require_audio_id(audio_id), true_peak=true_peak, again=again)
+
     def get(self, audio_id: AudioId) -> StorageResult:
         """Return the asset under an id.
 
@@ -657,6 +707,29 @@ class AudioStorageManager:
         """
         with self.open(audio_id, part=part) as stream:
             return stream.read()
+
+    def waveform(self, audio_id: AudioId) -> "Waveform":
+        """Return the waveform of an asset, which `analyse` or an upload has made.
+
+        Raises:
+            AssetNotFoundError: the asset does not exist, or does not have one.
+            InvalidAudioIdError: the id is malformed.
+            IntegrityError: the bytes received do not match the checksum.
+            AudioStoreError: it is not a waveform: another program has stored it.
+        """
+        from audiostore.analysis import InvalidWaveformError, Waveform  # noqa: PLC0415  (for few programs)
+
+        blob = self._part(audio_id, "waveform")
+        with open_blob(self._store, blob) as stream:
+            data = stream.read(-1 if blob.size_bytes <= MAX_WAVEFORM_BYTES else 1)
+        try:
+            return Waveform.from_dat(data)
+        except InvalidWaveformError as error:
+            raise AudioStoreError(
+                f"{self._store.uri(blob.name)} is not a waveform of audiostore ({error}): analyse "
+                "the asset again",
+                audio_id=str(audio_id),
+            ) from error
 
     def signed_url(
         self,

@@ -346,6 +346,8 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
         return self._wrapped._part(asset, part)
 
     detach = awaited(AudioStorageManager.detach)
+    analyse = awaited(AudioStorageManager.analyse)
+    waveform = awaited(AudioStorageManager.waveform)
     get = awaited(AudioStorageManager.get)
     exists = awaited(AudioStorageManager.exists)
     list = iterated(AudioStorageManager.list)

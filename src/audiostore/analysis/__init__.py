@@ -8,7 +8,15 @@ from audiostore.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from audiostore.analysis.building import WaveformBuilder as WaveformBuilder
-    from audiostore.analysis.keys import ANALYSIS_KEYS as ANALYSIS_KEYS
+    from audiostore.analysis.drawing import (
+        to_blocks as to_blocks,
+        to_png as to_png,
+        to_svg as to_svg,
+    )
+    from audiostore.analysis.keys import (
+        ANALYSIS_KEYS as ANALYSIS_KEYS,
+        MAX_WAVEFORM_BYTES as MAX_WAVEFORM_BYTES,
+    )
     from audiostore.analysis.loudness import Loudness as Loudness
     from audiostore.analysis.overview import (
         BARS as BARS,
@@ -31,7 +39,8 @@ else:
         __name__,
         {
             "building": "WaveformBuilder",
-            "keys": "ANALYSIS_KEYS",
+            "drawing": "to_blocks to_png to_svg",
+            "keys": "ANALYSIS_KEYS MAX_WAVEFORM_BYTES",
             "loudness": "Loudness",
             "overview": "BARS MAX_BAR overview_of overview_text read_overview",
             "record": "ANALYSIS_VERSION Analysis is_analysed",

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from audiostore.analysis.waveform import MAX_POINTS, Waveform
+from audiostore.analysis.keys import MAX_WAVEFORM_POINTS as MAX_POINTS
+from audiostore.analysis.waveform import Waveform
 
 MAX_POINTS_PER_S: Final = 187.5
 """256 samples at 48 kHz, as audiowaveform takes by default."""

@@ -7,14 +7,10 @@ maximum for each pixel. peaks.js and waveform-data read it, and wavesurfer.js re
 
 import struct
 from itertools import chain
-from typing import Final
 
+from audiostore.analysis.keys import MAX_WAVEFORM_POINTS
 from audiostore.dataclass import dataclass, field
 
-WAVEFORM_TYPE: Final = "application/octet-stream"
-"""The content type of a ``.dat`` file, which has none of its own."""
-MAX_POINTS: Final = 1 << 19
-"""So a file has at most a megabyte: hours of audio get fewer points for each second."""
 _HEADER = struct.Struct("<iIiiIi")
 _VERSION, _EIGHT_BIT, _CHANNELS = 2, 1, 1
 _MAGNITUDE = bytes(min(value, 256 - value) for value in range(256))
@@ -100,7 +96,7 @@ class Waveform:
                 f"a waveform of version {version}, flags {flags} and {channels} channels: only "
                 f"version {_VERSION} with 8 bit (flags {_EIGHT_BIT}) and one channel is known"
             )
-        if rate < 1 or samples < 1 or length > MAX_POINTS:
+        if rate < 1 or samples < 1 or length > MAX_WAVEFORM_POINTS:
             raise InvalidWaveformError(
                 f"a waveform of {length} points of {samples} samples at {rate} Hz"
             )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from audiostore.analysis import Analysis
 from audiostore.asset import record
 from audiostore.asset.attach import reconciled
 from audiostore.asset.prepared import PreparedFile
@@ -63,6 +64,30 @@ class Changes:
                     audio_id=audio_id,
                 )
             was_sent = True
+            return self._store.update(audio, update) if update else audio
+
+        return self._changed_audio(audio_id, apply)
+
+    def set_analysis(self, audio_id: str, analysis: Analysis, *, of: BlobInfo) -> Asset:
+        """Store what an analysis has found with the audio, instead of what an earlier one did.
+
+        Args:
+            audio_id: the asset.
+            analysis: what was found.
+            of: the audio that was analysed.
+
+        Raises:
+            AssetConflictError: the asset has other audio now.
+            InvalidMetadataError: the metadata of the audio has no room for it.
+        """
+
+        def apply(audio: BlobInfo) -> BlobInfo:
+            if not same_bytes(audio, of):
+                raise AssetConflictError(
+                    f"asset {audio_id} in {self._store.url} has other audio than was analysed",
+                    audio_id=audio_id,
+                )
+            update = record.analysed_metadata(audio.metadata, analysis)
             return self._store.update(audio, update) if update else audio
 
         return self._changed_audio(audio_id, apply)

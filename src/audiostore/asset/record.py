@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from audiostore.analysis import ANALYSIS_KEYS
+from audiostore.analysis import ANALYSIS_KEYS, Analysis
 from audiostore.asset.layout import AUDIO, PARTS, THUMBNAIL, parse_blob_name, part_of
 from audiostore.asset.marks import claimed_crc32c, told_apart
 from audiostore.dataclass import dataclass, field, replace
@@ -252,6 +252,22 @@ def changed_metadata(
     own_tags = ",".join(key for key in tags if key not in given and key not in gone)
     if own_tags != present.get(TAGS_KEY, ""):
         update[TAGS_KEY] = own_tags or None
+    whole = {k: v for k, v in {**present, **update}.items() if v is not None}
+    for key in (*REFERENCE_KEYS, "superseded_by"):
+        whole.pop(key, None)  # their room is always reserved
+    _require_fit(whole)
+    return update
+
+
+def analysed_metadata(present: Mapping[str, str], analysis: Analysis) -> dict[str, str | None]:
+    """Return which keys of an audio object to set, and (None) which to remove, for an analysis.
+
+    Raises:
+        InvalidMetadataError: the metadata would be too large.
+    """
+    found = analysis.metadata
+    update: dict[str, str | None] = {k: v for k, v in found.items() if present.get(k) != v}
+    update |= dict.fromkeys(k for k in ANALYSIS_KEYS if k in present and k not in found)
     whole = {k: v for k, v in {**present, **update}.items() if v is not None}
     for key in (*REFERENCE_KEYS, "superseded_by"):
         whole.pop(key, None)  # their room is always reserved

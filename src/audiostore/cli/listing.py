@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from audiostore.cli.output import escape, human_size
+from audiostore.analysis import Analysis, to_blocks
+from audiostore.cli.output import escape, human_size, is_terminal
 from audiostore.sourcepaths import source_path_of
 from audiostore.values import EXACT_KEY, OWN_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
-    from audiostore import BlobInfo, StorageResult, TrashedAsset
+    from audiostore import BlobInfo, Loudness, StorageResult, TrashedAsset
 
 _FACTS = {
     "codec": ("codec", ""),
@@ -43,6 +46,24 @@ def deleted_row(trashed: TrashedAsset) -> str:
         f"{trashed.deleted_at:%Y-%m-%d %H:%M}  gone {trashed.gone_at:%Y-%m-%d %H:%M} UTC  "
         f"{_original_name(audio)}"
     )
+
+
+def loudness_row(asset: StorageResult) -> str:
+    """Return how loud an asset is as a line of columns; the name, of any width, comes last."""
+    found, audio = asset.loudness, asset.audio
+    if found is None or audio is None:
+        return asset.audio_id
+    columns = (
+        f"{_figure(found.integrated_lufs, 'LUFS'):>10}",
+        f"{_figure(found.range_lu, 'LU'):>8}",
+        f"{_figure(found.sample_peak_dbfs, 'dBFS'):>10}",
+        f"{_figure(found.true_peak_dbtp, 'dBTP'):>10}",
+    )
+    return f"{asset.audio_id}  {'  '.join(columns)}  {_original_name(audio)}"
+
+
+def _figure(figure: float | None, unit: str) -> str:
+    return "-" if figure is None else f"{figure:.1f} {unit}"
 
 
 def stored_block(result: StorageResult) -> str:
@@ -113,9 +134,34 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
     for key, (name, unit) in _FACTS.items():
         if key in blob.metadata:
             yield name, escape(blob.metadata[key]) + unit
+    if (found := Analysis.from_metadata(blob.metadata)) is not None:
+        yield from _loudness(found.loudness)
     for key, value in sorted(blob.metadata.items()):
         if key not in OWN_KEYS:
             yield "meta", f"{escape(key)}={escape(value)}"
+
+
+def _loudness(found: Loudness) -> Iterator[tuple[str, str]]:
+    if found.integrated_lufs is not None:
+        spread = "" if found.range_lu is None else f", range {_figure(found.range_lu, 'LU')}"
+        yield "loudness", _figure(found.integrated_lufs, "LUFS") + spread
+    if found.sample_peak_dbfs is not None:
+        yield "sample peak", _figure(found.sample_peak_dbfs, "dBFS")
+    if found.true_peak_dbtp is not None:
+        yield "true peak", _figure(found.true_peak_dbtp, "dBTP")
+
+
+def overview_lines(asset: StorageResult, stream: TextIO) -> list[str]:
+    """Return the overview of an asset as lines to draw; none where they cannot be shown."""
+    bars = None if asset.audio is None else asset.overview
+    if bars is None or not is_terminal(stream):
+        return []
+    lines = to_blocks(bars, shutil.get_terminal_size().columns - 1)
+    try:
+        "".join(lines).encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return []
+    return lines
 
 
 def _duration(blob: BlobInfo) -> str:

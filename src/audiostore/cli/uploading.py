@@ -85,9 +85,11 @@ class UploadingOptions(CheckOptions):
         """Return how to upload.
 
         Raises:
-            UsageError: a key of the metadata is given twice.
+            UsageError: a key of the metadata is given twice, or options exclude each other.
             AudioStoreError, ValueError: an option is not valid.
         """
+        if (self.analyse or self.true_peak) and self.check == "none":
+            raise UsageError("--analyse and --true-peak decode the file: not with --check none")
         options = audiostore.UploadOptions(
             metadata=self.metadata(),
             check=self.check,

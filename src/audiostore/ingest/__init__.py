@@ -7,6 +7,8 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from audiostore.ingest.analyses import Analyses as Analyses
+    from audiostore.ingest.analysing import has_analysis as has_analysis
     from audiostore.ingest.attachments import (
         MAX_ATTACHMENT_BYTES as MAX_ATTACHMENT_BYTES,
         prepare_attachment as prepare_attachment,
@@ -43,6 +45,8 @@ else:  # imported when first used: options and ids do not need the inspection of
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "analyses": "Analyses",
+            "analysing": "has_analysis",
             "attachments": "MAX_ATTACHMENT_BYTES prepare_attachment",
             "options": (
                 "AnalyseChoice ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords "

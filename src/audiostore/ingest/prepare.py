@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path, PurePath
 from typing import BinaryIO, cast
 
-from audiostore.asset import PreparedFile, audio_data_facts, facts_of
+from audiostore.asset import MarkedFile, PreparedFile, audio_data_facts, facts_of
 from audiostore.dataclass import dataclass, replace
 from audiostore.errors import (
     IntegrityError,
@@ -17,7 +17,6 @@ from audiostore.errors import (
     shown,
 )
 from audiostore.files import explained
-from audiostore.ingest.analysing import analysis_of, waveform_of
 from audiostore.ingest.options import UploadOptions
 from audiostore.ingest.snapshot import Inspection
 from audiostore.ingest.stored import StoredFile
@@ -30,6 +29,7 @@ from audiostore.localfiles import (
     restore,
 )
 from audiostore.media import (
+    InspectedAudio,
     InspectedImage,
     inspect_audio,
     inspect_image,
@@ -202,7 +202,7 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
     data = found.audio_data.result() if found.audio_data else None
     facts = facts_of(found.info) if found.info and found.info.duration_s else {}
     artwork = _embedded_artwork(opened.filename, found.artwork) if found.artwork else None
-    analysis = analysis_of(found.analysis) if found.analysis else None
+    analysis, derived = _analysis_of(found)
     prepared = PreparedFile(
         source=source,
         file=file,
@@ -213,12 +213,12 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         facts={
             **facts,
             **(audio_data_facts(*data) if data else {}),
-            **(analysis.metadata if analysis else {}),
+            **analysis,
             **filename_metadata(name),
         },
         info=found.info,
         artwork=artwork and _placed(artwork, stored),
-        derived=(waveform_of(found.analysis),) if found.analysis and analysis else (),
+        derived=derived,
     )
     prepared = _placed(prepared, stored)
     for oddity in found.warnings:
@@ -226,6 +226,19 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
     if found.artwork_problem:
         prepared = _warned(prepared, f"its embedded picture is not usable: {found.artwork_problem}")
     return prepared, found.index_is_last
+
+
+def _analysis_of(found: InspectedAudio) -> tuple[dict[str, str], tuple[MarkedFile, ...]]:
+    """Return what was measured: facts to store with the audio, and what is stored next to it."""
+    if found.analysis is None:
+        return {}, ()
+    from audiostore.ingest.analysing import (  # noqa: PLC0415  (few uploads analyse)
+        analysis_of,
+        waveform_of,
+    )
+
+    analysis = analysis_of(found.analysis)
+    return (analysis.metadata, (waveform_of(found.analysis),)) if analysis else ({}, ())
 
 
 def _prepare_image(opened: _Opened, options: UploadOptions) -> PreparedFile:

@@ -8,7 +8,10 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from audiostore.media.decoding import AnalyseChoice as AnalyseChoice
+    from audiostore.media.decoding import (
+        AnalyseChoice as AnalyseChoice,
+        analyse_file as analyse_file,
+    )
     from audiostore.media.faststart import write_faststart as write_faststart
     from audiostore.media.formats import (
         AUDIO_FORMATS as AUDIO_FORMATS,
@@ -38,7 +41,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "decoding": "AnalyseChoice",
+            "decoding": "AnalyseChoice analyse_file",
             "faststart": "write_faststart",
             "formats": "AUDIO_FORMATS IMAGE_FORMATS format_of",
             "info": "AnalysedAudio Artwork AudioInfo Chapter DecodedInfo ImageInfo",

@@ -7,6 +7,7 @@ from typing import Literal
 from audiostore.dataclass import replace
 from audiostore.errors import InspectionLimitError, UnplayableAudioError
 from audiostore.media.info import AnalysedAudio, AudioInfo, DecodedInfo
+from audiostore.media.recognition import identify, require_audio
 
 AnalyseChoice = bool | Literal["true-peak"]
 """Whether to measure the loudness of a file and to make its waveform; "true-peak": and to find its
@@ -76,3 +77,29 @@ def _analysed(
     if found.damage:
         return found, (f"has sound that {found.damage}; the rest of it was analysed",)
     return found, ()
+
+
+def analyse_file(path: Path, *, true_peak: bool = False) -> AnalysedAudio:
+    """Measure an audio file, whatever its name.
+
+    Args:
+        path: the file.
+        true_peak: whether to find the true peak, too.
+
+    Returns:
+        What was measured. Of sound that is damaged, all that decodes.
+
+    Raises:
+        UnsupportedFormatError: it is not audio that audiostore stores.
+        UnplayableAudioError: no sound in it that can be decoded, or that can be measured.
+        InspectionLimitError: it takes too much time or memory.
+        OSError: it cannot be read.
+    """
+    from audiostore.media.sandbox.pool import analyse_audio  # noqa: PLC0415  (subprocess)
+
+    with path.open("rb", buffering=0) as stream:
+        kind = require_audio(path.name, identify(stream), fix_extension=True).format
+        found = analyse_audio(path, kind.name, stream.fileno(), true_peak=true_peak)
+    if found.problem:
+        raise UnplayableAudioError(f"its sound cannot be measured: {found.problem}", path=path)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.each import Report, with_each
 from audiostore.cli.selection import Chosen
@@ -18,13 +20,13 @@ class Options(AssetsOptions):
 
 def run(options: Options) -> int:
     """Print each asset."""
-    from audiostore.cli.listing import facts_block  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.listing import facts_block, overview_lines  # noqa: PLC0415  (not for --help)
 
     with choosing(options) as chosen:
 
         def show(each: Chosen) -> Report:
             asset = chosen.asset(each)
-            block = facts_block(asset)
+            block = "\n".join([facts_block(asset), *overview_lines(asset, sys.stdout)])
             return Report(asset, block if chosen.is_single else f"{block}\n", about=asset)
 
         return with_each(chosen, show, "shown")
