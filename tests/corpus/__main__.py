@@ -2,8 +2,8 @@
 
 Prints what differs, by kind, each with the file, then a table. No file is changed. The judges
 are FFmpeg with the demuxer that it chooses itself, which decodes everything; mutagen, for tags and
-pictures; Pillow. They may be wrong, too: read what is printed. Nothing confines them, so look only
-at files that you would play.
+pictures; Pillow; and of what a file's own headers describe, FFmpeg's reading of them. They may be
+wrong, too: read what is printed. Nothing confines them, so look only at files that you would play.
 """
 
 import argparse
@@ -74,8 +74,8 @@ def text(reports: list[Report], *, warnings: bool = False) -> Iterator[str]:
             by_kind[f"warning: {without_figures(warning)}"].append(f"  {each.path}: {warning}")
     for kind, lines in sorted(by_kind.items()):
         yield from (f"{kind} ({len(lines)})", *lines, "")
-    yield "| Format | Files | Accepted | Refused | Warned of | Files that differ |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| Format | Files | Accepted | Described | Refused | Warned of | Files that differ |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     rows = defaultdict(list)
     for each in reports:
         rows[each.format_name or "not stored"].append(each)
@@ -83,6 +83,7 @@ def text(reports: list[Report], *, warnings: bool = False) -> Iterator[str]:
         figures = [
             len(rest),
             sum(not each.refused for each in rest),
+            sum(each.is_described for each in rest),
             sum(bool(each.refused) for each in rest),
             sum(bool(each.warnings) for each in rest),
             sum(bool(each.differences) for each in rest),

@@ -17,6 +17,7 @@ from audiostore.media.recognition import identify
 from audiostore.media.sandbox.pool import decode_audio
 from tests.corpus.judges import Decoded, Tags, decoded, tags
 from tests.corpus.names import comparable
+from tests.descriptions import by_ffmpeg, by_headers
 
 _STORED: Final = {
     "aac": "AAC", "aiff": "AIFF", "caf": "CAF", "flac": "FLAC", "mp3": "MP3", "mov": "MP4",
@@ -44,6 +45,8 @@ class Report:
     format_name: str = ""
     """Empty if audiostore does not store what this is."""
     refused: str = ""
+    is_described: bool = False
+    """Whether its headers say all that FFmpeg is asked for else."""
     warnings: tuple[str, ...] = ()
     differences: list[tuple[str, str]] = field(default_factory=list)
     """Kinds and details."""
@@ -63,6 +66,12 @@ def report(path: Path) -> Report:
             assert info
             found.warnings = inspected.warnings + ((problem,) if problem else ())
             found.differences += differences(info, judged, tagged)
+            if isinstance(recognised, Recognised):
+                data = path.read_bytes()
+                described = by_headers(data, recognised)
+                found.is_described = described is not None
+                if described is not None:
+                    found.differences += description(described, by_ffmpeg(data, recognised))
             found.differences += _full_check(path, info.container, stream.fileno(), judged)
     except UnsupportedFormatError as error:
         found.refused = str(error)
@@ -73,6 +82,18 @@ def report(path: Path) -> Report:
             what = without_figures(str(error).replace(path.name, "…"))
             found.differences.append((f"refused, though it decodes: {what}", _shown(judged)))
     return found
+
+
+def description(described: AudioInfo, asked: AudioInfo | str) -> Iterator[tuple[str, str]]:
+    """Yield how what a file's headers say differs from what FFmpeg says."""
+    if isinstance(asked, str):
+        yield "described by headers, though FFmpeg refuses it", asked
+        return
+    ours, theirs = described.to_dict(), asked.to_dict()
+    for name in ours:
+        if ours[name] != theirs[name]:
+            detail = f"{_brief(ours[name])}, FFmpeg: {_brief(theirs[name])}"
+            yield f"described by headers otherwise than by FFmpeg, {name}", detail
 
 
 def differences(

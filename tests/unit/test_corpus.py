@@ -12,7 +12,7 @@ from audiostore.media.info import AudioInfo, Chapter
 from audiostore.media.inspection import inspect_audio
 from tests.audio_samples import sample
 from tests.corpus.__main__ import main, text
-from tests.corpus.differences import differences, report
+from tests.corpus.differences import description, differences, report
 from tests.corpus.judges import Decoded, decoded, tags
 from tests.corpus.names import comparable
 
@@ -88,11 +88,23 @@ def test_what_is_refused_though_it_decodes_is_shown_with_its_file(
     shown = capsys.readouterr().out
     assert "refused, though it decodes: … is cut short" in shown
     assert f"  {cut}: judge: mp3, mp3, " in shown
-    assert "| MP3 | 1 | 0 | 1 | 0 | 1 |" in shown
-    assert "| FLAC | 1 | 1 | 0 | 0 | 0 |" in shown
-    assert "| WAV | 1 | 0 | 1 | 0 | 0 |" in shown
-    assert "| not stored | 1 | 0 | 1 | 0 | 0 |" in shown
-    assert "| all | 4 | 1 | 3 | 0 | 1 |" in shown
+    assert "| MP3 | 1 | 0 | 0 | 1 | 0 | 1 |" in shown
+    assert "| FLAC | 1 | 1 | 1 | 0 | 0 | 0 |" in shown
+    assert "| WAV | 1 | 0 | 0 | 1 | 0 | 0 |" in shown
+    assert "| not stored | 1 | 0 | 0 | 1 | 0 | 0 |" in shown
+    assert "| all | 4 | 1 | 1 | 3 | 0 | 1 |" in shown
+
+
+@pytest.mark.slow
+def test_what_headers_say_otherwise_than_ffmpeg_is_a_difference(info: AudioInfo) -> None:
+    other = replace(info, channels=2, tags={})
+    assert [*description(info, info)] == []
+    assert [kind.rpartition(", ")[2] for kind, _ in description(other, info)] == [
+        "channels",
+        "tags",
+    ]
+    ((kind, why),) = description(info, "it holds no sound")
+    assert (kind, why) == ("described by headers, though FFmpeg refuses it", "it holds no sound")
 
 
 @pytest.mark.slow
