@@ -42,6 +42,21 @@ class _Bits:
         _require(self._at <= len(self._text))
         return self._text[begin : self._at]
 
+    def flagged(self, count: int, size: int) -> list[str]:
+        """Return the numbers of so many entries: each is a flag, and a number if it is set."""
+        found, at = [], self._at
+        while count:
+            flag = self._text.find("1", at, at + count)
+            if flag < 0:
+                at += count
+                break
+            count -= flag - at + 1
+            at = flag + 1 + size
+            found.append(self._text[flag + 1 : at])
+        self._at = at
+        _require(at <= len(self._text))
+        return found
+
     def below(self, count: int, limit: int) -> int:
         """Return a number, which must be less than this one."""
         number = self.take(count)
@@ -105,28 +120,26 @@ def _read_codebook(bits: _Bits) -> None:
         bits.text(size * _root(entries, dimensions))
 
 
-def _lengths(bits: _Bits, entries: int) -> Counter[int]:
-    """Read the length of each code; 0 for an entry that is not used."""
-    if not bits.take(1):
+def _lengths(bits: _Bits, entries: int) -> dict[int, int]:
+    """Read the length of each code; return how many codes have it."""
+    if bits.take(1):
+        codes = bits.flagged(entries, 5)
+    else:
         text = bits.text(5 * entries)
-        return Counter(_LENGTHS[text[i : i + 5]] for i in range(0, len(text), 5))
-    found: Counter[int] = Counter()
-    for _ in range(entries):
-        if bits.take(1):
-            found[_LENGTHS[bits.text(5)]] += 1
-    return found
+        codes = [text[i : i + 5] for i in range(0, len(text), 5)]
+    return {_LENGTHS[code]: count for code, count in Counter(codes).items()}
 
 
-def _ordered(bits: _Bits, entries: int) -> Counter[int]:
+def _ordered(bits: _Bits, entries: int) -> dict[int, int]:
     """Read how many codes each length has, one after the other."""
-    found: Counter[int] = Counter()
+    found: dict[int, int] = {}
     length, left = bits.take(5) + 1, entries
     while left:
         _require(length <= 32)
         found[length] = bits.below(left.bit_length(), left + 1)
         left -= found[length]
         length += 1
-    return +found
+    return found
 
 
 def _is_finite(number: int) -> bool:
@@ -142,7 +155,7 @@ def _root(number: int, degree: int) -> int:
 
 
 def _read_floor(bits: _Bits, books: int, long_block: int) -> None:
-    """Read a floor of type 1; type 0 was never written by a usual encoder."""
+    """Read a floor of type 1; type 0 is of the first encoders only."""
     _require(bits.take(16) == 1)
     classes = [bits.take(4) for _ in range(bits.take(5))]
     sizes = [_read_class(bits, books) for _ in range(max(classes, default=-1) + 1)]
