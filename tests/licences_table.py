@@ -5,6 +5,7 @@ Run it on Python 3.11: some packages need more there.
 """
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Final
 from packaging.requirements import Requirement
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "licences.md"
+PROJECT: Final = Path(__file__).parent.parent / "pyproject.toml"
 PERMITTED: Final = {
     "Apache-2.0",
     "Apache-2.0 OR BSD-2-Clause",
@@ -50,7 +52,7 @@ audiostore itself is under the [Apache License 2.0](../LICENSE).
 What `pip install audiostore` installs besides audiostore:
 
 """
-_EXTRAS: Final = ("dask", "parquet")
+_EXTRAS: Final = ("dask", "parquet", "serve")
 """Those that constraints.txt installs."""
 _BEAM: Final = """
 The extra `beam` adds [apache-beam](https://beam.apache.org), under the Apache License 2.0, and what
@@ -70,18 +72,20 @@ def required(extra: str = "") -> Mapping[str, Distribution]:
     """Return what audiostore needs to run, with one of its extras or none, in order of names."""
     found: dict[str, Distribution] = {}
 
-    def visit(name: str, extra: str = "") -> None:
-        key = re.sub(r"[-_.]+", "-", name).lower()
-        if key in found:
-            return
-        found[key] = distribution(name)
-        for line in found[key].requires or ():
+    def visit(lines: Iterable[str]) -> None:
+        for line in lines:
             requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-                visit(requirement.name)
+            key = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            is_meant = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            if is_meant and key not in found:
+                found[key] = distribution(key)
+                visit(found[key].requires or ())
 
-    visit("audiostore", extra)
-    del found["audiostore"]
+    # Not what an installation says, which may be older than the file.
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    visit(project["dependencies"])
+    if extra:
+        visit(project["optional-dependencies"][extra])
     return {key: found[key] for key in sorted(found)}
 
 

@@ -197,7 +197,8 @@ def tag_keys(metadata: Mapping[str, str]) -> list[str]:
     return [key for key in named if key in metadata and key not in OWN_KEYS]
 
 
-_NUMBER_KEYS = ("track", "track_total", "disc", "disc_total", "year")
+NUMBER_KEYS = ("track", "track_total", "disc", "disc_total", "year")
+"""Metadata whose values are also told apart by their numbers (see `number_in`)."""
 _LEADING_NUMBER = pattern(r"\s*([0-9]{1,9})(?![0-9])")
 _TOTAL = pattern(r"[^/]*/\s*([0-9]{1,9})(?![0-9])")
 _YEAR = pattern(r"(?<![0-9])[0-9]{4}(?![0-9])")
@@ -209,7 +210,7 @@ def number_in(metadata: Mapping[str, str], key: str) -> int | None:
     The key is "track", "disc", "track_total", "disc_total" (also of ``3/12``), or "year" (also that
     of the date); any other has none.
     """
-    if key not in _NUMBER_KEYS:
+    if key not in NUMBER_KEYS:
         return None
     found = _LEADING_NUMBER.match(metadata.get(key, ""))
     if found is None and key.endswith("_total"):

@@ -53,7 +53,13 @@ from audiostore.asset.record import (
     waits_for_audio,
 )
 from audiostore.asset.resolving import resolve_id
-from audiostore.asset.serving import BlobRanges, SignedUrls, check_expires_s, open_blob
+from audiostore.asset.serving import (
+    MAX_EXPIRES_S,
+    BlobRanges,
+    SignedUrls,
+    check_expires_s,
+    open_blob,
+)
 from audiostore.asset.shards import Shard
 from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
 from audiostore.asset.walking import PAGE_OBJECTS, walk, walk_objects
@@ -61,6 +67,7 @@ from audiostore.asset.walking import PAGE_OBJECTS, walk, walk_objects
 __all__ = [
     "AUDIO",
     "DATA_TYPES",
+    "MAX_EXPIRES_S",
     "PAGE_OBJECTS",
     "PARTS",
     "PREVIEW",

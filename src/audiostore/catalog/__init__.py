@@ -1,7 +1,7 @@
 """The assets of a store: find, order, count, price and export them. See `manager.catalog`."""
 
 from audiostore.catalog.catalog import Catalog, ProgressListener
-from audiostore.catalog.columns import COLUMNS, GETTERS, Kind, Row, Value
+from audiostore.catalog.columns import COLUMNS, GETTERS, Kind, Row, Value, row_of
 from audiostore.catalog.duplicates import DuplicateAssets
 from audiostore.catalog.export import (
     ExportFormat,
@@ -12,10 +12,10 @@ from audiostore.catalog.export import (
     write_rows,
 )
 from audiostore.catalog.prices import Cost, Rates
-from audiostore.catalog.query import Query
+from audiostore.catalog.query import SEARCHED_KEYS, Query, folded
 from audiostore.catalog.shards.values import ExportedShard, ShardKeywords
-from audiostore.catalog.sorting import SortKey
-from audiostore.catalog.statistics import Statistics, Tally
+from audiostore.catalog.sorting import SORT_KEYS, SortKey, sort_value
+from audiostore.catalog.statistics import Statistics, Tally, summarise as statistics_of
 from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
@@ -38,6 +38,8 @@ else:
 __all__ = [
     "COLUMNS",
     "GETTERS",
+    "SEARCHED_KEYS",
+    "SORT_KEYS",
     "Catalog",
     "Cost",
     "DuplicateAssets",
@@ -53,8 +55,12 @@ __all__ = [
     "Statistics",
     "Tally",
     "Value",
+    "folded",
     "format_for",
     "require_writer",
+    "row_of",
+    "sort_value",
+    "statistics_of",
     "write_assets",
     "write_csv",
     "write_rows",

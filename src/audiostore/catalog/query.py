@@ -8,7 +8,7 @@ from functools import lru_cache
 from audiostore.dataclass import dataclass, field
 from audiostore.values import EXACT_KEY, BlobInfo, StorageResult, number_in
 
-_SEARCHED = ("title", "artist", "album", "album_artist", "original_filename", "source_path")
+SEARCHED_KEYS = ("title", "artist", "album", "album_artist", "original_filename", "source_path")
 """The metadata keys that `Query.text` searches."""
 
 
@@ -132,7 +132,7 @@ def artwork_is_missing(asset: StorageResult) -> bool:
 
 
 def _has_words(metadata: Mapping[str, str], text: str) -> bool:
-    searched = folded("\n".join(metadata.get(key, "") for key in _SEARCHED))
+    searched = folded("\n".join(metadata.get(key, "") for key in SEARCHED_KEYS))
     return all(word in searched for word in _folded_words(text))
 
 

@@ -58,7 +58,7 @@ def in_order(
 
 
 def _key(asset: StorageResult, order_by: SortKey, *, descending: bool) -> Key:
-    value = _value(asset, order_by)
+    value = sort_value(asset, order_by)
     # Assets without a value come last; in reverse order, their keys must come first for that.
     is_last = (value is None) != descending
     if isinstance(value, str):
@@ -66,7 +66,8 @@ def _key(asset: StorageResult, order_by: SortKey, *, descending: bool) -> Key:
     return is_last, value or 0.0, ""
 
 
-def _value(asset: StorageResult, order_by: SortKey) -> float | str | None:
+def sort_value(asset: StorageResult, order_by: SortKey) -> float | str | None:
+    """Return what an asset is sorted by: a number, or text in folded form; None without it."""
     audio = asset.audio
     if audio is None or order_by == "id":
         return asset.audio_id

@@ -1,0 +1,35 @@
+"""The HTTP service: one ASGI application over a manager, and a server that runs it.
+
+It needs the extra ``serve`` (Starlette, uvicorn, python-multipart), and is imported by nothing else
+in the library. `create_app` is for programs that mount it in an application of their own::
+
+    app.mount("/audio", create_app(manager))
+"""
+
+from audiostore.lazy import lazy_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from audiostore.serve.access import (
+        Access as Access,
+        Identity as Identity,
+        StartToken as StartToken,
+        TrustedProxy as TrustedProxy,
+    )
+    from audiostore.serve.app import create_app as create_app
+    from audiostore.serve.iap import IapAssertions as IapAssertions
+    from audiostore.serve.limits import Limits as Limits
+    from audiostore.serve.running import run as run
+    from audiostore.serve.tokens import TokenFile as TokenFile
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "access": "Access Identity StartToken TrustedProxy",
+            "app": "create_app",
+            "iap": "IapAssertions",
+            "limits": "Limits",
+            "running": "run",
+            "tokens": "TokenFile",
+        },
+    )

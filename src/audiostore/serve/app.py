@@ -1,0 +1,156 @@
+"""The application: routes, gate and log, put together."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from audiostore.errors import AudioStoreError
+from audiostore.manager import AudioStorageManager
+from audiostore.serve.access import Access
+from audiostore.serve.accesslog import AccessLog, Writer
+from audiostore.serve.gate import Gate
+from audiostore.serve.limits import Limits
+from audiostore.serve.problems import RefusedError, answer, response_to
+from audiostore.serve.routes import assets, storewide, uploads
+from audiostore.serve.service import Service
+
+REFRESH_S: Final = 30.0
+Endpoint = Callable[[Request], Awaitable[Response]]
+_PAGE: Final = Path(__file__).parent / "page"
+_ASSET: Final = "/v1/assets/{audio_id}"
+_ALLOWED_HEADERS: Final = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Range")
+_EXPOSED_HEADERS: Final = (
+    "Accept-Ranges",
+    "Content-Range",
+    "ETag",
+    "Location",
+    "Retry-After",
+)
+
+
+def create_app(
+    manager: AudioStorageManager,
+    *,
+    access: Access | None = None,
+    limits: Limits | None = None,
+    redirects: bool = False,
+    origins: Sequence[str] = (),
+    refresh_s: float = REFRESH_S,
+    log: Writer | None = None,
+) -> Starlette:
+    """Return an ASGI application that serves a store: ``/v1``, ``/openapi.json`` and a page.
+
+    It can be mounted in another application, of Starlette or FastAPI. It closes neither the manager
+    nor anything else that it was given.
+
+    Args:
+        manager: of the store.
+        access: who may do what; None: everybody may do everything, so that the application around
+            it has to decide.
+        limits: on what clients send and ask for; None: the usual ones.
+        redirects: answer requests for audio and artwork with redirects to signed URLs, which
+            players stop at once these have expired; False: send the bytes.
+        origins: of other sites whose pages may use the service, such as ``https://app.example``.
+        refresh_s: how many seconds after a listing of the store the next one begins, while there
+            are searches: how old an answer may be that others have changed meanwhile.
+        log: takes a line of JSON for each request.
+
+    Raises:
+        ConfigurationError: this Python's SQLite has no full text search.
+    """
+    limits = limits or Limits()
+    service = Service(manager, limits=limits, redirects=redirects, refresh_s=refresh_s)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await service.searching.search()
+        try:
+            yield
+        finally:
+            service.close()
+
+    middleware = []
+    if log is not None:
+        middleware.append(Middleware(AccessLog, write=log))
+    if origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=tuple(origins),
+                allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+                allow_headers=_ALLOWED_HEADERS,
+                expose_headers=_EXPOSED_HEADERS,
+            )
+        )
+    middleware.append(Middleware(Gate, access=access, limits=limits, origins=tuple(origins)))
+    app = Starlette(
+        routes=_routes(),
+        middleware=middleware,
+        lifespan=lifespan,
+        exception_handlers={
+            RefusedError: answer,
+            AudioStoreError: answer,
+            OSError: answer,
+            HTTPException: _answer_http,
+            ClientDisconnect: _answer_nobody,
+        },
+    )
+    app.state.service = service
+    return app
+
+
+def _routes() -> list[Route | Mount]:
+    routes: list[Route | Mount] = [
+        _route("/healthz", GET=storewide.health),
+        _route("/readyz", GET=storewide.Readiness().answer),
+        _route("/openapi.json", GET=storewide.show_openapi),
+        _route("/v1/assets", GET=storewide.list_assets, POST=uploads.create),
+        _route(_ASSET, GET=assets.show, PATCH=assets.change, DELETE=assets.delete),
+        _route(f"{_ASSET}/restore", POST=assets.restore),
+        _route(f"{_ASSET}/links", POST=assets.link),
+        _route(f"{_ASSET}/audio", GET=assets.audio, PUT=uploads.put_audio),
+        _route(f"{_ASSET}/thumbnail", GET=assets.thumbnail, PUT=uploads.put_thumbnail),
+        _route("/v1/trash", GET=storewide.list_trash),
+        _route("/v1/stats", GET=storewide.show_statistics),
+        _route("/v1/check", GET=storewide.check),
+    ]
+    if _PAGE.is_dir():
+        routes.append(Mount("/", StaticFiles(directory=_PAGE, html=True)))
+    return routes
+
+
+def _route(path: str, **endpoints: Endpoint) -> Route:
+    """Return the route of a path, by methods; HEAD is answered as GET is, without a body."""
+
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await endpoints[method](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
+
+
+async def _answer_http(_: Request, error: Exception) -> Response:
+    """Answer what Starlette itself refuses: an unknown path, a method that a path does not have."""
+    if not isinstance(error, HTTPException):
+        raise error
+    detail = {404: "nothing is here: /openapi.json names all paths"}.get(error.status_code)
+    return response_to(
+        RefusedError(
+            error.status_code, detail or str(error.detail), headers=dict(error.headers or {})
+        )
+    )
+
+
+async def _answer_nobody(_: Request, error: Exception) -> Response:
+    """Answer a client that has gone; nothing was stored."""
+    return response_to(RefusedError(400, "the body ended early", kind=type(error).__name__))

@@ -1,0 +1,72 @@
+"""Assets as JSON documents, and their entity tags."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from audiostore.asset import TrashedAsset
+from audiostore.catalog import row_of
+from audiostore.sources import decode_crc32c
+from audiostore.values import BlobInfo, StorageResult
+
+LEFT_OUT: Final = ("audio_path", "thumbnail_path", "metadata")
+"""Columns of an export that say where objects are stored, or are told apart here."""
+
+
+def etag_of(asset: StorageResult) -> str:
+    """Return the entity tag of an asset: it changes with any of its objects, metadata included."""
+    versions = (f"{blob.generation}.{blob.metageneration}" for blob in asset.parts.values())
+    return f'"{"-".join(versions)}"'
+
+
+def content_etag(blob: BlobInfo) -> str:
+    """Return the entity tag of an object's bytes: their crc32c and their number.
+
+    Not the generation: that changes with the storage class, while the bytes stay the same. Without
+    a checksum, it is the generation.
+    """
+    if blob.crc32c is None:
+        return f'"g{blob.generation}"'
+    return f'"{decode_crc32c(blob.crc32c):08x}-{blob.size_bytes}"'
+
+
+def asset_document(asset: StorageResult, root: str = "") -> dict[str, Any]:
+    """Return an asset as the service shows it: the columns of an export, and more.
+
+    Args:
+        asset: a complete one.
+        root: the path under which the service is mounted.
+    """
+    row = row_of(asset) or {}
+    found: dict[str, Any] = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in LEFT_OUT
+    }
+    base = f"{root}/v1/assets/{asset.audio_id}"
+    links = {"self": base} | {
+        part: f"{base}/{part}" for part in ("audio", "thumbnail") if part in asset.parts
+    }
+    return {
+        **found,
+        "etag": etag_of(asset),
+        "tags": asset.tags,
+        "custom": asset.custom,
+        "warnings": list(asset.warnings),
+        "links": links,
+    }
+
+
+def trashed_document(trashed: TrashedAsset) -> dict[str, Any]:
+    """Return a deleted asset as the service shows it."""
+    audio = trashed.audio.blob
+    return {
+        "audio_id": trashed.audio_id,
+        "deleted_at": trashed.deleted_at.isoformat(),
+        "gone_at": trashed.gone_at.isoformat(),
+        "size_bytes": audio.size_bytes,
+        "content_type": audio.content_type,
+        "original_filename": audio.metadata.get("original_filename"),
+        "title": audio.metadata.get("title"),
+        "artist": audio.metadata.get("artist"),
+        "has_thumbnail": trashed.thumbnail is not None,
+    }

@@ -1,0 +1,501 @@
+"""The contract of the service: OpenAPI 3.1, written by hand. A test holds routes and it equal.
+
+The members of an asset are the columns of an export, which are told once, in `catalog.columns`.
+"""
+
+from typing import Any, Final
+
+from audiostore import __version__
+from audiostore.catalog import COLUMNS, SORT_KEYS
+from audiostore.serve.documents import LEFT_OUT
+from audiostore.serve.parameters import MOST_ITEMS, USUAL_ITEMS
+
+Json = dict[str, Any]
+
+_PROBLEM: Final = "application/problem+json"
+_COLUMN_TYPES: Final[dict[str, Json]] = {
+    "text": {"type": ["string", "null"]},
+    "integer": {"type": ["integer", "null"]},
+    "real": {"type": ["number", "null"]},
+    "truth": {"type": ["boolean", "null"]},
+    "time": {"type": ["string", "null"], "format": "date-time"},
+}
+_TEXTS: Final[Json] = {"type": "object", "additionalProperties": {"type": "string"}}
+_ERRORS: Final = {
+    "304": "The client has the current version.",
+    "400": "The request is malformed: a parameter, the form, the JSON.",
+    "401": "No valid token, or no user named by the proxy.",
+    "403": "Not permitted: a token that may only read, or a page of another site.",
+    "404": "No such asset, or it has no such part. Malformed ids are not found, either.",
+    "408": "The body arrived too slowly.",
+    "409": "The id holds other content, which was not touched.",
+    "412": "The asset was changed since the version that If-Match names.",
+    "413": "The body is too large.",
+    "415": "The media type, or the format of the file, is not supported.",
+    "416": "No byte is in the range.",
+    "422": "The file is damaged or empty, or the values in the body are not valid.",
+    "423": "A hold, or a retention period, forbids it.",
+    "429": "Too many requests: Retry-After says when to try again.",
+    "501": "The store cannot do it, or its settings do not allow it.",
+    "502": "The bucket failed, or answered without sense.",
+    "503": "Overloaded, or shutting down: Retry-After says when to try again.",
+    "504": "The bucket did not answer in time.",
+    "507": "The disk is full.",
+}
+_EVERYWHERE: Final = ("400", "401", "403", "429", "500", "502", "503", "504")
+_UPLOAD_ERRORS: Final = ("408", "413", "415", "422", "507")
+_ID: Final[Json] = {
+    "name": "audio_id",
+    "in": "path",
+    "required": True,
+    "description": "The id of the asset.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+
+def document(root: str = "") -> Json:
+    """Return the document.
+
+    Args:
+        root: the path under which the service is mounted.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "audiostore",
+            "version": __version__,
+            "summary": "Audio and its artwork, stored complete and verified.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": root or "/"}],
+        "security": [{"token": []}, {"cookie": []}],
+        "paths": {**_storewide(), **_single()},
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "audiostore-8080",
+                    "description": "Named after the port; set when a page is opened with a token.",
+                },
+            },
+        },
+    }
+
+
+def _storewide() -> Json:
+    return {
+        "/v1/assets": {
+            "get": _operation(
+                "listAssets",
+                "Find assets: all filters must match.",
+                {"200": _json("A page of assets.", "Page")},
+                parameters=[*_filters(), *_paging()],
+            ),
+            "post": _operation(
+                "createAsset",
+                "Store a file under a new id.",
+                {"201": _json("Stored, complete and verified.", "Asset", "ETag", "Location")},
+                errors=_UPLOAD_ERRORS,
+                parameters=_upload_parameters(),
+                body=_upload_body(with_audio=True),
+            ),
+        },
+        "/v1/trash": {
+            "get": _operation(
+                "listTrash",
+                "List the deleted assets that can be restored.",
+                {"200": _json("Deleted assets, by id.", "Trash")},
+                errors=("501",),
+            )
+        },
+        "/v1/stats": {
+            "get": _operation(
+                "showStatistics",
+                "Count assets, bytes and hours, and what they cost a month.",
+                {"200": _json("The totals.", "Statistics")},
+                parameters=_filters(),
+            )
+        },
+        "/v1/check": {
+            "get": _operation(
+                "checkStore",
+                "Look for problems; nothing is changed.",
+                {
+                    "200": {
+                        "description": "A line of JSON for each problem; the last is "
+                        '{"problems": N}, or {"error": …} if the check failed.',
+                        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+                    }
+                },
+            )
+        },
+        "/healthz": {"get": _public("showHealth", "Say that the process answers.", "Health")},
+        "/readyz": {
+            "get": _public("showReadiness", "Say whether the store can be read.", "Health", "503")
+        },
+        "/openapi.json": {"get": _public("showContract", "This document.", "Any")},
+    }
+
+
+def _single() -> Json:
+    at = "/v1/assets/{audio_id}"
+    conditional = _header("If-Match", "The entity tag of the version to change.")
+    return {
+        at: {
+            "get": _operation(
+                "showAsset",
+                "Show an asset.",
+                {"200": _json("The asset.", "Asset", "ETag")},
+                errors=("304", "404"),
+                parameters=[_ID, _header("If-None-Match", "The version that the client has.")],
+            ),
+            "patch": _operation(
+                "changeAsset",
+                "Change the metadata of the caller, by a merge patch (RFC 7396).",
+                {"200": _json("The asset as it is now.", "Asset", "ETag")},
+                errors=("404", "408", "409", "412", "413", "415", "422"),
+                parameters=[_ID, conditional],
+                body={
+                    "required": True,
+                    "content": {
+                        kind: {"schema": _ref("Patch")}
+                        for kind in ("application/merge-patch+json", "application/json")
+                    },
+                },
+            ),
+            "delete": _operation(
+                "deleteAsset",
+                "Delete an asset; the store may keep it in its trash.",
+                {"204": {"description": "Deleted."}},
+                errors=("404", "409", "412", "423"),
+                parameters=[_ID, conditional],
+            ),
+        },
+        f"{at}/restore": {
+            "post": _operation(
+                "restoreAsset",
+                "Restore a deleted asset, complete.",
+                {"200": _json("The asset.", "Asset", "ETag")},
+                errors=("404", "409", "501"),
+                parameters=[_ID],
+            )
+        },
+        f"{at}/links": {
+            "post": _operation(
+                "createLink",
+                "Make a URL with which anyone can read a part until it expires.",
+                {"201": _json("The link.", "Link")},
+                errors=("404", "408", "413", "415", "422", "501"),
+                parameters=[_ID],
+                body={
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref("LinkRequest")}},
+                },
+            )
+        },
+        f"{at}/audio": {
+            "get": _bytes("readAudio", "audio"),
+            "put": _operation(
+                "putAudio",
+                "Store a file under an id that the client has made: sent again, it is stored once.",
+                {
+                    "200": _json("It was stored already, with the same content.", "Asset", "ETag"),
+                    "201": _json("Stored.", "Asset", "ETag", "Location"),
+                },
+                errors=("404", "409", "423", *_UPLOAD_ERRORS),
+                parameters=[_ID, *_upload_parameters()],
+                body=_upload_body(with_audio=True),
+            ),
+        },
+        f"{at}/thumbnail": {
+            "get": _bytes("readThumbnail", "artwork"),
+            "put": _operation(
+                "putThumbnail",
+                "Give an asset artwork, in place of what it has.",
+                {"200": _json("The asset.", "Asset", "ETag")},
+                errors=("404", "409", "423", *_UPLOAD_ERRORS),
+                parameters=[_ID, *_upload_parameters()[:2]],
+                body=_upload_body(with_audio=False),
+            ),
+        },
+    }
+
+
+def _operation(
+    name: str,
+    summary: str,
+    responses: Json,
+    *,
+    errors: tuple[str, ...] = (),
+    parameters: list[Json] | None = None,
+    body: Json | None = None,
+) -> Json:
+    found: Json = {"operationId": name, "summary": summary}
+    if parameters:
+        found["parameters"] = parameters
+    if body is not None:
+        found["requestBody"] = body
+    return {**found, "responses": {**responses, **_problems(*errors, *_EVERYWHERE)}}
+
+
+def _public(name: str, summary: str, schema: str, *errors: str) -> Json:
+    return {
+        "operationId": name,
+        "summary": summary,
+        "security": [],
+        "responses": {"200": _json("Yes.", schema), **_problems("400", *errors)},
+    }
+
+
+def _bytes(name: str, what: str) -> Json:
+    content: Json = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    headers = _headers("ETag", "Accept-Ranges")
+    parameters = [
+        _ID,
+        _header("Range", "One range of bytes. Without an end, it ends after 8 MiB."),
+        _header("If-Range", "The entity tag without which all bytes are sent."),
+        _header("If-None-Match", "The version that the client has."),
+    ]
+    whole = {"description": f"All of the {what}.", "headers": headers, "content": content}
+    part = {
+        "description": "The range.",
+        "headers": {**headers, **_headers("Content-Range")},
+        "content": content,
+    }
+    moved = {
+        "description": "A signed URL to read it from, if the service redirects.",
+        "headers": _headers("Location"),
+    }
+    return _operation(
+        name,
+        f"Read the {what}.",
+        {"200": whole, "206": part, "302": moved},
+        errors=("304", "404", "415", "416", "501"),
+        parameters=parameters,
+    )
+
+
+def _json(description: str, schema: str, *headers: str) -> Json:
+    found: Json = {
+        "description": description,
+        "content": {"application/json": {"schema": _ref(schema)}},
+    }
+    return {**found, "headers": _headers(*headers)} if headers else found
+
+
+def _problems(*statuses: str) -> Json:
+    found: Json = {}
+    for status in sorted(set(statuses)):
+        found[status] = {
+            "description": _ERRORS.get(status, "The service failed: its log says why.")
+        }
+        if status != "304":
+            found[status]["content"] = {_PROBLEM: {"schema": _ref("Problem")}}
+    return found
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"schema": {"type": "string"}} for name in names}
+
+
+def _ref(schema: str) -> Json:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _header(name: str, description: str) -> Json:
+    return {
+        "name": name,
+        "in": "header",
+        "description": description,
+        "schema": {"type": "string"},
+    }
+
+
+def _query(name: str, description: str, schema: Json | None = None) -> Json:
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "schema": schema or {"type": "string"},
+    }
+
+
+def _filters() -> list[Json]:
+    truth, number = {"type": "boolean"}, {"type": "number"}
+    whole: Json = {"type": "integer", "minimum": 0}
+    moment = {"type": "string", "format": "date-time"}
+    texts = {"type": "array", "items": {"type": "string"}}
+    return [
+        _query("text", "Words in title, artist, album, album artist, file name or path."),
+        _query("title", "A text in the title, ignoring case."),
+        _query("artist", "A text in the artist."),
+        _query("album", "A text in the album."),
+        _query("format", "mp3, flac …: any of them.", texts),
+        _query("contains.{key}", "A text in the metadata of this key."),
+        _query("meta.{key}", "Exactly the metadata of this key."),
+        _query("min_duration_s", "Seconds.", number),
+        _query("max_duration_s", "Seconds.", number),
+        _query("min_size_bytes", "Of the audio.", whole),
+        _query("max_size_bytes", "Of the audio.", whole),
+        _query("created_from", "Stored at this time or later.", moment),
+        _query("created_before", "Stored before this time.", moment),
+        _query("storage_class", "STANDARD, NEARLINE …: any of them.", texts),
+        _query("has_thumbnail", "Whether it has artwork.", truth),
+        _query("artwork_is_missing", "Whether artwork that should be there is missing.", truth),
+        _query("superseded", "Whether another asset supersedes it.", truth),
+        _query("held", "Whether it is under a hold.", truth),
+    ]
+
+
+def _paging() -> list[Json]:
+    orders = [sign + key for key in SORT_KEYS for sign in ("", "-")]
+    return [
+        _query("sort", "The order; with -, reversed.", {"enum": orders, "default": "-created"}),
+        _query(
+            "limit",
+            "How many at most.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_ITEMS, "default": USUAL_ITEMS},
+        ),
+        _query("cursor", "The `next` of the page before, in the same order."),
+    ]
+
+
+def _upload_parameters() -> list[Json]:
+    return [
+        _query("filename", "The file's own name, where the body is the file."),
+        _query(
+            "fix_extension",
+            "Accept a name whose extension is not that of the content.",
+            {"type": "boolean"},
+        ),
+        _query("meta.{key}", "Metadata to store, where the body is the file."),
+    ]
+
+
+def _upload_body(*, with_audio: bool) -> Json:
+    binary: Json = {"type": "string", "format": "binary"}
+    fields: Json = {"thumbnail": binary}
+    if with_audio:
+        metadata: Json = {"type": "string", "contentMediaType": "application/json"}
+        fields = {"audio": binary, **fields, "metadata": metadata}
+    form = {
+        "type": "object",
+        "properties": fields,
+        "required": ["audio" if with_audio else "thumbnail"],
+        "additionalProperties": False,
+    }
+    kind = "audio/*" if with_audio else "image/*"
+    return {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": form}, kind: {"schema": binary}},
+    }
+
+
+def _schemas() -> Json:
+    freshness: Json = {
+        "is_complete": {
+            "type": "boolean",
+            "description": "Whether the store has been listed to its end.",
+        },
+        "as_of": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "When the latest complete listing began; own writes are newer.",
+        },
+    }
+    text, whole, maybe = {"type": "string"}, {"type": "integer"}, {"type": ["string", "null"]}
+    moment: Json = {"type": "string", "format": "date-time"}
+    return {
+        "Any": {"type": "object"},
+        "Health": _object({"status": text}),
+        "Problem": _object(
+            {"type": text, "title": text, "status": whole, "detail": text},
+            {"audio_id": text},
+            description="RFC 9457. The type is urn:audiostore:error: and the class of the error.",
+        ),
+        "Asset": _object(
+            {
+                **{
+                    name: _COLUMN_TYPES[kind]
+                    for name, kind in COLUMNS.items()
+                    if name not in LEFT_OUT
+                },
+                "etag": text,
+                "tags": _TEXTS,
+                "custom": _TEXTS,
+                "warnings": {"type": "array", "items": text},
+                "links": _TEXTS,
+            }
+        ),
+        "Page": _object(
+            {
+                "items": {"type": "array", "items": _ref("Asset")},
+                "next": maybe,
+                "total": {
+                    "type": ["integer", "null"],
+                    "description": "How many match; null on pages after the first.",
+                },
+                **freshness,
+            }
+        ),
+        "Patch": {
+            "type": "object",
+            "properties": {
+                "custom": {
+                    "type": "object",
+                    "additionalProperties": {"type": ["string", "null"]},
+                    "description": "Keys to set; null removes one.",
+                }
+            },
+            "additionalProperties": False,
+        },
+        "LinkRequest": {
+            "type": "object",
+            "properties": {
+                "kind": {"const": "signed"},
+                "part": {"enum": ["audio", "thumbnail"], "default": "audio"},
+                "expires_s": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 604800,
+                    "default": 3600,
+                },
+                "download_as": maybe,
+            },
+            "additionalProperties": False,
+        },
+        "Link": _object({"kind": text, "url": text, "expires_at": moment}),
+        "Trash": _object(
+            {
+                "items": {"type": "array", "items": _ref("Deleted")},
+                "is_complete": {"type": "boolean"},
+            }
+        ),
+        "Deleted": _object(
+            {
+                "audio_id": text,
+                "deleted_at": moment,
+                "gone_at": moment,
+                "size_bytes": whole,
+                "content_type": text,
+                "original_filename": maybe,
+                "title": maybe,
+                "artist": maybe,
+                "has_thumbnail": {"type": "boolean"},
+            }
+        ),
+        "Statistics": {"type": "object", "properties": freshness, "required": list(freshness)},
+    }
+
+
+def _object(required: Json, more: Json | None = None, *, description: str = "") -> Json:
+    found: Json = {
+        "type": "object",
+        "properties": {**required, **(more or {})},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+    return {**found, "description": description} if description else found

@@ -1,0 +1,1 @@
+"""The routes: what each path of the service does."""

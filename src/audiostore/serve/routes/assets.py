@@ -1,0 +1,184 @@
+"""Routes on one asset: show, change, delete, restore, its bytes, links to it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast, get_args
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from audiostore.asset import MAX_EXPIRES_S, PartName
+from audiostore.errors import AssetConflictError
+from audiostore.serve.bodies import json_body
+from audiostore.serve.content import REDIRECT_S, part_of, redirect
+from audiostore.serve.documents import asset_document, etag_of
+from audiostore.serve.problems import RefusedError
+from audiostore.serve.ranges import names_etag
+from audiostore.serve.service import Service, id_of, require_parameters, root_of, service_of
+from audiostore.values import StorageResult
+
+_PATCH: Final = ("application/merge-patch+json", "application/json")
+_JSON: Final = ("application/json",)
+_REVALIDATED: Final = "private, no-cache"
+_MOST_NAME: Final = 200
+
+
+async def show(request: Request) -> Response:
+    """Answer with an asset."""
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    asset = await service.calls.run(service.manager.get, audio_id)
+    etag = etag_of(asset)
+    if names_etag(request.headers.get("if-none-match"), etag):
+        headers = {"ETag": etag, "Cache-Control": _REVALIDATED}
+        return Response(status_code=304, headers=headers)
+    return asset_response(request, asset)
+
+
+async def change(request: Request) -> Response:
+    """Change the caller's metadata by a merge patch (RFC 7396)."""
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    patch = await json_body(request, service.limits, _PATCH)
+    changes = _changes(patch)
+    asset = await service.calls.run(service.manager.get, audio_id)
+    is_conditional = _require_match(request, asset)
+    assert asset.audio is not None  # noqa: S101  (`get` returns complete assets alone)
+    try:
+        changed = await service.calls.run(
+            service.manager.update_metadata,
+            audio_id,
+            changes,
+            if_metageneration_match=asset.audio.metageneration if is_conditional else None,
+        )
+    except AssetConflictError as error:
+        if is_conditional:
+            raise _changed(audio_id) from error
+        raise
+    await note_written(service, changed)
+    return asset_response(request, changed)
+
+
+async def delete(request: Request) -> Response:
+    """Delete an asset; the store may keep it in its trash."""
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    if "if-match" in request.headers:
+        _require_match(request, await service.calls.run(service.manager.get, audio_id))
+    await service.calls.run(service.manager.delete, audio_id)
+    await service.calls.run(service.searching.index.remove, audio_id)
+    return Response(status_code=204)
+
+
+async def restore(request: Request) -> Response:
+    """Restore a deleted asset."""
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    asset = await service.calls.run(service.manager.restore, audio_id)
+    await note_written(service, asset)
+    return asset_response(request, asset)
+
+
+async def audio(request: Request) -> Response:
+    """Answer with the audio, or a range of it."""
+    return await _content(request, "audio")
+
+
+async def thumbnail(request: Request) -> Response:
+    """Answer with the artwork."""
+    return await _content(request, "thumbnail")
+
+
+async def link(request: Request) -> Response:
+    """Make a signed URL."""
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    part, expires_s, download_as = _link_of(await json_body(request, service.limits, _JSON))
+    url = await service.calls.run(
+        service.manager.signed_url,
+        audio_id,
+        part=part,
+        expires_s=expires_s,
+        download_as=download_as,
+    )
+    expires_at = datetime.now(UTC) + timedelta(seconds=expires_s)
+    return JSONResponse(
+        {"kind": "signed", "url": url, "expires_at": expires_at.isoformat()},
+        status_code=201,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def asset_response(request: Request, asset: StorageResult, status: int = 200) -> JSONResponse:
+    """Return an asset as a response, with its entity tag."""
+    found = asset_document(asset, root_of(request))
+    headers = {"ETag": found["etag"], "Cache-Control": _REVALIDATED}
+    if status == 201:
+        headers["Location"] = found["links"]["self"]
+    return JSONResponse(found, status_code=status, headers=headers)
+
+
+async def note_written(service: Service, asset: StorageResult) -> None:
+    """Enter an asset that was just written into the index."""
+    await service.calls.run(service.searching.index.put, asset)
+
+
+async def _content(request: Request, part: PartName) -> Response:
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    if service.redirects:
+        url = await service.calls.run(
+            service.manager.signed_url, audio_id, part=part, expires_s=REDIRECT_S
+        )
+        return redirect(url)
+    asset = await service.calls.run(service.manager.get, audio_id)
+    return service.content.response(request, part_of(asset.parts, part, audio_id))
+
+
+def _require_match(request: Request, asset: StorageResult) -> bool:
+    """Say whether a request has an If-Match header.
+
+    Raises:
+        RefusedError: it names another version (412).
+    """
+    header = request.headers.get("if-match")
+    if header is not None and not names_etag(header, etag_of(asset), is_strong=True):
+        raise _changed(asset.audio_id)
+    return header is not None
+
+
+def _changed(audio_id: str) -> RefusedError:
+    return RefusedError(
+        412, f"asset {audio_id} was changed meanwhile: read it again, then change that"
+    )
+
+
+def _changes(patch: object) -> dict[str, str | None]:
+    """Return the changes that a merge patch makes to the member `custom`."""
+    if not isinstance(patch, dict) or not set(patch) <= {"custom"}:
+        raise RefusedError(422, 'a patch is {"custom": {…}}: only the metadata there can change')
+    custom: Any = patch.get("custom", {})
+    if not isinstance(custom, dict) or not all(
+        value is None or isinstance(value, str) for value in custom.values()
+    ):
+        raise RefusedError(422, '"custom" is an object of texts; null removes a key')
+    return cast("dict[str, str | None]", custom)
+
+
+def _link_of(given: object) -> tuple[PartName, int, str | None]:
+    known = {"kind", "part", "expires_s", "download_as"}
+    if not isinstance(given, dict) or not set(given) <= known:
+        raise RefusedError(422, f"a link is an object with {', '.join(sorted(known))}")
+    if given.get("kind", "signed") != "signed":
+        raise RefusedError(422, 'the kind of a link is "signed"')
+    part = given.get("part", "audio")
+    if part not in get_args(PartName):
+        raise RefusedError(422, f"the part is one of {', '.join(get_args(PartName))}")
+    expires_s = given.get("expires_s", 3600)
+    is_number = isinstance(expires_s, int) and not isinstance(expires_s, bool)
+    if not is_number or not 1 <= expires_s <= MAX_EXPIRES_S:
+        raise RefusedError(422, f"expires_s is a whole number from 1 to {MAX_EXPIRES_S}")
+    name = given.get("download_as")
+    is_name = isinstance(name, str) and name.strip() and name.isprintable()
+    if name is not None and not (is_name and len(name) <= _MOST_NAME):
+        raise RefusedError(422, "download_as is a printable file name")
+    return part, expires_s, name
