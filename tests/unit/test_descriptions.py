@@ -59,13 +59,18 @@ def longer_header(name: str, kind: bytes, more: bytes) -> bytes:
     return bytes(data)
 
 
+def box_of(name: str, kind: bytes) -> bytes:
+    """Return a box of a sample."""
+    begin = sample(name).index(kind) - 4
+    return sample(name)[begin : begin + int.from_bytes(sample(name)[begin : begin + 4])]
+
+
 def after(kind: bytes, data: bytes, offset: int, new: bytes) -> bytes:
     """Return a file with other bytes at an offset after a box's type."""
     at = data.index(kind) + 4 + offset
     return data[:at] + new + data[at + len(new) :]
 
 
-EDITS = b"\0\0\0\1\0\0\x07\xd0\0\0\x04\0\0\1\0\0"
 MOVIES: dict[str, tuple[Callable[[], bytes], bool]] = {
     "aac of which nothing says that it is extended": (lambda: with_config("1188000000"), True),
     "aac of a low rate that may be extended": (lambda: with_config("1308000000"), False),
@@ -92,6 +97,11 @@ MOVIES: dict[str, tuple[Callable[[], bytes], bool]] = {
         False,
     ),
     "a free box": (lambda: longer_header("m4a", b"stsz", b"\0\0\0\x10free" + bytes(8)), True),
+    "two tracks": (lambda: longer_header("m4a", b"trak", box_of("m4a", b"trak")), False),
+    "two headers of a track": (
+        lambda: longer_header("m4a", b"tkhd", box_of("m4a", b"tkhd")),
+        False,
+    ),
     "two tables of sizes": (
         lambda: longer_header("m4a", b"stsz", b"\0\0\0\x14stsz" + bytes(12)),
         False,
@@ -148,8 +158,8 @@ def damaged(name: str, number: int) -> bytes:
 
 def frames_of_other(rate: int) -> bytes:
     """Return FLAC whose header says 48 kHz and whose frames say another rate."""
-    pages = ogg_pages(encode("ogg", "flac", rate=rate))
-    return b"".join([ogg_pages(sample("ogg flac"))[0], *pages[1:]])
+    pages = [ogg_pages(sample("ogg flac"))[0], *ogg_pages(encode("ogg", "flac", rate=rate))[1:]]
+    return b"".join(ogg_changed(page, serial=7) for page in pages)
 
 
 STREAMS: dict[str, tuple[Callable[[], bytes], bool]] = {
@@ -165,6 +175,7 @@ STREAMS: dict[str, tuple[Callable[[], bytes], bool]] = {
     "no framing bit": (lambda: pages_with("ogg vorbis", 0, at(29, b"\0")), False),
     "codes that overlap": (lambda: damaged_setup(60), False),
     "a damaged page of headers": (lambda: damaged("ogg vorbis", 1), False),
+    "a damaged page of tags": (lambda: damaged("ogg opus", 1), False),
     "opus of version 2": (lambda: pages_with("ogg opus", 0, at(8, b"\2")), False),
     "opus of mapping 255": (lambda: pages_with("ogg opus", 0, at(18, b"\xff")), False),
     "opus without tags": (lambda: pages_with("ogg opus", 1, at(0, b"OpusFlag")), False),
