@@ -69,6 +69,17 @@ The stored duration is what players play: without the encoder's delay and paddin
 states them. Where it cannot be known without decoding, it is stored as an estimate
 (`duration_is_exact` is false), which `list` shows as `~0:30` and `probe` as `about 0:30.0`.
 
+The bit rate follows from the samples where all have one size (PCM). Else it is the average of all
+frames, where they are counted (MP3, AAC); for a constant bit rate, what the frames of MP3 state.
+Else it is what the file states, or what its size and duration make it.
+
+## Who looks inside
+
+Codec, sample rate and channels are those that FFmpeg finds. {described} say themselves
+what FFmpeg would find, and no other process is needed, unless a file is odd, damaged or takes much
+to look at. Such files, other formats, and all files that are decoded (`check="full"`) are read by
+FFmpeg in a sandbox worker.
+
 ## Tags and artwork
 
 A format's own tags count most; then ID3v2, APE and ID3v1 tags, which are read in front of the data
@@ -140,6 +151,12 @@ def cuts() -> dict[str, list[str]]:
         }
 
 
+def _described() -> str:
+    """Name the formats that describe themselves."""
+    *names, last = [each.name for each in AUDIO_FORMATS if each.describe]
+    return f"Files of {', '.join(names)} and {last}"
+
+
 def _types(found: Format) -> str:
     return ", ".join(f"`{each}`" for each in found.content_types)
 
@@ -165,7 +182,7 @@ def page() -> str:
     return (
         HEAD
         + _table(("Format", "Kind", "Extensions", "Content types"), formats)
-        + COUNTS
+        + COUNTS.format(described=_described())
         + _table(("Format", "Count: compared with"), counts)
         + CUTS
         + _table(("Format", "Signs of a cut", "Cuts that do not show"), signs)

@@ -12,6 +12,7 @@ import pytest
 from audiostore import LocalStore
 from audiostore.asset import PARTS
 from audiostore.manager import AudioStorageManager
+from tests.audio_samples import AUDIO, sample
 from tests.cli.conftest import COVER, FLAC, MP3, Call
 from tests.timing import PATIENCE_S
 
@@ -393,34 +394,47 @@ _NOT_FOR_PUT = {
 }
 
 
-def test_put_starts_the_sandbox_first_and_imports_nothing_that_it_does_not_need(
-    tmp_path: Path,
+_PUT = f"""
+import gc, sys
+collections = []
+
+def note(event, _):
+    if event == "subprocess.Popen":
+        print("started with", "manager" * ("audiostore.manager" in sys.modules), file=sys.stderr)
+
+from audiostore.cli import main
+sys.addaudithook(note)
+gc.callbacks.append(lambda *_: collections.append(1))
+code = main(sys.argv[1:])
+assert len(collections) < 10  # of garbage; with Python's own threshold, over a hundred
+print(*({_NOT_FOR_PUT} & set(sys.modules)), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "printed"),
+    [
+        ("mp3", (), "\n"),
+        ("wma", (), "started with \n\n"),
+        ("wma", ("--check", "none"), "\n"),
+        ("mp3", ("--check", "full"), "started with \n\n"),
+        ("mp3", ("--thumbnail-max-px", "9"), "started with \n\n"),
+    ],
+)
+def test_put_starts_a_sandbox_worker_first_or_not_at_all(
+    name: str, options: tuple[str, ...], printed: str, tmp_path: Path
 ) -> None:
-    program = (
-        "import gc, sys, audiostore.media.sandbox.early as early\n"
-        "start = early.start_early\n"
-        "def start_early(**options):\n"
-        "    later = {'audiostore.manager', 'audiostore.ingest', 'audiostore.media.formats'}\n"
-        "    assert not later & set(sys.modules)\n"
-        "    start(**options)\n"
-        "    print('started', file=sys.stderr)\n"
-        "early.start_early = start_early\n"
-        "from audiostore.cli import main\n"
-        "collections = []\n"
-        "gc.callbacks.append(lambda *_: collections.append(1))\n"
-        "code = main(sys.argv[1:])\n"
-        "assert len(collections) < 10  # of garbage; with Python's own threshold, over a hundred\n"
-        f"print(*({_NOT_FOR_PUT} & set(sys.modules)), file=sys.stderr)\n"
-        "sys.exit(code)"
-    )
+    """And it imports nothing that it does not need."""
+    file = tmp_path / f"sound{AUDIO[name][0]}"
+    file.write_bytes(sample(name))
     store = (tmp_path / "store").as_uri()
-    for options, printed in (([], "started\n\n"), (["--check", "none"], "\n")):
-        args = ["put", str(MP3), "--thumbnail", str(COVER), "--bucket", store, *options]
-        done = subprocess.run(
-            [sys.executable, "-c", program, *args, "--no-journal"],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, printed)
+    args = ["put", str(file), "--thumbnail", str(COVER), "--bucket", store, *options]
+    done = subprocess.run(
+        [sys.executable, "-c", _PUT, *args, "--no-journal"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, printed)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
 from typing import TYPE_CHECKING
 
 from audiostore.bulk.decisions import Decider, DecisionOptions
@@ -151,7 +150,8 @@ class _DecidedItems:
 def _preparation(options: UploadOptions) -> Callable[[int | None], None]:
     if options.check == "none":
         return lambda _: None
-    from audiostore.media import start_workers  # noqa: PLC0415  (a subprocess)
+    from audiostore.media import limit_workers, start_workers  # noqa: PLC0415  (a subprocess)
 
-    images = options.check == "full" or options.thumbnail_max_px is not None
-    return partial(start_workers, images=images)
+    # A quick check needs a worker for few formats: it starts with the first file that does.
+    decodes = options.check == "full" or options.thumbnail_max_px is not None
+    return start_workers if decodes else limit_workers

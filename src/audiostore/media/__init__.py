@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         AUDIO_FORMATS as AUDIO_FORMATS,
         IMAGE_FORMATS as IMAGE_FORMATS,
         format_of as format_of,
+        may_need_worker as may_need_worker,
     )
     from audiostore.media.info import (
         AnalysedAudio as AnalysedAudio,
@@ -36,20 +37,23 @@ if TYPE_CHECKING:
     from audiostore.media.partial import PartialFile as PartialFile
     from audiostore.media.recognition import identify as identify
     from audiostore.media.sandbox.early import start_early as start_early
-    from audiostore.media.sandbox.pool import start_workers as start_workers
+    from audiostore.media.sandbox.pool import (
+        limit_workers as limit_workers,
+        start_workers as start_workers,
+    )
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "decoding": "AnalyseChoice analyse_file",
             "faststart": "write_faststart",
-            "formats": "AUDIO_FORMATS IMAGE_FORMATS format_of",
+            "formats": "AUDIO_FORMATS IMAGE_FORMATS format_of may_need_worker",
             "info": "AnalysedAudio Artwork AudioInfo Chapter DecodedInfo ImageInfo",
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",
             "partial": "PartialFile",
             "recognition": "identify",
             "sandbox.early": "start_early",
-            "sandbox.pool": "start_workers",
+            "sandbox.pool": "limit_workers start_workers",
         },
     )

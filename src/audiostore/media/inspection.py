@@ -14,6 +14,7 @@ from audiostore.errors import (
     UnplayableAudioError,
 )
 from audiostore.media.decoding import AnalyseChoice, decode_all
+from audiostore.media.facts.by_headers import describe_by_headers
 from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
@@ -207,6 +208,21 @@ def inspect_image(
         raise
 
 
+def _look_at_headers(
+    stream: FileIO, recognised: Recognised, size_bytes: int, *, artwork: bool
+) -> AudioInfo | None:
+    """Return what is inside an audio file if its headers tell, without a sandbox worker."""
+    is_fetched = isinstance(stream, PartialFile)
+    try:
+        return describe_by_headers(
+            stream, size_bytes, recognised, artwork=artwork, is_fetched=is_fetched
+        )
+    except (AudioStoreError, OSError):
+        raise
+    except Exception:  # noqa: BLE001 - if a parser of ours fails, it shall do so in a worker
+        return None
+
+
 def _look_inside(
     path: Path,
     stream: FileIO,
@@ -217,6 +233,11 @@ def _look_inside(
     images_follow: bool,
     analyse: AnalyseChoice,
 ) -> tuple[AudioInfo, AnalysedAudio | None]:
+    if not (images_follow or analyse):  # nothing else needs a worker
+        size_bytes = stream.seek(0, os.SEEK_END)
+        found = _look_at_headers(stream, recognised, size_bytes, artwork=artwork)
+        if found:
+            return found, None
     from audiostore.media.sandbox.pool import probe_audio  # noqa: PLC0415  (subprocess)
 
     info = probe_audio(

@@ -88,6 +88,11 @@ class View:
     header: bytes = b""
     """What it reads in front of that."""
 
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes that are."""
+        return len(self.header) + self.end - self.start
+
 
 class AudioData(Protocol):
     """Finds the audio data of a file, without tags and artwork, while the file is read."""

@@ -191,12 +191,18 @@ def _report_deleted(outcome: UploadOutcome) -> int:
 
 
 def _start_inspection(options: Options) -> None:
-    """Let the sandbox start while this process imports what the upload needs, and connects."""
+    """Let a sandbox worker, if one is needed, start while this process prepares the upload."""
     if options.check == "none" or not os.path.isfile(options.files[0]):  # noqa: PTH113  (no error)
         return
+    images = options.check == "full" or options.thumbnail_max_px is not None
+    if not (images or options.analyse or options.true_peak):
+        from audiostore.media import may_need_worker  # noqa: PLC0415  (not for --help)
+
+        if not may_need_worker(options.files[0]):
+            return
     from audiostore.media import start_early  # noqa: PLC0415  (not for --help)
 
-    start_early(images=options.check == "full" or options.thumbnail_max_px is not None)
+    start_early(images=images)
 
 
 def _put_one(options: Options) -> int:

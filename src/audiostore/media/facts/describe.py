@@ -1,5 +1,7 @@
 """The facts about an audio file, whoever read its header: FFmpeg, or the format itself."""
 
+from collections.abc import Callable
+
 from audiostore.dataclass import dataclass
 from audiostore.errors import UnplayableAudioError
 from audiostore.media.facts.embedded import order_chapters
@@ -74,8 +76,8 @@ class Found:
     """What the format's own tags hold."""
     around: list[Embedded]
     """What the tags around its data hold."""
-    size_bytes: int
-    """Of the format's own data."""
+    size_bytes: Callable[[], int]
+    """Returns the size of the format's own data."""
 
 
 def describe_sound(kind: Format, found: Found, *, artwork: bool) -> AudioInfo:
@@ -141,5 +143,5 @@ def _bit_rate(found: Found, bits: int | None) -> int | None:
     if header.bitrate_bps:
         return header.bitrate_bps
     picture_bytes = sum(picture.size for each in found.own for picture in each.pictures)
-    measured = (found.size_bytes - picture_bytes) * 8 / length.seconds
+    measured = (found.size_bytes() - picture_bytes) * 8 / length.seconds
     return round(measured) if measured >= 1 else None

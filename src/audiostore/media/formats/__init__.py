@@ -44,6 +44,12 @@ def format_of(name: str, kind: Literal["audio", "image"]) -> Format | None:
     return next((each for each in formats if extension in each.extensions), None)
 
 
+def may_need_worker(name: str) -> bool:
+    """Say whether FFmpeg is asked about most files of this name, which describe not themselves."""
+    named = format_of(name, "audio")
+    return named is None or named.describe is None
+
+
 def format_named(name: str) -> Format:
     """Return the format that goes by this name, such as "MP3".
 

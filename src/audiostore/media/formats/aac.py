@@ -106,7 +106,10 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts:
 def _measure(stated: Stated) -> Measured | str:
     """Count the frames: no header does."""
     sound = find_sound(stated.reader, stated.offset, _FRAMES)
-    return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings, sound.end)
+    if sound.flaw:
+        return sound.flaw
+    bps = round(8 * sound.size_bytes / sound.seconds) if sound.is_exact and sound.seconds else None
+    return Measured(sound.seconds, sound.is_exact, sound.warnings, sound.end, bps)
 
 
 def _check(reader: Reader, found: Recognised) -> Verdict:

@@ -1,7 +1,15 @@
 """AIFF and AIFF-C (Apple, 1989 and 1991): checked by the sizes of their chunks."""
 
 from audiostore.dataclass import dataclass
-from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
+from audiostore.media.kinds import (
+    Format,
+    Measured,
+    Recognised,
+    SoundHeader,
+    Stated,
+    Verdict,
+    View,
+)
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.blocks import Blocks
 from audiostore.media.parsing.chunk_tags import read_aiff_tags
@@ -33,6 +41,26 @@ _WIDTHS = {  # bytes of a sample, whatever its stated bits
     **dict.fromkeys((b"in32", b"fl32", b"FL32"), 4),
     **dict.fromkeys((b"fl64", b"FL64"), 8),
 }
+_NAMES = {  # FFmpeg's, by codec and by the bytes of a sample
+    **{
+        (b"NONE", width): name
+        for width, name in enumerate(("pcm_s8", "pcm_s16be", "pcm_s24be", "pcm_s32be"), 1)
+    },
+    (b"sowt", 2): "pcm_s16le",
+    (b"in24", 3): "pcm_s24be",
+    (b"in32", 4): "pcm_s32be",
+    (b"fl32", 4): "pcm_f32be",
+    (b"FL32", 4): "pcm_f32be",
+    (b"fl64", 8): "pcm_f64be",
+    (b"FL64", 8): "pcm_f64be",
+    (b"alaw", 1): "pcm_alaw",
+    (b"ALAW", 1): "pcm_alaw",
+    (b"ulaw", 1): "pcm_mulaw",
+    (b"ULAW", 1): "pcm_mulaw",
+}
+_MOST_CHANNELS = 64
+_MOST_SAMPLES = 1 << 31
+"""FFmpeg takes more for an error."""
 _MOST_FIELDS = 4 << 10
 _PREFIX = 8
 """The sound follows an offset and a size of blocks to align to."""
@@ -116,6 +144,13 @@ def _rate(extended: bytes) -> float:
     return fraction * 2.0**exponent if -80 < exponent < 0 else 0.0
 
 
+def _rate_hz(extended: bytes) -> int:
+    """Return the nearest whole number to one of 80 bits; 0 if that is no sample rate."""
+    exponent = big(extended, 0, 2) - 16383 - 63
+    rounding = 1 << max(0, -exponent - 1)
+    return (big(extended, 2, 8) + rounding) >> -exponent if -60 < exponent < 0 else 0
+
+
 def _samples(reader: Reader, aiff: _Aiff) -> int:
     """Return how many samples of each channel there are; 0 if that cannot be told."""
     if not aiff.described or not aiff.described.blocks or not aiff.sound:
@@ -166,6 +201,22 @@ def _check(reader: Reader, found: Recognised) -> Verdict:
     return Verdict(None, warnings)
 
 
+def _describe(reader: Reader, found: Recognised) -> SoundHeader | None:
+    """Describe samples; what is encoded in blocks is left to FFmpeg."""
+    aiff = _read(reader, found.offset)
+    described = aiff.described
+    if not aiff.sound or not described or not described.blocks:
+        return None
+    if described.channels > _MOST_CHANNELS or described.samples >= _MOST_SAMPLES:
+        return None
+    is_compressed = reader.at(found.offset + 8, 4) == b"AIFC"
+    codec = described.fields[18:22] if is_compressed else b"NONE"
+    name = _NAMES.get((codec, described.blocks.size // described.channels))
+    if name is None:
+        return None
+    return SoundHeader(name, _rate_hz(described.fields[8:18]), described.channels)
+
+
 def _measure(stated: Stated) -> Measured | None:
     aiff = _read(stated.reader, stated.offset)
     samples = _samples(stated.reader, aiff)
@@ -205,6 +256,7 @@ FORMAT = Format(
     magic=(b"FORM",),
     recognise=_recognise,
     check=_check,
+    describe=_describe,
     measure=_measure,
     view=_view,
     counts=(

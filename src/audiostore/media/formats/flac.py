@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from audiostore.dataclass import dataclass
-from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
+from audiostore.media.kinds import Format, Measured, Recognised, SoundHeader, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.flac import (
     FRAME_HEADER_MAX,
@@ -13,6 +13,7 @@ from audiostore.media.parsing.flac import (
     StreamInfo,
     crc16_is_zero,
     frame_length,
+    is_as_stated,
     parse_frame,
 )
 from audiostore.media.parsing.flac_tags import read_flac_tags
@@ -22,10 +23,12 @@ from audiostore.media.parsing.tags import after_sound, before_sound, end_of_data
 from audiostore.patterns import pattern
 
 _MARKER = b"fLaC"
-_STREAMINFO = 0
+_STREAMINFO, _CUESHEET = 0, 5
 _BEGINNING = pattern(rb"fLaC[\0\x80]\0\0\x22")
 """The marker and the header of the first block, with its size."""
 _MOST_BLOCKS = 10_000
+_PROBED = 128 << 10
+"""How many bytes of sound FFmpeg looks at."""
 _TAIL_MIN, _TAIL_MAX = 64 << 10, 1 << 20
 _MOST_TRIED = 3
 _MOST_SYNCS = 500
@@ -33,6 +36,8 @@ _MOST_SYNCS = 500
 _PIECE = 1 << 20
 _PLACES = (17, 39, 62, 85)
 _DIFFERS_S = 0.1
+_FRAME_STEPS = 3
+"""What it takes to look at a frame's header."""
 
 
 def _recognise(_reader: Reader, offset: int) -> Recognised:
@@ -52,6 +57,7 @@ class _Stream:
     """A file's header, and where its sound is."""
 
     info: StreamInfo
+    blocks: "_Blocks"
     start: int
     end: int
     """Of the file."""
@@ -65,7 +71,7 @@ def _open(reader: Reader, offset: int) -> _Stream | Verdict:
     blocks = _walk_blocks(reader, offset + len(_MARKER))
     if isinstance(blocks, Verdict):
         return blocks
-    info, start = blocks
+    info, start = blocks.info, blocks.end
     end = end_of_data(reader, start)
     if info.rate_hz == 0:
         return Verdict("is damaged: its header says a sample rate of zero")
@@ -78,11 +84,21 @@ def _open(reader: Reader, offset: int) -> _Stream | Verdict:
     first = parse_frame(head)
     if first is None:
         return Verdict("is damaged: no frame begins where its sound should")
-    return _Stream(info, start, reader.size, head[:2], first)
+    return _Stream(info, blocks, start, reader.size, head[:2], first)
 
 
-def _walk_blocks(reader: Reader, at: int) -> tuple[StreamInfo, int] | Verdict:
-    info = None
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The metadata blocks of a file."""
+
+    info: StreamInfo
+    kinds: tuple[int, ...]
+    """In their order."""
+    end: int
+
+
+def _walk_blocks(reader: Reader, at: int) -> _Blocks | Verdict:
+    info, kinds = None, bytearray()
     for _ in range(_MOST_BLOCKS):
         head = reader.at(at, 4)
         size = big(head, 1, 3)
@@ -93,8 +109,9 @@ def _walk_blocks(reader: Reader, at: int) -> tuple[StreamInfo, int] | Verdict:
                 return Verdict("is damaged: its header does not begin with STREAMINFO")
             info = StreamInfo.parse(reader.at(at + 4, size))
         at += 4 + size
+        kinds.append(head[0] & 0x7F)
         if head[0] & 0x80:  # the last metadata block
-            return info, at
+            return _Blocks(info, tuple(kinds), at)
     limit = f"has more than {_MOST_BLOCKS:,} header blocks: what follows them was not examined"
     return Verdict(None, (limit,))
 
@@ -108,6 +125,22 @@ def _cut(info: StreamInfo, samples: int) -> str:
         f"is cut short: its header promises {info.samples / info.rate_hz:,.1f} s of sound,"
         f" {there_s:,.1f} s are there ({percent} %)"
     )
+
+
+def _describe(reader: Reader, found: Recognised) -> SoundHeader | None:
+    """Describe the sound by STREAMINFO, if the first frames agree: FFmpeg believes those."""
+    stream = _open(reader, found.offset)
+    if isinstance(stream, Verdict):
+        return None
+    kinds, info = stream.blocks.kinds, stream.info
+    if kinds.count(_STREAMINFO) > 1 or _CUESHEET in kinds:  # of which FFmpeg refuses some
+        return None
+    data = reader.at(stream.start, min(stream.end - stream.start, _PROBED))
+    for at, _ in _frames_in(reader, data, stream):
+        if not is_as_stated(data[at : at + FRAME_HEADER_MAX], info):
+            return None
+    header = reader.at(found.offset + len(_MARKER) + 4, STREAMINFO_SIZE)
+    return SoundHeader("flac", info.rate_hz, info.channels, codec_header=header)
 
 
 # -- the last frame --------------------------------------------------------------------------------
@@ -203,7 +236,7 @@ def _numbers_rise(reader: Reader, stream: _Stream) -> bool:
     for percent in _PLACES:
         at = stream.start + (stream.end - stream.start) * percent // 100
         data = reader.at(at, min(_TAIL_MIN, stream.end - at))
-        number = next((f.number for _, f in _frames_in(data, stream)), before)
+        number = next((f.number for _, f in _frames_in(reader, data, stream)), before)
         if number < before:
             return False
         before = number
@@ -240,6 +273,7 @@ def _measure(stated: Stated) -> Measured | str | None:
 
 def _count(reader: Reader, stream: _Stream) -> _End | str:
     """Count the samples of all frames, also of files that were put one after the other."""
+    reader.require(stream.end - stream.start)
     samples, last = 0, stream.start
     following: int | None = None
     for at, frame in _frames(reader, stream):
@@ -260,16 +294,17 @@ def _frames(reader: Reader, stream: _Stream) -> Iterator[tuple[int, Frame]]:
         data += piece
         # What begins in the last bytes is looked at again, with the next piece.
         kept = 0 if base + len(data) >= stream.end else FRAME_HEADER_MAX
-        for at, frame in _frames_in(data, stream):
+        for at, frame in _frames_in(reader, data, stream):
             if at < len(data) - kept:
                 yield base + at, frame
         base, data = base + len(data) - kept, data[len(data) - kept :]
 
 
-def _frames_in(data: bytes, stream: _Stream) -> Iterator[tuple[int, Frame]]:
-    """Yield what begins like a frame of the stream."""
+def _frames_in(reader: Reader, data: bytes, stream: _Stream) -> Iterator[tuple[int, Frame]]:
+    """Yield what begins like a frame of the stream in data that were read."""
     at = data.find(stream.sync)
     while at >= 0:
+        reader.spend(_FRAME_STEPS)
         frame = parse_frame(data[at : at + FRAME_HEADER_MAX])
         if frame:
             yield at, frame
@@ -281,8 +316,7 @@ def _audio_data(reader: Reader, found: Recognised) -> Parts | None:
     blocks = _walk_blocks(reader, found.offset + len(_MARKER))
     if isinstance(blocks, Verdict):
         return None
-    _, start = blocks
-    return Parts([(start, end_of_data(reader, start))])
+    return Parts([(blocks.end, end_of_data(reader, blocks.end))])
 
 
 FORMAT = Format(
@@ -306,5 +340,6 @@ FORMAT = Format(
     demuxer="flac",
     frames_are_numbered=True,
     decoders=("flac",),
+    describe=_describe,
     measure=_measure,
 )

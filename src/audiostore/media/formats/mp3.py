@@ -5,7 +5,7 @@ frames, bytes, table, quality, LAME tag), and VBRI by Fraunhofer IIS.
 """
 
 from audiostore.dataclass import dataclass
-from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict
+from audiostore.media.kinds import Format, Measured, Recognised, SoundHeader, Stated, Verdict
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.embedded import no_own_tags
 from audiostore.media.parsing.frames import (
@@ -20,14 +20,24 @@ from audiostore.media.parsing.mpeg import (
     LAYER_3,
     MPEG_1,
     MPEG_FRAMES,
+    bit_rate_bps,
     mpeg_fields,
     mpeg_length,
+    rate_hz,
     samples_per_frame,
     seconds_per_frame,
 )
 from audiostore.media.parsing.reading import NO_SOUND, Reader, big, cut_short, cut_short_s
 from audiostore.media.parsing.tags import end_of_data
 
+_PROBED = 32 << 10
+"""How many bytes are looked at: more frames than FFmpeg needs."""
+_FEW_FRAMES = 3
+_SAME = 0xFFFE0CCF
+"""The bits of a header in which two frames must agree for FFmpeg to begin with the first: all but
+checksum, bit rate, padding, privacy and the mode of joint stereo."""
+_ALIKE = 0.005
+"""By so much of a constant bit rate, padding makes the average of a short file differ."""
 _FIRST_FRAME = 2048  # the longest frame has 1,729 bytes
 _FREE_FORMAT_SEARCHED = 32 << 10
 _SLACK = 2
@@ -101,6 +111,33 @@ def _xing(frame: bytes, at: int) -> _Counts:
     return _Counts(frames, size_bytes or big(frame, at + 28), skipped, is_encoders=True)
 
 
+def _describe(reader: Reader, found: Recognised) -> SoundHeader | None:
+    """Describe the sound by its first frames, if all of those that FFmpeg looks at agree."""
+    head = reader.at(found.offset, _PROBED)
+    counts = _read_counts(head[:_FIRST_FRAME])
+    at = first = mpeg_length(head, 0) if counts else 0
+    count = 0
+    while length := mpeg_length(head, at):
+        if (big(head, at) ^ big(head, first)) & _SAME:
+            return None
+        at, count = at + length, count + 1
+    there = min(len(head) - 3, end_of_data(reader, found.offset) - found.offset)
+    if at < there or count < _FEW_FRAMES or found.codec is None:
+        return None
+    channels = _channels(head, first)
+    if counts and not (
+        found.codec == "mp3"
+        and MPEG_FRAMES.same_stream(head, 0, first)
+        and channels == _channels(head, 0)
+    ):
+        return None
+    return SoundHeader(found.codec, rate_hz(head[1], head[2]), channels)
+
+
+def _channels(data: bytes, at: int) -> int:
+    return 1 if data[at + 3] >> 6 == 3 else 2
+
+
 def _check(reader: Reader, found: Recognised) -> Verdict:
     return Verdict(_flaw(reader, found))
 
@@ -131,8 +168,11 @@ def _measure(stated: Stated) -> Measured | str:
     counts = _read_counts(first)
     sound = counts and _stated_sound(stated, counts)
     sound = sound or find_sound(stated.reader, stated.offset, MPEG_FRAMES)
-    if sound.flaw or not counts:
-        return sound.flaw or Measured(sound.seconds, sound.is_exact, sound.warnings, sound.end)
+    if sound.flaw:
+        return sound.flaw
+    bps = _bit_rate(stated.reader, stated.offset, sound, first if counts else b"")
+    if not counts:
+        return Measured(sound.seconds, sound.is_exact, sound.warnings, sound.end, bps)
     frame_s = seconds_per_frame(first[1], first[2])
     there_s = max(0.0, sound.seconds - frame_s)
     compared = _compare(sound, counts, there_s, counts.frames * frame_s)
@@ -140,7 +180,31 @@ def _measure(stated: Stated) -> Measured | str:
         return compared.flaw
     skipped_s = counts.skipped * frame_s / samples_per_frame(first[1])
     played_s = there_s - skipped_s if skipped_s < there_s else there_s
-    return Measured(played_s, sound.is_exact, sound.warnings + compared.warnings, sound.end)
+    warnings = sound.warnings + compared.warnings
+    return Measured(played_s, sound.is_exact, warnings, sound.end, bps)
+
+
+def _bit_rate(reader: Reader, offset: int, sound: Sound, first: bytes) -> int | None:
+    """Return the average of all frames of sound; what they state, if that is as good.
+
+    Args:
+        reader: the whole file.
+        offset: where the first frame begins.
+        sound: all frames.
+        first: the first frame, if it is none of sound.
+    """
+    size_bytes, seconds = sound.size_bytes, sound.seconds
+    if first:
+        size_bytes -= mpeg_length(first, 0)
+        seconds -= seconds_per_frame(first[1], first[2])
+    if not sound.is_exact or seconds <= 0:
+        return None
+    average = round(8 * size_bytes / seconds)
+    head = reader.at(offset + mpeg_length(first, 0), 4)
+    if not mpeg_length(head, 0):
+        return average
+    stated = bit_rate_bps(head[1], head[2])
+    return stated if abs(average - stated) <= _ALIKE * stated else average
 
 
 def _stated_sound(stated: Stated, counts: _Counts) -> Sound | None:
@@ -199,6 +263,7 @@ FORMAT = Format(
     # It has no time stamps, for which FFmpeg would read some more packets.
     probe_options=(("max_ts_probe", "0"),),
     decoders=("mp3", "mp3float", "mp2", "mp2float", "mp1", "mp1float"),
+    describe=_describe,
     measure=_measure,
     read_embedded=no_own_tags,
 )

@@ -1,7 +1,15 @@
 """WAV (RIFF 1991; EBU Tech 3306 RF64; ITU-R BS.2088 BW64): checked by the sizes of its chunks."""
 
 from audiostore.dataclass import dataclass
-from audiostore.media.kinds import Format, Measured, Recognised, Stated, Verdict, View
+from audiostore.media.kinds import (
+    Format,
+    Measured,
+    Recognised,
+    SoundHeader,
+    Stated,
+    Verdict,
+    View,
+)
 from audiostore.media.parsing.audio_data import Parts
 from audiostore.media.parsing.blocks import Blocks
 from audiostore.media.parsing.chunk_tags import read_wav_tags
@@ -35,6 +43,19 @@ _CODECS = {  # RFC 2361, mmreg.h
     0x2000: "ac3",
 }
 _EXTENSIBLE = 0xFFFE
+_SUBFORMAT_ENDS = bytes.fromhex("0000 0000 1000 8000 00aa 0038 9b71")
+"""The rest of a sub-format's GUID after its tag (mmreg.h)."""
+_NAMES = {  # FFmpeg's, by tag and by the bits of what contains a sample
+    (_PCM, 8): "pcm_u8",
+    (_PCM, 16): "pcm_s16le",
+    (_PCM, 24): "pcm_s24le",
+    (_PCM, 32): "pcm_s32le",
+    (_FLOAT, 32): "pcm_f32le",
+    (_FLOAT, 64): "pcm_f64le",
+    (_ALAW, 8): "pcm_alaw",
+    (_MULAW, 8): "pcm_mulaw",
+}
+_MOST_CHANNELS = 64
 _LEFT_OPEN = 0xFFFFFFFF
 """A size of 32 bits that the ds64 chunk states instead."""
 _MOST_FIELDS = 4 << 10
@@ -199,6 +220,26 @@ def _missing_samples(reader: Reader, wave: _Wave, there: int) -> str | None:
     return None
 
 
+def _describe(reader: Reader, found: Recognised) -> SoundHeader | None:
+    """Describe samples; what is encoded in blocks or frames is left to FFmpeg."""
+    wave = _read(reader, found.offset)
+    fields = wave.fields
+    if not wave.sound or not fields or not fields.blocks or fields.channels > _MOST_CHANNELS:
+        return None
+    codec = _NAMES.get((fields.tag, 8 * fields.blocks.size // fields.channels))
+    is_whole = little(fields.plain, 12, 2) == fields.blocks.size
+    if codec is None or not is_whole or not _is_named_by_tag(fields.plain):
+        return None
+    return SoundHeader(codec, fields.rate, fields.channels)
+
+
+def _is_named_by_tag(fields: bytes) -> bool:
+    """Say whether it is the tag that names the codec, not some other GUID of a sub-format."""
+    if little(fields, 0, 2) != _EXTENSIBLE:
+        return True
+    return little(fields, 16, 2) >= 22 and fields[26:40] == _SUBFORMAT_ENDS
+
+
 def _measure(stated: Stated) -> Measured | None:
     wave = _read(stated.reader, stated.offset)
     if not wave.sound or not wave.fields:
@@ -243,6 +284,7 @@ FORMAT = Format(
     magic=(b"RIFF", b"RF64", b"BW64"),
     recognise=_recognise,
     check=_check,
+    describe=_describe,
     measure=_measure,
     view=_view,
     counts=(

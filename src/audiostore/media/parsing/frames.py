@@ -22,7 +22,7 @@ _FRAMES_IN_A_ROW = 3
 
 _TAIL = 32 << 10
 _NEAR = 4 << 10
-_PIECE = 256 << 10
+_PIECE = 128 << 10
 _MOST_TRIES = 20_000
 """How many places that look like a frame's header are tried: random data have one in 8 KB."""
 _TAG = rb"ID3[\x02-\x04]|APETAGEX"
@@ -31,6 +31,8 @@ _CUT_FRAME = 1_500
 _LONGEST = 2 << 10
 """Longer than any frame of MPEG audio."""
 _ALIKE = 0.01
+_GAP_STEPS = 20
+"""What it takes to look for the next frame."""
 _OVERLAP = 8
 """More than a header that ends behind a piece has before its end."""
 _ZEROS, _ZEROS_IN_FRAME = bytes(4 << 10), bytes(16)
@@ -154,6 +156,8 @@ class Sound:
     """Where the last frame ends."""
     count: int = 0
     seconds: float = 0.0
+    size_bytes: int = 0
+    """Of all frames."""
     junk: int = 0
     """The bytes between frames that are neither frames nor tags."""
     is_exact: bool = True
@@ -171,6 +175,7 @@ def find_sound(reader: Reader, start: int, frames: Frames) -> Sound:
         frames: of which kind.
     """
     sound, stop = Sound(start, start), end_of_data(reader, start)
+    reader.require(stop - start)
     gaps = _walk(reader, sound, stop, frames)
     sound.is_exact = gaps <= _MOST_TRIES
     found = [*before_sound(reader, start, "frame")]
@@ -215,7 +220,8 @@ def stated_sound(reader: Reader, start: int, frames: Frames, count: int) -> Soun
     if is_constant and abs((end - start) / count - at_end) > _ALIKE * at_end:
         return None
     seconds = count * row.seconds / row.frames
-    return Sound(start, end, count, seconds, warnings=before_sound(reader, start, "frame"))
+    warnings = before_sound(reader, start, "frame")
+    return Sound(start, end, count, seconds, end - start, warnings=warnings)
 
 
 def _walk(reader: Reader, sound: Sound, stop: int, frames: Frames) -> int:
@@ -232,15 +238,18 @@ def _walk(reader: Reader, sound: Sound, stop: int, frames: Frames) -> int:
             data += more
         begin = at - data_at
         row = frames.follow(data, begin)
+        reader.spend(row.frames)
         this = big(data, begin) & frames.constant
         goes_on = at == sound.end and this == kind
         is_last = data_at + row.end >= stop
         if row.frames >= _FRAMES_IN_A_ROW or (row.frames and (goes_on or is_last)):
             at, kind = data_at + row.end, this
             sound.count, sound.seconds = sound.count + row.frames, sound.seconds + row.seconds
+            sound.size_bytes += row.end - begin
             sound.end, sound.junk, junk = at, sound.junk + junk, 0
             continue
         gaps += 1
+        reader.spend(_GAP_STEPS)
         size = tag_size(data[begin : begin + TAG_HEAD_SIZE])
         if 0 < size <= stop - at:
             at += size

@@ -65,6 +65,16 @@ def seconds_per_frame(second: int, third: int) -> float:
     return samples_per_frame(second) / _rate_hz(second >> 3 & 3, third >> 2 & 3)
 
 
+def rate_hz(second: int, third: int) -> int:
+    """Return the sampling rate, by the second and the third byte of a frame's header."""
+    return _rate_hz(second >> 3 & 3, third >> 2 & 3)
+
+
+def bit_rate_bps(second: int, third: int) -> int:
+    """Return the bit rate that the second and the third byte of a frame's header state."""
+    return 1000 * _KBITS[second >> 3 & 3 == MPEG_1, second >> 1 & 3][third >> 4]
+
+
 def _rate_hz(version: int, rate: int) -> int:
     return _HERTZ[rate] // _RATE_DIVISOR[version]
 

@@ -25,15 +25,33 @@ class Reader:
 
     Nearby places share one read. Parse numbers with `big` and `little`, for which missing bytes
     count as zero, so that a parser needs no extra case for the end of the file.
+
+    Args:
+        stream: the file.
+        size: its size; None: it is asked for.
+        reads: how often it may be read.
+        total: how many bytes may be read in all.
+        window: the least that is read at once.
+        steps: how many steps parsers may take in what they have read, as they count them.
     """
 
     def __init__(
-        self, stream: Seekable, size: int | None = None, *, reads: int, total: int, window: int
+        self,
+        stream: Seekable,
+        size: int | None = None,
+        *,
+        reads: int,
+        total: int,
+        window: int,
+        steps: int = 1 << 62,
     ) -> None:
         self.size = stream.seek(0, io.SEEK_END) if size is None else size
+        self.is_spent = False
+        """Whether more was asked for than the budget allows, even if that was of no consequence."""
         self._stream = stream
         self._reads_left = reads
         self._bytes_left = total
+        self._steps_left = steps
         self._window = window
         self._at = 0
         self._held = b""
@@ -50,14 +68,37 @@ class Reader:
                 skip = 0
         return self._held[skip : skip + size]
 
+    def spend(self, steps: int) -> None:
+        """Count steps that a parser takes in what was read; each takes about a microsecond.
+
+        Raises:
+            BudgetSpentError: they are more than it may take.
+        """
+        self._steps_left -= steps
+        self._check()
+
+    def require(self, total: int) -> None:
+        """Raise `BudgetSpentError` now if so many bytes cannot be read any more."""
+        if total > self._bytes_left:
+            self._bytes_left = -1
+        self._check()
+
+    def renew(self, *, reads: int, total: int) -> None:
+        """Set anew how often it may be read from now on, and how many bytes."""
+        self._reads_left, self._bytes_left = reads, total
+
     def _fetch(self, offset: int, size: int) -> None:
         wanted = min(max(size, self._window), self.size - offset)
         self._reads_left -= 1
         self._bytes_left -= wanted
-        if self._reads_left < 0 or self._bytes_left < 0:
-            raise BudgetSpentError
+        self._check()
         self._stream.seek(offset)
         self._at, self._held = offset, self._stream.read(wanted)
+
+    def _check(self) -> None:
+        if self._reads_left < 0 or self._bytes_left < 0 or self._steps_left < 0:
+            self.is_spent = True
+            raise BudgetSpentError
 
 
 def big(data: bytes, start: int = 0, size: int = 4) -> int:

@@ -46,7 +46,7 @@ def read_audio(
         else:
             own = list(read_by_ffmpeg(file))
         around = read_tags_around(reader, start, sound.length.end)
-        read = Found(sound.header, sound.length, own, around, file.view.size)
+        read = Found(sound.header, sound.length, own, around, lambda: file.view.size)
         return describe_sound(kind, read, artwork=artwork)
 
 

@@ -203,17 +203,23 @@ def decode_image(data: bytes, format_name: str, max_px: int | None = None) -> by
     return _shared().decode_image(data, format_name, max_px)
 
 
-def start_workers(limit: int | None = None, *, images: bool = False) -> None:
-    """Start a worker in the background, so that it is ready when the first file comes.
+def limit_workers(limit: int | None = None) -> None:
+    """Set how many workers this process may start as files need them, if it has none yet.
 
     Args:
-        limit: how many workers this process may have, if it has none yet; one of many processes
-            that share the work needs no more than one. None: one a core.
-        images: whether images will be decoded.
+        limit: one of many processes that share the work needs no more than one. None: one a core.
+    """
+    _shared(_SHARED_WORKERS if limit is None else limit)
+
+
+def start_workers(limit: int | None = None) -> None:
+    """Start a worker in the background that decodes images, too: it is ready for the first file.
+
+    Args:
+        limit: how many workers this process may have, as for `limit_workers`.
     """
     pool = _shared(_SHARED_WORKERS if limit is None else limit)
-    if images:
-        pool.expect_images()
+    pool.expect_images()
     threading.Thread(target=pool.start, name="audiostore-sandbox", daemon=True).start()
 
 
