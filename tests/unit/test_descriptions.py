@@ -44,13 +44,13 @@ def with_config(config: str) -> bytes:
     return swapped("m4a", (bytes.fromhex("1188 56e5 00"), bytes.fromhex(config)))
 
 
-def longer_header(name: str, kind: bytes, more: bytes) -> bytes:
+def with_box_after(name: str, kind: bytes, more: bytes) -> bytes:
     """Return a sample of which a box in the index, at the end, is followed by another one."""
     data = bytearray(sample(name))
     at = data.index(kind) - 4
     inside = at
     end = at + int.from_bytes(data[at : at + 4])
-    for parent in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+    for parent in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"mp4a", b"udta"):
         begin = data.index(parent) - 4
         size = int.from_bytes(data[begin : begin + 4])
         if begin < inside < begin + size:
@@ -93,17 +93,24 @@ MOVIES: dict[str, tuple[Callable[[], bytes], bool]] = {
     "french as apple has it": (lambda: after(b"mdhd", sample("m4a"), 20, b"\0\1"), False),
     "no language": (lambda: after(b"mdhd", sample("m4a"), 20, b"\x7f\xff"), True),
     "a box of composition times": (
-        lambda: longer_header("m4a", b"stsz", b"\0\0\0\x10ctts" + bytes(8)),
+        lambda: with_box_after("m4a", b"stsz", b"\0\0\0\x10ctts" + bytes(8)),
         False,
     ),
-    "a free box": (lambda: longer_header("m4a", b"stsz", b"\0\0\0\x10free" + bytes(8)), True),
-    "two tracks": (lambda: longer_header("m4a", b"trak", box_of("m4a", b"trak")), False),
+    "a buyer": (lambda: with_box_after("m4a", b"esds", b"\0\0\0\x10pinf" + bytes(8)), True),
+    "another layout of channels": (
+        lambda: with_box_after("m4a", b"esds", b"\0\0\0\x18chan" + bytes(16)),
+        False,
+    ),
+    "a date": (lambda: with_box_after("m4a", b"meta", b"\0\0\0\x10date2026 May"), True),
+    "a place": (lambda: with_box_after("m4a", b"meta", b"\0\0\0\x10loci" + bytes(8)), False),
+    "a free box": (lambda: with_box_after("m4a", b"stsz", b"\0\0\0\x10free" + bytes(8)), True),
+    "two tracks": (lambda: with_box_after("m4a", b"trak", box_of("m4a", b"trak")), False),
     "two headers of a track": (
-        lambda: longer_header("m4a", b"tkhd", box_of("m4a", b"tkhd")),
+        lambda: with_box_after("m4a", b"tkhd", box_of("m4a", b"tkhd")),
         False,
     ),
     "two tables of sizes": (
-        lambda: longer_header("m4a", b"stsz", b"\0\0\0\x14stsz" + bytes(12)),
+        lambda: with_box_after("m4a", b"stsz", b"\0\0\0\x14stsz" + bytes(12)),
         False,
     ),
     "alac of 17 bits": (

@@ -15,6 +15,8 @@ from audiostore.media.parsing.ogg_sound import opus_channels
 from audiostore.media.parsing.reading import big
 from audiostore.media.parsing.usual_boxes import UnusualBoxError, require, usual_parts
 
+_PLAIN = (b"btrt", b"pinf")
+"""Boxes in a sample entry that are of no consequence: bit rates, and of whom it was bought."""
 _FIXED = 36
 """A sample entry of sound in front of the boxes in it."""
 _STREAM, _DECODER, _SPECIFIC = 3, 4, 5  # tags of descriptors
@@ -50,7 +52,7 @@ def parse_sample_entry(data: bytes, stsd: Box) -> SampleEntry:
     require(big(data, stsd.start, 1) == 0, big(data, stsd.start + FULL) == 1, version == 0)
     require(_FIXED < size <= stsd.end - at, kind in _CODECS)
     name, read = _CODECS[kind]
-    inside = usual_parts(data, Box(kind, at + _FIXED, at + size), (name,), (b"btrt",))
+    inside = usual_parts(data, Box(kind, at + _FIXED, at + size), (name,), _PLAIN)
     require(name in inside)
     return read(data[inside[name].start : inside[name].end])
 

@@ -7,7 +7,7 @@ from audiostore.media.parsing.usual_boxes import FREE, require, usual_boxes
 _HANDLER = 24
 """A version, flags, two types, and 12 bytes more."""
 _COPYRIGHT_SIGN = b"\xa9"
-_TEXTS = frozenset(b"name titl auth perf albm dscp cprt tagc Xtra chpl".split())
+_TEXTS = frozenset(b"name titl auth perf albm dscp cprt date tagc Xtra chpl".split())
 _ITEMS = frozenset(
     b"---- aART akID apID atID catg cmID cnID cpil cprt desc disk egid flvr geID gnre hdvd keyw"
     b" ldes ownr pcst pgap plID purd purl rate rtng sfID shwm soaa soal soar soco sonm sosn stik"
