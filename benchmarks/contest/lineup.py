@@ -31,6 +31,7 @@ GCLOUD = "gcloud storage"
 COPY = "cp -r, sync -f"
 SYNCED_RCLONE = "rclone, sync -f"
 DECODING = "FFmpeg alone, decoding"
+MEASURING = "FFmpeg alone, decoding and measuring"
 
 _ROOT = Path(__file__).parents[2]
 
@@ -242,6 +243,13 @@ def peers_that_decode(*others: Peer, action: str) -> list[Peer]:
     """Return audiostore decoding all audio, and FFmpeg that does nothing else."""
     bare = Peer(DECODING, "one process", _python("decoding", "decode"), stores=False)
     return [ours(action), before(ours(action), most_rounds=1), *others, bare]
+
+
+def peers_that_measure(action: str) -> list[Peer]:
+    """Return audiostore measuring all audio, FFmpeg that does only this, and one that decodes."""
+    decode = Peer(DECODING, "one process", _python("decoding", "decode"), stores=False)
+    measure = Peer(MEASURING, "one process", _python("decoding", "measure"), stores=False)
+    return [ours(action), measure, decode]
 
 
 def peers(

@@ -32,6 +32,11 @@ def upload_fully_checked(job: Job) -> None:
     _upload(job, _items(job), check="full")
 
 
+def upload_analysed(job: Job) -> None:
+    """Store all assets, and measure their audio."""
+    _upload(job, _items(job), analyse=True)
+
+
 def upload_as_named(job: Job) -> None:
     """Store all assets under the ids in the tree, for all peers to fetch."""
     _upload(job, (replace(item, audio_id=Path(item.audio).parent.name) for item in _items(job)))
@@ -142,8 +147,8 @@ if __name__ == "__main__":
         {
             action.__name__.replace("_", "-"): action
             for action in (
-                *(upload, upload_unchecked, upload_fully_checked, upload_as_named),
-                *(upload_as_listed, upload_listed, upload_to_directory, download),
+                *(upload, upload_unchecked, upload_fully_checked, upload_analysed),
+                *(upload_as_named, upload_as_listed, upload_listed, upload_to_directory, download),
                 *(find, list_all, check, check_deep),
             )
         }

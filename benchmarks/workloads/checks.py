@@ -1,7 +1,7 @@
-"""Listing, checking, and decoding everything."""
+"""Listing, checking, decoding and measuring everything."""
 
 from benchmarks.contest import lineup
-from benchmarks.contest.targets import OnTop, Within
+from benchmarks.contest.targets import CPU, OnTop, Within
 from benchmarks.contest.workload import Workload, exits_with_0
 from benchmarks.workloads.files import Files
 
@@ -47,6 +47,15 @@ def workloads(files: Files) -> list[Workload]:
                 lineup.ours("upload", lineup.QUICK), action="upload-fully-checked"
             ),
             [OnTop(5, [lineup.QUICK, lineup.DECODING])],
+            counts_bytes=False,
+        ),
+        Workload(
+            "analyse",
+            f"{files.minutes.title}, stored with loudness and waveform",
+            files.minutes,
+            lineup.peers_that_measure("upload-analysed"),
+            [Within(1.15, lineup.MEASURING, CPU)],
+            outcome=exits_with_0,
             counts_bytes=False,
         ),
     ]

@@ -26,6 +26,7 @@ class Files:
     clips: Inputs
     one: Inputs
     one_second: Inputs
+    minutes: Inputs
     grown: tuple[Inputs, ...]
     """Ten times as many each."""
     listed: Inputs
@@ -39,6 +40,7 @@ class Files:
         tracks, small, seconds = 200 // few, 1500 // few, 240 // few
         large_bytes, large = ((64 << 20), "64 MiB") if quick else ((1 << 30), "1 GiB")
         listed = 50_000 // few
+        minutes = 6 if quick else 36
         return cls(
             tracks=Inputs(
                 f"{tracks} tracks of 5 MB with covers of 60 kB",
@@ -68,6 +70,10 @@ class Files:
             one_second=Inputs(
                 f"{seconds} clips of one second in six formats, with covers of 2 kB",
                 partial(make_mission, count=seconds, seconds=1, cover_bytes=2_000),
+            ),
+            minutes=Inputs(
+                f"{minutes} tracks of a minute in six formats, with covers of 60 kB",
+                partial(make_mission, count=minutes, seconds=60, cover_bytes=60_000),
             ),
             grown=tuple(
                 Inputs(

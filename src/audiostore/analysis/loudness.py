@@ -21,7 +21,7 @@ class Loudness:
 
     None for silence, and for less than the 400 ms that it is measured over."""
     range_lu: float | None = None
-    """The loudness range (EBU Tech 3342), in LU; None for silence, and for less than 3 s."""
+    """The loudness range (EBU Tech 3342), in LU; None for silence, and for less than 10 s."""
     sample_peak_dbfs: float | None = None
     """The largest sample of all channels, in dB of full scale; None for silence.
 

@@ -21,8 +21,9 @@ _LOWEST_RATE_HZ: Final = 10
 _META = "lavfi.r128."
 _SILENCE_LUFS = -70.0
 """BS.1770-4: the absolute gate. The filter says so of what has no block above it."""
-_RANGE_FROM_S = 3
-"""EBU Tech 3342: the range is that of the loudness of 3 s."""
+_RANGE_FROM_S = 10
+"""EBU Tech 3342: the range is that of the loudness of 3 s, from its tenth to its 95th percentile.
+Of less, the filter has too few values, and takes its gate for the lower one."""
 _ERRORS = (av.error.FFmpegError, MemoryError, ValueError)
 
 
@@ -77,7 +78,12 @@ class Analyser:
         self._meter = self._converter = None
 
     def _add(self, frame: AudioFrame) -> None:
-        kind = Kind.of(frame)
+        meter = self._meter
+        here = (frame.sample_rate, frame.format.name, frame.layout.name)
+        if meter is not None and self._converter is None and here == meter.kind:  # as nearly always
+            meter.add(frame)
+            return
+        kind = Kind(*here)
         if self._meter is None:
             self._meter = _Meter(kind, self._peak)
         if self._converter is not None and self._converter.kind != kind:
@@ -119,42 +125,50 @@ class _Meter:
             resampled = ("aformat", f"sample_rates={_RATE_HZ}")
             self._weighing = Filters(kind, *named, resampled, ("ebur128", "metadata=1"))
         self._waveform = WaveformBuilder(kind.rate_hz, self._channels)
-        self._samples = self._left = 0
+        self._samples = self._left = self._waiting = 0
 
     def add(self, frame: AudioFrame) -> None:
-        """Measure a frame."""
-        self._samples += frame.samples
-        self._left += frame.samples
-        self._measure(frame)
-        self._weigh(frame)
+        """Measure a frame, together with others that make up a second."""
+        samples = frame.samples
+        self._samples += samples
+        self._left += samples
+        self._waiting += samples
+        self._filters.push(frame)
+        if self._weighing is not None:
+            self._weighing.push(frame)
+        if self._waiting >= self.kind.rate_hz:
+            self._measure()
 
     def finish(self) -> Measured:
         """Return what was measured."""
-        self._weigh(None)
+        if self._weighing is not None:
+            self._weighing.push(None)
+        self._measure()
         # The filter measures tenths of a second. Silence fills the last one up, and brings what its
         # own resampler has kept. That counts for the peaks alone: of loudness, BS.1770-4 leaves out
         # the last block unless all of it is there.
         weighed = self._found if self._weighing is None else self._weighed
+        self._weighing = None
         for _ in range(2):
-            self._measure(self._silence())
-        self._measure(None)
+            self._filters.push(self._silence())
+        self._filters.push(None)
+        self._measure()
         return Measured(
             _loudness(weighed, self._found, self._samples / self.kind.rate_hz),
             self._waveform.finish(),
         )
 
-    def _measure(self, frame: AudioFrame | None) -> None:
-        for measured in self._filters.run(frame):
+    def _measure(self) -> None:
+        self._waiting = 0
+        for measured in self._filters.pull():
             self._found = measured.metadata or self._found
             samples = min(measured.samples, self._left)
             self._left -= samples
             if samples:
                 data = memoryview(measured.planes[0])[: samples * self._channels]
                 self._waveform.add(bytes(data))
-
-    def _weigh(self, frame: AudioFrame | None) -> None:
         if self._weighing is not None:
-            for weighed in self._weighing.run(frame):
+            for weighed in self._weighing.pull():
                 self._weighed = weighed.metadata or self._weighed
 
     def _silence(self) -> AudioFrame:
