@@ -21,10 +21,13 @@ from audiostore.media.parsing.reading import Reader
 from audiostore.media.probe import read_audio
 from audiostore.media.recognition import identify
 from audiostore.media.sandbox import pool
-from tests.audio_samples import AUDIO, encode, sample
+from tests.audio_samples import AUDIO, encode, ogg_changed, ogg_page, ogg_pages, sample
 from tests.timing import PATIENCE_S, few_calls
 
-DESCRIBED = [name for name in AUDIO if AUDIO[name][0] in (".aif", ".aiff", ".flac", ".mp3", ".wav")]
+DESCRIBED = [
+    *(name for name in AUDIO if AUDIO[name][0] in (".aif", ".aiff", ".flac", ".mp3", ".wav")),
+    *("m4a", "m4a of alac", "ogg vorbis", "ogg opus", "ogg flac"),
+]
 SUBFORMAT = bytes.fromhex("00000000 1000 8000 00aa 0038 9b71")
 
 
@@ -185,6 +188,7 @@ def jpeg_of_parts(size: int) -> bytes:
 
 ID3_FRAMES = tag3(frame3(b"TXXX", b"\0a\0b") * 2_999)
 ID3_CHUNK = struct.pack("<4sI", b"ID3 ", len(ID3_FRAMES)) + ID3_FRAMES
+SERIAL = int.from_bytes(sample("ogg opus")[14:18], "little")
 SMALL = "ffe314c4"
 """The header of the shortest frame: 48 bytes."""
 COSTLY: dict[str, Callable[[], bytes]] = {
@@ -198,6 +202,10 @@ COSTLY: dict[str, Callable[[], bytes]] = {
     "tags without end": lambda: wav(1, 1, 8_000, 16_000, 2, 16) + ID3_CHUNK * 400,
     "comments without end": lambda: flac_blocks(*[(4, comments(500, 4_000))] * 7),
     "blocks without end": lambda: flac_blocks(*[(6, bytes(40))] * 9_000),
+    "pages without end": lambda: (
+        b"".join(ogg_pages(sample("ogg opus"))[:2])
+        + ogg_changed(ogg_page(b"\x08", flags=0, position=99), serial=SERIAL) * 400_000
+    ),
     "signs of frames without end": lambda: (
         sample("flac from a pipe") + b"\xff\xf8\x124\0" * 3_000_000
     ),

@@ -179,3 +179,9 @@ def test_a_worker_that_never_has_enough_is_not_believed(monkeypatch: pytest.Monk
     far = Elsewhere(MP3.read_bytes())
     with far.open() as file, pytest.raises(UnplayableAudioError, match="invalid results"):
         pool.probe_audio(Path("song"), "MP3", partial=file)
+
+
+@pytest.mark.parametrize("name", ["aiff", "flac", "m4a", "mp3", "ogg opus", "wav"])
+def test_what_describes_itself_needs_no_worker(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "probe_audio", pytest.fail)
+    assert isinstance(in_parts(Elsewhere(sample(name)), f"song{AUDIO[name][0]}"), InspectedAudio)

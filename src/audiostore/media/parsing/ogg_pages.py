@@ -16,6 +16,8 @@ CONTINUES, BEGINS, ENDS = 1, 2, 4  # flags of a page
 _FIELDS = struct.Struct("<4sBBqIIIB")
 _MOST_PAGES = 2000
 _LEAST_PIECE, _MOST_PIECES = 256 << 10, 50
+_PAGE_STEPS = 7
+"""What it takes to look at a page; at each of its packets, half a step or less."""
 _MOST_DAMAGED = 200
 """To find out that a page is damaged, all of it is read: this bounds how often."""
 
@@ -153,6 +155,7 @@ class Pages:
             if page and self._is_whole(page, data, at):
                 self.foreign_bytes += base + at - self.end
                 self.ends_damaged = False
+                self._reader.spend(_PAGE_STEPS + len(page.lacing) // 2)
                 yield FoundPage(base + at, page, data, at)
                 at, self.end = end, base + end
                 continue
