@@ -70,8 +70,8 @@ states them. Where it cannot be known without decoding, it is stored as an estim
 (`duration_is_exact` is false), which `list` shows as `~0:30` and `probe` as `about 0:30.0`.
 
 The bit rate follows from the samples where all have one size (PCM). Else it is the average of all
-frames, where they are counted (MP3, AAC); for a constant bit rate, what the frames of MP3 state.
-Else it is what the file states, or what its size and duration make it.
+frames, where they are counted (MP3, AAC, MP4); for a constant bit rate, what the frames of MP3
+state. Else it is what the file states, or what its size and duration make it.
 
 ## Who looks inside
 

@@ -90,11 +90,11 @@ def test_what_is_refused_though_it_decodes_is_shown_with_its_file(
     assert "refused, though it decodes: … is cut short" in shown
     assert f"  {cut}: judge: mp3, mp3, " in shown
     assert "| MP3 | 1 | 0 | 0 | 1 | 0 | 1 |" in shown
-    assert "| FLAC | 1 | 1 | " in shown
+    assert "| FLAC | 1 | 1 | 1 | 0 | 0 | 0 |" in shown
     assert "| Ogg | 1 | 1 | 1 | 0 | 0 | 0 |" in shown
     assert "| WAV | 1 | 0 | 0 | 1 | 0 | 0 |" in shown
     assert "| not stored | 1 | 0 | 0 | 1 | 0 | 0 |" in shown
-    assert "| all | 5 | 2 | " in shown
+    assert "| all | 5 | 2 | 2 | 3 | 0 | 1 |" in shown
 
 
 @pytest.mark.slow
