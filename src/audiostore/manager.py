@@ -517,7 +517,7 @@ class AudioStorageManager:
 
     def attach(
         self,
-        audio_id: AudioId,
+        asset: "AudioId | StorageResult",
         part: PartName,
         source: "AudioInput",
         *,
@@ -529,7 +529,7 @@ class AudioStorageManager:
         stored under this id, the file does not count with that.
 
         Args:
-            audio_id: the asset's id.
+            asset: its id; or a result of `get` or `list`: then only if it still has that audio.
             part: "transcript": a ``.txt``, ``.vtt``, ``.srt`` or ``.json`` file, in UTF-8.
             source: the file, of at most 16 MiB: its path, its bytes, a binary file object, or an
                 iterable of bytes.
@@ -541,7 +541,8 @@ class AudioStorageManager:
             ValueError: `part` is not the name of a part to attach.
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist, or was deleted meanwhile.
-            AssetConflictError: another writer attached a file at the same time.
+            AssetConflictError: another writer attached a file at the same time, or the asset has
+                other audio.
             HeldError: the asset has such a file, and is under a hold.
             SourceChangedError: the file changed while it was read; nothing was stored.
             IntegrityError: the stored bytes do not match the checksum; they were removed.
@@ -549,12 +550,12 @@ class AudioStorageManager:
         """
         from audiostore.ingest import prepare_attachment  # noqa: PLC0415  (not for readers)
 
-        audio_id = require_audio_id(audio_id)
+        found = asset if isinstance(asset, StorageResult) else None
+        audio_id = require_audio_id(found.audio_id if found else asset)
         file = prepare_attachment(source, require_attachable(part), filename=filename)
-        outcome = self._marked.store(audio_id, file)
-        result = self._found(outcome.asset, created=outcome.created)
+        outcome = self._marked.store(audio_id, file, of=found.audio if found else None)
         self._notify(Attached(audio_id, self._store.uri(outcome.blob.name), waiting=False))
-        return result
+        return self._found(outcome.asset, created=outcome.created)
 
     def detach(self, audio_id: AudioId, part: PartName) -> StorageResult:
         """Delete a derived or an attached part of an asset: it does not need it.

@@ -2,10 +2,12 @@
 
 The bucket is read by plain HTTP, the directory by plain files and the layout that the docstring of
 `audiostore.stores.local` gives. What the objects of an asset say of each other is in the docstring
-of `audiostore.asset.record`; it is judged here by other code.
+of `audiostore.asset.record` and in docs/gcs-organization-structure.md; it is judged here by other
+code.
 """
 
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -22,7 +24,9 @@ import google_crc32c
 from audiostore import AssetNotFoundError, AudioStorageManager
 from tests.timing import PATIENCE_S
 
-_NAME = re.compile(r"audio/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(audio|thumbnail)\.(\w+)")
+_FOLDER = r"audio/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_NAME = re.compile(rf"{_FOLDER}/(audio|thumbnail)\.(\w+)")
+_MARKED = re.compile(rf"{_FOLDER}/(waveform|preview|transcript)\.(\w+)")
 
 
 class PromiseBrokenError(AssertionError):
@@ -133,6 +137,8 @@ class Shown:
 
     audio: Thing
     cover: Thing | None
+    marked: Mapping[str, Thing] = field(default_factory=dict)
+    """What is derived from the audio or attached to it, by the name of its part."""
 
 
 def shown(things: Mapping[str, Thing]) -> dict[str, Shown]:
@@ -152,8 +158,30 @@ def shown(things: Mapping[str, Thing]) -> dict[str, Shown]:
             raise PromiseBrokenError(f"{name} is visible with other bytes than it says")
         if match[1] in assets:
             raise PromiseBrokenError(f"two audio objects under {match[1]}")
-        assets[match[1]] = Shown(thing, _cover(thing, things))
+        assets[match[1]] = Shown(thing, _cover(thing, things), _marked(match[1], thing, things))
     return assets
+
+
+def of(audio: bytes) -> bytes:
+    """Return what each part that the fault suite derives or attaches says of its audio."""
+    return b"of " + hashlib.sha256(audio).hexdigest().encode()
+
+
+def _marked(audio_id: str, audio: Thing, things: Mapping[str, Thing]) -> dict[str, Thing]:
+    found: dict[str, Thing] = {}
+    for thing in sorted(things.values(), key=lambda each: (each.generation, each.name)):
+        match = _MARKED.fullmatch(thing.name)
+        if match is None or match[1] != audio_id:
+            continue
+        metadata = thing.metadata
+        if (metadata["crc32c"], metadata["file_size"]) != (thing.crc32c, str(len(thing.data))):
+            raise PromiseBrokenError(f"{thing.name} is visible with other bytes than it says")
+        if (metadata["audio_crc32c"], metadata["audio_file_size"]) == (
+            audio.crc32c,
+            str(len(audio.data)),
+        ):
+            found[match[2]] = thing
+    return found
 
 
 def _cover(audio: Thing, things: Mapping[str, Thing]) -> Thing | None:
@@ -208,6 +236,9 @@ def check(
             raise PromiseBrokenError(
                 f"{audio_id} is visible " + ("with wrong artwork" if asset.cover else "without any")
             )
+        for name, thing in asset.marked.items():
+            if of(asset.audio.data) not in thing.data:
+                raise PromiseBrokenError(f"{audio_id} is visible with the {name} of other audio")
     missing = [i for i, truth in truths.items() if truth.must_be_there and i not in assets]
     if missing:
         raise PromiseBrokenError(f"not to be found any more: {missing}")
@@ -228,6 +259,10 @@ def agree(
         result.audio_id: (
             (result.audio.name, result.audio.generation) if result.audio else None,
             (result.thumbnail.name, result.thumbnail.generation) if result.thumbnail else None,
+            {
+                part: (blob.name, blob.generation)
+                for part, blob in {**result.derived, **result.attached}.items()
+            },
         )
         for result in manager.list()
     }
@@ -235,6 +270,7 @@ def agree(
         audio_id: (
             (asset.audio.name, asset.audio.generation),
             (asset.cover.name, asset.cover.generation) if asset.cover else None,
+            {part: (thing.name, thing.generation) for part, thing in asset.marked.items()},
         )
         for audio_id, asset in assets.items()
     }

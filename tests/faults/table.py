@@ -133,6 +133,14 @@ ROWS = tuple(
             "protects; nothing live is touched; no false alarm",
         ),
         (
+            "parts",
+            "derived and attached parts stored, replaced, removed, uploaded, copied, deleted and "
+            "restored: killed or disturbed at every step, or met by another writer, a deletion, a "
+            "restoration, or other audio under the same id",
+            "a part of other audio is never believed; running it again finishes it; one valid "
+            "object of each part; a check removes what was left, but never a transcript",
+        ),
+        (
             "bulk",
             "2,000 files: SIGKILL 50 times at random moments, over a connection that "
             "returns 503 and 429, resets, and loses responses",
@@ -241,7 +249,8 @@ REAL_BUCKET_ONLY = (
     ),
     (
         "Of two generations of one name the later has the greater number; across names the order "
-        "only decides between two writers that both withdrew",
+        "only decides between two writers that both withdrew, and which of two objects of one part "
+        "counts if their writer was killed in between",
         "27",
         "not documented as an order in time.",
     ),

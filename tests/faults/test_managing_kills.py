@@ -39,7 +39,7 @@ def _without_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(stage: Stage, work: Work, steps: Steps) -> None:
     manager = AudioStorageManager(store=stepped(stage.store, steps), retry_config=ONCE)
-    if work.name == "copy":
+    if work.name.startswith("copy"):
         copy_asset(manager.store, stepped(stage.target, steps), stage.manager.get(ID))
     else:
         work.do(manager, stage)

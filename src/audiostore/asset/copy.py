@@ -29,7 +29,10 @@ from audiostore.stores import BlobSpec, ObjectStore, get_checked, require_checks
 from audiostore.values import MARK_KEYS, BlobInfo, StorageResult, same_bytes
 
 # These keys of derived and attached parts are written anew.
-_OF_ITS_OBJECT = {"audio_id", "file_type", "original_filename", "file_size", "crc32c", *MARK_KEYS}
+_OF_ITS_OBJECT = {
+    *("audio_id", "file_type", "original_filename", "file_size", "crc32c", "replaces_generation"),
+    *MARK_KEYS,
+}
 # These keys name generations, which have a meaning in the source store only.
 _OF_ITS_STORE = ("audio_generation", "replaces_generation")
 

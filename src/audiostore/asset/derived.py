@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import PurePath
 
 from audiostore.asset import record
-from audiostore.asset.drafts import Draft, Writer
+from audiostore.asset.drafts import Draft, Writer, remove_replaced
 from audiostore.asset.known import cache_scope
 from audiostore.asset.layout import AUDIO, DATA_TYPES, Part, blob_name, part_of
 from audiostore.asset.marks import has_mark, mark
@@ -25,6 +25,7 @@ from audiostore.errors import (
     AssetNotFoundError,
     AudioStoreError,
     BlobNotFoundError,
+    HeldError,
     PreconditionFailedError,
     UnsupportedFormatError,
     shown,
@@ -191,7 +192,8 @@ class MarkedParts:
             AssetNotFoundError: the asset does not exist, or was deleted meanwhile.
             AssetConflictError: its audio is not the one that `file` was made of, or was replaced
                 meanwhile; or another writer attached a file at the same time. Nothing was stored.
-            HeldError: it would replace an object, and the asset is under a hold.
+            HeldError: it would replace an object, and the asset is under a hold. Nothing was
+                stored.
             UnreadableBlobError: the store does not tell the checksum of the audio.
             IntegrityError: the stored bytes do not match the checksum; they were removed.
         """
@@ -216,7 +218,7 @@ class MarkedParts:
             for blob in filter(None, (there, present)):
                 self._require_replaceable(asset, blob)
             try:
-                written = self._writer.write(draft.replacing(there))
+                written = self._writer.write(_marked_as_replacing(draft, there))
             except (AssetConflictError, PreconditionFailedError):
                 continue  # another writer was faster: look again
             asset = self._confirmed(asset, written.blob, created=written.created)
@@ -268,18 +270,40 @@ class MarkedParts:
             if created:
                 self._writer.remove(blob)
             raise self._no_such_audio(before.audio_id, asset, blob)
-        kept = []
-        for other in asset.stale:
-            is_replaced = other in before.blobs or _age(other) < _age(blob)
-            if part_of(other.name) is part and other.name != blob.name and is_replaced:
-                self._writer.remove(other)
-            else:
-                kept.append(other)
+        replaced = [
+            other
+            for other in asset.stale
+            if part_of(other.name) is part
+            and other.name != blob.name
+            and (other in before.blobs or _age(other) < _age(blob))
+        ]
+        try:
+            for other in replaced:
+                with suppress(BlobNotFoundError, PreconditionFailedError):
+                    self._store.delete(other)
+        except HeldError:
+            # Put under a hold meanwhile, which keeps what there was; perhaps the new object, too.
+            if created and self._is_removed(blob):
+                raise
+            replaced = []
+        earlier = record.replaced_by(blob)
+        if earlier is not None:
+            remove_replaced(self._store, earlier)
+        kept = [other for other in asset.stale if other not in replaced]
         marked = {
             name: self._treated_alike(asset.audio, each) if each.name == blob.name else each
             for name, each in asset.marked.items()
         }
         return replace(asset, marked=marked, stale=tuple(kept))
+
+    def _is_removed(self, blob: BlobInfo) -> bool:
+        """Delete an object again; say whether nothing has forbidden it."""
+        try:
+            with suppress(BlobNotFoundError, PreconditionFailedError):
+                self._store.delete(blob)
+        except HeldError:
+            return False
+        return True
 
     def _treated_alike(self, audio: BlobInfo, blob: BlobInfo) -> BlobInfo:
         """Give an object the hold and the expiry time of its audio."""
@@ -316,6 +340,17 @@ class MarkedParts:
             "is not kept",
             audio_id=audio_id,
         )
+
+
+def _marked_as_replacing(draft: Draft, there: BlobInfo | None) -> Draft:
+    """Return the draft of what replaces an object.
+
+    It names that, so that a later call knows which generation a versioned bucket has kept, if this
+    one is killed before it deletes that.
+    """
+    if there is None:
+        return draft
+    return draft.replacing(there).adding({"replaces_generation": str(there.generation)})
 
 
 def _draft_for(asset: Asset, file: MarkedFile) -> Draft:

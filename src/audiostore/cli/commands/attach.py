@@ -38,7 +38,8 @@ def run(options: Options) -> int:
     with opened(options) as manager:
         prepare_attachment(options.file, require_part(options.part))
         audio_id = manager.catalog.resolve(options.audio_id)
-        present = manager.get(audio_id).attached.get(options.part)
+        asset = manager.get(audio_id)
+        present = asset.attached.get(options.part)
         if options.dry_run:
             word = "replace" if present else "attach"
             facts = {"part": options.part, "file": options.file}
@@ -47,7 +48,7 @@ def run(options: Options) -> int:
         question = f"Replace its {options.part}? 'audiostore restore' cannot undo this"
         if present is not None and will_ask(options) and not has_consent(options, question):
             return 1
-        asset = manager.attach(audio_id, options.part, options.file)
+        asset = manager.attach(asset, options.part, options.file)
         warn(asset)
         if options.json:
             print_json(asset)
