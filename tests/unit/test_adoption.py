@@ -295,6 +295,17 @@ def test_a_bucket_that_is_the_library_itself_is_adopted_beside_it(
     assert (again.created, again.refused["own"] > 2) == (False, True)
 
 
+def test_what_was_computed_from_other_audio_is_not_taken_for_a_recording(
+    server: StrictServer, manager: AudioStorageManager
+) -> None:
+    marks = {"derived_by": "preview/1", "audio_crc32c": "AAAAAA==", "audio_file_size": "1"}
+    server.put(OLD, "audio/x/audio.mp3", SONG)
+    server.put(OLD, "audio/x/preview.mp3", SONG, metadata=marks)
+    refused = adopt(manager, "{folders}/{title}.{ext}", keep_metadata=[])
+    assert {each.name: each.reason for each in refused} == {"audio/x/preview.mp3": "derived"}
+    assert adopted(manager).keys() == {"audio/x/audio.mp3"}
+
+
 def test_a_plan_pins_ids_and_generations(
     server: StrictServer, manager: AudioStorageManager
 ) -> None:

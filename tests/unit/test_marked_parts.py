@@ -487,7 +487,7 @@ def test_an_upload_stores_what_was_derived_before_its_audio(store: Store, tmp_pa
         assert manager.get(ID).derived.keys() == {"waveform"}
         assert outcome.stored == require_asset(store, ID)
     before = manager.get(ID)
-    for file, is_new in ((OGG, False), (longer, True)):
+    for file, is_new in ((OGG, False), (OGG, True), (longer, True)):
         with prepare_audio(file, UploadOptions()) as other, pytest.raises(AssetConflictError):
             commits.create(
                 ID,

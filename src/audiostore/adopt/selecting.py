@@ -13,7 +13,13 @@ from audiostore.adopt.covers import KeyCovers, folded
 from audiostore.adopt.kinds import kind_of
 from audiostore.adopt.layouts import ID, KeyLayout
 from audiostore.adopt.values import AdoptItem, Refusal, RefusalListener, RefusalReason
-from audiostore.asset import FileOrganizer, check_custom_metadata, file_metadata, require_audio_id
+from audiostore.asset import (
+    FileOrganizer,
+    check_custom_metadata,
+    file_metadata,
+    maker_of,
+    require_audio_id,
+)
 from audiostore.errors import InvalidAudioIdError, InvalidMetadataError, shown
 from audiostore.scratch import on_the_disk, open_scratch
 from audiostore.sourcepaths import is_source_path
@@ -168,6 +174,8 @@ class Selection:
         if kind == "other" and row is None:
             raise _RefusedError("not-audio", f"is of no type that is stored {_typed(blob)}")
         _require_readable(blob, "")
+        if maker_of(blob) is not None:
+            raise _RefusedError("derived", f"was computed from other audio ({maker_of(blob)})")
         known = values or {}
         given = row or {}
         cover, shares_cover = self._cover(scratch, name, known, given.get(_THUMBNAIL))

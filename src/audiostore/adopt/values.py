@@ -21,6 +21,7 @@ RefusalReason = Literal[
     "bad-id",
     "same-id",
     "own",
+    "derived",
     "adopted",
     "planned",
 ]
@@ -37,6 +38,7 @@ RefusalReason = Literal[
 - "bad-metadata": its metadata cannot be that of an asset;
 - "bad-id", "same-id": its id is not a UUID, or that of another object;
 - "own": it is part of the library already;
+- "derived": audiostore has computed it from other audio, as a preview;
 - "adopted": another run has adopted it;
 - "planned": another run is to adopt it, or to try again.
 """
