@@ -1,9 +1,10 @@
 """The application: routes, gate and log, put together."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from audiostore.asset import PartName
 from audiostore.errors import AudioStoreError
 from audiostore.manager import AudioStorageManager
 from audiostore.serve.access import Access
@@ -26,6 +28,11 @@ from audiostore.serve.service import Service
 
 REFRESH_S: Final = 30.0
 Endpoint = Callable[[Request], Awaitable[Response]]
+_WRITES: Final[Mapping[str, Mapping[str, Endpoint]]] = {
+    "audio": {"PUT": uploads.put_audio},
+    "thumbnail": {"PUT": uploads.put_thumbnail},
+}
+"""How the parts of an asset are written, besides read."""
 _PAGE: Final = Path(__file__).parent / "page"
 _ASSET: Final = "/v1/assets/{audio_id}"
 _ALLOWED_HEADERS: Final = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Range")
@@ -118,8 +125,10 @@ def _routes() -> list[Route | Mount]:
         _route(_ASSET, GET=assets.show, PATCH=assets.change, DELETE=assets.delete),
         _route(f"{_ASSET}/restore", POST=assets.restore),
         _route(f"{_ASSET}/links", POST=assets.link),
-        _route(f"{_ASSET}/audio", GET=assets.audio, PUT=uploads.put_audio),
-        _route(f"{_ASSET}/thumbnail", GET=assets.thumbnail, PUT=uploads.put_thumbnail),
+        *(
+            _route(f"{_ASSET}/{part}", GET=partial(assets.read, part=part), **_WRITES.get(part, {}))
+            for part in get_args(PartName)
+        ),
         _route("/v1/trash", GET=storewide.list_trash),
         _route("/v1/stats", GET=storewide.show_statistics),
         _route("/v1/check", GET=storewide.check),

@@ -1,23 +1,24 @@
-"""The bytes of an asset: ranges, validators, stored headers, windows that slow listeners bound.
+"""The bytes of an asset: ranges, validators, stored headers.
 
-A stored object is read in windows. While a client takes them at once, they grow; for a slow one
-they are small, and no thread and no connection to the store waits for it.
+An object is read in windows, each by a request of its own: no thread and no connection to the store
+waits for a slow client. Windows stay smaller than those of `AsyncAudioStorageManager.stream`: the
+buffers of a kernel take megabytes at once, so that the slowest client seems fast at first, and then
+keeps the window that it has.
 """
 
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
-import google_crc32c
+from anyio.lowlevel import checkpoint
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from audiostore.asset import PartName, require_servable
-from audiostore.errors import BlobNotFoundError, IntegrityError
+from audiostore.asset import BlobRanges, PartName, require_servable
 from audiostore.serve.calls import Calls
 from audiostore.serve.documents import content_etag
-from audiostore.serve.problems import RefusedError
+from audiostore.serve.problems import RefusedError, not_found
 from audiostore.serve.ranges import (
     ByteRange,
     UnsatisfiableRangeError,
@@ -25,9 +26,8 @@ from audiostore.serve.ranges import (
     range_applies,
     requested_range,
 )
-from audiostore.sources import encode_crc32c
 from audiostore.stores import Store
-from audiostore.values import BlobInfo, same_bytes
+from audiostore.values import BlobInfo, StorageResult
 
 _SMALL_WINDOW_BYTES: Final = 256 << 10
 _LARGE_WINDOW_BYTES: Final = 512 << 10
@@ -51,21 +51,29 @@ class Stopping:
 
 
 class Content:
-    """Serves the objects of a store."""
+    """Serves the objects of assets.
+
+    Args:
+        store: where they are.
+        calls: runs what reads them.
+        stopping: whether transfers are to end.
+    """
 
     def __init__(self, store: Store, calls: Calls, stopping: Stopping) -> None:
         self._store = store
         self._calls = calls
         self._stopping = stopping
 
-    def response(self, request: Request, blob: BlobInfo) -> Response:
-        """Return the response to a GET or HEAD request for an object: 200, 206, 304 or 416.
+    def response(self, request: Request, asset: StorageResult, part: PartName) -> Response:
+        """Return the response to a GET or HEAD request for a part: 200, 206, 304 or 416.
 
         Raises:
             UnsupportedFormatError: its name or content type is none of audiostore's.
-            UnreadableBlobError: the store does not tell its checksum.
-            RefusedError: no byte of it is in the range (416).
+            RefusedError: the asset has no such part (404), or no byte is in the range (416).
         """
+        blob = asset.parts.get(part)
+        if blob is None:
+            raise not_found(f"asset {asset.audio_id} has no {part}")
         require_servable(blob)
         headers = _headers(blob)
         etag = headers["ETag"]
@@ -82,66 +90,26 @@ class Content:
         return _typed(StreamingResponse(self._pieces(blob, sent), status, headers), blob)
 
     async def _pieces(self, blob: BlobInfo, sent: ByteRange) -> AsyncIterator[bytes]:
-        """Yield the bytes of a range; all of an object, verified: the last ones only if it is."""
-        verifies = sent.size_bytes == blob.size_bytes
-        window_bytes, position, crc = _SMALL_WINDOW_BYTES, sent.start, 0
-        while position < sent.stop and not self._stopping.is_set:
+        """Yield the bytes of a range; those of a whole object verified, before the last ones."""
+        ranges = BlobRanges(self._store, blob)
+        window_bytes, position = _SMALL_WINDOW_BYTES, sent.start
+        while position < sent.stop:
             stop = min(position + window_bytes, sent.stop)
-            data = await self._calls.run(self._read, blob, position, stop)
-            if verifies:
-                crc = google_crc32c.extend(crc, data)
-                if stop == sent.stop and encode_crc32c(crc) != blob.crc32c:
-                    raise IntegrityError(f"{blob.name} was received with wrong bytes")
-            position = stop
+            window = await self._calls.run(ranges.read, position, stop)
             started = time.monotonic()
-            view = memoryview(data)
-            for offset in range(0, len(data), _PIECE_BYTES):
-                yield bytes(view[offset : offset + _PIECE_BYTES])
+            for offset in range(0, len(window), _PIECE_BYTES):
+                if self._stopping.is_set:
+                    return  # with fewer bytes than were announced: the client asks again
+                yield window[offset : offset + _PIECE_BYTES]
+                await checkpoint()  # what is sent to a client that has gone is seen by then
             is_fast = time.monotonic() - started < _AT_ONCE_S
-            window_bytes = min(2 * window_bytes if is_fast else 0, _LARGE_WINDOW_BYTES)
-            window_bytes = max(window_bytes, _SMALL_WINDOW_BYTES)
-
-    def _read(self, blob: BlobInfo, start: int, stop: int) -> bytes:
-        try:
-            return self._read_generation(blob, start, stop)
-        except BlobNotFoundError:
-            found = self._store.stat(blob.name)
-            if not same_bytes(found, blob):
-                raise
-            return self._read_generation(found, start, stop)  # in another storage class
-
-    def _read_generation(self, blob: BlobInfo, start: int, stop: int) -> bytes:
-        reader = self._store.open(blob, start=start, stop=stop)
-        try:
-            pieces, left = [], stop - start
-            while left:
-                piece = reader.read(left)
-                if not piece:
-                    raise IntegrityError(f"{blob.name} is shorter than its store says")
-                pieces.append(piece)
-                left -= len(piece)
-        finally:
-            reader.close()
-        return b"".join(pieces)
+            window_bytes = _LARGE_WINDOW_BYTES if is_fast else _SMALL_WINDOW_BYTES
+            position = stop
 
 
 def redirect(url: str) -> Response:
     """Return a redirect to a signed URL, which is not kept for longer than it lives."""
     return RedirectResponse(url, status_code=302, headers={"Cache-Control": "no-store"})
-
-
-def part_of(parts: Mapping[str, BlobInfo], part: PartName, audio_id: str) -> BlobInfo:
-    """Return the object of a part.
-
-    Raises:
-        RefusedError: the asset has no such part (404).
-    """
-    try:
-        return parts[part]
-    except KeyError:
-        raise RefusedError(
-            404, f"asset {audio_id} has no {part}", kind="AssetNotFoundError"
-        ) from None
 
 
 def _headers(blob: BlobInfo) -> dict[str, str]:

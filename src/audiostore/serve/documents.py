@@ -43,9 +43,7 @@ def asset_document(asset: StorageResult, root: str = "") -> dict[str, Any]:
         if name not in LEFT_OUT
     }
     base = f"{root}/v1/assets/{asset.audio_id}"
-    links = {"self": base} | {
-        part: f"{base}/{part}" for part in ("audio", "thumbnail") if part in asset.parts
-    }
+    links = {"self": base} | {part: f"{base}/{part}" for part in asset.parts}
     return {
         **found,
         "etag": etag_of(asset),

@@ -3,9 +3,10 @@
 The members of an asset are the columns of an export, which are told once, in `catalog.columns`.
 """
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from audiostore import __version__
+from audiostore.asset import PartName
 from audiostore.catalog import COLUMNS, SORT_KEYS
 from audiostore.serve.documents import LEFT_OUT
 from audiostore.serve.parameters import MOST_ITEMS, USUAL_ITEMS
@@ -221,6 +222,9 @@ def _single() -> Json:
                 body=_upload_body(with_audio=False),
             ),
         },
+        f"{at}/waveform": {"get": _bytes("readWaveform", "waveform, as audiowaveform writes it")},
+        f"{at}/preview": {"get": _bytes("readPreview", "preview, which browsers play")},
+        f"{at}/transcript": {"get": _bytes("readTranscript", "transcript")},
     }
 
 
@@ -456,7 +460,7 @@ def _schemas() -> Json:
             "type": "object",
             "properties": {
                 "kind": {"const": "signed"},
-                "part": {"enum": ["audio", "thumbnail"], "default": "audio"},
+                "part": {"enum": list(get_args(PartName)), "default": "audio"},
                 "expires_s": {
                     "type": "integer",
                     "minimum": 1,

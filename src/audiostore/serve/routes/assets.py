@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from audiostore.asset import MAX_EXPIRES_S, PartName
 from audiostore.errors import AssetConflictError
 from audiostore.serve.bodies import json_body
-from audiostore.serve.content import REDIRECT_S, part_of, redirect
+from audiostore.serve.content import REDIRECT_S, redirect
 from audiostore.serve.documents import asset_document, etag_of
 from audiostore.serve.problems import RefusedError
 from audiostore.serve.ranges import names_etag
@@ -78,14 +78,17 @@ async def restore(request: Request) -> Response:
     return asset_response(request, asset)
 
 
-async def audio(request: Request) -> Response:
-    """Answer with the audio, or a range of it."""
-    return await _content(request, "audio")
-
-
-async def thumbnail(request: Request) -> Response:
-    """Answer with the artwork."""
-    return await _content(request, "thumbnail")
+async def read(request: Request, part: PartName) -> Response:
+    """Answer with the bytes of a part, or a range of them."""
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    if service.redirects:
+        url = await service.calls.run(
+            service.manager.signed_url, audio_id, part=part, expires_s=REDIRECT_S
+        )
+        return redirect(url)
+    asset = await service.calls.run(service.manager.get, audio_id)
+    return service.content.response(request, asset, part)
 
 
 async def link(request: Request) -> Response:
@@ -120,18 +123,6 @@ def asset_response(request: Request, asset: StorageResult, status: int = 200) ->
 async def note_written(service: Service, asset: StorageResult) -> None:
     """Enter an asset that was just written into the index."""
     await service.calls.run(service.searching.index.put, asset)
-
-
-async def _content(request: Request, part: PartName) -> Response:
-    require_parameters(request)
-    service, audio_id = service_of(request), id_of(request)
-    if service.redirects:
-        url = await service.calls.run(
-            service.manager.signed_url, audio_id, part=part, expires_s=REDIRECT_S
-        )
-        return redirect(url)
-    asset = await service.calls.run(service.manager.get, audio_id)
-    return service.content.response(request, part_of(asset.parts, part, audio_id))
 
 
 def _require_match(request: Request, asset: StorageResult) -> bool:
