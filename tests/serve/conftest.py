@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from audiostore import AudioStorageManager
+from audiostore import AudioStorageManager, GcsStore, LocalStore, RetryConfig
 from audiostore.serve import Access, Limits, StartToken, create_app
 from audiostore.serve.running import Server
 from audiostore.stores import ObjectStore
-from tests.assets import opened
+from tests.assets import BUCKET, SOFT_DELETE, opened
+from tests.gcs_server import StrictServer
 from tests.timing import PATIENCE_S, wait_until
 
+ONCE = RetryConfig(max_attempts=1)
 TOKEN = "a-token-of-the-tests"
 
 
@@ -115,16 +117,18 @@ def serving(
     limits: Limits | None = None,
     redirects: bool = False,
     origins: tuple[str, ...] = (),
+    refresh_s: float = 30.0,
 ) -> Iterator[Running]:
     """Run a service of a store; without other access, the token is `TOKEN`."""
     log: list[dict[str, Any]] = []
-    manager = AudioStorageManager(store=store)
+    manager = AudioStorageManager(store=store, retry_config=ONCE)
     app = create_app(
         manager,
         access=access or StartToken(TOKEN),
         limits=limits,
         redirects=redirects,
         origins=origins,
+        refresh_s=refresh_s,
         log=lambda line: log.append(json.loads(line)),
     )
     ports: list[int] = []
@@ -141,11 +145,24 @@ def serving(
         thread.join(PATIENCE_S)
 
 
+@pytest.fixture
+def bucket() -> Iterator[StrictServer]:
+    """A bucket with soft delete, on the strict server."""
+    with StrictServer(BUCKET, bucket_settings=SOFT_DELETE) as server:
+        yield server
+
+
 @pytest.fixture(params=["local", "gcs"])
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """A service of an empty store of each kind."""
-    with opened(request.param, tmp_path) as store, serving(store) as running:
+    if request.param == "gcs":
+        server: StrictServer = request.getfixturevalue("bucket")
+        store: ObjectStore = GcsStore(BUCKET, emulator=server.url)
+    else:
+        store = LocalStore(tmp_path / "store")
+    with serving(store) as running:
         yield running
+    store.close()
 
 
 @pytest.fixture

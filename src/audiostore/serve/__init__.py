@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     )
     from audiostore.serve.app import create_app as create_app
     from audiostore.serve.iap import IapAssertions as IapAssertions
-    from audiostore.serve.limits import Limits as Limits
-    from audiostore.serve.running import run as run
+    from audiostore.serve.limits import Limits as Limits, limits_of as limits_of
+    from audiostore.serve.running import is_loopback as is_loopback, run as run
     from audiostore.serve.tokens import TokenFile as TokenFile
 else:
     __getattr__, __dir__ = lazy_names(
@@ -28,8 +28,8 @@ else:
             "access": "Access Identity StartToken TrustedProxy",
             "app": "create_app",
             "iap": "IapAssertions",
-            "limits": "Limits",
-            "running": "run",
+            "limits": "Limits limits_of",
+            "running": "is_loopback run",
             "tokens": "TokenFile",
         },
     )

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audiostore.errors import escaped
 from audiostore.serve.gate import USER_KEY
+from audiostore.serve.problems import ERROR_KEY
 
 Writer = Callable[[str], object]
 """Takes a line, without its end."""
@@ -59,6 +60,7 @@ class AccessLog:
                         "bytes": sent_bytes,
                         "ms": round(1000 * (self._clock() - started), 1),
                         "complete": is_complete,
+                        "error": scope.get(ERROR_KEY),
                     }
                 )
             )

@@ -17,7 +17,7 @@ from audiostore.errors import escaped
 from audiostore.log import logger
 from audiostore.serve.access import LOOPBACK_NAMES, Access, Identity
 from audiostore.serve.limits import Limits, Rates
-from audiostore.serve.problems import RefusedError, response_to
+from audiostore.serve.problems import RefusedError, note_failure, response_to
 
 USER_KEY: Final = "audiostore.user"
 """Where the scope of a request has the name of its user."""
@@ -69,8 +69,10 @@ class Gate:
             found = await self._checked(HTTPConnection(scope))
             await (found or self._app)(scope, receive, sending)
         except RefusedError as error:
+            note_failure(scope, error)
             await response_to(error)(scope, receive, sending)
         except Exception as error:
+            note_failure(scope, error)
             if sending.has_begun:
                 raise  # the connection ends, so that the client sees that something is missing
             logger.exception("%s %s failed", scope["method"], escaped(scope["path"]))

@@ -44,6 +44,15 @@ class Limits:
             raise ValueError("every limit must be positive")
 
 
+def limits_of(**given: int | None) -> Limits:
+    """Return limits of which some are given; None leaves one as usual.
+
+    Raises:
+        ValueError: a limit is not positive.
+    """
+    return Limits(**{name: value for name, value in given.items() if value is not None})
+
+
 class Rates:
     """Counts the requests of each client: a bucket of `burst` tokens, refilled at a steady rate."""
 

@@ -1,8 +1,9 @@
 """Errors as responses: ``application/problem+json`` (RFC 9457) with the sentences of our errors."""
 
 import errno
+from collections.abc import MutableMapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -13,6 +14,8 @@ from audiostore.retry import is_overload
 MEDIA_TYPE: Final = "application/problem+json"
 URN: Final = "urn:audiostore:error:"
 """The beginning of every ``type``; the name of the error's class follows."""
+ERROR_KEY: Final = "audiostore.error"
+"""Where the scope of a request has why the service failed."""
 RETRY_AFTER_S: Final = 5
 """How long a client is asked to wait where nothing better is known."""
 
@@ -110,9 +113,16 @@ def response_to(error: BaseException) -> JSONResponse:
     return JSONResponse(problem, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def answer(_: Request, error: Exception) -> JSONResponse:
+async def answer(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that failed, as Starlette asks its exception handlers to."""
+    note_failure(request.scope, error)
     return response_to(error)
+
+
+def note_failure(scope: MutableMapping[str, Any], error: BaseException) -> None:
+    """Let the log say why a request failed, if that was no fault of the client."""
+    if status_of(error) >= 500:
+        scope[ERROR_KEY] = errors.server_text(f"{type(error).__name__}: {error}")
 
 
 def _detail(error: BaseException) -> str:

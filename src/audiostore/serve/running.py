@@ -86,6 +86,11 @@ class Server:
         self._on_listening = on_listening
         self._stopping: Stopping = app.state.service.stopping
 
+    @property
+    def requests(self) -> int:
+        """How many requests are being answered."""
+        return len(self._server.server_state.tasks)
+
     def run(self) -> None:
         """Serve until `stop` is called; in the main thread, on the first signal, too."""
         with self._socket:

@@ -1,0 +1,175 @@
+"""Serve the store over HTTP: an API, and a page to see and hear what is stored.
+
+On this machine alone unless --host says otherwise: then --token-file, --iap-audience or
+--trust-proxy must say who may do what. The URL is printed as soon as it can be opened.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import audiostore
+from audiostore.cli.declare import JsonOptions, StoreOptions, flag, option
+from audiostore.cli.failures import UsageError
+from audiostore.cli.output import note, print_json, voice
+from audiostore.cli.store import opened
+from audiostore.cli.values import duration, positive, size
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from audiostore.events import Event
+    from audiostore.serve import Access, StartToken
+
+GROUP = "store and fetch"
+EXAMPLE = """\
+audiostore serve
+audiostore serve --bucket gs://my-bucket --host 0.0.0.0 --token-file tokens.txt"""
+_MOST_PORT = 65535
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= _MOST_PORT):
+        raise ValueError(f"invalid port '{text}' (0 to {_MOST_PORT})")
+    return int(text)
+
+
+class Options(StoreOptions, JsonOptions):
+    """Options of `serve`."""
+
+    host: str = option(
+        metavar="ADDRESS", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
+    )
+    port: int = option(
+        metavar="N", parse=_port, default=8080, help="port; 0: any free one (default: 8080)"
+    )
+    token_file: str | None = option(
+        metavar="FILE",
+        help="who may do what: lines of the SHA-256 of a token, read or read,write, and a name",
+        files="any",
+        excludes="access",
+    )
+    iap_audience: str | None = option(
+        metavar="AUDIENCE",
+        help="accept the users of Identity-Aware Proxy: /projects/N/global/backendServices/ID",
+        excludes="access",
+    )
+    trust_proxy: tuple[str, ...] = option(
+        metavar="ADDRESS",
+        repeatable=True,
+        help="accept the user that the proxy at this address names (repeatable; also 10.0.0.0/8)",
+        excludes="access",
+    )
+    user_header: str | None = option(
+        metavar="NAME", help="with --trust-proxy: the header in which it names the user"
+    )
+    cors_origin: tuple[str, ...] = option(
+        metavar="ORIGIN",
+        repeatable=True,
+        help="let pages of another site use the service, with a token: https://app.example",
+    )
+    redirect: bool = flag(
+        help="redirect to signed URLs instead of sending audio; players stop when they expire"
+    )
+    max_upload: int | None = option(
+        metavar="SIZE", parse=size, help="refuse larger uploads (default: 2GiB)"
+    )
+    max_uploads: int | None = option(
+        metavar="N", parse=positive, help="how many uploads at once (default: 64)"
+    )
+    refresh: float = option(
+        metavar="TIME",
+        parse=duration,
+        default=30.0,
+        help="how often the store is listed while somebody searches (default: 30s)",
+    )
+    retry_for: float | None = option(
+        metavar="DURATION",
+        parse=duration,
+        default=15.0,
+        help="how long a request retries while the store fails; 0: not at all (default: 15s)",
+    )
+
+
+def run(options: Options) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    _require_extra()
+    from audiostore import serve  # noqa: PLC0415  (not for --help)
+
+    access = _access(options)
+
+    def report(host: str, port: int) -> None:
+        _print_url(options, access, host, port)
+
+    with opened(options, _ignore) as manager:
+        app = serve.create_app(
+            manager,
+            access=access,
+            limits=serve.limits_of(upload_bytes=options.max_upload, uploads=options.max_uploads),
+            redirects=options.redirect,
+            origins=options.cors_origin,
+            refresh_s=options.refresh,
+            log=None if voice.quiet else _log,
+        )
+        serve.run(app, host=options.host, port=options.port, on_listening=report)
+    note("stopped: the uploads that ran are complete")
+    return 0
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec  # noqa: PLC0415  (not for --help)
+
+    for module in ("starlette", "uvicorn", "python_multipart"):
+        if find_spec(module) is None:
+            raise audiostore.ConfigurationError(
+                f"{module} is not installed: pip install 'audiostore[serve]'"
+            )
+
+
+def _access(options: Options) -> Access:
+    """Return who may do what.
+
+    Raises:
+        UsageError: nothing says so, and others than this machine can connect.
+        ConfigurationError: the file of tokens is not valid.
+    """
+    from audiostore import serve  # noqa: PLC0415  (not for --help)
+
+    if bool(options.trust_proxy) != (options.user_header is not None):
+        raise UsageError("--trust-proxy and --user-header belong together: give both")
+    if options.trust_proxy and options.user_header is not None:
+        try:
+            return serve.TrustedProxy(options.trust_proxy, options.user_header)
+        except ValueError as error:
+            raise UsageError(f"--trust-proxy: {error}") from error
+    if options.iap_audience is not None:
+        return serve.IapAssertions(options.iap_audience)
+    if options.token_file is not None:
+        return serve.TokenFile(options.token_file)
+    if not serve.is_loopback(options.host):
+        raise UsageError(
+            f"--host {options.host} can be reached from other machines: say who may do what with "
+            "--token-file, --iap-audience or --trust-proxy"
+        )
+    return serve.StartToken()
+
+
+def _print_url(options: Options, access: Access | StartToken, host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}/"
+    token: str | None = getattr(access, "token", None)
+    if token is not None:
+        url += f"?token={token}"
+    if options.json:
+        print_json({"url": url})
+    else:
+        print(url, flush=True)
+    note("press Ctrl-C to stop")
+
+
+def _log(line: str) -> None:
+    """Print the line of a request, which is JSON in any case."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _ignore(_: Event) -> None:
+    """Show no progress: requests overlap."""
