@@ -149,6 +149,7 @@ if TYPE_CHECKING:
     from audiostore.fleet import (
         CleanOutcome as CleanOutcome,
         CleanStatus as CleanStatus,
+        FleetAnalysis as FleetAnalysis,
         FleetChunk as FleetChunk,
         FleetPlan as FleetPlan,
         FleetResult as FleetResult,
@@ -281,7 +282,9 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "Attached Begun BulkBegun CleanedUp CleanupFailed Deleted Downloaded Event "
             "EventListener Progress RetriesEnded Retried Stored"
         ),
-        "fleet": "CleanOutcome CleanStatus FleetChunk FleetPlan FleetResult FleetStatus",
+        "fleet": (
+            "CleanOutcome CleanStatus FleetAnalysis FleetChunk FleetPlan FleetResult FleetStatus"
+        ),
         "ingest": (
             "AnalyseChoice ArtworkChoice AudioInput CheckLevel Cleanup ReadableStream "
             "ThumbnailKeywords UploadKeywords UploadOptions"

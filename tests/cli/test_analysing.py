@@ -70,6 +70,9 @@ def test_analyse_goes_on_where_it_stopped(call: Call) -> None:
     assert code == 0
     assert sorted(line.split()[0] for line in out.splitlines()) == sorted([first, second])
     assert AudioStorageManager().get(first).derived["waveform"].generation == created
+    levels = call("list", "--format", "{loudness_lufs} {true_peak_dbtp}")[1].splitlines()
+    assert len(levels) == 2
+    assert all(-40 < float(level) < 0 for level in levels)
     code, out, _ = call("analyse", "--all", "--true-peak", "--json")
     assert code == 0
     for line in out.splitlines():
@@ -129,3 +132,18 @@ def test_waveform_says_how_to_get_one(call: Call) -> None:
     code, _, err = call("waveform", audio_id)
     assert code == 3
     assert f"'audiostore analyse {audio_id}' makes it" in err
+
+
+def test_a_fleet_run_analyses_a_store(call: Call) -> None:
+    first = stored(call, MP3)
+    assert call("analyse", "--all", "--run", "loud", "--chunks", "2")[0] == 0
+    assert call("fleet", "work", "loud")[0] == 0
+    code, out, _ = call("fleet", "results", "loud")
+    assert code == 0
+    assert out.startswith(f"{first}  ")
+    assert out.endswith(" LUFS\n")
+    found = json.loads(call("fleet", "results", "--json", "loud")[1])
+    assert (found["audio_id"], found["error"]) == (first, None)
+    assert AudioStorageManager().get(first).loudness is not None
+    assert call("analyse", first, "--run", "other")[0] == 2
+    assert call("analyse", first, "--chunks", "2")[0] == 2

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     )
     from audiostore.analysis.keys import (
         ANALYSIS_KEYS as ANALYSIS_KEYS,
+        LOUDNESS_KEYS as LOUDNESS_KEYS,
         MAX_WAVEFORM_BYTES as MAX_WAVEFORM_BYTES,
     )
     from audiostore.analysis.loudness import Loudness as Loudness
@@ -40,7 +41,7 @@ else:
         {
             "building": "WaveformBuilder",
             "drawing": "to_blocks to_png to_svg",
-            "keys": "ANALYSIS_KEYS MAX_WAVEFORM_BYTES",
+            "keys": "ANALYSIS_KEYS LOUDNESS_KEYS MAX_WAVEFORM_BYTES",
             "loudness": "Loudness",
             "overview": "BARS MAX_BAR overview_of overview_text read_overview",
             "record": "ANALYSIS_VERSION Analysis is_analysed",

@@ -22,6 +22,10 @@ codec                  text
 sample_rate_hz         integer
 channels               integer
 bitrate_bps            integer    bit/s
+loudness_lufs          real       of what was analysed: see docs/analysis.md; so are the next
+loudness_range_lu      real
+sample_peak_dbfs       real
+true_peak_dbtp         real
 title, artist, album   text       from the tags, unless the caller set them; so are the next
 album_artist           text
 track, track_total     integer
@@ -49,9 +53,11 @@ A missing value is null; in CSV, an empty field, like an empty text.
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from types import MappingProxyType
 from typing import Literal
 
+from audiostore.analysis import LOUDNESS_KEYS
 from audiostore.catalog.query import artwork_is_missing
 from audiostore.values import OWN_KEYS, BlobInfo, StorageResult
 
@@ -70,6 +76,17 @@ _TOLD = OWN_KEYS.union(
 def _metadata(_: StorageResult, audio: BlobInfo) -> str:
     others = {key: value for key, value in sorted(audio.metadata.items()) if key not in _TOLD}
     return json.dumps(others, ensure_ascii=False)
+
+
+def _figure(key: str) -> Getter:
+    def of(_: StorageResult, audio: BlobInfo) -> float | None:
+        try:
+            figure = float(audio.metadata[key])
+        except (KeyError, ValueError):
+            return None
+        return figure if isfinite(figure) else None
+
+    return of
 
 
 _COLUMNS: Mapping[str, tuple[Kind, Getter]] = {
@@ -92,6 +109,7 @@ _COLUMNS: Mapping[str, tuple[Kind, Getter]] = {
     "sample_rate_hz": ("integer", lambda asset, _: asset.sample_rate_hz),
     "channels": ("integer", lambda asset, _: asset.channels),
     "bitrate_bps": ("integer", lambda asset, _: asset.bitrate_bps),
+    **{key: ("real", _figure(key)) for key in LOUDNESS_KEYS},
     "title": ("text", lambda asset, _: asset.title),
     "artist": ("text", lambda asset, _: asset.artist),
     "album": ("text", lambda asset, _: asset.album),

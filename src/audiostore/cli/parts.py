@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from audiostore.cli.filters import OrderedOptions
 
 _PARTS = "parts of a store"
-WITHOUT_FILES = frozenset({"check", "export", "list", "shards", "stats"})
+WITHOUT_FILES = frozenset({"analyse", "check", "export", "list", "shards", "stats"})
 """The kinds of fleet runs that store no files."""
 
 

@@ -17,6 +17,7 @@ another attempt at what failed.
 
 `plan_list`, `plan_statistics` and `plan_check` plan runs over a store that is too large for one
 machine, one part of it a chunk; `assets`, `statistics` and `problems` put together what was found.
+`plan_analysis` plans one that analyses what is stored, and `analyses` yields what came of it.
 `plan_export` plans one that writes tar files for training, and `exported` yields them.
 
 `plan_adoption` plans a run that makes assets of what a bucket has in another layout; once its work
@@ -28,6 +29,11 @@ from audiostore.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from audiostore.fleet.adopting import plan_adoption as plan_adoption
+    from audiostore.fleet.analysing import (
+        FleetAnalysis as FleetAnalysis,
+        analyses as analyses,
+        plan_analysis as plan_analysis,
+    )
     from audiostore.fleet.checking import plan_check as plan_check, problems as problems
     from audiostore.fleet.cleaning import (
         CleanOutcome as CleanOutcome,
@@ -55,6 +61,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "analysing": "FleetAnalysis analyses plan_analysis",
             "checking": "plan_check problems",
             "counting": "plan_statistics statistics",
             "exporting": "exported plan_export",

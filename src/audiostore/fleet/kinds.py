@@ -27,6 +27,7 @@ _HOMES = {
     "stats": "audiostore.fleet.counting",
     "check": "audiostore.fleet.checking",
     "shards": "audiostore.fleet.exporting",
+    "analyse": "audiostore.fleet.analysing",
 }
 """By kind: the module that has it, as `KIND` unless another name is given."""
 _PURPOSES = {
@@ -37,6 +38,7 @@ _PURPOSES = {
     "stats": "count assets",
     "check": "check a store",
     "shards": "export tar files",
+    "analyse": "analyse assets",
 }
 
 

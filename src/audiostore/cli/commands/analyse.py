@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from audiostore.cli.choosing import AssetsOptions, choosing
-from audiostore.cli.declare import flag
+from audiostore.cli.choosing import AssetsOptions, choosing, require_one_way
+from audiostore.cli.declare import flag, option
 from audiostore.cli.each import Report, with_each
+from audiostore.cli.failures import UsageError
 from audiostore.cli.selection import Chosen
+from audiostore.cli.values import positive
 
+_MACHINES = "on many machines"
 GROUP = "change"
 EXAMPLE = """\
 audiostore analyse 3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b
@@ -18,10 +21,26 @@ class Options(AssetsOptions):
 
     true_peak: bool = flag(help="find the true peak, too, which takes twice as long")
     again: bool = flag(help="analyse also what is analysed already")
+    run: str | None = option(
+        metavar="NAME",
+        help="plan a fleet run of this name instead: 'audiostore fleet work NAME' on many machines "
+        "does it, 'audiostore fleet results NAME' prints what came of it",
+        group=_MACHINES,
+    )
+    chunks: int | None = option(
+        metavar="N",
+        parse=positive,
+        help="with --run: in how many parts (default: 64)",
+        group=_MACHINES,
+    )
 
 
 def run(options: Options) -> int:
     """Analyse with all cores what is not analysed yet: the same command goes on after a stop."""
+    if options.run is not None:
+        return _plan(options, options.run)
+    if options.chunks is not None:
+        raise UsageError("--chunks needs --run")
     from audiostore.cli.listing import loudness_row  # noqa: PLC0415  (not for --help)
     from audiostore.ingest import has_analysis  # noqa: PLC0415
 
@@ -43,3 +62,25 @@ def run(options: Options) -> int:
             return Report(analysed, loudness_row(analysed), about=analysed)
 
         return with_each(chosen, analyse, "analysed")
+
+
+def _plan(options: Options, name: str) -> int:
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.filters import query_of  # noqa: PLC0415
+    from audiostore.cli.parts import print_plan  # noqa: PLC0415
+    from audiostore.cli.store import opened  # noqa: PLC0415
+
+    require_one_way(options, options.audio_ids)
+    if options.audio_ids or options.from_file is not None:
+        raise UsageError("a run looks at the whole store: choose its assets by filters, or --all")
+    with opened(options) as manager:
+        plan = fleet.plan_analysis(
+            manager,
+            query_of(options),
+            run=name,
+            chunks=options.chunks or 64,
+            true_peak=options.true_peak,
+            again=options.again,
+        )
+    print_plan(plan, as_json=options.json)
+    return 0

@@ -1,7 +1,7 @@
 """Loudness and waveform of an audio file, of the frames that one decode of it gives."""
 
 from collections.abc import Mapping
-from math import log10
+from math import isfinite, log10
 from typing import Final
 
 import av.error
@@ -197,7 +197,10 @@ def _loudness(weighed: Mapping[str, str], peaks: Mapping[str, str], seconds: flo
 
 
 def _figure(measured: Mapping[str, str], name: str, otherwise: float) -> float:
-    return float(measured.get(_META + name, otherwise))
+    figure = float(measured.get(_META + name, otherwise))
+    if not isfinite(figure):
+        raise ValueError("it has samples that are not numbers")
+    return figure
 
 
 def _decibels(peak: float) -> float | None:

@@ -1,6 +1,6 @@
 """Write what a run has found: what became of each file with its ID, in the order of the list.
 
-Of a run that 'check', 'stats', 'list' or 'export' has planned: what these print themselves.
+Of a run that 'analyse', 'check', 'stats', 'list' or 'export' has planned: what these print.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _write(
     wants_table = not options.to_stdout or options.format is not None
     if options.failed and kind in WITHOUT_FILES:
         raise UsageError(f"--failed is for runs that store files: {options.name} does not")
-    if wants_table and kind in ("check", "shards", "stats"):
+    if wants_table and kind in ("analyse", "check", "shards", "stats"):
         raise UsageError(f"{options.name} has no table to write: give no -o and no --format")
     match kind:
         case "check":
@@ -68,6 +68,8 @@ def _write(
             print_statistics(manager, found, as_json=options.json)
         case "shards":
             _print_shards(manager, options)
+        case "analyse":
+            return _print_analyses(manager, options)
         case "list" if not wants_table:
             from audiostore import fleet  # noqa: PLC0415  (not for --help)
             from audiostore.cli.formats import printer  # noqa: PLC0415
@@ -96,6 +98,26 @@ def _print_shards(manager: AudioStorageManager, options: Options) -> None:
             print_json({**fields, "left_out": shard.left_out})
         else:
             print_shard(shard, debug=options.debug)
+
+
+def _print_analyses(manager: AudioStorageManager, options: Options) -> int:
+    """Print what came of each asset that a run has analysed; return its exit code."""
+    from audiostore import fleet  # noqa: PLC0415  (not for --help)
+    from audiostore.cli.failures import as_typed  # noqa: PLC0415
+    from audiostore.cli.output import escape, print_json  # noqa: PLC0415
+    from audiostore.dataclass import fields  # noqa: PLC0415
+
+    failed = 0
+    for found in fleet.analyses(manager, options.name):
+        failed += found.error is not None
+        if options.json:
+            print_json({each.name: getattr(found, each.name) for each in fields(found)})
+        elif found.error is not None:
+            say("error", as_typed(found.error))
+        else:
+            level = found.integrated_lufs
+            print(f"{escape(found.audio_id)}  {'-' if level is None else f'{level:.1f} LUFS':>10}")
+    return PARTLY_FAILED if failed else 0
 
 
 def _write_table(
