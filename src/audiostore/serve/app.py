@@ -125,6 +125,7 @@ def _routes() -> list[Route | Mount]:
         _route(_ASSET, GET=assets.show, PATCH=assets.change, DELETE=assets.delete),
         _route(f"{_ASSET}/restore", POST=assets.restore),
         _route(f"{_ASSET}/links", POST=assets.link),
+        _route(f"{_ASSET}/analysis", POST=assets.analyse),
         *(
             _route(f"{_ASSET}/{part}", GET=partial(assets.read, part=part), **_WRITES.get(part, {}))
             for part in get_args(PartName)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
+from audiostore.analysis import overview_text
 from audiostore.asset import TrashedAsset
 from audiostore.catalog import row_of
 from audiostore.sources import decode_crc32c
@@ -47,6 +48,8 @@ def asset_document(asset: StorageResult, root: str = "") -> dict[str, Any]:
     return {
         **found,
         "etag": etag_of(asset),
+        "loudness": None if asset.loudness is None else asset.loudness.to_dict(),
+        "overview": None if asset.overview is None else overview_text(asset.overview),
         "tags": asset.tags,
         "custom": asset.custom,
         "warnings": list(asset.warnings),

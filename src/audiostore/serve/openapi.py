@@ -197,6 +197,15 @@ def _single() -> Json:
                 },
             )
         },
+        f"{at}/analysis": {
+            "post": _operation(
+                "analyseAsset",
+                "Measure the loudness and make the waveform, if the asset lacks them.",
+                {"200": _json("The asset.", "Asset", "ETag")},
+                errors=("404", "409", "422", "423"),
+                parameters=[_ID],
+            )
+        },
         f"{at}/audio": {
             "get": _bytes("readAudio", "audio"),
             "put": _operation(
@@ -259,6 +268,7 @@ def _bytes(name: str, what: str) -> Json:
     headers = _headers("ETag", "Accept-Ranges")
     parameters = [
         _ID,
+        _query("v", "Anything: makes another URL, of what a client may keep for a while."),
         _header("Range", "One range of bytes. Without an end, it ends after 8 MiB."),
         _header("If-Range", "The entity tag without which all bytes are sent."),
         _header("If-None-Match", "The version that the client has."),
@@ -428,6 +438,14 @@ def _schemas() -> Json:
                     if name not in LEFT_OUT
                 },
                 "etag": text,
+                "loudness": {
+                    "type": ["object", "null"],
+                    "description": "EBU R 128, in LUFS, LU, dB.",
+                },
+                "overview": {
+                    "type": ["string", "null"],
+                    "description": "A waveform of 200 bars: digits of base64url, 0 to 63.",
+                },
                 "tags": _TEXTS,
                 "custom": _TEXTS,
                 "warnings": {"type": "array", "items": text},

@@ -20,6 +20,8 @@ _PATCH: Final = ("application/merge-patch+json", "application/json")
 _JSON: Final = ("application/json",)
 _REVALIDATED: Final = "private, no-cache"
 _MOST_NAME: Final = 200
+VERSION: Final = "v"
+"""A parameter that only makes another URL, of what a client may keep for a while."""
 
 
 async def show(request: Request) -> Response:
@@ -78,9 +80,19 @@ async def restore(request: Request) -> Response:
     return asset_response(request, asset)
 
 
+async def analyse(request: Request) -> Response:
+    """Measure loudness and make the waveform, if the asset lacks them."""
+    require_parameters(request)
+    service, audio_id = service_of(request), id_of(request)
+    with service.slots.one():
+        asset = await service.calls.run(service.manager.analyse, audio_id)
+    await note_written(service, asset)
+    return asset_response(request, asset)
+
+
 async def read(request: Request, part: PartName) -> Response:
     """Answer with the bytes of a part, or a range of them."""
-    require_parameters(request)
+    require_parameters(request, VERSION)
     service, audio_id = service_of(request), id_of(request)
     if service.redirects:
         url = await service.calls.run(
