@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,12 +190,12 @@ def test_a_worker_that_dies_accuses_only_its_file_and_the_rest_goes_on(
         os.kill(worker._process.pid, signal.SIGKILL)
 
     def run_and_kill(
-        worker: WorkerProcess, request: Request, descriptor: int, timeout_s: float
+        worker: WorkerProcess, request: Request, descriptor: int, *rest: Any
     ) -> process.Response:
         is_victim = request.task == "decode" and os.fstat(descriptor).st_size == size
         if is_victim and len(killed) < times:
             threading.Thread(target=kill, args=[worker]).start()
-        return run(worker, request, descriptor, timeout_s)
+        return run(worker, request, descriptor, *rest)
 
     monkeypatch.setattr(WorkerProcess, "run", run_and_kill)
     seen = Checked()
