@@ -280,11 +280,7 @@ def _warm_up(programs: Collection[str]) -> None:
 
         pcm = struct.pack("<4sIHHIIHH4sI", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16, b"data", 1600)
         wav = b"RIFF" + struct.pack("<I", 4 + len(pcm) + 1600) + b"WAVE" + pcm + bytes(1600)
-        analyser = probe.Analyser(true_peak=True)
-        encoder = probe.Encoder(lambda _: None, stereo_bps=128_000, tags={"title": "a"})
-        probe.listen_to_frames(io.BytesIO(wav), "WAV", analyser, encoder)
-        analyser.finish()
-        encoder.finish()
+        probe.decode_frames(io.BytesIO(wav), "WAV")
         for each in AUDIO_FORMATS:
             with suppress(UnplayableAudioError):
                 probe.read_audio(io.BytesIO(b"?" * 4096), each.name)
