@@ -77,7 +77,7 @@ def parse_config(data: bytes) -> AacConfig | None:
         extended = 0
     if extended == 0:
         return AacConfig(rate, channels, layout)
-    if extended != 2 * rate:
+    if extended is None or extended != 2 * rate:
         return None
     return AacConfig(extended, 2 if layout == 1 and extension.has_stereo else channels, layout)
 
