@@ -64,7 +64,7 @@ hold FFmpeg (`avcodec_license()` says "LGPL version 3 or later"), LAME, GnuTLS, 
 libunistring (LGPL), OpenCORE AMR, libvpx, dav1d, SVT-AV1, Opus and WebP (permissive), and next to
 them x264 and x265, encoders of video under the GPL. audiostore distributes none of these and calls
 no encoder of video. To ship a product without the last two, build PyAV against an FFmpeg without
-them: audiostore needs only demuxers, and decoders of audio.
+them: audiostore needs only demuxers, decoders of audio and, for previews, LAME.
 """
 
 

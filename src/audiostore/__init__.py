@@ -161,6 +161,7 @@ if TYPE_CHECKING:
         AudioInput as AudioInput,
         CheckLevel as CheckLevel,
         Cleanup as Cleanup,
+        PreviewChoice as PreviewChoice,
         ReadableStream as ReadableStream,
         ThumbnailKeywords as ThumbnailKeywords,
         UploadKeywords as UploadKeywords,
@@ -286,8 +287,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "CleanOutcome CleanStatus FleetAnalysis FleetChunk FleetPlan FleetResult FleetStatus"
         ),
         "ingest": (
-            "AnalyseChoice ArtworkChoice AudioInput CheckLevel Cleanup ReadableStream "
-            "ThumbnailKeywords UploadKeywords UploadOptions"
+            "AnalyseChoice ArtworkChoice AudioInput CheckLevel Cleanup PreviewChoice "
+            "ReadableStream ThumbnailKeywords UploadKeywords UploadOptions"
         ),
         "lifecycle": "Action Effect Lifecycle LifecycleRule Plan PlanStep Policy RuleResource",
         "manager": "AudioStorageManager store_audio_file",

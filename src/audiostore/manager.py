@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         Analyses,
         AudioInput,
         Cleanup,
+        PreviewChoice,
         ThumbnailKeywords,
         UploadKeywords,
         UploadOptions,
@@ -575,7 +576,13 @@ class AudioStorageManager:
         return self._found(self._marked.remove(require_audio_id(audio_id), require_part(part)))
 
     def analyse(
-        self, audio_id: AudioId, *, true_peak: bool = False, again: bool = False
+        self,
+        audio_id: AudioId,
+        *,
+        true_peak: bool = False,
+        preview: "PreviewChoice" = False,
+        preview_kbps: int = 128,
+        again: bool = False,
     ) -> StorageResult:
         """Measure the loudness of stored audio and make its waveform, if it lacks them.
 
@@ -590,13 +597,18 @@ class AudioStorageManager:
         Args:
             audio_id: the asset's id.
             true_peak: find the true peak, too, which takes twice as long.
+            preview: make a version that every browser plays, in MP3 (the part "preview"), of what
+                some browser does not play as it is stored; "all": whatever it is.
+            preview_kbps: the bit rate of the preview, if it is stereo: 64, 96, 128, 160, 192, 224,
+                256 or 320. Mono gets half of it.
             again: analyse it even if it has all this.
 
         Returns:
-            The asset, with a warning if not all of its sound decodes; `created` is False if it had
-            all this already.
+            The asset, with a warning if not all of its sound decodes, or if no preview could be
+            made; `created` is False if it had all this already.
 
         Raises:
+            ValueError: `preview` or `preview_kbps` is not valid.
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: the asset does not exist, or was deleted meanwhile.
             AssetConflictError: other audio was stored under its id meanwhile.
@@ -608,7 +620,10 @@ class AudioStorageManager:
             IntegrityError: the stored bytes do not match the checksum.
             OSError, google.api_core.exceptions.GoogleAPICallError: the store failed permanently.
         """
-        return self._analyses.run(require_audio_id(audio_id), true_peak=true_peak, again=again)
+        from audiostore.ingest import AnalysisChoice  # noqa: PLC0415  (readers need no inspection)
+
+        wanted = AnalysisChoice(true_peak, preview, preview_kbps, again)
+        return self._analyses.run(require_audio_id(audio_id), wanted)
 
     def get(self, audio_id: AudioId) -> StorageResult:
         """Return the asset under an id.

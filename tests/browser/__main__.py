@@ -2,12 +2,11 @@
 
 import sys
 
-from tests.audio_samples import AUDIO
 from tests.browser.browsers import BROWSERS, PACKAGES
-from tests.browser.playback import PAGE, observe_all, page
+from tests.browser.playback import PAGE, SAMPLES, observe_all, page
 
 if __name__ == "__main__":
     if missing := [browser.name for browser in BROWSERS if browser.find() is None]:
         sys.exit(f"{' and '.join(missing)} not found: apt-get install {PACKAGES}")
-    PAGE.write_text(page(observe_all(*AUDIO)), encoding="utf-8")
+    PAGE.write_text(page(observe_all(*SAMPLES)), encoding="utf-8")
     print(f"wrote {PAGE}")

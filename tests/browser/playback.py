@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from audiostore import PreviewChoice
 from audiostore.manager import AudioStorageManager
 from audiostore.values import BlobInfo
 from tests.audio_samples import AUDIO, encode, sample
+from tests.audio_samples.making import RATE
 from tests.browser.browsers import BROWSERS, Browser, opened
 from tests.browser.server import Faults, Request, StoreServer
 
@@ -48,6 +50,29 @@ _MINUTES: Mapping[str, tuple[str, str, str, int | None]] = {
 }
 MINUTES = tuple(_MINUTES)
 
+# Name -> (extension, FFmpeg's container, codec, sample rate): what else a format may hold.
+_CODECS: Mapping[str, tuple[str, str, str, int]] = {
+    "wav of 8 bits": (".wav", "wav", "pcm_u8", RATE),
+    "wav of 32 bits": (".wav", "wav", "pcm_s32le", RATE),
+    "wav of doubles": (".wav", "wav", "pcm_f64le", RATE),
+    "wav of mu-law": (".wav", "wav", "pcm_mulaw", RATE),
+    "wav of MS ADPCM": (".wav", "wav", "adpcm_ms", RATE),
+    "wav of IMA ADPCM": (".wav", "wav", "adpcm_ima_wav", RATE),
+    "wav of mp3": (".wav", "wav", "libmp3lame", RATE),
+    "m4a of mp3": (".m4a", "mp4", "libmp3lame", RATE),
+    "m4a of ac3": (".m4a", "mp4", "ac3", RATE),
+    "m4a of eac3": (".m4a", "mp4", "eac3", RATE),
+    "m4a of amr": (".m4a", "3gp", "libopencore_amrnb", 8000),
+    "mov of pcm": (".m4a", "mov", "pcm_s16le", RATE),
+}
+SAMPLES = (*AUDIO, *_CODECS)
+"""What the page shows."""
+PREVIEWED_ON_REQUEST = (
+    *("flac after ID3", "flac from a pipe", "rf64", "bw64"),
+    *("webm from a pipe", "webm from a browser"),
+)
+"""What browsers refuse, or cannot seek in, though they play its codec in its format."""
+
 HEAD = """\
 # What plays in a browser
 
@@ -64,6 +89,10 @@ the browser requested (`Range`, status 206).
 - **plays, shows another duration**: the browser estimates how long the file lasts, badly.
 - **no**: the browser rejects the file (`MediaError` 4, not supported). For web pages, store MP3,
   AAC in MP4, Opus or FLAC instead.
+
+The last column is the preview that `put --preview` and `analyse --preview` store next to what some
+browser does not play, in MP3: whether it plays in both browsers. "On request": with
+`--preview-all` alone, as neither format nor codec tells that this file does not play.
 
 `canPlayType` is the answer of each browser for the stored content type, before it has seen any
 bytes. It knows containers better than codecs: a file that "maybe" plays may still not play.
@@ -124,6 +153,9 @@ class Observation:
 def _bytes_of(name: str) -> tuple[str, bytes]:
     if name in AUDIO:
         return AUDIO[name][0], sample(name)
+    if name in _CODECS:
+        extension, container, codec, rate = _CODECS[name]
+        return extension, encode(container, codec, rate=rate)
     extension, container, codec, bit_rate = _MINUTES[name]
     times = 20 if bit_rate else 1  # the frames of FLAC are numbered; PCM costs little
     encoded = encode(
@@ -132,9 +164,14 @@ def _bytes_of(name: str) -> tuple[str, bytes]:
     return extension, encoded
 
 
+def preview_of(name: str) -> str:
+    """Return what the preview of a sample is called."""
+    return f"preview of {name}"
+
+
 @contextmanager
 def stored(*names: str) -> Iterator[tuple[Path, dict[str, BlobInfo]]]:
-    """Yield a directory store with these samples, and the object of each."""
+    """Yield a directory store with these samples, and the object of each and of each preview."""
     with tempfile.TemporaryDirectory(prefix="audiostore-") as folder:
         root, blobs = Path(folder) / "store", {}
         with AudioStorageManager(root.as_uri()) as manager:
@@ -142,9 +179,12 @@ def stored(*names: str) -> Iterator[tuple[Path, dict[str, BlobInfo]]]:
                 extension, data = _bytes_of(name)
                 path = Path(folder) / f"song{extension}"
                 path.write_bytes(data)
-                blob = manager.upload_audio_with_thumbnail(path).audio
-                assert blob is not None
-                blobs[name] = blob
+                preview: PreviewChoice = "all" if name in PREVIEWED_ON_REQUEST else True
+                found = manager.upload_audio_file(path, preview=preview)
+                assert found.audio is not None
+                blobs[name] = found.audio
+                if made := manager.get(found.audio_id).derived.get("preview"):
+                    blobs[preview_of(name)] = made
         yield root, blobs
 
 
@@ -206,10 +246,19 @@ def observe(
 def page(observed: Mapping[Browser, Mapping[str, Observation]]) -> str:
     """Return the page docs/playback.md."""
     names = [browser.name for browser in observed]
-    lines = [("Sample", "Content type", "`canPlayType`", *names), ("---",) * (3 + len(names))]
-    for name in AUDIO:
+    columns = ("Sample", "Content type", "`canPlayType`", *names, "Preview")
+    lines = [columns, ("---",) * len(columns)]
+    for name in SAMPLES:
         found = [each[name] for each in observed.values()]
         can_play = ", ".join(dict.fromkeys(each.can_play or "no" for each in found))
         content_type = f"`{found[0].content_type}`"
-        lines.append((name, content_type, can_play, *(each.verdict for each in found)))
+        verdicts = (each.verdict for each in found)
+        lines.append((name, content_type, can_play, *verdicts, _preview(observed, name)))
     return HEAD + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _preview(observed: Mapping[Browser, Mapping[str, Observation]], name: str) -> str:
+    found = [each.get(preview_of(name)) for each in observed.values()]
+    verdicts = dict.fromkeys(each.verdict if each else "" for each in found)
+    on_request = " (on request)" if name in PREVIEWED_ON_REQUEST else ""
+    return f"{', '.join(verdicts)}{on_request}"

@@ -6,9 +6,19 @@ from collections.abc import Mapping
 import pytest
 
 from audiostore.media.formats import AUDIO_FORMATS
-from tests.audio_samples import AUDIO
 from tests.browser.browsers import BROWSERS, CHROMIUM, FIREFOX, PACKAGES, Browser
-from tests.browser.playback import MINUTES, PAGE, Observation, observe, observe_all, page
+from tests.browser.playback import (
+    MINUTES,
+    PAGE,
+    PREVIEWED_ON_REQUEST,
+    SAMPLES,
+    TOLERANCE_S,
+    Observation,
+    observe,
+    observe_all,
+    page,
+    preview_of,
+)
 from tests.browser.server import Faults
 
 Observed = Mapping[Browser, Mapping[str, Observation]]
@@ -23,11 +33,16 @@ REFUSED = {
     "caf",
     "caf of alac",
     "caf from a pipe",
+    "wav of MS ADPCM",
+    "wav of IMA ADPCM",
+    "m4a of ac3",
+    "m4a of eac3",
+    "m4a of amr",
 }
 """What no browser can demux or decode."""
 ALSO_REFUSED: Mapping[Browser, set[str]] = {
-    CHROMIUM: set(),
-    FIREFOX: {"aac after ID3", "flac after ID3", "rf64", "bw64"},
+    CHROMIUM: {"wav of doubles"},
+    FIREFOX: {"aac after ID3", "flac after ID3", "rf64", "bw64", "mov of pcm"},
 }
 """What only one of them can."""
 NOT_TIMED = {
@@ -63,7 +78,7 @@ def browsers() -> tuple[Browser, ...]:
 def observed(browsers: tuple[Browser, ...]) -> Observed:
     """All observations, from one session of each browser."""
     assert browsers
-    return observe_all(*AUDIO, *MINUTES)
+    return observe_all(*SAMPLES, *MINUTES)
 
 
 @pytest.mark.parametrize("browser", BROWSERS, ids=lambda browser: browser.name)
@@ -72,7 +87,7 @@ def test_a_stored_example_of_each_format_plays_or_is_known_not_to(
 ) -> None:
     found = observed[browser]
     refused = REFUSED | ALSO_REFUSED[browser]
-    assert found.keys() == {*AUDIO, *MINUTES}
+    assert found.keys() - set(map(preview_of, found)) == {*SAMPLES, *MINUTES}
     expected = {
         name: "no"
         if name in refused
@@ -91,6 +106,28 @@ def test_a_stored_example_of_each_format_plays_or_is_known_not_to(
         if name in refused:
             assert one.error_code == 4, name  # MEDIA_ERR_SRC_NOT_SUPPORTED
             assert "playing" not in one.events, name
+
+
+@pytest.mark.parametrize("browser", BROWSERS, ids=lambda browser: browser.name)
+def test_every_preview_plays(observed: Observed, browser: Browser) -> None:
+    found = observed[browser]
+    previews = {name: found[preview_of(name)] for name in found if preview_of(name) in found}
+    assert len(previews) > 20
+    assert {o.verdict for o in previews.values()} == {"plays"}
+    for name, preview in previews.items():
+        ours_s = float(found[name].blob.metadata["duration_s"])
+        assert preview.duration_s == pytest.approx(ours_s, abs=TOLERANCE_S), name
+
+
+def test_what_some_browser_refuses_has_a_preview_and_nothing_else(observed: Observed) -> None:
+    refused = {
+        name
+        for name in {*SAMPLES, *MINUTES} - {*PREVIEWED_ON_REQUEST}
+        if {found[name].verdict for found in observed.values()} != {"plays"}
+    }
+    usual = {name for name in SAMPLES if preview_of(name) in observed[CHROMIUM]}
+    usual |= {name for name in MINUTES if preview_of(name) in observed[CHROMIUM]}
+    assert usual - {*PREVIEWED_ON_REQUEST} == refused
 
 
 def test_most_formats_play_as_they_are_stored(observed: Observed) -> None:

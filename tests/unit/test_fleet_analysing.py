@@ -7,6 +7,7 @@ import pytest
 from audiostore import AudioStorageManager, InvalidRunError, LocalStore, Query, StoreTimeoutError
 from audiostore.fleet import analyses, plan_analysis, plan_list, status, work_share
 from tests.assets import MP3, OGG
+from tests.audio_samples import sample
 from tests.cli.conftest import FLAC
 
 pytestmark = pytest.mark.slow
@@ -54,6 +55,18 @@ def test_options_choose_the_assets_and_the_true_peak(manager: AudioStorageManage
     assert loudness is not None
     assert loudness.true_peak_dbtp is not None
     assert manager.get(other).loudness is None
+
+
+def test_previews_are_made_by_the_same_run(manager: AudioStorageManager) -> None:
+    played = manager.upload_audio_file(MP3).audio_id
+    refused = manager.upload_audio_file(sample("aiff"), filename="song.aiff").audio_id
+    with pytest.raises(ValueError, match="preview_kbps is 100"):
+        plan_analysis(manager, run=RUN, preview=True, preview_kbps=100)
+    plan_analysis(manager, run=RUN, chunks=2, preview=True, preview_kbps=192)
+    work(manager)
+    assert manager.get(played).derived.keys() == {"waveform"}
+    preview = manager.get(refused).derived["preview"]
+    assert preview.metadata["bitrate_bps"] == "96000"  # mono
 
 
 def test_a_store_that_fails_for_now_leaves_the_part_to_be_worked_on_again(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import audiostore
 from audiostore.cli.declare import CheckOptions, Declared, flag, option
 from audiostore.cli.failures import UsageError
+from audiostore.cli.previews import PreviewOptions
 from audiostore.cli.values import key_and_value, positive
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -48,7 +49,7 @@ class ColumnOptions(Declared):
         return once_each("--column", self.column)
 
 
-class UploadingOptions(CheckOptions):
+class UploadingOptions(CheckOptions, PreviewOptions):
     """A command that stores files."""
 
     new_ids: bool = flag(
@@ -88,8 +89,12 @@ class UploadingOptions(CheckOptions):
             UsageError: a key of the metadata is given twice, or options exclude each other.
             AudioStoreError, ValueError: an option is not valid.
         """
-        if (self.analyse or self.true_peak) and self.check == "none":
-            raise UsageError("--analyse and --true-peak decode the file: not with --check none")
+        preview, kbps = self.preview_choice()
+        decodes = self.analyse or self.true_peak or bool(preview)
+        if decodes and self.check == "none":
+            raise UsageError(
+                "--analyse, --true-peak and --preview decode the file: not with --check none"
+            )
         options = audiostore.UploadOptions(
             metadata=self.metadata(),
             check=self.check,
@@ -98,6 +103,8 @@ class UploadingOptions(CheckOptions):
             fix_extension=self.fix_extension,
             faststart=self.faststart,
             analyse="true-peak" if self.true_peak else self.analyse,
+            preview=preview,
+            preview_kbps=kbps,
             cache="public" if self.public else "private",
             id_is_new=self.new_ids,
         )

@@ -16,6 +16,7 @@ from audiostore.fleet.values import FleetPlan
 from audiostore.values import StorageResult
 
 if TYPE_CHECKING:
+    from audiostore.ingest import AnalysisChoice, PreviewChoice
     from audiostore.manager import AudioStorageManager
 
 
@@ -35,8 +36,7 @@ class FleetAnalysis:
 @dataclass(frozen=True, slots=True)
 class _Options:
     query: Query
-    true_peak: bool = False
-    again: bool = False
+    wanted: "AnalysisChoice"
 
 
 def plan_analysis(
@@ -46,6 +46,8 @@ def plan_analysis(
     run: str,
     chunks: int = 64,
     true_peak: bool = False,
+    preview: "PreviewChoice" = False,
+    preview_kbps: int = 128,
     again: bool = False,
 ) -> FleetPlan:
     """Plan a run that analyses the assets that match a query, in so many parts of the store.
@@ -59,14 +61,27 @@ def plan_analysis(
         run: the name of the run.
         chunks: how many parts there are; each is about equally large.
         true_peak: find the true peak, too, which takes twice as long.
+        preview: make a version that every browser plays, in MP3, of what some browser does not play
+            as it is stored; "all": whatever it is.
+        preview_kbps: the bit rate of these, if they are stereo.
         again: analyse also what is analysed.
 
     Raises:
+        ValueError: `preview` or `preview_kbps` is not valid.
         InvalidRunError: the name is invalid, or the number of chunks.
         RunConflictError: the name is taken by another plan.
         AudioStoreError, OSError: the store failed permanently.
     """
-    options = {"query": fields_of(query), "true_peak": true_peak, "again": again}
+    from audiostore.ingest import AnalysisChoice  # noqa: PLC0415  (inspection of files, which a plan needs last)
+
+    AnalysisChoice(true_peak, preview, preview_kbps, again)  # checks it
+    options = {
+        "query": fields_of(query),
+        "true_peak": true_peak,
+        "preview": preview,
+        "preview_kbps": preview_kbps,
+        "again": again,
+    }
     return plan_shards(manager, KIND, options, run=run, chunks=chunks)
 
 
@@ -84,24 +99,29 @@ def analyses(manager: "AudioStorageManager", run: str) -> Iterator[FleetAnalysis
 
 
 def _options_in(fields: Fields) -> _Options:
+    from audiostore.ingest import AnalysisChoice  # noqa: PLC0415  (inspection of files: not of other kinds)
+
     flags = fields["true_peak"], fields["again"]
     if not all(isinstance(flag, bool) for flag in flags):
         raise TypeError("a flag is true or false")
-    return _Options(query_in(fields["query"]), *flags)
+    true_peak, again = flags
+    wanted = AnalysisChoice(true_peak, fields["preview"], fields["preview_kbps"], again)
+    return _Options(query_in(fields["query"]), wanted)
 
 
 def _lines(manager: "AudioStorageManager", shard: Shard, options: _Options) -> Iterator[Fields]:
-    from audiostore.ingest import has_analysis  # noqa: PLC0415  (FFmpeg, where there is work)
+    wanted = options.wanted
 
     def analyse(asset: StorageResult) -> StorageResult:
-        waveform = asset.derived.get("waveform")
-        if (
-            not options.again
-            and asset.audio is not None
-            and has_analysis(asset.audio, waveform, true_peak=options.true_peak)
-        ):
+        if asset.audio is not None and not wanted.lacks(asset.audio, asset.derived):
             return asset
-        return manager.analyse(asset.audio_id, true_peak=options.true_peak, again=options.again)
+        return manager.analyse(
+            asset.audio_id,
+            true_peak=wanted.true_peak,
+            preview=wanted.preview,
+            preview_kbps=wanted.preview_kbps,
+            again=wanted.again,
+        )
 
     found = manager.catalog.find(options.query, shard=shard)
     with closing(manager.bulk.apply(analyse, found, in_order=True)) as outcomes:

@@ -7,7 +7,7 @@ from audiostore.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from audiostore.ingest.analyses import Analyses as Analyses
+    from audiostore.ingest.analyses import Analyses as Analyses, AnalysisChoice as AnalysisChoice
     from audiostore.ingest.analysing import has_analysis as has_analysis
     from audiostore.ingest.attachments import (
         MAX_ATTACHMENT_BYTES as MAX_ATTACHMENT_BYTES,
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ArtworkChoice as ArtworkChoice,
         CheckLevel as CheckLevel,
         Cleanup as Cleanup,
+        PreviewChoice as PreviewChoice,
         ThumbnailKeywords as ThumbnailKeywords,
         UploadKeywords as UploadKeywords,
         UploadOptions as UploadOptions,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         prepare_audio as prepare_audio,
         prepare_image as prepare_image,
     )
+    from audiostore.ingest.previews import lacks_preview as lacks_preview
     from audiostore.ingest.resume import ChosenId as ChosenId, ResumableIds as ResumableIds
     from audiostore.ingest.spooling import (
         AudioInput as AudioInput,
@@ -45,14 +47,15 @@ else:  # imported when first used: options and ids do not need the inspection of
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "analyses": "Analyses",
+            "analyses": "Analyses AnalysisChoice",
             "analysing": "has_analysis",
             "attachments": "MAX_ATTACHMENT_BYTES prepare_attachment",
             "options": (
-                "AnalyseChoice ArtworkChoice CheckLevel Cleanup ThumbnailKeywords UploadKeywords "
-                "UploadOptions"
+                "AnalyseChoice ArtworkChoice CheckLevel Cleanup PreviewChoice ThumbnailKeywords "
+                "UploadKeywords UploadOptions"
             ),
             "prepare": "prepare_audio prepare_image",
+            "previews": "lacks_preview",
             "resume": "ChosenId ResumableIds",
             "spooling": "AudioInput ReadableStream Spool require_streamable spooled",
             "stored": "StoredFile",

@@ -7,11 +7,13 @@ from audiostore.asset import check_custom_metadata, require_audio_id
 from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import shown
 from audiostore.localfiles import MAX_OBJECT_BYTES
+from audiostore.media import PREVIEW_BITRATES_KBPS, PREVIEW_KBPS
 from audiostore.sourcepaths import is_source_path
 from audiostore.stores import CacheScope, check_cache_scope
 
 CheckLevel = Literal["quick", "full", "none"]
 AnalyseChoice = bool | Literal["true-peak"]
+PreviewChoice = bool | Literal["all"]
 ArtworkChoice = Literal["embedded", "none"]
 Cleanup = bool | Literal["always"]
 
@@ -34,6 +36,8 @@ class UploadKeywords(ThumbnailKeywords, total=False):
     artwork: ArtworkChoice
     faststart: bool
     analyse: AnalyseChoice
+    preview: PreviewChoice
+    preview_kbps: int
     supersedes: str | None
     trash_superseded: bool
     source_path: str | None
@@ -77,6 +81,14 @@ class UploadOptions:
     """Measure the loudness (EBU R 128) and make the waveform, of which `StorageResult.loudness` and
     `overview` tell; "true-peak": find the true peak, too, which takes twice as long. One decode
     serves this and a full check. What cannot be analysed is stored all the same, with a warning."""
+    preview: PreviewChoice = False
+    """Make a version of the audio that every browser plays, in MP3, next to it (`part="preview"`):
+    of what some browser does not play as it is stored, such as AIFF, ALAC or WMA; "all": of
+    everything. One decode serves this, `analyse` and a full check; encoding takes some 2 s of CPU
+    time a minute. Where it cannot be made, the audio is stored all the same, with a warning."""
+    preview_kbps: int = PREVIEW_KBPS
+    """The bit rate of the preview, if it is stereo: 64, 96, 128, 160, 192, 224, 256 or 320 kbit/s.
+    Mono gets half of it."""
     max_size_bytes: int = 100_000_000_000
     """A file that has more bytes, or claims to, is refused before it is read: a sparse file of
     terabytes takes no room on a disk, and hours to read. At most 5 TiB, as a bucket allows."""
@@ -112,6 +124,9 @@ class UploadOptions:
             raise _invalid("analyse", self.analyse, "False, True or 'true-peak'")
         if self.analyse and self.check == "none":
             raise ValueError("analyse decodes the file, and check is 'none': pass check='quick'")
+        require_preview(self.preview, self.preview_kbps)
+        if self.preview and self.check == "none":
+            raise ValueError("a preview takes decoding, and check is 'none': pass check='quick'")
         px: object = self.thumbnail_max_px
         if px is not None and not (isinstance(px, int) and px is not True and px >= 1):
             raise _invalid("thumbnail_max_px", px, "at least 1, or None")
@@ -131,7 +146,7 @@ class UploadOptions:
     @property
     def takes_all_bytes(self) -> bool:
         """Whether all bytes of a file are needed before they are stored."""
-        return self.check == "full" or self.faststart or bool(self.analyse)
+        return self.check == "full" or self.faststart or bool(self.analyse or self.preview)
 
     @classmethod
     def of(
@@ -144,6 +159,19 @@ class UploadOptions:
             InvalidMetadataError, InvalidAudioIdError, ValueError: a value is not valid.
         """
         return replace(options or cls(), **keywords)
+
+
+def require_preview(choice: PreviewChoice, kbps: int) -> None:
+    """Require that a choice of previews is valid.
+
+    Raises:
+        ValueError: the choice or the bit rate is not one of those that there are.
+    """
+    if not (isinstance(choice, bool) or choice == "all"):
+        raise _invalid("preview", choice, "False, True or 'all'")
+    if kbps not in PREVIEW_BITRATES_KBPS:
+        known = ", ".join(map(str, PREVIEW_BITRATES_KBPS))
+        raise _invalid("preview_kbps", kbps, f"one of {known}")
 
 
 def _invalid(name: str, value: object, expected: str) -> ValueError:

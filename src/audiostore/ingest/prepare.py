@@ -31,6 +31,7 @@ from audiostore.localfiles import (
 from audiostore.media import (
     InspectedAudio,
     InspectedImage,
+    PreviewTarget,
     inspect_audio,
     inspect_image,
     write_faststart,
@@ -59,7 +60,7 @@ def prepare_audio(
     """
     with ExitStack() as files:
         with _opened(path, options, files, filename) as opened:
-            prepared, index_is_last = _prepare_audio(opened, options)
+            prepared, index_is_last = _prepare_audio(opened, options, files)
             if index_is_last and options.faststart:
                 prepared = _with_faststart(prepared, opened, files)
             elif index_is_last:
@@ -171,8 +172,11 @@ def _open(path: Path, options: UploadOptions, files: ExitStack) -> int:
     return files.enter_context(open_regular(path, max_bytes=limit, remedy=remedy))
 
 
-def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFile, bool]:
+def _prepare_audio(
+    opened: _Opened, options: UploadOptions, files: ExitStack
+) -> tuple[PreparedFile, bool]:
     """Return an audio file ready to be stored, and whether its index follows its sound."""
+    preview = files.enter_context(nameless_file()) if options.preview else None
     inspect = partial(
         inspect_audio,
         opened.path,
@@ -184,6 +188,9 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
         artwork_max_px=options.thumbnail_max_px,
         faststart=options.faststart,
         analyse=options.analyse,
+        preview=None
+        if preview is None
+        else PreviewTarget(preview.fileno(), options.preview_kbps, options.preview == "all"),
     )
     stored, file = opened.stored, None
     if stored is not None:
@@ -203,6 +210,10 @@ def _prepare_audio(opened: _Opened, options: UploadOptions) -> tuple[PreparedFil
     facts = facts_of(found.info) if found.info and found.info.duration_s else {}
     artwork = _embedded_artwork(opened.filename, found.artwork) if found.artwork else None
     analysis, derived = _analysis_of(found)
+    if found.analysis and found.analysis.preview and preview is not None:
+        from audiostore.ingest.previews import preview_of  # noqa: PLC0415  (few uploads make one)
+
+        derived = (*derived, preview_of(opened.path, preview, found.analysis.preview))
     prepared = PreparedFile(
         source=source,
         file=file,
@@ -295,7 +306,7 @@ def _with_faststart(prepared: PreparedFile, opened: _Opened, files: ExitStack) -
     """Return an audio file with its index moved to the front, in a file without a name."""
     if prepared.file is None:
         raise ValueError(f"{prepared.filename!r} is not a local file")
-    target = files.enter_context(_nameless_file())
+    target = files.enter_context(nameless_file())
     with Inspection(opened.path, opened.stream.fileno()).explaining():
         write_faststart(opened.stream, target)
     target.flush()
@@ -305,8 +316,9 @@ def _with_faststart(prepared: PreparedFile, opened: _Opened, files: ExitStack) -
 
 
 @contextmanager
-def _nameless_file() -> Iterator[BinaryIO]:
-    import tempfile  # noqa: PLC0415  (imports compression; only faststart needs it)
+def nameless_file() -> Iterator[BinaryIO]:
+    """Yield a file without a name, of which nothing is left after the block, or after a kill."""
+    import tempfile  # noqa: PLC0415  (imports compression, and few uploads need it)
 
     folder = tempfile.gettempdir()
     with explained(folder), tempfile.TemporaryFile(prefix="audiostore-", dir=folder) as file:

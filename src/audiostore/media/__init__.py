@@ -20,12 +20,16 @@ if TYPE_CHECKING:
         may_need_worker as may_need_worker,
     )
     from audiostore.media.info import (
+        PREVIEW_BITRATES_KBPS as PREVIEW_BITRATES_KBPS,
+        PREVIEW_KBPS as PREVIEW_KBPS,
         AnalysedAudio as AnalysedAudio,
         Artwork as Artwork,
         AudioInfo as AudioInfo,
         Chapter as Chapter,
         DecodedInfo as DecodedInfo,
         ImageInfo as ImageInfo,
+        PreviewInfo as PreviewInfo,
+        PreviewTarget as PreviewTarget,
     )
     from audiostore.media.inspection import (
         InspectedAudio as InspectedAudio,
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
     )
     from audiostore.media.kinds import Format as Format
     from audiostore.media.partial import PartialFile as PartialFile
+    from audiostore.media.preview import (
+        PREVIEW_EXTENSION as PREVIEW_EXTENSION,
+        needs_preview as needs_preview,
+    )
     from audiostore.media.recognition import identify as identify
     from audiostore.media.sandbox.early import start_early as start_early
     from audiostore.media.sandbox.pool import (
@@ -48,10 +56,14 @@ else:
             "decoding": "AnalyseChoice analyse_file",
             "faststart": "write_faststart",
             "formats": "AUDIO_FORMATS IMAGE_FORMATS format_of may_need_worker",
-            "info": "AnalysedAudio Artwork AudioInfo Chapter DecodedInfo ImageInfo",
+            "info": (
+                "PREVIEW_BITRATES_KBPS PREVIEW_KBPS AnalysedAudio Artwork AudioInfo Chapter "
+                "DecodedInfo ImageInfo PreviewInfo PreviewTarget"
+            ),
             "inspection": "InspectedAudio InspectedImage inspect_audio inspect_image",
             "kinds": "Format",
             "partial": "PartialFile",
+            "preview": "PREVIEW_EXTENSION needs_preview",
             "recognition": "identify",
             "sandbox.early": "start_early",
             "sandbox.pool": "limit_workers start_workers",

@@ -6,7 +6,8 @@ from typing import Literal
 
 from audiostore.dataclass import replace
 from audiostore.errors import InspectionLimitError, UnplayableAudioError
-from audiostore.media.info import AnalysedAudio, AudioInfo, DecodedInfo
+from audiostore.media.info import AnalysedAudio, AudioInfo, DecodedInfo, PreviewTarget
+from audiostore.media.preview import check_preview
 from audiostore.media.recognition import identify, require_audio
 
 AnalyseChoice = bool | Literal["true-peak"]
@@ -21,6 +22,7 @@ def decode_all(
     *,
     checks: bool,
     analyse: AnalyseChoice,
+    preview: PreviewTarget | None = None,
 ) -> tuple[AudioInfo, AnalysedAudio | None]:
     """Decode an open audio file from its first frame to its last, once.
 
@@ -30,22 +32,24 @@ def decode_all(
         info: what is known about it.
         checks: whether to refuse it if not all of it plays.
         analyse: whether to measure it.
+        preview: where to write a version that every browser plays; None: nowhere.
 
     Returns:
         What is known about it now: how long its sound is, if that was not known exactly, and, as
-        warnings, why it was not measured, or not all of it. And what was measured, if anything.
+        warnings, why it was not measured or has no preview, or not all of it. And what was found,
+        if anything: without a measurement if that was not asked for.
 
     Raises:
         UnplayableAudioError: by the check, frames that do not decode.
         InspectionLimitError: checking it takes too much time or memory.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or the preview cannot be written.
     """
     from audiostore.media.sandbox.pool import decode_audio  # noqa: PLC0415  (subprocess)
 
     analysis: AnalysedAudio | None = None
     warnings: tuple[str, ...] = ()
-    if analyse:
-        analysis, warnings = _analysed(path, stream, info.container, analyse)
+    if analyse or preview:
+        analysis, warnings = _analysed(path, stream, info.container, analyse, preview)
     if checks and analysis is not None and analysis.damage:
         raise UnplayableAudioError(f"its sound {analysis.damage}")
     decoded: DecodedInfo | None = None
@@ -58,33 +62,63 @@ def decode_all(
     if decoded is not None and checks:
         warnings = (*decoded.warnings, *warnings)
     info = replace(info, warnings=tuple(dict.fromkeys((*info.warnings, *warnings))))
-    return info, analysis if analysis and analysis.waveform else None
+    return info, analysis if analysis and (analysis.waveform or analysis.preview) else None
 
 
 def _analysed(
-    path: Path, stream: FileIO, format_name: str, analyse: AnalyseChoice
+    path: Path,
+    stream: FileIO,
+    format_name: str,
+    analyse: AnalyseChoice,
+    preview: PreviewTarget | None,
 ) -> tuple[AnalysedAudio | None, tuple[str, ...]]:
-    """Return what was measured, if anything, and what is missing of it."""
+    """Return what was found, if anything, and what is missing of it."""
     from audiostore.media.sandbox.pool import analyse_audio  # noqa: PLC0415  (subprocess)
 
     true_peak = analyse == "true-peak"
     try:
-        found = analyse_audio(path, format_name, stream.fileno(), true_peak=true_peak)
+        found = analyse_audio(
+            path, format_name, stream.fileno(), true_peak=true_peak, preview=preview
+        )
     except (InspectionLimitError, UnplayableAudioError, TimeoutError) as error:
-        return None, (f"was not analysed: {error}",)
+        missing = "was not analysed" if analyse else "has no preview"
+        return None, (f"{missing}: {error}",)
+    warnings: list[str] = []
+    if preview is not None:
+        found = with_checked_preview(path, found, preview)
+        if found.preview_problem:
+            warnings.append(f"has no preview: {found.preview_problem}")
+    if not analyse:
+        return replace(found, loudness=None, waveform=None), tuple(warnings)
     if found.problem:
-        return found, (f"was not analysed: {found.problem}",)
-    if found.damage:
-        return found, (f"has sound that {found.damage}; the rest of it was analysed",)
-    return found, ()
+        warnings.append(f"was not analysed: {found.problem}")
+    elif found.damage:
+        warnings.append(f"has sound that {found.damage}; the rest of it was analysed")
+    return found, tuple(warnings)
 
 
-def analyse_file(path: Path, *, true_peak: bool = False) -> AnalysedAudio:
+def with_checked_preview(path: Path, found: AnalysedAudio, preview: PreviewTarget) -> AnalysedAudio:
+    """Return what was found, without the preview if that is not what it should be.
+
+    Raises:
+        OSError: the preview cannot be read.
+    """
+    if found.preview is None:
+        return found
+    with FileIO(preview.descriptor, closefd=False) as stream:
+        problem = check_preview(path, stream, found.preview)
+    return replace(found, preview=None, preview_problem=problem) if problem else found
+
+
+def analyse_file(
+    path: Path, *, true_peak: bool = False, preview: PreviewTarget | None = None
+) -> AnalysedAudio:
     """Measure an audio file, whatever its name.
 
     Args:
         path: the file.
         true_peak: whether to find the true peak, too.
+        preview: where to write a version that every browser plays; None: nowhere.
 
     Returns:
         What was measured. Of sound that is damaged, all that decodes.
@@ -93,13 +127,15 @@ def analyse_file(path: Path, *, true_peak: bool = False) -> AnalysedAudio:
         UnsupportedFormatError: it is not audio that audiostore stores.
         UnplayableAudioError: no sound in it that can be decoded, or that can be measured.
         InspectionLimitError: it takes too much time or memory.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or the preview cannot be written.
     """
     from audiostore.media.sandbox.pool import analyse_audio  # noqa: PLC0415  (subprocess)
 
     with path.open("rb", buffering=0) as stream:
         kind = require_audio(path.name, identify(stream), fix_extension=True).format
-        found = analyse_audio(path, kind.name, stream.fileno(), true_peak=true_peak)
+        found = analyse_audio(
+            path, kind.name, stream.fileno(), true_peak=true_peak, preview=preview
+        )
     if found.problem:
         raise UnplayableAudioError(f"its sound cannot be measured: {found.problem}", path=path)
-    return found
+    return found if preview is None else with_checked_preview(path, found, preview)

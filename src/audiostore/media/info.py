@@ -19,6 +19,8 @@ that `MAX_IMAGE_PIXELS` allows of most."""
 PREVIEW_BITRATES_KBPS: Final = (64, 96, 128, 160, 192, 224, 256, 320)
 """Bit rates of MPEG-1 layer III for stereo, half of which there are for mono (ISO/IEC 11172-3,
 2.4.2.3)."""
+PREVIEW_KBPS: Final = 128
+"""The usual bit rate of stereo."""
 PREVIEW_HEAD_BYTES: Final = 64 << 10
 """The beginning of a preview, which is known last: ID3 tags of a dozen long texts fit."""
 MAX_PREVIEW_S: Final = 24 * 3600
@@ -150,9 +152,11 @@ class PreviewTarget:
     """Where to write a version of an audio file that every browser plays, and how."""
 
     descriptor: int
-    """A file that is open for writing."""
+    """A file that is open for reading and writing."""
     stereo_kbps: int
     """One of `PREVIEW_BITRATES_KBPS`; mono gets half of it."""
+    is_for_all: bool = False
+    """Whether to make it also of audio that browsers play as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from audiostore.media.facts.by_headers import describe_by_headers
 from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named
 from audiostore.media.images import MAX_IMAGE_BYTES, identify_image
-from audiostore.media.info import AnalysedAudio, AudioInfo
+from audiostore.media.info import AnalysedAudio, AudioInfo, PreviewTarget
 from audiostore.media.kinds import AudioData, Format, Recognised
 from audiostore.media.partial import PartialFile
+from audiostore.media.preview import needs_preview
 from audiostore.media.recognition import identify, require_audio, require_image
 from audiostore.media.structure import check_structure, find_audio_data
 
@@ -68,7 +69,7 @@ class InspectedAudio:
     audio_data: AudioData | None = field(default=None, repr=False, compare=False)
     """Finds the audio itself, without tags and artwork, as the file is read; None if it cannot."""
     analysis: AnalysedAudio | None = field(default=None, repr=False)
-    """How it sounds, if that was asked for and could be measured."""
+    """How it sounds, and what preview was made, if that was asked for and could be done."""
 
 
 def inspect_audio(
@@ -82,6 +83,7 @@ def inspect_audio(
     artwork_max_px: int | None = None,
     faststart: bool = False,
     analyse: AnalyseChoice = False,
+    preview: PreviewTarget | None = None,
     on_audio_data: Callable[[AudioData | None], None] = lambda _: None,
 ) -> InspectedAudio:
     """Inspect an open audio file.
@@ -98,6 +100,8 @@ def inspect_audio(
         faststart: find out where the index is even without checks.
         analyse: whether to measure it, which one decode does together with a full check. What
             cannot be measured is a warning. Not of a `PartialFile`, nor without checks.
+        preview: where to write a version that every browser plays, in the same decode; None:
+            nowhere. What cannot be encoded is a warning, too.
         on_audio_data: called with what finds the audio data, before all that takes long: the
             caller may read the file meanwhile.
 
@@ -138,6 +142,7 @@ def inspect_audio(
                 artwork=artwork,
                 images_follow=images_follow,
                 analyse=analyse,
+                preview=preview,
             )
         except (InspectionLimitError, UnplayableAudioError) as error:  # no worker knows its name
             raise type(error)(f"{filename!r}: {error}", path=path) from error
@@ -232,27 +237,30 @@ def _look_inside(
     artwork: bool,
     images_follow: bool,
     analyse: AnalyseChoice,
+    preview: PreviewTarget | None,
 ) -> tuple[AudioInfo, AnalysedAudio | None]:
+    info = None
     if not (images_follow or analyse):  # nothing else needs a worker
         size_bytes = stream.seek(0, os.SEEK_END)
-        found = _look_at_headers(stream, recognised, size_bytes, artwork=artwork)
-        if found:
-            return found, None
-    from audiostore.media.sandbox.pool import probe_audio  # noqa: PLC0415  (subprocess)
+        info = _look_at_headers(stream, recognised, size_bytes, artwork=artwork)
+    if info is None:
+        from audiostore.media.sandbox.pool import probe_audio  # noqa: PLC0415  (subprocess)
 
-    info = probe_audio(
-        path,
-        recognised.format.name,
-        stream.fileno(),
-        offset=recognised.offset,
-        artwork=artwork,
-        images_follow=images_follow,
-        partial=stream if isinstance(stream, PartialFile) else None,
-    )
+        info = probe_audio(
+            path,
+            recognised.format.name,
+            stream.fileno(),
+            offset=recognised.offset,
+            artwork=artwork,
+            images_follow=images_follow,
+            partial=stream if isinstance(stream, PartialFile) else None,
+        )
     checks = check == "full"
-    if not (checks or analyse):
+    if preview and not (preview.is_for_all or needs_preview(info.container, info.codec)):
+        preview = None
+    if not (checks or analyse or preview):
         return info, None
-    return decode_all(path, stream, info, checks=checks, analyse=analyse)
+    return decode_all(path, stream, info, checks=checks, analyse=analyse, preview=preview)
 
 
 def _embedded_artwork(

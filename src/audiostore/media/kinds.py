@@ -159,6 +159,9 @@ class Format:
     demuxer_options: tuple[tuple[str, str], ...] = ()
     probe_options: tuple[tuple[str, str], ...] = ()
     """More demuxer options, for when nothing is decoded."""
+    plays: tuple[str, ...] = ()
+    """Codecs that browsers play in this format, seek in, and know the duration of: as measured for
+    docs/playback.md."""
     decoders: tuple[str, ...] = ()
     """FFmpeg's decoders for what the format usually holds, besides PCM."""
     view: "Callable[[Reader, Recognised], View | None] | None" = None

@@ -338,6 +338,7 @@ FORMAT = Format(
     cut_missed="between two frames, if the header counts no samples (a pipe's output)",
     read_embedded=read_flac_tags,
     demuxer="flac",
+    plays=("flac",),
     frames_are_numbered=True,
     decoders=("flac",),
     describe=_describe,

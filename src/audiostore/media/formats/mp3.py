@@ -260,6 +260,7 @@ FORMAT = Format(
         "length of each frame by its header: where the next one begins",
     ),
     demuxer="mp3",
+    plays=("mp3",),
     # It has no time stamps, for which FFmpeg would read some more packets.
     probe_options=(("max_ts_probe", "0"),),
     decoders=("mp3", "mp3float", "mp2", "mp2float", "mp1", "mp1float"),

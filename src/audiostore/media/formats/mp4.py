@@ -221,6 +221,7 @@ FORMAT = Format(
     measure=_measure,
     read_embedded=read_mp4_tags,
     demuxer="mov",
+    plays=("aac", "flac", "mp3", "opus"),
     decoders=(
         *("alac", "ac3", "eac3"),
         *("amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb"),

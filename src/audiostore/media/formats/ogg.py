@@ -325,6 +325,7 @@ FORMAT = Format(
     cut_missed="between two pages and packets: it shows, as a warning, by the missing end mark",
     read_embedded=read_ogg_tags,
     demuxer="ogg",
+    plays=("flac", "opus", "vorbis"),
     decoders=("vorbis", "opus", "libopus", "speex"),
     parts=_parts,
     measure=_measure,

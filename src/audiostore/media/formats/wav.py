@@ -299,6 +299,10 @@ FORMAT = Format(
     cut_missed="of a pipe's output (sizes 0 or 0xFFFFFFFF): any",
     read_embedded=read_wav_tags,
     demuxer="wav",
+    plays=(
+        *("pcm_alaw", "pcm_f32le", "pcm_mulaw", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8"),
+        "mp3",
+    ),
     # After a PCM header FFmpeg would try all its demuxers on the first packet, to see whether it is
     # other sound; none of them takes so small a packet for its own.
     demuxer_options=(("probesize", "32"),),

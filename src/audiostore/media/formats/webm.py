@@ -223,5 +223,6 @@ FORMAT = Format(
     ),
     read_embedded=read_matroska_tags,
     demuxer="matroska",
+    plays=("opus", "vorbis"),
     measure=_measure,
 )

@@ -1,0 +1,41 @@
+"""Options of commands that make versions of audio which every browser plays."""
+
+from __future__ import annotations
+
+from audiostore.cli.declare import Declared, flag, option
+from audiostore.cli.failures import UsageError
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from audiostore import PreviewChoice
+
+_USUAL_KBPS = 128
+
+
+class PreviewOptions(Declared):
+    """Of what to make a preview, and how."""
+
+    preview: bool = flag(
+        help="make an MP3 of what some browser does not play as it is stored, such as AIFF, ALAC "
+        "or WMA"
+    )
+    preview_all: bool = flag(help="make an MP3 of everything")
+    preview_bitrate: int | None = option(
+        metavar="KBPS",
+        parse=int,
+        help="bit rate of these MP3 files, if they are stereo, in kbit/s: 64, 96, 128 (default), "
+        "160, 192, 224, 256 or 320; mono gets half of it",
+    )
+
+    def preview_choice(self) -> tuple[PreviewChoice, int]:
+        """Return of what to make a preview, and its bit rate.
+
+        Raises:
+            UsageError: a bit rate is given, and no preview is to be made.
+        """
+        choice: PreviewChoice = "all" if self.preview_all else self.preview
+        if self.preview_bitrate is None:
+            return choice, _USUAL_KBPS
+        if not choice:
+            raise UsageError("--preview-bitrate is for --preview or --preview-all")
+        return choice, self.preview_bitrate
