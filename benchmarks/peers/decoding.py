@@ -9,6 +9,9 @@ from av.filter import Graph
 
 from benchmarks.peers.job import Job, run
 
+_PEAKS = "measure_overall=Min_level+Max_level"
+_LOW, _HIGH = "lavfi.astats.Overall.Min_level", "lavfi.astats.Overall.Max_level"
+
 
 def decode(job: Job) -> None:
     """Decode each file to its end."""
@@ -19,7 +22,7 @@ def decode(job: Job) -> None:
 
 
 def measure(job: Job) -> None:
-    """Decode each file to its end, measure its loudness, and convert it to 8 bit."""
+    """Decode each file to its end; measure its loudness, and its peaks 20 times a second."""
     for path in _audio(job):
         with av.open(str(path)) as file:
             graph, rate = Graph(), file.streams.audio[0].rate
@@ -32,14 +35,21 @@ def measure(job: Job) -> None:
                 time_base=Fraction(1, rate),
             )
             sink = graph.add("abuffersink")
-            loudness = graph.add("ebur128", "metadata=1:peak=sample")
-            graph.link_nodes(source, loudness, graph.add("aformat", "sample_fmts=u8"), sink)
+            filters = (
+                graph.add("ebur128", "metadata=1:peak=sample"),
+                graph.add("aformat", "channel_layouts=mono"),
+                graph.add("asetnsamples", f"n={rate // 20}"),
+                graph.add("astats", f"metadata=1:reset=1:measure_perchannel=none:{_PEAKS}"),
+            )
+            graph.link_nodes(source, *filters, sink)
             graph.configure()
+            points: list[tuple[str, str]] = []
             for frame in (first, *frames, None):
                 source.push(frame)
                 try:
                     while True:
-                        sink.pull()
+                        found = sink.pull().metadata
+                        points.append((found[_LOW], found[_HIGH]))
                 except (av.error.BlockingIOError, av.error.EOFError):
                     pass
 
