@@ -142,7 +142,7 @@ def serve() -> None:
     import audiostore.fleet.processes  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
-    from tests.faults import broken, managing, rig  # noqa: F401, PLC0415
+    from tests.faults import broken, managing, requesting, rig  # noqa: F401, PLC0415
 
     # A kill, unlike a power failure, loses nothing of what was written: syncing is counted as a
     # step, but not done, which makes the matrix ten times as fast.
@@ -188,14 +188,14 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete; adopt, of "audio" and "cover" in the bucket "old"; export,
-    "to" a place; update, with a "library" and a "journal"; put, the command, with "options", on a
-    "root"; work, on a "chunk" of a "run"; clean, a "run"; or manage, with the name of a "work" that
-    is none of copying), "url" of a server or "root" of a directory, "audio", "cover", "id",
-    "id_is_new", "bucket" and "state" (as a program would: with sessions on disk),
-    "one_request_bytes", "break" (a function of `broken`), "die_at" (number of the file operation,
-    from 1), "die" ("before", "after"). With "name" it is done to one object of a directory: delete,
-    overwrite, copy, restore, purge, expire, settings.
+    `call`: "do" (upload, attach, delete; request, an upload over HTTP; adopt, of "audio" and
+    "cover" in the bucket "old"; export, "to" a place; update, with a "library" and a "journal";
+    put, the command, with "options", on a "root"; work, on a "chunk" of a "run"; clean, a "run";
+    or manage, with the name of a "work" that is none of copying), "url" of a server or "root" of a
+    directory, "audio", "cover", "id", "id_is_new", "bucket" and "state" (as a program would: with
+    sessions on disk), "one_request_bytes", "break" (a function of `broken`), "die_at" (number of
+    the file operation, from 1), "die" ("before", "after"). With "name" it is done to one object of
+    a directory: delete, overwrite, copy, restore, purge, expire, settings.
     """
     from audiostore import AudioStorageManager, LocalStore  # noqa: PLC0415
     from audiostore.stores.gcs import upload  # noqa: PLC0415
@@ -262,6 +262,10 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
             return {each.uri: str(each.error) for each in shards if each.error}
         case "attach":
             result = manager.upload_thumbnail_file(call["cover"], call["id"], cleanup=cleanup)
+        case "request":
+            from tests.faults.requesting import put_over_http  # noqa: PLC0415
+
+            return put_over_http(manager, call["id"], Path(call["audio"]), Path(call["cover"]))
         case "manage":
             from tests.faults.managing import BY_NAME, in_memory  # noqa: PLC0415
 

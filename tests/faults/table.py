@@ -133,6 +133,11 @@ ROWS = tuple(
             "protects; nothing live is touched; no false alarm",
         ),
         (
+            "service",
+            "an upload over HTTP, killed at every file operation, then sent again",
+            "nothing half visible; then stored once, under the id that the client has chosen",
+        ),
+        (
             "parts",
             "derived and attached parts stored, replaced, removed, uploaded, copied, deleted and "
             "restored: killed or disturbed at every step, or met by another writer, a deletion, a "

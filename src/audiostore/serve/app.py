@@ -112,6 +112,7 @@ def create_app(
             ClientDisconnect: _answer_nobody,
         },
     )
+    app.router.redirect_slashes = False
     app.state.service = service
     return app
 

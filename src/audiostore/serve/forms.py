@@ -1,5 +1,6 @@
 """Forms (multipart/form-data, RFC 7578), read piece by piece while they arrive."""
 
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,9 @@ from audiostore.serve.problems import RefusedError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
+
+# It warns of forms that are malformed, which the client is told.
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 _MOST_HEADER_BYTES: Final = 16 << 10
 

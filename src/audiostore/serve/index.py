@@ -24,7 +24,7 @@ from audiostore.values import StorageResult
 _BATCH: Final = 500
 """How many assets are written, or judged, in one go: others can read in between."""
 _CACHE_KIB: Final = 32 << 10
-_SORT_COLUMNS: Final = {key: f"by_{key}" for key in SORT_KEYS if key != "id"}
+_SORT_COLUMNS: Final[dict[SortKey, str]] = {key: f"by_{key}" for key in SORT_KEYS if key != "id"}
 
 _NEVER_MISSING: Final = ("id", "created", "size")
 
@@ -101,6 +101,8 @@ class Index:
         self._db.execute("PRAGMA synchronous = OFF")
         self._own: set[str] | None = None
         """The ids of own writes since a refresh began; None: no refresh runs."""
+        self._statistics: tuple[int, Query, Statistics] | None = None
+        """The latest ones, of what query, and after how many changes."""
         self.changes = 0
         """Rises with every change."""
 
@@ -166,8 +168,13 @@ class Index:
         return count
 
     def statistics(self, query: Query) -> Statistics:
-        """Return the totals of the assets that match a query."""
-        return statistics_of(self._matching(query, "id", False, None))
+        """Return the totals of the assets that match a query: at once, if nothing has changed."""
+        changes, known = self.changes, self._statistics
+        if known is not None and known[:2] == (changes, query):
+            return known[2]
+        found = statistics_of(self._matching(query, "id", False, None))
+        self._statistics = (changes, query, found)
+        return found
 
     def _matching(
         self, query: Query, order_by: SortKey, descending: bool, after: Place | None

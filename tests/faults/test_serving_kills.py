@@ -1,0 +1,47 @@
+"""SIGKILL at every file operation of an upload over HTTP, then the same again: stored once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.assets import JPG, mp3_bytes
+from tests.faults.child import Nursery
+from tests.faults.reader import DirectoryReader, Truth, check
+
+pytestmark = [pytest.mark.row("service"), pytest.mark.slow]
+MOST_POINTS = 400
+ID = "11111111-1111-4111-8111-111111111111"
+DATA = mp3_bytes(60_000)
+TRUTH = Truth(DATA, (JPG.read_bytes(),))
+
+
+def test_an_upload_over_http_is_stored_once_whenever_the_service_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "song.mp3").write_bytes(DATA)
+    seen = set()
+    with Nursery(tmp_path / "home") as nursery:
+        for number in range(1, MOST_POINTS):
+            root = tmp_path / str(number)
+            call = {
+                "do": "request",
+                "root": str(root),
+                "id": ID,
+                "audio": str(tmp_path / "song.mp3"),
+                "cover": str(JPG),
+            }
+            killed = nursery.run({**call, "die_at": number})
+            if not killed["killed"]:
+                assert killed["value"]["status"] == 201
+                break
+            reader = DirectoryReader(root)
+            before = check(reader.things(), {ID: TRUTH}, {}) if root.exists() else {}
+            again = nursery.run(call)
+            assert again["value"]["status"] == (200 if before else 201), again
+            things = reader.things()
+            check(things, {ID: replace(TRUTH, must_be_there=True)}, {})
+            assert len(things) == 2
+            seen.add(bool(before))
+        else:
+            raise AssertionError("the upload never came to its end")
+    assert number > 40
+    assert seen == {False, True}
