@@ -139,6 +139,17 @@ const steps = {
     await accessible("a conflict");
     all("#trouble button").at(-1).click();
   },
+  async "a track is shared, and no more"() {
+    const button = (text) => all("main button").find((each) => each.textContent === text);
+    click(button("Make a link"));
+    const link = await until("a link", () => $("main input[readonly]")?.value);
+    const page = await fetch(link, { credentials: "omit" });
+    expect(page.ok && (await page.text()).includes("<audio controls"), "the link shows no player");
+    await accessible("a link");
+    click(button("Revoke all links"));
+    await until("it is revoked", () => !$("main input[readonly]"));
+    expect((await fetch(link, { credentials: "omit", cache: "reload" })).status === 410, "the link still works");
+  },
   async "a cover is replaced"() {
     choose($("#cover"), await fixture("cover.png", "new.png", "image/png"));
     await until("a cover", () => $(".cover.large").naturalWidth === 64);

@@ -80,7 +80,9 @@ def serving(manager: AudioStorageManager) -> Iterator[tuple[Harness, int]]:
     """Serve a store, and the script."""
     whole = tone(1.0, title="A tone of the tests")
     fixtures = {"tone.wav": whole, "cut.wav": whole[:40_000], "cover.png": cover(rgb=(200, 30, 30))}
-    harness = Harness(create_app(manager, access=StartToken(TOKEN)), fixtures)
+    harness = Harness(
+        create_app(manager, access=StartToken(TOKEN), share_secret=TOKEN.encode()), fixtures
+    )
     ports: list[int] = []
     listening: Callable[[str, int], object] = lambda _, port: ports.append(port)  # noqa: E731
     server = Server(harness, host="127.0.0.1", port=0, on_listening=listening)  # type: ignore[arg-type]

@@ -118,6 +118,7 @@ def serving(
     redirects: bool = False,
     origins: tuple[str, ...] = (),
     refresh_s: float = 30.0,
+    share_secret: bytes | None = None,
 ) -> Iterator[Running]:
     """Run a service of a store; without other access, the token is `TOKEN`."""
     log: list[dict[str, Any]] = []
@@ -129,6 +130,7 @@ def serving(
         redirects=redirects,
         origins=origins,
         refresh_s=refresh_s,
+        share_secret=share_secret,
         log=lambda line: log.append(json.loads(line)),
     )
     ports: list[int] = []

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from audiostore.serve.iap import IapAssertions as IapAssertions
     from audiostore.serve.limits import Limits as Limits, limits_of as limits_of
     from audiostore.serve.running import is_loopback as is_loopback, run as run
+    from audiostore.serve.sharing import (
+        LEAST_SECRET_BYTES as LEAST_SECRET_BYTES,
+        own_secret as own_secret,
+    )
     from audiostore.serve.tokens import TokenFile as TokenFile
 else:
     __getattr__, __dir__ = lazy_names(
@@ -30,6 +34,7 @@ else:
             "iap": "IapAssertions",
             "limits": "Limits limits_of",
             "running": "is_loopback run",
+            "sharing": "LEAST_SECRET_BYTES own_secret",
             "tokens": "TokenFile",
         },
     )

@@ -23,8 +23,9 @@ from audiostore.serve.accesslog import AccessLog, Writer
 from audiostore.serve.gate import Gate
 from audiostore.serve.limits import Limits
 from audiostore.serve.problems import RefusedError, answer, response_to
-from audiostore.serve.routes import assets, storewide, uploads
+from audiostore.serve.routes import assets, shared, storewide, uploads
 from audiostore.serve.service import Service
+from audiostore.serve.sharing import ShareKey
 
 REFRESH_S: Final = 30.0
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -53,6 +54,8 @@ def create_app(
     redirects: bool = False,
     origins: Sequence[str] = (),
     refresh_s: float = REFRESH_S,
+    share_secret: bytes | None = None,
+    public_url: str | None = None,
     log: Writer | None = None,
 ) -> Starlette:
     """Return an ASGI application that serves a store: ``/v1``, ``/openapi.json`` and a page.
@@ -70,13 +73,25 @@ def create_app(
         origins: of other sites whose pages may use the service, such as ``https://app.example``.
         refresh_s: how many seconds after a listing of the store the next one begins, while there
             are searches: how old an answer may be that others have changed meanwhile.
+        share_secret: signs links with which anyone can hear an asset, or read a feed: at least 16
+            bytes that nobody can guess, the same in every process. None: it makes no links.
+        public_url: the URL of the service as others see it, such as ``https://audio.example``, for
+            links; None: that of each request.
         log: takes a line of JSON for each request.
 
     Raises:
+        ValueError: the secret is too short.
         ConfigurationError: this Python's SQLite has no full text search.
     """
     limits = limits or Limits()
-    service = Service(manager, limits=limits, redirects=redirects, refresh_s=refresh_s)
+    service = Service(
+        manager,
+        limits=limits,
+        redirects=redirects,
+        refresh_s=refresh_s,
+        share_key=None if share_secret is None else ShareKey(share_secret),
+        public_url=None if public_url is None else public_url.rstrip("/"),
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -131,6 +146,12 @@ def _routes() -> list[Route | Mount]:
             _route(f"{_ASSET}/{part}", GET=partial(assets.read, part=part), **_WRITES.get(part, {}))
             for part in get_args(PartName)
         ),
+        _route(f"{_ASSET}/shares", POST=shared.share, DELETE=shared.revoke),
+        _route("/v1/feeds", POST=shared.make_feed),
+        _route("/s/{token}", GET=shared.page),
+        _route("/s/{token}/{part}", GET=shared.read),
+        _route("/oembed", GET=shared.oembed),
+        _route("/feed/{token}", GET=shared.feed),
         _route("/v1/trash", GET=storewide.list_trash),
         _route("/v1/stats", GET=storewide.show_statistics),
         _route("/v1/check", GET=storewide.check),

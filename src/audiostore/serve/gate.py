@@ -23,6 +23,8 @@ USER_KEY: Final = "audiostore.user"
 """Where the scope of a request has the name of its user."""
 IDENTITY_KEY: Final = "audiostore.identity"
 _PUBLIC: Final = ("/healthz", "/readyz", "/openapi.json")
+_LINKED: Final = ("/s/", "/oembed", "/feed/")
+"""Below these, the token is in the URL itself."""
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -89,6 +91,9 @@ class Gate:
             require_loopback_host(request)
         path = path_of(scope)
         if path in _PUBLIC and scope["method"] in _SAFE_METHODS:
+            return None
+        if path.startswith(_LINKED) and scope["method"] in _SAFE_METHODS:
+            self._rates.spend(request.client.host if request.client else "")
             return None
         identity = None
         if self._access is not None:
@@ -191,8 +196,10 @@ class _Sending:
         if message["type"] == "http.response.start":
             self.has_begun = True
             headers = MutableHeaders(scope=message)
+            is_framed = "frame-ancestors *" in headers.get("Content-Security-Policy", "")
             for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
+                if not (is_framed and name == "X-Frame-Options"):
+                    headers.setdefault(name, value)
         await self._send(message)
 
 

@@ -30,6 +30,7 @@ _ERRORS: Final = {
     "404": "No such asset, or it has no such part. Malformed ids are not found, either.",
     "408": "The body arrived too slowly.",
     "409": "The id holds other content, which was not touched.",
+    "410": "The link has expired or was revoked, or what it led to was deleted.",
     "412": "The asset was changed since the version that If-Match names.",
     "413": "The body is too large.",
     "415": "The media type, or the format of the file, is not supported.",
@@ -133,11 +134,65 @@ def _storewide() -> Json:
                 },
             )
         },
+        "/v1/feeds": {
+            "post": _operation(
+                "createFeed",
+                "Make the URL of a podcast feed of a search, for whoever has it.",
+                {"201": _json("The URL.", "Url")},
+                errors=("408", "413", "415", "422", "501"),
+                body={
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref("FeedRequest")}},
+                },
+            )
+        },
+        **_linked(),
         "/healthz": {"get": _public("showHealth", "Say that the process answers.", "Health")},
         "/readyz": {
             "get": _public("showReadiness", "Say whether the store can be read.", "Health", "503")
         },
         "/openapi.json": {"get": _public("showContract", "This document.", "Any")},
+    }
+
+
+def _linked() -> Json:
+    """Return what needs no token but that of a link, in the URL."""
+    token = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
+    part = {"enum": ["audio", "preview", "thumbnail"], "type": "string"}
+
+    def operation(name: str, summary: str, kind: str, parameters: list[Json], *more: str) -> Json:
+        found = _operation(
+            name,
+            summary,
+            {
+                "200": {
+                    "description": summary,
+                    "content": {kind: {"schema": {"type": "string"}}},
+                }
+            },
+            errors=("404", "410", "501", *more),
+            parameters=parameters,
+        )
+        return {"get": {**found, "security": []}}
+
+    shown = operation("showShared", "A page with a player.", "text/html", [token])
+    read = _bytes("readShared", "shared part")["parameters"]
+    names = {"name": "part", "in": "path", "required": True, "schema": part}
+    ranged = [token, names, *(each for each in read if each["in"] == "header")]
+    content = operation("readShared", "The bytes of a part.", "*/*", ranged, "304", "416")
+    content["get"]["responses"]["206"] = {"description": "A range of them."}
+    pixels: Json = {"type": "integer", "minimum": 1}
+    about = [
+        {**_query("url", "Of the page of a link."), "required": True},
+        _query("maxwidth", "Pixels.", pixels),
+        _query("maxheight", "Pixels.", pixels),
+        _query("format", "json", {"const": "json"}),
+    ]
+    return {
+        "/s/{token}": shown,
+        "/s/{token}/{part}": content,
+        "/oembed": operation("describeShared", "oEmbed 1.0.", "application/json", about),
+        "/feed/{token}": operation("readFeed", "RSS 2.0.", "application/rss+xml", [token]),
     }
 
 
@@ -196,6 +251,26 @@ def _single() -> Json:
                     "content": {"application/json": {"schema": _ref("LinkRequest")}},
                 },
             )
+        },
+        f"{at}/shares": {
+            "post": _operation(
+                "createShare",
+                "Make a link with which anyone can hear the asset, without any other token.",
+                {"201": _json("The link, and a frame for other pages.", "Share")},
+                errors=("404", "408", "413", "415", "422", "501"),
+                parameters=[_ID],
+                body={
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref("ShareRequest")}},
+                },
+            ),
+            "delete": _operation(
+                "revokeShares",
+                "Revoke all links to the asset.",
+                {"204": {"description": "Revoked."}},
+                errors=("404", "409", "501"),
+                parameters=[_ID],
+            ),
         },
         f"{at}/analysis": {
             "post": _operation(
@@ -490,6 +565,27 @@ def _schemas() -> Json:
             "additionalProperties": False,
         },
         "Link": _object({"kind": text, "url": text, "expires_at": moment}),
+        "ShareRequest": {
+            "type": "object",
+            "properties": {
+                "expires_s": {
+                    "type": ["integer", "null"],
+                    "minimum": 1,
+                    "description": "Seconds; without it, the link does not expire.",
+                }
+            },
+            "additionalProperties": False,
+        },
+        "Share": _object({"url": text, "expires_at": {"type": ["integer", "null"]}, "html": text}),
+        "FeedRequest": {
+            "type": "object",
+            "properties": {
+                "title": text,
+                "query": {**text, "description": "A search, as /v1/assets takes it."},
+            },
+            "additionalProperties": False,
+        },
+        "Url": _object({"url": text}),
         "Trash": _object(
             {
                 "items": {"type": "array", "items": _ref("Deleted")},

@@ -9,6 +9,7 @@ from audiostore.serve.content import Content, Stopping
 from audiostore.serve.limits import Limits, UploadSlots
 from audiostore.serve.problems import RefusedError, not_found
 from audiostore.serve.searching import Searching
+from audiostore.serve.sharing import ShareKey
 
 
 class Service:
@@ -19,14 +20,25 @@ class Service:
         limits: on what clients ask.
         redirects: whether audio and artwork are redirected to signed URLs instead of sent.
         refresh_s: how old the index may become while somebody searches.
+        share_key: signs links; None: it makes none.
+        public_url: the URL of the service as others see it; None: that of each request.
     """
 
     def __init__(
-        self, manager: AudioStorageManager, *, limits: Limits, redirects: bool, refresh_s: float
+        self,
+        manager: AudioStorageManager,
+        *,
+        limits: Limits,
+        redirects: bool,
+        refresh_s: float,
+        share_key: ShareKey | None = None,
+        public_url: str | None = None,
     ) -> None:
         self.manager = manager
         self.limits = limits
         self.redirects = redirects
+        self.share_key = share_key
+        self.public_url = public_url
         self.calls = Calls()
         self.stopping = Stopping()
         self.content = Content(manager.store, self.calls, self.stopping)

@@ -7,6 +7,7 @@ On this machine alone unless --host says otherwise: then --token-file, --iap-aud
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, StoreOptions, flag, option
@@ -70,6 +71,14 @@ class Options(StoreOptions, JsonOptions):
     redirect: bool = flag(
         help="redirect to signed URLs instead of sending audio; players stop when they expire"
     )
+    share_secret_file: str | None = option(
+        metavar="FILE",
+        help="what signs links to share, 16 bytes or more; only on this machine, one is made",
+        files="any",
+    )
+    public_url: str | None = option(
+        metavar="URL", help="URL of the service as others see it, for links"
+    )
     max_upload: int | None = option(
         metavar="SIZE", parse=size, help="refuse larger uploads (default: 2GiB)"
     )
@@ -108,6 +117,8 @@ def run(options: Options) -> int:
             redirects=options.redirect,
             origins=options.cors_origin,
             refresh_s=options.refresh,
+            share_secret=_share_secret(options),
+            public_url=options.public_url,
             log=None if voice.quiet else _log,
         )
         serve.run(app, host=options.host, port=options.port, on_listening=report)
@@ -151,6 +162,30 @@ def _access(options: Options) -> Access:
             "--token-file, --iap-audience or --trust-proxy"
         )
     return serve.StartToken()
+
+
+def _share_secret(options: Options) -> bytes | None:
+    """Return what signs links: of the file; on this machine alone, of one that is made once.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or is too short.
+    """
+    from audiostore import serve  # noqa: PLC0415  (not for --help)
+
+    if options.share_secret_file is not None:
+        try:
+            secret = Path(options.share_secret_file).read_bytes().strip()
+        except OSError as error:
+            raise audiostore.ConfigurationError(
+                f"cannot read {options.share_secret_file}: {error.strerror}"
+            ) from error
+        if len(secret) < serve.LEAST_SECRET_BYTES:
+            raise audiostore.ConfigurationError(
+                f"{options.share_secret_file} has {len(secret)} bytes: a secret has at least "
+                f"{serve.LEAST_SECRET_BYTES}, such as those of `openssl rand -hex 32`"
+            )
+        return secret
+    return serve.own_secret() if serve.is_loopback(options.host) else None
 
 
 def _print_url(options: Options, access: Access | StartToken, host: str, port: int) -> None:

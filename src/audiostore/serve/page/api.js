@@ -55,6 +55,12 @@ export const statistics = () => json("GET", path("stats"));
 export const trash = () => json("GET", path("trash"));
 export const restore = (id) => json("POST", path("assets", id, "restore"));
 export const analyse = (id) => json("POST", path("assets", id, "analysis"));
+export const share = (id, expires_s) =>
+  json("POST", path("assets", id, "shares"), {
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ expires_s }),
+  });
+export const revoke = (id) => request("DELETE", path("assets", id, "shares"));
 export const remove = (id, etag) =>
   request("DELETE", path("assets", id), { headers: etag ? { "If-Match": etag } : {} });
 export const change = (id, etag, custom) =>

@@ -44,6 +44,8 @@ function render(main, asset) {
         asset.warnings.map((text) => h("p", { className: "notice" }, text)),
         asset.superseded_by && h("p", { className: "notice" }, "It was replaced by ", h("a", { href: `#/asset/${asset.superseded_by}` }, "a newer version"), "."),
         asset.supersedes && h("p", { className: "small" }, "It replaces ", h("a", { href: `#/asset/${asset.supersedes}` }, "an older version"), "."),
+        h("h2", {}, "Share"),
+        sharing(asset),
         h("h2", {}, "Edit"),
         editor(asset, again),
         h("h2", {}, "Facts"),
@@ -74,10 +76,53 @@ function analyseButton(asset, again) {
   return button;
 }
 
+const LIVES = [["week", 7 * 86400], ["month", 30 * 86400], ["year", 365 * 86400], ["ever", null]];
+
+function sharing(asset) {
+  const life = h("select", { id: "life" }, LIVES.map(([name]) => h("option", { value: name }, name === "ever" ? "for ever" : `for a ${name}`)));
+  const made = h("div", {});
+  const copied = (label, text) => {
+    const input = h("input", { value: text, readOnly: true, onfocus: () => input.select(), aria: { label } });
+    const button = h("button", { type: "button" }, "Copy");
+    button.onclick = async () => {
+      input.select();
+      await navigator.clipboard?.writeText(text);
+      announce(`${label} copied`);
+    };
+    return h("p", { className: "bar" }, h("span", { className: "grow" }, input), button);
+  };
+  const make = h("button", { type: "button" }, "Make a link");
+  make.onclick = async () => {
+    try {
+      const { url, html } = await api.share(asset.audio_id, Object.fromEntries(LIVES)[life.value]);
+      fill(made, copied("Link", url), copied("Code to embed a player", html));
+      made.querySelector("input").focus();
+    } catch (error) {
+      trouble(error);
+    }
+  };
+  const revoke = h("button", { type: "button" }, "Revoke all links");
+  revoke.onclick = async () => {
+    try {
+      await api.revoke(asset.audio_id);
+      fill(made, h("p", { className: "small soft" }, "Nobody can use the links that were made before."));
+      announce("All links are revoked");
+      asset.etag = (await api.asset(asset.audio_id)).etag;
+    } catch (error) {
+      trouble(error);
+    }
+  };
+  return [
+    h("p", { className: "small soft" }, "Whoever has a link can hear this track on a page with a player, and see nothing else."),
+    h("p", { className: "bar" }, h("label", { htmlFor: "life", className: "hidden" }, "How long the link lasts"), life, make, revoke),
+    made,
+  ];
+}
+
 function editor(asset, again) {
   const named = FIELDS.map(([key, label]) => [key, label, asset[key] == null ? "" : String(asset[key])]);
   const own = Object.entries(asset.custom)
-    .filter(([key]) => !FIELDS.some(([known]) => known === key))
+    .filter(([key]) => key !== "share_epoch" && !FIELDS.some(([known]) => known === key))
     .map(([key, value]) => [key, key, value]);
   const rows = [...named, ...own].map(([key, label, value]) => {
     const id = `field-${key}`;
