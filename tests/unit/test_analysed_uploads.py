@@ -174,3 +174,24 @@ def test_a_worker_that_hangs_fails_no_upload(
     monkeypatch.setattr(pool, "analyse_audio", hang)
     result = manager.upload_audio_file(song, analyse=True)
     assert result.warnings == ("'song.flac': it was not analysed: the sandbox gave no response",)
+
+
+def test_tags_that_changed_bring_an_analysis_if_it_is_asked_for(
+    manager: AudioStorageManager, tmp_path: Path
+) -> None:
+    path = tmp_path / "song.flac"
+    path.write_bytes(encode("flac", "flac", tags={"title": "Old"}))
+    options = UploadOptions(analyse=True)
+    [stored] = manager.bulk.upload([BulkItem(path, source_path="song.flac")], update=True)
+    assert stored.result is not None
+    assert stored.result.loudness is None
+    path.write_bytes(encode("flac", "flac", tags={"title": "New"}))
+    again = [BulkItem(path, source_path="song.flac")]
+    [changed] = manager.bulk.upload(again, update=True, options=options)
+    assert changed.error is None
+    assert changed.audio_id == stored.audio_id
+    found = manager.get(stored.audio_id or "")
+    assert found.title == "New"
+    assert found.loudness is not None
+    assert found.derived.keys() == {"waveform"}
+    assert list(manager.audit.check()) == []

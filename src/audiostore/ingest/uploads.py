@@ -15,6 +15,7 @@ from audiostore.asset import (
     Changes,
     Commits,
     FilenameGenerator,
+    MarkedParts,
     Outcome,
     Part,
     PreparedFile,
@@ -115,6 +116,7 @@ class Uploads:
         self._commits = Commits(store, notify)
         self._attachments = Attachments(store, notify)
         self._changes = Changes(store)
+        self._marked = MarkedParts(store, notify)
         self._notify = notify
         self._stored_covers: dict[tuple[object, ...], PreparedFile] = {}
 
@@ -340,6 +342,8 @@ class Uploads:
                     makes_current=moves and self._was_replaced_in_place(asset),
                     supersedes=superseded,
                 )
+                for derived in audio.derived:
+                    asset = self._marked.store(audio_id, derived).asset
                 return Outcome(asset, created=False)
 
             return self._store_files(
