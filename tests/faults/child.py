@@ -142,7 +142,7 @@ def serve() -> None:
     import audiostore.fleet.processes  # noqa: F401, PLC0415
     from audiostore.stores.gcs import store  # noqa: F401, PLC0415
     from audiostore.stores.local import LocalStore  # noqa: F401, PLC0415
-    from tests.faults import broken, managing, requesting, rig  # noqa: F401, PLC0415
+    from tests.faults import broken, managing, parts, requesting, rig  # noqa: F401, PLC0415
 
     # A kill, unlike a power failure, loses nothing of what was written: syncing is counted as a
     # step, but not done, which makes the matrix ten times as fast.
@@ -267,9 +267,10 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
 
             return put_over_http(manager, call["id"], Path(call["audio"]), Path(call["cover"]))
         case "manage":
+            from tests.faults import parts  # noqa: PLC0415
             from tests.faults.managing import BY_NAME, in_memory  # noqa: PLC0415
 
-            BY_NAME[call["work"]].do(manager, in_memory())
+            {**BY_NAME, **parts.BY_NAME}[call["work"]].do(manager, in_memory())
             return {}
         case _:
             manager.delete(call["id"])

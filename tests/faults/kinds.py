@@ -44,7 +44,8 @@ class Command:
     """Its arguments: {id} of the asset, {song} and {cover} to store, another image {other}, a {new}
     id, {to} a path to write, {store} the URL of a directory, {policy} a file."""
     of: str = "stored"
-    """What the asset is before: stored, deleted, held, stored in the directory, or nothing."""
+    """What the asset is before: stored, deleted, held, with a transcript, stored in the directory,
+    or nothing."""
     usually: Cell = WORKS
 
 
@@ -59,6 +60,8 @@ COMMANDS = (
     Command("export", "export"),
     Command("meta", "meta {id} mood=calm"),
     Command("cover", "cover {id} {other} --yes"),
+    Command("attach", "attach {id} transcript {words} --yes"),
+    Command("detach", "detach {id} transcript --yes", of="with a transcript"),
     Command(
         "put --supersedes --trash-superseded",
         "put {song} --id {new} --supersedes {id} --trash-superseded",
@@ -89,6 +92,7 @@ COMMANDS = (
 
 PROTECTED = (
     "cover",
+    "detach",
     "put --supersedes --trash-superseded",
     "rm",
     "rm --permanent",
@@ -137,7 +141,7 @@ _REFUSED = Cell("refused: cannot be read", "cannot be read and verified", code=1
 _WARNED = Cell("✓, with a warning", "cannot be verified", changes=False)
 _FOUND = Cell("reports each object", "unreadable-object", code=1)
 _UNREADABLE = {
-    **dict.fromkeys(("get", "copy --from", "url"), _REFUSED),
+    **dict.fromkeys(("get", "copy --from", "url", "attach"), _REFUSED),
     **dict.fromkeys(("list", "show", "stats"), _WARNED),
     **dict.fromkeys(("check", "check --deep"), _FOUND),
     "export": Cell("✓, without checksums", '"crc32c": null', changes=False),

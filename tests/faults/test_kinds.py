@@ -34,6 +34,8 @@ class Bench:
         self._to = folder / "got.mp3"
         self._policy = folder / "lifecycle.toml"
         self._policy.write_text(POLICY)
+        self._words = folder / "words.txt"
+        self._words.write_text("words")
 
     def call(self, *arguments: object) -> tuple[int, str]:
         """Run a command; return its exit code and what it prints."""
@@ -49,6 +51,8 @@ class Bench:
             self._put(audio_id)
         if command.of == "held":
             self.call("hold", audio_id)
+        if command.of == "with a transcript":
+            self.call("attach", audio_id, "transcript", self._words)
         if command.of == "deleted":
             self.call("rm", audio_id, "--yes", "--permanent")  # a bucket with a trash keeps it
 
@@ -61,6 +65,7 @@ class Bench:
             song=MP3,
             cover=JPG,
             other=OTHER_JPG,
+            words=self._words,
             to=self._to,
             policy=self._policy,
             store=self._directory,
@@ -94,7 +99,10 @@ class Bench:
         is_whole = audio is not None and cover is not None
         is_gone = audio is None and cover is None
         fields = audio.fields if audio else {}
+        has_words = self.server.object(BUCKET, f"audio/{audio_id}/transcript.txt") is not None
         tests: dict[str, Callable[[], bool]] = {
+            "attach": lambda: is_whole and has_words,
+            "detach": lambda: is_whole and not has_words,
             "get": lambda: self._to.read_bytes() == MP3.read_bytes(),
             "list": lambda: audio_id in shown,
             "show": lambda: json.loads(shown)["audio"]["crc32c"] == audio.blob.crc32c,  # type: ignore[union-attr]

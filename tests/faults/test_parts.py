@@ -11,6 +11,7 @@ import pytest
 from audiostore import AssetConflictError, AssetNotFoundError, AudioStorageManager
 from audiostore.audit.repairing import repair
 from audiostore.errors import HeldError
+from tests.faults.child import Nursery
 from tests.faults.managing import (
     BUCKETS,
     COVER,
@@ -19,6 +20,7 @@ from tests.faults.managing import (
     Stage,
     Steps,
     buckets,
+    shown,
     stages,
     stepped,
 )
@@ -145,6 +147,29 @@ def test_every_change_says_which_generation_it_means(fresh_buckets: Buckets, nam
         else:
             demanded = {key for key in request.query if key.startswith("if")}
             assert demanded & {"ifGenerationMatch", "ifMetagenerationMatch"}, request
+
+
+@pytest.mark.row("parts")
+@pytest.mark.parametrize("name", ["attach another", "derive another kind", "upload with parts"])
+def test_a_process_that_is_killed_between_file_operations_is_followed_by_another(
+    tmp_path: Path, nursery: Nursery, name: str, count_points: Callable[[int], None]
+) -> None:
+    work = BY_NAME[name]
+    with stages("local", tmp_path, 80) as fresh:
+        for point, stage in enumerate(fresh):
+            work.prepare(stage)
+            root = stage.store.url.removeprefix("file://")
+            call = {"do": "manage", "work": name, "root": root}
+            answer = nursery.run({**call, "die_at": 1 + 6 * point})
+            shown(stage, work)
+            if not answer["killed"]:
+                assert "error" not in answer, answer
+                work.done(stage)
+                count_points(point)
+                return
+            assert "error" not in nursery.run(call)
+            work.done(stage)
+    raise AssertionError("it never came to its end")
 
 
 # -- two at once -------------------------------------------------------------------------------
