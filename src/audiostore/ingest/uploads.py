@@ -7,6 +7,7 @@ from pathlib import Path
 from posixpath import splitext
 from typing import Protocol
 
+from audiostore import telemetry
 from audiostore.asset import (
     AUDIO,
     THUMBNAIL,
@@ -122,6 +123,19 @@ class Uploads:
 
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
         """Store an audio file and its artwork (see the manager's `upload_audio_with_thumbnail`)."""
+        with telemetry.upload(self._store.url) as activity, activity.current():
+            result = self._run(upload, ids)
+            activity.describe(
+                {
+                    "audiostore.asset.id": result.audio_id,
+                    "audiostore.asset.format": result.format,
+                    "audiostore.asset.size": result.size_bytes,
+                    "audiostore.asset.created": result.created,
+                }
+            )
+        return result
+
+    def _run(self, upload: Upload, ids: IdSource) -> StorageResult:
         options = upload.options
         custom = dict(options.metadata or {})
         inspected = options

@@ -6,7 +6,7 @@ that it returned.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -35,6 +35,8 @@ from audiostore.stores.protocol import (
     TransferListener,
     Transferred,
 )
+from audiostore.stores.stored import StoredSource
+from audiostore.telemetry import store_call
 from audiostore.values import BlobInfo, DeletedBlob
 
 _REFUSALS = (BlobNotFoundError, PreconditionFailedError)
@@ -57,11 +59,22 @@ def _repeated(
 
     def call(self: "RetryingStore", /, *args: P.args, **kwargs: P.kwargs) -> T:
         step: Callable[P, T] = getattr(self._store, method.__name__)
-        retry = self._retry(method.__name__, describe(self, *args, **kwargs))
-        return retry(lambda: step(*args, **kwargs))
+        operation = describe(self, *args, **kwargs)
+        retry = self._retry(method.__name__, operation, _subject(args))
+        return retry.once(lambda: step(*args, **kwargs))
 
     update_wrapper(call, method)
     return call
+
+
+def _subject(arguments: Sequence[object]) -> str | None:
+    """Return the name of the object, or the prefix, that is the first argument of a method."""
+    match arguments:
+        case [str(name), *_]:
+            return name
+        case [BlobInfo(name=name), *_] | [DeletedBlob(blob=BlobInfo(name=name)), *_]:
+            return name
+    return None
 
 
 class RetryingStore:
@@ -103,6 +116,8 @@ class RetryingStore:
         self._sleep = sleep
         self._clock = clock
         self._outages = Outages(config, store.url, clock)
+        self.retries = 0
+        """How many requests were repeated so far."""
 
     @property
     def url(self) -> str:
@@ -127,7 +142,7 @@ class RetryingStore:
         on_transfer: TransferListener | None = None,
     ) -> BlobInfo:
         """Write an object; the retry budget is renewed when the store has accepted more bytes."""
-        retry = self._retry("put", f"store {self.uri(spec.name)}")
+        retry = self._retry("put", f"store {self.uri(spec.name)}", spec.name)
         accepted_bytes = 0
 
         def watch(transferred: Transferred) -> None:
@@ -138,15 +153,19 @@ class RetryingStore:
             if on_transfer:
                 on_transfer(transferred)
 
-        return retry(
-            lambda: self._store.put(
+        def put() -> BlobInfo:
+            blob = self._store.put(
                 spec, source, if_generation_match=if_generation_match, on_transfer=watch
             )
-        )
+            if not self._copies(source):
+                retry.call.add_bytes("transmit", blob.size_bytes)
+            return blob
+
+        return retry.once(put)
 
     def open(self, blob: BlobInfo, *, start: int = 0, stop: int | None = None) -> BlobReader:
         """Read an object; a broken read resumes after the last byte received."""
-        retry = self._retry("open", f"read {self.uri(blob.name)}")
+        retry = self._retry("open", f"read {self.uri(blob.name)}", blob.name)
         return _ResumingReader(self._store, retry, blob, start, stop)
 
     stat = _repeated(ObjectStore.stat, lambda store, name: f"look up {store.uri(name)}")
@@ -191,7 +210,7 @@ class RetryingStore:
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         """Yield the objects under a prefix; a broken listing resumes after the last one."""
-        retry = self._retry("list", f"list {self.url}/{prefix}")
+        retry = self._retry("list", f"list {self.url}/{prefix}", prefix)
         after = start_after
         blobs: Iterator[BlobInfo] | None = None
         failure: Exception | None = None
@@ -204,27 +223,28 @@ class RetryingStore:
             blobs = self._store.list(prefix, start_after=after)
             return next(blobs, None)
 
-        while True:
-            try:
-                is_first = blobs is None
-                if blobs is None:
-                    blobs = self._store.list(prefix, start_after=after)
-                blob = next(blobs, None)
-                if is_first:
-                    self._outages.responded("list")
-            except Exception as error:  # noqa: BLE001  (the retry layer judges it)
-                failure = error
-                blob = retry(resume)
-                retry.renew()
-            if blob is None:
-                return
-            after = blob.name
-            yield blob
+        with retry.call:
+            while True:
+                try:
+                    is_first = blobs is None
+                    if blobs is None:
+                        blobs = self._store.list(prefix, start_after=after)
+                    blob = next(blobs, None)
+                    if is_first:
+                        self._outages.responded("list")
+                except Exception as error:  # noqa: BLE001  (the retry layer judges it)
+                    failure = error
+                    blob = retry(resume)
+                    retry.renew()
+                if blob is None:
+                    return
+                after = blob.name
+                yield blob
 
     def delete(self, blob: BlobInfo) -> None:
         """Delete an object."""
         operation = f"delete {self.uri(blob.name)}"
-        self._remove("delete", operation, lambda: self._store.delete(blob))
+        self._remove("delete", operation, blob.name, lambda: self._store.delete(blob))
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
         """Yield what can be restored; a broken listing starts again and skips what it returned."""
@@ -234,7 +254,7 @@ class RetryingStore:
             return item.blob.name.encode(), item.blob.generation
 
         items = self._restarting(
-            self._retry("list_deleted", f"list deleted objects of {self.url}/{prefix}"),
+            self._retry("list_deleted", f"list deleted objects of {self.url}/{prefix}", prefix),
             lambda: self._store.list_deleted(prefix),
             lambda item: position(item) > seen,
         )
@@ -245,13 +265,13 @@ class RetryingStore:
     def purge(self, deleted: DeletedBlob) -> None:
         """Permanently remove a deleted generation."""
         operation = f"purge {self.uri(deleted.blob.name)}"
-        self._remove("purge", operation, lambda: self._store.purge(deleted))
+        self._remove("purge", operation, deleted.blob.name, lambda: self._store.purge(deleted))
 
     def foreign_files(self, prefix: str) -> Iterator[ForeignFile]:
         """Yield the files that are not objects; a broken listing starts again and skips them."""
         seen: set[str] = set()
         for file in self._restarting(
-            self._retry("foreign_files", f"list foreign files of {self.url}/{prefix}"),
+            self._retry("foreign_files", f"list foreign files of {self.url}/{prefix}", prefix),
             lambda: self._store.foreign_files(prefix),
             lambda file: file.path not in seen,
         ):
@@ -263,6 +283,7 @@ class RetryingStore:
         self._remove(
             "remove_foreign_file",
             f"remove {file.path} from {self.url}",
+            None,
             lambda: self._store.remove_foreign_file(file),
         )
 
@@ -289,11 +310,14 @@ class RetryingStore:
                 items = None
                 raise
 
-        while (item := retry(resume)) is not None:
-            retry.renew()
-            yield item
+        with retry.call:
+            while (item := retry(resume)) is not None:
+                retry.renew()
+                yield item
 
-    def _remove(self, kind: str, operation: str, step: Callable[[], None]) -> None:
+    def _remove(
+        self, kind: str, operation: str, name: str | None, step: Callable[[], None]
+    ) -> None:
         attempts = 0
 
         def remove() -> None:
@@ -305,17 +329,26 @@ class RetryingStore:
                 if attempts == 1:
                     raise
 
-        self._retry(kind, operation)(remove)
+        self._retry(kind, operation, name).once(remove)
 
-    def _retry(self, kind: str, operation: str) -> "_Retry":
+    def _copies(self, source: Source) -> bool:
+        """Say whether the service itself copies a source, so that no bytes pass through us."""
+        return (
+            self.service is not None
+            and isinstance(source, StoredSource)
+            and source.service == self.service
+        )
+
+    def _retry(self, kind: str, operation: str, name: str | None) -> "_Retry":
         self._outages.require_store(kind, operation)
-        return _Retry(self, kind, operation)
+        return _Retry(self, kind, operation, name)
 
 
 class _Retry:
     """Repeats the steps of one operation, which share one budget."""
 
-    def __init__(self, store: RetryingStore, kind: str, operation: str) -> None:
+    def __init__(self, store: RetryingStore, kind: str, operation: str, name: str | None) -> None:
+        self.call = store_call(kind, store.url, name)
         self.budget = Budget(
             store._config,
             clock=store._clock,
@@ -347,6 +380,11 @@ class _Retry:
                 if self._store._on_retries_ended:
                     self._store._on_retries_ended(self._operation)
 
+    def once(self, step: Callable[[], T]) -> T:
+        """Return what the only step of an operation returns."""
+        with self.call, self.call.current():
+            return self(step)
+
     def renew(self) -> None:
         """Restore the budget: the operation made progress."""
         self.budget.renew()
@@ -366,6 +404,8 @@ class _Retry:
 
     def _report(self, retry: Retry) -> None:
         self._has_retried = True
+        self._store.retries += 1
+        self.call.count_retry()
         if self._store._on_retry:
             self._store._on_retry(retry)
 
@@ -381,17 +421,31 @@ class _ResumingReader:
         self._blob = blob
         self._position = start
         self._stop = blob.size_bytes if stop is None else min(stop, blob.size_bytes)
-        self._reader: BlobReader | None = retry(self._open)
+        self._reader: BlobReader | None = self._step(self._open)
 
     def read(self, size: int, /) -> bytes:
         if self._position >= self._stop:
             return b""
-        piece = self._retry(lambda: self._read(size))
+        piece = self._step(lambda: self._read(size))
         self._retry.renew()
         self._position += len(piece)
+        self._retry.call.add_bytes("receive", len(piece))
+        if self._position >= self._stop:
+            self._retry.call.end()
         return piece
 
     def close(self) -> None:
+        self._release()
+        self._retry.call.end()
+
+    def _step(self, step: Callable[[], T]) -> T:
+        try:
+            return self._retry(step)
+        except BaseException as error:
+            self._retry.call.end(error)
+            raise
+
+    def _release(self) -> None:
         if self._reader:
             self._reader.close()
             self._reader = None
@@ -405,5 +459,5 @@ class _ResumingReader:
         try:
             return self._reader.read(size)
         except Exception:
-            self.close()
+            self._release()
             raise
