@@ -77,6 +77,7 @@ def test_a_method_that_a_path_does_not_have_is_refused(local: Running) -> None:
     assert (answer.status, answer.problem) == (405, "MethodNotAllowed")
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
     assert local("GET", "/v2").problem == "NotFound"
+    assert local("HEAD", "/v1/assets").status == local("GET", "/v1/assets").status == 200
 
 
 def test_every_response_has_the_headers_of_safety(local: Running) -> None:

@@ -217,17 +217,11 @@ def test_a_body_of_one_byte_after_the_other_is_cut_off(tight: Running) -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_more_uploads_than_allowed_are_asked_to_come_back(tight: Running) -> None:
-    service = tight.server
-    assert service is not None
-    with sent(tight, "Content-Length: 1000"):
-        answers: list[Answer] = []
-
-        def is_refused() -> bool:
-            answers.append(tight("POST", "/v1/assets", tone(0.1), **WAV))
-            return answers[-1].status == 503
-
-        wait_until(is_refused)
-    assert answers[-1].problem == "TooManyUploads"
-    assert int(answers[-1].headers["retry-after"]) > 0
-    wait_until(lambda: tight("POST", "/v1/assets", tone(0.1), **WAV).status == 201)
+def test_more_uploads_than_allowed_are_asked_to_come_back(tmp_path: Path) -> None:
+    with opened("local", tmp_path) as store, serving(store, limits=Limits(uploads=1)) as service:
+        with sent(service, "Content-Length: 1000"):
+            wait_until(lambda: service.server.requests)
+            answer = service("POST", "/v1/assets", tone(0.1), **WAV)
+            assert (answer.status, answer.problem) == (503, "TooManyUploads")
+            assert int(answer.headers["retry-after"]) > 0
+        wait_until(lambda: service("POST", "/v1/assets", tone(0.1), **WAV).status == 201)

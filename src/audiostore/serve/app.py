@@ -132,43 +132,60 @@ def create_app(
     return app
 
 
-def _routes() -> list[Route | Mount]:
-    routes: list[Route | Mount] = [
-        _route("/healthz", GET=storewide.health),
-        _route("/readyz", GET=storewide.Readiness().answer),
-        _route("/openapi.json", GET=storewide.show_openapi),
-        _route("/v1/assets", GET=storewide.list_assets, POST=uploads.create),
-        _route(_ASSET, GET=assets.show, PATCH=assets.change, DELETE=assets.delete),
-        _route(f"{_ASSET}/restore", POST=assets.restore),
-        _route(f"{_ASSET}/links", POST=assets.link),
-        _route(f"{_ASSET}/analysis", POST=assets.analyse),
-        *(
-            _route(f"{_ASSET}/{part}", GET=partial(assets.read, part=part), **_WRITES.get(part, {}))
+def endpoints() -> dict[str, dict[str, Endpoint]]:
+    """Return what answers each method of each path."""
+    return {
+        "/healthz": {"GET": storewide.health},
+        "/readyz": {"GET": storewide.Readiness().answer},
+        "/openapi.json": {"GET": storewide.show_openapi},
+        "/v1/assets": {"GET": storewide.list_assets, "POST": uploads.create},
+        _ASSET: {"GET": assets.show, "PATCH": assets.change, "DELETE": assets.delete},
+        f"{_ASSET}/restore": {"POST": assets.restore},
+        f"{_ASSET}/links": {"POST": assets.link},
+        f"{_ASSET}/analysis": {"POST": assets.analyse},
+        **{
+            f"{_ASSET}/{part}": {"GET": partial(assets.read, part=part), **_WRITES.get(part, {})}
             for part in get_args(PartName)
-        ),
-        _route(f"{_ASSET}/shares", POST=shared.share, DELETE=shared.revoke),
-        _route("/v1/feeds", POST=shared.make_feed),
-        _route("/s/{token}", GET=shared.page),
-        _route("/s/{token}/{part}", GET=shared.read),
-        _route("/oembed", GET=shared.oembed),
-        _route("/feed/{token}", GET=shared.feed),
-        _route("/v1/trash", GET=storewide.list_trash),
-        _route("/v1/stats", GET=storewide.show_statistics),
-        _route("/v1/check", GET=storewide.check),
-    ]
+        },
+        f"{_ASSET}/shares": {"POST": shared.share, "DELETE": shared.revoke},
+        "/v1/feeds": {"POST": shared.make_feed},
+        "/s/{token}": {"GET": shared.page},
+        "/s/{token}/{part}": {"GET": shared.read},
+        "/oembed": {"GET": shared.oembed},
+        "/feed/{token}": {"GET": shared.feed},
+        "/v1/trash": {"GET": storewide.list_trash},
+        "/v1/stats": {"GET": storewide.show_statistics},
+        "/v1/check": {"GET": storewide.check},
+    }
+
+
+def _routes() -> list[Route | Mount]:
+    routes: list[Route | Mount] = [_route(*each) for each in endpoints().items()]
     if _PAGE.is_dir():
         routes.append(Mount("/", StaticFiles(directory=_PAGE, html=True)))
     return routes
 
 
-def _route(path: str, **endpoints: Endpoint) -> Route:
-    """Return the route of a path, by methods; HEAD is answered as GET is, without a body."""
+def _route(path: str, by_method: Mapping[str, Endpoint]) -> Route:
+    """Return the route of a path; HEAD is answered as GET is, without a body.
+
+    It takes every method, and refuses the others itself: else they would be looked for in the page.
+    """
 
     async def endpoint(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        return await endpoints[method](request)
+        found = by_method.get("GET" if request.method == "HEAD" else request.method)
+        if found is None:
+            allowed = [*by_method, *(["HEAD"] if "GET" in by_method else [])]
+            raise RefusedError(
+                405,
+                f"{path} has no {request.method[:20]}: it has {', '.join(allowed)}",
+                headers={"Allow": ", ".join(allowed)},
+            )
+        return await found(request)
 
-    return Route(path, endpoint, methods=list(endpoints))
+    route = Route(path, endpoint)
+    route.methods = None
+    return route
 
 
 async def _answer_http(_: Request, error: Exception) -> Response:
