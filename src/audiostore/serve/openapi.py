@@ -176,6 +176,8 @@ def _linked() -> Json:
         return {"get": {**found, "security": []}}
 
     shown = operation("showShared", "A page with a player.", "text/html", [token])
+    for status in ("404", "410", "501"):  # people read them
+        shown["get"]["responses"][status]["content"]["text/html"] = {"schema": {"type": "string"}}
     read = _bytes("readShared", "shared part")["parameters"]
     names = {"name": "part", "in": "path", "required": True, "schema": part}
     ranged = [token, names, *(each for each in read if each["in"] == "header")]
