@@ -10,12 +10,16 @@ BEAM := .venv-beam
 TESTING := NO_GCE_CHECK=true PYTHONDONTWRITEBYTECODE=
 
 FUZZ := 20
+PORT := 8080
 
-.PHONY: demo test quick faults fuzz mutants beam bench check clean
+.PHONY: demo serve test quick faults fuzz mutants beam bench check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
 	@$(BIN)/python examples/demo.py
+
+serve: $(STAMP)  ## show what `make demo` has stored on a page in the browser (PORT=8080)
+	@$(BIN)/audiostore serve --bucket ./demo/store --port $(PORT)
 
 test: $(STAMP)  ## run every test
 	$(TESTING) $(BIN)/python -m pytest -q -n 2

@@ -42,7 +42,7 @@ def main() -> int:
         audio_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"audiostore/examples/{track.name}"))
         cover = cover_of(track)
         thumbnail = ("--thumbnail", os.path.relpath(cover)) if cover else ()
-        print(audiostore("put", os.path.relpath(track), *thumbnail, "--id", audio_id))
+        print(audiostore("put", os.path.relpath(track), *thumbnail, "--id", audio_id, "--analyse"))
         originals[audio_id] = (track, cover)
 
     print(audiostore("list"))
@@ -65,6 +65,7 @@ def main() -> int:
     print(
         f"\n{len(originals)} tracks stored, fetched to {fetched} and compared: {wrong} files differ"
     )
+    print("See and hear them in a browser: make serve")
     return 1 if wrong else 0
 
 
