@@ -282,7 +282,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
 
     async def attach(
         self,
-        audio_id: AudioId,
+        asset: "AudioId | StorageResult",
         part: PartName,
         source: AsyncAudioInput,
         *,
@@ -291,7 +291,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
         """Attach a file to an asset (see `AudioStorageManager.attach`).
 
         Args:
-            audio_id: the asset's id.
+            asset: its id; or a result of `get` or `list`.
             part: "transcript".
             source: the file, as there; or an asynchronous iterable of bytes, or a stream whose
                 `read` is awaited.
@@ -301,9 +301,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
             AudioStoreError, OSError, ValueError: as there.
         """
         file = await collected(source, max_bytes=MAX_ATTACHMENT_BYTES)
-        return await self._threads.run(
-            self._wrapped.attach, audio_id, part, file, filename=filename
-        )
+        return await self._threads.run(self._wrapped.attach, asset, part, file, filename=filename)
 
     async def stream(
         self,
@@ -313,7 +311,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
         start: int = 0,
         stop: int | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes of a part of an asset, in pieces of 256 KiB to 4 MiB.
+        """Yield the bytes of a part of an asset, in pieces of up to 512 KiB.
 
         It is what `AudioStorageManager.open` is for threads. It reads the content found at the
         beginning, even if the asset changes later. Between two pieces neither a thread nor a

@@ -8,7 +8,9 @@ from audiostore.aio.running import Threads
 from audiostore.asset import BlobRanges
 
 _LEAST_BYTES: Final = 256 << 10
-_MOST_BYTES: Final = 4 << 20
+_MOST_BYTES: Final = 512 << 10
+"""The buffers of a kernel take megabytes at once: behind a socket, the slowest client seems fast at
+first, and then keeps the piece that it has."""
 _FAST_BYTES_S: Final = 16e6
 """Who takes bytes at this pace does not play them. That fetching is slower is no sign: on a busy
 machine, it always is."""
@@ -20,8 +22,8 @@ async def stream(
     """Yield the bytes of a range of an object, in order.
 
     Each piece is a request of its own. Between two, neither a thread nor a connection is held: a
-    slow listener costs a piece of memory. Pieces grow from 256 KiB to 4 MiB for whoever takes more
-    than 16 MB a second.
+    slow listener costs a piece of memory. Pieces are of 512 KiB for whoever takes more than
+    16 MB a second, and of 256 KiB for all others.
 
     Raises:
         IntegrityError: all of the object was read, and its checksum differs.
@@ -34,5 +36,5 @@ async def stream(
         fetched_at = time.monotonic()
         yield piece
         is_fast = (time.monotonic() - fetched_at) * _FAST_BYTES_S < len(piece)
-        size_bytes = min(2 * size_bytes, _MOST_BYTES) if is_fast else _LEAST_BYTES
+        size_bytes = _MOST_BYTES if is_fast else _LEAST_BYTES
         start = until
