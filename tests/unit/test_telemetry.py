@@ -102,9 +102,11 @@ def attributes(span: ReadableSpan) -> dict[str, Any]:
 def test_a_call_of_a_store_is_a_span_with_all_its_attempts(told: Told, flaky: Flaky) -> None:
     flaky.before = [StoreConnectionError("down"), StoreConnectionError("down")]
 
-    retrying(flaky).put(SPEC, SOURCE)
+    store = retrying(flaky)
+    store.put(SPEC, SOURCE)
 
     span = only(told.spans())
+    assert store.retries == 2
     assert span.name == "audiostore.store.put"
     assert span.kind is trace.SpanKind.CLIENT
     assert span.status.is_ok

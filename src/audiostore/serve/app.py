@@ -22,8 +22,9 @@ from audiostore.serve.access import Access
 from audiostore.serve.accesslog import AccessLog, Writer
 from audiostore.serve.gate import Gate
 from audiostore.serve.limits import Limits
+from audiostore.serve.metrics import ROUTE_KEY, Counting
 from audiostore.serve.problems import RefusedError, answer, response_to
-from audiostore.serve.routes import assets, shared, storewide, uploads
+from audiostore.serve.routes import assets, metrics, shared, storewide, uploads
 from audiostore.serve.service import Service
 from audiostore.serve.sharing import ShareKey
 
@@ -101,7 +102,7 @@ def create_app(
         finally:
             service.close()
 
-    middleware = []
+    middleware = [Middleware(Counting, requests=service.requests)]
     if log is not None:
         middleware.append(Middleware(AccessLog, write=log))
     if origins:
@@ -138,6 +139,7 @@ def endpoints() -> dict[str, dict[str, Endpoint]]:
         "/healthz": {"GET": storewide.health},
         "/readyz": {"GET": storewide.Readiness().answer},
         "/openapi.json": {"GET": storewide.show_openapi},
+        "/metrics": {"GET": metrics.show},
         "/v1/assets": {"GET": storewide.list_assets, "POST": uploads.create},
         _ASSET: {"GET": assets.show, "PATCH": assets.change, "DELETE": assets.delete},
         f"{_ASSET}/restore": {"POST": assets.restore},
@@ -173,6 +175,7 @@ def _route(path: str, by_method: Mapping[str, Endpoint]) -> Route:
     """
 
     async def endpoint(request: Request) -> Response:
+        request.scope[ROUTE_KEY] = path
         found = by_method.get("GET" if request.method == "HEAD" else request.method)
         if found is None:
             allowed = [*by_method, *(["HEAD"] if "GET" in by_method else [])]

@@ -63,6 +63,8 @@ class Content:
         self._store = store
         self._calls = calls
         self._stopping = stopping
+        self.listeners = 0
+        """How many clients are being sent the bytes of an object."""
 
     def response(self, request: Request, asset: StorageResult, part: PartName) -> Response:
         """Return the response to a GET or HEAD request for a part: 200, 206, 304 or 416.
@@ -91,6 +93,14 @@ class Content:
 
     async def _pieces(self, blob: BlobInfo, sent: ByteRange) -> AsyncIterator[bytes]:
         """Yield the bytes of a range; those of a whole object verified, before the last ones."""
+        self.listeners += 1
+        try:
+            async for piece in self._read(blob, sent):
+                yield piece
+        finally:
+            self.listeners -= 1
+
+    async def _read(self, blob: BlobInfo, sent: ByteRange) -> AsyncIterator[bytes]:
         ranges = BlobRanges(self._store, blob)
         window_bytes, position = _SMALL_WINDOW_BYTES, sent.start
         while position < sent.stop:

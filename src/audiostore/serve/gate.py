@@ -25,6 +25,8 @@ IDENTITY_KEY: Final = "audiostore.identity"
 _PUBLIC: Final = ("/healthz", "/readyz", "/openapi.json")
 _LINKED: Final = ("/s/", "/oembed", "/feed/")
 """Below these, the token is in the URL itself."""
+_METRICS: Final = "/metrics"
+"""Open to this machine: a scraper cannot know a token that is made anew at each start."""
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -87,10 +89,12 @@ class Gate:
             RefusedError: the request may not be made.
         """
         scope = request.scope
-        if self._access is not None and self._access.is_for_loopback:
+        if self._is_for_loopback:
             require_loopback_host(request)
         path = path_of(scope)
-        if path in _PUBLIC and scope["method"] in _SAFE_METHODS:
+        if scope["method"] in _SAFE_METHODS and (
+            path in _PUBLIC or (path == _METRICS and self._is_for_loopback)
+        ):
             return None
         if path.startswith(_LINKED) and scope["method"] in _SAFE_METHODS:
             self._rates.spend(request.client.host if request.client else "")
@@ -110,6 +114,10 @@ class Gate:
         if scope["method"] not in _SAFE_METHODS:
             self._require_write(request, identity)
         return None
+
+    @property
+    def _is_for_loopback(self) -> bool:
+        return self._access is not None and self._access.is_for_loopback
 
     def _require_write(self, request: HTTPConnection, identity: Identity | None) -> None:
         if identity is not None and "write" not in identity.scopes:

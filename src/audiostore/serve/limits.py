@@ -89,6 +89,11 @@ class UploadSlots:
     def __init__(self, limits: Limits) -> None:
         self._left = self._limit = limits.uploads
 
+    @property
+    def running(self) -> int:
+        """How many are running."""
+        return self._limit - self._left
+
     @contextmanager
     def one(self) -> Iterator[None]:
         """Hold a slot for the block.

@@ -152,6 +152,18 @@ def _storewide() -> Json:
             "get": _public("showReadiness", "Say whether the store can be read.", "Health", "503")
         },
         "/openapi.json": {"get": _public("showContract", "This document.", "Any")},
+        "/metrics": {
+            "get": _operation(
+                "showMetrics",
+                "Count requests, transfers, uploads and retries, for Prometheus.",
+                {
+                    "200": {
+                        "description": "Prometheus's text format, version 0.0.4.",
+                        "content": {"text/plain": {"schema": {"type": "string"}}},
+                    }
+                },
+            )
+        },
     }
 
 

@@ -74,6 +74,11 @@ class Searching:
                 pass
         return Freshness(self._listed_at is not None, self._as_of)
 
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the listing began that the index is from; None before there is one."""
+        return None if self._listed_at is None else self._clock() - self._listed_at
+
     async def refresh(self) -> None:
         """List the store, and bring the index up to date."""
         began, as_of = self._clock(), datetime.now(UTC)

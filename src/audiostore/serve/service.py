@@ -7,6 +7,7 @@ from audiostore.manager import AudioStorageManager
 from audiostore.serve.calls import Calls
 from audiostore.serve.content import Content, Stopping
 from audiostore.serve.limits import Limits, UploadSlots
+from audiostore.serve.metrics import Requests
 from audiostore.serve.problems import RefusedError, not_found
 from audiostore.serve.searching import Searching
 from audiostore.serve.sharing import ShareKey
@@ -43,6 +44,7 @@ class Service:
         self.stopping = Stopping()
         self.content = Content(manager.store, self.calls, self.stopping)
         self.slots = UploadSlots(limits)
+        self.requests = Requests()
         self.searching = Searching(manager, self.calls, refresh_s=refresh_s)
 
     def close(self) -> None:
