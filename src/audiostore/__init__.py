@@ -223,6 +223,7 @@ if TYPE_CHECKING:
         SupportsSettings as SupportsSettings,
         SupportsSignedUrls as SupportsSignedUrls,
         SupportsSoftDelete as SupportsSoftDelete,
+        SupportsUploadSessions as SupportsUploadSessions,
         SupportsVersions as SupportsVersions,
         TransferListener as TransferListener,
         Transferred as Transferred,
@@ -303,7 +304,8 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
             "StorageClass Store StoreAdmin StoreFacts StoreSettings StoredSource SupportsDiagnosis "
             "SupportsFacts SupportsForeignFiles SupportsNames SupportsPermissions SupportsReclass "
             "SupportsServerCopy SupportsSettings SupportsSignedUrls SupportsSoftDelete "
-            "SupportsVersions TransferListener Transferred open_store register_store"
+            "SupportsUploadSessions SupportsVersions TransferListener Transferred open_store "
+            "register_store"
         ),
         "stores.gcs": "ConnectionOptions GcsStore",
         "stores.local": "LocalStore",

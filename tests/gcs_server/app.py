@@ -70,6 +70,7 @@ class App:
             "session_chunk": self._session,
             "session_status": self._session,
             "session_cancel": self._session,
+            "session_preflight": lambda call: self.uploads.preflight(call.route, call.headers),
             "list": self._list,
             "stat": self._stat,
             "download": self._download,
@@ -179,6 +180,7 @@ class App:
             conditions,
             None if text is None else int(text),
             self._key(call.route),
+            call.headers.get("origin"),
         )
         location = (
             f"{call.base}/upload/storage/v1/b/{call.route.bucket}/o?uploadType=resumable"

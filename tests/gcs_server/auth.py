@@ -34,7 +34,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     "folder_delete": ("storage.folders.delete",),
     "sign_blob": ("iam.serviceAccounts.signBlob",),
 }
-_SESSION = ("session_chunk", "session_status", "session_cancel")
+_SESSION = ("session_chunk", "session_status", "session_cancel", "session_preflight")
 
 
 class Auth:

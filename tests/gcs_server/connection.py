@@ -225,6 +225,8 @@ class Connection:
         except MalformedError as error:
             kind, text = ApiError(error.status, "badRequest", str(error)).body()
             return Response(error.status, {"Content-Type": kind}, text, close=True)
+        if isinstance(understood, Route) and understood.operation.startswith("session_"):
+            response.headers.update(self._shared.app.uploads.cors(understood))
         if body.awaited:
             response.close = True
         else:

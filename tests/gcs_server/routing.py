@@ -23,6 +23,7 @@ _ALLOWED = {
         "session_chunk": f"{_INSERT} upload_id",
         "session_status": f"{_INSERT} upload_id",
         "session_cancel": f"{_INSERT} upload_id",
+        "session_preflight": f"{_INSERT} upload_id",
         "list": "prefix delimiter startOffset endOffset pageToken maxResults "
         "includeTrailingDelimiter projection softDeleted versions",
         "stat": f"{_CONDITIONS} generation projection softDeleted",
@@ -197,6 +198,8 @@ def _upload(method: str, query: dict[str, str], headers: dict[str, str]) -> str:
             return "session_status" if query_only else "session_chunk"
         if method == "DELETE":
             return "session_cancel"
+        if method == "OPTIONS":
+            return "session_preflight"
     raise _not_allowed()
 
 

@@ -28,7 +28,9 @@ class Session:
         total: int | None,
         writer: BlobWriter,
         encryption: Chosen,
+        origin: str | None = None,
     ) -> None:
+        self.origin = origin
         self.upload_id = secrets.token_urlsafe(48)
         self.bucket = bucket
         self.name = name

@@ -39,9 +39,12 @@ class Uploads:
         conditions: Preconditions,
         total: int | None,
         encryption: Chosen,
+        origin: str | None = None,
     ) -> Session:
         """Open a session."""
-        session = Session(bucket, name, fields, conditions, total, self._state.writer(), encryption)
+        session = Session(
+            bucket, name, fields, conditions, total, self._state.writer(), encryption, origin
+        )
         with self._lock:
             self._sessions[session.upload_id] = session
             self._ends[session.upload_id] = self._state.clock.now() + _LIFETIME
@@ -58,6 +61,39 @@ class Uploads:
         if found is not None and over:
             found.kill(gone(410))
         return found
+
+    def cors(self, route: Route) -> dict[str, str]:
+        """Return the CORS headers of every response of a session that a web page uses.
+
+        They are for the origin of the request that opened it, whatever that of later ones is
+        (cloud.google.com/storage/docs/cross-origin); without one, a page cannot read how the
+        session ends (googleapis/google-cloud-python#1240, googleapis/google-cloud-dotnet#2755).
+        """
+        upload_id = route.query.get("upload_id")
+        session = self.find(upload_id) if upload_id else None
+        if session is None or session.origin is None:
+            return {}
+        return {
+            "Access-Control-Allow-Origin": session.origin,
+            "Access-Control-Allow-Credentials": "true",
+            "Access-Control-Expose-Headers": "Content-Length, Content-Type, Date, Range, Server, "
+            "X-GUploader-UploadID",
+            "Vary": "Origin",
+        }
+
+    def preflight(self, route: Route, headers: dict[str, str]) -> Response:
+        """Answer what a browser asks before a page's request that is not a simple one."""
+        found = self.cors(route)
+        if not found or headers.get("origin") != found["Access-Control-Allow-Origin"]:
+            return Response(200)
+        return Response(
+            200,
+            {
+                "Access-Control-Allow-Methods": "DELETE,GET,PATCH,POST,PUT",
+                "Access-Control-Allow-Headers": headers.get("access-control-request-headers", ""),
+                "Access-Control-Max-Age": "3600",
+            },
+        )
 
     def all(self) -> list[Session]:
         """Return every session ever opened, in order."""

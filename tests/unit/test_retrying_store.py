@@ -210,6 +210,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "foreign_files": ("",),
     "remove_foreign_file": (FILE,),
     "signed_url": (BLOB,),
+    "open_session": (SPEC, 10),
 }
 NOT_RETRIED = {"url", "uri", "diagnose", "service", "close"}
 

@@ -17,6 +17,7 @@ from audiostore.stores.capabilities import (
     SupportsSettings,
     SupportsSignedUrls,
     SupportsSoftDelete,
+    SupportsUploadSessions,
     SupportsVersions,
     complete,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "SupportsSettings",
     "SupportsSignedUrls",
     "SupportsSoftDelete",
+    "SupportsUploadSessions",
     "SupportsVersions",
     "TransferListener",
     "Transferred",

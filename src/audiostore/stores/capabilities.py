@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from audiostore.dataclass import dataclass, field
 from audiostore.errors import BlobNotFoundError, UnsupportedByStoreError
-from audiostore.stores.protocol import ObjectStore, StorageClass
+from audiostore.stores.protocol import BlobSpec, ObjectStore, StorageClass
 from audiostore.values import BlobInfo, DeletedBlob
 
 
@@ -277,6 +277,36 @@ class SupportsSignedUrls(Protocol):
 
 
 @runtime_checkable
+class SupportsUploadSessions(Protocol):
+    """Anyone who holds the URL of a session can write one object, by requests of their own."""
+
+    def open_session(
+        self,
+        spec: BlobSpec,
+        size_bytes: int,
+        *,
+        crc32c: str | None = None,
+        origin: str | None = None,
+    ) -> str | None:
+        """Open a session that creates an object, for a program that holds no credentials.
+
+        Its protocol is that of cloud.google.com/storage/docs/performing-resumable-uploads: PUT with
+        Content-Range, resumed after a break where the service says. The object appears whole.
+
+        Args:
+            spec: the object; it must not exist when the last byte arrives.
+            size_bytes: how many bytes it must have.
+            crc32c: the checksum that they must have, if that is known.
+            origin: the origin of the web page that sends them, such as ``https://app.example``:
+                browsers let only its pages read what the session answers.
+
+        Returns:
+            the URL, a secret; None: the store has no sessions.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsDiagnosis(Protocol):
     """The store can check whether everything that it needs is in place."""
 
@@ -294,6 +324,7 @@ class StoreAdmin(
     SupportsReclass,
     SupportsForeignFiles,
     SupportsSignedUrls,
+    SupportsUploadSessions,
     SupportsDiagnosis,
     Protocol,
 ):
@@ -414,6 +445,17 @@ class Absent:
             "bucket, and sign it there"
         )
 
+    def open_session(
+        self,
+        spec: BlobSpec,
+        size_bytes: int,
+        *,
+        crc32c: str | None = None,
+        origin: str | None = None,
+    ) -> None:
+        """Return None: there are no sessions."""
+        del spec, size_bytes, crc32c, origin
+
     def diagnose(self) -> Iterator[Finding]:
         """Name the store, which has no checks of its own."""
         yield Finding("store", ok=True, detail=self._store.url)
@@ -451,5 +493,9 @@ class _Completed:
         self.remove_foreign_file = files.remove_foreign_file
         urls: SupportsSignedUrls = store if isinstance(store, SupportsSignedUrls) else absent
         self.signed_url = urls.signed_url
+        sessions: SupportsUploadSessions = (
+            store if isinstance(store, SupportsUploadSessions) else absent
+        )
+        self.open_session = sessions.open_session
         diagnosis: SupportsDiagnosis = store if isinstance(store, SupportsDiagnosis) else absent
         self.diagnose = diagnosis.diagnose

@@ -24,6 +24,7 @@ from audiostore.stores.capabilities import (
     SupportsSettings,
     SupportsSignedUrls,
     SupportsSoftDelete,
+    SupportsUploadSessions,
     SupportsVersions,
     complete,
 )
@@ -206,6 +207,10 @@ class RetryingStore:
     signed_url = _repeated(
         SupportsSignedUrls.signed_url,
         lambda store, blob, **_: f"sign a URL of {store.uri(blob.name)}",
+    )
+    open_session = _repeated(
+        SupportsUploadSessions.open_session,
+        lambda store, spec, *_, **__: f"open an upload session for {store.uri(spec.name)}",
     )
 
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:

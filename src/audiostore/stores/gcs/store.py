@@ -26,7 +26,7 @@ from audiostore.stores.gcs.folders import Folders
 from audiostore.stores.gcs.responses import error_of
 from audiostore.stores.gcs.sessions import SessionFiles, Sessions, SessionsInMemory
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
-from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload
+from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload, open_session
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener
 from audiostore.stores.stored import StoredSource
 from audiostore.values import BlobInfo, DeletedBlob
@@ -327,6 +327,17 @@ class GcsStore:
             download_as=download_as,
             method=method,
         )
+
+    def open_session(
+        self,
+        spec: BlobSpec,
+        size_bytes: int,
+        *,
+        crc32c: str | None = None,
+        origin: str | None = None,
+    ) -> str:
+        """Open a resumable session for others (see `SupportsUploadSessions.open_session`)."""
+        return open_session(self._client, spec, size_bytes, crc32c, origin=origin)
 
     def diagnose(self) -> Iterator[Finding]:
         """Check what storing needs (see `SupportsDiagnosis.diagnose`)."""

@@ -202,20 +202,13 @@ class Upload:
         return body
 
     def _start_session(self) -> str:
-        body = json_bytes(self._resource())
-        response = self.client.call(
-            "POST",
-            self._start_url("resumable"),
-            headers={
-                "Content-Type": "application/json; charset=UTF-8",
-                "X-Upload-Content-Type": self.spec.content_type,
-                "X-Upload-Content-Length": str(self.source.size_bytes),
-            },
-            body=lambda: BytesBody(body),
+        return open_session(
+            self.client,
+            self.spec,
+            self.source.size_bytes,
+            self.source.crc32c,
+            self.if_generation_match,
         )
-        if response.status not in (200, 201):
-            raise error_of(response, self._what)
-        return session_of(self.client, response)
 
     def _chunk(self, session: str, span: str, body: Callable[[], Body]) -> Response:
         return self.client.call("PUT", session, headers={"Content-Range": span}, body=body)
@@ -295,11 +288,7 @@ class Upload:
             self.on_transfer(Transferred(sent, accepted))
 
     def _resource(self) -> dict[str, object]:
-        return {
-            "name": self.client.full_name(self.spec.name),
-            "crc32c": self.source.crc32c,
-            **resource_of(self.spec),
-        }
+        return _resource_of(self.client, self.spec, self.source.crc32c)
 
     def _start_url(self, upload_type: str) -> str:
         spec = self.spec
@@ -315,6 +304,46 @@ class Upload:
     @property
     def _what(self) -> str:
         return self.client.uri(self.spec.name)
+
+
+def open_session(
+    client: Client,
+    spec: BlobSpec,
+    size_bytes: int,
+    crc32c: str | None,
+    if_generation_match: int = 0,
+    *,
+    origin: str | None = None,
+) -> str:
+    """Return the URL of a new session (see `SupportsUploadSessions.open_session`).
+
+    A session that was opened with an Origin header answers this origin with CORS headers to its
+    end; that of another request does not count
+    (cloud.google.com/storage/docs/cross-origin).
+    """
+    require_field_value("the content type", spec.content_type)
+    body = json_bytes(_resource_of(client, spec, crc32c))
+    headers = {
+        "Content-Type": "application/json; charset=UTF-8",
+        "X-Upload-Content-Type": spec.content_type,
+        "X-Upload-Content-Length": str(size_bytes),
+    }
+    if origin is not None:
+        headers["Origin"] = origin
+    response = client.call(
+        "POST",
+        client.upload_url("resumable", spec.name, if_generation_match, spec.kms_key),
+        headers=headers,
+        body=lambda: BytesBody(body),
+    )
+    if response.status not in (200, 201):
+        raise error_of(response, client.uri(spec.name))
+    return session_of(client, response)
+
+
+def _resource_of(client: Client, spec: BlobSpec, crc32c: str | None) -> dict[str, object]:
+    checksum = {} if crc32c is None else {"crc32c": crc32c}
+    return {"name": client.full_name(spec.name), **checksum, **resource_of(spec)}
 
 
 def session_of(client: Client, response: Response) -> str:

@@ -13,6 +13,7 @@ from audiostore.errors import (
     UnsupportedByStoreError,
 )
 from audiostore.stores.capabilities import ForeignFile, Store
+from audiostore.stores.protocol import BlobSpec
 from audiostore.stores.testing.samples import NAME, NOON, put, trash
 from audiostore.stores.testing.soft_delete import deleted, put_and_delete
 
@@ -69,6 +70,12 @@ class AdministrationTests:
             assert len(str(error)) > 20
         else:
             assert blob.name.rpartition("/")[2] in url
+
+    def test_a_session_is_opened_at_a_url_and_stores_nothing_yet(self, store: Store) -> None:
+        url = store.open_session(BlobSpec(NAME, "audio/mpeg"), 10, origin="https://app.example")
+        assert url is None or url.startswith(("http://", "https://"))
+        with pytest.raises(BlobNotFoundError):
+            store.stat(NAME)
 
     def test_objects_are_not_foreign_files(self, store: Store) -> None:
         assert list(store.foreign_files("audio/")) == []
