@@ -376,6 +376,10 @@ class Damage:
     is_repaired: bool
 
 
+def stale_upload(p: Patient) -> str:
+    return p.put(f"incoming/{p.new_id()}/content", b"x", "audio/mpeg").name
+
+
 DAMAGES = (
     Damage(orphan_thumbnail, "orphan-thumbnail", is_repaired=True),
     Damage(missing_thumbnail_in_trash, "missing-thumbnail", is_repaired=True),
@@ -418,6 +422,7 @@ DAMAGES = (
     Damage(half_expiring_part, "half-expiring", is_repaired=True),
     Damage(unfinished_deletion_of_parts, "unfinished-deletion", is_repaired=True),
     Damage(unfinished_restoration_of_parts, "unfinished-restoration", is_repaired=True),
+    Damage(stale_upload, "stale-upload", is_repaired=True),
 )
 PURGED = Damage(missing_thumbnail, "missing-thumbnail", is_repaired=True)
 """Only where a store deletes permanently."""

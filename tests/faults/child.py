@@ -188,7 +188,8 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete; request, an upload over HTTP; adopt, of "audio" and
+    `call`: "do" (upload, attach, delete; request, an upload over HTTP; go on, with one in
+    steps; adopt, of "audio" and
     "cover" in the bucket "old"; export, "to" a place; update, with a "library" and a "journal";
     put, the command, with "options", on a "root"; work, on a "chunk" of a "run"; clean, a "run";
     or manage, with the name of a "work" that is none of copying), "url" of a server or "root" of a
@@ -266,6 +267,10 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
             from tests.faults.requesting import put_over_http  # noqa: PLC0415
 
             return put_over_http(manager, call["id"], Path(call["audio"]), Path(call["cover"]))
+        case "go on":
+            from tests.faults.requesting import go_on_over_http  # noqa: PLC0415
+
+            return go_on_over_http(manager, call["id"], Path(call["audio"]))
         case "manage":
             from tests.faults import parts  # noqa: PLC0415
             from tests.faults.managing import BY_NAME, in_memory  # noqa: PLC0415

@@ -134,7 +134,8 @@ ROWS = tuple(
         ),
         (
             "service",
-            "an upload over HTTP, killed at every file operation, then sent again",
+            "an upload over HTTP, killed at every file operation, or one in steps, killed at every "
+            "seventh; then sent again",
             "nothing half visible; then stored once, under the id that the client has chosen",
         ),
         (

@@ -107,6 +107,8 @@ class FileOrganizer:
     """Folders and file names of an asset."""
 
     AUDIO_ROOT = "audio"
+    INCOMING_ROOT = "incoming"
+    """Of what is not an asset yet: bytes that are still being sent, or inspected."""
     AUDIO_FILENAME = AUDIO.name
     THUMBNAIL_FILENAME = THUMBNAIL.name
 

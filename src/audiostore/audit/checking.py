@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostore.asset import FileOrganizer, Shard, folder_prefix, walk_objects
-from audiostore.audit.folders import Folder, check_objects, folder_of, foreign_object
+from audiostore.audit.folders import (
+    Folder,
+    check_objects,
+    folder_of,
+    foreign_object,
+    stale_upload,
+)
 from audiostore.audit.inventory import InventoryReport
 from audiostore.audit.links import check_links, consider_trash
 from audiostore.audit.marked import check_marked
@@ -54,6 +60,7 @@ _TRANSIENT = frozenset(
         "stale-generation",
         "unfinished-deletion",
         "unlinked-superseded",
+        "stale-upload",
     }
 )
 
@@ -124,6 +131,7 @@ class Checker:
 
     def _turns(self) -> Generator[Turn, None, None]:
         """Yield problems, assets to read, and None after each that was checked."""
+        yield from self._staged()
         if self._inventory is not None:
             yield from self._in_report(self._inventory)
             return
@@ -201,6 +209,15 @@ class Checker:
                 file.changed_at,
             )
             if not (file.is_removable and problem.is_too_young(self._now(), self._grace)):
+                yield problem
+
+    def _staged(self) -> Iterator[Problem]:
+        """Look for uploads that nobody has completed; the first shard does."""
+        if self._part.number > 1:
+            return
+        for blob in self._store.list(f"{FileOrganizer.INCOMING_ROOT}/"):
+            problem = stale_upload(blob)
+            if not self._may_pass(problem):
                 yield problem
 
     def _first_pass(self) -> Iterator[str | Turn]:

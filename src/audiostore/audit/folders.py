@@ -50,6 +50,14 @@ def folder_of(name: str) -> str | None:
     return None
 
 
+def stale_upload(blob: BlobInfo) -> Problem:
+    """Return the problem of an object that was to become an asset."""
+    return problem_of(
+        None, blob, "stale-upload", "it was sent to become an asset, and nobody completed that",
+        "remove it: its sender begins anew", repair=DeleteObject(blob),
+    )  # fmt: skip
+
+
 def foreign_object(blob: BlobInfo, audio_id: str | None = None) -> Problem:
     """Return the problem of an object that is not ours."""
     return problem_of(

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, get_args
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,7 +25,7 @@ from audiostore.serve.gate import Gate
 from audiostore.serve.limits import Limits
 from audiostore.serve.metrics import ROUTE_KEY, Counting
 from audiostore.serve.problems import RefusedError, answer, response_to
-from audiostore.serve.routes import assets, metrics, shared, storewide, uploads
+from audiostore.serve.routes import assets, direct, metrics, shared, storewide, uploads
 from audiostore.serve.service import Service
 from audiostore.serve.sharing import ShareKey
 
@@ -37,12 +38,20 @@ _WRITES: Final[Mapping[str, Mapping[str, Endpoint]]] = {
 """How the parts of an asset are written, besides read."""
 _PAGE: Final = Path(__file__).parent / "page"
 _ASSET: Final = "/v1/assets/{audio_id}"
-_ALLOWED_HEADERS: Final = ("Authorization", "Content-Type", "If-Match", "If-None-Match", "Range")
+_ALLOWED_HEADERS: Final = (
+    "Authorization",
+    "Content-Range",
+    "Content-Type",
+    "If-Match",
+    "If-None-Match",
+    "Range",
+)
 _EXPOSED_HEADERS: Final = (
     "Accept-Ranges",
     "Content-Range",
     "ETag",
     "Location",
+    "Range",
     "Retry-After",
 )
 
@@ -115,7 +124,16 @@ def create_app(
                 expose_headers=_EXPOSED_HEADERS,
             )
         )
-    middleware.append(Middleware(Gate, access=access, limits=limits, origins=tuple(origins)))
+    bucket = urlsplit(manager.store.service or "")
+    middleware.append(
+        Middleware(
+            Gate,
+            access=access,
+            limits=limits,
+            origins=tuple(origins),
+            uploads_to=f"{bucket.scheme}://{bucket.netloc}" if bucket.netloc else None,
+        )
+    )
     app = Starlette(
         routes=_routes(),
         middleware=middleware,
@@ -155,6 +173,10 @@ def endpoints() -> dict[str, dict[str, Endpoint]]:
         "/s/{token}/{part}": {"GET": shared.read},
         "/oembed": {"GET": shared.oembed},
         "/feed/{token}": {"GET": shared.feed},
+        "/v1/uploads": {"POST": direct.begin},
+        "/v1/uploads/{upload_id}": {"DELETE": direct.end},
+        "/v1/uploads/{upload_id}/content": {"PUT": direct.receive},
+        "/v1/uploads/{upload_id}/complete": {"POST": direct.complete},
         "/v1/trash": {"GET": storewide.list_trash},
         "/v1/stats": {"GET": storewide.show_statistics},
         "/v1/check": {"GET": storewide.check},

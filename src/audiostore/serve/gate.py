@@ -4,6 +4,7 @@ A pure ASGI application around another: it holds no body, and adds nothing to a 
 headers.
 """
 
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -53,22 +54,33 @@ class Gate:
         access: who may do what; None: whoever mounts the service decides.
         limits: how often clients may ask.
         origins: the other sites whose pages may use the service, such as ``https://app.example``.
+        uploads_to: the server of the bucket, to which the service's own page sends files.
     """
 
     def __init__(
-        self, app: ASGIApp, *, access: Access | None, limits: Limits, origins: tuple[str, ...] = ()
+        self,
+        app: ASGIApp,
+        *,
+        access: Access | None,
+        limits: Limits,
+        origins: tuple[str, ...] = (),
+        uploads_to: str | None = None,
     ) -> None:
         self._app = app
         self._access = access
         self._rates = Rates(limits)
         self._origins = origins
+        self._headers = dict(_HEADERS)
+        if uploads_to is not None:
+            policy = _PAGE_POLICY.replace("connect-src 'self'", f"connect-src 'self' {uploads_to}")
+            self._headers["Content-Security-Policy"] = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sending = _Sending(send)
+        sending = _Sending(send, self._headers)
         try:
             found = await self._checked(HTTPConnection(scope))
             await (found or self._app)(scope, receive, sending)
@@ -196,8 +208,9 @@ def path_of(scope: Scope) -> str:
 class _Sending:
     """Sends a response with the headers of safety, and knows whether it has begun."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
         self._send = send
+        self._headers = headers
         self.has_begun = False
 
     async def __call__(self, message: Message) -> None:
@@ -205,7 +218,7 @@ class _Sending:
             self.has_begun = True
             headers = MutableHeaders(scope=message)
             is_framed = "frame-ancestors *" in headers.get("Content-Security-Policy", "")
-            for name, value in _HEADERS.items():
+            for name, value in self._headers.items():
                 if not (is_framed and name == "X-Frame-Options"):
                     headers.setdefault(name, value)
         await self._send(message)

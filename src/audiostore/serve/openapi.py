@@ -71,7 +71,7 @@ def document(root: str = "") -> Json:
         },
         "servers": [{"url": root or "/"}],
         "security": [{"token": []}, {"cookie": []}],
-        "paths": {**_storewide(), **_single()},
+        "paths": {**_storewide(), **_single(), **_direct()},
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {
@@ -323,6 +323,72 @@ def _single() -> Json:
         f"{at}/waveform": {"get": _bytes("readWaveform", "waveform, as audiowaveform writes it")},
         f"{at}/preview": {"get": _bytes("readPreview", "preview, which browsers play")},
         f"{at}/transcript": {"get": _bytes("readTranscript", "transcript")},
+    }
+
+
+def _direct() -> Json:
+    """Return uploads in steps, of which a bucket takes the bytes itself."""
+    at = "/v1/uploads/{upload_id}"
+    upload = {
+        **_ID,
+        "name": "upload_id",
+        "description": "The id of the upload, and of the asset that it becomes.",
+    }
+    return {
+        "/v1/uploads": {
+            "post": _operation(
+                "beginUpload",
+                "Announce a file, and get the URL of a resumable session to send it to.",
+                {"201": _json("Where to send it.", "Upload", "Location")},
+                errors=("408", "409", "413", "415", "422", "507"),
+                body={
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref("UploadRequest")}},
+                },
+            )
+        },
+        at: {
+            "delete": _operation(
+                "endUpload",
+                "End an upload, and remove what was sent.",
+                {"204": {"description": "Removed."}},
+                errors=("404", "409", "423"),
+                parameters=[upload],
+            )
+        },
+        f"{at}/content": {
+            "put": _operation(
+                "sendContent",
+                "Send bytes, where the session is not the bucket's; or ask how many have arrived.",
+                {
+                    "200": _json("All bytes have arrived.", "Arrived"),
+                    "308": {
+                        "description": "Those in Range have arrived, or none: go on after them.",
+                        "headers": _headers("Range"),
+                    },
+                },
+                errors=("404", "408", "409", "413", "422", "507"),
+                parameters=[
+                    upload,
+                    _header("Content-Range", "bytes FIRST-LAST/SIZE, or bytes */SIZE to ask."),
+                ],
+                body={
+                    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+                },
+            )
+        },
+        f"{at}/complete": {
+            "post": _operation(
+                "completeUpload",
+                "Inspect what was sent, and store it; what is refused is removed.",
+                {
+                    "200": _json("It was completed before.", "Asset", "ETag"),
+                    "201": _json("Stored, complete and verified.", "Asset", "ETag", "Location"),
+                },
+                errors=("404", "409", "415", "422", "507"),
+                parameters=[upload],
+            )
+        },
     }
 
 
@@ -600,6 +666,21 @@ def _schemas() -> Json:
             "additionalProperties": False,
         },
         "Url": _object({"url": text}),
+        "UploadRequest": {
+            "type": "object",
+            "properties": {
+                "filename": {**text, "description": "The file's own name."},
+                "size_bytes": {"type": "integer", "minimum": 1},
+                "content_type": {**text, "description": "What a browser takes it for."},
+                "crc32c": {**text, "description": "4 bytes in base64; what differs is refused."},
+                "metadata": _TEXTS,
+                "fix_extension": {"type": "boolean", "default": False},
+            },
+            "required": ["filename", "size_bytes"],
+            "additionalProperties": False,
+        },
+        "Upload": _object({"upload_id": text, "session_url": text, "complete_url": text}),
+        "Arrived": _object({"size_bytes": whole, "crc32c": maybe}),
         "Trash": _object(
             {
                 "items": {"type": "array", "items": _ref("Deleted")},

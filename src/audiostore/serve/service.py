@@ -11,6 +11,7 @@ from audiostore.serve.metrics import Requests
 from audiostore.serve.problems import RefusedError, not_found
 from audiostore.serve.searching import Searching
 from audiostore.serve.sharing import ShareKey
+from audiostore.serve.staging import Staging
 
 
 class Service:
@@ -45,6 +46,7 @@ class Service:
         self.content = Content(manager.store, self.calls, self.stopping)
         self.slots = UploadSlots(limits)
         self.requests = Requests()
+        self.staging = Staging(manager)
         self.searching = Searching(manager, self.calls, refresh_s=refresh_s)
 
     def close(self) -> None:
