@@ -52,7 +52,7 @@ audiostore itself is under the [Apache License 2.0](../LICENSE).
 What `pip install audiostore` installs besides audiostore:
 
 """
-_EXTRAS: Final = ("dask", "parquet", "serve")
+_EXTRAS: Final = ("dask", "mcp", "parquet", "serve")
 """Those that constraints.txt installs."""
 _BEAM: Final = """
 The extra `beam` adds [apache-beam](https://beam.apache.org), under the Apache License 2.0, and what

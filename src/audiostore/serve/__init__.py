@@ -17,11 +17,13 @@ if TYPE_CHECKING:
         TrustedProxy as TrustedProxy,
     )
     from audiostore.serve.app import create_app as create_app
+    from audiostore.serve.assistant import mcp_server as mcp_server
     from audiostore.serve.iap import IapAssertions as IapAssertions
     from audiostore.serve.limits import Limits as Limits, limits_of as limits_of
     from audiostore.serve.running import is_loopback as is_loopback, run as run
     from audiostore.serve.sharing import (
         LEAST_SECRET_BYTES as LEAST_SECRET_BYTES,
+        ShareKey as ShareKey,
         own_secret as own_secret,
     )
     from audiostore.serve.tokens import TokenFile as TokenFile
@@ -31,10 +33,11 @@ else:
         {
             "access": "Access Identity StartToken TrustedProxy",
             "app": "create_app",
+            "assistant": "mcp_server",
             "iap": "IapAssertions",
             "limits": "Limits limits_of",
             "running": "is_loopback run",
-            "sharing": "LEAST_SECRET_BYTES own_secret",
+            "sharing": "LEAST_SECRET_BYTES ShareKey own_secret",
             "tokens": "TokenFile",
         },
     )

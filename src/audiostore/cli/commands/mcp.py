@@ -1,0 +1,54 @@
+"""Let an assistant search, show, link and store audio: a server of the Model Context Protocol.
+
+It speaks on standard input and output until the input ends; a client of the protocol starts it.
+What store_from_url fetches comes from public addresses alone.
+"""
+
+from __future__ import annotations
+
+import audiostore
+from audiostore.cli.declare import StoreOptions, option
+from audiostore.cli.store import opened
+
+TYPE_CHECKING = False  # importing typing would take longer than argparse
+if TYPE_CHECKING:
+    from audiostore.events import Event
+
+GROUP = "store and fetch"
+EXAMPLE = """\
+audiostore mcp --bucket gs://my-bucket
+audiostore mcp --public-url http://127.0.0.1:8080"""
+
+
+class Options(StoreOptions):
+    """Options of `mcp`."""
+
+    public_url: str | None = option(
+        metavar="URL",
+        help="make links of the service that runs here and has this URL (default: signed URLs)",
+    )
+
+
+def run(options: Options) -> int:
+    """Serve until the input ends."""
+    _require_extra()
+    from audiostore import serve  # noqa: PLC0415  (not for --help)
+
+    share_key = None
+    if options.public_url is not None:
+        share_key = serve.ShareKey(serve.own_secret())
+    with opened(options, _ignore) as manager:
+        server = serve.mcp_server(manager, share_key=share_key, public_url=options.public_url)
+        server.run("stdio")
+    return 0
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec  # noqa: PLC0415  (not for --help)
+
+    if find_spec("mcp") is None:
+        raise audiostore.ConfigurationError("mcp is not installed: pip install 'audiostore[mcp]'")
+
+
+def _ignore(event: Event) -> None:
+    del event
