@@ -205,6 +205,21 @@ const steps = {
     expect($("main li code").textContent === "audiostore check --repair --yes", $("main").innerText);
     await accessible("the health of the store");
   },
+  async "a large file goes on where the connection broke"() {
+    await go("#/upload", "Upload");
+    await control("cuts=2");
+    const sent = [];
+    const observer = new MutationObserver(() => sent.push(Number(/sending, (\d+) %/.exec($("main li")?.textContent)?.[1] ?? 0)));
+    observer.observe($("main"), { subtree: true, childList: true, characterData: true });
+    choose($("#files"), await fixture("large.wav", "large.wav", "audio/wav"), await fixture("cover.png", "large.png", "image/png"));
+    await until("it is stored", () => $("main li").textContent.includes("stored: A large tone"));
+    observer.disconnect();
+    expect(sent.some((share) => share > 0), "no progress was shown");
+    await control("cuts=0");
+    const asset = await (await fetch(`v1/assets/${$("main li a").hash.split("/").pop()}`)).json();
+    expect(asset.links.thumbnail, "it has no cover");
+    expect((await (await fetch(asset.links.audio)).blob()).size === (await (await fetch("test/large.wav")).blob()).size, "another size");
+  },
   async "an address that leads nowhere says so"() {
     await go("#/asset/00000000-0000-4000-8000-000000000000", "Health").catch(() => {});
     await until("the reason", () => $("#trouble").textContent.includes("no asset"));

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _DRIVER = Path(__file__).with_name("driver.js")
+_CUT_BYTES = 1 << 20
 _SCRIPT = b'<script type="module" src="test/driver.js"></script></body>'
 
 
@@ -28,6 +29,8 @@ class Harness:
     """No request is answered, except for the script's own."""
     breaks: int = 0
     """So many responses with audio end in the middle."""
+    cuts: int = 0
+    """So many uploads in steps are cut off in the middle."""
 
     def __post_init__(self) -> None:
         """Look like the application to the server."""
@@ -39,14 +42,15 @@ class Harness:
         if scope["type"] == "http" and path.startswith("/test/"):
             await self._own(scope, receive, send)
         elif scope["type"] == "http" and self.is_offline:
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"9")]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            raise ConnectionResetError("offline")
+            await _hang_up(send)
         elif path == "/":
             await self._with_script(scope, receive, send)
         elif self.breaks and path.endswith("/audio") and scope["method"] == "GET":
             self.breaks -= 1
             await self._broken(scope, receive, send)
+        elif self.cuts and path.endswith("/content") and scope["method"] == "PUT":
+            self.cuts -= 1
+            await self.app(scope, _cut(receive), lambda _: _hang_up(send))
         else:
             await self.app(scope, receive, send)
 
@@ -65,6 +69,7 @@ class Harness:
         elif name == "set":
             self.is_offline = query.get("offline", ["0"])[0] == "1"
             self.breaks = int(query.get("breaks", ["0"])[0])
+            self.cuts = int(query.get("cuts", ["0"])[0])
         elif name == "driver.js":
             data, kind = _DRIVER.read_bytes(), "text/javascript"
         elif name == "axe.js":
@@ -110,3 +115,25 @@ class Harness:
                 raise ConnectionResetError("broken by the test")
 
         await self.app(scope, receive, breaking)
+
+
+def _cut(receive: Receive) -> Receive:
+    """Let a little of a body through; then the connection is gone."""
+    received = 0
+
+    async def receiving() -> Message:
+        nonlocal received
+        if received > _CUT_BYTES:
+            return {"type": "http.disconnect"}
+        message = await receive()
+        received += len(message.get("body", b""))
+        return message
+
+    return receiving
+
+
+async def _hang_up(send: Send) -> None:
+    """End the connection in the middle of a response."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"9")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    raise ConnectionResetError("hung up by the test")

@@ -25,7 +25,7 @@ PAGE = Path("src/audiostore/serve/page")
 MOST_BYTES = 60_000
 TOKEN = "a-token-of-the-page"
 PLAYS = "Morning, in C|A Brisk Walk|Harbour Lights|Last Tram Home|Lied für Ümläute|Paper Lanterns"
-LONG, REFUSED = "A long tone", "An AIFF"
+LONG, REFUSED, LARGE = "A long tone", "An AIFF", "A large tone"
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def serving(manager: AudioStorageManager) -> Iterator[tuple[Harness, int]]:
     """Serve a store, and the script."""
     whole = tone(1.0, title="A tone of the tests")
     fixtures = {"tone.wav": whole, "cut.wav": whole[:40_000], "cover.png": cover(rgb=(200, 30, 30))}
+    fixtures["large.wav"] = tone(200.0, title=LARGE)  # over 16 MiB
     harness = Harness(
         create_app(manager, access=StartToken(TOKEN), share_secret=TOKEN.encode()), fixtures
     )

@@ -1,5 +1,7 @@
 // Requests to the service: JSON in, JSON out, errors in its own sentences.
 
+import { upload as uploadInSteps } from "./upload-client.js";
+
 const base = new URL(".", document.baseURI).pathname.replace(/\/$/, "");
 
 /** An answer that is an error; `status` is 0 if there was no answer. */
@@ -86,6 +88,20 @@ export async function* check(signal) {
     for (const line of lines) if (line) yield JSON.parse(line);
     if (done) return;
   }
+}
+
+/** Store a large file: a break costs nothing of what has arrived, and `job` goes on where it was. */
+export async function uploadLarge(job, audio, thumbnail, onSent) {
+  const asset = await uploadInSteps(audio, {
+    service: base,
+    ticket: job.ticket,
+    onBegin: (ticket) => (job.ticket = ticket),
+    onProgress: (sent, all) => onSent(sent / all),
+  }).catch((error) => {
+    if ([404, 415, 422].includes(error.status)) job.ticket = undefined; // nothing is left of it
+    throw error;
+  });
+  return thumbnail ? replaceCover(asset.audio_id, thumbnail) : asset;
 }
 
 /**

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { announce, bytes, h, nameOf } from "./dom.js";
 
 const AT_ONCE = 3;
+const LARGE_BYTES = 16 << 20;
 const waiting = [];
 let running = 0;
 const list = h("ul", { className: "rows" });
@@ -64,10 +65,11 @@ async function send(job) {
   const { id, track, image, bar, state, row } = job;
   state.className = "small soft";
   try {
-    const asset = await api.upload(id, track, image, (share) => {
+    const onSent = (share) => {
       bar.value = share;
       state.textContent = share < 1 ? `sending, ${Math.floor(share * 100)} %` : "sent: it is being inspected, stored and compared";
-    });
+    };
+    const asset = await (track.size > LARGE_BYTES ? api.uploadLarge(job, track, image, onSent) : api.upload(id, track, image, onSent));
     bar.remove();
     state.replaceChildren("stored: ", h("a", { href: `#/asset/${asset.audio_id}` }, nameOf(asset)), ...(asset.warnings.length ? [` – ${asset.warnings.join("; ")}`] : []));
     announce(`${track.name} is stored`);
