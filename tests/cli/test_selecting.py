@@ -14,6 +14,7 @@ from audiostore.cli import choosing, main
 from audiostore.cli.declare import fields_of
 from audiostore.cli.registry import Command, find_commands
 from audiostore.stores.gcs.store import GcsStore
+from audiostore.testing import tone
 from tests.assets import JPG
 from tests.catalog_samples import put_asset
 from tests.cli.conftest import Call, Run
@@ -30,8 +31,10 @@ TITLES = {A: "Sinnerman", C: "Strange Fruit", B: "Feeling Good"}
 COPY = ("--from", "{url}", "--to", "file://{cwd}/copied")
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "analyse": (),
     "copy": (*COPY, "--dry-run"),
     "cover": (str(JPG), "--dry-run"),
+    "detach": ("transcript", "--dry-run"),
     "expire": ("--on", "2041-05-06", "--dry-run"),
     "get": ("--to", "out"),
     "hold": ("--dry-run",),
@@ -46,9 +49,11 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 """Of each command that takes IDs, what comes after them."""
 ONE_ONLY = {
+    "attach": "each asset has a transcript of its own",
     "export": "--after names a place in the order of ids, and no asset",
     "list": "--after names a place in the order of ids, and no asset",
     "put": "--supersedes names the one asset that FILE replaces, and --id a new one",
+    "waveform": "it draws one waveform, in one file",
 }
 """Why others take an ID, and no assets."""
 TRASH = ("purge", "restore")
@@ -89,10 +94,16 @@ def type_(
         album = "Pastel Blues" if audio_id == C else "Nuff Said"
         custom = {"title": title, "album": album}
         put_asset(store, audio_id, custom=custom, filename=f"{title}.mp3")
-    if command in TRASH:
-        with AudioStorageManager(store=store) as manager:
-            for audio_id in TITLES:
+    with AudioStorageManager(store=store) as manager:
+        for audio_id, title in TITLES.items():
+            if command in TRASH:
                 manager.delete(audio_id)
+            elif command == "detach":
+                manager.attach(audio_id, "transcript", title.encode(), filename="words.txt")
+            elif command == "analyse":  # of sound
+                about = manager.get(audio_id).custom
+                manager.delete(audio_id)
+                manager.upload_audio_file(tone(0.5, title=title), audio_id=audio_id, metadata=about)
     if command == "url":  # a directory has none
         server = request.getfixturevalue("server")
         bucket = GcsStore("bucket", emulator=server.url, credentials=keyed(server))

@@ -287,6 +287,19 @@ def test_a_deep_check_finds_what_only_the_bytes_show(patient: Patient) -> None:
     assert len(problems(patient, deep=True)) == 2
 
 
+def test_a_bit_rate_need_only_be_near(patient: Patient) -> None:
+    audio, _ = patient.asset(thumbnail=None)
+    average = int(audio.metadata["bitrate_bps"])
+
+    def found(text: str) -> list[str]:
+        patient.store.update(patient.store.stat(audio.name), {"bitrate_bps": text})
+        return [problem.kind for problem in problems(patient, deep=True)]
+
+    assert found(str(round(1.04 * average))) == found(str(round(0.96 * average))) == []
+    for text in (str(round(1.1 * average)), "4294967295"):
+        assert found(text) == ["mismatched-facts"], text
+
+
 @pytest.mark.slow
 def test_an_estimate_need_not_be_exact_but_what_is_not_marked_as_one_must(patient: Patient) -> None:
     audio, _ = patient.asset(thumbnail=None)

@@ -21,6 +21,8 @@ from audiostore.values import AUDIO_DATA_KEYS, EXACT_KEY, FACT_KEYS, BlobInfo
 _DURATION_TOLERANCE_S = 0.1
 """Containers state a duration in steps of up to that; a decoder counts samples."""
 _ESTIMATE_TOLERANCE = 0.1
+_BITRATE_TOLERANCE = 0.05
+"""Bit rates are averages; earlier versions stored what headers state, or FFmpeg's estimate."""
 """A share of the duration: an estimate is none to the second."""
 _FROM_A_COPY = "restore it from a copy, or delete the asset and upload it again"
 _AGAIN = "remove it, so that it is computed again"
@@ -86,6 +88,10 @@ class DeepCheck:
         wrong = {k: v for k, v in found.items() if k in known and audio.metadata.get(k) != v}
         if "duration_s" in wrong and _is_right_duration(stored, wrong["duration_s"], path):
             del wrong["duration_s"]
+        if "bitrate_bps" in wrong and _is_near(
+            stored.get("bitrate_bps", ""), wrong["bitrate_bps"], _BITRATE_TOLERANCE
+        ):
+            del wrong["bitrate_bps"]
         if stored and wrong:
             facts = ", ".join(f"{k} {stored.get(k)} (it is {v})" for k, v in sorted(wrong.items()))
             exact = {EXACT_KEY: None} if "duration_s" in wrong and EXACT_KEY in stored else {}
@@ -158,6 +164,13 @@ def _is_right_duration(stored: Mapping[str, str], decoded: str, path: Path) -> b
         return True
     estimated = _inspected(path, "quick")[0].get("duration_s")
     return estimated is not None and _is_close(stored, estimated, _ESTIMATE_TOLERANCE)
+
+
+def _is_near(stored: str, found: str, share: float) -> bool:
+    try:
+        return abs(float(stored) - float(found)) <= share * float(found)
+    except ValueError:
+        return False
 
 
 def _is_close(stored: Mapping[str, str], found: str, share: float) -> bool:

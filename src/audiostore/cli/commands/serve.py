@@ -7,7 +7,6 @@ On this machine alone unless --host says otherwise: then --token-file, --iap-aud
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, StoreOptions, flag, option
@@ -170,6 +169,8 @@ def _share_secret(options: Options) -> bytes | None:
     Raises:
         ConfigurationError: the file cannot be read, or is too short.
     """
+    from pathlib import Path  # noqa: PLC0415  (not for --help)
+
     from audiostore import serve  # noqa: PLC0415  (not for --help)
 
     if options.share_secret_file is not None:
