@@ -12,11 +12,13 @@ import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contest import baseline
 from benchmarks.contest.inputs import Inputs, Tree
 from benchmarks.contest.lineup import OURS, versions
 from benchmarks.contest.machine import facts, server_limits
+from benchmarks.contest.measuring import Run
 from benchmarks.contest.plots import plot
 from benchmarks.contest.report import report, result_table, startup_targets, target_table
 from benchmarks.contest.results import Result
@@ -93,11 +95,16 @@ def _write(output: Path, page: str, results: list[Result]) -> None:
     for result in results:
         (plots / f"{result.workload.key}.svg").write_text(plot(result))
     runs = {
-        r.workload.key: {row.name: list(map(asdict, row.runs)) for row in r.rows} for r in results
+        r.workload.key: {row.name: list(map(_kept, row.runs)) for row in r.rows} for r in results
     }
     (plots / "runs.json").write_text(json.dumps(runs, indent=1) + "\n")
     (output / "performance.md").write_text(page)
     print(f"written: {output / 'performance.md'}", file=sys.stderr)
+
+
+def _kept(run: Run) -> dict[str, Any]:
+    """Return what is kept of a run: of a failure, the last line, which has no paths."""
+    return {**asdict(run), "failure": run.failure.strip().rpartition("\n")[2]}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -56,7 +56,7 @@ def workloads(files: Files) -> list[Workload]:
             _FAR.format(f"{clips.title} and given ids", 30),
             clips,
             lineup.peers_with_given_ids(),
-            [Limit(2, REQUESTS), Within(1.1, lineup.GENERATED)],
+            [Limit(2.01, REQUESTS), Within(1.1, lineup.GENERATED)],
             delay_ms=30,
             counts_bytes=False,
         ),

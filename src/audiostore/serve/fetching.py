@@ -79,17 +79,18 @@ def fetched(
         OSError: the server cannot be reached.
     """
     tls = tls or ssl.create_default_context(cafile=certifi.where())
+    file = _remote_file(url)
     for _ in range(_MOST_REDIRECTS + 1):
-        file = _remote_file(url)
         connection = _connected(file, may_connect, tls)
         try:
             response = _response(connection, file)
             if response.status not in _REDIRECTS:
                 yield _web_file(file, response, most_bytes)
                 return
-            url = urljoin(file.url, response.headers.get("Location", ""))
+            target = urljoin(file.url, response.headers.get("Location", ""))
         finally:
             connection.close()
+        file = _remote_file(target)
     raise InvalidSourceError(f"{file} is redirected more than {_MOST_REDIRECTS} times")
 
 
