@@ -73,6 +73,10 @@ PREVIEWED_ON_REQUEST = (
 )
 """What browsers refuse, or cannot seek in, though they play its codec in its format."""
 
+_FOUND_LATE = {"webm from a pipe", "webm from a browser"}
+"""They state no duration. Firefox finds it once it has all of a file: of a small one, at once, or
+not."""
+
 HEAD = """\
 # What plays in a browser
 
@@ -130,7 +134,7 @@ class Observation:
             return f"fails: {self.problem}"
         if not self.can_play:
             return f"plays, but canPlayType denies {self.content_type}"
-        if self.duration_s is None or not self.is_seekable:
+        if self.duration_s is None or not self.is_seekable or self.name in _FOUND_LATE:
             return "plays, from the start only"
         return "plays" if self.is_timed_right else "plays, shows another duration"
 

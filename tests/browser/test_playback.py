@@ -47,7 +47,7 @@ ALSO_REFUSED: Mapping[Browser, set[str]] = {
 """What only one of them can."""
 NOT_TIMED = {
     CHROMIUM: {"flac from a pipe", "webm from a pipe", "webm from a browser"},
-    FIREFOX: {"flac from a pipe"},
+    FIREFOX: {"flac from a pipe", "webm from a pipe", "webm from a browser"},
 }
 """Files that do not state their duration."""
 BADLY_TIMED: Mapping[Browser, set[str]] = {
