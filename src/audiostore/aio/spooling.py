@@ -32,7 +32,7 @@ AsyncAudioInput = AudioInput | AsyncReadableStream | AsyncIterable[bytes]
 class SpooledFile:
     """A file without a name that a stream is written to, piece by piece, in threads.
 
-    Whoever stops awaiting leaves a thread at work on the file: it is closed after that.
+    When its await is cancelled, a thread may still be writing: the file is closed after that.
     """
 
     def __init__(

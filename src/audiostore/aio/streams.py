@@ -12,8 +12,8 @@ _MOST_BYTES: Final = 512 << 10
 """The buffers of a kernel take megabytes at once: behind a socket, the slowest client seems fast at
 first, and then keeps the piece that it has."""
 _FAST_BYTES_S: Final = 16e6
-"""Who takes bytes at this pace does not play them. That fetching is slower is no sign: on a busy
-machine, it always is."""
+"""A client that takes bytes at this pace is not playing them. Slow fetching does not count: on a
+busy machine, it always is."""
 
 
 async def stream(
@@ -22,8 +22,8 @@ async def stream(
     """Yield the bytes of a range of an object, in order.
 
     Each piece is a request of its own. Between two, neither a thread nor a connection is held: a
-    slow listener costs a piece of memory. Pieces are of 512 KiB for whoever takes more than
-    16 MB a second, and of 256 KiB for all others.
+    slow listener costs a piece of memory. Pieces have 512 KiB for clients that take more than
+    16 MB a second, and 256 KiB for all others.
 
     Raises:
         IntegrityError: all of the object was read, and its checksum differs.

@@ -116,7 +116,7 @@ class Analyses:
             analysis = analysis_of(found)
             if analysis is None:
                 raise UnplayableAudioError("its sound cannot be measured", audio_id=audio_id)
-            # The figures come last: whoever finds them finds the waveform, too, and so does a
+            # The figures come last: a reader that finds them finds the waveform, too, and so does a
             # second attempt, if this one is killed.
             self._marked.store(audio_id, waveform_of(found), of=asset.audio)
             asset = self._changes.set_analysis(audio_id, analysis, of=asset.audio)

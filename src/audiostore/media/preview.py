@@ -35,7 +35,7 @@ def needs_preview(format_name: str, codec: str | None) -> bool:
 
 
 def check_preview(path: Path, stream: FileIO, made: PreviewInfo) -> str:
-    """Look at a preview as at any file, as whoever controlled its encoder could have written it.
+    """Inspect a preview like any file: an attacker in control of its encoder could have made it.
 
     Args:
         path: what to call it in errors.

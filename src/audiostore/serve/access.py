@@ -51,7 +51,7 @@ class Access(Protocol):
 
 
 class StartToken:
-    """One random token, made when the service starts: whoever has it may do everything."""
+    """One random token, made when the service starts: anyone who has it may do everything."""
 
     is_for_loopback = True
     has_tokens = True

@@ -1,6 +1,6 @@
 """Fetching files from URLs that others choose: over HTTPS, and from public addresses alone.
 
-Whoever chooses a URL must not reach what this machine reaches and they do not: services on it, in
+A URL must not lead to what only this machine can reach: services on it, in
 its network, or the metadata server of a cloud (CWE-918). So each name is resolved once, every
 address that it has must be public, and the connection goes to one of these very addresses: a name
 that is resolved anew could lead elsewhere by then. That holds again for each redirect. No proxy

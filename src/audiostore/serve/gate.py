@@ -51,7 +51,7 @@ class Gate:
 
     Args:
         app: what is behind it.
-        access: who may do what; None: whoever mounts the service decides.
+        access: who may do what; None: the application that mounts the service decides.
         limits: how often clients may ask.
         origins: the other sites whose pages may use the service, such as ``https://app.example``.
         uploads_to: the server of the bucket, to which the service's own page sends files.

@@ -137,7 +137,7 @@ def _storewide() -> Json:
         "/v1/feeds": {
             "post": _operation(
                 "createFeed",
-                "Make the URL of a podcast feed of a search, for whoever has it.",
+                "Make the URL of a podcast feed of a search, for anyone who has it.",
                 {"201": _json("The URL.", "Url")},
                 errors=("408", "413", "415", "422", "501"),
                 body={

@@ -1,4 +1,4 @@
-"""Share tokens: whoever has one may hear one asset, or read one feed, without any other token.
+"""Share tokens: anyone with one may hear one asset, or read one feed, without any other token.
 
 A token is signed by the service's key and says all there is to know, so nothing is kept of it. It
 ends when it says so, when the key changes, or when the asset's `share_epoch` is raised.

@@ -1,4 +1,4 @@
-"""The facts about an audio file, whoever read its header: FFmpeg, or the format itself."""
+"""The facts about an audio file, whether FFmpeg read its header or the format itself did."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """The file that a worker makes: it sends its bytes, and this process writes them.
 
 A worker cannot write to any file. What it sends is bounded, and as foreign as what it was made of:
-whoever asked for it looks at it as at any file.
+the caller looks at it as at any file.
 """
 
 import os

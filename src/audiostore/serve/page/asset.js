@@ -113,7 +113,7 @@ function sharing(asset) {
     }
   };
   return [
-    h("p", { className: "small soft" }, "Whoever has a link can hear this track on a page with a player, and see nothing else."),
+    h("p", { className: "small soft" }, "Anyone with a link can hear this track on a page with a player, and sees nothing else."),
     h("p", { className: "bar" }, h("label", { htmlFor: "life", className: "hidden" }, "How long the link lasts"), life, make, revoke),
     made,
   ];

@@ -1,4 +1,4 @@
-"""Routes for whoever has a link: a page with a player, its bytes, oEmbed, a podcast feed.
+"""Routes for anyone with a link: a page with a player, its bytes, oEmbed, a podcast feed.
 
 And those that make and revoke links, for users of the service.
 """
@@ -93,7 +93,7 @@ async def read(request: Request) -> Response:
         raise not_found("a link shows audio, preview and thumbnail")
     asset = await _shared(request)
     response = service_of(request).content.response(request, asset, cast("PartName", part))
-    # Whoever has the link may have its player on any site.
+    # The player may be on any site.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cache-Control"] = _CACHED
