@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -161,6 +162,29 @@ def test_the_address_that_was_checked_is_the_one_connected_to(
     with fetched(url, most_bytes=MOST, may_connect=anywhere, tls=trust) as file:
         assert b"".join(file.pieces) == DATA
     assert names.count("rebound.example") == 1
+
+
+@pytest.mark.parametrize("addresses", [("127.0.0.1", "10.0.0.1"), ("10.0.0.1", "127.0.0.1")])
+def test_one_address_that_is_not_public_is_one_too_many(
+    web: Web, monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...]
+) -> None:
+    web.serve("/song.mp3", whole())
+    port = urlsplit(web.url("/")).port
+
+    def resolved(*_: object, **__: object) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    with (
+        pytest.raises(InvalidSourceError, match="not public"),
+        fetched(
+            f"https://both.example:{port}/song.mp3",
+            most_bytes=MOST,
+            may_connect=lambda address: str(address) == "127.0.0.1",  # as if that were public
+        ),
+    ):
+        pass
+    assert web.handler.seen == []
 
 
 @pytest.mark.parametrize(
