@@ -164,14 +164,15 @@ function facts(asset) {
 }
 
 function deleteButton(main, asset) {
+  const yes = h("button", { value: "yes", className: "bad" }, "Delete");
   const dialog = h("dialog", { aria: { labelledby: "sure" } },
     h("p", { id: "sure" }, `Delete “${nameOf(asset)}”?`),
     h("p", { className: "small soft" }, "It goes to the trash, if the store keeps deleted objects."),
     h("form", { method: "dialog", className: "bar" },
       h("button", { value: "no" }, "Keep it"),
-      h("button", { value: "yes", className: "bad" }, "Delete")));
-  dialog.onclose = async () => {
-    if (dialog.returnValue !== "yes") return;
+      yes));
+  // Not when the dialog has closed: that is reported late, after it may have been opened again.
+  yes.onclick = async () => {
     try {
       await api.remove(asset.audio_id, asset.etag);
       forget(asset.audio_id);
