@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, Protocol
 
 from audiostore import AudioStorageManager, LocalStore
@@ -93,23 +94,28 @@ class DirectoryPlace:
 class Gate:
     """Kills a child at its nth request, before it is handled or before it is answered."""
 
-    def __init__(self, server: StrictServer, number: int, when: When) -> None:
+    def __init__(self, number: int, when: When) -> None:
         self._number = number
         self._when = when
+        self._lock = Lock()
         self._count = 0
-        self._server = server
+        self._index: int | None = None
         self.killed = False
         self.child: Child | None = None
 
-    def request(self, _request: Request) -> None:
+    def request(self, request: Request) -> None:
         """Count a request; kill before it is handled."""
-        self._count += 1
-        if self._count == self._number and self._when == "before":
+        with self._lock:
+            self._count += 1
+            if self._count != self._number:
+                return
+            self._index = request.index
+        if self._when == "before":
             self.kill()
 
-    def response(self, _request: Request) -> None:
-        """Kill after it was handled."""
-        if self._count == self._number and self._when == "after" and not self.killed:
+    def response(self, request: Request) -> None:
+        """Kill after it was handled, whatever else has arrived in the meantime."""
+        if self._when == "after" and request.index == self._index:
             self.kill()
 
     def kill(self) -> None:
@@ -123,7 +129,7 @@ class Gate:
 @contextmanager
 def gate(server: StrictServer, number: int, when: When) -> Iterator[Gate]:
     """Put a gate into a server."""
-    made = Gate(server, number, when)
+    made = Gate(number, when)
     server.on_request, server.on_response = made.request, made.response
     try:
         yield made

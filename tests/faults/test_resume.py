@@ -71,7 +71,7 @@ def killed_half_way(
 ) -> None:
     """Run the call; the process dies when the server has so many bytes of the audio."""
     rule = server.fault(faults.session_chunk, faults.reset(after), times=None)
-    made = Cut(server, -1, "before")
+    made = Cut(-1, "before")
     server.on_request = made.request
     child = nursery.start({**call, "stopped": True})
     made.child = child
