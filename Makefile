@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools-installed
 PEERS := $(VENV)/.peers-installed
 BEAM := .venv-beam
 # Many tests start a process: without bytecode, each of them compiles the package again.
@@ -21,19 +22,19 @@ demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch 
 serve: $(STAMP)  ## show what `make demo` has stored on a page in the browser (PORT=8080)
 	@$(BIN)/audiostore serve --bucket ./demo/store --port $(PORT)
 
-test: $(STAMP)  ## run every test
+test: $(TOOLS)  ## run every test
 	$(TESTING) $(BIN)/python -m pytest -q -n 2
 
-quick: $(STAMP)  ## the quick tests, from every room
+quick: $(TOOLS)  ## the quick tests, from every room
 	$(TESTING) $(BIN)/python -m pytest -q -n 2 -m "not (slow or faults or property or browser or benchmarks)"
 
-faults: $(STAMP)  ## every fault and every kill: print the table, write docs/reliability.md
+faults: $(TOOLS)  ## every fault and every kill: print the table, write docs/reliability.md
 	$(TESTING) $(BIN)/python -m tests.faults
 
-fuzz: $(STAMP)  ## feed every parser of foreign bytes for longer (FUZZ=20)
+fuzz: $(TOOLS)  ## feed every parser of foreign bytes for longer (FUZZ=20)
 	$(TESTING) FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -n 2 tests/property tests/faults/test_random.py
 
-mutants: $(STAMP)  ## break the core in a hundred places: do the tests notice? (an hour)
+mutants: $(TOOLS)  ## break the core in a hundred places: do the tests notice? (an hour)
 	$(TESTING) $(BIN)/python -m tests.mutants
 
 beam: $(BEAM)/.installed  ## the tests of Apache Beam (half a gigabyte, an environment of its own)
@@ -42,7 +43,7 @@ beam: $(BEAM)/.installed  ## the tests of Apache Beam (half a gigabyte, an envir
 bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
 	$(TESTING) $(BIN)/python -m benchmarks
 
-check: $(STAMP)  ## formatting, lint, types, layers
+check: $(TOOLS)  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -52,20 +53,31 @@ check: $(STAMP)  ## formatting, lint, types, layers
 clean:
 	rm -rf $(VENV) $(BEAM) demo build/benchmarks
 
-# Only files with a known hash are installed, and what builds the package is one of them.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Only files with a known hash are installed, and what builds the package is one of them. Modules are compiled when
+# they are imported: compiling all of them takes longer than the demo.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 OURSELVES := --no-deps --no-build-isolation --editable .
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --require-hashes --requirement constraints.txt
-	$(INSTALL) $(OURSELVES)
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing what audiostore needs (the first time, 60 MB are downloaded) ..."
+	@$(INSTALL) --require-hashes --requirement constraints.txt
+	@echo "Installing audiostore ..."
+	@$(INSTALL) $(OURSELVES)
+	@touch $@
 
-$(PEERS): $(STAMP) constraints-bench.txt
-	$(INSTALL) --require-hashes --requirement constraints.txt --requirement constraints-bench.txt
-	touch $@
+$(TOOLS): $(STAMP) constraints-dev.txt
+	@echo "Installing what the tests need (the first time, 250 MB are downloaded) ..."
+	@$(INSTALL) --require-hashes --requirement constraints.txt --requirement constraints-dev.txt
+	@touch $@
+
+$(PEERS): $(TOOLS) constraints-bench.txt
+	@echo "Installing what is measured beside audiostore ..."
+	@$(INSTALL) --require-hashes --requirement constraints.txt --requirement constraints-dev.txt \
+		--requirement constraints-bench.txt
+	@touch $@
 
 $(BEAM)/.installed: pyproject.toml constraints-beam.txt
 	$(PYTHON) -m venv $(BEAM)

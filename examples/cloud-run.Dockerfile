@@ -9,7 +9,7 @@
 FROM python:3.12-slim
 
 COPY . /source
-RUN pip install --no-cache-dir '/source[serve]' && rm -rf /source \
+RUN pip install --no-cache-dir '/source[ffmpeg,serve]' && rm -rf /source \
     && useradd --create-home service
 USER service
 ENV PYTHONUNBUFFERED=1

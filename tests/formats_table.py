@@ -78,7 +78,8 @@ state. Else it is what the file states, or what its size and duration make it.
 Codec, sample rate and channels are those that FFmpeg finds. {described} say themselves
 what FFmpeg would find, and no other process is needed, unless a file is odd, damaged or takes much
 to look at. Such files, other formats, and all files that are decoded (`check="full"`) are read by
-FFmpeg in a sandbox worker.
+FFmpeg in a sandbox worker. FFmpeg is [an extra](installing.md): without it they are refused, and
+the error names it.
 
 ## Tags and artwork
 

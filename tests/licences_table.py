@@ -1,6 +1,7 @@
 """What audiostore needs at run time and under which licences: ``python -m tests.licences_table``.
 
-Writes docs/licences.md from the metadata of the installed packages, as constraints.txt pins them.
+Writes docs/licences.md from the metadata of the installed packages, as constraints.txt and
+constraints-dev.txt pin them.
 Run it on Python 3.11: some packages need more there.
 """
 
@@ -52,24 +53,33 @@ audiostore itself is under the [Apache License 2.0](../LICENSE).
 What `pip install audiostore` installs besides audiostore:
 
 """
-_EXTRAS: Final = ("dask", "mcp", "parquet", "serve")
-"""Those that constraints.txt installs."""
+_EXTRAS: Final = ("ffmpeg", "serve", "dask", "mcp", "parquet")
+"""Those that constraints.txt and constraints-dev.txt install."""
 _BEAM: Final = """
 The extra `beam` adds [apache-beam](https://beam.apache.org), under the Apache License 2.0, and what
 that needs; `constraints-beam.txt` lists it.
 """
 _BUNDLED: Final = """
-The wheels of PyAV and Pillow bundle libraries in C. Pillow's are under permissive licences. PyAV's
-hold FFmpeg (`avcodec_license()` says "LGPL version 3 or later"), LAME, GnuTLS, Nettle, GMP and
-libunistring (LGPL), OpenCORE AMR, libvpx, dav1d, SVT-AV1, Opus and WebP (permissive), and next to
-them x264 and x265, encoders of video under the GPL. audiostore distributes none of these and calls
-no encoder of video. To ship a product without the last two, build PyAV against an FFmpeg without
-them: audiostore needs only demuxers, decoders of audio and, for previews, LAME.
+The wheels of Pillow and PyAV bundle libraries in C. Pillow's are under permissive licences. PyAV's
+(the extra `ffmpeg`) hold FFmpeg (`avcodec_license()` says "LGPL version 3 or later"), LAME, GnuTLS,
+Nettle, GMP and libunistring (LGPL), OpenCORE AMR, libvpx, dav1d, SVT-AV1, Opus and WebP
+(permissive), and next to them x264 and x265, encoders of video under the GPL. audiostore
+distributes none of these and calls no encoder of video. To ship a product without the last two,
+leave the extra out, or build PyAV against an FFmpeg without them: audiostore needs only demuxers,
+decoders of audio and, for previews, LAME.
 """
 
 
 def required(extra: str = "") -> Mapping[str, Distribution]:
     """Return what audiostore needs to run, with one of its extras or none, in order of names."""
+    # Not what an installation says, which may be older than the file.
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    more = project["optional-dependencies"][extra] if extra else []
+    return required_by(*project["dependencies"], *more)
+
+
+def required_by(*requirements: str) -> Mapping[str, Distribution]:
+    """Return what is installed for some requirements, in order of names."""
     found: dict[str, Distribution] = {}
 
     def visit(lines: Iterable[str]) -> None:
@@ -81,11 +91,7 @@ def required(extra: str = "") -> Mapping[str, Distribution]:
                 found[key] = distribution(key)
                 visit(found[key].requires or ())
 
-    # Not what an installation says, which may be older than the file.
-    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    visit(project["dependencies"])
-    if extra:
-        visit(project["optional-dependencies"][extra])
+    visit(requirements)
     return {key: found[key] for key in sorted(found)}
 
 
@@ -106,11 +112,11 @@ def licence(package: Distribution) -> str:
 def page() -> str:
     """Return the whole page."""
     always = required()
-    parts = [_HEAD, _table(always.values()), _BUNDLED]
+    parts = [_HEAD, _table(always.values())]
     for extra in _EXTRAS:
         more = {key: each for key, each in required(extra).items() if key not in always}
         parts += f"\nWhat the extra `{extra}` adds:\n\n", _table(more.values())
-    return "".join([*parts, _BEAM])
+    return "".join([*parts, _BEAM, _BUNDLED])
 
 
 def _table(packages: Iterable[Distribution]) -> str:

@@ -176,7 +176,7 @@ def is_safe(character: str) -> bool:
 
 
 class ConfigurationError(AudioStoreError, ValueError):
-    """No store is configured, or the configured value does not name a store."""
+    """No store is configured, or the configured value names none; or an extra is not installed."""
 
     affects_all = True
 
@@ -219,7 +219,7 @@ class UnplayableAudioError(AudioStoreError, ValueError):
 
 
 class InspectionLimitError(AudioStoreError, ValueError):
-    """Inspecting the audio file takes more time or memory than audiostore allows.
+    """Inspecting the audio file takes more time or memory than allowed; or FFmpeg, not installed.
 
     That is no verdict on the file: it may be sound.
     """

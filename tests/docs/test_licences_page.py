@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from tests import licences_table
 
 ROOT = Path(__file__).parents[2]
+PINS = tuple(f"constraints{each}.txt" for each in ("", "-dev", "-bench", "-beam"))
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the page is that of Python 3.11")
@@ -36,7 +37,7 @@ def test_a_licence_that_is_not_permitted_is_an_error() -> None:
 
 
 def test_everything_that_ci_installs_has_a_version_and_a_hash() -> None:
-    for name in ("constraints.txt", "constraints-bench.txt", "constraints-beam.txt"):
+    for name in PINS:
         lines = [
             line
             for line in (ROOT / name).read_text(encoding="utf-8").replace("\\\n", "").splitlines()
@@ -48,11 +49,30 @@ def test_everything_that_ci_installs_has_a_version_and_a_hash() -> None:
             assert "://" not in line
 
 
+def pinned(*names: str) -> dict[str, str]:
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in names)
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+
+
 def test_the_pinned_versions_satisfy_what_the_package_asks_for() -> None:
-    pinned = dict(
-        re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    )
+    versions = pinned("constraints.txt", "constraints-dev.txt")
     for line in distribution("audiostore").requires or ():
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": "dev"}):
-            assert requirement.specifier.contains(pinned[requirement.name]), line
+            assert requirement.specifier.contains(versions[requirement.name]), line
+
+
+def test_nothing_is_pinned_twice() -> None:
+    run, tools, peers = map(pinned, PINS[:3])
+    assert not (run.keys() & tools.keys())
+    assert not ((run | tools).keys() & peers.keys())
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.11 needs the most")
+def test_the_demo_installs_what_runs_and_what_builds_and_nothing_else() -> None:
+    needed = {*licences_table.required(), *licences_table.required("ffmpeg")}
+    needed |= {
+        *licences_table.required("serve"),
+        *licences_table.required_by("hatchling", "editables"),
+    }
+    assert pinned("constraints.txt").keys() == needed

@@ -13,6 +13,7 @@ from audiostore.errors import (
     InvalidImageError,
     UnplayableAudioError,
 )
+from audiostore.media import ffmpeg
 from audiostore.media.decoding import AnalyseChoice, decode_all
 from audiostore.media.facts.by_headers import describe_by_headers
 from audiostore.media.faststart import needs_faststart
@@ -108,7 +109,9 @@ def inspect_audio(
     Raises:
         UnsupportedFormatError: it is not audio that audiostore stores, or its name says otherwise.
         UnplayableAudioError: it is cut short, damaged, or without sound.
-        InspectionLimitError: looking inside takes too much time or memory.
+        InspectionLimitError: looking inside takes too much time or memory; or FFmpeg, which is not
+            installed.
+        ConfigurationError: it is to be decoded, and FFmpeg is not installed.
         OSError: it cannot be read.
     """
     try:
@@ -240,7 +243,8 @@ def _look_inside(
     preview: PreviewTarget | None,
 ) -> tuple[AudioInfo, AnalysedAudio | None]:
     info = None
-    if not (images_follow or analyse):  # nothing else needs a worker
+    # If a worker is needed anyway, it does this, too.
+    if not ((images_follow or analyse) and ffmpeg.is_installed()):
         size_bytes = stream.seek(0, os.SEEK_END)
         info = _look_at_headers(stream, recognised, size_bytes, artwork=artwork)
     if info is None:

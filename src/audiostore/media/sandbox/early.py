@@ -5,6 +5,7 @@ import os
 from collections.abc import Collection
 from contextlib import suppress
 
+from audiostore.media import ffmpeg
 from audiostore.media.info import IMAGE_MEMORY_BYTES
 from audiostore.media.sandbox.process import WorkerProcess
 
@@ -22,7 +23,7 @@ def start_early(*, images: bool = False) -> None:
     Args:
         images: whether it will decode images, too.
     """
-    if os.getpid() in _started:
+    if os.getpid() in _started or not ffmpeg.is_installed():
         return
     programs = ["FFmpeg", "Pillow"] if images else ["FFmpeg"]
     with suppress(OSError):

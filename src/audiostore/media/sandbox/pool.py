@@ -24,8 +24,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from audiostore.errors import InspectionLimitError, InvalidImageError, UnplayableAudioError
+from audiostore.errors import (
+    ConfigurationError,
+    InspectionLimitError,
+    InvalidImageError,
+    UnplayableAudioError,
+)
 from audiostore.localfiles import open_regular
+from audiostore.media import ffmpeg
 from audiostore.media.info import (
     IMAGE_MEMORY_BYTES,
     MAX_PREVIEW_S,
@@ -379,8 +385,9 @@ class SandboxPool:
 
     def start(self) -> None:
         """Start a worker, if there is none; if that fails, the first file reports it."""
+        task = _SHORT if ffmpeg.is_installed() else "image"
         with suppress(RuntimeError, OSError):
-            self._release(self._acquire(self._request(_SHORT, "")))
+            self._release(self._acquire(self._request(task, "")))
 
     def close(self) -> None:
         """End the workers; one that is busy ends after its response."""
@@ -520,6 +527,8 @@ class SandboxPool:
         return bool(able) and len(able) + len(self._alone) >= self._limit
 
     def _start_one(self, request: Request) -> WorkerProcess:
+        if request.program == "FFmpeg" and not ffmpeg.is_installed():
+            raise _missing_ffmpeg(request)
         most_bytes = max(limits.memory_bytes for limits in self._limits.values())
         programs = {request.program, *self._expected}
         worker = take_early(programs, most_bytes) or WorkerProcess(programs, most_bytes)
@@ -568,6 +577,18 @@ def _output(preview: PreviewTarget) -> OutputFile:
     """Return the file for a preview, which holds no more than the longest takes."""
     sound_bytes = (MAX_PREVIEW_S + 60) * preview.stereo_kbps * 1000 // 8
     return OutputFile(preview.descriptor, PREVIEW_HEAD_BYTES + sound_bytes)
+
+
+def _missing_ffmpeg(request: Request) -> ConfigurationError | InspectionLimitError:
+    """Return the error of a file that only FFmpeg can read, or of all that is to be decoded."""
+    if request.task == _SHORT:
+        return InspectionLimitError(
+            "only FFmpeg can tell what is in it, and FFmpeg is not installed:"
+            f" {ffmpeg.EXTRA}; {_INSTEAD[_SHORT]}"
+        )
+    return ConfigurationError(
+        f"decoding audio needs FFmpeg, which is not installed: {ffmpeg.EXTRA}"
+    )
 
 
 class _RefusedError(Exception):
