@@ -463,6 +463,7 @@ class AudioStorageManager:
         *,
         filename: str | None = None,
         size_bytes: int | None = None,
+        if_unchanged: StorageResult | None = None,
         options: "UploadOptions | None" = None,
         **keywords: "Unpack[ThumbnailKeywords]",
     ) -> StorageResult:
@@ -476,6 +477,8 @@ class AudioStorageManager:
             audio_id: the asset's id, or one generated beforehand.
             filename: the user's name for the file; None: that of the path.
             size_bytes: how many bytes a source has that is not a path, if that is known.
+            if_unchanged: the asset as it was read: fail if its audio object or its artwork was
+                changed since.
             options: how to inspect, prepare and store the file. The fields for audio (`artwork`,
                 `faststart`, `supersedes`, `trash_superseded`, `id_is_new`) have no effect.
             **keywords: fields of `UploadOptions` that concern artwork; each overrides `options`.
@@ -487,7 +490,7 @@ class AudioStorageManager:
             InvalidAudioIdError, InvalidMetadataError, TypeError, ValueError: an argument is not
                 valid. Nothing was uploaded.
             AssetConflictError: other artwork waits for the same audio, or the artwork was replaced
-                by another writer at the same time.
+                by another writer at the same time, or the asset is not as `if_unchanged` has it.
             HeldError: the asset is under a hold.
             SourceChangedError: the file changed meanwhile; nothing was committed.
             IntegrityError: the stored bytes do not match the checksum; they were removed.
@@ -514,7 +517,9 @@ class AudioStorageManager:
             cleanup=bool(options.cleanup),
         ) as image:
             audio_id = require_audio_id(audio_id)
-            return self._uploads.attach(image, audio_id, options, filename=filename)
+            return self._uploads.attach(
+                image, audio_id, options, filename=filename, if_unchanged=if_unchanged
+            )
 
     def attach(
         self,
@@ -793,7 +798,7 @@ class AudioStorageManager:
         changes: Mapping[str, str | None],
         *,
         replace: bool = False,
-        if_metageneration_match: int | None = None,
+        if_unchanged: StorageResult | None = None,
     ) -> StorageResult:
         """Change the caller's metadata of an asset.
 
@@ -804,8 +809,7 @@ class AudioStorageManager:
             changes: keys to set; None removes one.
             replace: also remove all of the caller's metadata that is not in `changes`; the tags of
                 the file stay.
-            if_metageneration_match: fail if the audio object has another metageneration, because it
-                was changed meanwhile.
+            if_unchanged: the asset as it was read: fail if its audio object was changed since.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
@@ -813,13 +817,14 @@ class AudioStorageManager:
             InvalidMetadataError: not text, too large, one of audiostore's own keys, or one that
                 cannot be the name of an HTTP header. Nothing was changed.
             AssetConflictError: the asset was changed meanwhile.
+            ValueError: `if_unchanged` has no audio.
         """
         return self._found(
             self._changes.update_metadata(
                 require_audio_id(audio_id),
                 changes,
                 replace=replace,
-                if_metageneration_match=if_metageneration_match,
+                if_unchanged=_audio_of(if_unchanged),
             )
         )
 
@@ -880,7 +885,13 @@ class AudioStorageManager:
         """
         return self._found(self._changes.set_class(require_audio_id(audio_id), storage_class))
 
-    def delete(self, audio_id: AudioId, *, permanent: bool = False) -> None:
+    def delete(
+        self,
+        audio_id: AudioId,
+        *,
+        permanent: bool = False,
+        if_unchanged: StorageResult | None = None,
+    ) -> None:
         """Delete an asset: the audio object first, then the rest of its folder.
 
         A bucket with soft delete, and a directory, keep deleted objects for a while, so that the
@@ -891,15 +902,19 @@ class AudioStorageManager:
             audio_id: the asset's id.
             permanent: also delete it from the trash. This has no effect on a bucket, which keeps
                 deleted objects for the whole time that its soft delete policy sets.
+            if_unchanged: the asset as it was read: fail if its audio object was changed since.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
             AssetNotFoundError: no objects exist under the id.
+            AssetConflictError: other writers keep writing to it; or it is not as `if_unchanged`
+                has it, and nothing was deleted.
             HeldError: it is under a hold; nothing was deleted.
+            ValueError: `if_unchanged` has no audio.
         """
         audio_id = require_audio_id(audio_id)
         try:
-            delete_asset(self._store, audio_id)
+            delete_asset(self._store, audio_id, if_unchanged=_audio_of(if_unchanged))
         except AssetNotFoundError:
             if not permanent:
                 raise
@@ -972,6 +987,12 @@ class AudioStorageManager:
                 retry.left_s,
             )
         )
+
+
+def _audio_of(asset: StorageResult | None) -> BlobInfo | None:
+    if asset is not None and asset.audio is None:
+        raise ValueError(f"if_unchanged has no audio: {asset.audio_id} is artwork alone")
+    return None if asset is None else asset.audio
 
 
 def _opened_again(arguments: dict[str, Any]) -> AudioStorageManager:

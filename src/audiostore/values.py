@@ -148,6 +148,15 @@ def same_bytes(blob: BlobInfo | None, other: BlobInfo | None) -> bool:
     )
 
 
+def same_version(blob: BlobInfo, other: BlobInfo) -> bool:
+    """Say whether two descriptions are of one version of an object, bytes and metadata."""
+    return (blob.name, blob.generation, blob.metageneration) == (
+        other.name,
+        other.generation,
+        other.metageneration,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DeletedBlob:
     """A generation of an object that was deleted or overwritten, and can be restored."""

@@ -129,10 +129,12 @@ class DictStore:
             kept = storage_class or now.storage_class
             return self._publish(spec, found.data, if_generation_match, kept)
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         with self._lock:
-            self._get(blob.name)
+            present = self._get(blob.name).blob
             self._require(blob.name, blob.generation)
+            if if_unchanged and present.metageneration != blob.metageneration:
+                raise PreconditionFailedError(f"{self.uri(blob.name)} has changed")
             del self._objects[blob.name]
 
     def close(self) -> None:
@@ -241,9 +243,15 @@ class Unordered(DictStore):
 class Reusing(DictStore):
     """Counts generations from one again when a name is free."""
 
-    def delete(self, blob: BlobInfo) -> None:
-        super().delete(blob)
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
+        super().delete(blob, if_unchanged=if_unchanged)
         self._generation = 0
+
+
+class DeletingWhatHasChanged(DictStore):
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
+        del if_unchanged
+        super().delete(blob)
 
 
 SUITE = ObjectStoreTests()
@@ -252,6 +260,7 @@ BROKEN: dict[type[DictStore], Callable[[ObjectStore], None]] = {
     Unchecked: SUITE.test_put_refuses_bytes_that_do_not_have_the_checksum,
     IgnoringHolds: SUITE.test_a_held_object_loses_its_name_to_nothing,
     Unordered: SUITE.test_list_is_in_the_order_of_the_bytes_of_names,
+    DeletingWhatHasChanged: SUITE.test_delete_if_unchanged_minds_a_change_of_metadata,
     Reusing: SUITE.test_same_content_gets_another_generation_each_time,
 }
 

@@ -761,14 +761,12 @@ def test_a_metageneration_precondition_survives_its_own_lost_response(
     server, fresh = fresh_buckets
     stage = next(fresh)
     stage.upload()
-    audio = stage.manager.get(ID).audio
-    assert audio is not None
+    seen = stage.manager.get(ID)
     server.fault(patch, lose_response())
     manager = AudioStorageManager(store=stage.store, retry_config=QUICK)
-    number = audio.metageneration
-    manager.update_metadata(ID, {"mood": "calm"}, if_metageneration_match=number)
+    manager.update_metadata(ID, {"mood": "calm"}, if_unchanged=seen)
     with pytest.raises(AssetConflictError):
-        manager.update_metadata(ID, {"mood": "calm"}, if_metageneration_match=number)
+        manager.update_metadata(ID, {"mood": "calm"}, if_unchanged=seen)
 
 
 @pytest.mark.row("managing")

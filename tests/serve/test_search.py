@@ -161,6 +161,21 @@ def test_an_older_version_never_replaces_a_newer_one() -> None:
         assert index.find(Query(), limit=9).assets == (old,)
 
 
+def test_a_change_that_is_entered_after_a_deletion_brings_nothing_back() -> None:
+    index, manager = Index(), AudioStorageManager(store=MemoryStore())
+    stored = manager.upload_audio_file(tone(), filename="a.wav")
+    index.put(stored)
+    audio_id = stored.audio_id
+    changed = manager.update_metadata(audio_id, {"mood": "calm"})
+    manager.delete(audio_id)
+    index.remove(audio_id)
+    index.put(changed)
+    assert index.count(Query()) == 0
+    index.put(manager.restore(audio_id))
+    assert index.count(Query()) == 1
+    index.close()
+
+
 def test_a_refresh_of_what_is_known_writes_nothing(
     sample: tuple[AudioStorageManager, Index],
 ) -> None:

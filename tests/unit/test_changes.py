@@ -78,12 +78,36 @@ def test_bad_metadata_changes_nothing(
 def test_a_change_meanwhile_is_refused_where_that_was_asked(
     manager: AudioStorageManager, audio_id: str
 ) -> None:
-    seen = manager.get(audio_id).audio
-    assert seen is not None
-    manager.update_metadata(audio_id, {"a": "1"}, if_metageneration_match=seen.metageneration)
-    with pytest.raises(AssetConflictError, match="changed meanwhile"):
-        manager.update_metadata(audio_id, {"a": "2"}, if_metageneration_match=seen.metageneration)
-    assert manager.get(audio_id).custom["a"] == "1"
+    seen = manager.get(audio_id)
+    changed = manager.update_metadata(audio_id, {"a": "1"}, if_unchanged=seen)
+    refused: tuple[Callable[[], object], ...] = (
+        lambda: manager.update_metadata(audio_id, {"a": "2"}, if_unchanged=seen),
+        lambda: manager.upload_thumbnail_file(JPG, audio_id, if_unchanged=seen),
+        lambda: manager.delete(audio_id, if_unchanged=seen),
+    )
+    for change in refused:
+        with pytest.raises(AssetConflictError, match="changed meanwhile"):
+            change()
+    assert manager.get(audio_id) == changed
+    manager.delete(audio_id, if_unchanged=changed)
+    assert not manager.exists(audio_id)
+
+
+def test_an_asset_of_another_generation_is_another_version(
+    manager: AudioStorageManager, audio_id: str
+) -> None:
+    seen = manager.get(audio_id)
+    moved = manager.set_class(audio_id, "NEARLINE")
+    assert seen.audio is not None
+    assert moved.audio is not None
+    assert moved.audio.metageneration == seen.audio.metageneration
+    for change in (
+        lambda: manager.update_metadata(audio_id, {"a": "2"}, if_unchanged=seen),
+        lambda: manager.delete(audio_id, if_unchanged=seen),
+    ):
+        with pytest.raises(AssetConflictError):
+            change()
+    assert manager.get(audio_id) == moved
 
 
 def test_a_held_asset_is_neither_deleted_nor_given_other_artwork(

@@ -115,9 +115,9 @@ class Flaky(MemoryStore):
         self._leave()
         return copied
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         self._enter("delete")
-        super().delete(blob)
+        super().delete(blob, if_unchanged=if_unchanged)
         self._leave()
 
     def close(self) -> None:

@@ -54,11 +54,11 @@ class Misbehaving(MemoryStore):
             spec, source, if_generation_match=if_generation_match, on_transfer=on_transfer
         )
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         self.deleted.append(blob)
         if self.broken_delete:
             raise self.broken_delete
-        super().delete(blob)
+        super().delete(blob, if_unchanged=if_unchanged)
 
 
 def plain(

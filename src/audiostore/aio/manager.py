@@ -243,6 +243,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
         *,
         filename: str | None = None,
         size_bytes: int | None = None,
+        if_unchanged: StorageResult | None = None,
         options: UploadOptions | None = None,
         **keywords: "Unpack[ThumbnailKeywords]",
     ) -> StorageResult:
@@ -254,6 +255,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
             audio_id: the asset's id, or one generated beforehand.
             filename: the user's name for the file.
             size_bytes: how many bytes a source has that is not a path, if that is known.
+            if_unchanged: the asset as it was read: fail if audio object or artwork was changed.
             options: how to inspect, prepare and store the file.
             **keywords: fields of `UploadOptions` that concern artwork; each overrides `options`.
 
@@ -271,6 +273,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
                 audio_id,
                 filename=filename,
                 size_bytes=size_bytes,
+                if_unchanged=if_unchanged,
                 options=options,
                 **keywords,
             )

@@ -6,7 +6,7 @@ from audiostore.asset import record
 from audiostore.asset.drafts import Draft, Outcome, Writer, draft_of, remove_replaced
 from audiostore.asset.layout import THUMBNAIL, part_of
 from audiostore.asset.prepared import PreparedFile
-from audiostore.asset.reading import find_asset, objects_of
+from audiostore.asset.reading import changed_meanwhile, find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.dataclass import replace
 from audiostore.errors import (
@@ -17,7 +17,7 @@ from audiostore.errors import (
 )
 from audiostore.notify import Notifier
 from audiostore.stores import CacheScope, ObjectStore, Written, has_content, require_free
-from audiostore.values import BlobInfo
+from audiostore.values import BlobInfo, StorageResult, same_version
 
 _RACES = 5
 
@@ -37,12 +37,13 @@ class Attachments:
         *,
         cache: CacheScope = "private",
         source_path: str | None = None,
+        if_unchanged: StorageResult | None = None,
     ) -> Outcome:
         """Store artwork as part of its asset or, while no audio is stored, ahead of it.
 
         Raises:
             AssetConflictError: other artwork already waits for this audio, or another writer stored
-                some at the same time.
+                some at the same time; or the asset is not as `if_unchanged` describes it.
             HeldError: the asset is under a hold.
         """
         draft = draft_of(
@@ -56,6 +57,8 @@ class Attachments:
         )
         folder = objects_of(self._store, audio_id)
         asset = record.assemble(audio_id, folder)
+        if if_unchanged is not None and not _is_version(asset, if_unchanged):
+            raise changed_meanwhile(self._store, audio_id)
         if asset is not None:
             return self._replace(asset, folder, draft)
         written = self._writer.write(draft)
@@ -139,6 +142,20 @@ class Attachments:
             return self._store.update(cover, {}, custom_time=due)
         except (BlobNotFoundError, PreconditionFailedError):
             return cover  # the writer that changed or deleted it has seen the audio's expiry time
+
+
+def _is_version(asset: Asset | None, expected: StorageResult) -> bool:
+    """Say whether audio and artwork are those of an asset that was read before.
+
+    The write that follows replaces the artwork of this very listing, and no other.
+    """
+    if asset is None:
+        return False
+    pairs = ((asset.audio, expected.audio), (asset.thumbnail, expected.thumbnail))
+    return all(
+        one is other if one is None or other is None else same_version(one, other)
+        for one, other in pairs
+    )
 
 
 def reconciled(store: ObjectStore, asset: Asset) -> Asset:

@@ -12,7 +12,7 @@ from audiostore.analysis import Analysis
 from audiostore.asset import record
 from audiostore.asset.attach import reconciled
 from audiostore.asset.prepared import PreparedFile
-from audiostore.asset.reading import find_asset, require_asset
+from audiostore.asset.reading import changed_meanwhile, find_asset, require_asset
 from audiostore.asset.record import Asset
 from audiostore.dataclass import replace
 from audiostore.errors import (
@@ -26,7 +26,7 @@ from audiostore.errors import (
 )
 from audiostore.sourcepaths import source_path_of
 from audiostore.stores import StorageClass, Store, SupportsSettings, has_content, require_free
-from audiostore.values import BlobInfo, changed, same_bytes
+from audiostore.values import BlobInfo, changed, same_bytes, same_version
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _RACES = 8
@@ -47,9 +47,13 @@ class Changes:
         changes: Mapping[str, str | None],
         *,
         replace: bool,
-        if_metageneration_match: int | None,
+        if_unchanged: BlobInfo | None,
     ) -> Asset:
-        """Set the caller's keys, and remove those whose value is None."""
+        """Set the caller's keys, and remove those whose value is None.
+
+        Raises:
+            AssetConflictError: the audio object is not as `if_unchanged` describes it.
+        """
         was_sent = False
 
         def apply(audio: BlobInfo) -> BlobInfo:
@@ -57,12 +61,8 @@ class Changes:
             update = record.changed_metadata(audio.metadata, changes, replace=replace)
             if was_sent and not update:
                 return audio  # an earlier attempt succeeded, and its response was lost
-            if if_metageneration_match not in (None, audio.metageneration):
-                raise AssetConflictError(
-                    f"asset {audio_id} has metageneration {audio.metageneration}, not "
-                    f"{if_metageneration_match}: it was changed meanwhile; read it again",
-                    audio_id=audio_id,
-                )
+            if if_unchanged is not None and not same_version(audio, if_unchanged):
+                raise changed_meanwhile(self._store, audio_id)
             was_sent = True
             return self._store.update(audio, update) if update else audio
 

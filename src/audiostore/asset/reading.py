@@ -3,7 +3,7 @@
 from audiostore.asset import record
 from audiostore.asset.layout import folder_prefix, require_audio_id
 from audiostore.asset.record import Asset
-from audiostore.errors import AssetNotFoundError
+from audiostore.errors import AssetConflictError, AssetNotFoundError
 from audiostore.stores import ObjectStore
 from audiostore.values import BlobInfo, StorageResult
 
@@ -33,6 +33,14 @@ def require_asset(store: ObjectStore, audio_id: str) -> Asset:
     if asset is None:
         raise AssetNotFoundError(f"no asset {audio_id} in {store.url}", audio_id=audio_id)
     return asset
+
+
+def changed_meanwhile(store: ObjectStore, audio_id: str) -> AssetConflictError:
+    """Return the error that an asset is not as the caller has read it."""
+    return AssetConflictError(
+        f"asset {audio_id} in {store.url} was changed meanwhile: read it again, then change that",
+        audio_id=audio_id,
+    )
 
 
 def result_of(

@@ -8,7 +8,7 @@ audio object is updated to name the new generation of its artwork. A call that w
 completed by repeating it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,7 @@ from audiostore.asset.layout import (
     require_audio_id,
 )
 from audiostore.asset.marks import is_current, marked_blobs, told_apart
-from audiostore.asset.reading import find_asset, objects_of
+from audiostore.asset.reading import changed_meanwhile, find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.asset.resolving import resolve_deleted_id
 from audiostore.dataclass import dataclass, field
@@ -273,20 +273,27 @@ class Trash:
         return self._store.list_deleted(folder_prefix(audio_id))
 
 
-def delete_asset(store: Store, audio_id: str) -> None:
+def delete_asset(store: Store, audio_id: str, *, if_unchanged: BlobInfo | None = None) -> None:
     """Delete an asset: the audio object first, then the rest of its folder, all versions of it.
+
+    Args:
+        store: where it is.
+        audio_id: its id.
+        if_unchanged: its audio object, which must still be so; what is stored under the id
+            meanwhile is then left alone.
 
     Raises:
         InvalidAudioIdError: the id is malformed.
         AssetNotFoundError: no objects exist under the id.
         HeldError: it is under a hold; nothing was deleted, unless a note says so.
-        AssetConflictError: other writers keep writing to it.
+        AssetConflictError: other writers keep writing to it; or it is not as `if_unchanged`
+            describes it, and nothing was deleted.
     """
     is_begun = False
+    doomed: set[tuple[str, int]] = set()
     for _ in range(_ROUNDS):
-        folder = objects_of(store, audio_id)
-        if not folder:
-            folder = list(store.noncurrent(folder_prefix(audio_id)))
+        live = objects_of(store, audio_id)
+        folder = live or list(store.noncurrent(folder_prefix(audio_id)))
         if not folder:
             if is_begun:
                 return
@@ -295,8 +302,15 @@ def delete_asset(store: Store, audio_id: str) -> None:
         if not is_begun:
             nothing = f"nothing of {audio_id} was deleted"
             require_free(store, folder, nothing, audio_id=audio_id)
+            if if_unchanged is not None:
+                doomed = {(blob.name, blob.generation) for blob in folder}
+                _delete_unchanged(store, audio_id, if_unchanged)
+                is_begun = True
+                continue
         # The others only once no audio is left: if it has a new generation, it needs its artwork.
         audios = [blob for blob in folder if part_of(blob.name) is AUDIO]
+        if if_unchanged is not None and live and _any_newer(audios, doomed):
+            return
         for blob in audios or folder:
             try:
                 with suppress(BlobNotFoundError, PreconditionFailedError):  # look again
@@ -312,6 +326,18 @@ def delete_asset(store: Store, audio_id: str) -> None:
         f"asset {audio_id} in {store.url} is being written to: delete it again later",
         audio_id=audio_id,
     )
+
+
+def _delete_unchanged(store: Store, audio_id: str, audio: BlobInfo) -> None:
+    try:
+        store.delete(audio, if_unchanged=True)
+    except (BlobNotFoundError, PreconditionFailedError) as error:
+        raise changed_meanwhile(store, audio_id) from error
+
+
+def _any_newer(audios: Iterable[BlobInfo], doomed: Set[tuple[str, int]]) -> bool:
+    """Say whether one of the objects was stored after a deletion had begun."""
+    return any((blob.name, blob.generation) not in doomed for blob in audios)
 
 
 def _remove_empty_folders(store: Store, audio_id: str) -> None:

@@ -401,6 +401,7 @@ class Uploads:
         options: UploadOptions,
         *,
         filename: str | None = None,
+        if_unchanged: StorageResult | None = None,
     ) -> StorageResult:
         """Store artwork for an asset (see the manager's `upload_thumbnail_file`)."""
         require_audio_id(audio_id)
@@ -413,6 +414,7 @@ class Uploads:
                     dict(options.metadata or {}),
                     cache=options.cache,
                     source_path=options.source_path,
+                    if_unchanged=if_unchanged,
                 )
 
             result = self._store_files(audio_id, store, {THUMBNAIL: thumbnail}, options.cleanup)

@@ -101,6 +101,8 @@ class Index:
         self._db.execute("PRAGMA synchronous = OFF")
         self._own: set[str] | None = None
         """The ids of own writes since a refresh began; None: no refresh runs."""
+        self._deleted: dict[str, int] = {}
+        """The generations of audio that was deleted here since the last refresh, by ids."""
         self._statistics: tuple[int, Query, Statistics] | None = None
         """The latest ones, of what query, and after how many changes."""
         self.changes = 0
@@ -115,12 +117,19 @@ class Index:
         """Enter an asset that was just written; an older version of it changes nothing."""
         with self._writing():
             self._note_own(asset.audio_id)
+            if asset.audio and asset.audio.generation <= self._deleted.get(asset.audio_id, 0):
+                return  # a change that came before the deletion, and is entered after it
             self._put(asset)
 
     def remove(self, audio_id: str) -> None:
         """Remove an asset that was just deleted."""
         with self._writing():
             self._note_own(audio_id)
+            row = self._db.execute(
+                "SELECT generation FROM assets WHERE id = ?", (audio_id,)
+            ).fetchone()
+            if row is not None:
+                self._deleted[audio_id] = row[0]
             self._delete([audio_id])
 
     def refresh(self, assets: Iterable[StorageResult]) -> int:
@@ -135,6 +144,7 @@ class Index:
         finally:
             with self._lock:
                 self._own = None
+                self._deleted.clear()
 
     def find(
         self,

@@ -32,7 +32,7 @@ from audiostore.stores.protocol import (
     Transferred,
     spec_of,
 )
-from audiostore.values import BlobInfo, DeletedBlob, changed
+from audiostore.values import BlobInfo, DeletedBlob, changed, same_version
 
 _PIECE_BYTES = 1 << 20
 _SOFT_DELETE_S = 7 * 24 * 3600
@@ -151,11 +151,7 @@ class MemoryStore:
         with self._lock:
             found = self._get(blob.name)
             present = found.info
-            if (present.generation, present.metageneration) != (
-                blob.generation,
-                blob.metageneration,
-            ):
-                raise PreconditionFailedError(f"{self.uri(blob.name)} has changed")
+            self._require_unchanged(present, blob)
             info = changed(
                 present,
                 metadata,
@@ -182,11 +178,13 @@ class MemoryStore:
                 spec = replace(spec, storage_class=storage_class)
             return self._commit(spec, blob.data, if_generation_match)
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
         with self._lock:
-            self._get(blob.name)
+            present = self._get(blob.name).info
             self._require_generation(blob.name, blob.generation)
+            if if_unchanged:
+                self._require_unchanged(present, blob)
             self._remove(blob.name)
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
@@ -348,6 +346,10 @@ class MemoryStore:
         if found.info.generation != blob.generation:
             raise BlobNotFoundError(f"no {self.uri(blob.name)} of generation {blob.generation}")
         return found
+
+    def _require_unchanged(self, present: BlobInfo, expected: BlobInfo) -> None:
+        if not same_version(present, expected):
+            raise PreconditionFailedError(f"{self.uri(present.name)} has changed")
 
     def _require_generation(self, name: str, generation: int) -> None:
         blob = self._blobs.get(name)

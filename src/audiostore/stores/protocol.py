@@ -201,16 +201,21 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         """Delete the generation of an object that `blob` describes: nobody can read it any more.
 
         A store with `SupportsSoftDelete` keeps deleted and overwritten objects for
         `StoreSettings.soft_delete_s` seconds. A store with `SupportsVersions` also deletes a
         generation that has become noncurrent meanwhile.
 
+        Args:
+            blob: the object.
+            if_unchanged: delete it only if it still has the metageneration of `blob`, too.
+
         Raises:
             BlobNotFoundError: no such object, or (in a bucket) no such generation of it.
-            PreconditionFailedError: the object has another generation.
+            PreconditionFailedError: the object has another generation; or another metageneration,
+                and `if_unchanged` is given.
             HeldError: a hold, or the store's retention period, forbids it.
         """
         ...

@@ -246,10 +246,15 @@ class RetryingStore:
                 after = blob.name
                 yield blob
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         """Delete an object."""
         operation = f"delete {self.uri(blob.name)}"
-        self._remove("delete", operation, blob.name, lambda: self._store.delete(blob))
+        self._remove(
+            "delete",
+            operation,
+            blob.name,
+            lambda: self._store.delete(blob, if_unchanged=if_unchanged),
+        )
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
         """Yield what can be restored; a broken listing starts again and skips what it returned."""

@@ -1,5 +1,7 @@
 """Routes on one asset: show, change, delete, restore, its bytes, links to it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast, get_args
 
@@ -10,7 +12,7 @@ from audiostore.asset import MAX_EXPIRES_S, PartName
 from audiostore.errors import AssetConflictError
 from audiostore.serve.bodies import json_body
 from audiostore.serve.content import REDIRECT_S, redirect
-from audiostore.serve.documents import asset_document, etag_of
+from audiostore.serve.documents import asset_document, content_etag, etag_of
 from audiostore.serve.problems import RefusedError
 from audiostore.serve.ranges import names_etag
 from audiostore.serve.service import Service, id_of, require_parameters, root_of, service_of
@@ -42,20 +44,10 @@ async def change(request: Request) -> Response:
     service, audio_id = service_of(request), id_of(request)
     patch = await json_body(request, service.limits, _PATCH)
     changes = _changes(patch)
-    asset = await service.calls.run(service.manager.get, audio_id)
-    is_conditional = _require_match(request, asset)
-    assert asset.audio is not None  # noqa: S101  (`get` returns complete assets alone)
-    try:
+    async with matched(request) as asset:
         changed = await service.calls.run(
-            service.manager.update_metadata,
-            audio_id,
-            changes,
-            if_metageneration_match=asset.audio.metageneration if is_conditional else None,
+            service.manager.update_metadata, audio_id, changes, if_unchanged=asset
         )
-    except AssetConflictError as error:
-        if is_conditional:
-            raise _changed(audio_id) from error
-        raise
     await note_written(service, changed)
     return asset_response(request, changed)
 
@@ -64,9 +56,8 @@ async def delete(request: Request) -> Response:
     """Delete an asset; the store may keep it in its trash."""
     require_parameters(request)
     service, audio_id = service_of(request), id_of(request)
-    if "if-match" in request.headers:
-        _require_match(request, await service.calls.run(service.manager.get, audio_id))
-    await service.calls.run(service.manager.delete, audio_id)
+    async with matched(request) as asset:
+        await service.calls.run(service.manager.delete, audio_id, if_unchanged=asset)
     await service.calls.run(service.searching.index.remove, audio_id)
     return Response(status_code=204)
 
@@ -137,16 +128,36 @@ async def note_written(service: Service, asset: StorageResult) -> None:
     await service.calls.run(service.searching.index.put, asset)
 
 
-def _require_match(request: Request, asset: StorageResult) -> bool:
-    """Say whether a request has an If-Match header.
+@asynccontextmanager
+async def matched(
+    request: Request, *, part: PartName | None = None
+) -> AsyncIterator[StorageResult | None]:
+    """Yield the asset that the If-Match header of a request names; None without one.
+
+    The header is compared here, and the write in the block must compare again: another request may
+    come in between.
+
+    Args:
+        request: on an asset.
+        part: one whose entity tag the header may name, too.
 
     Raises:
-        RefusedError: it names another version (412).
+        RefusedError: it names another version, or the block found another one (412).
     """
     header = request.headers.get("if-match")
-    if header is not None and not names_etag(header, etag_of(asset), is_strong=True):
-        raise _changed(asset.audio_id)
-    return header is not None
+    if header is None:
+        yield None
+        return
+    service, audio_id = service_of(request), id_of(request)
+    asset = await service.calls.run(service.manager.get, audio_id)
+    blob = None if part is None else asset.parts.get(part)
+    tags = [etag_of(asset), *([] if blob is None else [content_etag(blob)])]
+    if not any(names_etag(header, tag, is_strong=True) for tag in tags):
+        raise _changed(audio_id)
+    try:
+        yield asset
+    except AssetConflictError as error:
+        raise _changed(audio_id) from error
 
 
 def _changed(audio_id: str) -> RefusedError:

@@ -4,6 +4,7 @@ And those that make and revoke links, for users of the service.
 """
 
 import time
+from contextlib import suppress
 from email.utils import format_datetime
 from html import escape
 from typing import Any, Final, cast
@@ -15,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from audiostore.asset import PartName
-from audiostore.errors import AssetNotFoundError
+from audiostore.errors import AssetConflictError, AssetNotFoundError
+from audiostore.manager import AudioStorageManager
 from audiostore.serve.bodies import json_body
 from audiostore.serve.parameters import FILTERS, query_of
 from audiostore.serve.problems import RefusedError, not_found
@@ -38,6 +40,7 @@ _HEARD: Final = ("audio", "preview", "thumbnail")
 _CACHED: Final = "public, max-age=300"
 """So long, a link that was revoked may still be answered by caches."""
 _MOST_ITEMS: Final = 300
+_RACES: Final = 8
 _WIDTH, _HEIGHT = 480, 160
 """Of a frame, unless less is asked for."""
 _MOST_TITLE: Final = 200
@@ -65,12 +68,22 @@ async def revoke(request: Request) -> Response:
     require_parameters(request)
     service, audio_id = service_of(request), id_of(request)
     _key(service)
-    asset = await service.calls.run(service.manager.get, audio_id)
-    changed = await service.calls.run(
-        service.manager.update_metadata, audio_id, {EPOCH_KEY: next_epoch(asset)}
-    )
+    changed = await service.calls.run(_revoke, service.manager, audio_id)
     await service.calls.run(service.searching.index.put, changed)
     return Response(status_code=204)
+
+
+def _revoke(manager: AudioStorageManager, audio_id: str) -> StorageResult:
+    """Raise the epoch of an asset, as it is when it is written: to an earlier one never."""
+    for _ in range(_RACES):
+        asset = manager.get(audio_id)
+        with suppress(AssetConflictError):  # changed meanwhile
+            return manager.update_metadata(
+                audio_id, {EPOCH_KEY: next_epoch(asset)}, if_unchanged=asset
+            )
+    raise AssetConflictError(
+        f"asset {audio_id} is being changed by others: revoke its links again", audio_id=audio_id
+    )
 
 
 async def page(request: Request) -> Response:

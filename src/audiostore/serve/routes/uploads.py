@@ -10,7 +10,7 @@ from audiostore.asset import FilenameGenerator
 from audiostore.serve.parameters import truth_of
 from audiostore.serve.problems import RefusedError
 from audiostore.serve.receiving import Received, Receiver
-from audiostore.serve.routes.assets import asset_response, note_written
+from audiostore.serve.routes.assets import asset_response, matched, note_written
 from audiostore.serve.service import Service, id_of, require_parameters, service_of
 from audiostore.values import StorageResult
 
@@ -43,12 +43,14 @@ async def put_thumbnail(request: Request) -> Response:
     async with _received(request, service, "thumbnail") as received:
         if received.metadata is not None or "audio" in received.files:
             raise RefusedError(422, "the form has other fields than thumbnail")
-        await service.calls.run(
-            service.manager.upload_thumbnail_file,
-            received.require("thumbnail"),
-            audio_id,
-            fix_extension=truth_of(request.query_params, "fix_extension"),
-        )
+        async with matched(request, part="thumbnail") as asset:
+            await service.calls.run(
+                service.manager.upload_thumbnail_file,
+                received.require("thumbnail"),
+                audio_id,
+                if_unchanged=asset,
+                fix_extension=truth_of(request.query_params, "fix_extension"),
+            )
     asset = await service.calls.run(service.manager.get, audio_id)
     await note_written(service, asset)
     return asset_response(request, asset)

@@ -229,14 +229,18 @@ def update(
     return after
 
 
-def delete(client: Client, blob: BlobInfo) -> None:
+def delete(client: Client, blob: BlobInfo, *, if_unchanged: bool) -> None:
     """Delete an object (see `ObjectStore.delete`).
 
     The generation is named, not demanded by a precondition: with Object Versioning, a DELETE that
     names none only makes the live version noncurrent. It stays readable, by signed URLs too, and
     is not soft-deleted (cloud.google.com/storage/docs/object-versioning).
     """
-    url = client.object_url(blob.name, generation=blob.generation)
+    url = client.object_url(
+        blob.name,
+        generation=blob.generation,
+        ifMetagenerationMatch=blob.metageneration if if_unchanged else None,
+    )
     response = client.call("DELETE", url)
     if response.status not in (200, 204):
         raise error_of(response, client.uri(blob.name), of_object=True)

@@ -239,11 +239,11 @@ class GcsStore:
                 storage_class=storage_class,
             )
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
         try:
             with objects.telling_holds(self._client, blob.name, blob.generation):
-                objects.delete(self._client, blob)
+                objects.delete(self._client, blob, if_unchanged=if_unchanged)
         except BlobNotFoundError:  # perhaps deleted by an attempt that came no further
             self._folders.tidy(blob.name)
             raise

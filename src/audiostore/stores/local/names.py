@@ -33,7 +33,7 @@ from audiostore.stores.local.trash import Slot, Trash
 from audiostore.stores.local.workspace import Workspace
 from audiostore.stores.protection import held_error, retained
 from audiostore.stores.protocol import BlobSpec
-from audiostore.values import BlobInfo, DeletedBlob
+from audiostore.values import BlobInfo, DeletedBlob, same_version
 
 _LONG_TO_SYNC_BYTES = 1 << 20
 
@@ -127,6 +127,11 @@ class Names:
                 "store: move it away"
             )
 
+    def _require_unchanged(self, present: BlobInfo, expected: BlobInfo) -> None:
+        if not same_version(present, expected):
+            path = object_path(self._tree.root, present.name)
+            raise PreconditionFailedError(f"{path.as_uri()} has changed")
+
     def commit(
         self,
         spec: BlobSpec,
@@ -175,12 +180,14 @@ class Names:
         data.sync()
         return generation
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool) -> None:
         """Remove an object's name (see `ObjectStore.delete`)."""
         place, file = place_of(blob.name)
         with self.locked() as time:
             present = stat_object(self._tree, blob.name)
             self.require_free(blob.name, blob.generation)
+            if if_unchanged:
+                self._require_unchanged(present, blob)
             with self._taking(blob.name, present, time), self._tree.folder(place) as folder:
                 folder.unlink(file)
                 folder.sync()
@@ -227,12 +234,7 @@ class Names:
         place, file = place_of(blob.name)
         with self.locked():
             present = stat_object(self._tree, blob.name)
-            if (present.generation, present.metageneration) != (
-                blob.generation,
-                blob.metageneration,
-            ):
-                path = object_path(self._tree.root, blob.name)
-                raise PreconditionFailedError(f"{path.as_uri()} has changed")
+            self._require_unchanged(present, blob)
             info = change(present)
             with self._workspace.temporary() as metadata, self._tree.folder(place) as folder:
                 write_all(metadata.descriptor, encoded_blob(info))

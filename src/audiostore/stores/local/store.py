@@ -201,9 +201,9 @@ class LocalStore:
                 spec = replace(spec, storage_class=storage_class)
             return self._names.commit(spec, data, content, if_generation_match, copy_of=present)
 
-    def delete(self, blob: BlobInfo) -> None:
+    def delete(self, blob: BlobInfo, *, if_unchanged: bool = False) -> None:
         """Delete an object (see `ObjectStore.delete`)."""
-        self._names.delete(blob)
+        self._names.delete(blob, if_unchanged=if_unchanged)
 
     def list_deleted(self, prefix: str) -> Iterator[DeletedBlob]:
         """Yield what can be restored (see `SupportsSoftDelete.list_deleted`).

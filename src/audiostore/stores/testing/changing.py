@@ -352,6 +352,15 @@ class ChangingTests:
         store.delete(blob)
         assert names(store) == []
 
+    def test_delete_if_unchanged_minds_a_change_of_metadata(self, store: ObjectStore) -> None:
+        blob = put(store)
+        changed = store.update(blob, {"colour": "blue"})
+        with pytest.raises(PreconditionFailedError):
+            store.delete(blob, if_unchanged=True)
+        assert store.stat(NAME) == changed
+        store.delete(changed, if_unchanged=True)
+        assert names(store) == []
+
     def test_a_held_object_loses_its_name_to_nothing(self, store: ObjectStore) -> None:
         blob = held(store)
         before = trash(store)

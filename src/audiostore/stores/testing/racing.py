@@ -66,6 +66,21 @@ class RacingTests:
         assert race(8, delete) == [blob]
         assert names(store) == []
 
+    def test_of_deleters_and_updaters_of_one_version_one_wins(self, store: ObjectStore) -> None:
+        blob = put(store)
+
+        def change(number: int) -> BlobInfo | None:
+            try:
+                if number % 2:
+                    return store.update(blob, {"writer": str(number)})
+                store.delete(blob, if_unchanged=True)
+            except (BlobNotFoundError, PreconditionFailedError):
+                return None
+            return blob
+
+        (winner,) = race(8, change)
+        assert list(store.list("")) == ([] if winner == blob else [winner])
+
     def test_readers_see_old_or_new_never_a_mixture(self, store: ObjectStore) -> None:
         blob = put(store, data=b"\0" * 50_000, metadata={"version": "0"})
         done: list[bool] = []
