@@ -392,6 +392,8 @@ _NOT_FOR_PUT = {
     "platform",
     "random",
 }
+if sys.version_info >= (3, 12):
+    _NOT_FOR_PUT.remove("inspect")  # typing imports it to look at a protocol
 
 
 _PUT = f"""

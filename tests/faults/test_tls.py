@@ -27,6 +27,17 @@ from tests.timing import SimulatedTime
 pytestmark = pytest.mark.row("tls")
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 Setup = Callable[[ssl.SSLContext], None]
 
 
@@ -50,7 +61,7 @@ def signed(
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.stem)])
     begins, ends = (datetime.now(UTC) + timedelta(days=each) for each in days)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(by.certificate.subject if by else name)
@@ -62,8 +73,18 @@ def signed(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), False
         )
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), True)
-        .sign(by.key if by else key, hashes.SHA256())
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                (by.key if by else key).public_key()
+            ),
+            False,
+        )
     )
+    if by is None:  # Python 3.13 asks for it
+        usage = dict.fromkeys(_USAGES, False) | {"key_cert_sign": True}
+        builder = builder.add_extension(x509.KeyUsage(**usage), True)
+    certificate = builder.sign(by.key if by else key, hashes.SHA256())
     path.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -133,9 +134,8 @@ def sort_text(asset: StorageResult, order: str) -> object:
 
 
 def test_own_writes_outlast_a_listing_that_did_not_see_them() -> None:
-    with AudioStorageManager(store=sample_store(3)) as manager:
+    with AudioStorageManager(store=sample_store(3)) as manager, closing(Index()) as index:
         first, second, third = manager.catalog.find()
-        index = Index()
 
         def listing() -> Iterator[StorageResult]:
             yield first
@@ -150,10 +150,9 @@ def test_own_writes_outlast_a_listing_that_did_not_see_them() -> None:
 
 
 def test_an_older_version_never_replaces_a_newer_one() -> None:
-    with AudioStorageManager(store=sample_store(1)) as manager:
+    with AudioStorageManager(store=sample_store(1)) as manager, closing(Index()) as index:
         (old,) = manager.catalog.find()
         new = manager.update_metadata(old.audio_id, {"title": "new"})
-        index = Index()
         index.put(new)
         index.put(old)
         assert index.find(Query(text="new"), limit=9).assets == (replace(new),)
