@@ -421,6 +421,8 @@ def document(results: Iterable[Result]) -> str:
     lines += [
         "## What only a real bucket can confirm",
         "",
+        "`audiostore verify-bucket` tries much of it on yours ([how](verify-bucket.md)).",
+        "",
         "| fact | rows that use it | status |",
         "|---|---|---|",
     ]

@@ -13,6 +13,7 @@ from .auth import Auth
 from .billing import Billing
 from .bucket_api import BucketApi
 from .calls import JSON_LIMIT, Call, answer_json, json_of, mask_of
+from .cors import preflight
 from .encryption import Chosen, encryption_json, named, refuse_supplied_key
 from .errors import ApiError, invalid
 from .folders import FolderApi
@@ -71,6 +72,7 @@ class App:
             "session_status": self._session,
             "session_cancel": self._session,
             "session_preflight": lambda call: self.uploads.preflight(call.route, call.headers),
+            "preflight": self._preflight,
             "list": self._list,
             "stat": self._stat,
             "download": self._download,
@@ -228,6 +230,9 @@ class App:
         if page.items:
             response["items"] = [self._resource(call, item) for item in page.items]
         return answer_json(response, mask)
+
+    def _preflight(self, call: Call) -> Response:
+        return preflight(self.state.bucket(call.route.bucket).settings, call.headers)
 
     def _stat(self, call: Call) -> Response:
         return self._object(call, self._get(call))

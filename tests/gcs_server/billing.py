@@ -20,9 +20,17 @@ from .errors import ApiError
 from .state import State
 
 _UNBILLED = frozenset(
-    ["bucket_create", "session_cancel", "session_chunk", "session_status", "sign_blob", "token"]
+    [
+        "bucket_create",
+        "preflight",
+        "session_cancel",
+        "session_chunk",
+        "session_status",
+        "sign_blob",
+        "token",
+    ]
 )
-"""What is on no bucket, and a session: its start was billed."""
+"""What is on no bucket, a session (its start was billed), and a preflight (unverified)."""
 
 
 @dataclass

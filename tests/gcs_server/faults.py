@@ -18,9 +18,9 @@ class Head:
 
     `operation` is one of upload, session_start, session_chunk, session_status, session_cancel,
     stat, download, list, patch, delete, rewrite, restore, bucket_get, bucket_create, bucket_lock,
-    bucket_patch, permissions, token, sign_blob, xml (a read by a signed URL), other. `name` is the
-    object's name, from the path, the query, the JSON or the session. `last` is true for the chunk
-    that completes a session.
+    bucket_patch, permissions, token, sign_blob, xml (a read by a signed URL), preflight, other.
+    `name` is the object's name, from the path, the query, the JSON or the session. `last` is true
+    for the chunk that completes a session.
     """
 
     def __init__(

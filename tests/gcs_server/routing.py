@@ -73,7 +73,7 @@ class Route:
 
         The XML API accepts any parameter, so it can be signed.
         """
-        if self.operation == "xml":
+        if self.operation in ("xml", "preflight"):
             if any(len(values) > 1 for values in self.repeated.values()):
                 raise invalid("Repeated query parameter", "invalidParameter")
             return
@@ -162,6 +162,8 @@ def route(method: str, target: str, headers: dict[str, str]) -> Route:
             raise _not_allowed()
         return Route("sign_blob", query, repeated, name=email)
     if parts[0] not in _ROOTS and len(parts) > 1 and parts[1]:
+        if method == "OPTIONS":
+            return Route("preflight", query, repeated, parts[0], "/".join(parts[1:]))
         if method not in ("GET", "HEAD"):
             raise _not_allowed()
         return Route("xml", query, repeated, parts[0], "/".join(parts[1:]))

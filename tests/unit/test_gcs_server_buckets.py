@@ -241,3 +241,29 @@ def test_only_the_permissions_given_are_granted() -> None:
 @pytest.mark.parametrize("query", ["", "permissions=*", "permissions=storage.*"])
 def test_permissions_to_test_must_be_named(client: Client, query: str) -> None:
     assert client("GET", f"{BUCKET}/iam/testPermissions?{query}").status == 400
+
+
+@pytest.mark.parametrize(
+    ("origin", "method", "allowed"),
+    [
+        ("https://app.example", "GET", "https://app.example"),
+        ("https://app.example", "PUT", None),
+        ("https://other.example", "GET", None),
+        ("https://other.example", "HEAD", "*"),
+    ],
+)
+def test_a_preflight_is_answered_by_the_cors_settings(
+    server: StrictServer, client: Client, origin: str, method: str, allowed: str | None
+) -> None:
+    server.configure(
+        B,
+        cors=[
+            {"origin": ["https://app.example"], "method": ["GET"]},
+            {"origin": ["*"], "method": ["HEAD"], "responseHeader": ["Range"]},
+        ],
+    )
+    headers = {"Origin": origin, "Access-Control-Request-Method": method}
+    response = client("OPTIONS", f"/{B}/object", None, headers)
+    assert response.status == 200
+    assert response.headers.get("access-control-allow-origin") == allowed
+    assert response.headers.get("access-control-allow-methods") == (method if allowed else None)

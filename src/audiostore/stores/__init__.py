@@ -41,6 +41,7 @@ from audiostore.stores.protocol import (
 from audiostore.stores.registry import (
     Opener,
     OpenOptions,
+    open_bucket_client,
     open_store,
     open_web_client,
     register_store,
@@ -61,6 +62,8 @@ from audiostore.stores.transfer import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from audiostore.stores.gcs.client import Client as Client
+    from audiostore.stores.gcs.messages import Response as Response
     from audiostore.stores.web import WebClient as WebClient
 
 __all__ = [
@@ -104,6 +107,7 @@ __all__ = [
     "has_bytes",
     "has_content",
     "md5_of",
+    "open_bucket_client",
     "open_store",
     "open_web_client",
     "put_checked",

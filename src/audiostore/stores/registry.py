@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
     from audiostore.retry import Retry, RetryConfig
+    from audiostore.stores.gcs.client import Client
     from audiostore.stores.web import WebClient
 
 _SCHEME = pattern(r"([a-z][a-z0-9+.-]*):")
@@ -103,6 +104,37 @@ def open_web_client(
         config,
         on_retry=on_retry,
         on_retries_ended=on_retries_ended,
+    )
+
+
+def open_bucket_client(
+    url: str, *, credentials: "Credentials | None" = None, project: str | None = None
+) -> "Client":
+    """Return what sends single requests to the bucket at a URL, without connecting to it.
+
+    Args:
+        url: ``my-bucket``, ``gs://my-bucket/prefix``.
+        credentials: of google-auth; Application Default Credentials if None.
+        project: Google Cloud project billed for the requests; None reads the environment variable
+            GCS_BILLING_PROJECT.
+
+    Raises:
+        ConfigurationError: the URL does not name a bucket; or the credentials are anonymous and no
+            emulator is configured.
+    """
+    from audiostore.stores.gcs import ConnectionOptions  # noqa: PLC0415  (libcurl)
+    from audiostore.stores.gcs.client import Client  # noqa: PLC0415
+    from audiostore.stores.gcs.signers import IAM_ENDPOINT  # noqa: PLC0415
+
+    location = parse_bucket(url)
+    return Client(
+        location.bucket,
+        prefix=location.prefix,
+        credentials=credentials,
+        user_project=project or billing_project(),
+        emulator=emulator_endpoint(),
+        iam_endpoint=IAM_ENDPOINT,
+        options=ConnectionOptions(ca_bundle=ca_bundle()),
     )
 
 

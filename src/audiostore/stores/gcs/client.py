@@ -27,7 +27,7 @@ from audiostore.stores.gcs.body import BytesBody, json_bytes
 from audiostore.stores.gcs.connections import ConnectionOptions
 from audiostore.stores.gcs.download import Pipe
 from audiostore.stores.gcs.messages import Body, Request, Response, Sink, origin_of
-from audiostore.stores.gcs.responses import decompressed
+from audiostore.stores.gcs.responses import decompressed, error_message
 from audiostore.stores.gcs.transfers import Transfer
 from audiostore.stores.gcs.transport import Transport
 
@@ -161,12 +161,29 @@ class Client:
 
     def call_json(self, method: str, url: str, value: object) -> Response:
         """Send a signed request whose body is JSON."""
-        data = json_bytes(value)
-        return self.call(
-            method,
-            url,
-            headers={"Content-Type": "application/json; charset=UTF-8"},
-            body=lambda: BytesBody(data),
+        headers = {"Content-Type": "application/json; charset=UTF-8"}
+        return self.call_bytes(method, url, json_bytes(value), headers)
+
+    def call_bytes(
+        self, method: str, url: str, data: bytes, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Send a signed request whose body is in memory."""
+        return self.call(method, url, headers=headers, body=lambda: BytesBody(data))
+
+    def call_unsigned(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Send a request without credentials, as those do who hold a signed URL."""
+        return self._transport.send(Request(method, url, headers or {}))
+
+    def describe(self, response: Response) -> str:
+        """Return what a response says, ready to be shown: ``HTTP 412: conditionNotMet``."""
+        reason = error_message(response)[0] if response.body else ""
+        status = f"HTTP {response.status}"
+        return (
+            f"{status}: {reason}"
+            if reason not in ("", f"HTTP status {response.status}")
+            else status
         )
 
     def stream(self, url: str, headers: Mapping[str, str]) -> tuple[Transfer, Pipe]:
