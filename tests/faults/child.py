@@ -189,11 +189,11 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
     `call`: "do" (upload, attach, delete; request, an upload over HTTP; go on, with one in
-    steps; adopt, of "audio" and
-    "cover" in the bucket "old"; export, "to" a place; update, with a "library" and a "journal";
-    put, the command, with "options", on a "root"; work, on a "chunk" of a "run"; clean, a "run";
-    or manage, with the name of a "work" that is none of copying), "url" of a server or "root" of a
-    directory, "audio", "cover", "id", "id_is_new", "bucket" and "state" (as a program would: with
+    steps; serve, until it is killed, on a port that is written to the file "port"; adopt, of
+    "audio" and "cover" in the bucket "old"; export, "to" a place; update, with a "library" and a
+    "journal"; put, the command, with "options", on a "root"; work, on a "chunk" of a "run"; clean,
+    a "run"; or manage, with the name of a "work" that is none of copying), "url" of a server or
+    "root" of a directory, "audio", "cover", "id", "id_is_new", "bucket" and "state" (as a program would: with
     sessions on disk), "one_request_bytes", "break" (a function of `broken`), "die_at" (number of
     the file operation, from 1), "die" ("before", "after"). With "name" it is done to one object of
     a directory: delete, overwrite, copy, restore, purge, expire, settings.
@@ -226,8 +226,12 @@ def perform(call: dict[str, Any]) -> dict[str, Any]:
             change_object(store, call)
             return {"operations": list(done)}
         manager = AudioStorageManager(store=store, retry_config=QUICK)
+    if call["do"] == "serve":
+        from tests.faults.requesting import serve_until_killed  # noqa: PLC0415
+
+        serve_until_killed(manager, Path(call["port"]), lambda: _count_operations(*_death(call)))
     with manager:
-        done = _count_operations(call.get("die_at"), call.get("die", "before"))
+        done = _count_operations(*_death(call))
         result = _call(manager, call)
         return {"value": result, "operations": list(done)}
 
@@ -286,6 +290,10 @@ def _call(manager: Any, call: dict[str, Any]) -> dict[str, Any]:
         "audio": result.audio.generation if result.audio else None,
         "thumbnail": result.thumbnail.generation if result.thumbnail else None,
     }
+
+
+def _death(call: Mapping[str, Any]) -> tuple[int | None, str]:
+    return call.get("die_at"), call.get("die", "before")
 
 
 def _adopt(manager: Any, call: dict[str, Any]) -> Any:

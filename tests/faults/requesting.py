@@ -1,15 +1,18 @@
-"""Uploads over HTTP without a socket: the application is called as a server calls it."""
+"""The service in a child process: called as a server calls it, or as a real server."""
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from audiostore import AudioStorageManager
-from audiostore.serve import create_app
+from audiostore.serve import StartToken, create_app
 from audiostore.serve.routes import direct
+from audiostore.serve.running import run
 
+TOKEN = "a-token-of-the-faults"
+_NEVER_S = 1e6
 _PIECE_BYTES = 20_000
 
 
@@ -39,6 +42,22 @@ def go_on_over_http(manager: AudioStorageManager, upload_id: str, audio: Path) -
         span = {"content-range": f"bytes {first}-{len(data) - 1}/{len(data)}"}
         asyncio.run(_send(manager, "PUT", f"{at}/content", span, _pieces(data[first:])))
     return asyncio.run(_send(manager, "POST", f"{at}/complete", {}, iter(())))
+
+
+def serve_until_killed(
+    manager: AudioStorageManager, port_file: Path, on_listening: Callable[[], object]
+) -> None:
+    """Serve a store on this machine; the store is listed once, before anybody can connect."""
+    direct.PIECE_BYTES = _PIECE_BYTES
+
+    def announce(_: str, port: int) -> None:
+        written = port_file.with_suffix(".new")
+        written.write_text(str(port))
+        written.rename(port_file)
+        on_listening()
+
+    app = create_app(manager, access=StartToken(TOKEN), refresh_s=_NEVER_S)
+    run(app, host="127.0.0.1", port=0, on_listening=announce)
 
 
 async def _send(

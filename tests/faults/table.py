@@ -134,9 +134,18 @@ ROWS = tuple(
         ),
         (
             "service",
-            "an upload over HTTP, killed at every file operation, or one in steps, killed at every "
-            "seventh; then sent again",
-            "nothing half visible; then stored once, under the id that the client has chosen",
+            "a server process, killed at every request to a bucket, or at file operations on a "
+            "directory, while it stores a body or a form, deletes, restores or replaces artwork; "
+            "started again, and asked the same again",
+            "nothing half visible; searches find what is there; then done once, under the id that "
+            "the client has chosen",
+        ),
+        (
+            "steps",
+            "a server process, killed likewise while it takes the bytes of an upload in steps or "
+            "completes it; started again, and the upload continued",
+            "nothing visible before it is complete; what arrived is kept; then one asset, and "
+            "nothing left in `incoming/`",
         ),
         (
             "parts",

@@ -12,7 +12,7 @@ from tests.assets import JPG, mp3_bytes
 from tests.faults.child import Nursery
 from tests.faults.reader import DirectoryReader, Thing, Truth, check
 
-pytestmark = [pytest.mark.row("service"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 MOST_POINTS = 400
 MOST_POINTS_OF_STEPS = 3_000
 EVERY_SEVENTH = 7
@@ -21,6 +21,7 @@ DATA = mp3_bytes(60_000)
 TRUTH = Truth(DATA, (JPG.read_bytes(),))
 
 
+@pytest.mark.row("service")
 def test_an_upload_over_http_is_stored_once_whenever_the_service_is_killed(tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_bytes(DATA)
     seen = set()
@@ -52,6 +53,7 @@ def test_an_upload_over_http_is_stored_once_whenever_the_service_is_killed(tmp_p
     assert seen == {False, True}
 
 
+@pytest.mark.row("steps")
 def test_an_upload_in_steps_goes_on_whenever_the_service_is_killed(tmp_path: Path) -> None:
     song = tmp_path / "song.mp3"
     song.write_bytes(DATA)
