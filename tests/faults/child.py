@@ -188,12 +188,12 @@ def _say(message: Mapping[str, object]) -> None:
 def perform(call: dict[str, Any]) -> dict[str, Any]:
     """Do one call, counting file operations, and die at the one that was asked for.
 
-    `call`: "do" (upload, attach, delete; request, an upload over HTTP; go on, with one in
-    steps; serve, until it is killed, on a port that is written to the file "port"; adopt, of
-    "audio" and "cover" in the bucket "old"; export, "to" a place; update, with a "library" and a
-    "journal"; put, the command, with "options", on a "root"; work, on a "chunk" of a "run"; clean,
-    a "run"; or manage, with the name of a "work" that is none of copying), "url" of a server or
-    "root" of a directory, "audio", "cover", "id", "id_is_new", "bucket" and "state" (as a program would: with
+    `call`: "do" (upload, attach, delete; request, an upload over HTTP; go on, with one in steps;
+    serve, until it is killed, on a port that is written to the file "port"; adopt, of "audio" and
+    "cover" in the bucket "old"; export, "to" a place; update, with a "library" and a "journal";
+    put, the command, with "options", on a "root"; work, on a "chunk" of a "run"; clean, a "run"; or
+    manage, with the name of a "work" that is none of copying), "url" of a server or "root" of a
+    directory, "audio", "cover", "id", "id_is_new", "bucket" and "state" (as a program would: with
     sessions on disk), "one_request_bytes", "break" (a function of `broken`), "die_at" (number of
     the file operation, from 1), "die" ("before", "after"). With "name" it is done to one object of
     a directory: delete, overwrite, copy, restore, purge, expire, settings.
