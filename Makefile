@@ -13,7 +13,7 @@ TESTING := NO_GCE_CHECK=true PYTHONDONTWRITEBYTECODE=
 FUZZ := 20
 PORT := 8080
 
-.PHONY: demo serve test quick faults fuzz mutants beam bench check clean
+.PHONY: demo serve test quick faults fuzz mutants beam bench check release-check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -50,8 +50,11 @@ check: $(TOOLS)  ## formatting, lint, types, layers
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+release-check: $(TOOLS)  ## build dist/, and see whether it can be released (RELEASING.md)
+	$(BIN)/python -m tests.release_check
+
 clean:
-	rm -rf $(VENV) $(BEAM) demo build/benchmarks
+	rm -rf $(VENV) $(BEAM) demo dist build/benchmarks
 
 # Only files with a known hash are installed, and what builds the package is one of them. Modules are compiled when
 # they are imported: compiling all of them takes longer than the demo.
