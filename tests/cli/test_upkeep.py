@@ -164,6 +164,27 @@ def test_a_hold_protects_until_it_is_released(call: Call, audio_id: str) -> None
     assert call("rm", audio_id)[0] == 0
 
 
+@pytest.mark.parametrize("prefix", ["", "/prod"])
+def test_the_doctor_names_the_rule_that_uploads_in_steps_need(
+    call: Call, server: StrictServer, prefix: str
+) -> None:
+    del server
+    bucket = f"gs://bucket{prefix}"
+    missing = "delete_incoming_after_days = 1"
+    code, out, _ = call("doctor", "--bucket", bucket)
+    assert (code, missing in out) == (0, True)
+    Path("lifecycle.toml").write_text("abort_uploads_after_days = 7")
+    assert call("lifecycle", "apply", "lifecycle.toml", "--yes", "--bucket", bucket)[0] == 0
+    assert missing in call("doctor", "--bucket", bucket)[1]
+    Path("lifecycle.toml").write_text(missing)
+    assert call("lifecycle", "apply", "lifecycle.toml", "--yes", "--bucket", bucket)[0] == 0
+    shown = call("lifecycle", "show", "--bucket", bucket)[1]
+    assert "delete uploads in steps that were not completed within a day" in shown
+    code, out, _ = call("doctor", "--bucket", bucket)
+    assert (code, missing in out) == (0, False)
+    assert "what nobody completes is deleted by the bucket" in out
+
+
 def test_a_project_to_bill_is_named_on_the_command_line(call: Call, server: StrictServer) -> None:
     server.billing.payers = {"payer"}
     server.configure("bucket", billing={"requesterPays": True})

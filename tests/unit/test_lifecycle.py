@@ -43,6 +43,7 @@ POLICY = Policy(
     expire_on_custom_time=True,
     delete_old_generations_after_days=14,
     abort_uploads_after_days=7,
+    delete_incoming_after_days=1,
 )
 
 
@@ -67,6 +68,7 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
         expire_on_custom_time=True,
         delete_old_generations_after_days=30,
         abort_uploads_after_days=7,
+        delete_incoming_after_days=1,
     )
 
 
@@ -106,6 +108,7 @@ def test_the_rules_are_those_that_a_bucket_takes_and_say_what_they_do(store: Sto
         "delete their artwork and other parts a day later",
         "delete old generations 14 days after they were replaced or deleted",
         "abort unfinished multipart uploads after 7 days",
+        "delete uploads in steps that were not completed within a day",
     ]
     assert deletes_on_custom_time(rules, "audio/x/audio.mp3")
     assert deletes_on_custom_time(rules, "audio/x/thumbnail.jpg")

@@ -22,6 +22,7 @@ POLICY = Policy(
     expire_on_custom_time=True,
     delete_old_generations_after_days=14,
     abort_uploads_after_days=7,
+    delete_incoming_after_days=1,
 )
 Change = Callable[[dict[str, Any]], None]
 """Changes a stored rule in place."""
@@ -133,7 +134,7 @@ def test_a_release_with_one_format_more_recognises_the_rules_of_the_one_before(
     monkeypatch.setattr(rules, "AUDIO_FORMATS", (*AUDIO_FORMATS, new))
     plan = make_plan(POLICY, store)
     assert plan.foreign_rules == 0
-    assert [step.kind for step in plan.steps] == ["update"] * 4 + ["keep"] * 3
+    assert [step.kind for step in plan.steps] == ["update"] * 4 + ["keep"] * 4
     assert "move audio to NEARLINE" in plan.steps[0].description
     assert "written by an earlier release: apply again" in plan.steps[0].description
     apply_plan(plan, store)

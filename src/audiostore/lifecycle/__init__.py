@@ -4,11 +4,12 @@ from audiostore.lifecycle.lifecycle import Lifecycle, LifecycleRule, describe_ru
 from audiostore.lifecycle.planning import Effect, Plan, PlanStep
 from audiostore.lifecycle.policy import EXAMPLE, MINIMUM_DAYS, Policy
 from audiostore.lifecycle.recognition import deletes_below, deletes_on_custom_time
-from audiostore.lifecycle.rules import RuleResource
+from audiostore.lifecycle.rules import INCOMING, RuleResource
 from audiostore.lifecycle.running import Action
 
 __all__ = [
     "EXAMPLE",
+    "INCOMING",
     "MINIMUM_DAYS",
     "Action",
     "Effect",

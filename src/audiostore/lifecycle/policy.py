@@ -25,6 +25,7 @@ archive_after_days = 365
 expire_on_custom_time = true    # delete assets on their expiry date
 delete_old_generations_after_days = 30
 abort_uploads_after_days = 7    # unfinished multipart uploads
+delete_incoming_after_days = 1  # uploads to the service in steps, never completed
 # keep_days = 30                # nothing can be deleted or overwritten earlier
 """
 
@@ -50,6 +51,8 @@ class Policy:
     """In a bucket with versioning: days since a generation was replaced or deleted."""
     abort_uploads_after_days: int | None = None
     """Unfinished multipart uploads of the XML API; audiostore itself leaves none."""
+    delete_incoming_after_days: int | None = None
+    """Uploads in steps to `audiostore serve` that nobody completes, under ``incoming/``."""
     keep_days: int | None = None
     """The retention period of the store: nothing is deleted or replaced earlier."""
 

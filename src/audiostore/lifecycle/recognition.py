@@ -17,6 +17,7 @@ from audiostore.lifecycle.policy import MAX_DAYS
 from audiostore.lifecycle.rules import (
     COLDEST_FIRST,
     FIXED_DAYS,
+    INCOMING,
     PURPOSES,
     ROOT,
     OwnRule,
@@ -63,12 +64,15 @@ def recognise(rule: RuleResource, prefix: str = "") -> OwnRule | None:
 
 def reaches(rule: RuleResource, prefix: str) -> bool:
     """Say whether a rule could act on objects of the store under a prefix: "" reaches all."""
-    ours = prefix + ROOT
     prefixes = _names(_normal(rule).get("condition", {}), "matchesPrefix")
     return (
         not prefix
         or not prefixes
-        or any(each.startswith(ours) or ours.startswith(each) for each in prefixes)
+        or any(
+            each.startswith(prefix + root) or (prefix + root).startswith(each)
+            for each in prefixes
+            for root in (ROOT, INCOMING)
+        )
     )
 
 

@@ -22,12 +22,14 @@ Purpose = Literal[
     "delete other expired parts",
     "delete old generations",
     "abort uploads",
+    "delete incoming",
 ]
 Subject = Literal["audio", "other parts", "all"]
-"""Which objects of our assets a rule is about."""
+"""Which objects below the root of a rule it is about."""
 
 COLDEST_FIRST = ("ARCHIVE", "COLDLINE", "NEARLINE", "STANDARD")
 ROOT = f"{FileOrganizer.AUDIO_ROOT}/"
+INCOMING = f"{FileOrganizer.INCOMING_ROOT}/"
 PURPOSES: Mapping[tuple[str, str, Subject], Purpose] = {
     # action, the condition that counts days, which objects
     ("SetStorageClass", "age", "audio"): "move audio",
@@ -40,8 +42,11 @@ PURPOSES: Mapping[tuple[str, str, Subject], Purpose] = {
     ("Delete", "daysSinceCustomTime", "other parts"): "delete other expired parts",
     ("Delete", "daysSinceNoncurrentTime", "all"): "delete old generations",
     ("AbortIncompleteMultipartUpload", "age", "all"): "abort uploads",
+    ("Delete", "age", "all"): "delete incoming",
 }
 _KINDS = {purpose: kind for kind, purpose in PURPOSES.items()}
+_OF_UPLOADS: tuple[Purpose, ...] = ("abort uploads", "delete incoming")
+"""About what is not an asset yet."""
 FIXED_DAYS: Mapping[Purpose, int] = {"delete expired audio": 0, "delete other expired parts": 1}
 
 
@@ -64,21 +69,19 @@ class OwnRule:
     @property
     def description(self) -> str:
         """What it does, as a sentence."""
-        match self.purpose:
-            case "move audio":
-                return f"move audio to {self.storage_class}, {self.days} days after it was stored"
-            case "delete audio":
-                return f"delete audio {self.days} days after it was stored"
-            case "delete expired audio":
-                return "delete assets when their expiry date has come"
-            case "delete other expired parts":
-                return "delete their artwork and other parts a day later"
-            case "delete old generations":
-                return (
-                    f"delete old generations {self.days} days after they were replaced or deleted"
-                )
-            case "abort uploads":
-                return f"abort unfinished multipart uploads after {self.days} days"
+        days = "a day" if self.days == 1 else f"{self.days} days"
+        sentences: Mapping[Purpose, str] = {
+            "move audio": f"move audio to {self.storage_class}, {days} after it was stored",
+            "delete audio": f"delete audio {days} after it was stored",
+            "delete expired audio": "delete assets when their expiry date has come",
+            "delete other expired parts": "delete their artwork and other parts a day later",
+            "delete old generations": (
+                f"delete old generations {days} after they were replaced or deleted"
+            ),
+            "abort uploads": f"abort unfinished multipart uploads after {days}",
+            "delete incoming": f"delete uploads in steps that were not completed within {days}",
+        }
+        return sentences[self.purpose]
 
     def applies_to(self, blob: BlobInfo, now: datetime) -> bool:
         """Say whether a live object is to be moved or deleted now.
@@ -88,7 +91,7 @@ class OwnRule:
         clock = _KINDS[self.purpose][1]
         since = blob.created_at if clock == "age" else blob.custom_time
         return (
-            self.purpose not in ("delete old generations", "abort uploads")
+            self.purpose not in ("delete old generations", *_OF_UPLOADS)
             and blob.name.endswith(tuple(self.suffixes))
             and (not self.storage_class or blob.storage_class in _warmer_than(self.storage_class))
             and since is not None
@@ -104,9 +107,11 @@ class OwnRule:
         action, clock, _ = _KINDS[self.purpose]
         moves = self.purpose == "move audio"
         values: dict[str, object] = {clock: self.days}
-        if self.purpose != "abort uploads":
+        if self.purpose not in _OF_UPLOADS:
             values["isLive"] = self.purpose != "delete old generations"
-        values["matchesPrefix"] = [prefix + ROOT]
+        values["matchesPrefix"] = [
+            prefix + (INCOMING if self.purpose == "delete incoming" else ROOT)
+        ]
         if moves:
             values["matchesStorageClass"] = sorted(_warmer_than(self.storage_class))
         if self.suffixes:
@@ -129,6 +134,8 @@ def own_rules(policy: Policy) -> tuple[OwnRule, ...]:
         rules.append(_own_rule("delete old generations", days))
     if policy.abort_uploads_after_days is not None:
         rules.append(_own_rule("abort uploads", policy.abort_uploads_after_days))
+    if policy.delete_incoming_after_days is not None:
+        rules.append(_own_rule("delete incoming", policy.delete_incoming_after_days))
     return tuple(rules)
 
 

@@ -15,8 +15,12 @@ from audiostore.cli.store import choose_store
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
-    from audiostore.stores import Finding
+    from collections.abc import Iterator
+    from typing import Final
 
+    from audiostore.stores import Finding, Store
+
+_STEPS: Final = "uploads in steps"
 GROUP = "look after a store"
 EXAMPLE = "audiostore doctor --bucket gs://my-bucket"
 
@@ -33,11 +37,37 @@ def run(options: Options) -> int:
     project = choice.payer(options.billing_project)
     failed = False
     _print(options, Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
-    with closing(open_store(choice.location.url, project=project)) as store:
-        for finding in complete(store).diagnose():
+    with closing(open_store(choice.location.url, project=project)) as opened:
+        store = complete(opened)
+        for finding in store.diagnose():
             failed = failed or not finding.ok
             _print(options, finding)
+        if store.url.startswith("gs://") and not failed:
+            for finding in _uploads_in_steps(store):
+                _print(options, finding)
     return 1 if failed else 0
+
+
+def _uploads_in_steps(store: Store) -> Iterator[Finding]:
+    """Say whether a bucket removes what browsers send to it, and nobody completes."""
+    from audiostore.errors import AudioStoreError  # noqa: PLC0415  (not for --help)
+    from audiostore.lifecycle import INCOMING, deletes_below  # noqa: PLC0415
+    from audiostore.stores import Finding  # noqa: PLC0415
+
+    try:
+        settings = store.settings()
+    except AudioStoreError:
+        return  # the findings have said that they cannot be read
+    if deletes_below(settings.lifecycle_rules, f"{settings.prefix}{INCOMING}"):
+        yield Finding(_STEPS, ok=True, detail="what nobody completes is deleted by the bucket")
+        return
+    yield Finding(
+        _STEPS,
+        ok=True,
+        detail=f"no lifecycle rule deletes what clients of `audiostore serve` send to {INCOMING} "
+        "and never complete",
+        hint="delete_incoming_after_days = 1 in the policy of `audiostore lifecycle apply`",
+    )
 
 
 def _print(options: Options, finding: Finding) -> None:
