@@ -13,7 +13,7 @@ TESTING := NO_GCE_CHECK=true PYTHONDONTWRITEBYTECODE=
 FUZZ := 20
 PORT := 8080
 
-.PHONY: demo serve test quick faults fuzz mutants beam bench check release-check clean
+.PHONY: demo serve test quick faults fuzz mutants beam bench site check release-check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)  ## store everything in examples/ in a directory, list it, fetch it back, compare
@@ -43,6 +43,9 @@ beam: $(BEAM)/.installed  ## the tests of Apache Beam (half a gigabyte, an envir
 bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
 	$(TESTING) $(BIN)/python -m benchmarks
 
+site: $(TOOLS)  ## the documentation as a site, in build/site; a broken link is an error
+	@$(BIN)/python -m tests.site
+
 check: $(TOOLS)  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -54,7 +57,7 @@ release-check: $(TOOLS)  ## build dist/, and see whether it can be released (REL
 	$(BIN)/python -m tests.release_check
 
 clean:
-	rm -rf $(VENV) $(BEAM) demo dist build/benchmarks
+	rm -rf $(VENV) $(BEAM) demo dist build/benchmarks build/site
 
 # Only files with a known hash are installed, and what builds the package is one of them. Modules are compiled when
 # they are imported: compiling all of them takes longer than the demo.

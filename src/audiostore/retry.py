@@ -247,7 +247,7 @@ def retry_operation(
         sleep: waits that many seconds.
 
     Raises:
-        The last exception itself, with a note of how many attempts were made.
+        Exception: the last one itself, with a note of how many attempts were made.
     """
     failure: Exception | None = None
     try:

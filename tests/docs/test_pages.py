@@ -25,6 +25,7 @@ RUN_HERE: Final = (
     "docs/stores.md",
     "docs/telemetry.md",
     "docs/training.md",
+    "docs/verify-bucket.md",
     "docs/how-to/first-bucket.md",
     "docs/how-to/cloud-run.md",
     "docs/how-to/pandas.md",
