@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from audiostore import AudioStorageManager, GcsStore, LocalStore, RetryConfig
-from audiostore.serve import Access, Limits, StartToken, create_app
+from audiostore.serve import Access, Limits, PushSubscription, StartToken, create_app
 from audiostore.serve.running import Server
 from audiostore.stores import ObjectStore
 from tests.assets import BUCKET, SOFT_DELETE, opened
@@ -119,6 +119,7 @@ def serving(
     origins: tuple[str, ...] = (),
     refresh_s: float = 30.0,
     share_secret: bytes | None = None,
+    subscription: PushSubscription | None = None,
 ) -> Iterator[Running]:
     """Run a service of a store; without other access, the token is `TOKEN`."""
     log: list[dict[str, Any]] = []
@@ -131,6 +132,7 @@ def serving(
         origins=origins,
         refresh_s=refresh_s,
         share_secret=share_secret,
+        subscription=subscription,
         log=lambda line: log.append(json.loads(line)),
     )
     ports: list[int] = []

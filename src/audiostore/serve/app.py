@@ -19,11 +19,13 @@ from starlette.staticfiles import StaticFiles
 from audiostore.asset import PartName
 from audiostore.errors import AudioStoreError
 from audiostore.manager import AudioStorageManager
+from audiostore.serve import notifications
 from audiostore.serve.access import Access
 from audiostore.serve.accesslog import AccessLog, Writer
 from audiostore.serve.gate import Gate
 from audiostore.serve.limits import Limits
 from audiostore.serve.metrics import ROUTE_KEY, Counting
+from audiostore.serve.notifications import PushSubscription
 from audiostore.serve.problems import RefusedError, answer, response_to
 from audiostore.serve.routes import assets, direct, metrics, shared, storewide, uploads
 from audiostore.serve.service import Service
@@ -66,6 +68,7 @@ def create_app(
     refresh_s: float = REFRESH_S,
     share_secret: bytes | None = None,
     public_url: str | None = None,
+    subscription: PushSubscription | None = None,
     log: Writer | None = None,
 ) -> Starlette:
     """Return an ASGI application that serves a store: ``/v1``, ``/openapi.json`` and a page.
@@ -87,6 +90,8 @@ def create_app(
             bytes that nobody can guess, the same in every process. None: it makes no links.
         public_url: the URL of the service as others see it, such as ``https://audio.example``, for
             links; None: that of each request.
+        subscription: pushes what others change in the bucket, so that searches find it at once;
+            None: they find it after the next listing.
         log: takes a line of JSON for each request.
 
     Raises:
@@ -101,6 +106,7 @@ def create_app(
         refresh_s=refresh_s,
         share_key=None if share_secret is None else ShareKey(share_secret),
         public_url=None if public_url is None else public_url.rstrip("/"),
+        subscription=subscription,
     )
 
     @asynccontextmanager
@@ -177,6 +183,7 @@ def endpoints() -> dict[str, dict[str, Endpoint]]:
         "/v1/uploads/{upload_id}": {"DELETE": direct.end},
         "/v1/uploads/{upload_id}/content": {"PUT": direct.receive},
         "/v1/uploads/{upload_id}/complete": {"POST": direct.complete},
+        notifications.PATH: {"POST": storewide.notice},
         "/v1/trash": {"GET": storewide.list_trash},
         "/v1/stats": {"GET": storewide.show_statistics},
         "/v1/check": {"GET": storewide.check},

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audiostore.errors import escaped
 from audiostore.log import logger
+from audiostore.serve import notifications
 from audiostore.serve.access import LOOPBACK_NAMES, Access, Identity
 from audiostore.serve.limits import Limits, Rates
 from audiostore.serve.problems import RefusedError, note_failure, response_to
@@ -109,6 +110,9 @@ class Gate:
         ):
             return None
         if path.startswith(_LINKED) and scope["method"] in _SAFE_METHODS:
+            self._rates.spend(request.client.host if request.client else "")
+            return None
+        if path == notifications.PATH:  # the route verifies who posts
             self._rates.spend(request.client.host if request.client else "")
             return None
         identity = None

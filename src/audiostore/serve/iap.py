@@ -1,30 +1,18 @@
 """Identity-Aware Proxy: the signed assertion that it adds to each request."""
 
-import json
-import ssl
-import threading
 import time
-import urllib.request
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import anyio.to_thread
 from starlette.requests import HTTPConnection
 
 from audiostore.serve.access import ALL_SCOPES, Identity
-from audiostore.serve.problems import RefusedError
+from audiostore.serve.signed import KeySource, SignedTokens
 
 HEADER: Final = "x-goog-iap-jwt-assertion"
 _ISSUER: Final = "https://cloud.google.com/iap"
-_KEYS_URL: Final = "https://www.gstatic.com/iap/verify/public_key"
-_KEYS_LAST_S: Final = 3600.0
-_KEYS_RETRY_S: Final = 60.0
-"""An assertion with an unknown key has the keys fetched anew, but not more often than this."""
-_SKEW_S: Final = 30
-_FETCH_S: Final = 10.0
-
-KeySource = Callable[[], Mapping[str, str]]
-"""Returns the public keys of Identity-Aware Proxy: PEM, by key id."""
+_KEYS: Final = "https://www.gstatic.com/iap/verify/public_key"
 
 
 class IapAssertions:
@@ -49,12 +37,9 @@ class IapAssertions:
         fetch_keys: KeySource | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._audience = audience
-        self._fetch_keys = fetch_keys or _published_keys
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._keys: Mapping[str, str] = {}
-        self._fetched_at: float | None = None
+        self._tokens = SignedTokens(
+            "Identity-Aware Proxy", "ES256", audience, fetch_keys or _KEYS, clock=clock
+        )
 
     async def identify(self, request: HTTPConnection, cookie: str | None) -> Identity | None:
         """Return the user whom the assertion names by e-mail address.
@@ -66,51 +51,8 @@ class IapAssertions:
         assertion = request.headers.get(HEADER)
         if assertion is None:
             return None
-        claims = await anyio.to_thread.run_sync(self._verified, assertion)
+        claims = await anyio.to_thread.run_sync(self._tokens.claims, assertion)
         email = claims.get("email")
         if claims.get("iss") != _ISSUER or not isinstance(email, str) or not email:
-            raise _refused()
+            raise self._tokens.refusal()
         return Identity(email, ALL_SCOPES, is_ambient=True)
-
-    def _verified(self, assertion: str) -> Mapping[str, Any]:
-        from google.auth import exceptions, jwt  # noqa: PLC0415  (few services need it)
-
-        try:
-            header: Mapping[str, Any] = jwt.decode_header(assertion)
-            keys = self._keys_with(str(header.get("kid")))
-            if header.get("alg") != "ES256" or not keys:
-                raise _refused()
-            claims: Mapping[str, Any] = jwt.decode(
-                assertion, certs=keys, audience=self._audience, clock_skew_in_seconds=_SKEW_S
-            )
-        except (exceptions.GoogleAuthError, ValueError, TypeError, KeyError) as error:
-            raise _refused() from error
-        return claims
-
-    def _keys_with(self, key_id: str) -> dict[str, str]:
-        """Return the key of an id, alone; {} if Google has none."""
-        with self._lock:
-            age_s = None if self._fetched_at is None else self._clock() - self._fetched_at
-            is_due = age_s is None or age_s > _KEYS_LAST_S
-            if is_due or (key_id not in self._keys and (age_s or 0.0) > _KEYS_RETRY_S):
-                try:
-                    self._keys = self._fetch_keys()
-                except (OSError, ValueError) as error:
-                    raise RefusedError(
-                        503, "the keys of Identity-Aware Proxy cannot be fetched: try again later"
-                    ) from error
-                self._fetched_at = self._clock()
-            return {key_id: self._keys[key_id]} if key_id in self._keys else {}
-
-
-def _published_keys() -> Mapping[str, str]:
-    import certifi  # noqa: PLC0415  (few services need it)
-
-    context = ssl.create_default_context(cafile=certifi.where())
-    with urllib.request.urlopen(_KEYS_URL, timeout=_FETCH_S, context=context) as response:
-        keys: Mapping[str, str] = json.load(response)
-    return keys
-
-
-def _refused() -> RefusedError:
-    return RefusedError(401, "the assertion of Identity-Aware Proxy is not valid for this service")

@@ -132,6 +132,12 @@ class Index:
                 self._deleted[audio_id] = row[0]
             self._delete([audio_id])
 
+    def forget(self, audio_id: str) -> None:
+        """Remove an asset that was found to be gone."""
+        with self._writing():
+            self._note_own(audio_id)
+            self._delete([audio_id])
+
     def refresh(self, assets: Iterable[StorageResult]) -> int:
         """Bring the index up to date with a listing in the order of the ids; return its length.
 

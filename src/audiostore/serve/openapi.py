@@ -76,6 +76,12 @@ def document(root: str = "") -> Json:
             "schemas": _schemas(),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
+                "subscription": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Signed by Google for the account of a push subscription.",
+                },
                 "cookie": {
                     "type": "apiKey",
                     "in": "cookie",
@@ -145,6 +151,21 @@ def _storewide() -> Json:
                     "content": {"application/json": {"schema": _ref("FeedRequest")}},
                 },
             )
+        },
+        "/v1/notifications": {
+            "post": {
+                **_operation(
+                    "noticeChange",
+                    "Take a notification of the bucket, from a Pub/Sub subscription that pushes.",
+                    {"204": {"description": "What it names was read again."}},
+                    errors=("408", "413", "415", "422", "501"),
+                    body={
+                        "required": True,
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    },
+                ),
+                "security": [{"subscription": []}],
+            }
         },
         **_linked(),
         "/healthz": {"get": _public("showHealth", "Say that the process answers.", "Health")},

@@ -8,6 +8,7 @@ from audiostore.serve.calls import Calls
 from audiostore.serve.content import Content, Stopping
 from audiostore.serve.limits import Limits, UploadSlots
 from audiostore.serve.metrics import Requests
+from audiostore.serve.notifications import PushSubscription
 from audiostore.serve.problems import RefusedError, not_found
 from audiostore.serve.searching import Searching
 from audiostore.serve.sharing import ShareKey
@@ -24,6 +25,7 @@ class Service:
         refresh_s: how old the index may become while somebody searches.
         share_key: signs links; None: it makes none.
         public_url: the URL of the service as others see it; None: that of each request.
+        subscription: posts what others change in the bucket; None: the index learns it by listing.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class Service:
         refresh_s: float,
         share_key: ShareKey | None = None,
         public_url: str | None = None,
+        subscription: PushSubscription | None = None,
     ) -> None:
         self.manager = manager
         self.limits = limits
         self.redirects = redirects
         self.share_key = share_key
         self.public_url = public_url
+        self.subscription = subscription
         self.calls = Calls()
         self.stopping = Stopping()
         self.content = Content(manager.store, self.calls, self.stopping)

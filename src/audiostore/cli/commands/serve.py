@@ -18,7 +18,7 @@ from audiostore.cli.values import duration, positive, size
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from audiostore.events import Event
-    from audiostore.serve import Access, StartToken
+    from audiostore.serve import Access, PushSubscription, StartToken
 
 GROUP = "store and fetch"
 EXAMPLE = """\
@@ -78,6 +78,10 @@ class Options(StoreOptions, JsonOptions):
     public_url: str | None = option(
         metavar="URL", help="URL of the service as others see it, for links"
     )
+    notifications_from: str | None = option(
+        metavar="ACCOUNT",
+        help="take notifications of the bucket that Pub/Sub pushes as this service account",
+    )
     max_upload: int | None = option(
         metavar="SIZE", parse=size, help="refuse larger uploads (default: 2GiB)"
     )
@@ -104,6 +108,7 @@ def run(options: Options) -> int:
     from audiostore import serve  # noqa: PLC0415  (not for --help)
 
     access = _access(options)
+    subscription = _subscription(options)
 
     def report(host: str, port: int) -> None:
         _print_url(options, access, host, port)
@@ -118,6 +123,7 @@ def run(options: Options) -> int:
             refresh_s=options.refresh,
             share_secret=_share_secret(options),
             public_url=options.public_url,
+            subscription=subscription,
             log=None if voice.quiet else _log,
         )
         serve.run(app, host=options.host, port=options.port, on_listening=report)
@@ -161,6 +167,21 @@ def _access(options: Options) -> Access:
             "--token-file, --iap-audience or --trust-proxy"
         )
     return serve.StartToken()
+
+
+def _subscription(options: Options) -> PushSubscription | None:
+    """Return what posts the notifications of the bucket.
+
+    Raises:
+        UsageError: the URL that it posts to is not given.
+    """
+    from audiostore import serve  # noqa: PLC0415  (not for --help)
+
+    if options.notifications_from is None:
+        return None
+    if options.public_url is None:
+        raise UsageError("--notifications-from needs --public-url, for which Pub/Sub signs")
+    return serve.PushSubscription(options.notifications_from, options.public_url)
 
 
 def _share_secret(options: Options) -> bytes | None:

@@ -10,8 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from audiostore.catalog import Cost, Rates, Statistics
+from audiostore.errors import AssetNotFoundError
 from audiostore.serve import openapi
+from audiostore.serve.bodies import json_body
 from audiostore.serve.documents import asset_document, trashed_document
+from audiostore.serve.notifications import changed_asset
 from audiostore.serve.parameters import FILTERS, PAGING, cursor_of, page_of, query_of
 from audiostore.serve.problems import RefusedError, document
 from audiostore.serve.service import Service, require_parameters, root_of, service_of
@@ -86,6 +89,28 @@ async def list_trash(request: Request) -> Response:
         },
         headers=NO_STORE,
     )
+
+
+async def notice(request: Request) -> Response:
+    """Read an asset again, of which a bucket's notification says that it has changed."""
+    service = service_of(request)
+    if service.subscription is None:
+        raise RefusedError(501, "this service was started without a subscription to notifications")
+    await service.subscription.require(request)
+    message = await json_body(request, service.limits, ("application/json",))
+    audio_id = changed_asset(message, service.manager.url)
+    if audio_id is not None:
+        await service.calls.run(_read_again, service, audio_id)
+    return Response(status_code=204)
+
+
+def _read_again(service: Service, audio_id: str) -> None:
+    try:
+        asset = service.manager.get(audio_id)
+    except AssetNotFoundError:
+        service.searching.index.forget(audio_id)
+    else:
+        service.searching.index.put(asset)
 
 
 async def check(request: Request) -> Response:
