@@ -40,7 +40,7 @@ def test_it_says_what_it_will_do_and_prints_a_table_without_names(
     assert code == 0
     notes = err.splitlines()
     assert "is written below gs://some-bucket/my-prefix/audiostore-verify-" in notes[0]
-    assert "it costs at most 0.03 cents (USD): 13 operations of class A, 83 of class B" in notes[1]
+    assert "it costs at most 0.04 cents (USD): 14 operations of class A, 83 of class B" in notes[1]
     assert notes[2].endswith("the bucket keeps what is deleted for 7 days")
     head, rows, sums = out.split("\n\n")
     assert head.splitlines()[0].startswith("versions  audiostore ")

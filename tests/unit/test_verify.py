@@ -13,7 +13,7 @@ import pytest
 from audiostore import ConfigurationError
 from audiostore.verify import CHECKS, Check, Verification
 from tests.faults.kinds import KMS_KEY
-from tests.gcs_server import AS_NEW, StrictServer, faults
+from tests.gcs_server import AS_NEW, Request, StrictServer, faults
 from tests.gcs_server.objects import Preconditions
 from tests.gcs_server.routing import Route
 
@@ -29,7 +29,7 @@ FULL: Mapping[str, Any] = {
 """A bucket on which every check can show its promise."""
 PLAIN = {name: value for name, value in FULL.items() if name not in ("versioning", "encryption")}
 BY_NAME = {check.name: check for check in CHECKS}
-CLASS_A = ("upload", "session_start", "list", "patch", "rewrite", "restore")
+CLASS_A = ("folder_list", "upload", "session_start", "list", "patch", "rewrite", "restore")
 CLASS_B = ("stat", "download", "xml", "bucket_get", "permissions", "layout", "preflight")
 FREE = ("session_chunk", "session_status", "session_cancel", "delete", "token", "sign_blob")
 
@@ -432,6 +432,53 @@ def test_an_outage_is_not_a_broken_promise(
     assert left(server) == ["audio/theirs.mp3"]
 
 
+def test_an_error_of_the_server_is_not_a_broken_promise_either(
+    server: StrictServer, verification: Verification
+) -> None:
+    server.fault(faults.session_chunk, faults.respond(503))
+    assert verification.run(BY_NAME["damaged-session"]).outcome == "passed"
+    assert any("damaged-session-2/" in request.name for request in server.requests)
+    server.fault(faults.session_chunk, faults.respond(503), times=None)
+    row = verification.run(BY_NAME["damaged-session"])
+    assert (row.outcome, row.detail[:8]) == ("failed", "HTTP 503")
+
+
+@pytest.mark.parametrize("name", ["custom-time", "held-object", "two-sessions"])
+def test_a_bucket_that_asks_for_fewer_requests_is_given_time(
+    server: StrictServer, verification: Verification, name: str
+) -> None:
+    for operation in (faults.patch, faults.simple_upload, faults.session_chunk):
+        server.fault(operation, faults.respond(429), times=4)
+    assert verification.run(BY_NAME[name]).outcome == "passed"
+    assert not any(f"{name}-2/" in request.name for request in server.requests)
+
+
+def test_it_cleans_up_what_a_late_write_stores(
+    server: StrictServer, verification: Verification
+) -> None:
+    verification.run(BY_NAME["create-once"])
+    (name,) = (each.name for each in server.objects(BUCKET) if "create-once" in each.name)
+
+    def put_late(request: Request) -> None:
+        if request.operation == "delete":
+            server.on_request = None
+            server.put(BUCKET, f"{name}-late", b"late")
+
+    server.on_request = put_late
+    assert verification.clean().detail.startswith("2 objects were deleted by generation")
+    assert left(server) == ["audio/theirs.mp3"]
+
+
+def test_a_hierarchical_bucket_keeps_no_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {**AS_NEW, "hierarchicalNamespace": {"enabled": True}}
+    with StrictServer(BUCKET, bucket_settings=settings) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        with closing(Verification(BUCKET, sleep=lambda _: None)) as verification:
+            rows = [*verification.rows(), verification.clean()]
+        assert [row for row in rows if row.outcome == "failed"] == []
+        assert server.folders(BUCKET) == []
+
+
 def test_it_cleans_up_what_a_check_left_when_it_ended_anywhere(
     server: StrictServer, verification: Verification
 ) -> None:
@@ -455,7 +502,7 @@ def test_it_says_what_it_could_not_delete(server: StrictServer, verification: Ve
     row = verification.clean()
     assert row.outcome == "failed"
     assert re.match(
-        r"2 objects were deleted, 1 objects stay, the first one create-once/object "
+        r"2 objects were deleted, 1 stay, the first one create-once/object "
         r"\(generation \d+\): ",
         row.detail,
     )

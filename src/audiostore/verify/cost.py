@@ -14,7 +14,7 @@ from audiostore.lifecycle import MINIMUM_DAYS
 from audiostore.stores import StoreFacts
 from audiostore.verify.values import Check
 
-OWN_CLASS_A = 5
+OWN_CLASS_A = 6
 """Listings of what there is to clean up, and of what the bucket keeps of it."""
 OWN_CLASS_B = 80
 """Reads of the settings and permissions; of each object that is listed, under a customer's key."""

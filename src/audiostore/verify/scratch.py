@@ -5,7 +5,8 @@ from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from audiostore.dataclass import dataclass, field
-from audiostore.errors import AudioStoreError, BlobNotFoundError
+from audiostore.errors import AudioStoreError, BlobNotFoundError, StoreConnectionError
+from audiostore.retry import RETRYABLE_STATUS_CODES, RetryConfig, retry_operation, status_of
 from audiostore.sources import BytesSource
 from audiostore.stores import BlobSpec, Store, StoreFacts
 from audiostore.values import BlobInfo
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 
 CONTENT: Final = b"What audiostore writes to try a bucket.\n"
 _CONTENT_TYPE = "application/octet-stream"
+
+
+class _TooManyRequestsMeta(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return status_of(instance) == 429
+
+
+class _TooManyRequests(Exception, metaclass=_TooManyRequestsMeta):  # noqa: N818
+    """Stands for any error with the status 429."""
+
+
+THROTTLED = RetryConfig(max_attempts=6, retryable_exceptions=(_TooManyRequests,))
+"""Only what was refused for now is sent again: a repetition of anything else could hide what a
+bucket does. One object takes about one change a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +50,16 @@ class Scratch:
     """A folder that one check has for itself."""
 
     store: Store
-    """What lies under the prefix of the run; each request is made once."""
+    """What lies under the prefix of the run; it repeats only what was throttled."""
     client: "Client" = field(repr=False)
-    """For single requests under the same prefix."""
+    """For single requests under the same prefix, by `ask`."""
     facts: StoreFacts
     folder: str
     """Ends with a slash."""
     sessions: list[str] = field(repr=False, hash=False)
     """Upload sessions to cancel in the end."""
     access: Access
+    sleep: Callable[[float], None] = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -98,7 +114,11 @@ class Scratch:
         """Send some bytes of an object to its session."""
         span = f"{start}-{start + len(data) - 1}" if data else "*"
         headers = {"Content-Range": f"bytes {span}/{size_bytes}"}
-        return self.client.call_bytes("PUT", session, data, headers)
+        return self.ask(lambda: self.client.call_bytes("PUT", session, data, headers))
+
+    def ask(self, request: Callable[[], "Response"]) -> "Response":
+        """Send a request (see `ask`)."""
+        return ask(self.client, request, self.sleep)
 
     def require_status(self, response: "Response", wanted: Container[int], to: str) -> None:
         """Check the status of a response.
@@ -123,6 +143,24 @@ class Scratch:
         if not isinstance(value, dict):
             raise BrokenPromiseError(f"{to} was answered with what is not JSON")
         return value
+
+
+def ask(
+    client: "Client", request: Callable[[], "Response"], sleep: Callable[[float], None]
+) -> "Response":
+    """Send a request, and return a response that tells something of the bucket.
+
+    Raises:
+        StoreConnectionError: it tells of an outage.
+    """
+
+    def once() -> "Response":
+        response = request()
+        if response.status in RETRYABLE_STATUS_CODES:
+            raise StoreConnectionError(client.describe(response), status=response.status)
+        return response
+
+    return retry_operation(once, THROTTLED, sleep=sleep)
 
 
 def refused(

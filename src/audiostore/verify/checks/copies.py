@@ -3,6 +3,8 @@
 Reference: cloud.google.com/storage/docs/json_api/v1/objects/rewrite.
 """
 
+from functools import partial
+
 from audiostore.dataclass import replace
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.sources import BytesSource
@@ -61,7 +63,8 @@ def copied_in_steps(scratch: Scratch) -> str:
         url = scratch.client.url_of(
             path, maxBytesRewrittenPerCall=_STEP_BYTES, ifGenerationMatch=0, rewriteToken=token
         )
-        response = scratch.client.call_json("POST", url, {"storageClass": other})
+        body = {"storageClass": other}
+        response = scratch.ask(partial(scratch.client.call_json, "POST", url, body))
         progress = scratch.json_of(response, f"call {calls} of a copy")
         if progress.get("done"):
             break

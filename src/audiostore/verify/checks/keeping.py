@@ -5,6 +5,7 @@ Reference: cloud.google.com/storage/docs/soft-delete, …/docs/object-versioning
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from audiostore.dataclass import replace
 from audiostore.errors import HeldError
@@ -101,7 +102,8 @@ def custom_time(scratch: Scratch) -> str:
     answers = []
     for value in ((_TIME - timedelta(days=1)).isoformat(), None):
         url = scratch.client.object_url(blob.name)
-        response = scratch.client.call_json("PATCH", url, {"customTime": value})
+        change = {"customTime": value}
+        response = scratch.ask(partial(scratch.client.call_json, "PATCH", url, change))
         answers.append(f"HTTP {response.status}")
         found = scratch.store.stat(blob.name)
         if found.custom_time != _TIME:

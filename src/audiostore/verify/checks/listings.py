@@ -4,6 +4,7 @@ Reference: cloud.google.com/storage/docs/json_api/v1/objects/list, …/docs/cons
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from audiostore.dataclass import dataclass
 from audiostore.verify.scratch import Scratch
@@ -61,7 +62,7 @@ def listed_under_a_key(scratch: Scratch) -> str:
         raise NotShownError("the bucket has no default Cloud KMS key")
     if list(scratch.store.list(scratch.folder)) != [blob] or blob.crc32c is None:
         raise BrokenPromiseError("audiostore lists the object without its checksum")
-    (page,) = _pages(scratch, fields="items(name,crc32c)")
+    page = next(_pages(scratch, fields="items(name,crc32c)"))
     return f"the listing itself has {'a' if page.has_checksums else 'no'} checksum"
 
 
@@ -90,11 +91,11 @@ def _pages(scratch: Scratch, **query: object) -> Iterator[_Page]:
         url = scratch.client.url_of(
             f"{scratch.client.bucket_path()}/o", prefix=prefix, pageToken=token, **query
         )
-        response = scratch.client.call("GET", url)
+        response = scratch.ask(partial(scratch.client.call, "GET", url))
         page = scratch.json_of(response, "a listing")
         items = page.get("items", [])
         yield _Page(
-            [item["name"].removeprefix(prefix) for item in items],
+            [item.get("name", "").removeprefix(prefix) for item in items],
             [folder.removeprefix(prefix) for folder in page.get("prefixes", [])],
             all("crc32c" in item for item in items),
         )

@@ -81,7 +81,7 @@ def cancelled_upload(scratch: Scratch) -> str:
     session = scratch.open_session("object", size)
     response = scratch.send_chunk(session, _CHUNK, 0, size)
     scratch.require_status(response, _INCOMPLETE, "the first piece")
-    cancelled = scratch.client.call("DELETE", session)
+    cancelled = scratch.ask(lambda: scratch.client.call("DELETE", session))
     scratch.require_status(cancelled, (*_DONE, 204, *_REFUSED), "the cancellation")
     response = scratch.send_chunk(session, _CHUNK, _CHUNK_BYTES, size)
     scratch.require_status(response, _REFUSED, "the last piece after a cancellation")
