@@ -14,6 +14,7 @@ from audiostore.asset import PARTS
 from audiostore.manager import AudioStorageManager
 from tests.audio_samples import AUDIO, sample
 from tests.cli.conftest import COVER, FLAC, MP3, Call
+from tests.gcs_server import StrictServer
 from tests.timing import PATIENCE_S
 
 UNKNOWN = "3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b"
@@ -391,6 +392,7 @@ _NOT_FOR_PUT = {
     "uuid",
     "platform",
     "random",
+    "shutil",
 }
 if sys.version_info >= (3, 12):
     _NOT_FOR_PUT.remove("inspect")  # typing imports it to look at a protocol
@@ -412,6 +414,41 @@ assert len(collections) < 10  # of garbage; with Python's own threshold, over a 
 print(*({_NOT_FOR_PUT} & set(sys.modules)), file=sys.stderr)
 sys.exit(code)
 """
+
+
+def test_a_put_to_a_bucket_imports_nothing_that_it_does_not_need(server: StrictServer) -> None:
+    args = ["put", str(MP3), "--thumbnail", str(COVER), "--no-journal"]
+    done = subprocess.run(
+        [sys.executable, "-c", _PUT, *args],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "\n")
+    assert len(server.objects("bucket")) == 2
+
+
+_END = """
+import gc, sys
+from audiostore.cli import main
+gc.collect()
+gc.callbacks.append(lambda *_: print("searched", file=sys.stderr))
+code = main()
+gc.callbacks.clear()
+sys.exit(code)
+"""
+
+
+def test_a_command_that_ends_does_not_search_all_it_has_imported_for_garbage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _END, "probe", str(MP3)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

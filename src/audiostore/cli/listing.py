@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -156,6 +155,8 @@ def overview_lines(asset: StorageResult, stream: TextIO) -> list[str]:
     bars = None if asset.audio is None else asset.overview
     if bars is None or not is_terminal(stream):
         return []
+    import shutil  # noqa: PLC0415  (imports compression, and only terminals need it)
+
     lines = to_blocks(bars, shutil.get_terminal_size().columns - 1)
     try:
         "".join(lines).encode(stream.encoding or "ascii")

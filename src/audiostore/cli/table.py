@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ class Table:
             names: of the columns.
         """
         self._names = names
-        self._columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+        self._columns = _terminal_columns() if is_terminal(sys.stdout) else None
         self._encoding = sys.stdout.encoding or "ascii"
         self._mark = "…" if self._printable("…") == "…" else "~"
         self._widths_by_id: dict[int, list[int]] = {}
@@ -135,3 +134,9 @@ def _fixed(name: str, id_width: int) -> int:
         return id_width
     width = _FIXED.get(name) or _OF_KIND.get(_kind(name), 0)
     return max(width, len(heading_of(name))) if width else 0
+
+
+def _terminal_columns() -> int:
+    import shutil  # noqa: PLC0415  (imports compression, and only terminals need it)
+
+    return shutil.get_terminal_size().columns

@@ -2,8 +2,6 @@
 
 import re
 
-import pycurl
-
 from audiostore.dataclass import dataclass
 from audiostore.errors import (
     StoreConnectionError,
@@ -12,6 +10,7 @@ from audiostore.errors import (
     server_text,
 )
 from audiostore.patterns import pattern
+from audiostore.stores.gcs.libcurl import pycurl
 from audiostore.stores.gcs.transfers import Transfer
 
 _UPLOAD_BUFFER_BYTES = 1 << 20

@@ -7,8 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import pycurl
-
 from audiostore.errors import StoreConnectionError, StoreTimeoutError
 from audiostore.log import logger
 from audiostore.stores.gcs.connections import (
@@ -18,6 +16,7 @@ from audiostore.stores.gcs.connections import (
     curl_error,
     describe_failure,
 )
+from audiostore.stores.gcs.libcurl import pycurl
 from audiostore.stores.gcs.sockets import Sockets
 from audiostore.stores.gcs.throttle import THROTTLES
 from audiostore.stores.gcs.transfers import Transfer

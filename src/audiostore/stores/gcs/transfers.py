@@ -7,11 +7,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import pycurl
-
 from audiostore.errors import StoreConnectionError
 from audiostore.interrupts import LOOK_UP_S
 from audiostore.patterns import pattern
+from audiostore.stores.gcs.libcurl import pycurl
 from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Head, Request, Response
 from audiostore.stores.gcs.throttle import Throttle
 
