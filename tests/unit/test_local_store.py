@@ -24,6 +24,7 @@ from audiostore.stores import get_checked
 from audiostore.stores.local import LocalStore
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
+from audiostore.writeback import begin_to_write_back
 from tests.timing import PATIENCE_S
 
 NAME = "audio/x/audio.mp3"
@@ -644,3 +645,28 @@ def test_creating_an_object_opens_few_files(
         patch.setattr(os, "mkdir", None)
         put(store, NAME.replace("audio.mp3", "thumbnail.jpg"))
     assert len(opened) <= 17, opened
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can begin to write back")
+def test_a_large_file_is_written_back_while_it_is_filled(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    sync = os.fsync
+
+    def beginning(descriptor: int) -> bool:
+        has_begun = begin_to_write_back(descriptor)
+        steps.append(f"begun at {os.fstat(descriptor).st_size}" if has_begun else "refused")
+        return has_begun
+
+    def syncing(descriptor: int) -> None:
+        steps.append("synced")
+        sync(descriptor)
+
+    monkeypatch.setattr("audiostore.stores.local.files.begin_to_write_back", beginning)
+    monkeypatch.setattr(os, "fsync", syncing)
+    put(store, "audio/x/small.mp3")  # not worth it
+    put(store, data=b"x" * (5 << 19))
+    begun = [step for step in steps if step != "synced"]
+    assert begun == ["begun at 1048576", "begun at 2097152"]
+    assert steps[steps.index(begun[-1]) + 1] == "synced"

@@ -11,6 +11,7 @@ from audiostore.files import explain, write_all
 from audiostore.sources import encode_crc32c
 from audiostore.stores.local.folder import Folder
 from audiostore.stores.protocol import TransferListener, Transferred
+from audiostore.writeback import begin_to_write_back
 
 _PIECE_BYTES = 1 << 20
 
@@ -53,6 +54,8 @@ def fill(
         crc = google_crc32c.extend(crc, piece)
         write_all(descriptor, piece)
         size += len(piece)
+        if len(piece) == _PIECE_BYTES:
+            begin_to_write_back(descriptor)
         if on_transfer:
             on_transfer(Transferred(size, 0))
     return Content(size, encode_crc32c(crc))
