@@ -78,7 +78,7 @@ class Receiver:
         if kind == FORM:
             await self._form(pieces)
         elif kind in _OTHER_KINDS:
-            raise RefusedError(415, f"send {FORM}, or the file as the body; not {kind}")
+            raise RefusedError(415, f"send {FORM}, or the file with its Content-Type; not {kind}")
         else:
             self._received.metadata = _metadata_in_url(self._request)
             name = self._request.query_params.get("filename")
