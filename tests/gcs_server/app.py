@@ -199,9 +199,11 @@ class App:
     def _list(self, call: Call) -> Response:
         route, query = call.route, call.route.query
         mask = mask_of(call, LIST_SCHEMA)
-        views = [key for key in ("softDeleted", "versions") if query.get(key) == "true"]
+        views = [key for key in ("softDeleted", "versions") if route.flag(key)]
         if len(views) > 1:
             raise invalid("softDeleted and versions cannot both be true.")
+        if route.flag("includeFoldersAsPrefixes") and self.state.bucket(route.bucket).hierarchical:
+            raise invalid("This server does not list folders as prefixes")
         asked = route.number("maxResults")
         if asked == 0:
             raise invalid('Invalid value "0" for: maxResults', "invalidParameter")
@@ -215,7 +217,7 @@ class App:
             after=after,
             after_generation=after_generation,
             limit=limit,
-            trailing=query.get("includeTrailingDelimiter") == "true",
+            trailing=route.flag("includeTrailingDelimiter"),
         )
         pages = {
             "softDeleted": self.state.page_of_deleted,
@@ -239,7 +241,7 @@ class App:
 
     def _get(self, call: Call) -> StoredObject:
         route = call.route
-        if route.query.get("softDeleted") == "true":
+        if route.flag("softDeleted"):
             generation = route.number("generation")
             if generation is None:
                 raise ApiError(400, "required", "Required parameter: generation")
@@ -249,7 +251,7 @@ class App:
         )
 
     def _download(self, call: Call) -> Response:
-        if call.route.query.get("softDeleted") == "true":
+        if call.route.flag("softDeleted"):
             raise invalid("The media of a soft-deleted object cannot be read.")
         record = self._get(call)
         self.state.keys.require_readable(record.encryption, call.headers)
@@ -293,7 +295,7 @@ class App:
             raise ApiError(400, "required", "Required parameter: generation")
         bucket = self.state.bucket(route.bucket)
         access = bucket.settings["iamConfiguration"].get("uniformBucketLevelAccess") or {}
-        if route.query.get("copySourceAcl") == "true" and access.get("enabled"):
+        if route.flag("copySourceAcl") and access.get("enabled"):
             raise invalid("ACLs cannot be copied: uniform bucket-level access is enabled.")
         mask_of(call, OBJECT_SCHEMA)
         record = self.state.restore(

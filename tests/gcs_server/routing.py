@@ -25,7 +25,7 @@ _ALLOWED = {
         "session_cancel": f"{_INSERT} upload_id",
         "session_preflight": f"{_INSERT} upload_id",
         "list": "prefix delimiter startOffset endOffset pageToken maxResults "
-        "includeTrailingDelimiter projection softDeleted versions",
+        "includeFoldersAsPrefixes includeTrailingDelimiter projection softDeleted versions",
         "stat": f"{_CONDITIONS} generation projection softDeleted",
         "download": f"{_CONDITIONS} generation projection softDeleted",
         "patch": f"{_CONDITIONS} generation predefinedAcl projection",
@@ -51,8 +51,15 @@ _ALLOWED = {
     }.items()
 }
 
-_BOOLEANS = ("copySourceAcl", "includeTrailingDelimiter", "prettyPrint", "softDeleted", "versions")
-_ROOTS = frozenset(["", "download", "storage", "token", "upload", "v1"])
+_BOOLEANS = (
+    "copySourceAcl",
+    "includeFoldersAsPrefixes",
+    "includeTrailingDelimiter",
+    "prettyPrint",
+    "softDeleted",
+    "versions",
+)
+_ROOTS = frozenset(["", "download", "resumable", "storage", "token", "upload", "v1"])
 _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
@@ -87,15 +94,14 @@ class Route:
             raise invalid(f"Invalid value for: alt={alt}", "invalidParameter")
         if self.query.get("projection", "noAcl") not in ("noAcl", "full"):
             raise invalid("Invalid value for: projection", "invalidParameter")
-        for key in (
-            "prettyPrint",
-            "includeTrailingDelimiter",
-            "versions",
-            "softDeleted",
-            "copySourceAcl",
-        ):
-            if self.query.get(key, "true") not in ("true", "false"):
+        for key in _BOOLEANS:
+            # gcloud sends "True".
+            if self.query.get(key, "true") not in ("true", "false", "True", "False"):
                 raise invalid(f"Invalid value for: {key}", "invalidParameter")
+
+    def flag(self, key: str) -> bool:
+        """Return a boolean parameter, false if it is absent."""
+        return self.query.get(key) in ("true", "True")
 
     def number(self, key: str) -> int | None:
         """Return an int64 parameter, None if it is absent."""
@@ -149,6 +155,8 @@ def route(method: str, target: str, headers: dict[str, str]) -> Route:
     repeated = _query(raw_query)
     query = {key: values[-1] for key, values in repeated.items()}
     parts = [_segment(part) for part in path.split("/")[1:]]
+    if parts[:2] == ["resumable", "upload"] and query.get("uploadType") == "resumable":
+        parts = parts[1:]  # the other path of sessions in the discovery document
     upload = parts[:1] == ["upload"]
     media = parts[:1] == ["download"]
     rest = parts[1:] if upload or media else parts
