@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import summary
 from benchmarks.contest import baseline
 from benchmarks.contest.inputs import Inputs, Tree
 from benchmarks.contest.lineup import OURS, versions
@@ -70,6 +71,8 @@ def main() -> int:
             minutes=(time.monotonic() - start) / 60,
         )
         _write(output, page, results)
+        if output == _DOCS:
+            summary.update()
     failed = [run for r in results for row in r.rows if row.family == OURS for run in row.runs]
     return 1 if any(run.failure for run in failed) else 0
 

@@ -17,7 +17,9 @@ ALL: Final = [block for page in pages() for block in blocks(page)]
 RUN_BY: Final = {
     "docs/adopt.md": "test_adopt_page.py",
     "docs/bulk.md": "test_bulk_page.py",
+    "docs/command-line.md": "test_readme.py",
     "docs/fleet.md": "test_fleet_page.py",
+    "docs/library.md": "test_readme.py",
     "docs/managing.md": "test_managing_page.py",
     "docs/serve.md": "test_serve_page.py",
     "docs/troubleshooting.md": "test_troubleshooting_page.py",

@@ -35,6 +35,7 @@ def nav(titles: Mapping[str, str]) -> Nav:
                 },
                 {
                     "Use it in a program": [
+                        {"The library by example": "library.md"},
                         {"FastAPI": "how-to/fastapi.md"},
                         {"Django": "how-to/django.md"},
                         {"pandas and soundfile": "how-to/pandas.md"},
@@ -100,6 +101,7 @@ def nav(titles: Mapping[str, str]) -> Nav:
                 {"Threat model": "security.md"},
                 {"Architecture": "architecture.md"},
                 {"Reliability": "reliability.md"},
+                {"When things go wrong, beside other tools": "compared.md"},
                 {
                     "Performance": [
                         {"Compared with other tools": "performance.md"},
