@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from audiostore.cli.commands import verify_bucket
 from audiostore.verify import CHECKS
 from tests.cli.conftest import COMMAND, Call
+from tests.cli.test_terminal import _on_terminal
 from tests.gcs_server import AS_NEW, Request, StrictServer, faults
 from tests.timing import PATIENCE_S
 
@@ -94,16 +94,17 @@ def test_a_dry_run_names_the_checks_and_writes_nothing(server: StrictServer, cal
     assert operations <= {"bucket_get", "permissions"}
 
 
-def test_it_asks_before_it_writes(
-    server: StrictServer, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(verify_bucket, "will_ask", lambda _: True)
-    asked: list[str] = []
-    monkeypatch.setattr(verify_bucket, "has_consent", lambda _, text: asked.append(text))
-    assert call("verify-bucket", "some-bucket")[:2] == (1, "")
-    assert "it costs at most" in asked[0]
-    assert asked[0].endswith("\nVerify the bucket?")
+@pytest.mark.slow
+def test_on_a_terminal_it_asks_first_and_says_what_it_tries(server: StrictServer) -> None:
+    code, shown = _on_terminal("verify-bucket", "some-bucket", typed=b"n\n")
+    assert code == 1
+    assert "it costs at most" in shown
+    assert "Verify the bucket? [y/N]" in shown
     assert {request.operation for request in server.requests} <= {"bucket_get", "permissions"}
+    code, shown = _on_terminal("verify-bucket", "some-bucket", typed=b"y\n")
+    assert code == 0
+    assert "trying create-once: a writer that creates" in shown
+    assert "deleting what was written" in shown
 
 
 def test_a_directory_is_no_bucket(call: Call) -> None:

@@ -80,6 +80,7 @@ def left(server: StrictServer) -> list[str]:
     return sorted([*state.objects, *state.noncurrent])
 
 
+@pytest.mark.slow
 def test_all_pass_on_a_bucket_that_has_everything(
     server: StrictServer, verification: Verification
 ) -> None:
@@ -95,6 +96,7 @@ def test_all_pass_on_a_bucket_that_has_everything(
     assert sum(request.body_bytes for request in server.requests) <= cost.sent_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_a_check_sends_at_most_what_it_says(
     key: str, monkeypatch: pytest.MonkeyPatch, check: Check
@@ -343,6 +345,7 @@ def test_every_check_has_a_server_that_breaks_it() -> None:
     assert {name for name, _, _ in BROKEN} == set(BY_NAME)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "detail", "breaks"), BROKEN)
 def test_a_check_fails_on_a_server_that_breaks_its_promise(
     key: str, monkeypatch: pytest.MonkeyPatch, name: str, detail: str, breaks: Break
@@ -443,6 +446,7 @@ def test_an_error_of_the_server_is_not_a_broken_promise_either(
     assert (row.outcome, row.detail[:8]) == ("failed", "HTTP 503")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["custom-time", "held-object", "two-sessions"])
 def test_a_bucket_that_asks_for_fewer_requests_is_given_time(
     server: StrictServer, verification: Verification, name: str
@@ -469,6 +473,7 @@ def test_it_cleans_up_what_a_late_write_stores(
     assert left(server) == ["audio/theirs.mp3"]
 
 
+@pytest.mark.slow
 def test_a_hierarchical_bucket_keeps_no_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {**AS_NEW, "hierarchicalNamespace": {"enabled": True}}
     with StrictServer(BUCKET, bucket_settings=settings) as server:

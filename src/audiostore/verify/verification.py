@@ -92,9 +92,16 @@ class Verification:
         """What all checks cost at most."""
         return cost_of(CHECKS, self.facts)
 
-    def rows(self) -> Iterator[Row]:
-        """Run the checks, one after the other, and yield what they find."""
-        return map(self.run, CHECKS)
+    def rows(self, *, on_check: Callable[[Check], None] | None = None) -> Iterator[Row]:
+        """Run the checks, one after the other, and yield what they find.
+
+        Args:
+            on_check: called before each.
+        """
+        for check in CHECKS:
+            if on_check is not None:
+                on_check(check)
+            yield self.run(check)
 
     def run(self, check: Check) -> Row:
         """Run one check; again, in another folder, if the bucket cannot be reached."""

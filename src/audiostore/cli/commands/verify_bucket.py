@@ -51,13 +51,19 @@ def run(options: Options) -> int:
 
 
 def _verify(options: Options, verification: Verification) -> int:
-    table = _Table(options)
+    from audiostore.cli.progress.display import Display  # noqa: PLC0415  (not for --help)
+
+    table, display = _Table(options), Display()
     table.head(verification)
     try:
-        for row in verification.rows():
+        for row in verification.rows(
+            on_check=lambda check: display.draw(f"trying {check.name}: {check.promise}")
+        ):
             table.add(row)
     finally:
+        display.draw("deleting what was written")
         table.add(verification.clean())
+        display.clear()
     table.sums()
     return 1 if table.counts["failed"] else 0
 
