@@ -40,8 +40,9 @@ mutants: $(TOOLS)  ## break the core in a hundred places: do the tests notice? (
 beam: $(BEAM)/.installed  ## the tests of Apache Beam (half a gigabyte, an environment of its own)
 	$(TESTING) $(BEAM)/bin/python -m pytest -q tests/unit/test_fleet_beam.py
 
-bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance.md
+bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance*.md
 	$(TESTING) $(BIN)/python -m benchmarks
+	$(TESTING) $(BIN)/python -m benchmarks.serving --output docs/performance-serving.md
 
 site: $(TOOLS)  ## the documentation as a site, in build/site; a broken link is an error
 	@$(BIN)/python -m tests.site

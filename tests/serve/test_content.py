@@ -119,15 +119,20 @@ def test_an_open_range_of_a_large_file_is_capped(
     assert answer.body == file.read_bytes()[:OPEN_RANGE_BYTES]
 
 
-def test_damaged_bytes_are_never_served_as_complete(local: Running, tmp_path: Path) -> None:
-    audio_id = local.store(AUDIO)
-    stored = next(path for path in tmp_path.rglob("audio.wav") if path.is_file())
+def damage(folder: Path) -> None:
+    """Change the last byte of the stored audio, and nothing that a store would notice."""
+    stored = next(path for path in folder.rglob("audio.wav") if path.is_file())
     before = stored.stat()
     stored.chmod(0o644)
     with stored.open("r+b") as file:
         file.seek(-1, SEEK_END)
         file.write(b"\x55")
     os.utime(stored, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_damaged_bytes_are_never_served_as_complete(local: Running, tmp_path: Path) -> None:
+    audio_id = local.store(AUDIO)
+    damage(tmp_path)
     connection = local.connect()
     connection.request(
         "GET", f"/v1/assets/{audio_id}/audio", headers={"Authorization": f"Bearer {TOKEN}"}
@@ -135,3 +140,13 @@ def test_damaged_bytes_are_never_served_as_complete(local: Running, tmp_path: Pa
     with pytest.raises(IncompleteRead):
         connection.getresponse().read()
     connection.close()
+
+
+def test_damage_of_what_is_sent_in_one_piece_is_answered_as_an_error(
+    local: Running, tmp_path: Path
+) -> None:
+    audio_id = local.store(tone(0.5))
+    damage(tmp_path)
+    answer = local("GET", f"/v1/assets/{audio_id}/audio")
+    assert (answer.status, answer.problem) == (502, "IntegrityError")
+    assert "wrong bytes" in answer.json["detail"]

@@ -1,5 +1,6 @@
 """Searching over HTTP, and the index behind it, which agrees with the catalog."""
 
+import json
 import random
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +12,7 @@ import pytest
 from audiostore import AudioStorageManager, MemoryStore, Query, StorageResult
 from audiostore.catalog import SORT_KEYS
 from audiostore.dataclass import replace
+from audiostore.serve.documents import asset_document
 from audiostore.serve.index import Index
 from audiostore.testing import cover, tone
 from tests.assets import opened
@@ -100,6 +102,42 @@ def test_the_index_finds_what_the_catalog_finds(
     assert list(index.find(query, limit=1000).assets) == expected
     assert index.count(query) == len(expected)
     assert index.statistics(query) == manager.catalog.statistics(query)
+
+
+@pytest.mark.parametrize("root", ["", "/audio"])
+@pytest.mark.parametrize("query", QUERIES, ids=repr)
+def test_documents_are_those_of_the_assets_found(
+    sample: tuple[AudioStorageManager, Index], query: Query, root: str
+) -> None:
+    _, index = sample
+    after = None
+    for _ in range(3):
+        page = index.find(query, order_by="created", after=after, limit=7)
+        texts, place = index.documents(query, order_by="created", after=after, limit=7, root=root)
+        assert list(map(json.loads, texts)) == [asset_document(each, root) for each in page.assets]
+        assert place == page.next
+        after = place
+        if after is None:
+            break
+
+
+def test_a_page_that_was_shown_before_is_not_made_again() -> None:
+    with AudioStorageManager(store=sample_store(100)) as manager:
+        index = Index()
+        index.refresh(manager.catalog.find())
+        first, _ = index.documents(Query(), limit=50)
+        total = index.count(Query())
+        with few_calls(150):  # unpacking one asset takes more than two
+            assert index.documents(Query(), limit=50)[0] == first
+            assert index.count(Query()) == total
+        changed = manager.update_metadata(json.loads(first[3])["audio_id"], {"title": "new"})
+        index.put(changed)
+        again, _ = index.documents(Query(), limit=50)
+        assert json.loads(again[3])["title"] == "new"
+        assert again[:3] == first[:3]
+        index.remove(changed.audio_id)
+        assert index.count(Query()) == total - 1
+        index.close()
 
 
 @pytest.mark.parametrize("descending", [False, True])

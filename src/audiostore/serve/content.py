@@ -3,7 +3,8 @@
 An object is read in windows, each by a request of its own: no thread and no connection to the store
 waits for a slow client. Windows stay smaller than those of `AsyncAudioStorageManager.stream`: the
 buffers of a kernel take megabytes at once, so that the slowest client seems fast at first, and then
-keeps the window that it has.
+keeps the window that it has. What fits into one window is read before the response begins, and sent
+in one piece: a failure is then answered as one, and no task has to watch over the transfer.
 """
 
 import time
@@ -64,13 +65,16 @@ class Content:
         self._calls = calls
         self._stopping = stopping
         self.listeners = 0
-        """How many clients are being sent the bytes of an object."""
+        """How many clients are being sent more bytes of an object than a window."""
 
     def response(self, request: Request, asset: StorageResult, part: PartName) -> Response:
         """Return the response to a GET or HEAD request for a part: 200, 206, 304 or 416.
 
+        It may read from the store: call it in a thread.
+
         Raises:
-            UnsupportedFormatError: its name or content type is none of audiostore's.
+            AudioStoreError: its name or content type is none of audiostore's; its bytes cannot be
+                read, or are not those that were stored.
             RefusedError: the asset has no such part (404), or no byte is in the range (416).
         """
         blob = asset.parts.get(part)
@@ -89,6 +93,9 @@ class Content:
         status = 200 if wanted is None else 206
         if request.method == "HEAD":
             return _typed(Response(status_code=status, headers=headers), blob)
+        if sent.size_bytes <= _SMALL_WINDOW_BYTES:
+            data = BlobRanges(self._store, blob).read(sent.start, sent.stop)
+            return _typed(Response(data, status, headers), blob)
         return _typed(StreamingResponse(self._pieces(blob, sent), status, headers), blob)
 
     async def _pieces(self, blob: BlobInfo, sent: ByteRange) -> AsyncIterator[bytes]:

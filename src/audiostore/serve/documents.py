@@ -1,5 +1,6 @@
 """Assets as JSON documents, and their entity tags."""
 
+import json
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,6 +56,16 @@ def asset_document(asset: StorageResult, root: str = "") -> dict[str, Any]:
         "warnings": list(asset.warnings),
         "links": links,
     }
+
+
+def asset_text(asset: StorageResult, root: str = "") -> str:
+    """Return the document of an asset as JSON."""
+    return json_text(asset_document(asset, root))
+
+
+def json_text(value: object) -> str:
+    """Return a value as JSON, without spaces."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def trashed_document(trashed: TrashedAsset) -> dict[str, Any]:

@@ -11,19 +11,24 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
 from audiostore.catalog import SORT_KEYS, Query, SortKey, Statistics, sort_value, statistics_of
 from audiostore.dataclass import dataclass
 from audiostore.errors import ConfigurationError
-from audiostore.serve.documents import etag_of
+from audiostore.serve.documents import asset_text, etag_of
 from audiostore.serve.finding import Condition, condition_of, metadata_text, searched_text, storable
 from audiostore.values import StorageResult
 
 _BATCH: Final = 500
 """How many assets are written, or judged, in one go: others can read in between."""
 _CACHE_KIB: Final = 32 << 10
+_KEPT_TEXTS: Final = 2000
+"""Most requests are for the same pages: making a document takes longer than finding its asset. One
+takes some 3 kB."""
+_KEPT_COUNTS: Final = 1000
 _SORT_COLUMNS: Final[dict[SortKey, str]] = {key: f"by_{key}" for key in SORT_KEYS if key != "id"}
 
 _NEVER_MISSING: Final = ("id", "created", "size")
@@ -79,6 +84,10 @@ class Page:
     """The place of the last one; None if there are no more."""
 
 
+_Row = tuple[str, float | str | None, bytes]
+"""An asset: its id, its value in the order that was asked for, and all of it, packed."""
+
+
 class Index:
     """The assets of a store, as they were when it was last listed. Safe to use from many threads.
 
@@ -105,6 +114,9 @@ class Index:
         """The generations of audio that was deleted here since the last refresh, by ids."""
         self._statistics: tuple[int, Query, Statistics] | None = None
         """The latest ones, of what query, and after how many changes."""
+        self._counts: dict[Query, int] = {}
+        self._counted_at = 0
+        """After how many changes `_counts` were right."""
         self.changes = 0
         """Rises with every change."""
 
@@ -162,16 +174,44 @@ class Index:
         limit: int,
     ) -> Page:
         """Return the assets that match a query, in order, `limit` at most."""
-        found: list[StorageResult] = []
-        wanted = islice(self._matching(query, order_by, descending, after), limit + 1)
-        for asset in wanted:
-            if len(found) == limit:
-                return Page(tuple(found), _place_of(found[-1], order_by))
-            found.append(asset)
-        return Page(tuple(found), None)
+        rows, place = self._page(query, order_by, descending, after, limit)
+        return Page(tuple(_unpacked(data) for _, _, data in rows), place)
+
+    def documents(
+        self,
+        query: Query,
+        *,
+        order_by: SortKey = "id",
+        descending: bool = False,
+        after: Place | None = None,
+        limit: int,
+        root: str = "",
+    ) -> tuple[list[str], Place | None]:
+        """Return what `find` does as JSON: the documents of a page, and where to go on.
+
+        Args:
+            query: what the assets must be like, and the others as for `find`.
+            order_by: their order.
+            descending: whether it is reversed.
+            after: where the page begins.
+            limit: how many it has at most.
+            root: the path under which the service is mounted.
+        """
+        rows, place = self._page(query, order_by, descending, after, limit)
+        return [_text(data, root) for _, _, data in rows], place
 
     def count(self, query: Query) -> int:
-        """Return how many assets match a query."""
+        """Return how many assets match a query: at once, if nothing has changed."""
+        with self._lock:
+            if self._counted_at != self.changes or len(self._counts) >= _KEPT_COUNTS:
+                self._counts, self._counted_at = {}, self.changes
+            counts = self._counts
+            known = counts.get(query)
+        if known is None:
+            known = counts[query] = self._count(query)
+        return known
+
+    def _count(self, query: Query) -> int:
         condition = condition_of(query)
         if not condition.is_exact:
             return sum(1 for _ in self._matching(query, "id", False, None))
@@ -188,23 +228,41 @@ class Index:
         changes, known = self.changes, self._statistics
         if known is not None and known[:2] == (changes, query):
             return known[2]
-        found = statistics_of(self._matching(query, "id", False, None))
+        rows = self._matching(query, "id", False, None)
+        found = statistics_of(_unpacked(data) for _, _, data in rows)
         self._statistics = (changes, query, found)
         return found
 
+    def _page(
+        self, query: Query, order_by: SortKey, descending: bool, after: Place | None, limit: int
+    ) -> tuple[list[_Row], Place | None]:
+        matching = self._matching(query, order_by, descending, after, most=limit + 1)
+        rows = list(islice(matching, limit + 1))
+        if len(rows) <= limit:
+            return rows, None
+        last_id, value, _ = rows[limit - 1]
+        return rows[:limit], Place(value, last_id)
+
     def _matching(
-        self, query: Query, order_by: SortKey, descending: bool, after: Place | None
-    ) -> Iterator[StorageResult]:
+        self,
+        query: Query,
+        order_by: SortKey,
+        descending: bool,
+        after: Place | None,
+        *,
+        most: int = _BATCH,
+    ) -> Iterator[_Row]:
+        """Yield what matches; `most` is how many will be taken."""
         condition = condition_of(query)
+        size = min(most, _BATCH) if condition.is_exact else _BATCH
         while True:
-            rows = self._rows(condition, order_by, descending, after, _BATCH)
-            for (data,) in rows:
-                asset = _unpacked(data)
-                after = _place_of(asset, order_by)
-                if condition.is_exact or query.matches(asset):
-                    yield asset
-            if len(rows) < _BATCH:
+            rows = self._rows(condition, order_by, descending, after, size)
+            for row in rows:
+                if condition.is_exact or query.matches(_unpacked(row[2])):
+                    yield row
+            if len(rows) < size:
                 return
+            after = Place(rows[-1][1], rows[-1][0])
 
     def _rows(
         self,
@@ -213,7 +271,7 @@ class Index:
         descending: bool,
         after: Place | None,
         limit: int,
-    ) -> list[tuple[bytes]]:
+    ) -> list[_Row]:
         place, values = _after(order_by, descending, after)
         column = "id" if order_by == "id" else _SORT_COLUMNS[order_by]
         way = "DESC" if descending else "ASC"
@@ -224,14 +282,12 @@ class Index:
         )
         # What comes first is chosen by the small rows, before any document is read.
         sql = (
-            f"SELECT (SELECT asset FROM documents WHERE documents.n = chosen.n) FROM ("  # noqa: S608
-            f"SELECT n FROM assets WHERE {condition.sql} AND {place} "
-            f"ORDER BY {order} LIMIT {limit}) AS chosen"
+            f"SELECT id, value, (SELECT asset FROM documents WHERE documents.n = chosen.n) "  # noqa: S608
+            f"FROM (SELECT n, id, {'NULL' if order_by == 'id' else column} AS value FROM assets "
+            f"WHERE {condition.sql} AND {place} ORDER BY {order} LIMIT {limit}) AS chosen"
         )
         with self._lock:
-            found: list[tuple[bytes]] = self._db.execute(
-                sql, (*condition.values, *values)
-            ).fetchall()
+            found: list[_Row] = self._db.execute(sql, (*condition.values, *values)).fetchall()
         return found
 
     def _merge(self, assets: Iterator[StorageResult]) -> int:
@@ -348,10 +404,6 @@ def _after(
     )
 
 
-def _place_of(asset: StorageResult, order_by: SortKey) -> Place:
-    return Place(None if order_by == "id" else _value(asset, order_by), asset.audio_id)
-
-
 def _value(asset: StorageResult, order_by: SortKey) -> float | str | None:
     value = sort_value(asset, order_by)
     return storable(value) if isinstance(value, str) else value
@@ -365,3 +417,8 @@ def _unpacked(data: bytes) -> StorageResult:
     # No other process can write to the database: it has no name.
     asset: StorageResult = pickle.loads(data)  # noqa: S301
     return asset
+
+
+@lru_cache(_KEPT_TEXTS)
+def _text(data: bytes, root: str) -> str:
+    return asset_text(_unpacked(data), root)

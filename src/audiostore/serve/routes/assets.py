@@ -90,8 +90,9 @@ async def read(request: Request, part: PartName) -> Response:
             service.manager.signed_url, audio_id, part=part, expires_s=REDIRECT_S
         )
         return redirect(url)
-    asset = await service.calls.run(service.manager.get, audio_id)
-    return service.content.response(request, asset, part)
+    return await service.calls.run(
+        lambda: service.content.response(request, service.manager.get(audio_id), part)
+    )
 
 
 async def link(request: Request) -> Response:

@@ -29,7 +29,7 @@ def _of_service(service: Service, indexed: int) -> Iterator[Metric]:
     yield single(
         "audiostore_listeners",
         "gauge",
-        "Transfers of audio and other parts to clients.",
+        "Transfers of audio and other parts to clients, of more than 256 KiB at a time.",
         service.content.listeners,
     )
     yield single("audiostore_index_assets", "gauge", "Assets in the index.", indexed)

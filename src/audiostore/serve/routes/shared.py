@@ -104,8 +104,10 @@ async def read(request: Request) -> Response:
     part = request.path_params["part"]
     if part not in _HEARD:
         raise not_found("a link shows audio, preview and thumbnail")
-    asset = await _shared(request)
-    response = service_of(request).content.response(request, asset, cast("PartName", part))
+    service, asset = service_of(request), await _shared(request)
+    response = await service.calls.run(
+        service.content.response, request, asset, cast("PartName", part)
+    )
     # The player may be on any site.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Access-Control-Allow-Origin"] = "*"

@@ -9,13 +9,15 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from audiostore.catalog import Cost, Rates, Statistics
+from audiostore.catalog import Cost, Query, Rates, Statistics
+from audiostore.dataclass import dataclass
 from audiostore.errors import AssetNotFoundError
 from audiostore.serve import openapi
 from audiostore.serve.bodies import json_body
-from audiostore.serve.documents import asset_document, trashed_document
+from audiostore.serve.documents import json_text, trashed_document
+from audiostore.serve.index import Index, Place
 from audiostore.serve.notifications import changed_asset
-from audiostore.serve.parameters import FILTERS, PAGING, cursor_of, page_of, query_of
+from audiostore.serve.parameters import FILTERS, PAGING, PageRequest, cursor_of, page_of, query_of
 from audiostore.serve.problems import RefusedError, document
 from audiostore.serve.service import Service, require_parameters, root_of, service_of
 
@@ -27,33 +29,48 @@ _READY_S: Final = 5.0
 _MOST_DELETED: Final = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A page of assets, as JSON, and how many there are in all, if it is the first one."""
+
+    items: list[str]
+    next: Place | None
+    total: int | None
+
+
 async def list_assets(request: Request) -> Response:
     """Answer with a page of the assets that match."""
     service = service_of(request)
     require_parameters(request, *FILTERS, *PAGING)
     query, page = query_of(request.query_params), page_of(request.query_params)
     fresh = await service.searching.search()
-    index = service.searching.index
     found = await service.calls.run(
-        index.find,
+        _found, service.searching.index, query, page, root=root_of(request)
+    )
+    sort = request.query_params.get("sort", "-created")
+    others = json_text(
+        {
+            "next": cursor_of(found.next, sort),
+            "total": found.total,
+            "is_complete": fresh.is_complete,
+            "as_of": fresh.as_of.isoformat() if fresh.as_of else None,
+        }
+    )
+    # What is found is JSON already.
+    body = f'{{"items":[{",".join(found.items)}],{others[1:]}'
+    return Response(body, media_type="application/json", headers=NO_STORE)
+
+
+def _found(index: Index, query: Query, page: PageRequest, *, root: str) -> _Found:
+    items, place = index.documents(
         query,
         order_by=page.order_by,
         descending=page.descending,
         after=page.after,
         limit=page.limit,
+        root=root,
     )
-    total = None if page.after else await service.calls.run(index.count, query)
-    sort = request.query_params.get("sort", "-created")
-    return JSONResponse(
-        {
-            "items": [asset_document(each, root_of(request)) for each in found.assets],
-            "next": cursor_of(found.next, sort),
-            "total": total,
-            "is_complete": fresh.is_complete,
-            "as_of": fresh.as_of.isoformat() if fresh.as_of else None,
-        },
-        headers=NO_STORE,
-    )
+    return _Found(items, place, None if page.after else index.count(query))
 
 
 async def show_statistics(request: Request) -> Response:
