@@ -66,6 +66,16 @@ def test_a_failed_row_is_exit_code_1(server: StrictServer, call: Call) -> None:
 
 
 @pytest.mark.usefixtures("few")
+def test_it_says_where_to_look_for_what_stays(server: StrictServer, call: Call) -> None:
+    server.fault(faults.delete, faults.respond(403), times=None)
+    code, out, err = call("verify-bucket", "some-bucket")
+    assert (code, out.splitlines()[-1]) == (1, "3 passed, 1 failed, 0 skipped")
+    assert "failed    cleaned-up            0 objects were deleted, 3 stay, " in out
+    left = server.objects("some-bucket")[0].name.partition("/")[0]
+    assert f"warning: something stays below gs://some-bucket/{left}: " in err
+
+
+@pytest.mark.usefixtures("few")
 def test_json_has_an_object_for_each_row(server: StrictServer, call: Call) -> None:
     code, out, err = call("verify-bucket", "some-bucket", "--json")
     head, *rows, sums = map(json.loads, out.splitlines())

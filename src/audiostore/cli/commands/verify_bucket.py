@@ -62,8 +62,11 @@ def _verify(options: Options, verification: Verification) -> int:
             table.add(row)
     finally:
         display.draw("deleting what was written")
-        table.add(verification.clean())
+        cleaned = verification.clean()
+        table.add(cleaned)
         display.clear()
+        if cleaned.outcome == "failed":
+            say("warning", f"something stays below {verification.url}: delete it yourself")
     table.sums()
     return 1 if table.counts["failed"] else 0
 

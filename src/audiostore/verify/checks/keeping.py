@@ -30,7 +30,7 @@ def deleted_and_restored(scratch: Scratch) -> str:
     blob = scratch.store.put(scratch.spec("object", _METADATA), BytesSource(CONTENT))
     scratch.store.delete(blob)
     deleted = _find_deleted(scratch)
-    if deleted is None or deleted.blob != blob:
+    if deleted is None or deleted.blob.generation != blob.generation:
         raise BrokenPromiseError("the deleted object is not among those that can be restored")
     restored = scratch.store.restore(deleted)
     if restored.generation == blob.generation:
