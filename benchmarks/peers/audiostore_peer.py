@@ -3,18 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from audiostore import (
-    AudioStorageManager,
-    BulkItem,
-    Checked,
-    ManifestProblem,
-    StorageResult,
-    UploadKeywords,
-    check_manifest,
-)
+from audiostore import AudioStorageManager, BulkItem
 from benchmarks.peers.job import Job, run
+
+if TYPE_CHECKING:  # a program imports what it uses: an upload needs none of these
+    from audiostore import Checked, ManifestProblem, StorageResult, UploadKeywords
 
 
 def upload(job: Job) -> None:
@@ -58,10 +53,12 @@ def upload_to_directory(job: Job) -> None:
 
 
 def _listed(job: Job) -> Iterator[BulkItem]:
+    from audiostore import check_manifest  # noqa: PLC0415  (not part of the other work)
+
     return check_manifest(Path(job.manifest), on_problem=_refuse).items()
 
 
-def _refuse(problem: ManifestProblem) -> None:
+def _refuse(problem: "ManifestProblem") -> None:
     raise AssertionError(problem)
 
 
@@ -75,7 +72,7 @@ def _items(job: Job) -> Iterator[BulkItem]:
             yield BulkItem(job.path(name), thumbnails.pop(directory, None))
 
 
-def _upload(job: Job, items: Iterable[BulkItem], **options: Unpack[UploadKeywords]) -> None:
+def _upload(job: Job, items: Iterable[BulkItem], **options: Unpack["UploadKeywords"]) -> None:
     with AudioStorageManager(job.bucket) as manager:
         outcomes = manager.bulk.upload(
             items, journal=Path(job.scratch) / "journal", concurrency=job.concurrency, **options
@@ -97,7 +94,7 @@ def download(job: Job) -> None:
                 raise each.error
 
 
-def _blob_name(asset: StorageResult) -> str:
+def _blob_name(asset: "StorageResult") -> str:
     assert asset.audio is not None
     return asset.audio.name
 
@@ -137,7 +134,7 @@ class Counted:
 
     assets = 0
 
-    def take(self, checked: Checked) -> None:
+    def take(self, checked: "Checked") -> None:
         """Remember the last count."""
         self.assets = checked.assets
 

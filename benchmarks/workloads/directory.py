@@ -6,7 +6,7 @@ from benchmarks.contest.workload import Workload, is_in_directory
 from benchmarks.workloads.files import Files
 
 _SYNCED = (
-    "[each file is read, hashed and synced]"
+    "[the processor time of inspecting and reading twice, and the syncs]"
     "(decisions/0004-directory-store-with-the-same-guarantees.md)"
 )
 
