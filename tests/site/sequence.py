@@ -16,6 +16,8 @@ _CHARACTER_PX: Final = 6.8
 """The width of most characters at 13 px, in sans-serif."""
 _ROW_PX: Final = 44
 _MARGIN_PX: Final = 16
+_LEAST_SCALE: Final = 0.75
+"""Where there is less room, as on a phone, the drawing is scrolled, not made smaller still."""
 _STYLE: Final = """\
 text{font:13px system-ui,sans-serif;fill:currentColor;text-anchor:middle}
 .line{stroke:currentColor;fill:none}
@@ -58,8 +60,8 @@ def svg(source: str) -> str:
     height = 64 + _ROW_PX * len(diagram.rows) + _MARGIN_PX
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
-        f'width="{width:.0f}" role="img" aria-label="{escape(_described(diagram))}" '
-        'style="max-width:100%;height:auto">',
+        f'role="img" aria-label="{escape(_described(diagram))}" style="width:100%;height:auto;'
+        f'min-width:{_LEAST_SCALE * width:.0f}px;max-width:{width:.0f}px">',
         f"<style>{_STYLE}</style>",
     ]
     for name, x in centers.items():

@@ -21,6 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 TARGET: Final = ROOT / "build" / "site"
 
 _SETTINGS: Final = Path(__file__).with_name("zensical.toml")
+_STYLE: Final = Path(__file__).with_name("site.css")
 _ELSEWHERE: Final = {
     "CHANGELOG.md": "changelog.md",
     "CODE_OF_CONDUCT.md": "code-of-conduct.md",
@@ -106,6 +107,7 @@ def stage(place: Path) -> Path:
             copy = docs / path.relative_to(ROOT / "docs")
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
+    shutil.copy(_STYLE, docs)
     return _write_settings(place, pages)
 
 
@@ -165,7 +167,7 @@ def _with_drawings(page: Page) -> str:
         if found[3].strip() != "mermaid":
             return found[0]
         try:
-            return f"\n<div>{svg(found[4])}</div>\n\n"
+            return f'\n<div style="overflow-x:auto">{svg(found[4])}</div>\n\n'
         except ValueError as error:
             raise SiteError(f"{page.source}: {error}") from error
 
