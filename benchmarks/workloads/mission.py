@@ -7,7 +7,7 @@ from benchmarks.workloads.files import Files
 
 _CLIP = "[where the time of a clip goes](decisions/0015-what-a-small-file-costs.md)"
 _START = (
-    "[the start of Python and of the sandbox]"
+    "[the start of Python, and what it imports]"
     "(decisions/0021-dataclasses-made-when-they-are-used.md)"
 )
 _FAR = "{}, each response delayed by {} ms"

@@ -31,7 +31,7 @@ def workloads(files: Files) -> list[Workload]:
             lineup.peers("upload", rclone_transfers=usual, connections=many),
             [
                 Faster(1.5, lineup.RCLONE),
-                Faster(2.0, lineup.TRANSFER_MANAGER),
+                Faster(2.0, lineup.TRANSFER_MANAGER, _READ_TWICE),
                 Faster(8.0, lineup.GCLOUD),
                 Within(1.4, lineup.LIMIT, reason=_READ_TWICE),
                 Limit(3.0, CPU_PER_GB),
@@ -46,7 +46,7 @@ def workloads(files: Files) -> list[Workload]:
             [
                 Faster(3.0, lineup.RCLONE, _SMALL),
                 Faster(3.0, lineup.TRANSFER_MANAGER, _SMALL),
-                Faster(10.0, lineup.GCLOUD),
+                Faster(10.0, lineup.GCLOUD, _SMALL),
                 Within(1.4, lineup.LIMIT, reason=_SMALL),
             ],
             counts_bytes=False,
@@ -58,7 +58,7 @@ def workloads(files: Files) -> list[Workload]:
             lineup.peers("upload", rclone_transfers=(16, 32, 64), connections=at_30_ms),
             [
                 Faster(2.5, lineup.RCLONE, _SMALL),
-                Faster(6.0, lineup.TRANSFER_MANAGER),
+                Faster(6.0, lineup.TRANSFER_MANAGER, _SMALL),
                 Within(1.4, lineup.LIMIT, reason=_SMALL),
             ],
             delay_ms=30,
