@@ -239,10 +239,11 @@ def peers_that_list(action: str) -> list[Peer]:
     return [ours(action), before(ours(action), most_rounds=1), ours("find", FIND)]
 
 
-def peers_that_decode(*others: Peer, action: str) -> list[Peer]:
+def peers_that_decode(*others: Peer, action: str, action_before: str = "") -> list[Peer]:
     """Return audiostore decoding all audio, and FFmpeg that does nothing else."""
     bare = Peer(DECODING, "one process", _python("decoding", "decode"), stores=False)
-    return [ours(action), before(ours(action), most_rounds=1), *others, bare]
+    earlier = before(ours(action_before or action), most_rounds=1)
+    return [ours(action), earlier, *others, bare]
 
 
 def peers_that_measure(action: str) -> list[Peer]:

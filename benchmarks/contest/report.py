@@ -38,7 +38,8 @@ _NOTES = f"""\
   count, and is listed below the table. Listings and checks count their assets.
 - audiostore does its full job: it recognises the files, checks them, takes a snapshot, writes a
   journal, stores the cover first and the audio last, and compares size and crc32c of each object.
-- "{lineup.BEFORE}" is the package as it was at that commit, measured in the same rounds.
+- "{lineup.BEFORE}" is the package as it was at that commit, measured in the same rounds. It
+  counts other bit rates in what is stored now: its deep check reports them, and does all its work.
 - The other tools verify in their own way: google-cloud-storage and its transfer_manager by
   crc32c, rclone by MD5 (the server knows those of the inputs in advance, so they cost nothing);
   obstore does not verify. The Google clients never overwrite (`ifGenerationMatch=0`).

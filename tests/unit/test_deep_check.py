@@ -2,7 +2,9 @@
 
 import os
 import signal
+import tempfile
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,14 @@ from audiostore.audit.checking import Checker
 from audiostore.audit.folders import Folder
 from audiostore.audit.problems import Problem
 from audiostore.audit.reading import Reading, Turn, in_turn
-from audiostore.media.sandbox import process
+from audiostore.media.sandbox import pool as pool_module, process
+from audiostore.media.sandbox.pool import SandboxPool
 from audiostore.media.sandbox.process import WorkerProcess
 from audiostore.media.sandbox.worker import Request
 from audiostore.sources import BytesSource
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
-from tests.assets import JPG, MP3, OGG, opened, repeated_mp3
+from tests.assets import JPG, MP3, OGG, OTHER_JPG, PNG, opened, repeated_mp3
 from tests.catalog_samples import audio_ids, made_up_store, put_asset
 from tests.damages import Patient
 from tests.timing import PATIENCE_S, wait_until
@@ -210,6 +213,37 @@ def test_a_worker_that_dies_accuses_only_its_file_and_the_rest_goes_on(
     assert len(killed) == min(times, 2)
     accused = [("unreadable-object", victim)] if times > 1 else []
     assert [(p.kind, p.audio_id) for p in found] == accused
+
+
+@pytest.mark.slow
+def test_a_core_has_one_worker_and_what_it_looks_at_has_no_name(
+    patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in [(MP3, JPG), (OGG, PNG), (MP3, OTHER_JPG), (OGG, None)] * 3:
+        patient.asset(*kind)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(os, "fsync", None)  # what is thrown away need not survive
+    workers: set[WorkerProcess] = set()
+    tasks: list[str] = []
+    names: list[Path] = []
+    run = WorkerProcess.run
+
+    def noted(worker: WorkerProcess, request: Request, *rest: Any) -> process.Response:
+        workers.add(worker)
+        tasks.append(request.task)
+        names.extend(temporary.iterdir())
+        return run(worker, request, *rest)
+
+    monkeypatch.setattr(WorkerProcess, "run", noted)
+    with SandboxPool(limit=2) as pool:
+        monkeypatch.setattr(pool_module, "_shared", lambda *_: pool)
+        assert list(patient.manager.audit.check(deep=True)) == []
+    # The same artwork is decoded once.
+    assert Counter(tasks) == {"probe": 12, "decode": 12, "image": 3}
+    assert len(workers) <= 2
+    assert names == []
 
 
 # --- parts of a store -----------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from audiostore.media.info import AudioInfo
 from audiostore.media.parsing.text import MAX_TAG_CHARS, MAX_TAGS
 from audiostore.media.probe import decode_frames, read_audio
 from audiostore.media.probe.open import FileView
-from audiostore.media.sandbox.pool import SandboxPool, decode_audio, probe_audio
+from audiostore.media.sandbox.pool import SandboxPool, check_audio, decode_audio, probe_audio
 from audiostore.media.sandbox.worker import OpenFile, Request
 from tests.hostile_files import flac_of_many_tags
 from tests.timing import wait_until
@@ -386,7 +386,9 @@ def test_a_sandboxed_probe_finds_the_same(track: Track) -> None:
     path, name = EXAMPLES / track.name, FORMATS[track.container]
     assert probe_audio(path, name) == probe_here(path, name)
     with path.open("rb") as stream:
-        assert decode_audio(path, name) == decode_frames(stream, name)
+        decoded = decode_frames(stream, name)
+    assert decode_audio(path, name) == decoded
+    assert check_audio(path, name) == (probe_here(path, name), decoded)
 
 
 def damaged(name: str, at: float, count: int) -> bytes:

@@ -161,7 +161,9 @@ assert len(workers()) == 1
 shared = pool._shared(1)
 probe, decode = (shared._request(task, "Ogg", 1) for task in ("probe", "decode"))
 def acquired(*requests):
-    return [shared._acquire(request) for request in requests]
+    return [
+        shared._acquire(request, is_short=request.task == "probe") for request in requests
+    ]
 first = acquired(probe, decode)
 assert len(set(first)) == 2
 for worker in first:

@@ -138,9 +138,11 @@ class CountingPool(SandboxPool):
         descriptor: int,
         path: Path | None,
         output: OutputFile | None = None,
+        *,
+        alone: bool = False,
     ) -> Response:
         self.asked += 1
-        return super()._run(request, descriptor, path, output)
+        return super()._run(request, descriptor, path, output, alone=alone)
 
 
 def test_a_shared_cover_is_decoded_once() -> None:
@@ -166,10 +168,12 @@ def test_only_the_last_few_covers_are_remembered() -> None:
         for cover in (*covers, covers[4], covers[0]):
             pool.decode_image(cover, "JPEG", 10)
         assert pool.asked == 6
-        assert len(pool._images._entries) == 3
+        kept = [entry.result for entry in pool._images._entries.values()]
+        assert len(kept) == 3
+        assert pool._images._size_bytes == sum(len(each) for each in kept if type(each) is bytes)
         pool._images._limit_bytes = 1
-        pool.decode_image(covers[4], "JPEG", 10)
-        assert len(pool._images._entries) == 0
+        pool.decode_image(covers[1], "JPEG", 10)
+        assert len(pool._images._entries) == pool._images._size_bytes == 0
 
 
 # -- what a worker answers that is under a file's control ----------------------------------------

@@ -15,6 +15,7 @@ from audiostore import localfiles
 from audiostore.errors import SourceChangedError, UnplayableAudioError
 from audiostore.ingest import UploadOptions, prepare, prepare_audio, snapshot
 from audiostore.ingest.snapshot import Inspection
+from audiostore.localfiles import FetchedFile
 from audiostore.media import InspectedAudio, inspect_audio
 from tests.assets import JPG, mp3_bytes
 
@@ -64,6 +65,24 @@ def test_a_change_within_a_tick_of_the_clock_is_noticed(
             path.write_bytes(path.read_bytes()[::-1])
             with pytest.raises(SourceChangedError) if is_noticed else nullcontext():
                 file.finish()
+
+
+def test_a_file_that_nobody_else_can_write_to_is_read_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, pread = [0], os.pread
+
+    def counted(descriptor: int, size: int, offset: int) -> bytes:
+        read[0] += len(data := pread(descriptor, size, offset))
+        return data
+
+    monkeypatch.setattr(os, "pread", counted)
+    with path.open("rb") as stream:
+        for source, times in ((path, 2), (FetchedFile("song.mp3", stream), 1)):
+            read[0] = 0
+            with prepare_audio(source, UNCHECKED) as prepared:
+                assert prepared.source.size_bytes == len(MP3)
+            assert read[0] == times * len(MP3)
 
 
 @pytest.mark.usefixtures("in_threads")

@@ -118,6 +118,10 @@ class Checker:
 
     def run(self) -> Iterator[Problem]:
         """Yield every problem (see `Audit.check`)."""
+        if self._is_deep:
+            from audiostore.media import start_workers  # noqa: PLC0415  (a subprocess)
+
+            start_workers()  # the first is ready once the first asset was listed and fetched
         at_once = _READ_AT_ONCE_OF_A_CORE * (os.cpu_count() or 1)
         if self._store.url.startswith("gs://"):
             at_once = max(at_once, _READ_AT_ONCE_OF_A_BUCKET)

@@ -1,7 +1,8 @@
 """Whether the bytes of an asset are right, and match its metadata: all of them are read."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from audiostore.audit.folders import Folder, unreadable_object
@@ -14,8 +15,16 @@ from audiostore.errors import (
     UnplayableAudioError,
     UnsupportedFormatError,
 )
-from audiostore.ingest import CheckLevel, UploadOptions, prepare_audio, prepare_image
-from audiostore.stores import ObjectStore, get_checked
+from audiostore.files import NewFile
+from audiostore.ingest import (
+    CheckLevel,
+    UploadOptions,
+    nameless_file,
+    prepare_audio,
+    prepare_image,
+)
+from audiostore.localfiles import FetchedFile
+from audiostore.stores import ObjectStore, fetch_checked
 from audiostore.values import AUDIO_DATA_KEYS, EXACT_KEY, FACT_KEYS, BlobInfo
 
 _DURATION_TOLERANCE_S = 0.1
@@ -31,8 +40,15 @@ _OF_THE_OBJECT = (400, 403)
 """The statuses of an object whose key is disabled, or that the account may not read."""
 
 
+_Look = Callable[[str, BlobInfo, FetchedFile], Iterator[Problem]]
+
+
 class DeepCheck:
-    """Reads, verifies and decodes."""
+    """Reads, verifies and decodes.
+
+    What is decoded is first written to a file without a name: it needs no sync, and nothing is left
+    of it after a kill.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -43,117 +59,129 @@ class DeepCheck:
         if asset is None:
             return
         # What has no known checksum was reported when the folder was checked.
-        with tempfile.TemporaryDirectory(prefix="audiostore-check-") as directory:
-            if asset.audio.crc32c:
-                yield from self._audio(asset.audio_id, asset.audio, Path(directory))
-            if asset.thumbnail is not None and asset.thumbnail.crc32c:
-                yield from self._thumbnail(asset.audio_id, asset.thumbnail, Path(directory))
-            for name, blob in asset.marked.items():
-                path = Path(directory) / name
+        if asset.audio.crc32c:
+            with suppress(BlobNotFoundError):  # deleted meanwhile
+                yield from self._looked_at(asset.audio_id, asset.audio, _problems_of_audio)
+        if asset.thumbnail is not None and asset.thumbnail.crc32c:
+            with suppress(BlobNotFoundError):  # replaced meanwhile
+                yield from self._looked_at(asset.audio_id, asset.thumbnail, _problems_of_thumbnail)
+        for name, blob in asset.marked.items():
+            if blob.crc32c:
                 hint = _AGAIN if name in asset.derived else _ATTACH_AGAIN
-                damage = self._fetch(asset.audio_id, blob, path, hint) if blob.crc32c else None
-                if damage is not None:
-                    yield damage
+                with suppress(BlobNotFoundError):
+                    yield from self._damages(asset.audio_id, blob, _Nowhere(), hint)
 
-    def _audio(self, audio_id: str, audio: BlobInfo, directory: Path) -> Iterator[Problem]:
-        path = directory / audio.name.rpartition("/")[2]
-        damage = self._fetch(audio_id, audio, path)
-        if damage is not None:
-            yield damage
-            return
-        if not path.exists():
-            return  # deleted meanwhile
-        try:
-            found, content_type = _inspected(path, "full")
-        except InspectionLimitError as error:
-            yield problem_of(
-                audio_id, audio, "unreadable-object",
-                f"it was not decoded: {str(error).partition(';')[0]}",
-                "its bytes are those that were uploaded: nothing is known to be wrong with it",
-            )  # fmt: skip
-            return
-        except (UnplayableAudioError, UnsupportedFormatError) as error:
-            yield problem_of(
-                audio_id, audio, "unplayable-audio", f"it does not play: {error}",
-                "it is stored as it was uploaded: upload a good file that supersedes it",
-            )  # fmt: skip
-            try:  # what is damaged has facts, too
-                found, content_type = _inspected(path, "quick")
-            except (InspectionLimitError, UnplayableAudioError, UnsupportedFormatError):
-                return
-            if found.pop(EXACT_KEY, None) == "false":
-                del found["duration_s"]
-        stored = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
-        known = {*FACT_KEYS, *audio.metadata}  # what identifies its data may not be there
-        wrong = {k: v for k, v in found.items() if k in known and audio.metadata.get(k) != v}
-        if "duration_s" in wrong and _is_right_duration(stored, wrong["duration_s"], path):
-            del wrong["duration_s"]
-        if "bitrate_bps" in wrong and _is_near(
-            stored.get("bitrate_bps", ""), wrong["bitrate_bps"], _BITRATE_TOLERANCE
-        ):
-            del wrong["bitrate_bps"]
-        if stored and wrong:
-            facts = ", ".join(f"{k} {stored.get(k)} (it is {v})" for k, v in sorted(wrong.items()))
-            exact = {EXACT_KEY: None} if "duration_s" in wrong and EXACT_KEY in stored else {}
-            yield problem_of(
-                audio_id, audio, "mismatched-facts", f"its metadata says {facts}", "correct it",
-                repair=UpdateObject(audio, "correct the facts about its sound", {**wrong, **exact}),
-            )  # fmt: skip
-        if audio.content_type not in (content_type, content_type.split(";")[0]):
-            yield problem_of(
-                audio_id, audio, "mismatched-content-type",
-                f"it is served as {audio.content_type!r}, but is {content_type!r}", "correct it",
-                repair=UpdateObject(
-                    audio, f"serve it as {content_type}", content_type=content_type
-                ),
-            )  # fmt: skip
+    def _looked_at(self, audio_id: str, blob: BlobInfo, look: _Look) -> Iterator[Problem]:
+        with nameless_file() as stream:
+            sink = NewFile(Path(tempfile.gettempdir()), stream.fileno())
+            is_damaged = False
+            for damage in self._damages(audio_id, blob, sink, _FROM_A_COPY):
+                is_damaged = True
+                yield damage
+            if not is_damaged:
+                name = blob.name.rpartition("/")[2]
+                yield from look(audio_id, blob, FetchedFile(name, stream, blob.crc32c))
 
-    def _thumbnail(self, audio_id: str, thumbnail: BlobInfo, directory: Path) -> Iterator[Problem]:
-        path = directory / thumbnail.name.rpartition("/")[2]
-        damage = self._fetch(audio_id, thumbnail, path)
-        if damage is not None:
-            yield damage
-            return
-        if not path.exists():
-            return  # replaced meanwhile
-        try:
-            with prepare_image(path, UploadOptions(check="full")):
-                pass
-        except (AudioStoreError, ValueError) as error:
-            yield problem_of(
-                audio_id, thumbnail, "unreadable-image", f"it cannot be shown: {error}",
-                "attach other artwork",
-            )  # fmt: skip
+    def _damages(
+        self, audio_id: str, blob: BlobInfo, sink: "NewFile | _Nowhere", hint: str
+    ) -> Iterator[Problem]:
+        """Read an object, and yield what is wrong with its bytes.
 
-    def _fetch(
-        self, audio_id: str, blob: BlobInfo, path: Path, hint: str = _FROM_A_COPY
-    ) -> Problem | None:
+        Raises:
+            BlobNotFoundError: it is not there any more.
+        """
         try:
-            get_checked(self._store, blob, path)
+            fetch_checked(self._store, blob, sink)
         except IntegrityError as error:
-            return problem_of(
+            yield problem_of(
                 audio_id, blob, "damaged-bytes",
                 f"its bytes are not those that were uploaded: {error}", hint,
             )  # fmt: skip
-        except BlobNotFoundError:
-            return None
         except AudioStoreError as error:
             if error.status not in _OF_THE_OBJECT:
                 raise
-            return unreadable_object(audio_id, blob, str(error))
-        return None
+            yield unreadable_object(audio_id, blob, str(error))
 
 
-def _inspected(path: Path, check: CheckLevel) -> tuple[dict[str, str], str]:
+class _Nowhere:
+    """Takes the bytes of an object that is only verified."""
+
+    def write(self, data: bytes, /) -> None:
+        """Keep nothing."""
+
+    def clear(self) -> None:
+        """Have nothing to forget."""
+
+
+def _problems_of_audio(audio_id: str, audio: BlobInfo, file: FetchedFile) -> Iterator[Problem]:
+    try:
+        found, content_type = _inspected(file, "full")
+    except InspectionLimitError as error:
+        yield problem_of(
+            audio_id, audio, "unreadable-object",
+            f"it was not decoded: {str(error).partition(';')[0]}",
+            "its bytes are those that were uploaded: nothing is known to be wrong with it",
+        )  # fmt: skip
+        return
+    except (UnplayableAudioError, UnsupportedFormatError) as error:
+        yield problem_of(
+            audio_id, audio, "unplayable-audio", f"it does not play: {error}",
+            "it is stored as it was uploaded: upload a good file that supersedes it",
+        )  # fmt: skip
+        try:  # what is damaged has facts, too
+            found, content_type = _inspected(file, "quick")
+        except (InspectionLimitError, UnplayableAudioError, UnsupportedFormatError):
+            return
+        if found.pop(EXACT_KEY, None) == "false":
+            del found["duration_s"]
+    stored = {key: audio.metadata[key] for key in FACT_KEYS if key in audio.metadata}
+    known = {*FACT_KEYS, *audio.metadata}  # what identifies its data may not be there
+    wrong = {k: v for k, v in found.items() if k in known and audio.metadata.get(k) != v}
+    if "duration_s" in wrong and _is_right_duration(stored, wrong["duration_s"], file):
+        del wrong["duration_s"]
+    if "bitrate_bps" in wrong and _is_near(
+        stored.get("bitrate_bps", ""), wrong["bitrate_bps"], _BITRATE_TOLERANCE
+    ):
+        del wrong["bitrate_bps"]
+    if stored and wrong:
+        facts = ", ".join(f"{k} {stored.get(k)} (it is {v})" for k, v in sorted(wrong.items()))
+        exact = {EXACT_KEY: None} if "duration_s" in wrong and EXACT_KEY in stored else {}
+        yield problem_of(
+            audio_id, audio, "mismatched-facts", f"its metadata says {facts}", "correct it",
+            repair=UpdateObject(audio, "correct the facts about its sound", {**wrong, **exact}),
+        )  # fmt: skip
+    if audio.content_type not in (content_type, content_type.split(";")[0]):
+        yield problem_of(
+            audio_id, audio, "mismatched-content-type",
+            f"it is served as {audio.content_type!r}, but is {content_type!r}", "correct it",
+            repair=UpdateObject(
+                audio, f"serve it as {content_type}", content_type=content_type
+            ),
+        )  # fmt: skip
+
+
+def _problems_of_thumbnail(
+    audio_id: str, thumbnail: BlobInfo, file: FetchedFile
+) -> Iterator[Problem]:
+    try:
+        with prepare_image(file, UploadOptions(check="full")):
+            pass
+    except (AudioStoreError, ValueError) as error:
+        yield problem_of(
+            audio_id, thumbnail, "unreadable-image", f"it cannot be shown: {error}",
+            "attach other artwork",
+        )  # fmt: skip
+
+
+def _inspected(file: FetchedFile, check: CheckLevel) -> tuple[dict[str, str], str]:
     """Return the facts that are stored about an audio file, and its content type."""
-    options = UploadOptions(check=check, artwork="none", max_size_bytes=path.stat().st_size)
-    with prepare_audio(path, options) as prepared:
+    with prepare_audio(file, UploadOptions(check=check, artwork="none")) as prepared:
         keys = (*FACT_KEYS, *AUDIO_DATA_KEYS, EXACT_KEY)
         facts = {key: value for key, value in prepared.facts.items() if key in keys}
         return facts, prepared.content_type
 
 
-def _is_right_duration(stored: Mapping[str, str], decoded: str, path: Path) -> bool:
+def _is_right_duration(stored: Mapping[str, str], decoded: str, file: FetchedFile) -> bool:
     """Say whether a stored duration is that of the sound, or near it and marked as an estimate.
 
     An estimate may also be what a quick inspection finds.
@@ -162,7 +190,7 @@ def _is_right_duration(stored: Mapping[str, str], decoded: str, path: Path) -> b
         return _is_close(stored, decoded, 0.0)
     if _is_close(stored, decoded, _ESTIMATE_TOLERANCE):
         return True
-    estimated = _inspected(path, "quick")[0].get("duration_s")
+    estimated = _inspected(file, "quick")[0].get("duration_s")
     return estimated is not None and _is_close(stored, estimated, _ESTIMATE_TOLERANCE)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UploadOptions as UploadOptions,
     )
     from audiostore.ingest.prepare import (
+        nameless_file as nameless_file,
         prepare_audio as prepare_audio,
         prepare_image as prepare_image,
     )
@@ -54,7 +55,7 @@ else:  # imported when first used: options and ids do not need the inspection of
                 "AnalyseChoice ArtworkChoice CheckLevel Cleanup PreviewChoice ThumbnailKeywords "
                 "UploadKeywords UploadOptions"
             ),
-            "prepare": "prepare_audio prepare_image",
+            "prepare": "nameless_file prepare_audio prepare_image",
             "previews": "lacks_preview",
             "resume": "ChosenId ResumableIds",
             "spooling": "AudioInput ReadableStream Spool require_streamable spooled",

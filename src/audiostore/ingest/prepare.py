@@ -118,6 +118,11 @@ class _Opened:
         """Whether its name is its own; if not, its extension is that of its content."""
         return self.fetched is None or self.fetched.is_named
 
+    def inspection(self) -> Inspection:
+        """Begin to inspect it, if it is on this machine."""
+        is_ours = self.fetched is not None
+        return Inspection(self.path, self.stream.fileno(), is_ours=is_ours)
+
     def require_spooled(self, file: LocalFile) -> None:
         """Require that the file has the bytes that were written to it.
 
@@ -197,7 +202,7 @@ def _prepare_audio(
         found = inspect()
         source: Source = stored.source
     else:
-        with Inspection(opened.path, opened.stream.fileno()) as inspection:
+        with opened.inspection() as inspection:
             with inspection.explaining():
                 found = inspect(
                     on_audio_data=lambda data: inspection.begin(data.add if data else None)
@@ -268,7 +273,7 @@ def _prepare_image(opened: _Opened, options: UploadOptions) -> PreparedFile:
             raise stored.source.damaged()
         copied = stored.source if found.scaled is None else BytesSource(found.scaled)
         return _placed(_prepared_image(copied, None, opened.filename, found), stored)
-    inspection = Inspection(opened.path, opened.stream.fileno())
+    inspection = opened.inspection()
     with inspection.explaining():
         found = inspect()
     file = inspection.finish()

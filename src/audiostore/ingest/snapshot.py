@@ -28,11 +28,17 @@ class Inspection:
     Args:
         path: where the file is, for errors.
         descriptor: the file.
+        is_ours: whether nobody else can write to it, as it has no name.
         now_ns: the clock of the file system.
     """
 
     def __init__(
-        self, path: Path, descriptor: int, *, now_ns: Callable[[], int] = time.time_ns
+        self,
+        path: Path,
+        descriptor: int,
+        *,
+        is_ours: bool = False,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._path = path
         self._descriptor = descriptor
@@ -40,7 +46,7 @@ class Inspection:
         self._first: LocalFile | None = None
         self._on_piece: OnPiece | None = None
         self._reading: _Reading | None = None
-        if self._before.st_ctime_ns > now_ns() - _FRESH_NS:
+        if not is_ours and self._before.st_ctime_ns > now_ns() - _FRESH_NS:
             # Another change may come within the same step of its time: compare the bytes.
             self._first = LocalFile.of_open(path, descriptor)
 

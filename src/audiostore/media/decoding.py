@@ -15,6 +15,38 @@ AnalyseChoice = bool | Literal["true-peak"]
 true peak."""
 
 
+def check_all(
+    path: Path, stream: FileIO, format_name: str, *, offset: int, artwork: bool
+) -> AudioInfo:
+    """Return what is inside an open audio file, once all of it was decoded.
+
+    Args:
+        path: where the file is, for errors.
+        stream: the file.
+        format_name: the name of the format that it was recognised as.
+        offset: where the format's own data begin.
+        artwork: whether to look at embedded pictures.
+
+    Raises:
+        UnplayableAudioError: no sound in it, or frames that do not decode.
+        InspectionLimitError: it takes too much time or memory.
+        OSError: it cannot be read.
+    """
+    from audiostore.media.sandbox.pool import check_audio  # noqa: PLC0415  (subprocess)
+
+    info, decoded = check_audio(path, format_name, stream.fileno(), offset=offset, artwork=artwork)
+    return _with_decoded(info, decoded)
+
+
+def _with_decoded(info: AudioInfo, decoded: DecodedInfo) -> AudioInfo:
+    return replace(
+        info,
+        duration_s=decoded.duration_s,
+        duration_is_exact=True,
+        warnings=tuple(dict.fromkeys((*info.warnings, *decoded.warnings))),
+    )
+
+
 def decode_all(
     path: Path,
     stream: FileIO,
@@ -57,10 +89,10 @@ def decode_all(
         decoded = analysis.decoded
     elif checks:
         decoded = decode_audio(path, info.container, stream.fileno())
-    if decoded is not None and (checks or not info.duration_is_exact):
-        info = replace(info, duration_s=decoded.duration_s, duration_is_exact=True)
     if decoded is not None and checks:
-        warnings = (*decoded.warnings, *warnings)
+        info = _with_decoded(info, decoded)
+    elif decoded is not None and not info.duration_is_exact:
+        info = replace(info, duration_s=decoded.duration_s, duration_is_exact=True)
     info = replace(info, warnings=tuple(dict.fromkeys((*info.warnings, *warnings))))
     return info, analysis if analysis and (analysis.waveform or analysis.preview) else None
 

@@ -14,7 +14,7 @@ from audiostore.errors import (
     UnplayableAudioError,
 )
 from audiostore.media import ffmpeg
-from audiostore.media.decoding import AnalyseChoice, decode_all
+from audiostore.media.decoding import AnalyseChoice, check_all, decode_all
 from audiostore.media.facts.by_headers import describe_by_headers
 from audiostore.media.faststart import needs_faststart
 from audiostore.media.formats import format_named
@@ -242,7 +242,10 @@ def _look_inside(
     analyse: AnalyseChoice,
     preview: PreviewTarget | None,
 ) -> tuple[AudioInfo, AnalysedAudio | None]:
-    info = None
+    checks, info = check == "full", None
+    if checks and not (analyse or preview) and ffmpeg.is_installed():
+        name, offset = recognised.format.name, recognised.offset
+        return check_all(path, stream, name, offset=offset, artwork=artwork), None
     # If a worker is needed anyway, it does this, too.
     if not ((images_follow or analyse) and ffmpeg.is_installed()):
         size_bytes = stream.seek(0, os.SEEK_END)
@@ -259,7 +262,6 @@ def _look_inside(
             images_follow=images_follow,
             partial=stream if isinstance(stream, PartialFile) else None,
         )
-    checks = check == "full"
     if preview and not (preview.is_for_all or needs_preview(info.container, info.codec)):
         preview = None
     if not (checks or analyse or preview):

@@ -159,6 +159,38 @@ def decode_audio(path: Path, format_name: str, descriptor: int | None = None) ->
     return _shared().decode(path, format_name, descriptor)
 
 
+def check_audio(
+    path: Path,
+    format_name: str,
+    descriptor: int | None = None,
+    *,
+    offset: int = -1,
+    artwork: bool = True,
+) -> tuple[AudioInfo, DecodedInfo]:
+    """Return what is inside an audio file, and decode it, by this process's shared workers.
+
+    Both are done by workers that have the file for themselves: where all files are decoded, no
+    others are started for short tasks.
+
+    Args:
+        path: the file.
+        format_name: the name of the format that it was recognised as.
+        descriptor: the file, if it is open.
+        offset: where the format's own data begin, if the file is what was recognised; -1: unknown.
+        artwork: whether to look at embedded pictures; else none are found.
+
+    Raises:
+        UnplayableAudioError: no sound in it that can be decoded, frames that do not decode, sound
+            that is missing, another duration than the file states; or it crashes the worker.
+        InspectionLimitError: it takes too much CPU time or memory.
+        SourceNotFoundError, InvalidSourceError, OSError: the file cannot be opened or read.
+        TimeoutError: no response for long, though little was computed.
+    """
+    pool = _shared()
+    pool.expect_images()  # who checks that all plays checks that all can be shown
+    return pool.check(path, format_name, descriptor, offset=offset, artwork=artwork)
+
+
 def analyse_audio(
     path: Path,
     format_name: str,
@@ -336,6 +368,28 @@ class SandboxPool:
                 fields, _ = self._run(request, opened, path)
                 return answers.decoded_info(fields)
 
+    def check(
+        self,
+        path: Path,
+        format_name: str,
+        descriptor: int | None = None,
+        *,
+        offset: int = -1,
+        artwork: bool = True,
+    ) -> tuple[AudioInfo, DecodedInfo]:
+        """Return what is inside an audio file, and decode it (see `check_audio`)."""
+        with _opened(path, descriptor) as opened:
+            size_bytes = os.fstat(opened).st_size
+            probe = self._request("probe", format_name, size_bytes, artwork=artwork, offset=offset)
+            with _blaming(probe, path):
+                fields, picture = self._run(probe, opened, path, alone=True)
+                info = answers.audio_info(fields, picture, format_name)
+            os.lseek(opened, 0, os.SEEK_SET)  # the worker has moved it
+            decode = self._request("decode", format_name, size_bytes)
+            with _blaming(decode, path):
+                fields, _ = self._run(decode, opened, path)
+                return info, answers.decoded_info(fields)
+
     def analyse(
         self,
         path: Path,
@@ -387,7 +441,7 @@ class SandboxPool:
         """Start a worker, if there is none; if that fails, the first file reports it."""
         task = _SHORT if ffmpeg.is_installed() else "image"
         with suppress(RuntimeError, OSError):
-            self._release(self._acquire(self._request(task, "")))
+            self._release(self._acquire(self._request(task, ""), is_short=task == _SHORT))
 
     def close(self) -> None:
         """End the workers; one that is busy ends after its response."""
@@ -429,9 +483,12 @@ class SandboxPool:
         descriptor: int,
         path: Path | None,
         output: OutputFile | None = None,
+        *,
+        alone: bool = False,
     ) -> Response:
-        with self._queue_slots if self._is_short(request) else self._long_slots:
-            fields, picture = self._respond(request, descriptor, path, output)
+        is_short = not alone and self._is_short(request)
+        with self._queue_slots if is_short else self._long_slots:
+            fields, picture = self._respond(request, descriptor, path, output, is_short=is_short)
         if (reason := fields.get("refused")) is not None:
             raise _RefusedError(answers.text_of(reason))
         if (number := fields.get("errno")) is not None:
@@ -445,6 +502,8 @@ class SandboxPool:
         descriptor: int,
         path: Path | None,
         output: OutputFile | None,
+        *,
+        is_short: bool,
     ) -> Response:
         timeout_s = self._timeout_s
         if timeout_s is None:
@@ -452,7 +511,7 @@ class SandboxPool:
         what = "an image" if path is None else repr(str(path))
         needs_fresh = False
         for _ in range(_MAX_RESTARTS):
-            worker = self._acquire(request, needs_fresh=needs_fresh)
+            worker = self._acquire(request, is_short=is_short, needs_fresh=needs_fresh)
             was_used, worker.is_used = worker.is_used, True
             try:
                 return _respond_by(worker, request, descriptor, timeout_s, output)
@@ -481,7 +540,9 @@ class SandboxPool:
             f" gave up after {_MAX_RESTARTS} restarts"
         )
 
-    def _acquire(self, request: Request, *, needs_fresh: bool = False) -> WorkerProcess:
+    def _acquire(
+        self, request: Request, *, is_short: bool, needs_fresh: bool = False
+    ) -> WorkerProcess:
         """Return a worker with one more file queued, a new one if need be.
 
         For a short task, the one with the shortest queue; for others one that has nothing to do,
@@ -490,7 +551,6 @@ class SandboxPool:
         Short tasks queue for the first workers alone, so that others find an idle one: there are
         never more than twice as many as the limit.
         """
-        is_short = self._is_short(request)
         while not needs_fresh:
             with self._lock:
                 able = self._able(request)

@@ -20,6 +20,7 @@ class RememberedResults:
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._size_bytes = 0
 
     def get(self, key: Hashable, compute: Callable[[], _Result]) -> _Result:
         """Return the result of an earlier call with this key, else compute it."""
@@ -30,18 +31,18 @@ class RememberedResults:
             if not entry.is_known:
                 entry.result = compute()
                 entry.is_known = True
-        with self._lock:
-            self._shrink()
+                self._keep(key, entry)
         return entry.result
 
-    def _shrink(self) -> None:
-        sizes = {key: entry.size_bytes for key, entry in self._entries.items()}
-        total = sum(sizes.values())
-        for key, size_bytes in sizes.items():
-            if len(self._entries) <= self._limit and total <= self._limit_bytes:
-                break
-            del self._entries[key]
-            total -= size_bytes
+    def _keep(self, key: Hashable, entry: "_Entry") -> None:
+        with self._lock:
+            if self._entries.get(key) is not entry:  # many others came meanwhile
+                return
+            entry.size_bytes = len(entry.result) if isinstance(entry.result, bytes) else 0
+            self._size_bytes += entry.size_bytes
+            while len(self._entries) > self._limit or self._size_bytes > self._limit_bytes:
+                _, oldest = self._entries.popitem(last=False)
+                self._size_bytes -= oldest.size_bytes
 
 
 class _Entry:
@@ -51,7 +52,5 @@ class _Entry:
         self.lock = threading.Lock()
         self.is_known = False
         self.result: _Result = None
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.result) if isinstance(self.result, bytes) else 0
+        self.size_bytes = 0
+        """As it was counted."""
