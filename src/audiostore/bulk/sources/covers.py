@@ -136,7 +136,7 @@ class Covers:
     folder: Path
     names: Sequence[str]
     """Of its files, sorted."""
-    folders: Sequence[str]
+    folders: Iterable[str]
     """The names of the directories in it."""
     audio: Sequence[str]
     """The names of the audio files in it."""
@@ -205,7 +205,7 @@ class Covers:
             yield Images(folder, images_of(listing.files), self.rules)
             yield from self._artwork(folder, listing.folders)
 
-    def _artwork(self, folder: Path, folders: Sequence[str]) -> Iterator[Images]:
+    def _artwork(self, folder: Path, folders: Iterable[str]) -> Iterator[Images]:
         found = [
             (_ARTWORK_FOLDERS.index(n), name)
             for name in folders

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from audiostore.bulk.sources.kinds import (
@@ -11,6 +11,7 @@ from audiostore.bulk.sources.kinds import (
     is_being_downloaded,
     why_missed,
 )
+from audiostore.bulk.sources.names import SortedNames
 from audiostore.bulk.sources.patterns import PathPatterns
 from audiostore.dataclass import dataclass
 
@@ -40,7 +41,7 @@ class Listing:
     """What is looked at in one directory; both sorted."""
 
     files: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
+    folders: Iterable[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ class SeenFolders:
         modified_ns, is_known, folders = self._seen.get(folder, (0, False, ()))
         return folders if is_known and folder.stat().st_mtime_ns == modified_ns else None
 
-    def add(self, folder: Path, modified_ns: int, folders: tuple[str, ...]) -> None:
+    def add(self, folder: Path, modified_ns: int, folders: Iterable[str]) -> None:
         """Note what was read of a directory that had this modification time before."""
         before = self._seen.get(folder)
-        self._seen[folder] = (modified_ns, before is not None and before[0] == modified_ns, folders)
+        is_known = before is not None and before[0] == modified_ns
+        self._seen[folder] = (modified_ns, is_known, tuple(folders))
 
     def forget(self, folder: Path | None = None) -> None:
         """Read a directory again, or all."""
@@ -97,7 +99,7 @@ def read_folder(
         OSError: it cannot be read.
     """
     files: list[str] = []
-    folders: list[str] = []
+    folders = SortedNames()
     ignored: dict[str, str] = {}
     missed: dict[str, str | None] = {}
     with os.scandir(folder) as entries:
@@ -107,8 +109,10 @@ def read_folder(
             if kind:
                 ignored[entry.name] = kind
                 missed[entry.name] = why_missed(entry.name, kind, is_folder=is_folder)
+            elif is_folder:
+                folders.add(entry.name)
             else:
-                (folders if is_folder else files).append(entry.name)
+                files.append(entry.name)
     if ignored:
         for name in files:
             if is_being_downloaded(name, ignored.keys()):
@@ -116,7 +120,7 @@ def read_folder(
         files = [name for name in files if name not in ignored]
     for name, kind in ignored.items():
         on_ignored(IgnoredPath(folder / name, kind, content=missed.get(name)))
-    return Listing(tuple(sorted(files)), tuple(sorted(folders)))
+    return Listing(tuple(sorted(files)), folders)
 
 
 def walk(
@@ -136,14 +140,18 @@ def walk(
         store_folder: the directory of the store; what is in it is ignored.
         seen: directories that need not be yielded again.
     """
-    waiting = [(root, root.resolve(), "")]
-    while waiting:
-        path, true_path, relative = waiting.pop()
+    levels: list[Iterator[_Place]] = [iter([(root, root.resolve(), "")])]
+    while levels:
+        place = next(levels[-1], None)
+        if place is None:
+            levels.pop()
+            continue
+        path, true_path, relative = place
         if true_path == store_folder:
             on_ignored(IgnoredPath(path, "directories of the store itself"))
             continue
         try:
-            folders = seen.folders_in(path) if seen else None
+            folders: Iterable[str] | None = seen.folders_in(path) if seen else None
             modified_ns = path.stat().st_mtime_ns if seen else 0
             listing = None
             if folders is None:
@@ -156,9 +164,17 @@ def walk(
             if seen:
                 seen.add(path, modified_ns, folders)
             yield Folder(path, true_path, relative, listing)
-        waiting += [
-            (path / name, true_path / name, f"{relative}{name}/") for name in reversed(folders)
-        ]
+        levels.append(_places(place, folders))
+
+
+_Place = tuple[Path, Path, str]
+"""Of a directory: its path, that without links, and that below the directory that is searched."""
+
+
+def _places(above: _Place, names: Iterable[str]) -> Iterator[_Place]:
+    path, true_path, relative = above
+    for name in names:
+        yield path / name, true_path / name, f"{relative}{name}/"
 
 
 def _why_not(

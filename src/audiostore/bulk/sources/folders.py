@@ -62,7 +62,7 @@ def find_items(
     links to directories are ignored. A file is yielded once, however often it is given. The source
     path of one below a directory is relative to that; if other paths are given, too, it begins with
     the directory's name, as two directories may have files of the same names. A file given by
-    itself has none. Memory holds the names in one directory, and the paths.
+    itself has none. Memory holds the names of the files in one directory, and the paths.
 
     Args:
         paths: files and directories.
