@@ -7,6 +7,7 @@ docs/gcs-organization-structure.md for the reasons.
 import os
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from os import PathLike
 from pathlib import PurePath
 from typing import Literal, TypeAlias
@@ -259,6 +260,7 @@ def folder_prefix(audio_id: str) -> str:
     return f"{FileOrganizer.AUDIO_ROOT}/{require_audio_id(audio_id)}/"
 
 
+@lru_cache(maxsize=16)  # who looks at a folder asks about its few names again and again
 def parse_blob_name(blob_name: str) -> tuple[str, Part] | None:
     """Return the id and the part in the name of an asset's object; None for any other name."""
     match = _BLOB_NAME.fullmatch(blob_name)

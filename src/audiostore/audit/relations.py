@@ -92,7 +92,7 @@ def _missing_thumbnail(folder: Folder, audio: BlobInfo) -> Iterator[Problem]:
 def _check_leftovers(folder: Folder, asset: Asset) -> Iterator[Problem]:
     audio = asset.audio
     for blob in folder.thumbnails:
-        if blob == asset.thumbnail or blob.name == audio.metadata.get("thumbnail_name"):
+        if blob.name == audio.metadata.get("thumbnail_name") or blob == asset.thumbnail:
             continue
         if not (blob.crc32c and audio.crc32c):
             continue  # what it is cannot be said
