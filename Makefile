@@ -69,14 +69,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@echo "Making a virtual environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing what audiostore needs (the first time, 60 MB are downloaded) ..."
+	@echo "Installing what audiostore needs (the first time, 55 MB are downloaded) ..."
 	@$(INSTALL) --require-hashes --requirement constraints.txt
 	@echo "Installing audiostore ..."
 	@$(INSTALL) $(OURSELVES)
 	@touch $@
 
 $(TOOLS): $(STAMP) constraints-dev.txt
-	@echo "Installing what the tests need (the first time, 250 MB are downloaded) ..."
+	@echo "Installing what the tests need (the first time, 190 MB are downloaded) ..."
 	@$(INSTALL) --require-hashes --requirement constraints.txt --requirement constraints-dev.txt
 	@touch $@
 

@@ -104,6 +104,7 @@ def test_a_mistake_changes_nothing(
     assert message in err
 
 
+@pytest.mark.slow
 def test_what_is_of_other_audio_is_shown_as_stale(call: Call, bucket: str, audio_id: str) -> None:
     _derive(bucket, audio_id)
     call("attach", audio_id, "transcript", "words.txt")

@@ -451,6 +451,7 @@ def test_a_command_that_ends_does_not_search_all_it_has_imported_for_garbage() -
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "printed"),
     [

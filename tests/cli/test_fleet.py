@@ -295,6 +295,7 @@ def test_a_list_without_files_is_a_usage_error(
 # -- runs over the parts of a store --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_looks_at_a_whole_store_is_done_by_many_machines(
     call: Call, server: StrictServer
 ) -> None:

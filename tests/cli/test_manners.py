@@ -110,6 +110,7 @@ def test_quiet_leaves_the_output_and_errors(call: Call, bucket: str, tmp_path: P
     assert call("list", "-q")[1].count("\n") == 1
 
 
+@pytest.mark.slow
 def test_verbose_says_what_is_done(call: Call, server: StrictServer) -> None:
     Path("music").mkdir()
     Path("music/a.mp3").write_bytes(MP3.read_bytes())

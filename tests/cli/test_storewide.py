@@ -195,6 +195,7 @@ def test_a_killed_deep_check_is_continued(run: Run, server: StrictServer) -> Non
     assert run("check", "--restart").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_part_of_a_store_is_checked(call: Call, bucket: str) -> None:
     ids = [f"{c}0000000-0000-4000-8000-000000000000" for c in "147c"]
     for audio_id in ids:

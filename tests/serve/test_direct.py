@@ -311,6 +311,7 @@ class Mortal:
         return call
 
 
+@pytest.mark.slow
 def test_killed_between_any_two_requests_it_completes(service: Running) -> None:
     for killed_at in range(60):
         upload = begin(service)

@@ -92,6 +92,7 @@ def test_a_change_between_check_and_write_is_noticed(
         assert service("GET", left["links"]["thumbnail"]).status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "operation", "other"),
     [

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from audiostore import GcsStore
 from audiostore.testing import cover, tone
 from tests.assets import BUCKET
@@ -36,6 +38,7 @@ def lines(service: Running) -> list[dict[str, object]]:
     return [json.loads(line) for line in answer.body.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_check_names_each_problem_and_sums_up(local: Running, tmp_path: Path) -> None:
     audio_id = local.store(tone())
     assert lines(local) == [{"problems": 0}]
@@ -59,6 +62,7 @@ def test_a_check_that_fails_says_so_in_its_last_line(bucket: StrictServer) -> No
     store.close()
 
 
+@pytest.mark.slow
 def test_a_service_is_ready_as_long_as_its_store_can_be_read(bucket: StrictServer) -> None:
     store = GcsStore(BUCKET, emulator=bucket.url)
     with serving(store) as service:

@@ -406,6 +406,7 @@ def test_a_stream_asks_for_what_is_taken() -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_a_slow_listener_gets_small_pieces() -> None:
     store, data = Counting(), tone(20.0)
 

@@ -245,6 +245,7 @@ def test_a_fleet_run_fetches(server: StrictServer, web: Web, manager: AudioStora
     assert manager.get(stored.audio_id).has_thumbnail
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_keeps_no_chunk_of_a_fleet_run_undone(
     web: Web, manager: AudioStorageManager
 ) -> None:

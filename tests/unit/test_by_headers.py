@@ -298,6 +298,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [(), ("wma",)])
 def test_a_bulk_run_starts_no_process_that_no_file_needs(
     odd: tuple[str, ...], tmp_path: Path

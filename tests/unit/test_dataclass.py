@@ -128,6 +128,7 @@ def _ours() -> list[type]:
     ]
 
 
+@pytest.mark.slow
 def test_each_class_of_the_package_has_the_signature_that_type_checkers_see() -> None:
     classes = _ours()
     assert len(classes) > 150

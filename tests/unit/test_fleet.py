@@ -272,6 +272,7 @@ def test_what_cannot_be_planned_is_refused(
 # -- work ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @STORES
 def test_a_bad_file_is_recorded_and_tried_again_only_when_asked(
     manager: AudioStorageManager, tmp_path: Path

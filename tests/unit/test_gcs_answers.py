@@ -292,6 +292,7 @@ def test_a_session_whose_location_is_not_a_url_is_an_error(
     assert store.put(SPEC, LARGE).size_bytes == LARGE.size_bytes  # the I/O thread lives
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_to_a_session_on_another_server() -> None:
     seen: list[str] = []
 

@@ -74,6 +74,7 @@ def key(problem: Problem) -> tuple[str, str]:
 # -- what is found -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_what_shows_in_a_report_is_found_as_a_walk_finds_it(patient: Patient, kind: str) -> None:
     for _ in range(3):

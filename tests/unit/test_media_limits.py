@@ -61,6 +61,7 @@ def test_what_is_not_recognised_within_the_limit_is_not_called_something_else(da
     assert str(caught.value) == f"{message}: that is no sign of damage"
 
 
+@pytest.mark.slow
 def test_an_index_is_found_whatever_number_of_boxes_follows_it() -> None:
     boxes = struct.pack(">I4s", 8, b"free") * 100_001
     assert not needs_faststart(io.BytesIO(sample("m4a with moov in front") + boxes))

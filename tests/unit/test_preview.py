@@ -201,6 +201,7 @@ def previewed(
         return found, file.read()
 
 
+@pytest.mark.slow
 def test_the_sandbox_encodes_what_this_process_would(tmp_path: Path) -> None:
     path = tmp_path / "song.flac"
     path.write_bytes(encode("flac", "flac", seconds=20, layout="stereo", tags={"title": "Ünï"}))
@@ -224,6 +225,7 @@ def test_what_is_not_asked_for_is_not_made(tmp_path: Path) -> None:
     assert (found.preview, found.preview_problem) == (None, "")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_worker_is_ended(tmp_path: Path) -> None:
     path = tmp_path / "song.wav"
     path.write_bytes(encode("wav", "pcm_s16le", seconds=20, layout="stereo"))

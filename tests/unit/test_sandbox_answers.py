@@ -103,6 +103,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from([*sent(INFO), "samples"]), JSON), st.booleans())
 def test_any_json_is_a_value_or_refused(fields: dict[str, object], is_mixed: bool) -> None:

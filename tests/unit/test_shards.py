@@ -324,6 +324,7 @@ def test_what_is_in_the_way_is_never_overwritten(tmp_path: Path) -> None:
             export(manager, str(tmp_path / "store" / "audio" / "x"))
 
 
+@pytest.mark.slow
 def test_a_fleet_run_writes_the_same_shards(places: tuple[str, str]) -> None:
     source, to = places
     with AudioStorageManager(source) as manager:

@@ -194,6 +194,7 @@ def test_a_refusal_names_the_file_and_no_secret(
     assert "authorization" not in web.handler.seen[0]
 
 
+@pytest.mark.slow
 def test_redirects_are_followed_a_few_times_over_https_alone(web: Web) -> None:
     web.serve("/song.mp3", redirect("../b?x=1", 301))
     web.serve("/b", redirect(web.url("/c#part"), 307))
