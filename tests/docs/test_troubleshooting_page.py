@@ -100,3 +100,14 @@ def _prepare(
             server.configure("my-bucket", softDeletePolicy={"retentionDurationSeconds": 0})
         case _:
             pytest.fail(f"not a circumstance: {circumstance!r}")
+
+
+def test_the_doctor_says_nothing_of_python(
+    server: StrictServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _prepare("without credentials", "doctor", server, monkeypatch)
+
+    assert main(["doctor"]) == 1
+
+    said = capsys.readouterr().out
+    assert "or name a service account's key file in GOOGLE_APPLICATION_CREDENTIALS\n" in said

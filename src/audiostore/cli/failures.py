@@ -19,6 +19,7 @@ _ON_THE_COMMAND_LINE = {
     "fix_extension=True": "--fix-extension",
     "pass a larger max_size_bytes": "raise --max-size",
     "pass project='my-project'": "give --billing-project",
+    "; in Python, you can also pass credentials=": "",
     "faststart=True": "--faststart",
     'check="none"': "--check none",
     'check="quick"': "--check quick",
@@ -72,7 +73,7 @@ def report(error: Exception, *, where: str = "", hint: str = "", debug: bool = F
     todo = "; ".join(filter(None, [todo, hint]))
     text = located(where, what) if where else what
     if not voice.json:
-        say("error", "; ".join(filter(None, [text, todo])))
+        say("error", _joined(text, todo))
         return
     path = getattr(error, "path", None) or getattr(error, "filename", None)
     say(
@@ -88,7 +89,12 @@ def report(error: Exception, *, where: str = "", hint: str = "", debug: bool = F
 
 def sentence(error: Exception) -> str:
     """Return what failed, on what, and what to do, as far as the error knows."""
-    return "; ".join(filter(None, _parts(error)))
+    return _joined(*_parts(error))
+
+
+def _joined(what: str, todo: str) -> str:
+    """Return one sentence of two parts; what a server says may end with a full stop."""
+    return f"{what.removesuffix('.')}; {todo}" if todo else what
 
 
 def located(where: str, message: str) -> str:

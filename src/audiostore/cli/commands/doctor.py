@@ -74,7 +74,7 @@ def _print(options: Options, finding: Finding) -> None:
     if options.json:
         print_json(finding)
         return
-    hint = f" -> {as_typed(finding.hint)}" if finding.hint else ""
+    hint = f" -> {finding.hint}" if finding.hint else ""
     padding = " " * (8 - len(finding.mark))
-    line = escape(f"{finding.subject}: {finding.detail}{hint}")
+    line = escape(as_typed(f"{finding.subject}: {finding.detail}{hint}"))
     write_unguarded(sys.stdout, f"{colored(finding.mark, sys.stdout)}{padding}{line}\n")

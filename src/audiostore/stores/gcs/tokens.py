@@ -18,8 +18,8 @@ from audiostore.stores.gcs.messages import Request, Response
 from audiostore.stores.gcs.transport import Transport
 
 LOGIN_REMEDY = (
-    "run 'gcloud auth application-default login', name a service account's key file in "
-    "GOOGLE_APPLICATION_CREDENTIALS, or pass credentials="
+    "run 'gcloud auth application-default login', or name a service account's key file in "
+    "GOOGLE_APPLICATION_CREDENTIALS; in Python, you can also pass credentials="
 )
 
 
