@@ -24,8 +24,9 @@ def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
         return None
     import ctypes  # noqa: PLC0415  (only large files need it)
 
-    call: Callable[[int, int, int, int], int] | None
-    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if call is not None:
-        call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "sync_file_range"):
+        return None
+    call = libc.sync_file_range
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
     return call
