@@ -117,6 +117,23 @@ def test_answers_are_what_the_contract_says(service: Running) -> None:
             assert list(faults(answer.json, content[kind]["schema"])) == []
 
 
+def test_a_whole_number_may_be_written_with_a_point(service: Running) -> None:
+    """JSON Schema takes 60.0 for an integer, and so some clients write it."""
+    audio_id = service.store(tone())
+    for seconds, status in ((b"60.0", 501), (b"60", 501), (b"60.5", 422), (b"true", 422)):
+        body = b'{"expires_s": %s}' % seconds
+        path = f"/v1/assets/{audio_id}/shares"
+        answer = service("POST", path, body, content_type="application/json")
+        assert answer.status == status, (seconds, answer)  # these tests sign no links
+    begun = service(
+        "POST",
+        "/v1/uploads",
+        b'{"filename": "a.wav", "size_bytes": 7.0}',
+        content_type="application/json",
+    )
+    assert begun.status == 201
+
+
 @pytest.mark.parametrize("root", ["", "/audio"])
 def test_the_document_says_where_the_service_is(root: str) -> None:
     assert openapi.document(root)["servers"] == [{"url": root or "/"}]

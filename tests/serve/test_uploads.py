@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -196,6 +197,49 @@ def test_a_body_that_ends_early_stores_nothing(tight: Running) -> None:
         pass
     assert tight.lines(1)[0]["status"] in (0, 400)
     assert tight.manager.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("Content-Length: {less}", tone()),
+        ("Content-Length: {all}\r\nContent-Length: {less}", tone()),
+        ("Content-Length: -1", tone()),
+        ("Content-Length: +10", tone()),
+        ("Content-Length: {all}\r\nTransfer-Encoding: chunked", tone()),
+        ("Transfer-Encoding: chunked", b"-9\r\n" + tone()),
+        ("Transfer-Encoding: gzip, chunked", tone()),
+    ],
+)
+def test_a_body_that_lies_about_its_length_stores_nothing(
+    local: Running, head: str, body: bytes
+) -> None:
+    size = len(tone())
+    with sent(local, head.format(all=size, less=size - 10), body) as sock:
+        status = int(sock.recv(100).split()[1])
+    assert status in (400, 422, 501)
+    assert local.manager.count() == 0
+    assert local("GET", "/v1/assets").json["total"] == 0
+
+
+def test_slow_bodies_take_no_more_than_their_places_and_give_them_back(tight: Running) -> None:
+    with sent(tight, "Content-Length: 1000") as sock:
+        wait_until(lambda: tight.server.requests)
+        refused = tight("POST", "/v1/assets", tone(0.1), **WAV)
+        assert (refused.status, refused.problem) == (503, "TooManyUploads")
+        assert tight("GET", "/v1/assets").status == 200
+        assert sock.recv(100).startswith(b"HTTP/1.1 408 ")
+    wait_until(lambda: tight("POST", "/v1/assets", tone(0.1), **WAV).status == 201)
+
+
+def test_sixty_four_uploads_at_once_are_all_stored(local: Running) -> None:
+    def upload(number: int) -> int:
+        return local("POST", "/v1/assets", tone(0.1, hz=440 + number), **WAV).status
+
+    with ThreadPoolExecutor(64) as pool:
+        assert list(pool.map(upload, range(64))) == [201] * 64
+    assert local.manager.count() == 64
+    assert list(local.manager.audit.check()) == []
 
 
 def test_a_body_that_says_nothing_is_cut_off(tight: Running) -> None:

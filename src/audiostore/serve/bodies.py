@@ -70,6 +70,13 @@ async def pieces_of(
             yield piece
 
 
+def whole_number(given: object) -> int | None:
+    """Return a whole number of a JSON document, in which 5.0 is one, too; None if it is not."""
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
+    return given if isinstance(given, int) and not isinstance(given, bool) else None
+
+
 async def whole_body(request: Request, limits: Limits, *, max_bytes: int) -> bytes:
     """Return a small body whole.
 

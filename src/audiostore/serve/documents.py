@@ -11,7 +11,7 @@ from audiostore.sources import decode_crc32c
 from audiostore.values import BlobInfo, StorageResult
 
 LEFT_OUT: Final = ("audio_path", "thumbnail_path", "metadata")
-"""Columns of an export that say where objects are stored, or are told apart here."""
+"""Columns of an export that are left out: paths of objects, and metadata, which is split here."""
 
 
 def etag_of(asset: StorageResult) -> str:

@@ -13,7 +13,7 @@ from audiostore.serve.problems import RefusedError
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-# It warns of forms that are malformed, which the client is told.
+# It warns of malformed forms; the client gets an error for each of them.
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())
 
 _MOST_HEADER_BYTES: Final = 16 << 10

@@ -1,6 +1,6 @@
 """The contract of the service: OpenAPI 3.1, written by hand. A test holds routes and it equal.
 
-The members of an asset are the columns of an export, which are told once, in `catalog.columns`.
+The members of an asset are the columns of an export, which `catalog.columns` alone defines.
 """
 
 from typing import Any, Final, get_args
@@ -10,6 +10,7 @@ from audiostore.asset import PartName
 from audiostore.catalog import COLUMNS, SORT_KEYS
 from audiostore.serve.documents import LEFT_OUT
 from audiostore.serve.parameters import MOST_ITEMS, USUAL_ITEMS
+from audiostore.stores import StorageClass
 
 Json = dict[str, Any]
 
@@ -174,16 +175,19 @@ def _storewide() -> Json:
         },
         "/openapi.json": {"get": _public("showContract", "This document.", "Any")},
         "/metrics": {
-            "get": _operation(
-                "showMetrics",
-                "Count requests, transfers, uploads and retries, for Prometheus.",
-                {
-                    "200": {
-                        "description": "Prometheus's text format, version 0.0.4.",
-                        "content": {"text/plain": {"schema": {"type": "string"}}},
-                    }
-                },
-            )
+            "get": {
+                **_operation(
+                    "showMetrics",
+                    "Count requests, transfers, uploads and retries, for Prometheus.",
+                    {
+                        "200": {
+                            "description": "Prometheus's text format, version 0.0.4.",
+                            "content": {"text/plain": {"schema": {"type": "string"}}},
+                        }
+                    },
+                ),
+                "security": [{}, {"token": []}, {"cookie": []}],  # on this machine, without
+            }
         },
     }
 
@@ -522,6 +526,7 @@ def _filters() -> list[Json]:
     whole: Json = {"type": "integer", "minimum": 0}
     moment = {"type": "string", "format": "date-time"}
     texts = {"type": "array", "items": {"type": "string"}}
+    classes = {"type": "array", "items": {"enum": list(get_args(StorageClass))}}
     return [
         _query("text", "Words in title, artist, album, album artist, file name or path."),
         _query("title", "A text in the title, ignoring case."),
@@ -536,7 +541,7 @@ def _filters() -> list[Json]:
         _query("max_size_bytes", "Of the audio.", whole),
         _query("created_from", "Stored at this time or later.", moment),
         _query("created_before", "Stored before this time.", moment),
-        _query("storage_class", "STANDARD, NEARLINE …: any of them.", texts),
+        _query("storage_class", "Any of them.", classes),
         _query("has_thumbnail", "Whether it has artwork.", truth),
         _query("artwork_is_missing", "Whether artwork that should be there is missing.", truth),
         _query("superseded", "Whether another asset supersedes it.", truth),
@@ -665,7 +670,12 @@ def _schemas() -> Json:
                     "maximum": 604800,
                     "default": 3600,
                 },
-                "download_as": maybe,
+                "download_as": {
+                    "type": ["string", "null"],
+                    "minLength": 1,
+                    "maxLength": 200,
+                    "description": "A file name, of printable characters.",
+                },
             },
             "additionalProperties": False,
         },
@@ -676,6 +686,7 @@ def _schemas() -> Json:
                 "expires_s": {
                     "type": ["integer", "null"],
                     "minimum": 1,
+                    "maximum": 100 * 365 * 24 * 3600,
                     "description": "Seconds; without it, the link does not expire.",
                 }
             },
@@ -685,7 +696,7 @@ def _schemas() -> Json:
         "FeedRequest": {
             "type": "object",
             "properties": {
-                "title": text,
+                "title": {**text, "minLength": 1, "maxLength": 200},
                 "query": {**text, "description": "A search, as /v1/assets takes it."},
             },
             "additionalProperties": False,
@@ -694,11 +705,19 @@ def _schemas() -> Json:
         "UploadRequest": {
             "type": "object",
             "properties": {
-                "filename": {**text, "description": "The file's own name."},
+                "filename": {**text, "minLength": 1, "description": "The file's own name."},
                 "size_bytes": {"type": "integer", "minimum": 1},
-                "content_type": {**text, "description": "What a browser takes it for."},
-                "crc32c": {**text, "description": "4 bytes in base64; what differs is refused."},
-                "metadata": _TEXTS,
+                "content_type": {
+                    **text,
+                    "pattern": "^([A-Za-z0-9_.+-]{1,60}/[A-Za-z0-9_.+-]{1,60})?$",
+                    "description": "What a browser takes it for.",
+                },
+                "crc32c": {
+                    **text,
+                    "pattern": "^[A-Za-z0-9+/]{6}==$",
+                    "description": "4 bytes in base64; what differs is refused.",
+                },
+                "metadata": {**_TEXTS, "type": ["object", "null"]},
                 "fix_extension": {"type": "boolean", "default": False},
             },
             "required": ["filename", "size_bytes"],

@@ -89,6 +89,6 @@ def names_etag(header: str | None, etag: str, *, is_strong: bool = False) -> boo
 def range_applies(if_range: str | None, etag: str) -> bool:
     """Say whether a Range header counts, by the If-Range header next to it (section 13.1.5).
 
-    A date never matches: objects are told apart by their tags. Nor does a weak tag.
+    A date never matches, because only tags identify versions here. A weak tag does not, either.
     """
     return if_range is None or if_range.strip() == etag

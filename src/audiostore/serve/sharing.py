@@ -80,7 +80,7 @@ class ShareKey:
         return self._signed(_SHARE + UUID(share.audio_id).bytes + expires + share.epoch.to_bytes(2))
 
     def read_share(self, token: str) -> Share:
-        """Return what a share token says; whether it was revoked, its asset tells.
+        """Return what a share token says; compare its epoch with the asset's, too.
 
         Raises:
             InvalidTokenError: it is not signed by this key, or has expired.

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from audiostore.asset import MAX_EXPIRES_S, PartName
 from audiostore.errors import AssetConflictError
-from audiostore.serve.bodies import json_body
+from audiostore.serve.bodies import json_body, whole_number
 from audiostore.serve.content import REDIRECT_S, redirect
 from audiostore.serve.documents import asset_document, content_etag, etag_of
 from audiostore.serve.problems import RefusedError
@@ -188,9 +188,8 @@ def _link_of(given: object) -> tuple[PartName, int, str | None]:
     part = given.get("part", "audio")
     if part not in get_args(PartName):
         raise RefusedError(422, f"the part is one of {', '.join(get_args(PartName))}")
-    expires_s = given.get("expires_s", 3600)
-    is_number = isinstance(expires_s, int) and not isinstance(expires_s, bool)
-    if not is_number or not 1 <= expires_s <= MAX_EXPIRES_S:
+    expires_s = whole_number(given.get("expires_s", 3600))
+    if expires_s is None or not 1 <= expires_s <= MAX_EXPIRES_S:
         raise RefusedError(422, f"expires_s is a whole number from 1 to {MAX_EXPIRES_S}")
     name = given.get("download_as")
     is_name = isinstance(name, str) and name.strip() and name.isprintable()

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from audiostore.asset import FilenameGenerator, check_custom_metadata
-from audiostore.serve.bodies import json_body, pieces_of
+from audiostore.serve.bodies import json_body, pieces_of, whole_number
 from audiostore.serve.gate import USER_KEY
 from audiostore.serve.problems import RefusedError
 from audiostore.serve.receiving import metadata_of, own_name
@@ -202,8 +202,8 @@ def _announced(given: Any, max_bytes: int, owner: str) -> Announced:
     filename = own_name(name) if isinstance(name, str) else None
     if filename is None:
         raise RefusedError(422, "filename is the name of the file")
-    size_bytes = given.get("size_bytes")
-    if not isinstance(size_bytes, int) or isinstance(size_bytes, bool) or size_bytes < 1:
+    size_bytes = whole_number(given.get("size_bytes"))
+    if size_bytes is None or size_bytes < 1:
         raise RefusedError(422, "size_bytes is how many bytes the file has: 1 or more")
     if size_bytes > max_bytes:
         raise RefusedError(

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from audiostore.asset import PartName
 from audiostore.errors import AssetConflictError, AssetNotFoundError
 from audiostore.manager import AudioStorageManager
-from audiostore.serve.bodies import json_body
+from audiostore.serve.bodies import json_body, whole_number
 from audiostore.serve.parameters import FILTERS, query_of
 from audiostore.serve.problems import RefusedError, not_found
 from audiostore.serve.service import Service, id_of, require_parameters, root_of, service_of
@@ -261,11 +261,12 @@ def _at_most(request: Request, name: str, usual: int) -> int:
 def _expires_s(given: object) -> int | None:
     if not isinstance(given, dict) or not set(given) <= {"expires_s"}:
         raise RefusedError(422, 'a share is {"expires_s": seconds}, or {} for one that never ends')
-    expires_s = given.get("expires_s")
-    is_number = isinstance(expires_s, int) and not isinstance(expires_s, bool)
-    if expires_s is not None and not (is_number and 1 <= expires_s <= _MOST_EXPIRES_S):
+    if given.get("expires_s") is None:
+        return None
+    expires_s = whole_number(given["expires_s"])
+    if expires_s is None or not 1 <= expires_s <= _MOST_EXPIRES_S:
         raise RefusedError(422, "expires_s is a whole number of seconds from 1, or null")
-    return cast("int | None", expires_s)
+    return expires_s
 
 
 def _feed_of(given: object) -> Feed:
