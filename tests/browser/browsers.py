@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +100,16 @@ PACKAGES = "chromium firefox-esr libavcodec-extra"
 
 
 @contextmanager
-def opened(browser: Browser, url: str) -> Iterator[Path]:
+def opened(
+    browser: Browser, url: str, *, wrapper: Sequence[str] = (), pass_fds: Sequence[int] = ()
+) -> Iterator[Path]:
     """Show a page for the duration of the block; yield the file with the browser's log.
+
+    Args:
+        browser: which one.
+        url: of the page.
+        wrapper: a command that runs the browser, which is appended to it.
+        pass_fds: descriptors that it inherits.
 
     Raises:
         FileNotFoundError: it is not installed.
@@ -116,10 +124,11 @@ def opened(browser: Browser, url: str) -> Iterator[Path]:
         log = Path(folder) / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [program, *arguments, url],
+                [*wrapper, program, *arguments, url],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
+                pass_fds=pass_fds,
                 start_new_session=True,
                 env={**os.environ, "HOME": folder},
             )

@@ -1,6 +1,6 @@
 // Which page is shown: the part of the URL after # says so.
 
-import { calm, find, h, trouble } from "./dom.js";
+import { calm, find, h, isTyping, trouble } from "./dom.js";
 
 const PAGES = [
   [/^\/asset\/([0-9a-f-]{36})$/, () => import("./asset.js")],
@@ -68,8 +68,7 @@ find("#search").addEventListener("submit", (event) => {
   find(".track .play")?.focus();
 });
 document.addEventListener("keydown", (event) => {
-  const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-  if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  if (event.key === "/" && !isTyping(event.target) && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();
     text.focus();
     text.select();

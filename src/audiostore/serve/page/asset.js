@@ -12,18 +12,25 @@ export async function show(main, { match, signal }) {
   if (!signal.aborted) render(main, asset);
 }
 
+/** Show it anew, with the focus where it was, or at the top of the track: not of the page. */
+function redraw(main, asset) {
+  const { id } = document.activeElement;
+  render(main, asset);
+  (document.getElementById(id) ?? main).focus({ preventScroll: true });
+}
+
 function render(main, asset) {
   const again = async (change) => {
     try {
       const changed = await change();
       calm();
-      render(main, changed ?? (await api.asset(asset.audio_id)));
+      redraw(main, changed ?? (await api.asset(asset.audio_id)));
       announce("Saved");
       return true;
     } catch (error) {
       if (error.status === 412) error.message += " It is shown as it is now.";
       trouble(error);
-      if (error.status === 412) render(main, await api.asset(asset.audio_id));
+      if (error.status === 412) redraw(main, await api.asset(asset.audio_id));
       return false;
     }
   };
@@ -133,7 +140,7 @@ function editor(asset, again) {
   const form = h("form", { className: "fields" },
     rows.flatMap(({ label, input }) => [label, input]),
     key, text,
-    h("p", { className: "bar" }, h("button", { className: "main" }, "Save"), h("span", { className: "small soft" }, "An emptied field is removed.")));
+    h("p", { className: "bar" }, h("button", { className: "main", id: "save" }, "Save"), h("span", { className: "small soft" }, "An emptied field is removed.")));
   form.onsubmit = (event) => {
     event.preventDefault();
     const changes = Object.fromEntries(rows.filter(({ value, input }) => input.value.trim() !== value).map(({ key, input }) => [key, input.value.trim() || null]));
@@ -188,7 +195,7 @@ function deleted(main, asset) {
   const undo = h("button", { type: "button", className: "main" }, "Restore it");
   undo.onclick = async () => {
     try {
-      render(main, await api.restore(asset.audio_id));
+      redraw(main, await api.restore(asset.audio_id));
       announce("Restored");
     } catch (error) {
       trouble(error);

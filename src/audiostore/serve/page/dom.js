@@ -15,6 +15,9 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Say whether keys that are pressed in an element are text. */
+export const isTyping = (element) => element.matches("input:not([type=range]), textarea, select");
+
 export const find = (selector, root = document) => root.querySelector(selector);
 
 /** Seconds as a clock: 3:07, 1:02:03. */

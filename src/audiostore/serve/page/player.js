@@ -1,12 +1,13 @@
 // The player at the foot of the page: one <audio>, a waveform to seek in.
 
-import { announce, byline, clock, cover, find, h, nameOf, spoken } from "./dom.js";
+import { announce, byline, clock, cover, find, h, isTyping, nameOf, spoken } from "./dom.js";
 import { barsOf, drawn } from "./waveform.js";
 
 // docs/playback.md: what Chromium or Firefox refuse, though they say "maybe" of the container.
 const REFUSED = { codecs: ["alac", "mp2", "mp1"], formats: ["aiff", "aif", "aifc", "caf", "wma"] };
 const NETWORK = 2; // MediaError: the connection, or a URL that has expired
 const STEP_S = 5;
+const WAYS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
 
 const sound = h("audio", { preload: "metadata" });
 document.body.append(sound);
@@ -74,6 +75,12 @@ function build(asset) {
     sound.currentTime = Number(seek.value);
     show();
   };
+  // By itself, an arrow moves by the step of the slider, a tenth of a second.
+  seek.onkeydown = (event) => {
+    if (!WAYS[event.key]) return;
+    event.preventDefault();
+    move(WAYS[event.key] * STEP_S);
+  };
   find("#player").replaceChildren(
     h("div", { className: "deck" },
       parts.button,
@@ -89,6 +96,7 @@ function build(asset) {
   show();
 }
 
+const move = (seconds) => (sound.currentTime = Math.min(length(), Math.max(0, sound.currentTime + seconds)));
 const length = () => (Number.isFinite(sound.duration) ? sound.duration : current?.duration_s || 0);
 
 function show() {
@@ -143,10 +151,10 @@ sound.addEventListener("playing", () => !isPreview && say(""));
 sound.addEventListener("error", failed);
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (event.key === "k") toggle();
-  else if (event.key === "j" && current) sound.currentTime = Math.max(0, sound.currentTime - STEP_S);
-  else if (event.key === "l" && current) sound.currentTime = Math.min(length(), sound.currentTime + STEP_S);
+  else if (event.key === "j" && current) move(-STEP_S);
+  else if (event.key === "l" && current) move(STEP_S);
   else return;
   event.preventDefault();
 });

@@ -23,6 +23,7 @@ export async function show(main, { signal }) {
         try {
           const asset = await api.restore(each.audio_id);
           row.replaceChildren(h("a", { href: `#/asset/${asset.audio_id}` }, nameOf(each)), " was restored");
+          row.querySelector("a").focus();
           announce("Restored");
         } catch (error) {
           button.disabled = false;
