@@ -238,13 +238,16 @@ def test_a_budget_that_was_spent_is_remembered() -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note which formats FFmpeg is asked about."""
     names: list[str] = []
-    probe = pool.probe_audio
 
-    def probe_audio(path: Path, name: str, *args: object, **options: object) -> AudioInfo:
-        names.append(name)
-        return probe(path, name, *args, **options)  # type: ignore[arg-type]
+    def noted(ask: Callable[..., object]) -> Callable[..., object]:
+        def asking(path: Path, name: str, *args: object, **options: object) -> object:
+            names.append(name)
+            return ask(path, name, *args, **options)
 
-    monkeypatch.setattr(pool, "probe_audio", probe_audio)
+        return asking
+
+    monkeypatch.setattr(pool, "probe_audio", noted(pool.probe_audio))
+    monkeypatch.setattr(pool, "check_audio", noted(pool.check_audio))
     return names
 
 
