@@ -43,6 +43,7 @@ beam: $(BEAM)/.installed  ## the tests of Apache Beam (half a gigabyte, an envir
 bench: $(PEERS)  ## side by side with other tools: print the tables, write docs/performance*.md
 	$(TESTING) $(BIN)/python -m benchmarks
 	$(TESTING) $(BIN)/python -m benchmarks.serving --output docs/performance-serving.md
+	$(TESTING) $(BIN)/python -m benchmarks.awaiting
 
 site: $(TOOLS)  ## the documentation as a site, in build/site; a broken link is an error
 	@$(BIN)/python -m tests.site
