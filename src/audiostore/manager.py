@@ -601,7 +601,7 @@ class AudioStorageManager:
 
         Args:
             audio_id: the asset's id.
-            true_peak: find the true peak, too, which takes twice as long.
+            true_peak: also measure the true peak, which takes twice as long.
             preview: make a version that every browser plays, in MP3 (the part "preview"), of what
                 some browser does not play as it is stored; "all": whatever it is.
             preview_kbps: the bit rate of the preview, if it is stereo: 64, 96, 128, 160, 192, 224,

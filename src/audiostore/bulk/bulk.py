@@ -47,7 +47,7 @@ class Bulk:
     - `max_rate_bytes_s`: most bytes per second on average, all transfers together.
     - `max_writes_per_s`, where objects are written: most of them per second on average.
     - `in_order`: yield outcomes in the order of the input, not in the order of completion.
-    - `fail_fast`: start nothing more after the first failure.
+    - `fail_fast`: start nothing new after the first failure.
 
     Example::
 
@@ -98,7 +98,7 @@ class Bulk:
             max_rate_bytes_s: most bytes sent per second on average.
             max_writes_per_s: most objects written per second on average.
             in_order: yield outcomes in the order of the items.
-            fail_fast: start nothing more after the first failure.
+            fail_fast: start nothing new after the first failure.
             options: how to inspect, prepare and store the files. An item's own metadata is added
                 to that of the options, and wins.
             **keywords: fields of `UploadOptions`; each overrides `options`.
@@ -177,7 +177,7 @@ class Bulk:
             concurrency: most transfers at once.
             max_rate_bytes_s: most bytes received per second on average.
             in_order: yield outcomes in the order of the assets.
-            fail_fast: start nothing more after the first failure.
+            fail_fast: start nothing new after the first failure.
 
         Raises:
             ValueError: an option is not valid.
@@ -218,7 +218,7 @@ class Bulk:
             max_rate_bytes_s: most bytes copied per second on average.
             max_writes_per_s: most objects written per second on average.
             in_order: yield outcomes in the order of the assets.
-            fail_fast: start nothing more after the first failure.
+            fail_fast: start nothing new after the first failure.
 
         Raises:
             ValueError: an option is not valid, or both stores are the same.
@@ -257,7 +257,7 @@ class Bulk:
             items: read as they are needed.
             concurrency: most calls at once.
             in_order: yield outcomes in the order of the items.
-            fail_fast: start nothing more after the first failure.
+            fail_fast: start nothing new after the first failure.
 
         Raises:
             ValueError: an option is not valid.

@@ -38,7 +38,8 @@ class SelectionOptions(QueryOptions, JsonOptions):
     )
     from_file: str | None = option(
         metavar="FILE",
-        help="the IDs in FILE ('-': standard input): one a line, or what 'audiostore list' prints",
+        help="the IDs in FILE ('-': standard input): one per line, or the output of 'audiostore "
+        "list'",
         group=WHICH,
         files="any",
     )

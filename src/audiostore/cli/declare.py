@@ -188,12 +188,10 @@ class CommonOptions(Declared):
     verbose: bool = flag(
         "-v",
         "--verbose",
-        help="say what is done: the store, retries, what is skipped and why",
+        help="show details: the store, retries, what is skipped and why",
         group=_COMMON,
     )
-    quiet: bool = flag(
-        "-q", "--quiet", help="print nothing but the output and errors", group=_COMMON
-    )
+    quiet: bool = flag("-q", "--quiet", help="print only the output and errors", group=_COMMON)
 
 
 class JsonOptions(CommonOptions):
@@ -213,7 +211,7 @@ class LocationOptions(CommonOptions):
     )
     store: str | None = option(
         metavar="NAME",
-        help="the store of this name in the configuration (default: $AUDIOSTORE_STORE)",
+        help="the store with this name in the configuration (default: $AUDIOSTORE_STORE)",
         group=_COMMON,
     )
 
@@ -224,7 +222,7 @@ class RetryOptions(CommonOptions):
     retry_for: float | None = option(
         metavar="DURATION",
         parse=duration,
-        help="how long to retry while the store fails, such as 30s or 1h; 0: not at all "
+        help="how long to retry when the store fails, such as 30s or 1h; 0 disables retries "
         "(default: 2m)",
     )
 

@@ -62,11 +62,11 @@ class QueryOptions(Declared):
     min_duration: float | None = option(
         metavar="TIME",
         parse=duration,
-        help="at least this long, or estimated to be: 90, 1:30, 1:02:03",
+        help="at least this long (or estimated to be): 90, 1:30, 1:02:03",
         group=WHICH,
     )
     max_duration: float | None = option(
-        metavar="TIME", parse=duration, help="at most this long, or estimated to be", group=WHICH
+        metavar="TIME", parse=duration, help="at most this long (or estimated to be)", group=WHICH
     )
     min_size: int | None = option(
         metavar="SIZE",
@@ -129,7 +129,7 @@ class OrderedOptions(FilterOptions):
     limit: int | None = option(metavar="N", parse=positive, help="at most N assets")
     after: str | None = option(
         metavar="ID",
-        help="only assets with a greater id: the last one of a page, to go on from there",
+        help="only assets after this ID, such as the last one of the previous page",
     )
 
 

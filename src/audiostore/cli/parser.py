@@ -222,14 +222,14 @@ def _add_common_options(parser: Parser, default: Any) -> None:
         (
             "--store",
             "NAME",
-            "the store of this name in the configuration (default: $AUDIOSTORE_STORE)",
+            "the store with this name in the configuration (default: $AUDIOSTORE_STORE)",
         ),
     ):
         parser.add_argument(flag, metavar=metavar, help=help_text, default=default or None)
     for *flags, help_text in (
         ("--json", "print JSON, one object per line, on standard error too"),
-        ("-q", "--quiet", "print nothing but the output and errors"),
-        ("-v", "--verbose", "say what is done: the store, retries, what is skipped and why"),
+        ("-q", "--quiet", "print only the output and errors"),
+        ("-v", "--verbose", "show details: the store, retries, what is skipped and why"),
         ("--debug", "show the traceback of an error"),
     ):
         parser.add_argument(*flags, action="store_true", help=help_text, default=default)

@@ -30,14 +30,14 @@ class PartsOptions(Declared):
     )
     run: str | None = option(
         metavar="NAME",
-        help="plan a fleet run of this name instead: 'audiostore fleet work NAME' on many machines "
-        "does it, 'audiostore fleet results NAME' prints what they found",
+        help="plan a fleet run with this name instead: many machines do it with 'audiostore "
+        "fleet work NAME', and 'audiostore fleet results NAME' prints what they found",
         group=_PARTS,
     )
     chunks: int | None = option(
         metavar="N",
         parse=positive,
-        help="with --run: in how many parts (default: 64)",
+        help="with --run: number of parts (default: 64)",
         group=_PARTS,
     )
 

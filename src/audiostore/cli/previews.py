@@ -16,15 +16,14 @@ class PreviewOptions(Declared):
     """Of what to make a preview, and how."""
 
     preview: bool = flag(
-        help="make an MP3 of what some browser does not play as it is stored, such as AIFF, ALAC "
-        "or WMA"
+        help="make an MP3 of audio that not every browser plays, such as AIFF, ALAC or WMA"
     )
     preview_all: bool = flag(help="make an MP3 of everything")
     preview_bitrate: int | None = option(
         metavar="KBPS",
         parse=int,
-        help="bit rate of these MP3 files, if they are stereo, in kbit/s: 64, 96, 128 (default), "
-        "160, 192, 224, 256 or 320; mono gets half of it",
+        help="bit rate of these MP3 files in stereo, in kbit/s: 64, 96, 128 (default), "
+        "160, 192, 224, 256 or 320; mono gets half",
     )
 
     def preview_choice(self) -> tuple[PreviewChoice, int]:

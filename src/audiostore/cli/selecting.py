@@ -24,27 +24,27 @@ class SelectionOptions(Declared):
         metavar="PATTERN",
         repeatable=True,
         parse=pattern,
-        help="take only audio files whose path below the directory matches, as for rclone: "
-        "'*.flac', '/Jazz/**' (repeatable)",
+        help="take only audio files whose path below the directory matches a pattern, as in "
+        "rclone: '*.flac', '/Jazz/**' (repeatable)",
         group=_WHICH,
     )
     exclude: tuple[str, ...] = option(
         metavar="PATTERN",
         repeatable=True,
         parse=pattern,
-        help="take no file, and enter no directory, that matches: 'Live/', '*.wv' (repeatable)",
+        help="skip files and directories that match: 'Live/', '*.wv' (repeatable)",
         group=_WHICH,
     )
-    ignore_case: bool = flag(help="let patterns match in upper and lower case", group=_WHICH)
+    ignore_case: bool = flag(help="ignore the case of letters in patterns", group=_WHICH)
     files_from: str | None = option(
         metavar="LIST",
-        help="take the files that are listed in this file (-: standard input), one a line, below "
-        "the directory that is given (default: below the working directory)",
+        help="take the files listed in LIST ('-': standard input), one per line, relative to the "
+        "given directory (default: the working directory)",
         group=_WHICH,
         files="any",
     )
     null: bool = flag(
-        "-0", "--null", help="the names in LIST end with NUL, as find -print0 has it", group=_WHICH
+        "-0", "--null", help="names in LIST end with NUL, as find -print0 writes them", group=_WHICH
     )
     cover_names: tuple[str, ...] | None = option(
         metavar="NAMES",
@@ -56,7 +56,7 @@ class SelectionOptions(Declared):
         help="use the next best cover, or none, instead of one that is damaged", group=_WHICH
     )
     watch: bool = flag(
-        help="store what arrives in the directories, once it no longer changes, until stopped",
+        help="keep running, and store new files in the directories once they no longer change",
         group=_WHICH,
     )
 

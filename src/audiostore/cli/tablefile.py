@@ -27,7 +27,7 @@ class TableFileOptions(Declared):
     )
     format: ExportFormat | None = option(
         choices=("jsonl", "csv", "parquet"),
-        help="format of the table (default: by the extension of FILE, else jsonl); CSV is not "
+        help="format of the table (default: from the extension of FILE, else jsonl); CSV is not "
         "escaped for spreadsheets: import all columns as text",
     )
 

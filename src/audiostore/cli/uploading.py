@@ -53,8 +53,8 @@ class UploadingOptions(CheckOptions, PreviewOptions):
     """A command that stores files."""
 
     new_ids: bool = flag(
-        help="the given IDs were just made, and nothing else is stored under them: do not look "
-        "them up, which saves two requests each"
+        help="do not look up the given IDs, because they are new and nothing is stored under "
+        "them; saves two requests each"
     )
     meta: tuple[tuple[str, str], ...] = option(
         metavar="KEY=VALUE",
@@ -74,12 +74,10 @@ class UploadingOptions(CheckOptions, PreviewOptions):
     faststart: bool = flag(
         help="move the index of an MP4 file to its start, without loss, so that it plays at once"
     )
-    analyse: bool = flag(
-        help="measure the loudness (EBU R 128) and make the waveform, which players draw"
-    )
-    true_peak: bool = flag(help="find the true peak, too, which takes twice as long")
+    analyse: bool = flag(help="measure the loudness (EBU R 128) and make the waveform")
+    true_peak: bool = flag(help="also measure the true peak, which takes twice as long")
     public: bool = flag(
-        help="let shared caches, such as a CDN, keep the files (default: only the player's own)"
+        help="let shared caches, such as a CDN, keep the files (default: private caches only)"
     )
 
     def upload_options(self) -> UploadOptions:

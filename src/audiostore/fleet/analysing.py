@@ -60,7 +60,7 @@ def plan_analysis(
         query: which assets; all of them by default.
         run: the name of the run.
         chunks: how many parts there are; each is about equally large.
-        true_peak: find the true peak, too, which takes twice as long.
+        true_peak: also measure the true peak, which takes twice as long.
         preview: make a version that every browser plays, in MP3, of what some browser does not play
             as it is stored; "all": whatever it is.
         preview_kbps: the bit rate of these, if they are stereo.

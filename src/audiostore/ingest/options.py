@@ -79,7 +79,7 @@ class UploadOptions:
     they have the whole file."""
     analyse: AnalyseChoice = False
     """Measure the loudness (EBU R 128) and make the waveform, of which `StorageResult.loudness` and
-    `overview` tell; "true-peak": find the true peak, too, which takes twice as long. One decode
+    `overview` tell; "true-peak": also measure the true peak, which takes twice as long. One decode
     serves this and a full check. What cannot be analysed is stored all the same, with a warning."""
     preview: PreviewChoice = False
     """Make a version of the audio that every browser plays, in MP3, next to it (`part="preview"`):

@@ -154,7 +154,7 @@ class PreviewTarget:
     descriptor: int
     """A file that is open for reading and writing."""
     stereo_kbps: int
-    """One of `PREVIEW_BITRATES_KBPS`; mono gets half of it."""
+    """One of `PREVIEW_BITRATES_KBPS`; mono gets half."""
     is_for_all: bool = False
     """Whether to make it also of audio that browsers play as it is."""
 

@@ -147,7 +147,7 @@ def run(
         source: gives tasks and records outcomes.
         executor: runs the tasks; it is used for these alone.
         in_order: yield in the order of the input, not in the order of completion.
-        fail_fast: start nothing more after the first failure.
+        fail_fast: start nothing new after the first failure.
         window: with `in_order`, how many items may be taken ahead of the next outcome.
 
     Raises:

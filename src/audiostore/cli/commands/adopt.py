@@ -1,8 +1,8 @@
-"""Make assets of what a bucket has in another layout, by copies within the service.
+"""Turn objects in another layout into assets, copied within Cloud Storage.
 
-It writes a plan, as 'fleet plan' does; 'fleet work RUN' copies, on as many machines as you like. No
-audio passes through them. The old objects stay as they are until 'adopt --clean RUN' deletes them,
-each after it was compared with its asset.
+This writes a plan, like 'fleet plan'. Then run 'fleet work RUN' on as many machines as you like: no
+audio passes through them. The old objects are left alone until 'adopt --clean RUN' compares each
+with its asset and deletes it.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class Options(StoreOptions, JsonOptions, ConsentOptions, ColumnOptions):
     )
     layout: str | None = option(
         metavar="TEMPLATE",
-        help="what the names below SOURCE say: {artist}/{album}/{track} {title}.{ext}; fields "
-        "become metadata, but for {_}, {stem} and {id}, the ID of the asset; {folders}/ is any "
-        "number of folders",
+        help="template for the names below SOURCE: {artist}/{album}/{track} {title}.{ext}; "
+        "fields become metadata, except {_}, {stem} and {id} (the ID of the asset); "
+        "{folders}/ matches any number of folders",
     )
     cover: tuple[str, ...] = option(
         metavar="NAME",
         repeatable=True,
-        help="name of a cover beside the audio: cover.jpg, {stem}.jpg, ../art/{record}.png "
-        "(repeatable, the best first)",
+        help="name of the cover next to the audio: cover.jpg, {stem}.jpg, ../art/{record}.png "
+        "(repeatable, best first)",
     )
     map: str | None = option(
         metavar="LIST",
@@ -67,8 +67,8 @@ class Options(StoreOptions, JsonOptions, ConsentOptions, ColumnOptions):
     keep_meta: tuple[str, ...] | None = option(
         metavar="KEYS",
         parse=lambda text: tuple(filter(None, text.split(","))),
-        help="keys of the objects' metadata to keep, with commas; '' for none (default: all but "
-        "the download tokens of Firebase)",
+        help="metadata keys to keep, separated by commas; '' for none (default: all except "
+        "Firebase download tokens)",
     )
     storage_class: StorageClass | Literal["keep"] = option(
         "--class",
@@ -76,19 +76,19 @@ class Options(StoreOptions, JsonOptions, ConsentOptions, ColumnOptions):
         parse=lambda text: text if text == "keep" else text.upper(),
         choices=("keep", *STORAGE_CLASSES),
         default="keep",
-        help=f"storage class of the assets: {', '.join(STORAGE_CLASSES)}, or keep, that of each "
-        "object (default)",
+        help=f"storage class of the assets: {', '.join(STORAGE_CLASSES)}, or keep (default: "
+        "keep, the class of each object)",
     )
     kms_key: str | None = option(
         metavar="KEY",
-        help="Cloud KMS key that encrypts the assets: projects/…/cryptoKeys/… (default: that of "
-        "each object)",
+        help="Cloud KMS key that encrypts the assets: projects/…/cryptoKeys/… (default: the key "
+        "of each object)",
     )
     chunk: int = option(
         metavar="N",
         parse=positive,
         default=200,
-        help="how many objects a machine takes at once (default: 200)",
+        help="number of objects that a machine takes at a time (default: 200)",
     )
     prices: str | None = option(
         metavar="FILE", help="price table (see 'audiostore stats --help')", files="any"

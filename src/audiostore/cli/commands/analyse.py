@@ -24,18 +24,18 @@ audiostore analyse --all --preview"""
 class Options(AssetsOptions, PreviewOptions):
     """Options of `analyse`."""
 
-    true_peak: bool = flag(help="find the true peak, too, which takes twice as long")
-    again: bool = flag(help="analyse also what is analysed already")
+    true_peak: bool = flag(help="also measure the true peak, which takes twice as long")
+    again: bool = flag(help="analyse again what is already analysed")
     run: str | None = option(
         metavar="NAME",
-        help="plan a fleet run of this name instead: 'audiostore fleet work NAME' on many machines "
-        "does it, 'audiostore fleet results NAME' prints what came of it",
+        help="plan a fleet run with this name instead: many machines do it with 'audiostore "
+        "fleet work NAME', and 'audiostore fleet results NAME' prints the results",
         group=_MACHINES,
     )
     chunks: int | None = option(
         metavar="N",
         parse=positive,
-        help="with --run: in how many parts (default: 64)",
+        help="with --run: number of parts (default: 64)",
         group=_MACHINES,
     )
 

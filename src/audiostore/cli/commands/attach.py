@@ -1,7 +1,7 @@
 """Attach a transcript to an asset.
 
-It belongs to the recording that is stored: it is copied, deleted and restored with it, and never
-shown with another. 'audiostore get ID --part transcript' downloads it.
+The transcript belongs to the stored recording: it is copied, deleted and restored with it, and
+never shown with another one. 'audiostore get ID --part transcript' downloads it.
 """
 
 from __future__ import annotations

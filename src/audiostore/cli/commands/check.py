@@ -36,24 +36,24 @@ class Options(StoreOptions, JsonOptions, ConsentOptions, PartsOptions):
     """Options of `check`."""
 
     deep: bool = flag(
-        help="also read, verify and decode every byte; an interrupted check is continued"
+        help="also read, verify and decode every byte; continues an interrupted check"
     )
-    restart: bool = flag(help="with --deep: read what an interrupted check has read, too")
+    restart: bool = flag(help="with --deep: start over instead of continuing an interrupted check")
     sample: float | None = option(
         metavar="PERCENT",
         parse=share,
-        help="with --deep: read only a share of the assets, such as 1%%, chosen anew each time",
+        help="with --deep: read only a random share of the assets, such as 1%%",
     )
     inventory: str | None = option(
         metavar="MANIFEST",
-        help="do not walk the bucket, but look at what this inventory report of Storage Insights "
-        "gives cause to suspect: its manifest, a file or gs://…",
+        help="do not list the bucket, but check what looks wrong in this inventory report of "
+        "Storage Insights: its manifest, a file or gs://…",
         files="any",
     )
     known: str | None = option(
         metavar="EXPORT",
-        help="with --inventory: compare sizes and checksums with this table (.jsonl, .csv or "
-        ".parquet) that 'export' or 'fleet results' has written",
+        help="with --inventory: compare sizes and checksums with this table written by 'export' "
+        "or 'fleet results' (.jsonl, .csv or .parquet)",
         files="any",
     )
     repair: bool = flag(help="print how each problem would be repaired; with --yes, repair it")

@@ -22,7 +22,7 @@ class Options(AssetsOptions, ConsentOptions):
         help="accept a file whose extension does not match its content, and go by the content"
     )
     public: bool = flag(
-        help="let shared caches, such as a CDN, keep the file (default: only the player's own)"
+        help="let shared caches, such as a CDN, keep the file (default: private caches only)"
     )
 
 

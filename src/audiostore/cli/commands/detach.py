@@ -1,4 +1,4 @@
-"""Delete a part of assets that they do not need: what was attached to them, or derived from them.
+"""Delete an attached or derived part of assets, such as a transcript or a preview.
 
 What is derived can be computed again. 'audiostore restore' does not bring back a transcript.
 """

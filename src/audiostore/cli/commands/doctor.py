@@ -1,4 +1,4 @@
-"""Check which store is used, as whom, and whether it works.
+"""Show which store is used, under which account, and whether it works.
 
 Each line is marked: ok; note, for what works and could be better; failed, for what does not work.
 """

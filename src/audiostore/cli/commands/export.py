@@ -1,4 +1,4 @@
-"""Export assets as a table, one row each, for other programs; or as tar files, for training."""
+"""Export assets as a table for other programs, or as tar files for training."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Options(OrderedOptions, TableFileOptions, PartsOptions):
 
     shards: str | None = option(
         metavar="DEST",
-        help="write the audio as tar files, as WebDataset reads them, with {id}.json for what is "
-        "known of each; into a directory (./dir) or a bucket (gs://bucket/prefix). The same "
-        "command again continues",
+        help="write the audio as tar files for WebDataset, with {id}.json for the facts and "
+        "metadata, to a directory (./dir) or a bucket (gs://bucket/prefix); run the same "
+        "command again to continue",
         group=_SHARDS,
         files="folders",
     )
     size: int | None = option(
         metavar="SIZE",
         parse=object_size,
-        help="most bytes of a tar file: 500M, 2G (default: 1G)",
+        help="maximum size of a tar file: 500M, 2G (default: 1G)",
         group=_SHARDS,
     )
-    covers: bool = flag(help="write the artwork, too: {id}.jpg, .png or .webp", group=_SHARDS)
+    covers: bool = flag(help="also write the artwork: {id}.jpg, .png or .webp", group=_SHARDS)
     concurrency: int | None = option(
         metavar="N",
         parse=positive,

@@ -53,8 +53,8 @@ class Options(AssetsOptions):
     )
     to: str | None = option(
         metavar="DIR",
-        help="download into this directory, created if needed, as the files were below the "
-        "directory that was stored; files that are already there and complete are skipped",
+        help="download into this directory, created if needed, with the folders that were "
+        "stored; complete files that are already there are skipped",
         group=_MANY,
         files="folders",
     )
@@ -69,7 +69,7 @@ class Options(AssetsOptions):
     overwrite: bool = flag(
         help="replace files in DIR that have other content (default: report them)", group=_MANY
     )
-    fail_fast: bool = flag(help="start nothing more after the first failure", group=_MANY)
+    fail_fast: bool = flag(help="start nothing new after the first failure", group=_MANY)
     concurrency: int | None = option(
         metavar="N",
         parse=positive,

@@ -1,4 +1,4 @@
-"""List bulk uploads; or what failed in one, why, and what became of it since."""
+"""List bulk uploads, or the failures of one: why, and what happened since."""
 
 from __future__ import annotations
 

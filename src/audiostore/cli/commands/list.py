@@ -1,4 +1,4 @@
-"""List assets, all or those that match.
+"""List all assets, or those that match.
 
 Prints a table on a terminal, and tab-separated values elsewhere.
 """

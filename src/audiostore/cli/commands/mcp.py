@@ -1,7 +1,7 @@
-"""Let an assistant search, show, link and store audio: a server of the Model Context Protocol.
+"""Run a Model Context Protocol server, so that an assistant can search, show, link and store audio.
 
-It speaks on standard input and output until the input ends; a client of the protocol starts it.
-What store_from_url fetches comes from public addresses alone.
+An MCP client starts it, and talks to it on standard input and output. store_from_url fetches from
+public addresses only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Options(StoreOptions):
 
     public_url: str | None = option(
         metavar="URL",
-        help="make links of the service that runs here and has this URL (default: signed URLs)",
+        help="make links to the 'audiostore serve' that runs on this machine, with this URL "
+        "(default: signed URLs)",
     )
 
 

@@ -30,8 +30,8 @@ class Options(StoreOptions, JsonOptions, UploadingOptions, SelectionOptions, Col
 
     files: tuple[str, ...] = arguments(
         "FILE",
-        "audio files or directories; artwork is an image given with the files or, of several "
-        "files, found next to them: of the same name, or named cover, folder, front …",
+        "audio files or directories; artwork is an image given with the files or, for several "
+        "files, found next to them: with the same name, or named cover, folder, front …",
         files="audio",
     )
     thumbnail: str | None = option(
@@ -60,12 +60,12 @@ class Options(StoreOptions, JsonOptions, UploadingOptions, SelectionOptions, Col
         help="skip audio that is already in the store, byte for byte, under any name", group=_MANY
     )
     update: bool = flag(
-        help="change what is stored as the files have changed: other audio supersedes, other tags "
-        "and artwork replace those that are stored, a moved file keeps its ID",
+        help="apply changes of the files to the store: new audio supersedes the old, new tags "
+        "and artwork replace those stored, a moved file keeps its ID",
         group=_MANY,
     )
-    again: bool = flag(help="store files again whose assets are in the trash", group=_MANY)
-    fail_fast: bool = flag(help="start nothing more after the first failure", group=_MANY)
+    again: bool = flag(help="store files again even if their assets are in the trash", group=_MANY)
+    fail_fast: bool = flag(help="start nothing new after the first failure", group=_MANY)
     in_order: bool = flag(
         help="print results in the order of the files (default: as they finish)", group=_MANY
     )
@@ -90,7 +90,7 @@ class Options(StoreOptions, JsonOptions, UploadingOptions, SelectionOptions, Col
     journal: str | None = option(
         metavar="FILE",
         help="file that records what is stored, so that the same command resumes (default: one "
-        "for each store, in ~/.local/state/audiostore)",
+        "per store, in ~/.local/state/audiostore)",
         group=_MANY,
         excludes="journal",
         files="any",

@@ -1,7 +1,7 @@
-"""Serve the store over HTTP: an API, and a page to see and hear what is stored.
+"""Serve the store over HTTP: an API, and a page to browse and play what is stored.
 
-On this machine alone unless --host says otherwise: then --token-file, --iap-audience or
---trust-proxy must say who may do what. The URL is printed as soon as it can be opened.
+By default, only this machine can reach it. With another --host, --token-file, --iap-audience or
+--trust-proxy must say who may do what. The URL is printed as soon as the page can be opened.
 """
 
 from __future__ import annotations
@@ -44,19 +44,20 @@ class Options(StoreOptions, JsonOptions):
     )
     token_file: str | None = option(
         metavar="FILE",
-        help="who may do what: lines of the SHA-256 of a token, read or read,write, and a name",
+        help="who may do what, one token per line: its SHA-256, read or read,write, and a name",
         files="any",
         excludes="access",
     )
     iap_audience: str | None = option(
         metavar="AUDIENCE",
-        help="accept the users of Identity-Aware Proxy: /projects/N/global/backendServices/ID",
+        help="accept users of Identity-Aware Proxy: /projects/N/global/backendServices/ID",
         excludes="access",
     )
     trust_proxy: tuple[str, ...] = option(
         metavar="ADDRESS",
         repeatable=True,
-        help="accept the user that the proxy at this address names (repeatable; also 10.0.0.0/8)",
+        help="accept the user named by the proxy at this address, or in this range, such as "
+        "10.0.0.0/8 (repeatable)",
         excludes="access",
     )
     user_header: str | None = option(
@@ -65,40 +66,39 @@ class Options(StoreOptions, JsonOptions):
     cors_origin: tuple[str, ...] = option(
         metavar="ORIGIN",
         repeatable=True,
-        help="let pages of another site use the service, with a token: https://app.example",
+        help="let pages of another origin use the service with a token: https://app.example",
     )
     redirect: bool = flag(
         help="redirect to signed URLs instead of sending audio; players stop when they expire"
     )
     share_secret_file: str | None = option(
         metavar="FILE",
-        help="what signs links to share, 16 bytes or more; only on this machine, one is made",
+        help="file with the secret that signs share links, 16 bytes or more (default: one is "
+        "made, if only this machine is served)",
         files="any",
     )
-    public_url: str | None = option(
-        metavar="URL", help="URL of the service as others see it, for links"
-    )
+    public_url: str | None = option(metavar="URL", help="public URL of the service, for links")
     notifications_from: str | None = option(
         metavar="ACCOUNT",
-        help="take notifications of the bucket that Pub/Sub pushes as this service account",
+        help="accept notifications of the bucket that Pub/Sub pushes as this service account",
     )
     max_upload: int | None = option(
         metavar="SIZE", parse=size, help="refuse larger uploads (default: 2GiB)"
     )
     max_uploads: int | None = option(
-        metavar="N", parse=positive, help="how many uploads at once (default: 64)"
+        metavar="N", parse=positive, help="at most N uploads at once (default: 64)"
     )
     refresh: float = option(
         metavar="TIME",
         parse=duration,
         default=30.0,
-        help="how often the store is listed while somebody searches (default: 30s)",
+        help="how often to list the store while somebody searches (default: 30s)",
     )
     retry_for: float | None = option(
         metavar="DURATION",
         parse=duration,
         default=15.0,
-        help="how long a request retries while the store fails; 0: not at all (default: 15s)",
+        help="how long a request retries when the store fails; 0 disables retries (default: 15s)",
     )
 
 

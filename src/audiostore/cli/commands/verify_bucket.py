@@ -1,4 +1,4 @@
-"""Try on a bucket what only a real one can show, and print a table.
+"""Verify that a bucket does what audiostore relies on, and print a table.
 
 It writes objects below a prefix of its own, does with them what audiostore does, and deletes
 them. It reads the settings of the bucket, and changes none. The table names neither the bucket nor

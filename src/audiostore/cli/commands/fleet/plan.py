@@ -1,7 +1,7 @@
 """Write a list of files into the store, in chunks, so that many machines can store them.
 
-Each file gets its ID here. The same command again changes nothing, and completes a plan that was
-interrupted. Files are not looked at: the machines that run 'fleet work' do that, and must find them
+Each file gets its ID now. Running the same command again changes nothing, or completes an
+interrupted plan. Files are not read: the machines that run 'fleet work' do that, and must find them
 under the same absolute paths.
 """
 
@@ -33,7 +33,7 @@ class Options(StoreOptions, JsonOptions, UploadingOptions, ColumnOptions, DryRun
         metavar="N",
         parse=positive,
         default=200,
-        help="how many files a machine takes at once (default: 200)",
+        help="number of files that a machine takes at a time (default: 200)",
     )
 
 

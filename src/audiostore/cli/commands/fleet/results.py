@@ -1,6 +1,6 @@
-"""Write what a run has found: what became of each file with its ID, in the order of the list.
+"""Write the results of a run: each file with its ID or error, in the order of the list.
 
-Of a run that 'analyse', 'check', 'stats', 'list' or 'export' has planned: what these print.
+For a run planned by 'analyse', 'check', 'stats', 'list' or 'export': what that command prints.
 """
 
 from __future__ import annotations

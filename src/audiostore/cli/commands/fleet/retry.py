@@ -1,4 +1,4 @@
-"""Let workers try again what failed in a run, under the same IDs."""
+"""Let workers retry what failed in a run, under the same IDs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print how far a run is."""
+"""Print the progress of a run."""
 
 from __future__ import annotations
 

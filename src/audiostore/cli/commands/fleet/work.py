@@ -1,11 +1,11 @@
-"""Store the files of a run, or do what else it plans: as one of several machines, or with Dask.
+"""Do the work of a run, as one of several machines or with Dask.
 
-Which one it is, Cloud Run jobs, Batch, Kubernetes and Slurm say in the environment; or --index and
---count do. First it takes its own share of the chunks, then what nobody else has finished. It may
-be killed and started again at any time: nothing is stored twice.
+Cloud Run jobs, Batch, Kubernetes and Slurm say in the environment which machine this is; elsewhere,
+give --index and --count. A machine takes its own share of the chunks first, then any that nobody
+else has finished. You can kill and restart it at any time: nothing is stored twice.
 
-With --dask, all chunks that are not done go to the workers of a cluster: of an address, or started
-here for the time of the command ('local'), with one process a core.
+With --dask, the workers of a cluster take all chunks that are not done. 'local' starts a cluster on
+this machine while the command runs, with one process per core.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Options(StoreOptions, JsonOptions):
     index: int | None = option(
         metavar="N",
         parse=from_zero,
-        help="which worker this is, from 0 (default: as Cloud Run, Batch, Kubernetes or Slurm say)",
+        help="which worker this is, from 0 (default: from Cloud Run, Batch, Kubernetes or Slurm)",
     )
     count: int | None = option(
-        metavar="N", parse=positive, help="how many workers there are (default: likewise)"
+        metavar="N", parse=positive, help="how many workers there are (default: the same)"
     )
     dask: str | None = option(
         metavar="ADDRESS",
@@ -50,7 +50,8 @@ class Options(StoreOptions, JsonOptions):
     takeover_after: float | None = option(
         metavar="DURATION",
         parse=duration,
-        help="when to take a chunk that another worker has begun and not finished (default: 15m)",
+        help="how long to wait before taking over a chunk that another worker has begun "
+        "(default: 15m)",
     )
     concurrency: int | None = option(
         metavar="N", parse=positive, help="at most N uploads at once (default: adaptive)"
