@@ -25,7 +25,6 @@ http {{
   access_log {folder}/access.log;
   default_type application/octet-stream;
   sendfile on;
-  tcp_nopush on;
   keepalive_requests 10000000;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
