@@ -161,7 +161,7 @@ class _Config:
         value = values.get(key)
         if value is None or (isinstance(value, str) and value):
             return value
-        raise self._wrong(f"{key} = {shown(value)} must be a text, not empty", *at, key)
+        raise self._wrong(f"{key} = {shown(value)} must be a non-empty string", *at, key)
 
     def _table(self, values: Mapping[str, object], key: str, *at: str) -> Mapping[str, object]:
         value = values.get(key, {})

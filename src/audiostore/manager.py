@@ -991,7 +991,7 @@ class AudioStorageManager:
 
 def _audio_of(asset: StorageResult | None) -> BlobInfo | None:
     if asset is not None and asset.audio is None:
-        raise ValueError(f"if_unchanged has no audio: {asset.audio_id} is artwork alone")
+        raise ValueError(f"if_unchanged has no audio: {asset.audio_id} is only artwork")
     return None if asset is None else asset.audio
 
 

@@ -368,7 +368,7 @@ class _Policy:
         if asked_s <= min(_LONGEST_RETRY_AFTER_S, math.inf if left_s is None else left_s):
             return False
         _note(error, self._operation, self._budget.failed)
-        error.add_note(f"the server asks for a wait of {asked_s:.0f} s: try again after that")
+        error.add_note(f"the server asks to wait {asked_s:.0f} s: try again after that")
         return True
 
     def before_sleep(self, state: "RetryCallState") -> None:

@@ -207,7 +207,7 @@ def tag_keys(metadata: Mapping[str, str]) -> list[str]:
 
 
 NUMBER_KEYS = ("track", "track_total", "disc", "disc_total", "year")
-"""Metadata whose values are also told apart by their numbers (see `number_in`)."""
+"""Metadata whose values are also compared as numbers (see `number_in`)."""
 _LEADING_NUMBER = pattern(r"\s*([0-9]{1,9})(?![0-9])")
 _TOTAL = pattern(r"[^/]*/\s*([0-9]{1,9})(?![0-9])")
 _YEAR = pattern(r"(?<![0-9])[0-9]{4}(?![0-9])")

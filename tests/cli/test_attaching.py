@@ -115,8 +115,8 @@ def test_what_is_of_other_audio_is_shown_as_stale(call: Call, bucket: str, audio
         manager.store.update(asset.derived["waveform"], {"audio_crc32c": "AAAAAA=="})
         manager.store.update(asset.attached["transcript"], {"audio_crc32c": None})
     shown = _shown(call, audio_id)
-    assert ["state", "stale: it is of other audio"] in shown
-    assert ["state", "not used: nothing says which audio it is of"] in shown
+    assert ["state", "stale: it belongs to other audio"] in shown
+    assert ["state", "not used: nothing says which audio it belongs to"] in shown
     assert call("get", audio_id, "--part", "waveform", "-o", "x")[0] == 3
     assert call("get", audio_id, "--part", "transcript", "-o", "x")[0] == 3
     out = call("check", "--json")[1]

@@ -575,9 +575,9 @@ def test_checking_a_long_manifest_shows_progress(
         (["put", str(MP3), "--exclude", "*.mp3"], "is excluded by a pattern"),
         (["put", "--files-from", "gone"], "no file at 'gone'"),
         (["put", "--files-from", "x", "music", "empty"], "takes one directory"),
-        (["put", "--manifest", "list.csv", "--exclude", "a"], "no pattern applies"),
+        (["put", "--manifest", "list.csv", "--exclude", "a"], "patterns do not apply"),
         (["put", "--watch", str(MP3)], "--watch needs directories"),
-        (["put", "--watch", "music", "--dry-run"], "give it these alone"),
+        (["put", "--watch", "music", "--dry-run"], "give only directories"),
         (["put", "--watch", "music", "--no-journal"], "--watch needs the journal"),
         (["put", "music", "--meta", "crc32c=x"], "audiostore writes itself"),
         (["put", "music", "--journal", "x", "--no-journal"], "not allowed with"),
@@ -676,12 +676,12 @@ def test_without_a_journal_only_skip_stored_prevents_duplicates(
 def test_a_new_journal_says_that_the_store_has_other_assets(
     call: Call, bucket: str, music: Path
 ) -> None:
-    assert "knows nothing" not in call("put", music, "--no-journal")[2]
+    assert "not in this journal" not in call("put", music, "--no-journal")[2]
     for arguments in ((music, "--dry-run"), (music,)):
         err = call("put", *arguments)[2]
-        assert "has assets that this journal knows nothing of: --skip-stored skips audio" in err
+        assert "has assets that are not in this journal: --skip-stored skips audio" in err
     for arguments in ((music, "--dry-run"), (music,), (music, "--skip-stored")):
-        assert "knows nothing" not in call("put", *arguments)[2]
+        assert "not in this journal" not in call("put", *arguments)[2]
 
 
 def test_a_dry_run_fails_where_the_run_would(call: Call, server: StrictServer, music: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_store_is_chosen_by_name(call: Call, home: Path, monkeypatch: pytest.M
     monkeypatch.setenv("GCS_BUCKET_NAME", "~/third")
     assert f"the directory {home}/third, given by GCS_BUCKET_NAME" in call("doctor")[1]
     monkeypatch.setenv("AUDIOSTORE_STORE", "other")
-    assert "by AUDIOSTORE_STORE, which goes before GCS_BUCKET_NAME" in call("doctor")[1]
+    assert "by AUDIOSTORE_STORE, which takes precedence over GCS_BUCKET_NAME" in call("doctor")[1]
     assert "given by --bucket" in call("doctor", "--bucket", "./here")[1]
     code, _, err = call("--store", "othr", "list")
     assert code == 2
@@ -37,7 +37,7 @@ def test_a_store_is_chosen_by_name(call: Call, home: Path, monkeypatch: pytest.M
     config.write_text("default = 1")
     code, _, err = call("list", "--store", "main")
     assert code == 2
-    assert f"'{config}', line 1: default = 1 must be a text" in err
+    assert f"'{config}', line 1: default = 1 must be a non-empty string" in err
 
 
 def test_the_configuration_is_not_read_without_need(

@@ -371,13 +371,13 @@ def test_what_a_listing_leaves_out_is_told(call: Call, tmp_path: Path) -> None:
     for command in (["list"], ["get", "--all", "--to", tmp_path / "back"], ["stats"]):
         code, _, err = call(*command, "--bucket", copied.as_uri())
         assert code == 0
-        assert "warning: 1 file of the store was passed over: not readable" in err
+        assert "warning: 1 file of the store was skipped: unreadable" in err
     code, _, err = call("copy", "--from", copied.as_uri(), "--to", (tmp_path / "to").as_uri())
-    assert "1 file of the store was passed over" in err
+    assert "1 file of the store was skipped" in err
     code, out, err = call("check", "--bucket", copied.as_uri())
     assert code == 1
     assert "foreign-file" in out  # it names them itself
-    assert "passed over" not in err
+    assert "skipped" not in err
 
 
 _NOT_FOR_PUT = {

@@ -97,8 +97,8 @@ def test_ctrl_c_stops_a_local_cluster_in_good_order(call: Call, bucket: str, son
     [
         (("foo",), "invalid address of a Dask scheduler 'foo'"),
         (("x://h:1",), "unknown address scheme"),
-        (("local", "--index", "0", "--count", "2"), "--dask goes without --index"),
-        (("local", "--takeover-after", "1s"), "--dask goes without --takeover-after"),
+        (("local", "--index", "0", "--count", "2"), "--dask and --index exclude each other"),
+        (("local", "--takeover-after", "1s"), "--dask and --takeover-after exclude each other"),
     ],
 )
 def test_what_is_not_a_cluster_is_refused(

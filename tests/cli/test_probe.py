@@ -130,7 +130,7 @@ def test_one_bad_file_makes_the_exit_code_1_and_the_others_are_shown(call: Call)
 def test_a_limit_is_told_with_the_file_and_what_to_do(call: Call) -> None:
     path = flac_of_many_tags(Path("many.flac").absolute())
     code, _, err = call("probe", path)
-    told = "FFmpeg takes more than 2 s of CPU time for it: that is a limit, and no sign of damage"
+    told = "FFmpeg takes more than 2 s of CPU time for it: that is a limit, not a sign of damage"
     assert (code, err) == (
         1,
         f"audiostore: error: {path}: {told}; --check none stores it unexamined\n",

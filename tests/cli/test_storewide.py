@@ -232,7 +232,7 @@ def test_an_inventory_report_in_a_bucket_is_checked_instead_of_a_walk(
     before = len(server.requests)
     code, out, err = call("check", "--inventory", f"gs://bucket/reports/{manifest.name}")
     assert (code, out.startswith(f"wrong-content-type: {wrong}: ")) == (1, True)
-    assert "the report shows the bucket of 20" in err
+    assert "the report shows the bucket as of 20" in err
     assert "error: by the report, checked 2 assets (3 objects): 1 problem; run with" in err
     looked_at = [
         each

@@ -182,7 +182,7 @@ def test_the_doctor_names_the_rule_that_uploads_in_steps_need(
     assert "delete uploads in steps that were not completed within a day" in shown
     code, out, _ = call("doctor", "--bucket", bucket)
     assert (code, missing in out) == (0, False)
-    assert "what nobody completes is deleted by the bucket" in out
+    assert "the bucket deletes uploads that nobody completes" in out
 
 
 def test_a_project_to_bill_is_named_on_the_command_line(call: Call, server: StrictServer) -> None:
@@ -209,7 +209,7 @@ def test_what_else_protects_an_asset_is_shown_and_not_released(
 ) -> None:
     server.configure("bucket", defaultEventBasedHold=True)
     audio_id = call("put", MP3)[1].splitlines()[0]
-    assert "event-based: until whoever set it releases it" in call("show", audio_id)[1]
+    assert "event-based: until the program that set it releases it" in call("show", audio_id)[1]
     assert call("list", "--held")[1].startswith(audio_id)
     call("hold", audio_id)
     code, _, err = call("rm", audio_id)
@@ -221,7 +221,7 @@ def test_what_else_protects_an_asset_is_shown_and_not_released(
     assert "audio.mp3 is still protected by an event-based hold" in err
     code, _, err = call("rm", audio_id)
     assert (code, "audiostore release" in err) == (1, False)
-    assert "whoever set the event-based hold must release it first" in err
+    assert "the program that set the event-based hold must release it first" in err
     server.configure("bucket", retentionPolicy={"retentionPeriod": "600"})
     patch = {"eventBasedHold": False}
     server.state.patch("bucket", f"audio/{audio_id}/audio.mp3", None, Preconditions(), patch)

@@ -41,7 +41,7 @@ def test_it_says_what_it_will_do_and_prints_a_table_without_names(
     notes = err.splitlines()
     assert "is written below gs://some-bucket/my-prefix/audiostore-verify-" in notes[0]
     assert "it costs at most 0.04 cents (USD): 14 operations of class A, 83 of class B" in notes[1]
-    assert notes[2].endswith("the bucket keeps what is deleted for 7 days")
+    assert notes[2].endswith("the bucket keeps deleted objects for 7 days")
     head, rows, sums = out.split("\n\n")
     assert head.splitlines()[0].startswith("versions  audiostore ")
     assert head.splitlines()[1] == (
@@ -72,7 +72,7 @@ def test_it_says_where_to_look_for_what_stays(server: StrictServer, call: Call) 
     assert (code, out.splitlines()[-1]) == (1, "3 passed, 1 failed, 0 skipped")
     assert "failed    cleaned-up            0 objects were deleted, 3 stay, " in out
     left = server.objects("some-bucket")[0].name.partition("/")[0]
-    assert f"warning: something stays below gs://some-bucket/{left}: " in err
+    assert f"warning: something was left below gs://some-bucket/{left}: " in err
 
 
 @pytest.mark.usefixtures("few")

@@ -41,7 +41,7 @@ def test_the_commands_run(server: StrictServer, capsys: pytest.CaptureFixture[st
     assert [each.name for each in server.objects("old")] == ["music/readme.txt"]
     out = capsys.readouterr().out
     assert "a1  1 asset, 1 with a cover" in out
-    assert "not-audio  1 object left out:\n  music/readme.txt  is of no type" in out
+    assert "not-audio  1 object left out:\n  music/readme.txt  has an unsupported type" in out
     assert "USD for operations (10 of class A, at least 5 of class B)" in out
 
 

@@ -26,7 +26,7 @@ def test_hostile_files_are_refused_and_the_others_of_the_run_are_stored(tmp_path
     hostile = {
         "memory.webp": "more than 512 MiB of memory to decode",
         "scans.jpg": "more than 100 scans",
-        "time.flac": 's of CPU time for it: that is a limit, and no sign of damage; check="none"',
+        "time.flac": 's of CPU time for it: that is a limit, not a sign of damage; check="none"',
     }
     items = []
     for name in hostile:

@@ -173,7 +173,7 @@ def test_a_retry_after_beyond_the_deadline_is_reported_at_once(
     with managing(server) as manager, pytest.raises(exceptions.ServiceUnavailable) as raised:
         manager.upload_audio_with_thumbnail(files.audio, files.cover, audio_id=ID)
     assert (rule.fired, simulated.slept) == (1, [])
-    assert "asks for a wait of 3" in "".join(raised.value.__notes__)
+    assert "asks to wait 3" in "".join(raised.value.__notes__)
     assert_nothing(server, files)
 
 

@@ -134,7 +134,9 @@ def test_a_callers_metadata_goes_before_the_analysis(
     result = manager.upload_audio_file(song, analyse=True, metadata=metadata)
     assert result.custom == metadata
     assert result.loudness is None
-    assert result.warnings == ("its analysis is left out, as an object can hold no more metadata",)
+    assert result.warnings == (
+        "its analysis is left out, because an object cannot hold more metadata",
+    )
 
 
 def test_options_are_checked_and_survive_a_plan() -> None:
@@ -169,7 +171,7 @@ def test_a_worker_that_hangs_fails_no_upload(
     manager: AudioStorageManager, song: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hang(*_: object, **__: object) -> None:
-        raise TimeoutError("the sandbox gave no response")
+        raise TimeoutError("the sandbox did not respond")
 
     monkeypatch.setattr(pool, "analyse_audio", hang)
     result = manager.upload_audio_file(song, analyse=True)

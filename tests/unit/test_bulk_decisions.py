@@ -103,6 +103,6 @@ class WriteProtected(MemoryStore):
 def test_a_dry_run_fails_where_nothing_may_be_stored() -> None:
     with (
         AudioStorageManager(store=WriteProtected()) as manager,
-        pytest.raises(CredentialsError, match="nothing can be stored in"),
+        pytest.raises(CredentialsError, match="cannot store in"),
     ):
         list(plan_items(manager, [BulkItem(MP3)], UploadOptions()))

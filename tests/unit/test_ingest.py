@@ -254,7 +254,7 @@ def test_tags_that_do_not_fit_are_cut_and_named_the_last_first(
         assert "lyrics" not in kept or not lost  # what a player needs least goes first
         assert "title" in kept or not kept
         assert [w for w in result.warnings if w.startswith("tags cut or left out")] == (
-            [f"tags cut or left out, as an object can hold no more: {', '.join(lost)}"]
+            [f"tags cut or left out, because an object cannot hold more: {', '.join(lost)}"]
             if lost
             else []
         )

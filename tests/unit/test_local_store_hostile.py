@@ -596,7 +596,7 @@ def test_a_holder_that_does_not_say_so_is_not_made_up(
 ) -> None:
     os.ftruncate(held, 0)
     os.pwrite(held, record, 0)
-    with pytest.raises(StoreLockedError, match="does not say who it is"), waiting.held():
+    with pytest.raises(StoreLockedError, match="an unknown process"), waiting.held():
         pass
 
 

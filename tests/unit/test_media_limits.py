@@ -58,7 +58,7 @@ def test_what_is_not_recognised_within_the_limit_is_not_called_something_else(da
     with pytest.raises(UnsupportedFormatError) as caught:
         require_audio("a.mp3", identify(io.BytesIO(data)))
     message = "'a.mp3' was not recognised within the limit of 200 reads and 1536 KiB"
-    assert str(caught.value) == f"{message}: that is no sign of damage"
+    assert str(caught.value) == f"{message}: that is not a sign of damage"
 
 
 @pytest.mark.slow
@@ -94,4 +94,4 @@ def test_no_verdict_follows_from_a_limit_on_time(tmp_path: Path) -> None:
         stored = manager.upload_audio_file(path, check="none")
         problems = [p for p in manager.audit.check(deep=True) if p.audio_id == stored.audio_id]
     assert [problem.kind for problem in problems] == ["unreadable-object"]
-    assert "that is a limit, and no sign of damage" in problems[0].message
+    assert "that is a limit, not a sign of damage" in problems[0].message

@@ -65,7 +65,7 @@ def test_a_prefix_of_any_form_means_the_only_asset_that_has_it(
 def test_what_begins_no_id_is_refused(text: str) -> None:
     with AudioStorageManager("file:///none") as manager:
         for resolve in (manager.catalog.resolve, manager.trash.resolve):
-            with pytest.raises(InvalidAudioIdError, match="at least 4 digits"):
+            with pytest.raises(InvalidAudioIdError, match="first 4 or more characters"):
                 resolve(text)
 
 

@@ -377,7 +377,7 @@ def test_a_wait_beyond_the_deadline_is_not_slept(
         assert (operation.calls, time.slept) == (1, [])
         assert caught.value.__notes__ == [
             "while: store x (attempt 1)",
-            f"the server asks for a wait of {seconds} s: try again after that",
+            f"the server asks to wait {seconds} s: try again after that",
         ]
 
 

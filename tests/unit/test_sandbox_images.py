@@ -200,7 +200,7 @@ def lying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxPool]:
     ids=["text", "other format", "too large", "cut", "too many bytes"],
 )
 def test_what_comes_back_as_a_scaled_image_is_checked(lying: SandboxPool, answer: bytes) -> None:
-    with pytest.raises(InvalidImageError, match="Pillow gives invalid results"):
+    with pytest.raises(InvalidImageError, match="Pillow returns invalid results"):
         lying.decode_image(b"{}\n" + answer, "JPEG", 10)
     good = picture("JPEG", (10, 10))
     assert lying.decode_image(b"{}\n" + good, "JPEG", 10) == good
@@ -212,7 +212,7 @@ def test_answers_of_another_shape_are_refused(
 ) -> None:
     (tmp_path / "song").write_text(json.dumps(answer) + "\n")
     for look in (lying.probe, lying.decode):
-        with pytest.raises(UnplayableAudioError, match="FFmpeg gives invalid results"):
+        with pytest.raises(UnplayableAudioError, match="FFmpeg returns invalid results"):
             look(tmp_path / "song", "MP3")
 
 

@@ -137,7 +137,7 @@ def _depth(parts: Sequence[_Part]) -> int:
     """
     found = [number for number, part in enumerate(parts) if _is_folders(part)]
     if len(found) > 1 or found == [len(parts) - 1]:
-        raise ValueError("{folders} occurs once at most, and before the name of the file")
+        raise ValueError("{folders} may occur only once, before the file name")
     return found[0] if found else len(parts)
 
 
@@ -147,7 +147,7 @@ def _pattern(part: _Part) -> str:
         raise ValueError(f"more than {_MOST_FIELDS} fields without a slash between them")
     kinds = [isinstance(piece, Field) for piece in part]
     if (True, True) in pairwise(kinds):
-        raise ValueError("nothing parts one field from the next")
+        raise ValueError("nothing separates one field from the next")
     return "".join(
         re.escape(piece) if isinstance(piece, str) else f"({_of_field(piece)})" for piece in part
     )

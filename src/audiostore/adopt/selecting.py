@@ -133,9 +133,7 @@ class Selection:
         for line, fields in self._mapping or ():
             row = fields[_AUDIO], line, json.dumps(dict(fields))
             if not scratch.execute("INSERT OR IGNORE INTO mapped VALUES (?, ?, ?)", row).rowcount:
-                self._refuse(
-                    row[0], "mapped-twice", f"is in line {line} of the map for another time"
-                )
+                self._refuse(row[0], "mapped-twice", f"is in line {line} of the map again")
             elif _THUMBNAIL in fields:
                 scratch.execute("INSERT OR IGNORE INTO covers VALUES (?, 1)", (fields[_THUMBNAIL],))
         scratch.executemany("INSERT OR IGNORE INTO taken VALUES (?, ?, ?, ?)", self._taken)
@@ -169,10 +167,10 @@ class Selection:
         values = layout.match(name) if layout is not None else None
         if row is None and values is None:
             if kind == "other":
-                raise _RefusedError("not-audio", f"is of no type that is stored {_typed(blob)}")
+                raise _RefusedError("not-audio", f"has an unsupported type {_typed(blob)}")
             raise _RefusedError("no-rule", f"is not {'of the layout' if layout else 'in the map'}")
         if kind == "other" and row is None:
-            raise _RefusedError("not-audio", f"is of no type that is stored {_typed(blob)}")
+            raise _RefusedError("not-audio", f"has an unsupported type {_typed(blob)}")
         _require_readable(blob, "")
         if maker_of(blob) is not None:
             raise _RefusedError("derived", f"was computed from other audio ({maker_of(blob)})")
@@ -280,7 +278,7 @@ class Selection:
             " (SELECT name FROM covers UNION SELECT name FROM mapped) ORDER BY name"
         )
         for (name,) in unused:
-            self._refuse(name, "unused-image", "is an image that is the cover of no audio")
+            self._refuse(name, "unused-image", "is an image that belongs to no audio")
         missing = scratch.execute(
             "SELECT name, line FROM mapped WHERE name NOT IN (SELECT name FROM objects)"
             " ORDER BY line"

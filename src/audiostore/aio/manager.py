@@ -335,7 +335,7 @@ class AsyncAudioStorageManager(Facade[AudioStorageManager]):
             ValueError: `part` is not the name of a part, or the range is not one.
         """
         if start < 0 or (stop is not None and stop < start):
-            raise ValueError(f"no range of bytes is from {start} to {stop}")
+            raise ValueError(f"invalid byte range: {start} to {stop}")
         blob = await self._threads.run(self._find, asset, part)
         end = blob.size_bytes if stop is None else min(stop, blob.size_bytes)
         async for piece in stream(self._threads, BlobRanges(self._wrapped.store, blob), start, end):

@@ -6,7 +6,7 @@ from audiostore.analysis.keys import MAX_WAVEFORM_POINTS as MAX_POINTS
 from audiostore.analysis.waveform import Waveform
 
 MAX_POINTS_PER_S: Final = 93.75
-"""512 samples at 48 kHz: the finest step of peaks.js, unless it is told otherwise."""
+"""512 samples at 48 kHz: the finest step of peaks.js, by default."""
 _SIGNED = bytes(value ^ 0x80 for value in range(256))
 """The signed byte (two's complement) of each byte that counts from -128."""
 _ALL = bytes(range(256))

@@ -94,7 +94,7 @@ class Waveform:
         if (version, flags, channels) != (_VERSION, _EIGHT_BIT, _CHANNELS):
             raise InvalidWaveformError(
                 f"a waveform of version {version}, flags {flags} and {channels} channels: only "
-                f"version {_VERSION} with 8 bit (flags {_EIGHT_BIT}) and one channel is known"
+                f"version {_VERSION} with 8 bit (flags {_EIGHT_BIT}) and one channel is supported"
             )
         if rate < 1 or samples < 1 or length > MAX_WAVEFORM_POINTS:
             raise InvalidWaveformError(

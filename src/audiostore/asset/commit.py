@@ -142,9 +142,9 @@ class Commits:
         warnings = list(outcome.warnings)
         if outcome.created and lost:
             names = ", ".join(lost)
-            warnings.append(f"tags cut or left out, as an object can hold no more: {names}")
+            warnings.append(f"tags cut or left out, because an object cannot hold more: {names}")
         if ANALYSIS_KEYS[0] in audio.facts and ANALYSIS_KEYS[0] not in draft.spec.metadata:
-            warnings.append("its analysis is left out, as an object can hold no more metadata")
+            warnings.append("its analysis is left out, because an object cannot hold more metadata")
         return replace(outcome, warnings=tuple(warnings))
 
     def commit(

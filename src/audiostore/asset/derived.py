@@ -77,7 +77,9 @@ class MarkedFile:
     def __post_init__(self) -> None:
         """Require what its part demands."""
         if self.part.is_derived == (self.maker is None):
-            raise ValueError(f"what is the maker of this {self.part.name}: {shown(self.maker)}?")
+            raise ValueError(
+                f"the maker of this {self.part.name} is not valid: {shown(self.maker)}"
+            )
         if self.extension not in self.part.extensions:
             raise UnsupportedFormatError(
                 f"a {self.part.name} cannot be a file with the extension {shown(self.extension)}, "
@@ -204,7 +206,7 @@ class MarkedParts:
             if of is not None and not same_bytes(of, audio):
                 raise AssetConflictError(
                     f"asset {audio_id} in {self._store.url} has other audio than this "
-                    f"{file.part.name} is of: nothing was stored",
+                    f"{file.part.name} belongs to: nothing was stored",
                     audio_id=audio_id,
                 )
             draft = _draft_for(asset, file)
@@ -331,13 +333,13 @@ class MarkedParts:
     def _no_such_audio(self, audio_id: str, asset: Asset | None, blob: BlobInfo) -> AudioStoreError:
         if asset is None:
             return AssetNotFoundError(
-                f"asset {audio_id} in {self._store.url} was deleted while {blob.name} was stored, "
-                "which is not kept",
+                f"asset {audio_id} in {self._store.url} was deleted while {blob.name} was being "
+                f"stored, so that was not kept",
                 audio_id=audio_id,
             )
         return AssetConflictError(
-            f"asset {audio_id} in {self._store.url} has other audio than {blob.name} is of, which "
-            "is not kept",
+            f"asset {audio_id} in {self._store.url} has other audio than {blob.name} belongs to, "
+            f"so that was not kept",
             audio_id=audio_id,
         )
 
@@ -379,7 +381,7 @@ def _content_type(file: MarkedFile) -> str:
 
 
 def _is_stored(present: BlobInfo, draft: Draft, file: MarkedFile, *, is_race: bool) -> bool:
-    """Say whether a part is stored as it should be.
+    """Say whether a part is stored correctly.
 
     What another writer stored meanwhile, made of the same audio by the same maker, is as good.
     """

@@ -52,8 +52,8 @@ def require_servable(blob: BlobInfo) -> None:
         )
     if not (is_known or stated == _BINARY):
         raise UnsupportedFormatError(
-            f"{shown(blob.name)} has the content type {shown(blob.content_type)}, which is none of "
-            f"{part.name}: correct that first",
+            f"{shown(blob.name)} has the content type {shown(blob.content_type)}, which is not "
+            f"one for {part.name}: correct it first",
             audio_id=audio_id,
         )
 

@@ -215,8 +215,8 @@ def id_prefix(text: object) -> str:
         if given in (canonical, digits):
             return canonical
     raise InvalidAudioIdError(
-        f"{shown(text)} is neither an audio id such as '3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b' nor "
-        "the beginning of one, of at least 4 digits"
+        f"{shown(text)} is neither an audio id such as '3f2b8c1e-7d4a-4e6f-9a1b-2c3d4e5f6a7b' "
+        "nor its first 4 or more characters"
     )
 
 

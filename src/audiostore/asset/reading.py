@@ -38,7 +38,8 @@ def require_asset(store: ObjectStore, audio_id: str) -> Asset:
 def changed_meanwhile(store: ObjectStore, audio_id: str) -> AssetConflictError:
     """Return the error that an asset is not as the caller has read it."""
     return AssetConflictError(
-        f"asset {audio_id} in {store.url} was changed meanwhile: read it again, then change that",
+        f"asset {audio_id} in {store.url} was changed meanwhile: read it again, then repeat the "
+        f"change",
         audio_id=audio_id,
     )
 

@@ -53,8 +53,8 @@ def folder_of(name: str) -> str | None:
 def stale_upload(blob: BlobInfo) -> Problem:
     """Return the problem of an object that was to become an asset."""
     return problem_of(
-        None, blob, "stale-upload", "it was sent to become an asset, and nobody completed that",
-        "remove it: its sender begins anew", repair=DeleteObject(blob),
+        None, blob, "stale-upload", "it is an upload in steps that nobody completed",
+        "remove it: its sender has to start again", repair=DeleteObject(blob),
     )  # fmt: skip
 
 

@@ -76,7 +76,8 @@ def read_report(
     if now - report.snapshot_at > _MOST_AGE:
         raise _invalid(
             str(place),
-            f"shows the bucket of {report.snapshot_at:%Y-%m-%d}, {(now - report.snapshot_at).days} "
+            f"shows the bucket as of {report.snapshot_at:%Y-%m-%d}, "
+            f"{(now - report.snapshot_at).days} "
             f"days ago: take one of the last {_MOST_AGE.days} days",
         )
     of = f"gs://{report.bucket}"
@@ -149,7 +150,7 @@ def _report_in(place: str, fields: Mapping[str, Any]) -> InventoryReport:
     options = config.get("object_metadata_report_options") or {}
     style = config.get("csv_options") or {}
     if style.get("record_separator", "\n") not in ("\n", "\r\n", "\r"):
-        raise ValueError("its rows end with something else than a new line")
+        raise ValueError("its record separator is not a line break")
     return InventoryReport(
         place,
         _time_in(place, fields),

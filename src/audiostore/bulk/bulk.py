@@ -121,7 +121,7 @@ class Bulk:
             raise ValueError("update and skip_stored exclude each other")
         if update and upload_options.cleanup:
             raise ValueError(
-                "update and cleanup exclude each other: once a file is deleted, the next one of "
+                "update and cleanup exclude each other: once a file is deleted, a new file of "
                 "its name is another track"
             )
         run_options = RunOptions(

@@ -166,7 +166,7 @@ def require_access(manager: "AudioStorageManager") -> None:
         return
     if _CREATE not in granted:
         raise affecting_all(
-            CredentialsError(f"nothing can be stored in {manager.url}: it may not be written to")
+            CredentialsError(f"cannot store in {manager.url}: no permission to write to it")
         )
 
 

@@ -9,7 +9,7 @@ thumbnail_path         text       URI of the artwork, if any
 format                 text       mp3, flac … (as the object's name ends)
 content_type           text
 size_bytes             integer    of the audio
-crc32c                 text       base64, as Google Cloud Storage writes it; none if it is not told
+crc32c                 text       base64, as Google Cloud Storage writes it; none if it is unknown
 md5_hash               text       base64; none for composite objects, and in directories
 generation             integer
 metageneration         integer

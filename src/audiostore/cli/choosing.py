@@ -124,7 +124,7 @@ def require_one_way(options: SelectionOptions, audio_ids: tuple[str, ...]) -> No
         )
     if sum(ways) > 1:
         raise UsageError(
-            "assets are named in two ways: give IDs, or --from-file, or filters, or --all"
+            "assets are named in two ways: give either IDs, --from-file, filters or --all"
         )
 
 

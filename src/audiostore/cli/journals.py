@@ -49,7 +49,7 @@ def note_other_assets(manager: AudioStorageManager, journal: Path) -> None:
     if has_assets:
         say(
             "note",
-            f"{manager.url} has assets that this journal knows nothing of: --skip-stored skips "
+            f"{manager.url} has assets that are not in this journal: --skip-stored skips "
             "audio that is already there",
         )
 

@@ -98,11 +98,11 @@ def _state(asset: StorageResult, blob: BlobInfo) -> Iterator[tuple[str, str]]:
         if any(blob is each for each in (*asset.derived.values(), *asset.attached.values())):
             yield "state", "current"
     elif not has_mark(blob):
-        yield "state", "not used: nothing says which audio it is of"
+        yield "state", "not used: nothing says which audio it belongs to"
     elif asset.audio is not None and is_current(blob, asset.audio):
         yield "state", "not used: it was replaced"
     else:
-        yield "state", "stale: it is of other audio"
+        yield "state", "stale: it belongs to other audio"
 
 
 def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
@@ -120,7 +120,7 @@ def _facts(blob: BlobInfo) -> Iterator[tuple[str, str]]:
     if blob.temporary_hold:
         yield "hold", "until 'audiostore release'"
     if blob.event_based_hold:
-        yield "hold", "event-based: until whoever set it releases it"
+        yield "hold", "event-based: until the program that set it releases it"
     if blob.retained_until is not None:
         mode = f" ({escape(blob.retention_mode.lower())})" if blob.retention_mode else ""
         yield "retained", f"until {blob.retained_until:%Y-%m-%d %H:%M:%S} UTC{mode}"

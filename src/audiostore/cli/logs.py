@@ -68,7 +68,7 @@ def warning_of_passed_over() -> Iterator[None]:
             number = len(handler.names)
             say(
                 "warning",
-                f"{counted(number, 'file')} of the store {'was' if number == 1 else 'were'} passed "
-                "over: not readable, or not as stored (copied without the modification time?); "
-                "'audiostore check' says more",
+                f"{counted(number, 'file')} of the store {'was' if number == 1 else 'were'} "
+                "skipped: unreadable, or changed since it was stored (copied without its "
+                f"modification time?); 'audiostore check' says more",
             )

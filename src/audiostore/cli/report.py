@@ -83,7 +83,7 @@ _WHY = {
     "changed": "changed since it was stored",
     "resumed": "resumed",
     "gone": "gone from the store",
-    "again": "stored again in spite of the trash",
+    "again": "stored again although in the trash",
 }
 _TAGS = ("title", "artist", "album")
 

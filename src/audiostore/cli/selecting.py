@@ -105,7 +105,9 @@ class FileList:
         self._options = options
         self._root = Path(files[0]) if files else Path()
         if len(files) > 1 or not self._root.is_dir():
-            raise UsageError("--files-from LIST takes one directory, which its names are below")
+            raise UsageError(
+                "--files-from LIST takes one directory, to which its names are relative"
+            )
         if self.name != "-" and not Path(self.name).exists():
             raise UsageError(f"no file at {self.name!r}")
         self.can_be_read_again = self.name != "-" and Path(self.name).is_file()

@@ -262,7 +262,7 @@ def _ids_in(lines: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
             try:
                 audio_id = json.loads(text)["audio_id"]
             except (ValueError, KeyError, RecursionError) as error:
-                raise UsageError(f"{where}not an object of JSON with an audio_id") from error
+                raise UsageError(f"{where}not a JSON object with an audio_id") from error
             yield where, str(audio_id)
         elif text:
             word = re.split(r"[\s,]", text)[0].strip('"')

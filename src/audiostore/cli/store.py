@@ -96,7 +96,7 @@ def choose_store(options: LocationOptions) -> Choice:
         return _named(options.store, "given by --store")
     name, url = configured_store(), configured_bucket()
     if name is not None:
-        other = f", which goes before {BUCKET_VARIABLE}" if url else ""
+        other = f", which takes precedence over {BUCKET_VARIABLE}" if url else ""
         return _named(name, f"given by {STORE_VARIABLE}{other}")
     if url is not None:
         return Choice(parse_location(url), f"given by {BUCKET_VARIABLE}")

@@ -90,7 +90,7 @@ def plan_adoption(
     """
     require_run(run)
     if layout is None and mapping is None:
-        raise InvalidRunError("nothing says what is adopted: give a layout, or a map")
+        raise InvalidRunError("nothing says what to adopt: give a layout or a map")
     rules = rules_of(layout, covers, keep_metadata)
     if storage_class is not None and storage_class not in get_args(StorageClass):
         known = ", ".join(get_args(StorageClass))

@@ -97,7 +97,7 @@ def clean_adopted(
             return remover.left(audio, "needed", "was not adopted"), False
         asset = find_asset(store, planned.audio_id)
         if asset is None:
-            return remover.left(audio, "differs", "has no asset any more"), False
+            return remover.left(audio, "differs", "no longer has an asset"), False
         has_cover = cover is not None and same_bytes(asset.thumbnail, cover)
         if not same_bytes(asset.audio, audio):
             return remover.left(audio, "differs", "has other bytes than its asset"), has_cover
@@ -210,7 +210,7 @@ def _clean_covers(
         if needed:
             return remover.left(cover, "needed", "is the cover of audio that was not adopted")
         if not safe:
-            return remover.left(cover, "differs", "is the cover of no asset any more")
+            return remover.left(cover, "differs", "is no longer the cover of any asset")
         if needed_by is not None:
             still_there = f"may be the cover of {shown(needed_by)}, which is still there"
             return remover.left(cover, "needed", still_there)

@@ -148,7 +148,7 @@ def _work(arguments: bytes, run: str, number: int, limits: dict[str, Any]) -> _E
 
 def _died(number: int, items: int, attempts: int) -> FleetChunk:
     error = ProcessDiedError(
-        f"gave up chunk {number} after {attempts} attempts: the workers died that tried it, "
+        f"gave up on chunk {number} after {attempts} attempts: the workers that tried it died, "
         "killed or out of memory, or Dask lost it"
     )
     return FleetChunk(number, items, 0, unfinished=items, error=error)
@@ -258,8 +258,8 @@ def _scheduler_of(client: "Client") -> Iterator[None]:
         if client.status == "running" and not isinstance(error, OSError):
             raise  # a broken connection may not have been noticed yet
         raise ProcessDiedError(
-            f"lost the Dask scheduler at {client._start_arg}: what is stored is safe, and working "
-            "on the run again goes on with the rest"
+            f"lost the Dask scheduler at {client._start_arg}: what is stored is safe; work on "
+            "the run again to continue with the rest"
         ) from error
 
 

@@ -90,11 +90,11 @@ def _checked(options: UploadOptions) -> UploadOptions:
             raise ValueError(
                 f"{name} is not for a fleet run: "
                 + (
-                    "no local file is deleted by one"
+                    "it deletes no local files"
                     if name == "cleanup"
                     else "give it with each item"
                     if name != "trash_superseded"
-                    else "no asset is deleted by one"
+                    else "it deletes no assets"
                 )
             )
     return options
@@ -155,7 +155,7 @@ def _finish(chunk: OpenChunk, missing: list[PlannedItem]) -> FleetChunk:
         first = missing[0].item.audio
         return chunk.give_up(
             SourceNotFoundError(
-                "no file of its list is here, nor anything else in their folders, such as "
+                "none of its files is here, nor anything else in their folders, such as "
                 f"{str(first.parent)!r}: is the disk mounted?",
                 path=first,
             )

@@ -126,7 +126,7 @@ class UploadOptions:
             raise ValueError("analyse decodes the file, and check is 'none': pass check='quick'")
         require_preview(self.preview, self.preview_kbps)
         if self.preview and self.check == "none":
-            raise ValueError("a preview takes decoding, and check is 'none': pass check='quick'")
+            raise ValueError("a preview decodes the file, and check is 'none': pass check='quick'")
         px: object = self.thumbnail_max_px
         if px is not None and not (isinstance(px, int) and px is not True and px >= 1):
             raise _invalid("thumbnail_max_px", px, "at least 1, or None")

@@ -91,8 +91,8 @@ class Spool:
             )
         if not self._size_bytes:
             raise InvalidSourceError(
-                f"{self._what} is empty: there is nothing to store. Of a file object that was read "
-                "before, seek(0) first"
+                f"{self._what} is empty: there is nothing to store. If it is a file object that "
+                "was read before, call seek(0) first"
             )
         os.lseek(self._stream.fileno(), 0, os.SEEK_SET)
         return FetchedFile(name, self._stream, encode_crc32c(self._crc), is_named)
@@ -165,7 +165,7 @@ def require_streamable(part: str, filename: str | None, *, cleanup: bool) -> Non
     """
     require_filename(filename)
     if cleanup:
-        raise ValueError(f"cleanup deletes local files: the {part} is given without a path")
+        raise ValueError(f"cleanup deletes local files, but the {part} was not given as a path")
 
 
 def require_filename(filename: str | None) -> None:
@@ -205,7 +205,7 @@ def _read(stream: ReadableStream, what: str) -> Iterator[object]:
     while True:
         piece: object = stream.read(_PIECE_BYTES)
         if piece is None:
-            raise InvalidSourceError(f"{what} does not block: there is nothing to read yet")
+            raise InvalidSourceError(f"{what} is non-blocking, and has nothing to read yet")
         if not isinstance(piece, bytes | bytearray | memoryview) or piece:
             yield piece
         else:

@@ -52,7 +52,7 @@ class StoredFile(os.PathLike[str]):
         """
         if options.takes_all_bytes:
             what = "moving its index" if options.faststart else "decoding"
-            raise ValueError(f"{what} takes all bytes of {self.source.uri}: fetch it instead")
+            raise ValueError(f"{what} needs all bytes of {self.source.uri}: fetch it instead")
         size_bytes, limit = self.source.size_bytes, options.max_size_bytes
         if not size_bytes:
             raise InvalidSourceError(f"{self.source.uri} is empty: there is nothing to store")

@@ -1,4 +1,4 @@
-"""Versions of audio that every browser plays: for which audio, and whether one is as it should be.
+"""Versions of audio that every browser plays: for which audio, and whether one is correct.
 
 They are MP3 (see the decision record 30), made in the sandbox while the audio is decoded.
 """

@@ -125,7 +125,7 @@ def _require(
     kind = formats[0].kind
     content = describe_found(found)
     if content == _BEYOND_LIMIT:
-        raise UnsupportedFormatError(f"{name!r} was {content}: that is no sign of damage")
+        raise UnsupportedFormatError(f"{name!r} was {content}: that is not a sign of damage")
     if named is None and not fix_extension:
         known = " ".join(e for f in formats for e in f.extensions)
         has = f"has the extension {extension!r}" if extension else "has no extension"

@@ -224,7 +224,7 @@ async def _answer_http(_: Request, error: Exception) -> Response:
     """Answer what Starlette itself refuses: an unknown path, a method that a path does not have."""
     if not isinstance(error, HTTPException):
         raise error
-    detail = {404: "nothing is here: /openapi.json names all paths"}.get(error.status_code)
+    detail = {404: "no such path: /openapi.json lists them all"}.get(error.status_code)
     return response_to(
         RefusedError(
             error.status_code, detail or str(error.detail), headers=dict(error.headers or {})

@@ -129,7 +129,7 @@ def _too_large(size_bytes: int, max_bytes: int) -> RefusedError:
 def _too_slow(limits: Limits) -> RefusedError:
     return RefusedError(
         408,
-        f"the body brought less than {limits.body_window_bytes:,} bytes in "
+        f"fewer than {limits.body_window_bytes:,} bytes of the body arrived in "
         f"{limits.body_window_s:g} s: send it again on a faster connection",
         headers=_CLOSING,
     )

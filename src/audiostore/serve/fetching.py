@@ -145,14 +145,14 @@ def _response(connection: HTTPSConnection, file: RemoteFile) -> HTTPResponse:
         connection.request("GET", target, headers=headers)
         return connection.getresponse()
     except HTTPException as error:
-        raise InvalidSourceError(f"{file}: its server does not answer as HTTP does") from error
+        raise InvalidSourceError(f"{file}: its server does not speak HTTP") from error
 
 
 def _web_file(file: RemoteFile, response: HTTPResponse, most_bytes: int) -> WebFile:
     if response.status != 200:
-        raise InvalidSourceError(f"{file}: its server answers with status {response.status}")
+        raise InvalidSourceError(f"{file}: its server responds with status {response.status}")
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise InvalidSourceError(f"{file}: its server sends it encoded, though asked not to")
+        raise InvalidSourceError(f"{file}: its server sends it compressed, although asked not to")
     size_bytes = response.length  # of Content-Length, unless the body comes in chunks
     if size_bytes is not None and size_bytes > most_bytes:
         raise _too_large(file, most_bytes)

@@ -137,7 +137,7 @@ class Gate:
 
     def _require_write(self, request: HTTPConnection, identity: Identity | None) -> None:
         if identity is not None and "write" not in identity.scopes:
-            raise RefusedError(403, f"the token of {identity.name} may read, and change nothing")
+            raise RefusedError(403, f"the token of {identity.name} is read-only")
         if identity is None or identity.is_ambient:
             require_own_origin(request, self._origins)
 
@@ -174,7 +174,7 @@ def require_loopback_host(request: HTTPConnection) -> None:
     """
     host = request.headers.get("host", "")
     if _hostname(f"//{host}") not in LOOPBACK_NAMES:
-        raise RefusedError(421, "this service is for this machine: use http://127.0.0.1")
+        raise RefusedError(421, "this service is only for this machine: use http://127.0.0.1")
 
 
 def require_own_origin(request: HTTPConnection, origins: tuple[str, ...] = ()) -> None:

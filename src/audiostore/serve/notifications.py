@@ -82,4 +82,4 @@ def changed_asset(message: object, store_url: str) -> str | None:
                 return None
             found: Any = parse_blob_name(name.removeprefix(root))
             return None if found is None or found[1] is THUMBNAIL else found[0]
-    raise RefusedError(422, "a message has the attributes bucketId and objectId")
+    raise RefusedError(422, "a message needs the attributes bucketId and objectId")

@@ -40,7 +40,7 @@ _ERRORS: Final = {
     "423": "A hold, or a retention period, forbids it.",
     "429": "Too many requests: Retry-After says when to try again.",
     "501": "The store cannot do it, or its settings do not allow it.",
-    "502": "The bucket failed, or answered without sense.",
+    "502": "The bucket failed, or sent an invalid response.",
     "503": "Overloaded, or shutting down: Retry-After says when to try again.",
     "504": "The bucket did not answer in time.",
     "507": "The disk is full.",
@@ -157,8 +157,8 @@ def _storewide() -> Json:
             "post": {
                 **_operation(
                     "noticeChange",
-                    "Take a notification of the bucket, from a Pub/Sub subscription that pushes.",
-                    {"204": {"description": "What it names was read again."}},
+                    "Receive a notification of the bucket from a Pub/Sub push subscription.",
+                    {"204": {"description": "The object that it names was read again."}},
                     errors=("408", "413", "415", "422", "501"),
                     body={
                         "required": True,
@@ -169,9 +169,11 @@ def _storewide() -> Json:
             }
         },
         **_linked(),
-        "/healthz": {"get": _public("showHealth", "Say that the process answers.", "Health")},
+        "/healthz": {"get": _public("showHealth", "Report that the process is running.", "Health")},
         "/readyz": {
-            "get": _public("showReadiness", "Say whether the store can be read.", "Health", "503")
+            "get": _public(
+                "showReadiness", "Report whether the store can be read.", "Health", "503"
+            )
         },
         "/openapi.json": {"get": _public("showContract", "This document.", "Any")},
         "/metrics": {
@@ -324,9 +326,10 @@ def _single() -> Json:
             "get": _bytes("readAudio", "audio"),
             "put": _operation(
                 "putAudio",
-                "Store a file under an id that the client has made: sent again, it is stored once.",
+                "Store a file under an id that the client has made; a repeated request stores it "
+                "only once.",
                 {
-                    "200": _json("It was stored already, with the same content.", "Asset", "ETag"),
+                    "200": _json("Already stored, with the same content.", "Asset", "ETag"),
                     "201": _json("Stored.", "Asset", "ETag", "Location"),
                 },
                 errors=("404", "409", "423", *_UPLOAD_ERRORS),
@@ -338,7 +341,7 @@ def _single() -> Json:
             "get": _bytes("readThumbnail", "artwork"),
             "put": _operation(
                 "putThumbnail",
-                "Give an asset artwork, in place of what it has.",
+                "Set or replace the artwork of an asset.",
                 {"200": _json("The asset.", "Asset", "ETag")},
                 errors=("404", "409", "412", "423", *_UPLOAD_ERRORS),
                 parameters=[
@@ -379,7 +382,7 @@ def _direct() -> Json:
         at: {
             "delete": _operation(
                 "endUpload",
-                "End an upload, and remove what was sent.",
+                "Cancel an upload, and remove what was sent.",
                 {"204": {"description": "Removed."}},
                 errors=("404", "409", "423"),
                 parameters=[upload],
@@ -388,11 +391,12 @@ def _direct() -> Json:
         f"{at}/content": {
             "put": _operation(
                 "sendContent",
-                "Send bytes, where the session is not the bucket's; or ask how many have arrived.",
+                "Send bytes to a session of the service, or ask how many have arrived.",
                 {
                     "200": _json("All bytes have arrived.", "Arrived"),
                     "308": {
-                        "description": "Those in Range have arrived, or none: go on after them.",
+                        "description": "The bytes in Range have arrived (without Range: none); "
+                        "continue after them.",
                         "headers": _headers("Range"),
                     },
                 },
@@ -452,12 +456,15 @@ def _bytes(name: str, what: str) -> Json:
     headers = _headers("ETag", "Accept-Ranges")
     parameters = [
         _ID,
-        _query("v", "Anything: makes another URL, of what a client may keep for a while."),
+        _query("v", "Any text: makes a distinct URL, whose response a client may cache."),
         _header("Range", "One range of bytes. Without an end, it ends after 8 MiB."),
-        _header("If-Range", "The entity tag without which all bytes are sent."),
+        _header(
+            "If-Range",
+            "Send the range only if the entity tag is still this one, otherwise all bytes.",
+        ),
         _header("If-None-Match", "The version that the client has."),
     ]
-    whole = {"description": f"All of the {what}.", "headers": headers, "content": content}
+    whole = {"description": f"The whole {what}.", "headers": headers, "content": content}
     part = {
         "description": "The range.",
         "headers": {**headers, **_headers("Content-Range")},
@@ -555,7 +562,7 @@ def _paging() -> list[Json]:
         _query("sort", "The order; with -, reversed.", {"enum": orders, "default": "-created"}),
         _query(
             "limit",
-            "How many at most.",
+            "The maximum number.",
             {"type": "integer", "minimum": 1, "maximum": MOST_ITEMS, "default": USUAL_ITEMS},
         ),
         _query("cursor", "The `next` of the page before, in the same order."),
@@ -710,12 +717,12 @@ def _schemas() -> Json:
                 "content_type": {
                     **text,
                     "pattern": "^([A-Za-z0-9_.+-]{1,60}/[A-Za-z0-9_.+-]{1,60})?$",
-                    "description": "What a browser takes it for.",
+                    "description": "The media type, according to the browser.",
                 },
                 "crc32c": {
                     **text,
                     "pattern": "^[A-Za-z0-9+/]{6}==$",
-                    "description": "4 bytes in base64; what differs is refused.",
+                    "description": "4 bytes in base64; other content is refused.",
                 },
                 "metadata": {**_TEXTS, "type": ["object", "null"]},
                 "fix_extension": {"type": "boolean", "default": False},

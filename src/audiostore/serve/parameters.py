@@ -124,12 +124,12 @@ def _place(cursor: str, sort: str) -> Place:
         data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         order, value, audio_id = json.loads(data)
     except (ValueError, TypeError):
-        raise _invalid("cursor", "give one that a page has named as next") from None
+        raise _invalid("cursor", "give the `next` of a page") from None
     is_value = value is None or isinstance(value, int | float | str)
     if not is_value or not isinstance(audio_id, str) or not _is_unicode(value, audio_id):
-        raise _invalid("cursor", "give one that a page has named as next")
+        raise _invalid("cursor", "give the `next` of a page")
     if order != sort:
-        raise _invalid("cursor", f"it is of the order {str(order)[:20]!r}, not {sort!r}")
+        raise _invalid("cursor", f"it belongs to the order {str(order)[:20]!r}, not {sort!r}")
     return Place(value, audio_id)
 
 

@@ -169,7 +169,9 @@ def metadata_of(given: Any) -> dict[str, str]:
         RefusedError: it is not (422).
     """
     if not isinstance(given, dict) or not all(isinstance(each, str) for each in given.values()):
-        raise RefusedError(422, "metadata is a JSON object of texts", kind="InvalidMetadataError")
+        raise RefusedError(
+            422, "metadata must be a JSON object of strings", kind="InvalidMetadataError"
+        )
     return cast("dict[str, str]", given)
 
 

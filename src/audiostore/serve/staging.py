@@ -320,5 +320,6 @@ def _name(upload_id: str, what: str) -> str:
 
 def _not_found(upload_id: str) -> BlobNotFoundError:
     return BlobNotFoundError(
-        f"no upload {upload_id} waits here: it is complete, was ended, or is somebody else's"
+        f"no upload {upload_id} is open here: it was completed or cancelled, or belongs to "
+        "somebody else"
     )

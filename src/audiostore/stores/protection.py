@@ -57,7 +57,7 @@ def described(error: _Error, blob: BlobInfo) -> _Error:
     if blob.temporary_hold:
         error.add_note("release it first")
     if blob.event_based_hold:
-        error.add_note("whoever set the event-based hold must release it first")
+        error.add_note("the program that set the event-based hold must release it first")
     return error
 
 

@@ -84,7 +84,7 @@ class Verification:
 
     @property
     def is_emulated(self) -> bool:
-        """Whether it is no bucket of Google's."""
+        """Whether it is not one of Google's buckets."""
         return emulator_endpoint() is not None
 
     @property

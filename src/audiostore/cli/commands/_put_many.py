@@ -54,7 +54,7 @@ def put_many(options: Options) -> int:
         raise UsageError("--update and --skip-stored exclude each other")
     if options.update and options.cleanup:
         raise UsageError(
-            "--update and --cleanup exclude each other: once a file is deleted, the next one of "
+            "--update and --cleanup exclude each other: once a file is deleted, a new file of "
             "its name is another track"
         )
     upload = options.upload_options()
@@ -221,7 +221,7 @@ def _explain(count: Count, reasons: Counter[UploadReason], *, update: bool) -> N
         say(
             "note",
             "what is in the trash was deleted: 'audiostore restore ID' brings it back, --again "
-            "stores it anew",
+            "stores it again",
         )
 
 

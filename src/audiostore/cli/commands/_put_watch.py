@@ -48,9 +48,9 @@ def watch(
     """
     paths = [Path(path) for path in options.files]
     if options.manifest or options.files_from or options.dry_run:
-        raise UsageError("--watch stores what arrives in directories: give it these alone")
+        raise UsageError("--watch stores new files in directories: give only directories")
     if options.no_journal:
-        raise UsageError("--watch needs the journal: it tells what is stored from what is new")
+        raise UsageError("--watch needs the journal to know which files are new")
     for path in paths:
         if not path.is_dir():
             raise UsageError(f"--watch needs directories: {str(path)!r} is not one")

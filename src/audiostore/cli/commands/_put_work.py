@@ -120,7 +120,7 @@ def _of_manifest(
     if options.files or options.files_from:
         raise UsageError("--manifest lists what to store: give no FILE with it, and no other list")
     if options.include or options.exclude or options.cover_names:
-        raise UsageError("--manifest lists what to store, with its covers: no pattern applies")
+        raise UsageError("--manifest lists what to store, with covers: patterns do not apply to it")
     refuse_what_is_for_one(options, "a manifest (which can have a column for it)")
     is_about_columns = False
     with CountProgress(what="lines") as progress:

@@ -103,14 +103,14 @@ def run(options: Options) -> int:
     """Plan a run, or delete what one has adopted."""
     if options.clean is not None:
         if options.source is not None or options.run is not None:
-            raise UsageError("--clean RUN goes without SOURCE and --run")
+            raise UsageError("--clean RUN excludes SOURCE and --run")
         if of_plans := _given_for_plans(options):
-            raise UsageError(f"--clean RUN goes without {', '.join(of_plans)}: the run is planned")
+            raise UsageError(f"--clean RUN excludes {', '.join(of_plans)}: the run is planned")
         return _clean(options, options.clean)
     if options.source is None or options.run is None:
         raise UsageError("give SOURCE and --run NAME; or --clean RUN")
     if options.layout is None and options.map is None:
-        raise UsageError("nothing says what is adopted: give --layout TEMPLATE, or --map LIST")
+        raise UsageError("nothing says what to adopt: give --layout TEMPLATE or --map LIST")
     return _plan(options, options.source, options.run)
 
 

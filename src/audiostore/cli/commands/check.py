@@ -170,8 +170,8 @@ def _report(manager: AudioStorageManager, manifest: str) -> InventoryReport:
     report = manager.audit.read_inventory(manifest)
     say(
         "note",
-        f"the report shows the bucket of {report.snapshot_at:%Y-%m-%d %H:%M} UTC; what was stored "
-        "since is not checked",
+        f"the report shows the bucket as of {report.snapshot_at:%Y-%m-%d %H:%M} UTC; what was "
+        "stored since is not checked",
     )
     return report
 

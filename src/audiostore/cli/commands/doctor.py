@@ -59,14 +59,14 @@ def _uploads_in_steps(store: Store) -> Iterator[Finding]:
     except AudioStoreError:
         return  # the findings have said that they cannot be read
     if deletes_below(settings.lifecycle_rules, f"{settings.prefix}{INCOMING}"):
-        yield Finding(_STEPS, ok=True, detail="what nobody completes is deleted by the bucket")
+        yield Finding(_STEPS, ok=True, detail="the bucket deletes uploads that nobody completes")
         return
     yield Finding(
         _STEPS,
         ok=True,
-        detail=f"no lifecycle rule deletes what clients of `audiostore serve` send to {INCOMING} "
-        "and never complete",
-        hint="delete_incoming_after_days = 1 in the policy of `audiostore lifecycle apply`",
+        detail=f"no lifecycle rule deletes uploads in {INCOMING} that clients of 'audiostore "
+        f"serve' never complete",
+        hint="delete_incoming_after_days = 1 in the policy of 'audiostore lifecycle apply'",
     )
 
 

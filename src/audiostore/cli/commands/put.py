@@ -185,7 +185,7 @@ def _report_deleted(outcome: UploadOutcome) -> int:
     say(
         "warning",
         f"{outcome.item.audio}: {outcome.audio_id} is in the trash: not stored again. "
-        f"'audiostore restore {outcome.audio_id}' brings it back, --again stores it anew",
+        f"'audiostore restore {outcome.audio_id}' brings it back, --again stores it again",
     )
     return PARTLY_FAILED
 

@@ -127,7 +127,7 @@ def run(options: Options) -> int:
             log=None if voice.quiet else _log,
         )
         serve.run(app, host=options.host, port=options.port, on_listening=report)
-    note("stopped: the uploads that ran are complete")
+    note("stopped: running uploads were completed")
     return 0
 
 
@@ -180,7 +180,9 @@ def _subscription(options: Options) -> PushSubscription | None:
     if options.notifications_from is None:
         return None
     if options.public_url is None:
-        raise UsageError("--notifications-from needs --public-url, for which Pub/Sub signs")
+        raise UsageError(
+            "--notifications-from needs --public-url, the audience of Pub/Sub's tokens"
+        )
     return serve.PushSubscription(options.notifications_from, options.public_url)
 
 
@@ -203,8 +205,8 @@ def _share_secret(options: Options) -> bytes | None:
             ) from error
         if len(secret) < serve.LEAST_SECRET_BYTES:
             raise audiostore.ConfigurationError(
-                f"{options.share_secret_file} has {len(secret)} bytes: a secret has at least "
-                f"{serve.LEAST_SECRET_BYTES}, such as those of `openssl rand -hex 32`"
+                f"{options.share_secret_file} has {len(secret)} bytes: a secret needs at least "
+                f"{serve.LEAST_SECRET_BYTES}, such as the output of 'openssl rand -hex 32'"
             )
         return secret
     return serve.own_secret() if serve.is_loopback(options.host) else None

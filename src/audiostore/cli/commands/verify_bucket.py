@@ -66,7 +66,7 @@ def _verify(options: Options, verification: Verification) -> int:
         table.add(cleaned)
         display.clear()
         if cleaned.outcome == "failed":
-            say("warning", f"something stays below {verification.url}: delete it yourself")
+            say("warning", f"something was left below {verification.url}: delete it yourself")
     table.sums()
     return 1 if table.counts["failed"] else 0
 
@@ -84,7 +84,7 @@ def _plan(verification: Verification) -> Iterator[str]:
     )
     settings = verification.facts.settings
     if settings is not None and settings.soft_delete_s:
-        yield f"the bucket keeps what is deleted for {settings.soft_delete_s / _DAY_S:g} days"
+        yield f"the bucket keeps deleted objects for {settings.soft_delete_s / _DAY_S:g} days"
 
 
 def _print_plan(options: Options, verification: Verification, plan: list[str]) -> None:

@@ -116,7 +116,7 @@ def check_tail(reader: Reader, start: int, end: int, frames: Frames) -> str | No
         if rest_at:
             return _cut_after(tail, first, rest_at, frames)
         if begin == start:
-            return f"is cut short: it contains not one whole {frames.name} frame"
+            return f"is cut short: it does not contain one whole {frames.name} frame"
     return None  # it ends with something else
 
 

@@ -61,7 +61,7 @@ def listen_to_frames(
     Args:
         stream: the file, seekable and unbuffered.
         format_name: the name of the format that it was recognised as.
-        *listeners: what gets each frame. An error of theirs is theirs alone: they must keep it.
+        *listeners: what gets each frame. They must handle their own errors.
 
     Returns:
         What was decoded; and what is wrong with the sound, as the rest of a sentence about it, with

@@ -526,7 +526,7 @@ class SandboxPool:
                 self._end(worker)
                 raise TimeoutError(
                     errno.ETIMEDOUT,
-                    f"the sandbox gave no response for {timeout_s:g} s: the disk is too slow,"
+                    f"the sandbox did not respond for {timeout_s:g} s: the disk is too slow,"
                     " or the machine too busy; try again later",
                     what,
                 ) from error
@@ -536,8 +536,8 @@ class SandboxPool:
             finally:
                 self._release(worker)
         raise RuntimeError(
-            f"no sandbox worker lives long enough to look at {what}:"
-            f" gave up after {_MAX_RESTARTS} restarts"
+            f"no sandbox worker lived long enough to inspect {what}: gave up after "
+            f"{_MAX_RESTARTS} restarts"
         )
 
     def _acquire(
@@ -667,13 +667,13 @@ def _blaming(request: Request, path: Path | None) -> Iterator[None]:
     except LimitReachedError as error:
         limited = kind if kind is InvalidImageError else InspectionLimitError
         raise limited(
-            f"{about}{error}: that is a limit, and no sign of damage; {_INSTEAD[request.task]}",
+            f"{about}{error}: that is a limit, not a sign of damage; {_INSTEAD[request.task]}",
             path=path,
         ) from error
     except WorkerFailedError as error:
         raise kind(f"{about}{error}", path=path) from error
     except InvalidAnswerError as error:
-        raise kind(f"{about}{request.program} gives invalid results for it", path=path) from error
+        raise kind(f"{about}{request.program} returns invalid results for it", path=path) from error
 
 
 @contextmanager

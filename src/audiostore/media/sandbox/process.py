@@ -214,7 +214,7 @@ class WorkerProcess:
             self.end()
             raise TooLongError(_too_long(request)) from error
         except (ValueError, TypeError, RecursionError) as error:
-            raise WorkerFailedError(f"{request.program} gives invalid results for it") from error
+            raise WorkerFailedError(f"{request.program} returns invalid results for it") from error
         except (_EndOfResponseError, ConnectionError) as error:
             if not data or self._is_ended:
                 raise NotStartedError from error
@@ -226,7 +226,7 @@ class WorkerProcess:
         try:
             status = self._process.wait(_EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            return WorkerFailedError(f"{program} gives invalid results for it")
+            return WorkerFailedError(f"{program} returns invalid results for it")
         if status == -signal.SIGPROF:
             return TooLongError(_too_long(request))
         if status == -signal.SIGKILL:

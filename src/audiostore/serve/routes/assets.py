@@ -163,7 +163,7 @@ async def matched(
 
 def _changed(audio_id: str) -> RefusedError:
     return RefusedError(
-        412, f"asset {audio_id} was changed meanwhile: read it again, then change that"
+        412, f"asset {audio_id} was changed meanwhile: read it again, then repeat the change"
     )
 
 
@@ -175,24 +175,24 @@ def _changes(patch: object) -> dict[str, str | None]:
     if not isinstance(custom, dict) or not all(
         value is None or isinstance(value, str) for value in custom.values()
     ):
-        raise RefusedError(422, '"custom" is an object of texts; null removes a key')
+        raise RefusedError(422, '"custom" must be an object of strings; null removes a key')
     return cast("dict[str, str | None]", custom)
 
 
 def _link_of(given: object) -> tuple[PartName, int, str | None]:
     known = {"kind", "part", "expires_s", "download_as"}
     if not isinstance(given, dict) or not set(given) <= known:
-        raise RefusedError(422, f"a link is an object with {', '.join(sorted(known))}")
+        raise RefusedError(422, f"a link must be an object with {', '.join(sorted(known))}")
     if given.get("kind", "signed") != "signed":
-        raise RefusedError(422, 'the kind of a link is "signed"')
+        raise RefusedError(422, 'the kind of a link must be "signed"')
     part = given.get("part", "audio")
     if part not in get_args(PartName):
-        raise RefusedError(422, f"the part is one of {', '.join(get_args(PartName))}")
+        raise RefusedError(422, f"the part must be one of {', '.join(get_args(PartName))}")
     expires_s = whole_number(given.get("expires_s", 3600))
     if expires_s is None or not 1 <= expires_s <= MAX_EXPIRES_S:
-        raise RefusedError(422, f"expires_s is a whole number from 1 to {MAX_EXPIRES_S}")
+        raise RefusedError(422, f"expires_s must be a whole number from 1 to {MAX_EXPIRES_S}")
     name = given.get("download_as")
     is_name = isinstance(name, str) and name.strip() and name.isprintable()
     if name is not None and not (is_name and len(name) <= _MOST_NAME):
-        raise RefusedError(422, "download_as is a printable file name")
+        raise RefusedError(422, "download_as must be a printable file name")
     return part, expires_s, name

@@ -89,7 +89,7 @@ async def complete(request: Request) -> Response:
 
 
 async def end(request: Request) -> Response:
-    """End an upload, and remove what was sent."""
+    """Cancel an upload, and remove what was sent."""
     require_parameters(request)
     service = service_of(request)
     staged = await _found(request, service)
@@ -105,7 +105,7 @@ async def _taken(
     if first > received:
         raise RefusedError(
             409,
-            f"byte {first} is sent, and {received:,} bytes have arrived: go on after these",
+            f"byte {first} is sent, and {received:,} bytes have arrived: continue after these",
             kind="UploadIncomplete",
         )
     pieces = _from(pieces_of(request, service.limits, max_bytes=end - first), received - first)
@@ -147,13 +147,13 @@ def _span(request: Request, staged: Staged) -> tuple[int | None, int]:
     match = _RANGE.fullmatch(text)
     if match is None or int(match[3]) != size_bytes:
         raise RefusedError(
-            400, f"the Content-Range is bytes FIRST-LAST/{size_bytes}, or bytes */{size_bytes}"
+            400, f"the Content-Range must be bytes FIRST-LAST/{size_bytes}, or bytes */{size_bytes}"
         )
     if match[1] is None:
         return None, size_bytes
     first, stop = int(match[1]), int(match[2]) + 1
     if not first < stop <= size_bytes:
-        raise RefusedError(400, f"the upload has {size_bytes:,} bytes: none of them is at {text}")
+        raise RefusedError(400, f"the upload has {size_bytes:,} bytes: none of them is in {text}")
     return first, stop
 
 
@@ -197,14 +197,14 @@ def _announced(given: Any, max_bytes: int, owner: str) -> Announced:
         InvalidMetadataError: the metadata cannot be stored.
     """
     if not isinstance(given, dict) or not set(given) <= set(_KNOWN):
-        raise RefusedError(422, f"an upload is an object with {', '.join(_KNOWN)}")
+        raise RefusedError(422, f"an upload must be an object with {', '.join(_KNOWN)}")
     name = given.get("filename")
     filename = own_name(name) if isinstance(name, str) else None
     if filename is None:
-        raise RefusedError(422, "filename is the name of the file")
+        raise RefusedError(422, "filename must be the name of the file")
     size_bytes = whole_number(given.get("size_bytes"))
     if size_bytes is None or size_bytes < 1:
-        raise RefusedError(422, "size_bytes is how many bytes the file has: 1 or more")
+        raise RefusedError(422, "size_bytes must be the number of bytes of the file: 1 or more")
     if size_bytes > max_bytes:
         raise RefusedError(
             413,
@@ -215,7 +215,7 @@ def _announced(given: Any, max_bytes: int, owner: str) -> Announced:
     check_custom_metadata(metadata)
     fixes = given.get("fix_extension", False)
     if not isinstance(fixes, bool):
-        raise RefusedError(422, "fix_extension is true or false")
+        raise RefusedError(422, "fix_extension must be true or false")
     return Announced(
         filename,
         size_bytes,
@@ -231,7 +231,7 @@ def _content_type(given: Any) -> str:
     """Return the type to store the bytes with until they are inspected; browsers may not know."""
     is_known = isinstance(given, str) and _MEDIA_TYPE.fullmatch(given)
     if not (given in (None, "") or is_known):
-        raise RefusedError(422, "content_type is a media type such as audio/mpeg")
+        raise RefusedError(422, "content_type must be a media type such as audio/mpeg")
     return given or _UNKNOWN_TYPE
 
 
@@ -239,6 +239,6 @@ def _checksum(given: Any) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str) or not _CRC32C.fullmatch(given):
-        raise RefusedError(422, "crc32c is 4 bytes in base64, the highest first, as in 'yZRlqg=='")
+        raise RefusedError(422, "crc32c must be 4 bytes in base64, big-endian, as in 'yZRlqg=='")
     decode_crc32c(given)
     return given

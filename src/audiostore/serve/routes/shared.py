@@ -119,10 +119,10 @@ async def oembed(request: Request) -> Response:
     """Describe the page of a link to a site that embeds it (oembed.com, version 1.0)."""
     require_parameters(request, "url", "maxwidth", "maxheight", "format")
     if request.query_params.get("format", "json") != "json":
-        raise RefusedError(501, "the format is json")
+        raise RefusedError(501, "the format must be json")
     path = urlsplit(request.query_params.get("url", "")).path.rpartition("/s/")
     if not path[1]:
-        raise not_found("url is the URL of a link: …/s/TOKEN")
+        raise not_found("url must be the URL of a link: …/s/TOKEN")
     token = path[2].partition("/")[0]
     asset = await _asset_of(service_of(request), token)
     width, height = _at_most(request, "maxwidth", _WIDTH), _at_most(request, "maxheight", _HEIGHT)
@@ -254,7 +254,7 @@ def _frame(url: str, title: str, width: int = _WIDTH, height: int = _HEIGHT) -> 
 def _at_most(request: Request, name: str, usual: int) -> int:
     text = request.query_params.get(name, str(usual))
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
-        raise RefusedError(400, f"{name} is a number of pixels")
+        raise RefusedError(400, f"{name} must be a number of pixels")
     return min(int(text), usual)
 
 
@@ -265,7 +265,7 @@ def _expires_s(given: object) -> int | None:
         return None
     expires_s = whole_number(given["expires_s"])
     if expires_s is None or not 1 <= expires_s <= _MOST_EXPIRES_S:
-        raise RefusedError(422, "expires_s is a whole number of seconds from 1, or null")
+        raise RefusedError(422, "expires_s must be a whole number of seconds from 1, or null")
     return expires_s
 
 
@@ -274,9 +274,9 @@ def _feed_of(given: object) -> Feed:
         raise RefusedError(422, 'a feed is {"title": …, "query": "text=jazz&format=mp3"}')
     title, query = given.get("title", "audiostore"), given.get("query", "")
     if not (isinstance(title, str) and 0 < len(title) <= _MOST_TITLE):
-        raise RefusedError(422, f"title is a text of up to {_MOST_TITLE} characters")
+        raise RefusedError(422, f"title must be a string of up to {_MOST_TITLE} characters")
     if not (isinstance(query, str) and len(query) <= 5 * _MOST_TITLE):
-        raise RefusedError(422, "query is a search, as /v1/assets takes it")
+        raise RefusedError(422, "query must be a search, as /v1/assets takes it")
     pairs = dict(parse_qsl(query, keep_blank_values=True))
     for name in pairs:
         if name not in FILTERS and not name.startswith(

@@ -138,7 +138,7 @@ async def check(request: Request) -> Response:
 
 
 async def health(_: Request) -> Response:
-    """Say that the process answers."""
+    """Report that the process is running."""
     return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
 

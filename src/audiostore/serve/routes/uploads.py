@@ -36,7 +36,7 @@ async def put_audio(request: Request) -> Response:
 
 
 async def put_thumbnail(request: Request) -> Response:
-    """Give an asset artwork, in place of what it has."""
+    """Set or replace the artwork of an asset."""
     require_parameters(request, "filename", "fix_extension")
     service, audio_id = service_of(request), id_of(request)
     await service.calls.run(service.manager.get, audio_id)  # no artwork of what is not there

@@ -155,8 +155,8 @@ def settings(url: str, bucket: Mapping[str, Any], payer: str | None = None) -> I
         yield Finding(
             "holds",
             ok=True,
-            detail="every new object is under an event-based hold: it can neither be deleted nor "
-            "replaced until whoever set it releases it",
+            detail="every new object is under an event-based hold: it cannot be deleted or "
+            "replaced until that hold is released",
             hint=f"{update} --no-default-event-based-hold",
         )
     if present.retention_s:

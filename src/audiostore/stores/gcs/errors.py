@@ -78,7 +78,8 @@ class ResponseHeaders:
     headers: Mapping[str, str]
 
 
-# An answer is told by its reason, and by what was asked: its message is only shown. The reason
+# A response is recognised by its reason, and by what was asked: its message is only shown. The
+# reason
 # "invalid" is that of every value that a bucket does not accept.
 _INVALID = "invalid"
 # The documented reasons of 403 (cloud.google.com/storage/docs/json_api/v1/status-codes). Users

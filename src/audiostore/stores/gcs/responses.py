@@ -367,7 +367,7 @@ def _unreadable(fields: Fields) -> str:
             f"the bucket cannot use the Cloud KMS key {server_text(key)}: enable it, and let the "
             "bucket's service agent use it"
         )
-    return "the bucket does not tell its checksum"
+    return "the bucket does not report its checksum"
 
 
 def _class_changed_at(fields: Fields) -> datetime | None:

@@ -77,7 +77,7 @@ class Rewrite:
             note.forget()
             if response.status in _NO_TOKEN and token is not None:
                 raise StoreConnectionError(
-                    f"{self.what} has to begin anew (HTTP {response.status}): "
+                    f"{self.what} has to start again (HTTP {response.status}): "
                     f"{error_message(response)[0]}"
                 )
             if response.status != 200:

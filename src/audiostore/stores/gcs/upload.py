@@ -362,5 +362,5 @@ def session_of(client: Client, response: Response) -> str:
     raise not_understood(
         response,
         f"names an upload session on another server ({origin[0]}://{origin[1]}:{origin[2]}), to "
-        "which nothing is sent; an emulator must be told the address that it is reached by",
+        "which nothing is sent; configure an emulator with the address at which clients reach it",
     )

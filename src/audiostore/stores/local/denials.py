@@ -32,8 +32,8 @@ def explain(error: OSError, folder: int, path: str, name: str) -> None:
     error.add_note(
         f"{subject!r} is not {needed} {_user(os.geteuid())}: it belongs to "
         f"{_user(status.st_uid)} and the group {_group(status.st_gid)}, with mode "
-        f"{stat.filemode(status.st_mode)}. In a store that a group shares, all is writable for the "
-        "group (setgid folders, umask 002)"
+        f"{stat.filemode(status.st_mode)}. In a store that a group shares, everything must be "
+        "writable for the group (setgid folders, umask 002)"
     )
 
 

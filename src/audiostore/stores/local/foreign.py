@@ -130,7 +130,7 @@ def _misplaced(folder: Folder, at: str, entries: list[Entry]) -> Iterator[Foreig
             if not stat.S_ISREG(status.st_mode):
                 yield _file(folder, name, entry.name, _kind(status))
         elif is_too_long(name):
-            yield _file(folder, name, entry.name, "a folder too deep to be of this store")
+            yield _file(folder, name, entry.name, "a folder too deep to belong to this store")
         else:
             try:
                 below = folder.enter(entry.name)

@@ -247,10 +247,10 @@ class WriterLock:
 
     def _locked(self) -> StoreLockedError:
         holder = self.last_holder()
-        who = f"{holder}" if holder and _lives(holder) else "a process that does not say who it is"
+        who = f"{holder}" if holder and _lives(holder) else "an unknown process"
         return StoreLockedError(
             f"the store in {self._tree.root} is locked by another writer ({who}): try again when "
-            "it has finished, or end it",
+            f"it has finished, or stop it",
             path=self._tree.root,
         )
 

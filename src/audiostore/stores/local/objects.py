@@ -137,7 +137,7 @@ def walk(
 ) -> Iterator[BlobInfo]:
     """Yield the objects below a folder in the order of their names' bytes.
 
-    What cannot be read is passed over, with a warning.
+    What cannot be read is skipped, with a warning.
 
     Args:
         folder: an open folder.
@@ -177,7 +177,7 @@ def entered(folder: Folder, name: str, at: str) -> Iterator[tuple[Folder, list[E
         at: the path of the inner one in the store.
     """
     if is_too_long(at):
-        logger.warning("what is below %s was passed over: too deep", shown(folder.path))
+        logger.warning("what is below %s was skipped: too deep", shown(folder.path))
         yield folder, []
         return
     inside: Folder | None = None
@@ -203,7 +203,7 @@ def pass_over(error: OSError, path: str) -> None:
     if not is_of_one_entry(error):
         raise error
     if not isinstance(error, FileNotFoundError):
-        passed_over.warning("%r was passed over: %s", path, error.strerror)
+        passed_over.warning("%r was skipped: %s", path, error.strerror)
 
 
 def _stat_or_warn(folder: Folder, file: str, name: str) -> BlobInfo | None:
@@ -211,7 +211,7 @@ def _stat_or_warn(folder: Folder, file: str, name: str) -> BlobInfo | None:
         return _stat(folder, file, name)
     except BlobNotFoundError:
         if folder.status(file) is not None:
-            passed_over.info("%r was passed over: it is not as it was stored", name)
+            passed_over.info("%r was skipped: it has changed since it was stored", name)
         return None
     except OSError as error:
         pass_over(error, f"{folder.path}/{file}")

@@ -133,7 +133,7 @@ class LocalStore:
     def list(self, prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
         """Yield the objects under a prefix in the order of their names' bytes.
 
-        A file or folder that cannot be read is passed over with a warning; `foreign_files` has it.
+        A file or folder that cannot be read is skipped with a warning; `foreign_files` has it.
         Memory: the names in the folders on the path that is being walked.
         """
         self._finish()

@@ -13,7 +13,7 @@ _SECONDS = 0.5
 
 
 @check(
-    "an asset is put, got, copied, removed and restored, with its cover",
+    "an asset is stored, downloaded, copied, deleted and restored, with its cover",
     class_a=27,
     class_b=36,
     sent_bytes=256 << 10,

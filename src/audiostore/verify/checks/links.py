@@ -56,7 +56,7 @@ def signed_link(scratch: Scratch) -> str:
 
 
 @check(
-    "web pages of the origins in the bucket's CORS settings may read it, others not",
+    "web pages from the origins in the bucket's CORS settings may read it, and no others",
     class_a=0,
     class_b=2,
 )

@@ -39,7 +39,7 @@ def replace_once(scratch: Scratch) -> str:
     return f"the second writer got HTTP {error.status}, generations rise"
 
 
-@check("metadata is changed only by who has seen it as it is", class_a=3, class_b=1)
+@check("metadata is changed only by a writer that has seen its present state", class_a=3, class_b=1)
 def change_once(scratch: Scratch) -> str:
     """Change the metadata of one metageneration twice."""
     blob = scratch.put("object")
@@ -53,7 +53,7 @@ def change_once(scratch: Scratch) -> str:
     return f"the second change got HTTP {error.status}, the metageneration counts"
 
 
-@check("who deletes a generation never deletes a newer one", class_a=3, class_b=2)
+@check("deleting a generation never deletes a newer one", class_a=3, class_b=2)
 def delete_the_one_seen(scratch: Scratch) -> str:
     """Delete a generation that was replaced, then the live one."""
     first = scratch.put("object")

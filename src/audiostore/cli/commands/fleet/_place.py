@@ -57,5 +57,7 @@ def _told(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
 def _number(environ: Mapping[str, str], name: str, default: str = "") -> int:
     text = environ.get(name, default)
     if not (text.isascii() and text.isdecimal()):
-        raise UsageError(f"{name} is {text!r}: it must be a number; --index and --count go before")
+        raise UsageError(
+            f"{name} is {text!r}: it must be a number; --index and --count take precedence"
+        )
     return int(text)

@@ -56,7 +56,7 @@ def _write(
     if options.failed and kind in WITHOUT_FILES:
         raise UsageError(f"--failed is for runs that store files: {options.name} does not")
     if wants_table and kind in ("analyse", "check", "shards", "stats"):
-        raise UsageError(f"{options.name} has no table to write: give no -o and no --format")
+        raise UsageError(f"{options.name} has no table to write: omit -o and --format")
     match kind:
         case "check":
             return _print_problems(manager, options)

@@ -133,7 +133,9 @@ def _on_dask(
 
     for name in ("index", "count", "takeover_after"):
         if getattr(options, name) is not None:
-            raise UsageError(f"--dask goes without --{name.replace('_', '-')}: it takes all chunks")
+            raise UsageError(
+                f"--dask and --{name.replace('_', '-')} exclude each other: Dask takes all chunks"
+            )
     with ExitStack() as stack:
         if not options.debug:
             stack.enter_context(warnings.catch_warnings())
