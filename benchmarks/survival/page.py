@@ -21,7 +21,8 @@ once more, as a supervisor would run it. A tool survives if
 - nobody ever saw the track without its cover;
 - no local file was deleted that was not stored;
 - nothing was stored that is not what it claims to be, and nothing was overwritten;
-- in the end, the asset is stored and the command succeeds, or it had to be refused and fails.
+- in the end, the asset is stored and the command succeeds; or the asset had to be refused, and the
+  command fails.
 
 Run it yourself: `make .venv/.peers-installed`, then `.venv/bin/python -m benchmarks.survival`.
 """
@@ -29,18 +30,18 @@ Run it yourself: `make .venv/.peers-installed`, then `.venv/bin/python -m benchm
 _NOTES = """\
 ## How it was done
 
-- All tools talk to our strict server of the JSON API (`tests/gcs_server`), not to the real service.
-  The bucket is read after each request, and after each kill.
-- "Killed" is one run for each request that the tool makes, killed before the server handles it, and
-  another one before it is answered; then the same command runs again. Everything else is done three
-  times, and survived if it is each time.
-- These tools were not made for this task. rclone and gcloud move files, and know nothing of covers;
-  what they do, they do as documented. The script is what a careful developer writes on
-  google-cloud-storage: cover first, preconditions, checksums, and an object that is there already
-  with the same checksum is taken for an earlier run's. What a script cannot have in forty lines is
-  a look inside the files.
-- gcloud sends small files in a resumable session here: its multipart bodies end their lines with LF
-  alone, which the strict server refuses.
+- All tools talk to our strict server, which implements the JSON API (`tests/gcs_server`), not to
+  the real service. The bucket is read after each request, and after each kill.
+- "Killed" means two runs for each request that the tool makes: one is killed before the server
+  handles the request, the other before the server responds. Then the same command runs again.
+  Every other fault is tried three times, and survived only if the tool survives each time.
+- These tools were not made for this task. rclone and gcloud move files, and know nothing about
+  covers; they behave as documented. The script is what a careful developer writes on
+  google-cloud-storage: cover first, preconditions, checksums, and an existing object with the
+  same checksum counts as stored by an earlier run. What it cannot do in forty lines is inspect
+  the files.
+- gcloud sends small files in a resumable session here: its multipart bodies end their lines with
+  LF alone, which the strict server refuses.
 """
 
 
