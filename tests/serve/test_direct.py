@@ -251,6 +251,7 @@ def test_a_note_that_is_not_ours_is_no_upload(local: Running, note: bytes) -> No
         {"filename": "a.wav", "size_bytes": 1, "crc32c": "AAA"},
         {"filename": "a.wav", "size_bytes": 1, "content_type": "a\r\nb"},
         {"filename": "a.wav", "size_bytes": 1, "metadata": {"a": 1}},
+        {"filename": "a.wav", "size_bytes": 1, "metadata": False},
         {"filename": "a.wav", "size_bytes": 1, "metadata": {"title\n": "x"}},
         {"filename": "a.wav", "size_bytes": 1, "fix_extension": "yes"},
         {"filename": "a.wav", "size_bytes": 1, "more": 1},

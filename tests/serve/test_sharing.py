@@ -217,4 +217,4 @@ def test_a_feed_is_of_a_search(local: Running) -> None:
         {"x": 1},
     ]
     for body in wrong:
-        assert local("POST", "/v1/feeds", body).status in (400, 422), body
+        assert local("POST", "/v1/feeds", body).status == 422, body

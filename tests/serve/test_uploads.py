@@ -85,6 +85,7 @@ def test_the_same_put_again_is_stored_once(service: Running) -> None:
         ("", b"", 422, "InvalidSourceError"),
         ("?meta.audio_id=x", tone(), 422, "InvalidMetadataError"),
         ("?colour=red", tone(), 400, "BadRequest"),
+        ("?fix_extension=maybe", b"", 400, "BadRequest"),  # before a body is taken
     ],
 )
 def test_what_cannot_be_stored_is_refused_with_the_reason(

@@ -3,13 +3,14 @@
 The members of an asset are the columns of an export, which `catalog.columns` alone defines.
 """
 
+import re
 from typing import Any, Final, get_args
 
 from audiostore import __version__
 from audiostore.asset import PartName
 from audiostore.catalog import COLUMNS, SORT_KEYS
 from audiostore.serve.documents import LEFT_OUT
-from audiostore.serve.parameters import MOST_ITEMS, USUAL_ITEMS
+from audiostore.serve.parameters import FILTERS, MOST_ITEMS, USUAL_ITEMS
 from audiostore.stores import StorageClass
 
 Json = dict[str, Any]
@@ -229,10 +230,12 @@ def _linked() -> Json:
         _query("maxheight", "Pixels.", pixels),
         _query("format", "json", {"const": "json"}),
     ]
+    described = operation("describeShared", "oEmbed 1.0.", "application/json", about)
+    described["get"]["responses"]["200"] = _json("How to embed the page.", "Embed")
     return {
         "/s/{token}": shown,
         "/s/{token}/{part}": content,
-        "/oembed": operation("describeShared", "oEmbed 1.0.", "application/json", about),
+        "/oembed": described,
         "/feed/{token}": operation("readFeed", "RSS 2.0.", "application/rss+xml", [token]),
     }
 
@@ -403,7 +406,11 @@ def _direct() -> Json:
                 errors=("404", "408", "409", "413", "422", "507"),
                 parameters=[
                     upload,
-                    _header("Content-Range", "bytes FIRST-LAST/SIZE, or bytes */SIZE to ask."),
+                    _header(
+                        "Content-Range",
+                        "bytes FIRST-LAST/SIZE, or bytes */SIZE to ask.",
+                        r"^bytes ([0-9]{1,15}-[0-9]{1,15}|\*)/[0-9]{1,15}$",
+                    ),
                 ],
                 body={
                     "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
@@ -510,13 +517,9 @@ def _ref(schema: str) -> Json:
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
-def _header(name: str, description: str) -> Json:
-    return {
-        "name": name,
-        "in": "header",
-        "description": description,
-        "schema": {"type": "string"},
-    }
+def _header(name: str, description: str, pattern: str | None = None) -> Json:
+    schema = {"type": "string"} if pattern is None else {"type": "string", "pattern": pattern}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
 def _query(name: str, description: str, schema: Json | None = None) -> Json:
@@ -529,17 +532,21 @@ def _query(name: str, description: str, schema: Json | None = None) -> Json:
 
 
 def _filters() -> list[Json]:
+    from audiostore.media import AUDIO_FORMATS  # noqa: PLC0415  (imports every format)
+
     truth, number = {"type": "boolean"}, {"type": "number"}
-    whole: Json = {"type": "integer", "minimum": 0}
+    whole: Json = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
     moment = {"type": "string", "format": "date-time"}
-    texts = {"type": "array", "items": {"type": "string"}}
+    words = {"type": "string", "pattern": r"^$|\S"}
+    names = [extension[1:] for each in AUDIO_FORMATS for extension in each.extensions]
+    formats = {"type": "array", "items": {"enum": names}}
     classes = {"type": "array", "items": {"enum": list(get_args(StorageClass))}}
     return [
-        _query("text", "Words in title, artist, album, album artist, file name or path."),
+        _query("text", "Words in title, artist, album, album artist, file name or path.", words),
         _query("title", "A text in the title, ignoring case."),
         _query("artist", "A text in the artist."),
         _query("album", "A text in the album."),
-        _query("format", "mp3, flac …: any of them.", texts),
+        _query("format", "Any of them.", formats),
         _query("contains.{key}", "A text in the metadata of this key."),
         _query("meta.{key}", "Exactly the metadata of this key."),
         _query("min_duration_s", "Seconds.", number),
@@ -554,6 +561,12 @@ def _filters() -> list[Json]:
         _query("superseded", "Whether another asset supersedes it.", truth),
         _query("held", "Whether it is under a hold.", truth),
     ]
+
+
+def _query_pattern() -> str:
+    """Return what a search is like where it is one text: the filters and their values."""
+    names = [re.escape(name) + ("[^&=]*" if name.endswith(".") else "") for name in FILTERS]
+    return f"^(&|({'|'.join(names)})(=[^&]*)?(&|$))*$"
 
 
 def _paging() -> list[Json]:
@@ -614,6 +627,7 @@ def _schemas() -> Json:
     }
     text, whole, maybe = {"type": "string"}, {"type": "integer"}, {"type": ["string", "null"]}
     moment: Json = {"type": "string", "format": "date-time"}
+    printable = r"[^\x00-\x1f\x7f-\x9f]"
     return {
         "Any": {"type": "object"},
         "Health": _object({"status": text}),
@@ -681,6 +695,7 @@ def _schemas() -> Json:
                     "type": ["string", "null"],
                     "minLength": 1,
                     "maxLength": 200,
+                    "pattern": rf"^{printable}*[^\x00-\x20\x7f-\xa0]{printable}*$",
                     "description": "A file name, of printable characters.",
                 },
             },
@@ -700,11 +715,23 @@ def _schemas() -> Json:
             "additionalProperties": False,
         },
         "Share": _object({"url": text, "expires_at": {"type": ["integer", "null"]}, "html": text}),
+        "Embed": _object(
+            {
+                **dict.fromkeys(("version", "type", "provider_name", "title", "html"), text),
+                **dict.fromkeys(("width", "height", "cache_age"), whole),
+            },
+            {"author_name": text},
+        ),
         "FeedRequest": {
             "type": "object",
             "properties": {
                 "title": {**text, "minLength": 1, "maxLength": 200},
-                "query": {**text, "description": "A search, as /v1/assets takes it."},
+                "query": {
+                    **text,
+                    "maxLength": 1000,
+                    "pattern": _query_pattern(),
+                    "description": "The filters of a search, as /v1/assets takes them.",
+                },
             },
             "additionalProperties": False,
         },
@@ -715,12 +742,12 @@ def _schemas() -> Json:
                 "filename": {**text, "minLength": 1, "description": "The file's own name."},
                 "size_bytes": {"type": "integer", "minimum": 1},
                 "content_type": {
-                    **text,
+                    **maybe,
                     "pattern": "^([A-Za-z0-9_.+-]{1,60}/[A-Za-z0-9_.+-]{1,60})?$",
                     "description": "The media type, according to the browser.",
                 },
                 "crc32c": {
-                    **text,
+                    **maybe,
                     "pattern": "^[A-Za-z0-9+/]{6}==$",
                     "description": "4 bytes in base64; other content is refused.",
                 },

@@ -211,7 +211,7 @@ def _announced(given: Any, max_bytes: int, owner: str) -> Announced:
             f"the file has {size_bytes:,} bytes: the limit is {max_bytes:,}",
             kind="ContentTooLarge",
         )
-    metadata = metadata_of(given.get("metadata") or {})
+    metadata = metadata_of({} if given.get("metadata") is None else given["metadata"])
     check_custom_metadata(metadata)
     fixes = given.get("fix_extension", False)
     if not isinstance(fixes, bool):

@@ -147,7 +147,10 @@ async def make_feed(request: Request) -> Response:
     service = service_of(request)
     given = await json_body(request, service.limits, _JSON)
     feed = _feed_of(given)
-    query_of(QueryParams(dict(feed.query)))  # refuses what is not a search
+    try:
+        query_of(QueryParams(dict(feed.query)))
+    except RefusedError as error:
+        raise RefusedError(422, f"query is not a search: {error.detail}") from None
     url = f"{_base(request)}/feed/{_key(service).feed_token(feed)}"
     return JSONResponse({"url": url}, status_code=201, headers={"Cache-Control": "no-store"})
 

@@ -18,11 +18,10 @@ from audiostore.values import StorageResult
 async def create(request: Request) -> Response:
     """Store an asset under a new id."""
     require_parameters(request, "filename", "meta.", "fix_extension")
-    service = service_of(request)
+    service, audio_id = service_of(request), FilenameGenerator.generate_audio_id()
+    fixes = truth_of(request.query_params, "fix_extension")
     async with _received(request, service, "audio") as received:
-        asset = await _stored(
-            request, received, FilenameGenerator.generate_audio_id(), id_is_new=True
-        )
+        asset = await _stored(service, received, audio_id, id_is_new=True, fix_extension=fixes)
     return asset_response(request, asset, 201)
 
 
@@ -30,8 +29,9 @@ async def put_audio(request: Request) -> Response:
     """Store an asset under the client's id: sent again, it is stored once."""
     require_parameters(request, "filename", "meta.", "fix_extension")
     service, audio_id = service_of(request), id_of(request)
+    fixes = truth_of(request.query_params, "fix_extension")
     async with _received(request, service, "audio") as received:
-        asset = await _stored(request, received, audio_id, id_is_new=False)
+        asset = await _stored(service, received, audio_id, id_is_new=False, fix_extension=fixes)
     return asset_response(request, asset, 201 if asset.created else 200)
 
 
@@ -39,6 +39,7 @@ async def put_thumbnail(request: Request) -> Response:
     """Set or replace the artwork of an asset."""
     require_parameters(request, "filename", "fix_extension")
     service, audio_id = service_of(request), id_of(request)
+    fixes = truth_of(request.query_params, "fix_extension")
     await service.calls.run(service.manager.get, audio_id)  # no artwork of what is not there
     async with _received(request, service, "thumbnail") as received:
         if received.metadata is not None or "audio" in received.files:
@@ -49,7 +50,7 @@ async def put_thumbnail(request: Request) -> Response:
                 received.require("thumbnail"),
                 audio_id,
                 if_unchanged=asset,
-                fix_extension=truth_of(request.query_params, "fix_extension"),
+                fix_extension=fixes,
             )
     asset = await service.calls.run(service.manager.get, audio_id)
     await note_written(service, asset)
@@ -67,9 +68,8 @@ async def _received(request: Request, service: Service, part: str) -> AsyncItera
 
 
 async def _stored(
-    request: Request, received: Received, audio_id: str, *, id_is_new: bool
+    service: Service, received: Received, audio_id: str, *, id_is_new: bool, fix_extension: bool
 ) -> StorageResult:
-    service = service_of(request)
     result = await service.calls.run(
         service.manager.upload_audio_with_thumbnail,
         received.require("audio"),
@@ -77,7 +77,7 @@ async def _stored(
         audio_id=audio_id,
         metadata=received.metadata,
         id_is_new=id_is_new,
-        fix_extension=truth_of(request.query_params, "fix_extension"),
+        fix_extension=fix_extension,
     )
     await note_written(service, result)
     return result
