@@ -2,8 +2,9 @@
 
     python -m benchmarks.serving [--quick] [--output docs/performance-serving.md]
 
-A store in a directory; requests for lists, searches and ranges of audio, of one client in C. nginx
-is left out if it is not installed (on Debian: apt-get install nginx-light).
+A store in a directory; requests for lists, searches and ranges of audio, of one client in C; and
+how soon the page is shown. nginx and Chromium are left out if they are not installed (on Debian:
+apt-get install nginx-light chromium).
 """
 
 import argparse
@@ -17,7 +18,15 @@ from statistics import median
 
 from benchmarks.contest.machine import facts
 from benchmarks.serving.load import Load, load
-from benchmarks.serving.servers import USER_HEADER, audiostore, nginx, nginx_path, nginx_version
+from benchmarks.serving.painting import BAR_MS, Painted, painted
+from benchmarks.serving.servers import (
+    BEHIND_A_PROXY,
+    USER_HEADER,
+    audiostore,
+    nginx,
+    nginx_path,
+    nginx_version,
+)
 from benchmarks.serving.stored import Track, await_index, fill
 
 _CORES = 2
@@ -25,6 +34,7 @@ _CONNECTIONS = 16
 _USERS = 1000
 """Each may make 100 requests a second."""
 _HEADS = 2000
+_VISITS = 7
 _RANGE_BYTES = 64 << 10
 _LIST = "list.json"
 OURS, THEIRS = "`audiostore serve`", "nginx"
@@ -40,8 +50,8 @@ def main() -> int:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     small, seconds, rounds = (200, 0.3, 1) if options.quick else (10_000, 3.0, 3)
     with tempfile.TemporaryDirectory(prefix="audiostore-bench-", dir=options.work) as name:
-        found = measured(Path(name), small=small, seconds=seconds, rounds=rounds)
-    text = table(found)
+        found, shown = measured(Path(name), small=small, seconds=seconds, rounds=rounds)
+    text = f"{table(found)}\n\n{sentence(shown)}"
     print(text)
     if nginx_path() is None:
         print("nginx was not found, so nothing is compared: apt-get install nginx-light")
@@ -50,8 +60,10 @@ def main() -> int:
     return 0
 
 
-def measured(folder: Path, *, small: int, seconds: float, rounds: int) -> Measured:
-    """Load each server with each kind of request, in turn."""
+def measured(
+    folder: Path, *, small: int, seconds: float, rounds: int
+) -> tuple[Measured, Painted | None]:
+    """Load each server with each kind of request, in turn, and open the page."""
     tracks = fill(folder / "store", folder / "inputs", small=small, large=20)
     environ = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "NO_GCE_CHECK": "true"}
     found: Measured = {}
@@ -61,7 +73,10 @@ def measured(folder: Path, *, small: int, seconds: float, rounds: int) -> Measur
         found.setdefault((what, who), []).append(run)
 
     ours, theirs = requests_of(tracks, small)
-    with audiostore(folder / "store", folder / "access.log", environ) as service:
+    with audiostore(folder / "store", folder / "page.log", environ) as service:
+        await_index(service, small + len(tracks))
+        shown = painted(service, times=_VISITS)
+    with audiostore(folder / "store", folder / "access.log", environ, BEHIND_A_PROXY) as service:
         page = await_index(service, small + len(tracks))
         # Where the store keeps nothing: its files are served as they are.
         (folder / "store" / _LIST).write_bytes(page)
@@ -74,7 +89,7 @@ def measured(folder: Path, *, small: int, seconds: float, rounds: int) -> Measur
             for _ in range(rounds):
                 for what, heads in theirs.items():
                     take(what, THEIRS, server.port, server.pids, heads)
-    return found
+    return found, shown
 
 
 def requests_of(
@@ -125,6 +140,17 @@ def table(found: Measured) -> str:
             if runs:
                 lines.append(f"| {what} | {who} | {_cells(runs)} |")
     return "\n".join(lines)
+
+
+def sentence(shown: Painted | None) -> str:
+    """Return what to say of the page."""
+    if shown is None:
+        return "The page was not opened, for want of Chromium: apt-get install chromium."
+    return (
+        f"The page of the same store, in {shown.browser}, which had opened it before: first "
+        f"contentful paint after {shown.paint_ms:.0f} ms (the bar: {BAR_MS} ms), the list has "
+        f"arrived after {shown.list_ms:.0f} ms (medians of {_VISITS} visits)."
+    )
 
 
 def _cells(runs: Sequence[Load]) -> str:

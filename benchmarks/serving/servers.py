@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 _PATIENCE_S = 60.0
 USER_HEADER = "X-User"
@@ -40,20 +41,32 @@ http {{
 class Running:
     """A server on this machine."""
 
+    url: str
+    """Of its page; with a token, if it wants one."""
     port: int
     pids: tuple[int, ...]
     """Its processes."""
 
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The headers of a request that say who makes it."""
+        tokens = parse_qs(urlsplit(self.url).query).get("token")
+        return {"Authorization": f"Bearer {tokens[0]}"} if tokens else {USER_HEADER: "bench"}
+
+
+BEHIND_A_PROXY = ("--trust-proxy", "127.0.0.1", "--user-header", USER_HEADER)
+"""The proxy names the users. The rate of each of them is limited, as it is by default: the load is
+that of many."""
+
 
 @contextmanager
-def audiostore(store: Path, log: Path, environ: Mapping[str, str]) -> Iterator[Running]:
-    """Serve a store with `audiostore serve`, behind a proxy that names the users.
-
-    The rate of each of them is limited, as it is by default: the load is that of many.
-    """
+def audiostore(
+    store: Path, log: Path, environ: Mapping[str, str], options: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Serve a store with `audiostore serve`; without options, its URL has a token."""
     command = [
         *(sys.executable, "-m", "audiostore", "serve", "--bucket", str(store)),
-        *("--port", "0", "--json", "--trust-proxy", "127.0.0.1", "--user-header", USER_HEADER),
+        *("--port", "0", "--json", *options),
     ]
     with (
         log.open("wb") as out,
@@ -64,8 +77,8 @@ def audiostore(store: Path, log: Path, environ: Mapping[str, str]) -> Iterator[R
             line = process.stdout.readline()
             if not line:
                 raise RuntimeError(f"audiostore serve: {log.read_text()[-500:]}")
-            port = int(json.loads(line)["url"].rstrip("/").rpartition(":")[2])
-            yield Running(port, (process.pid,))
+            url: str = json.loads(line)["url"]
+            yield Running(url, urlsplit(url).port or 0, (process.pid,))
         finally:
             _stop(process, signal.SIGTERM)
 
@@ -104,7 +117,8 @@ def nginx(program: str, root: Path, folder: Path, *, workers: int) -> Iterator[R
         try:
             _await_port(process, port)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-            yield Running(port, (process.pid, *map(int, children.split())))
+            pids = (process.pid, *map(int, children.split()))
+            yield Running(f"http://127.0.0.1:{port}/", port, pids)
         finally:
             _stop(process, signal.SIGTERM)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from audiostore import AudioStorageManager, BulkItem
 from benchmarks.contest.inputs import make_tracks
-from benchmarks.serving.servers import USER_HEADER, Running
+from benchmarks.serving.servers import Running
 
 _PATIENCE_S = 120.0
 
@@ -45,7 +45,7 @@ def fill(store: Path, inputs: Path, *, small: int, large: int) -> list[Track]:
 def await_index(service: Running, assets: int) -> bytes:
     """Wait until all assets are found; return the first page of the list."""
     request = urllib.request.Request(
-        f"http://127.0.0.1:{service.port}/v1/assets", headers={USER_HEADER: "bench"}
+        f"http://127.0.0.1:{service.port}/v1/assets", headers=service.credentials
     )
     until = time.monotonic() + _PATIENCE_S
     while time.monotonic() < until:

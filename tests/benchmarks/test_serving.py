@@ -1,15 +1,29 @@
-"""The client that loads servers, and the table of what they answered."""
+"""The client that loads servers, the table of what they answered, and how soon the page is seen."""
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from benchmarks.serving.__main__ import LISTING, OURS, RANGES, SEARCHING, requests_of, table
+from audiostore import AudioStorageManager
+from audiostore.testing import tone
+from benchmarks.serving.__main__ import (
+    LISTING,
+    OURS,
+    RANGES,
+    SEARCHING,
+    requests_of,
+    sentence,
+    table,
+)
 from benchmarks.serving.load import Load, load
-from benchmarks.serving.stored import Track
+from benchmarks.serving.painting import Painted, painted
+from benchmarks.serving.servers import BEHIND_A_PROXY, audiostore
+from benchmarks.serving.stored import Track, await_index
+from tests.browser.browsers import CHROMIUM, PACKAGES
 
 BODY = bytes(100_000)
 
@@ -76,3 +90,41 @@ def test_without_nginx_its_rows_are_missing() -> None:
     shown = table({(LISTING, OURS): runs}).splitlines()
     assert len(shown) == 3
     assert "| 100 | 0.50 ms | 1.0 ms | 2.0 ms | 1 MB/s |" in shown[2]
+
+
+@pytest.mark.parametrize("options", [(), BEHIND_A_PROXY], ids=["token", "proxy"])
+def test_a_store_is_served_to_those_who_say_who_they_are(
+    tmp_path: Path, options: Sequence[str]
+) -> None:
+    with AudioStorageManager(str(tmp_path / "store")) as manager:
+        audio_id = manager.upload_audio_file(tone(), filename="a.wav").audio_id
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    with audiostore(tmp_path / "store", tmp_path / "log", environ, options) as service:
+        assert audio_id.encode() in await_index(service, 1)
+
+
+def test_the_page_is_painted_and_gets_its_list(tmp_path: Path) -> None:
+    if CHROMIUM.find() is None and os.environ.get("CI") != "true":
+        pytest.skip(f"{CHROMIUM.name} not found: apt-get install {PACKAGES}")
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    with audiostore(tmp_path / "store", tmp_path / "log", environ) as service:
+        shown = painted(service, times=2)
+    assert shown is not None
+    assert shown.browser.startswith("Chromium ")
+    assert shown.paint_ms > 0
+    assert shown.list_ms > 0
+    visits = [
+        line for line in (tmp_path / "log").read_text().splitlines() if '"/v1/assets"' in line
+    ]
+    assert len(visits) >= 2
+
+
+def test_without_chromium_the_page_is_not_opened(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = sentence(Painted("Chromium 1", 84.4, 120.0))
+    assert "paint after 84 ms (the bar: 100 ms), the list has arrived after 120 ms" in shown
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with audiostore(tmp_path / "store", tmp_path / "log", dict(os.environ)) as service:
+        assert painted(service, times=1) is None
+    assert "apt-get install chromium" in sentence(None)

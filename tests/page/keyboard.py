@@ -51,6 +51,10 @@ class Keyboard(Protocol):
         """Return the value of an expression in the page."""
         ...
 
+    def open(self, url: str) -> None:
+        """Show another page, and wait until it has loaded."""
+        ...
+
 
 def type_text(keyboard: Keyboard, text: str) -> None:
     """Press the keys of a text."""
@@ -73,18 +77,22 @@ class _Chromium:
         self._session: str | None = None
 
     def open(self, url: str) -> None:
-        """Connect to the page, and show another one in it."""
+        if self._session is None:
+            self._session = self._attached()
+            self.ask("Page.enable")
+        self.ask("Page.navigate", url=url)
+        self._take(lambda message: message.get("method") == "Page.loadEventFired")
+
+    def _attached(self) -> str:
+        """Connect to the page; return the name of the session."""
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             targets = self.ask("Target.getTargets")["targetInfos"]
             pages = [each["targetId"] for each in targets if each["type"] == "page"]
             if pages:
                 found = self.ask("Target.attachToTarget", targetId=pages[0], flatten=True)
-                self._session = found["sessionId"]
-                self.ask("Page.enable")
-                self.ask("Page.navigate", url=url)
-                self._take(lambda message: message.get("method") == "Page.loadEventFired")
-                return
+                session: str = found["sessionId"]
+                return session
         raise AssertionError("Chromium shows no page")
 
     def ask(self, method: str, **params: object) -> Any:
@@ -170,6 +178,9 @@ class _Firefox:
         found = self.ask("WebDriver:ExecuteScript", script=f"return ({script})", args=[])
         return found["value"]
 
+    def open(self, url: str) -> None:
+        self.ask("WebDriver:Navigate", url=url)
+
 
 @contextmanager
 def _chromium(browser: Browser, url: str) -> Iterator[Keyboard]:
@@ -206,7 +217,7 @@ def _firefox(browser: Browser, url: str) -> Iterator[Keyboard]:
         with socket.create_connection(("127.0.0.1", int(port())), timeout=PATIENCE_S) as connection:
             keyboard = _Firefox(connection)
             keyboard.ask("WebDriver:NewSession", capabilities={"alwaysMatch": {}})
-            keyboard.ask("WebDriver:Navigate", url=url)
+            keyboard.open(url)
             yield keyboard
 
 
