@@ -219,9 +219,9 @@ class UnplayableAudioError(AudioStoreError, ValueError):
 
 
 class InspectionLimitError(AudioStoreError, ValueError):
-    """Inspecting the audio file takes more time or memory than allowed; or FFmpeg, not installed.
+    """Inspecting the audio file takes more time or memory than allowed, or a missing FFmpeg.
 
-    That is no verdict on the file: it may be sound.
+    This says nothing about the file, which may be intact.
     """
 
 
@@ -297,7 +297,7 @@ class RunConflictError(AudioStoreError, FileExistsError):
 
 
 class ExportConflictError(AudioStoreError, FileExistsError):
-    """Where an export is to go there is another one, or something else; it was not touched."""
+    """The place of an export holds another export, or something else; it was not touched."""
 
     affects_all = True
 

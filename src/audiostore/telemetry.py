@@ -1,8 +1,8 @@
 """Telemetry: spans and metrics of OpenTelemetry, for programs that have set it up.
 
 OpenTelemetry is never imported here: where the program has imported neither `opentelemetry.trace`
-nor `opentelemetry.metrics`, nobody listens, and an activity costs two lookups. Its API alone is
-used; which provider gets what it is told, the program decides. Names, units and ``error.type``
+nor `opentelemetry.metrics`, nobody listens, and an activity costs two lookups. Only its
+API is used; the program decides which provider receives the data. Names, units and ``error.type``
 follow OpenTelemetry's semantic conventions; `docs/telemetry.md` lists them.
 """
 

@@ -175,7 +175,7 @@ def test_a_worker_that_hangs_fails_no_upload(
 
     monkeypatch.setattr(pool, "analyse_audio", hang)
     result = manager.upload_audio_file(song, analyse=True)
-    assert result.warnings == ("'song.flac': it was not analysed: the sandbox gave no response",)
+    assert result.warnings == ("'song.flac': it was not analysed: the sandbox did not respond",)
 
 
 def test_tags_that_changed_bring_an_analysis_if_it_is_asked_for(

@@ -589,7 +589,7 @@ def test_a_worker_that_hangs_times_out_and_the_file_is_not_blamed() -> None:
         pool.probe(song, "Ogg")
         pool._timeout_s = 0.2
         worker_of(pool).send_signal(signal.SIGSTOP)
-        with pytest.raises(TimeoutError, match=r"no response for 0\.2 s.*last-tram-home"):
+        with pytest.raises(TimeoutError, match=r"not respond for 0\.2 s.*last-tram-home"):
             pool.probe(song, "Ogg")
         pool._timeout_s = 60
         assert pool.probe(song, "Ogg").codec == "opus"

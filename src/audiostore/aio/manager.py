@@ -36,8 +36,8 @@ _WIDTH = 64
 class AsyncAudioStorageManager(Facade[AudioStorageManager]):
     """Stores audio files with their artwork, complete and verified, for asyncio.
 
-    It has the verbs of `AudioStorageManager`, awaited; what that iterates over is iterated over
-    with ``async for``. All of them call that one implementation in threads of their own pool.
+    It has the methods of `AudioStorageManager`, to be awaited; its iterators are async iterators.
+    All of them call that one implementation, in a thread pool of their own.
 
     **Cancellation.** A write whose await is cancelled is complete or undone, never half: if it had
     not begun it does not happen; if it had, it runs to its end in its thread, and `close` waits for

@@ -79,7 +79,7 @@ def marked_blobs(blobs: Iterable[BlobInfo]) -> list[tuple[Part, BlobInfo]]:
     return sorted(found, key=lambda each: (each[1].generation, each[1].name))
 
 
-def told_apart(
+def current_and_stale(
     audio: BlobInfo, blobs: Iterable[BlobInfo]
 ) -> tuple[dict[str, BlobInfo], tuple[BlobInfo, ...]]:
     """Return the objects of derived and attached parts in the folder of an audio object.

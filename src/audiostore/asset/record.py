@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from audiostore.analysis import ANALYSIS_KEYS, Analysis
 from audiostore.asset.layout import AUDIO, PARTS, THUMBNAIL, parse_blob_name, part_of
-from audiostore.asset.marks import claimed_crc32c, told_apart
+from audiostore.asset.marks import claimed_crc32c, current_and_stale
 from audiostore.dataclass import dataclass, field, replace
 from audiostore.errors import InvalidMetadataError, shown
 from audiostore.patterns import pattern
@@ -544,7 +544,7 @@ def assemble(audio_id: str, blobs: Iterable[BlobInfo]) -> Asset | None:
     names_one = REFERENCE_KEYS[0] in audio.metadata
     thumbnail = next((b for b in folder if is_thumbnail_of(audio, b)), None) if names_one else None
     missing = names_one and thumbnail is None
-    return Asset(audio_id, audio, thumbnail, missing, *told_apart(audio, folder))
+    return Asset(audio_id, audio, thumbnail, missing, *current_and_stale(audio, folder))
 
 
 def is_thumbnail_of(audio: BlobInfo, blob: BlobInfo) -> bool:

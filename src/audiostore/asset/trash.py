@@ -26,7 +26,7 @@ from audiostore.asset.layout import (
     part_of,
     require_audio_id,
 )
-from audiostore.asset.marks import is_current, marked_blobs, told_apart
+from audiostore.asset.marks import current_and_stale, is_current, marked_blobs
 from audiostore.asset.reading import changed_meanwhile, find_asset, objects_of
 from audiostore.asset.record import Asset
 from audiostore.asset.resolving import resolve_deleted_id
@@ -224,7 +224,7 @@ class Trash:
         if audio is None:
             return False
         cover = next((blob for blob in versions if record.is_thumbnail_of(audio, blob)), None)
-        marked = {} if live else told_apart(audio, versions)[0]
+        marked = {} if live else current_and_stale(audio, versions)[0]
         missing = [blob for blob in (cover, None if live else audio) if blob is not None]
         for blob in (*marked.values(), *missing):
             require_servable(blob)

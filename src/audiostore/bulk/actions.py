@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class ActionOutcome(Generic[T, R]):
-    """What came of an action on one item."""
+    """The result of an action on one item."""
 
     index: int
     """Position of the item in the input, from 0."""

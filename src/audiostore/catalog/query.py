@@ -14,7 +14,7 @@ SEARCHED_KEYS = ("title", "artist", "album", "album_artist", "original_filename"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What an asset must be like. All given conditions must hold; without any, all assets match.
+    """The conditions that an asset must meet, all of them; without any, all assets match.
 
     Example::
 

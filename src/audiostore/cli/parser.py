@@ -238,7 +238,7 @@ def _add_common_options(parser: Parser, default: Any) -> None:
 def _add_commands(menu: Parser, dest: str, words: Sequence[str] | None) -> None:
     """Declare the commands of a menu that are among the words, or all."""
     menu.set_defaults(parser=menu)
-    # With a usage of our own, argparse must be told how the commands' own help begins.
+    # With a usage of our own, argparse must know how the commands' own help begins.
     declared = menu.add_subparsers(dest=dest, metavar="COMMAND", prog=menu.prog)
     first = words[0] if words and words[0] in menu.commands else None
     for command in menu.commands.values():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FleetAnalysis:
-    """What came of analysing one asset."""
+    """The result of analysing one asset."""
 
     audio_id: str
     integrated_lufs: float | None = None

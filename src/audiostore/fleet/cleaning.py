@@ -47,7 +47,7 @@ CleanStatus = Literal["deleted", "gone", "held", "differs", "needed"]
 
 @dataclass(frozen=True, slots=True)
 class CleanOutcome:
-    """What became of an old object, of audio or a cover."""
+    """The result of cleaning up an old object, audio or a cover."""
 
     uri: str
     status: CleanStatus

@@ -29,7 +29,7 @@ class FleetPlan:
 
 @dataclass(frozen=True, slots=True)
 class FleetResult:
-    """What became of one item, as the store has recorded it."""
+    """The result of one item, as recorded in the store."""
 
     index: int
     """Position of the item in the list that was planned, from 0."""
@@ -56,7 +56,7 @@ class FleetResult:
 
 @dataclass(frozen=True, slots=True)
 class FleetChunk:
-    """What became of a chunk."""
+    """The result of a chunk."""
 
     number: int
     """From 0."""
@@ -78,7 +78,7 @@ class FleetChunk:
 
 @dataclass(frozen=True, slots=True)
 class FleetStatus:
-    """How far a run is."""
+    """The progress of a run."""
 
     run: str
     items: int

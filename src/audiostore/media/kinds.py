@@ -108,7 +108,7 @@ class AudioData(Protocol):
         ...
 
     def result(self) -> tuple[int, int] | None:
-        """Return the size and the CRC-32C of the audio data; None if they cannot be told."""
+        """Return the size and the CRC-32C of the audio data; None if they are unknown."""
         ...
 
 
@@ -148,8 +148,8 @@ class Format:
     """Each count that a file states (of frames, samples, bytes, seconds), and what it is compared
     with, for docs/formats.md: "frames of Xing and Info: the frames that are there"."""
     audio_data: "Callable[[Reader, Recognised], AudioData | None] | None" = None
-    """Find out which bytes are the audio itself, which editing tags does not change; None if that
-    cannot be told."""
+    """Find out which bytes are the audio itself, which editing tags does not change; None if they
+    are unknown."""
     audio_data_are: str = ""
     """What `audio_data` takes for the audio itself, in words."""
     has_movable_index: bool = False

@@ -56,7 +56,7 @@ def find_audio_data(stream: BinaryIO, recognised: Recognised, size_bytes: int) -
         size_bytes: the file's size.
 
     Returns:
-        What computes their size and checksum as the file is read; None if they cannot be told from
+        What computes their size and checksum as the file is read; None if they do not follow from
         the rest.
     """
     find = recognised.format.audio_data

@@ -25,7 +25,8 @@ class StoredSource:
         new.put(BlobSpec("copy.mp3", "audio/mpeg"), source)  # in a bucket: no bytes pass through us
 
     Raises:
-        UnreadableBlobError: its store does not tell its checksum, as of an object that is encrypted
+        UnreadableBlobError: its store does not report its checksum, as of an object that is
+        encrypted
             with a customer-supplied key.
     """
 

@@ -253,7 +253,7 @@ class _Fetch:
         if self._total is None and not is_chunked and not self._stated:
             raise InvalidSourceError(
                 f"{self._remote}: the server states neither length nor checksum, so a file that is "
-                "cut off cannot be told from a whole one"
+                "cut off cannot be distinguished from a whole one"
             )
         if self._total is not None:
             self._require_size(self._total)

@@ -117,8 +117,8 @@ class ShardWriter:
         with closing(self.open_target()) as target:
             created, gone, size_bytes = self._write_tar(target, shard, samples)
             index, count = index_of(samples(), gone)
-            told = {_SAMPLES: str(count)}
-            if not _create(target, shard.index_name, BytesSource(index), told):
+            metadata = {_SAMPLES: str(count)}
+            if not _create(target, shard.index_name, BytesSource(index), metadata):
                 raise conflict(target, shard.index_name)
             uri = target.uri(shard.name)
         left_out = tuple(_left_out(samples(), gone))

@@ -31,7 +31,7 @@ class Costs:
         self.moved: list[str] = []
         """The ids of those that are moved: at most two."""
         self._early = 0
-        self._early_told = ""
+        self._early_line = ""
         self._price = 0.0
         self._rates: Rates | None = None
         self._read_bytes = 0
@@ -53,12 +53,12 @@ class Costs:
         if days < minimum:
             self._early += 1
             self._price += self._price_of(audio, minimum - days)
-            self._early_told = (
+            self._early_line = (
                 f"it has been {present} for {days} of at least {minimum} days: the remaining "
                 f"{minimum - days} days are charged now"
             )
 
-    def told(self) -> list[str]:
+    def lines(self) -> list[str]:
         """Return the charges, one sentence each."""
         is_one = len(self.moved) == 1
         costs: list[str] = []
@@ -67,7 +67,7 @@ class Costs:
                 f"{self._early:,} of them have not been in their class for its minimum time: the "
                 "remaining days are charged now"
             )
-            costs.append((self._early_told if is_one else many) + self._told_price())
+            costs.append((self._early_line if is_one else many) + self._price_in_words())
         if self._read_from:
             what = "it" if is_one else f"{human_size(self._read_bytes)}"
             classes = " and ".join(sorted(self._read_from))
@@ -91,7 +91,7 @@ class Costs:
         monthly = self._rates.prices.get(audio.storage_class, 0.0)
         return monthly * audio.size_bytes / _GIB * days / _DAYS_PER_MONTH
 
-    def _told_price(self) -> str:
+    def _price_in_words(self) -> str:
         if self._rates is None or not self._price:
             return ""
         about = f"{self._price:,.2f}" if self._price >= 0.01 else "less than 0.01"

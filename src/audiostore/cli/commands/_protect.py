@@ -35,8 +35,8 @@ def protect(
 
         def act(each: Chosen) -> Report:
             asset = change(chosen.manager, each.audio_id)
-            told = "" if asset.warnings else f"{done} {each.audio_id}"
-            return Report(asset, note=told, about=asset)
+            done_note = "" if asset.warnings else f"{done} {each.audio_id}"
+            return Report(asset, note=done_note, about=asset)
 
         if options.dry_run:
             return with_each(chosen, plan, "planned")

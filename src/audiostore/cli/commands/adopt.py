@@ -234,7 +234,7 @@ def _print(options: Options, adoption: Adoption) -> None:
         say("note", f"{adoption.run} was planned before, with the same objects: nothing is new")
         return
     if cost is not None:
-        for line in _told(cost):
+        for line in _cost_lines(cost):
             print(line)
     if adoption.kept:
         say(
@@ -248,7 +248,7 @@ def _print(options: Options, adoption: Adoption) -> None:
         say("note", f"'audiostore fleet work {adoption.run}' adopts them")
 
 
-def _told(cost: AdoptCost) -> list[str]:
+def _cost_lines(cost: AdoptCost) -> list[str]:
     def money(amount: float) -> str:
         return f"{amount:,.2f} {escape(cost.currency)}"
 

@@ -1,6 +1,6 @@
 """Show which store is used, under which account, and whether it works.
 
-Each line is marked: ok; note, for what works and could be better; failed, for what does not work.
+Each line is marked ok, note (it works, but could be better) or failed.
 """
 
 from __future__ import annotations

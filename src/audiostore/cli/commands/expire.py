@@ -1,6 +1,6 @@
 """Set the date on which the store deletes assets.
 
-The date can be moved later, but not earlier, and it cannot be removed. It has an effect only with
+The date can be moved later, but not earlier, and it cannot be removed. It takes effect only with
 the rule expire_on_custom_time: see 'audiostore lifecycle'.
 """
 
@@ -67,7 +67,7 @@ def run(options: Options) -> int:
         if not has_consent_to(options, chosen, question):
             return 1
         facts = known_facts(manager)
-        told: dict[str, str] = {}
+        given: dict[str, str] = {}
 
         def expire(each: Chosen) -> Report:
             if not chosen.is_single:
@@ -76,7 +76,7 @@ def run(options: Options) -> int:
             text = facts_block(asset) if chosen.is_single else row(asset)
             hints = [] if asset.audio is None else _hints(facts, asset.audio)
             # What is the same for many is said once.
-            new = [hint for hint in hints if told.setdefault(hint, each.audio_id) == each.audio_id]
+            new = [hint for hint in hints if given.setdefault(hint, each.audio_id) == each.audio_id]
             later = "" if hints or is_bucket(manager) else _LATER
             return Report(asset, text, note=later, about=asset, warnings=new)
 

@@ -71,7 +71,7 @@ def run(options: Options) -> int:
             return Report(note=f"nothing to change: {each.audio_id} already has this metadata")
         fields = planned("change", each.audio_id, metadata=update).fields
         of = "" if chosen.is_single else f"  {each.audio_id}"
-        return Report(fields, "\n".join(f"would {escape(line)}{of}" for line in _told(update)))
+        return Report(fields, "\n".join(f"would {escape(line)}{of}" for line in _lines(update)))
 
     def change(each: Chosen) -> Report:
         asset = chosen.manager.update_metadata(each.audio_id, changes, replace=options.replace)
@@ -85,7 +85,7 @@ def run(options: Options) -> int:
         if lost:
             question = f"Remove {lost} too? This cannot be undone"
         else:
-            question = f"Change {chosen.these}: {', '.join(_told(changes))}? This cannot be undone"
+            question = f"Change {chosen.these}: {', '.join(_lines(changes))}? This cannot be undone"
         if (lost or chosen.is_implied) and not has_consent_to(options, chosen, question):
             return 1
         return with_each(chosen, change, "changed")
@@ -116,7 +116,7 @@ def _lost(chosen: Selection, changes: Mapping[str, str | None], update_of: _Upda
     return ", ".join(sorted(k for k, v in update.items() if v is None and k not in changes))
 
 
-def _told(changes: Mapping[str, str | None]) -> list[str]:
+def _lines(changes: Mapping[str, str | None]) -> list[str]:
     return [
         f"remove {key}" if value is None else f"set {key}={value}"
         for key, value in sorted(changes.items())

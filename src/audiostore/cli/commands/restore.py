@@ -36,12 +36,12 @@ def run(options: Options) -> int:
         def restore(each: Chosen) -> Report:
             was_complete = _is_complete(manager, each.audio_id)
             asset = manager.restore(each.audio_id)
-            told = (
+            message = (
                 f"nothing to restore: {each.audio_id} is stored and complete"
                 if was_complete
                 else f"restored {each.audio_id}"
             )
-            return Report(asset, note=told, about=asset)
+            return Report(asset, note=message, about=asset)
 
         if options.dry_run:
             return with_each(chosen, plan, "planned")

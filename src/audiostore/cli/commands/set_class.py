@@ -47,7 +47,7 @@ def run(options: Options) -> int:
                     note=f"nothing to change: {asset.audio_id} is already {storage_class}"
                 )
             require_own_classes(manager.admin, asset.audio_id)
-            before, charges = asset.audio.storage_class, costs.told()
+            before, charges = asset.audio.storage_class, costs.lines()
             action = f"move the audio of {asset.audio_id} from {before} to "
             action += "; ".join([storage_class, *charges])
             facts = {"from": before, "to": storage_class, "costs": charges}
@@ -66,10 +66,10 @@ def run(options: Options) -> int:
         if costs.moved:
             require_own_classes(manager.admin, costs.moved[0])
         its = "its audio" if len(chosen) == 1 else f"the audio of {chosen.these}"
-        question = "\n".join([*costs.told(), f"Move {its} to {storage_class}?"])
+        question = "\n".join([*costs.lines(), f"Move {its} to {storage_class}?"])
         if not will_ask(options):
-            for cost in costs.told():
+            for cost in costs.lines():
                 say("warning", cost)
-        elif (costs.told() or chosen.is_implied) and not has_consent_to(options, chosen, question):
+        elif (costs.lines() or chosen.is_implied) and not has_consent_to(options, chosen, question):
             return 1
         return with_each(chosen, move, f"moved to {storage_class}")

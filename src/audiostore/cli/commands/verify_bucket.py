@@ -1,8 +1,8 @@
 """Verify that a bucket does what audiostore relies on, and print a table.
 
-It writes objects below a prefix of its own, does with them what audiostore does, and deletes
-them. It reads the settings of the bucket, and changes none. The table names neither the bucket nor
-the account: it is made to be pasted into an issue.
+It writes objects under a prefix of its own, runs audiostore's operations on them, and deletes them.
+It reads the bucket's settings but changes none. The table names neither the bucket nor the account,
+so you can paste it into an issue.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def _rate_hz(extended: bytes) -> int:
 
 
 def _samples(reader: Reader, aiff: _Aiff) -> int:
-    """Return how many samples of each channel there are; 0 if that cannot be told."""
+    """Return how many samples of each channel there are; 0 if that is unknown."""
     if not aiff.described or not aiff.described.blocks or not aiff.sound:
         return 0
     blocks = aiff.described.blocks

@@ -180,7 +180,7 @@ def _measure(stated: Stated) -> Measured | str | None:
 
 
 def _end_s(reader: Reader, asf: _Asf) -> float | None:
-    """Return when the last sound in the last packet begins; None if that cannot be told."""
+    """Return when the last sound in the last packet begins; None if that is unknown."""
     count = _count(reader, asf)
     if not asf.data or not count:
         return None

@@ -143,7 +143,7 @@ def _misstated(stated: list[float], there_s: float, seconds: float) -> Iterator[
 
 
 def _unused(reader: Reader, size: int | None, others: list[Track], layout: Layout) -> int:
-    """Return how many bytes of the sound no track uses; 0 if few, or if that cannot be told.
+    """Return how many bytes of the sound no track uses; 0 if few, or if that is unknown.
 
     Args:
         reader: the file.

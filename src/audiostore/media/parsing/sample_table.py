@@ -131,7 +131,7 @@ class SampleTable:
         return min(self.samples, max(0, self.sizes.end - self.sizes.start - FULL - 8) // 4)
 
     def total_size(self) -> int | None:
-        """Return the bytes of all samples; None if that cannot be told."""
+        """Return the bytes of all samples; None if that is unknown."""
         if self.sizes is None or self.uniform_size:
             return None
         return sum(sum(part) for part in self._numbers(self.sizes, FULL + 8, self.samples, 4))

@@ -18,7 +18,7 @@ export async function show(main, { signal }) {
   fill(main,
     h("h1", {}, "Health"),
     h("dl", { className: "numbers" }, figures.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-    found.cost && h("p", { className: "small soft" }, `At the list prices of ${found.cost.location}, read on ${found.cost.read_on}; operations and traffic are not in it.`),
+    found.cost && h("p", { className: "small soft" }, `At the list prices of ${found.cost.location}, read on ${found.cost.read_on}; operations and traffic are not included.`),
     !found.is_complete && h("p", { className: "notice" }, "The store is still being listed: these figures grow."),
     plot("By format", found.by_format, (tally) => tally.assets, number),
     plot("By month", found.by_month, (tally) => tally.audio_bytes, bytes),

@@ -70,13 +70,13 @@ def cross_origin(scratch: Scratch) -> str:
         raise NotShownError("no CORS is configured, or for origins with wildcards alone")
     origin, method = allowed[0]
     asked = _ANY_ORIGIN if origin == "*" else origin
-    told = _preflight(scratch, asked, method)
-    if told not in ("*", asked):
-        raise BrokenPromiseError(f"a configured origin got Access-Control-Allow-Origin: {told!r}")
+    reply = _preflight(scratch, asked, method)
+    if reply not in ("*", asked):
+        raise BrokenPromiseError(f"a configured origin got Access-Control-Allow-Origin: {reply!r}")
     if any(each == "*" for each, _ in allowed):
         return f"{method} is allowed to every origin, as configured"
-    told = _preflight(scratch, _STRANGER, method)
-    if told in ("*", _STRANGER):
+    reply = _preflight(scratch, _STRANGER, method)
+    if reply in ("*", _STRANGER):
         raise BrokenPromiseError(f"an origin that is not configured may {method}, too")
     return f"{method} is allowed to an origin that is configured, not to another"
 

@@ -27,10 +27,10 @@ def place_of(index: int | None, count: int | None, environ: Mapping[str, str]) -
     Raises:
         UsageError: the index is known, but not the count; or they do not fit together.
     """
-    told_index, told_count = _told(environ)
-    count = told_count if count is None else count
-    if index is None and told_index is not None:
-        index = told_index % (count or told_index + 1)  # a job may have more tasks than --count
+    own_index, own_count = _from_engine(environ)
+    count = own_count if count is None else count
+    if index is None and own_index is not None:
+        index = own_index % (count or own_index + 1)  # a job may have more tasks than --count
     if index is None and count is None:
         return 0, 1
     if count is None:
@@ -42,7 +42,7 @@ def place_of(index: int | None, count: int | None, environ: Mapping[str, str]) -
     return index, count
 
 
-def _told(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
+def _from_engine(environ: Mapping[str, str]) -> tuple[int | None, int | None]:
     for name, of in _ENGINES:
         if name in environ:
             return _number(environ, name), _number(environ, of) if of in environ else None
