@@ -26,8 +26,7 @@ class StoredSource:
 
     Raises:
         UnreadableBlobError: its store does not report its checksum, as of an object that is
-        encrypted
-            with a customer-supplied key.
+            encrypted with a customer-supplied key.
     """
 
     store: ObjectStore
