@@ -71,7 +71,7 @@ phases.coverage.checks.positive_data_acceptance.enabled = false
 [[operations]]
 include-operation-id = ["createLink", "noticeChange", "describeShared"]
 checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "501"]
-checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "422", "501"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "410", "422", "501"]
 checks.missing_required_header.enabled = false
 
 [[operations]]

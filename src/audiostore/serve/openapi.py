@@ -223,7 +223,7 @@ def _linked() -> Json:
     ranged = [token, names, *(each for each in read if each["in"] == "header")]
     content = operation("readShared", "The bytes of a part.", "*/*", ranged, "304", "416")
     content["get"]["responses"]["206"] = {"description": "A range of them."}
-    pixels: Json = {"type": "integer", "minimum": 1}
+    pixels: Json = {"type": "integer", "minimum": 1, "maximum": 10**6 - 1}
     about = [
         {**_query("url", "Of the page of a link."), "required": True},
         _query("maxwidth", "Pixels.", pixels),
