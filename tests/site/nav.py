@@ -106,6 +106,7 @@ def nav(titles: Mapping[str, str]) -> Nav:
                     "Performance": [
                         {"Compared with other tools": "performance.md"},
                         {"Listing": "performance-listing.md"},
+                        {"Serving": "performance-serving.md"},
                     ]
                 },
                 {"Decisions": [{title: page} for page, title in sorted(titles.items())]},
