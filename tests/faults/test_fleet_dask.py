@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,8 @@ from audiostore.fleet import dask
 
 pytestmark = [pytest.mark.row("fleet"), pytest.mark.slow]
 KILLS = 10
+_STATES = re.compile(r"Registered to|was killed by signal|Restarting worker|Start worker at")
+"""What a nanny and its worker say of its life."""
 _QUIET = ("--no-dashboard", "--host", "127.0.0.1")
 
 
@@ -117,11 +119,18 @@ class Cluster:
         return self.start(*command, "--bucket", bucket, "--max-writes-per-s", "40")
 
     def workers(self) -> list[int]:
-        """Return the processes that nannies have started."""
+        """Return the processes that nannies have started, once they are known to the scheduler.
+
+        A nanny may give up on a worker that dies while it starts.
+        """
         found = []
         for nanny in self.nannies:
-            children = psutil.Process(nanny.process.pid).children()
-            found += [each.pid for each in children if "spawn_main" in str(each.cmdline())]
+            if _STATES.findall(nanny.text)[-1:] != ["Registered to"]:
+                continue
+            for child in psutil.Process(nanny.process.pid).children():
+                with suppress(psutil.NoSuchProcess):  # it has just been killed
+                    if "spawn_main" in str(child.cmdline()):
+                        found.append(child.pid)
         return found
 
 
