@@ -164,6 +164,16 @@ def test_the_last_moments_count_for_the_peak() -> None:
     assert found.true_peak_dbtp >= -3.05
 
 
+@pytest.mark.parametrize(("rate", "has_true_peak"), [(10, False), (999, False), (1_000, True)])
+def test_there_is_no_true_peak_at_rates_at_which_it_is_made_up(
+    rate: int, has_true_peak: bool
+) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 2 * rate)).astype(np.float32)
+    found = measured(noise, rate=rate, true_peak=True)
+    assert found.sample_peak_dbfs is not None
+    assert (found.true_peak_dbtp is not None) == has_true_peak
+
+
 def test_gains_follow_from_the_loudness() -> None:
     loud = Loudness(-9.5, 4.0, -0.1, 0.4)
     assert loud.replaygain_db == -8.5  # ReplayGain 2.0: -18 - L

@@ -18,6 +18,8 @@ _RATE_HZ: Final = 48_000
 """BS.1770-4 gives the weighing filters for it."""
 _LOWEST_RATE_HZ: Final = 10
 """FFmpeg's filter counts in tenths of a second."""
+_TRUE_PEAK_FROM_HZ: Final = 1_000
+"""Up to 200 Hz, FFmpeg's filter has been seen to take a true peak from memory that nobody wrote."""
 _META = "lavfi.r128."
 _SILENCE_LUFS = -70.0
 """BS.1770-4: the absolute gate. The filter says so of what has no block above it."""
@@ -43,11 +45,11 @@ class Analyser:
     are not those of the first are converted to these.
 
     Args:
-        true_peak: whether to find the true peak, which takes twice as long.
+        true_peak: whether to find the true peak, which takes twice as long; not below 1 kHz.
     """
 
     def __init__(self, *, true_peak: bool = False) -> None:
-        self._peak = "true+sample" if true_peak else "sample"
+        self._true_peak = true_peak
         self._meter: _Meter | None = None
         self._converter: Converter | None = None
         self.problem = ""
@@ -85,7 +87,7 @@ class Analyser:
             return
         kind = Kind(*here)
         if self._meter is None:
-            self._meter = _Meter(kind, self._peak)
+            self._meter = _Meter(kind, true_peak=self._true_peak)
         if self._converter is not None and self._converter.kind != kind:
             self._end_conversion()
         if kind == self._meter.kind:
@@ -106,7 +108,7 @@ class Analyser:
 class _Meter:
     """Measures frames of one kind: their loudness, and their samples in 8 bit."""
 
-    def __init__(self, kind: Kind, peak: str) -> None:
+    def __init__(self, kind: Kind, *, true_peak: bool) -> None:
         if kind.rate_hz < _LOWEST_RATE_HZ:
             raise ValueError(f"its sample rate is {kind.rate_hz} Hz")
         self.kind = kind
@@ -114,6 +116,8 @@ class _Meter:
         # Else the channel for low frequencies would count, and those behind would count for less.
         named = [("aformat", f"channel_layouts={kind.usual_layout}")]
         named = named if kind.usual_layout != kind.layout else []
+        has_true_peak = true_peak and kind.rate_hz >= _TRUE_PEAK_FROM_HZ
+        peak = "true+sample" if has_true_peak else "sample"
         self._filters = Filters(
             kind, *named, ("ebur128", f"metadata=1:peak={peak}"), ("aformat", "sample_fmts=u8")
         )
