@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -15,6 +16,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import pytest
 from hypothesis import HealthCheck, settings
 
+from audiostore.media.sandbox import pool
 from tests.fuzzing import FUZZ, examples
 
 settings.register_profile(
@@ -57,3 +59,12 @@ def state_of_its_own(states: Iterator[Path]) -> Iterator[None]:
 def slept() -> list[float]:
     """The seconds that code under test wanted to wait: pass `slept.append` as its `sleep`."""
     return []
+
+
+@pytest.fixture
+def without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The extra is not installed."""
+    monkeypatch.setitem(sys.modules, "av", None)  # what Python makes "not found" of
+    with pool.SandboxPool() as fresh:
+        monkeypatch.setattr(pool, "_shared_pools", {os.getpid(): fresh})
+        yield

@@ -94,6 +94,17 @@ def test_one_that_cannot_be_analysed_does_not_stop_the_others(call: Call, tmp_pa
     assert call("analyse")[0] == 2
 
 
+@pytest.mark.usefixtures("without_ffmpeg")
+def test_without_ffmpeg_the_reason_comes_before_what_was_done(call: Call) -> None:
+    stored(call, MP3)
+    stored(call, FLAC)
+    code, out, err = call("analyse", "--all")
+    assert (code, out) == (2, "")
+    error, stopped = err.splitlines()
+    assert error.startswith("audiostore: error: decoding audio needs FFmpeg, which is not")
+    assert stopped.startswith("audiostore: stopped: 0 ")
+
+
 def test_damaged_sound_is_analysed_with_a_warning(call: Call, tmp_path: Path) -> None:
     data = bytearray(encode("flac", "flac", seconds=4.0))
     data[len(data) // 2 : len(data) // 2 + 3_000] = bytes(3_000)

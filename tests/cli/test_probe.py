@@ -12,6 +12,7 @@ import pytest
 
 from audiostore import LocalStore
 from audiostore.cli.commands.probe import inside_block
+from audiostore.cli.failures import located
 from audiostore.ingest import UploadOptions, prepare_audio
 from audiostore.media import inspection
 from audiostore.media.facts.by_headers import describe_by_headers
@@ -121,7 +122,7 @@ def test_one_bad_file_makes_the_exit_code_1_and_the_others_are_shown(call: Call)
     lines = err.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("audiostore: error: ") for line in lines)
-    assert "'cut.mp3' is cut short" in lines[0]
+    assert "cut.mp3 is cut short" in lines[0]
     assert "missing.mp3" in lines[1]
     assert "JPEG" in lines[2]
 
@@ -133,7 +134,7 @@ def test_a_limit_is_told_with_the_file_and_what_to_do(call: Call) -> None:
     told = "FFmpeg takes more than 2 s of CPU time for it: that is a limit, not a sign of damage"
     assert (code, err) == (
         1,
-        f"audiostore: error: {path}: {told}; --check none stores it unexamined\n",
+        f"audiostore: error: {path}: {told}; 'audiostore put --check none' stores it unexamined\n",
     )
 
 
@@ -150,6 +151,48 @@ def test_an_error_names_the_file_once(call: Call, bucket: str) -> None:
         lines = call(command, "music/one.mp3", "music/none.mp3")[2].splitlines()
         assert f"{error}music/one.mp3: {ours}" in [f"{line}\n" for line in lines]
         assert any(line.startswith(f"{error}music/none.mp3 is ") for line in lines)
+
+
+def test_errors_of_the_library_do_not_name_the_file_again(call: Call, bucket: str) -> None:
+    names = ("it's.mp3", "\u00fc.mp3", "b\udcff.mp3", "line: 2.mp3")
+    Path("music").mkdir()
+    for name in names:
+        _file(f"music/{name}", b"")
+    shown = [f"music/{name}".replace("\udcff", r"\udcff") for name in names]
+    empty = "is empty: there is nothing to store"
+    expected = {f"audiostore: error: {name} {empty}" for name in shown}
+    files = [f"music/{name}" for name in names]
+    assert set(call("probe", *files)[2].splitlines()) == expected
+    assert expected <= set(call("put", "music")[2].splitlines())
+    assert {f"reject  {name} {empty}" for name in shown} == set(
+        call("put", "music", "--dry-run")[1].splitlines()
+    )
+    failed = call("jobs", "1")[1].splitlines()[::2]
+    assert set(failed) == {f"{Path(name).absolute()} {empty}" for name in shown}
+
+
+def test_what_names_its_file_anyway_gets_no_name_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert located("a/b.mp3", "no file at '/a/b.mp3'") == "no file at '/a/b.mp3'"
+    assert located("l.csv, line 2: a/b.mp3", "no file at '/a/b.mp3'") == (
+        "l.csv, line 2: no file at '/a/b.mp3'"
+    )
+    assert located("l.csv, line 2: a/b.mp3", "'/a/b.mp3' is empty") == (
+        "l.csv, line 2: a/b.mp3 is empty"
+    )
+    assert located("a/b.mp3", "'/a/b.jpg' is empty") == "a/b.mp3: '/a/b.jpg' is empty"
+
+
+def test_a_wrong_name_is_not_all_that_is_said_of_a_damaged_file(call: Call, bucket: str) -> None:
+    song = _file("song.wav", MP3.read_bytes()[:50_000])
+    besides = "rename it to .mp3, or pass --fix-extension; besides, the file is cut short: "
+    assert besides in call("probe", song)[2]
+    assert besides in call("put", song)[2]
+    cover = _file("cover.png", COVER.read_bytes()[:2_000])
+    assert (
+        "rename it to .jpg, or pass --fix-extension; besides, the JPEG image is cut short"
+        in (call("put", MP3, "--thumbnail", cover)[2])
+    )
 
 
 def test_bad_files_as_json(call: Call) -> None:

@@ -209,7 +209,7 @@ def test_one_that_fails_does_not_stop_the_others(call: Call, server: StrictServe
     server.denied.add("storage.objects.update")
     code, out, err = call("release", "--all")
     assert (code, out) == (1, "")
-    stopped, error = err.splitlines()
+    error, stopped = err.splitlines()  # why comes first
     assert stopped.startswith("audiostore: stopped: 0 of 2 assets released")
     assert "storage.objects.update" in error
 

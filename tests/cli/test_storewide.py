@@ -20,7 +20,13 @@ from audiostore.stores.gcs.store import GcsStore
 from tests.assets import OGG, Store
 from tests.cli.conftest import COMMAND, COVER, MP3, Call, Run
 from tests.cli.test_terminal import _on_terminal
-from tests.damages import Patient, missing_thumbnail_in_trash, wrong_bytes, wrong_content_type
+from tests.damages import (
+    Patient,
+    foreign_beside,
+    missing_thumbnail_in_trash,
+    wrong_bytes,
+    wrong_content_type,
+)
 from tests.gcs_server import Request, StrictServer
 from tests.inventories import rows_of, write_report
 from tests.timing import PATIENCE_S, wait_until
@@ -90,6 +96,22 @@ def test_repair_prints_a_plan_and_changes_nothing(call: Call, patient: Patient) 
         assert "nothing was changed: add --yes to repair" in err
     assert patient.store.stat(name) == before
     assert call("check", "--yes")[0] == 2
+
+
+@pytest.mark.slow
+def test_what_is_repaired_by_hand_is_not_promised_to_a_program(
+    call: Call, patient: Patient
+) -> None:
+    foreign_beside(patient)
+    for args in ([], ["--repair"], ["--deep", "--repair", "-n"]):
+        code, _, err = call("check", *args)
+        assert code == 1
+        assert err.endswith(": 1 problem; to be repaired by hand: '->' says how\n")
+    wrong_content_type(patient)
+    assert (
+        "2 problems; nothing was changed: add --yes to repair 1 of them"
+        in (call("check", "--repair")[2])
+    )
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 in silence."""
 
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pytest
 from audiostore import AudioStorageManager
 from audiostore.errors import InspectionLimitError, InvalidImageError, UnsupportedFormatError
 from audiostore.media.faststart import needs_faststart
+from audiostore.media.ffmpeg import UNEXAMINED
 from audiostore.media.images import identify_image
 from audiostore.media.probe import read_audio
 from audiostore.media.recognition import identify, require_audio
+from audiostore.media.sandbox import pool
 from audiostore.media.sandbox.pool import LIMITS, SandboxPool
 from audiostore.media.structure import check_structure
+from audiostore.serve.problems import document
 from tests.audio_samples import sample
 from tests.hostile_files import flac_of_many_tags, jpeg_of_scans
 
@@ -86,12 +90,35 @@ def test_a_large_file_may_take_more_time() -> None:
 def test_no_verdict_follows_from_a_limit_on_time(tmp_path: Path) -> None:
     path = flac_of_many_tags(tmp_path / "many.flac")
     with (
-        SandboxPool(cpu_s=0.2) as pool,
+        SandboxPool(cpu_s=0.2) as small,
         pytest.raises(InspectionLimitError, match=r"check=.none. stores it unexamined"),
     ):
-        pool.probe(path, "FLAC")
+        small.probe(path, "FLAC")
     with AudioStorageManager((tmp_path / "store").as_uri()) as manager:
         stored = manager.upload_audio_file(path, check="none")
         problems = [p for p in manager.audit.check(deep=True) if p.audio_id == stored.audio_id]
     assert [problem.kind for problem in problems] == ["unreadable-object"]
     assert "that is a limit, not a sign of damage" in problems[0].message
+
+
+@pytest.mark.slow
+def test_a_limit_of_an_analysis_names_the_asset_and_advises_no_other_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = flac_of_many_tags(tmp_path / "many.flac")
+    with (
+        AudioStorageManager((tmp_path / "store").as_uri()) as manager,
+        SandboxPool(cpu_s=0.2) as small,
+    ):
+        stored = manager.upload_audio_file(path, check="none")
+        monkeypatch.setattr(pool, "_shared_pools", {os.getpid(): small})
+        with pytest.raises(InspectionLimitError) as caught:
+            manager.analyse(stored.audio_id)
+    assert str(caught.value).startswith(f"cannot analyse {stored.audio_path}: FFmpeg takes more")
+    assert str(caught.value).endswith("that is a limit, not a sign of damage")
+    assert caught.value.audio_id == stored.audio_id
+
+
+def test_a_request_is_not_advised_to_leave_out_a_check_that_it_cannot_choose() -> None:
+    detail = document(InspectionLimitError(f"it is large; {UNEXAMINED}"))["detail"]
+    assert detail == "it is large"

@@ -1,8 +1,5 @@
 """Without the extra `ffmpeg`, most files are checked as ever, and the others say what they need."""
 
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from audiostore import (
     InspectionLimitError,
     MemoryStore,
     UnplayableAudioError,
+    UnsupportedFormatError,
 )
 from audiostore.media import InspectedAudio, inspect_audio
 from audiostore.media.sandbox import early, pool
@@ -25,14 +23,6 @@ TRACKS = sorted(
     if path.suffix in {".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}
 )
 UNDESCRIBED = EXAMPLES / "small-rain.aac"
-
-
-@pytest.fixture
-def without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(sys.modules, "av", None)  # what Python makes "not found" of
-    with pool.SandboxPool() as fresh:
-        monkeypatch.setattr(pool, "_shared_pools", {os.getpid(): fresh})
-        yield
 
 
 def inspected(path: Path, artwork_max_px: int | None = None) -> InspectedAudio:
@@ -72,6 +62,22 @@ def test_a_file_that_only_ffmpeg_can_read_is_refused_with_the_extra_to_install()
     message = str(caught.value)
     assert message.startswith("'small-rain.aac': only FFmpeg can tell what is in it")
     assert "pip install 'audiostore[ffmpeg]'; check=\"none\" stores it unexamined" in message
+
+
+@pytest.mark.usefixtures("without_ffmpeg")
+def test_a_wrong_name_is_not_all_that_is_said_of_a_file_that_needs_ffmpeg(tmp_path: Path) -> None:
+    misnamed = tmp_path / "rain.mp3"
+    misnamed.write_bytes(UNDESCRIBED.read_bytes())
+    with AudioStorageManager(store=MemoryStore()) as manager:
+        with pytest.raises(UnsupportedFormatError) as caught:
+            manager.upload_audio_file(misnamed)
+        assert str(caught.value).startswith("'rain.mp3' is AAC audio: rename it to .aac, or pass")
+        assert "; besides, only FFmpeg can tell what is in it" in str(caught.value)
+        with pytest.raises(UnsupportedFormatError, match=r"pass fix_extension=True$"):
+            manager.upload_audio_file(misnamed, check="none")  # which needs no FFmpeg
+        misnamed.write_bytes(TRACKS[0].read_bytes())
+        with pytest.raises(UnsupportedFormatError, match="besides, decoding audio needs FFmpeg"):
+            manager.upload_audio_file(misnamed, check="full")
 
 
 @pytest.mark.usefixtures("without_ffmpeg")

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import audiostore
-from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, report
+from audiostore.cli.failures import (
+    FAILED,
+    NOT_FOUND,
+    PARTLY_FAILED,
+    UsageError,
+    report,
+    report_stop,
+)
 from audiostore.cli.output import counted, escape, note, print_json, say
 from audiostore.cli.store import warn
 
@@ -86,10 +93,13 @@ def with_each(chosen: Selection, act: Callable[[Chosen], Report], done_word: str
                     progress(outcome.index + 1)
     except BrokenPipeError:
         raise
-    except (KeyboardInterrupt, audiostore.AudioStoreError, OSError):
+    except (KeyboardInterrupt, audiostore.AudioStoreError, OSError) as error:
         _clear(chosen)
         of = "" if chosen.total is None else f" of {chosen.total:,}"
-        say("stopped", f"{counts['done']:,}{of} assets {done_word}; those in progress may be, too")
+        summary = f"{counts['done']:,}{of} assets {done_word}; those in progress may be, too"
+        if not isinstance(error, KeyboardInterrupt):
+            return report_stop(error, summary, debug=chosen.options.debug)
+        say("stopped", summary)
         raise
     _clear(chosen)
     if not any(counts.values()):

@@ -87,6 +87,13 @@ def report(error: Exception, *, where: str = "", hint: str = "", debug: bool = F
     )
 
 
+def report_stop(error: Exception, summary: str, *, debug: bool) -> int:
+    """Print the error that ended a run, then what was done before it; return the exit code."""
+    report(error, debug=debug)
+    say("stopped", summary)
+    return exit_code(error)
+
+
 def sentence(error: Exception) -> str:
     """Return what failed, on what, and what to do, as far as the error knows."""
     return _joined(*_parts(error))
@@ -98,10 +105,24 @@ def _joined(what: str, todo: str) -> str:
 
 
 def located(where: str, message: str) -> str:
-    """Return a message with a path, or another place, in front: one that names the file once."""
+    """Return a message with a path, or another place, in front: one that names the file once.
+
+    Args:
+        where: a path as the user gave it, perhaps after the place that lists it:
+            ``songs.csv, line 2: a.mp3``.
+        message: may name the file, too: by its file name or, as errors of the library do, by its
+            absolute path.
+    """
+    listed_at, colon, listed = where.partition(": ")
     name = os.fsencode(os.path.basename(where)).decode("utf-8", "replace")  # noqa: PTH119  (no pathlib)
-    rest = message.removeprefix(repr(name))
-    return f"{where}: {message}" if rest == message else where + rest
+    paths = [where, listed] if listed else [where]
+    whole = [repr(os.path.abspath(path)) for path in paths]  # noqa: PTH100  (no pathlib)
+    for its_name in (repr(name), *whole):
+        if message.startswith(its_name):
+            return where + message.removeprefix(its_name)
+    if whole[-1] in message:
+        return f"{listed_at}{colon}{message}" if listed else message
+    return f"{where}: {message}"
 
 
 def _parts(error: Exception) -> tuple[str, str]:

@@ -10,7 +10,12 @@ from typing import BinaryIO, Final
 
 from audiostore.asset import Asset, Changes, MarkedParts, require_asset, result_of
 from audiostore.dataclass import dataclass
-from audiostore.errors import AssetConflictError, BlobNotFoundError, UnplayableAudioError
+from audiostore.errors import (
+    AssetConflictError,
+    BlobNotFoundError,
+    InspectionLimitError,
+    UnplayableAudioError,
+)
 from audiostore.ingest.analysing import analysis_of, has_analysis, waveform_of
 from audiostore.ingest.options import PreviewChoice, require_preview
 from audiostore.ingest.prepare import nameless_file
@@ -133,8 +138,8 @@ class Analyses:
             get_checked(self._store, asset.audio, path)
             try:
                 return analyse_file(path, true_peak=wanted.true_peak, preview=target)
-            except UnplayableAudioError as error:
+            except (InspectionLimitError, UnplayableAudioError) as error:
                 uri = self._store.uri(asset.audio.name)
-                raise UnplayableAudioError(
+                raise type(error)(
                     f"cannot analyse {uri}: {error}", audio_id=asset.audio_id
                 ) from error

@@ -12,6 +12,7 @@ from audiostore.errors import (
     InspectionLimitError,
     InvalidImageError,
     UnplayableAudioError,
+    UnsupportedFormatError,
 )
 from audiostore.media import ffmpeg
 from audiostore.media.decoding import AnalyseChoice, check_all, decode_all
@@ -115,7 +116,16 @@ def inspect_audio(
         OSError: it cannot be read.
     """
     try:
-        recognised = require_audio(filename, identify(stream), fix_extension=fix_extension)
+        found = identify(stream)
+        try:
+            recognised = require_audio(filename, found, fix_extension=fix_extension)
+        except UnsupportedFormatError as error:
+            if isinstance(found, str) or found.format.kind != "audio" or check == "none":
+                raise
+            decodes = check == "full" or bool(analyse or preview)
+            if problem := _further_problem(stream, found, decodes=decodes):
+                raise UnsupportedFormatError(f"{error}; besides, {problem}") from error
+            raise
         kind = recognised.format
         extension = kind.extension_for(filename)
         partial = stream if isinstance(stream, PartialFile) else None
@@ -153,7 +163,7 @@ def inspect_audio(
     except AudioStoreError as error:
         error.path = error.path or path
         raise
-    image, problem = _embedded_artwork(info, check, artwork_max_px)
+    image, artwork_problem = _embedded_artwork(info, check, artwork_max_px)
     return InspectedAudio(
         format_name=kind.name,
         extension=extension,
@@ -161,7 +171,7 @@ def inspect_audio(
         info=info,
         analysis=analysis,
         artwork=image,
-        artwork_problem=problem,
+        artwork_problem=artwork_problem,
         warnings=tuple(dict.fromkeys((*oddities, *info.warnings))),
         index_is_last=is_last,
         audio_data=audio_data,
@@ -194,8 +204,16 @@ def inspect_image(
         OSError: it cannot be read.
     """
     try:
-        found = require_image(filename, identify(stream), fix_extension=fix_extension)
-        kind, extension = found.format, found.format.extension_for(filename)
+        found = identify(stream)
+        try:
+            kind = require_image(filename, found, fix_extension=fix_extension).format
+        except UnsupportedFormatError as error:
+            if isinstance(found, str) or found.format.kind != "image" or check == "none":
+                raise
+            if problem := _further_problem_of_image(stream):
+                raise UnsupportedFormatError(f"{error}; besides, {problem}") from error
+            raise
+        extension = kind.extension_for(filename)
         if check == "none" and max_px is None:
             return InspectedImage(kind.name, extension, kind.content_type)
         size_bytes = stream.seek(0, os.SEEK_END)
@@ -204,8 +222,7 @@ def inspect_image(
                 f"{filename!r} has {size_bytes:,} bytes: the limit for artwork is"
                 f" {MAX_IMAGE_BYTES:,}"
             )
-        stream.seek(0)
-        data = stream.read(size_bytes)
+        data = _all_of(stream, size_bytes)
         try:
             identify_image(data)
             return _inspected(data, kind, extension, check, max_px)
@@ -214,6 +231,36 @@ def inspect_image(
     except AudioStoreError as error:
         error.path = error.path or path
         raise
+
+
+def _further_problem(stream: FileIO, recognised: Recognised, *, decodes: bool) -> str:
+    """Return why audio would be refused under its right name, if that is soon seen; else ""."""
+    size_bytes = stream.seek(0, os.SEEK_END)
+    try:
+        check_structure(stream, recognised, size_bytes, name=None)
+        info = _look_at_headers(stream, recognised, size_bytes, artwork=False)
+    except AudioStoreError as error:
+        return str(error)
+    if ffmpeg.is_installed() or not (info is None or decodes):
+        return ""
+    return str(ffmpeg.missing_to_read() if info is None else ffmpeg.missing_to_decode())
+
+
+def _further_problem_of_image(stream: FileIO) -> str:
+    """Return why an image would be refused under its right name, if that is soon seen; else ""."""
+    size_bytes = stream.seek(0, os.SEEK_END)
+    if size_bytes > MAX_IMAGE_BYTES:
+        return f"the file has {size_bytes:,} bytes: the limit for artwork is {MAX_IMAGE_BYTES:,}"
+    try:
+        identify_image(_all_of(stream, size_bytes))
+    except InvalidImageError as error:
+        return str(error)
+    return ""
+
+
+def _all_of(stream: FileIO, size_bytes: int) -> bytes:
+    stream.seek(0)
+    return stream.read(size_bytes)
 
 
 def _look_at_headers(

@@ -41,8 +41,11 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (errors.IntegrityError, 502),
     (errors.UnreadableBlobError, 502),
 )
-_IN_A_REQUEST: Final = ("fix_extension=True", "fix_extension=true")
-"""What a Python program passes, and how a request says it."""
+_IN_A_REQUEST: Final = (
+    ("fix_extension=True", "fix_extension=true"),
+    ('; check="none" stores it unexamined', ""),
+)
+"""What a Python program passes, and how a request says it, if it can."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _BUSY: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -132,4 +135,7 @@ def _detail(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror and not text.startswith(error.strerror):
         text = error.strerror  # without the path of a file on this machine
-    return errors.redacted("; ".join([text, *notes])).replace(*_IN_A_REQUEST)
+    detail = errors.redacted("; ".join([text, *notes]))
+    for passed, said in _IN_A_REQUEST:
+        detail = detail.replace(passed, said)
+    return detail

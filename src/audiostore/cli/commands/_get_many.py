@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from audiostore.bulk import CoverNames, NameTemplate, cover_name, name_by_source_path
 from audiostore.cli.choosing import choosing
-from audiostore.cli.failures import INTERRUPTED, NOT_FOUND, PARTLY_FAILED, UsageError
+from audiostore.cli.failures import (
+    INTERRUPTED,
+    NOT_FOUND,
+    PARTLY_FAILED,
+    UsageError,
+    report_stop,
+)
 from audiostore.cli.filters import query_of
 from audiostore.cli.output import counted, escape, note, print_json, say
 from audiostore.cli.progress.bulk import BulkProgress, abandoning
@@ -54,7 +60,7 @@ def get_many(options: Options, directory: str) -> int:
         return INTERRUPTED
     except Exception as error:
         if run.count.total and affects_all(error):
-            say("stopped", run.summary())
+            return report_stop(error, run.summary(), debug=options.debug)
         raise
     run.warnings.print_rest()
     if chosen.superseded:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from audiostore.bulk import plan_items
 from audiostore.cli.commands._put_work import Work, size_of, work_of
-from audiostore.cli.failures import BAD_INPUT, INTERRUPTED, PARTLY_FAILED, UsageError
+from audiostore.cli.failures import (
+    BAD_INPUT,
+    INTERRUPTED,
+    PARTLY_FAILED,
+    UsageError,
+    report_stop,
+)
 from audiostore.cli.journals import (
     jobs_command,
     journal_path,
@@ -185,7 +191,7 @@ def upload_work(
     except Exception as error:
         if count.total and affects_all(error):
             warnings.print_rest()
-            say("stopped", count.summary(progress.elapsed_s))
+            return report_stop(error, count.summary(progress.elapsed_s), debug=options.debug)
         raise
     if not count.total:
         return _nothing(options, work, count)

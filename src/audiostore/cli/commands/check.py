@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         Checked,
         CheckRecord,
         InventoryReport,
+        Problem,
+        Repaired,
     )
     from audiostore.cli.progress.checking import (
         DeepProgress,
@@ -84,12 +86,12 @@ def run(options: Options) -> int:
     progress: QuickProgress | DeepProgress = DeepProgress() if options.deep else QuickProgress()
     with progress, opened(options, progress.listener, warns=False) as manager:
         with _record(options, manager.url) as record:
-            seen, found, repaired = _check(options, manager, progress, record)
+            seen, found = _check(options, manager, progress, record)
         with progress.aside():
             _warn_of_rules(manager)
         url = manager.url
-    _sum_up(options, url, seen, found, repaired)
-    return 1 if found > (repaired or 0) else 0
+    _sum_up(options, url, seen, found)
+    return 1 if found.problems > found.repaired else 0
 
 
 def _warn_of_rules(manager: AudioStorageManager) -> None:
@@ -125,11 +127,11 @@ def _check(
     manager: AudioStorageManager,
     progress: QuickProgress | DeepProgress,
     record: CheckRecord | None,
-) -> tuple[Checked, int, int | None]:
-    """Print every problem; return what was checked, how many there were, and were repaired."""
+) -> tuple[Checked, _Found]:
+    """Print every problem; return what was checked, and how many there were."""
     from audiostore.audit import Checked  # noqa: PLC0415  (not for --help)
 
-    found = repaired = 0
+    found = _Found()
     repairs = options.repair and options.yes and not options.dry_run
     seen = Checked()
 
@@ -153,9 +155,8 @@ def _check(
     try:
         for problem in problems:
             with progress.aside():
-                found += 1
                 outcome = manager.audit.repair(problem) if repairs else None
-                repaired += outcome == "done"
+                found.add(problem, outcome)
                 print_problem(problem, outcome, as_json=options.json, repairs=options.repair)
     except BaseException:
         if record is not None and seen.assets_read:
@@ -163,7 +164,23 @@ def _check(
                 read = counted(seen.assets_read + seen.assets_read_before, "asset")
                 say("note", f"{read} read so far: the same command continues there")
         raise
-    return seen, found, repaired if repairs else None
+    return seen, found
+
+
+class _Found:
+    """Counts problems."""
+
+    def __init__(self) -> None:
+        """Count nothing yet."""
+        self.problems = self.repaired = 0
+        self.repairable = 0
+        """How many of them a program can repair, now or once they are old enough."""
+
+    def add(self, problem: Problem, outcome: Repaired | None) -> None:
+        """Count a problem, and what its repair came to."""
+        self.problems += 1
+        self.repaired += outcome == "done"
+        self.repairable += problem.repair is not None
 
 
 def _report(manager: AudioStorageManager, manifest: str) -> InventoryReport:
@@ -219,7 +236,7 @@ def _record(options: Options, url: str) -> Iterator[CheckRecord | None]:
         yield record
 
 
-def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int | None) -> None:
+def _sum_up(options: Options, url: str, seen: Checked, found: _Found) -> None:
     what = f"checked {counted(seen.assets, 'asset')} ({counted(seen.objects, 'object')})"
     if options.shard is not None:
         what = f"shard {options.shard}: {what}"
@@ -227,18 +244,23 @@ def _sum_up(options: Options, url: str, seen: Checked, found: int, repaired: int
         what += f", read {seen.assets_read:,} ({human_size(seen.bytes_read)})"
     if seen.assets_read_before:
         what += f"; {seen.assets_read_before:,} were read by the interrupted check"
-    problems = counted(found, "problem")
+    problems = counted(found.problems, "problem")
     if options.inventory is not None:
         what = f"by the report, {what}"
-    if not found and not seen.objects and options.shard is None:
+    if not found.problems and not seen.objects and options.shard is None:
         say("warning", f"{url} is empty: is this the right store?")
-    elif not found:
+    elif not found.problems:
         if not options.json:
             print(f"{what}: no problems found")
-    elif repaired is not None:
-        word = "ok" if repaired == found else "error"
-        say(word, f"{what}: {problems}, {repaired:,} repaired")
+    elif options.repair and options.yes and not options.dry_run:
+        word = "ok" if found.repaired == found.problems else "error"
+        say(word, f"{what}: {problems}, {found.repaired:,} repaired")
+    elif not found.repairable:
+        say("error", f"{what}: {problems}; to be repaired by hand: '->' says how")
     elif options.repair:
-        say("error", f"{what}: {problems}; nothing was changed: add --yes to repair")
+        by = "add --yes to repair"
+        if found.repairable < found.problems:
+            by += f" {found.repairable:,} of them"
+        say("error", f"{what}: {problems}; nothing was changed: {by}")
     else:
         say("error", f"{what}: {problems}; run with --repair to see how to repair each")

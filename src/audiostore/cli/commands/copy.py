@@ -15,7 +15,14 @@ from audiostore.cli.declare import (
     RetryOptions,
     option,
 )
-from audiostore.cli.failures import FAILED, NOT_FOUND, PARTLY_FAILED, UsageError, sentence
+from audiostore.cli.failures import (
+    FAILED,
+    NOT_FOUND,
+    PARTLY_FAILED,
+    UsageError,
+    report_stop,
+    sentence,
+)
 from audiostore.cli.filters import query_of
 from audiostore.cli.output import note, print_json, say
 from audiostore.cli.selection import Selection
@@ -177,9 +184,13 @@ def _copy(
                 )
                 with progress.aside():
                     _print(options, outcome)
-    except BaseException:
-        if count.total:
-            say("stopped", count.summary(progress.elapsed_s))
+    except BaseException as error:
+        if not count.total:
+            raise
+        summary = count.summary(progress.elapsed_s)
+        if isinstance(error, Exception) and not isinstance(error, BrokenPipeError):
+            return report_stop(error, summary, debug=options.debug)
+        say("stopped", summary)
         raise
     if not count.total:
         note("nothing to copy")

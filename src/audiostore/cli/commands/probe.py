@@ -36,11 +36,11 @@ def run(options: Options) -> int:
                 pass
         except (audiostore.AudioStoreError, OSError) as error:
             code = 1
-            reason = sentence(error)
+            reason = sentence(error).replace("--check none", "'audiostore put --check none'")
             if options.json:
                 print_json({"file": path, "storable": False, "reason": reason})
             else:
-                say("error", reason if path in reason else located(path, reason))
+                say("error", located(path, reason))
             continue
         if options.json:
             facts = item.info.to_dict() if item.info else {}

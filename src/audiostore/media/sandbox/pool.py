@@ -25,7 +25,6 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from audiostore.errors import (
-    ConfigurationError,
     InspectionLimitError,
     InvalidImageError,
     UnplayableAudioError,
@@ -82,10 +81,10 @@ _SHORT: Final = "probe"
 """For this task, many files wait in a worker's queue, unless they are large; for others, a worker
 has one at a time."""
 _INSTEAD: Final = {
-    "probe": 'check="none" stores it unexamined',
-    "decode": 'check="quick" does not decode it',
-    "analyse": "it can be stored without an analysis",
-    "image": "store a smaller one",
+    "probe": f"; {ffmpeg.UNEXAMINED}",
+    "decode": '; check="quick" does not decode it',
+    "analyse": "",  # an upload does without, as its warning says
+    "image": "; store a smaller one",
 }
 """What can be done about a file that is beyond a limit, by task."""
 
@@ -588,7 +587,9 @@ class SandboxPool:
 
     def _start_one(self, request: Request) -> WorkerProcess:
         if request.program == "FFmpeg" and not ffmpeg.is_installed():
-            raise _missing_ffmpeg(request)
+            raise (
+                ffmpeg.missing_to_read() if request.task == _SHORT else ffmpeg.missing_to_decode()
+            )
         most_bytes = max(limits.memory_bytes for limits in self._limits.values())
         programs = {request.program, *self._expected}
         worker = take_early(programs, most_bytes) or WorkerProcess(programs, most_bytes)
@@ -639,18 +640,6 @@ def _output(preview: PreviewTarget) -> OutputFile:
     return OutputFile(preview.descriptor, PREVIEW_HEAD_BYTES + sound_bytes)
 
 
-def _missing_ffmpeg(request: Request) -> ConfigurationError | InspectionLimitError:
-    """Return the error of a file that only FFmpeg can read, or of all that is to be decoded."""
-    if request.task == _SHORT:
-        return InspectionLimitError(
-            "only FFmpeg can tell what is in it, and FFmpeg is not installed:"
-            f" {ffmpeg.EXTRA}; {_INSTEAD[_SHORT]}"
-        )
-    return ConfigurationError(
-        f"decoding audio needs FFmpeg, which is not installed: {ffmpeg.EXTRA}"
-    )
-
-
 class _RefusedError(Exception):
     """The worker refuses the file; the message says why."""
 
@@ -667,7 +656,7 @@ def _blaming(request: Request, path: Path | None) -> Iterator[None]:
     except LimitReachedError as error:
         limited = kind if kind is InvalidImageError else InspectionLimitError
         raise limited(
-            f"{about}{error}: that is a limit, not a sign of damage; {_INSTEAD[request.task]}",
+            f"{about}{error}: that is a limit, not a sign of damage{_INSTEAD[request.task]}",
             path=path,
         ) from error
     except WorkerFailedError as error:
