@@ -202,6 +202,7 @@ if TYPE_CHECKING:
         BlobReader as BlobReader,
         BlobSpec as BlobSpec,
         CacheScope as CacheScope,
+        ConcurrentWrites as ConcurrentWrites,
         Finding as Finding,
         ForeignFile as ForeignFile,
         ObjectStore as ObjectStore,
@@ -213,6 +214,7 @@ if TYPE_CHECKING:
         StoredSource as StoredSource,
         StoreFacts as StoreFacts,
         StoreSettings as StoreSettings,
+        SupportsConcurrentWrites as SupportsConcurrentWrites,
         SupportsDiagnosis as SupportsDiagnosis,
         SupportsFacts as SupportsFacts,
         SupportsForeignFiles as SupportsForeignFiles,
@@ -300,9 +302,10 @@ else:  # hidden from type checkers, so that a misspelt name is an error to them
         ),
         "sources": "BytesSource Source SourceReader",
         "stores": (
-            "BlobReader BlobSpec CacheScope Finding ForeignFile ObjectStore OpenOptions Opener "
-            "StorageClass Store StoreAdmin StoreFacts StoreSettings StoredSource SupportsDiagnosis "
-            "SupportsFacts SupportsForeignFiles SupportsNames SupportsPermissions SupportsReclass "
+            "BlobReader BlobSpec CacheScope ConcurrentWrites Finding ForeignFile ObjectStore "
+            "OpenOptions Opener StorageClass Store StoreAdmin StoreFacts StoreSettings "
+            "StoredSource SupportsConcurrentWrites SupportsDiagnosis SupportsFacts "
+            "SupportsForeignFiles SupportsNames SupportsPermissions SupportsReclass "
             "SupportsServerCopy SupportsSettings SupportsSignedUrls SupportsSoftDelete "
             "SupportsUploadSessions SupportsVersions TransferListener Transferred open_store "
             "register_store"

@@ -976,6 +976,12 @@ class AudioStorageManager:
     def _found(self, asset: Asset, *, created: bool = False) -> StorageResult:
         return result_of(self._store, asset, created=created)
 
+    def _report_repeated(self, operation: str, error: Exception) -> None:
+        """Report that an operation, if it failed for a moment only, is done again at once."""
+        if self._retry_config.is_retryable(error):
+            self._report_retry(Retry(operation, 1, 0.0, error))
+            self._notify(RetriesEnded(operation))
+
     def _report_retry(self, retry: Retry) -> None:
         self._notify(
             Retried(

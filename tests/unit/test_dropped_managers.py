@@ -79,7 +79,7 @@ def test_a_store_whose_thread_failed_starts_another_and_leaves_nothing(tmp_path:
             failing.set()
             raise ZeroDivisionError
 
-        store._client._transport.post(fail)
+        store._client.transport.post(fail)
         assert failing.wait(60)
         threads.require_none()
         assert store.put(BlobSpec("d", "b/c"), BytesSource(b"abc")).size_bytes == 3

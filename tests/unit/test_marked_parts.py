@@ -480,16 +480,17 @@ def test_an_upload_stores_what_was_derived_before_its_audio(store: Store, tmp_pa
     manager = AudioStorageManager(store=store)
     commits = manager._uploads._commits
     with prepare_audio(MP3, UploadOptions()) as audio:
-        outcome = commits.create(
+        steps = commits.create(
             ID, audio, None, {}, id_is_new=True, confirms=False, derived=[waveform()]
         )
+        outcome = commits.run(steps)
         assert names == ["thumbnail.jpg", "waveform.dat", "audio.mp3"]
         assert manager.get(ID).derived.keys() == {"waveform"}
         assert outcome.stored == require_asset(store, ID)
     before = manager.get(ID)
     for file, is_new in ((OGG, False), (OGG, True), (longer, True)):
-        with prepare_audio(file, UploadOptions()) as other, pytest.raises(AssetConflictError):
-            commits.create(
+        with prepare_audio(file, UploadOptions()) as other:
+            steps = commits.create(
                 ID,
                 other,
                 None,
@@ -498,6 +499,8 @@ def test_an_upload_stores_what_was_derived_before_its_audio(store: Store, tmp_pa
                 confirms=False,
                 derived=[waveform(OTHER_PEAKS)],
             )
+            with pytest.raises(AssetConflictError):
+                commits.run(steps)
         assert manager.get(ID) == before
 
 

@@ -212,7 +212,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     "signed_url": (BLOB,),
     "open_session": (SPEC, 10),
 }
-NOT_RETRIED = {"url", "uri", "diagnose", "service", "close"}
+NOT_RETRIED = {"url", "uri", "diagnose", "service", "close", "concurrent_writes"}
 
 
 @pytest.mark.parametrize(

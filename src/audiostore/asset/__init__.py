@@ -5,7 +5,7 @@ from audiostore.asset.changes import Changes, require_own_classes
 from audiostore.asset.commit import Commits, find_stored
 from audiostore.asset.copy import copy_asset
 from audiostore.asset.derived import MarkedFile, MarkedParts
-from audiostore.asset.drafts import Outcome
+from audiostore.asset.drafts import Draft, Outcome, Steps
 from audiostore.asset.known import require_known, require_servable
 from audiostore.asset.layout import (
     AUDIO,
@@ -81,6 +81,7 @@ __all__ = [
     "BlobRanges",
     "Changes",
     "Commits",
+    "Draft",
     "FileOrganizer",
     "FilenameGenerator",
     "MarkedFile",
@@ -91,6 +92,7 @@ __all__ = [
     "PreparedFile",
     "Shard",
     "SignedUrls",
+    "Steps",
     "Trash",
     "TrashedAsset",
     "assemble",

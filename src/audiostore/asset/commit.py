@@ -7,13 +7,13 @@ links the objects. Uploads and copies both write through `Commits.commit`.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from audiostore.analysis import ANALYSIS_KEYS
 from audiostore.asset import record
 from audiostore.asset.attach import reference
 from audiostore.asset.derived import MarkedFile, marked_draft, write_marked
-from audiostore.asset.drafts import Draft, Outcome, Writer, draft_of
+from audiostore.asset.drafts import Draft, Outcome, Steps, Writer, carry_out, draft_of
 from audiostore.asset.layout import AUDIO, THUMBNAIL, blob_name
 from audiostore.asset.prepared import PreparedFile
 from audiostore.asset.reading import find_asset, objects_of
@@ -24,6 +24,8 @@ from audiostore.notify import Notifier
 from audiostore.sourcepaths import source_path_metadata
 from audiostore.stores import BlobSpec, CacheScope, ObjectStore, Written, has_content
 from audiostore.values import BlobInfo
+
+T = TypeVar("T")
 
 _RACES = 5
 _BACKOFF_S = 0.05
@@ -55,6 +57,10 @@ class Commits:
         self._writer = Writer(store, notify)
         self._sleep = sleep
 
+    def run(self, steps: Steps[T]) -> T:
+        """Carry out what is done in steps: write each object that they yield."""
+        return carry_out(steps, self._writer.write)
+
     def create(
         self,
         audio_id: str,
@@ -69,8 +75,11 @@ class Commits:
         source_path: str | None = None,
         cover_path: str | None = None,
         derived: Sequence[MarkedFile] = (),
-    ) -> Outcome:
+    ) -> Steps[Outcome]:
         """Store an asset; artwork that already waits under its id becomes part of it.
+
+        In steps: under a new id, each object is yielded to be written. All else waits for the store
+        itself.
 
         Args:
             audio_id: its id.
@@ -118,7 +127,7 @@ class Commits:
             },
             is_ours=lambda found, _: record.is_committed_audio(found),
         )
-        outcome = self.commit(
+        outcome = yield from self.commit(
             audio_id,
             draft,
             cover_of(thumbnail),
@@ -159,8 +168,8 @@ class Commits:
         id_is_new: bool = False,
         confirms: bool,
         adopts: bool = True,
-    ) -> Outcome:
-        """Write the objects of an asset, the audio last, which commits it.
+    ) -> Steps[Outcome]:
+        """Write the objects of an asset, the audio last, which commits it. In steps (see `create`).
 
         The folder is listed before and after, unless the id is new. If an object of the same name
         shows that it is not, what is there is looked at after all.
@@ -181,9 +190,11 @@ class Commits:
             AssetConflictError: the id holds other content.
         """
         if id_is_new:
-            outcome = self._create(audio_id, audio, thumbnail or spare, derived, confirms=confirms)
-            if outcome is not None:
-                return outcome
+            created = yield from self._create(
+                audio_id, audio, thumbnail or spare, derived, confirms=confirms
+            )
+            if created is not None:
+                return created
         for attempt in range(_RACES):
             folder = objects_of(self._store, audio_id)
             if sum(map(record.is_committed_audio, folder)) <= 1:
@@ -192,7 +203,7 @@ class Commits:
                     return compare(present)
                 waiting = _waiting(folder) if adopts and thumbnail is None else None
                 cover = thumbnail if waiting or thumbnail else spare
-                done = self._write(audio_id, audio, cover, waiting, derived)
+                done = yield from self._write(audio_id, audio, cover, waiting, derived)
                 outcome = self._outcome(audio_id, done.audio, done.cover, adopts=adopts)
                 if outcome is not None:
                     return replace(outcome, sent=done.sent)
@@ -215,13 +226,13 @@ class Commits:
         derived: Sequence[Draft],
         *,
         confirms: bool,
-    ) -> Outcome | None:
+    ) -> Steps[Outcome | None]:
         """Write all objects of a new id; return None if something is stored under it already.
 
         That may be what an earlier attempt has stored.
         """
         try:
-            done = self._write(audio_id, audio, thumbnail, None, derived)
+            done = yield from self._write(audio_id, audio, thumbnail, None, derived)
         except AssetConflictError:
             return None
         if not done.audio.created:
@@ -241,11 +252,11 @@ class Commits:
         thumbnail: Draft | None,
         waiting: BlobInfo | None,
         derived: Sequence[Draft],
-    ) -> "_Done":
+    ) -> "Steps[_Done]":
         """Write all objects, the audio last."""
         cover, sent = waiting, []
         if thumbnail is not None:
-            stored = self._writer.write(thumbnail)
+            stored = yield thumbnail
             cover = stored.blob
             sent += [stored.blob] if stored.is_sent else []
         marked = [write_marked(self._store, self._writer, audio_id, draft) for draft in derived]
@@ -256,7 +267,7 @@ class Commits:
 
         committing = audio.adding(record.thumbnail_reference(cover))
         try:
-            written = self._writer.write(replace(committing, is_ours=is_ours))
+            written = yield replace(committing, is_ours=is_ours)
         except AssetConflictError:
             ahead = [each.blob for each in marked if each.created]
             if thumbnail is not None and cover is not None:

@@ -118,14 +118,17 @@ def copy_asset(source: ObjectStore, target: ObjectStore, asset: StorageResult) -
             for blob in _marked(asset).values()
         ]
         try:
-            outcome = Commits(target, Notifier()).commit(
-                asset.audio_id,
-                Draft(specs[audio.name], fetched(audio), _is_the_same),
-                thumbnail,
-                derived=derived,
-                compare=compare,
-                confirms=False,
-                adopts=False,
+            commits = Commits(target, Notifier())
+            outcome = commits.run(
+                commits.commit(
+                    asset.audio_id,
+                    Draft(specs[audio.name], fetched(audio), _is_the_same),
+                    thumbnail,
+                    derived=derived,
+                    compare=compare,
+                    confirms=False,
+                    adopts=False,
+                )
             )
         except PreconditionFailedError as error:
             raise AssetConflictError(

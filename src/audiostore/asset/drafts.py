@@ -1,7 +1,8 @@
 """Drafts: objects ready to be written, each with a way to recognise it once it is stored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
+from typing import TypeAlias, TypeVar
 
 from audiostore.asset import record
 from audiostore.asset.layout import Part, blob_name
@@ -58,6 +59,30 @@ class Draft:
     def replacing(self, there: BlobInfo | None) -> "Draft":
         """Return the draft of what replaces this object; with None, of a new one."""
         return replace(self, if_generation_match=there.generation if there else 0)
+
+
+T = TypeVar("T")
+
+Steps: TypeAlias = Generator[Draft, Written, T]
+"""Something that is done in steps: it yields each object to be written, and is sent what was
+written, or the error. Whoever carries the steps out decides how they are written: one after
+another by `carry_out`, or those of many assets by one thread."""
+
+
+def carry_out(steps: Steps[T], write: Callable[[Draft], Written]) -> T:
+    """Do all steps, one after another; return what comes of them."""
+    try:
+        draft = next(steps)
+        while True:
+            try:
+                written = write(draft)
+            except BaseException as error:  # noqa: BLE001  (the steps know what it means)
+                draft = steps.throw(error)
+            else:
+                draft = steps.send(written)
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
 
 
 def draft_of(

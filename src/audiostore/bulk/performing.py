@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiostore.asset import require_audio_id
+from audiostore.asset import Steps, require_audio_id
 from audiostore.bulk.decisions import Decision
 from audiostore.bulk.items import BulkItem, UploadOutcome, UploadReason
 from audiostore.bulk.journal import NO_FILE, Claim, ItemResult, ItemSnapshot, PathState
@@ -84,6 +84,48 @@ class Performer:
     """Where to look for the same audio, which is skipped then; None: nowhere."""
     matcher: "Matcher | None" = None
     """What finds the stored assets of changed files, which are updated; None: they are not."""
+
+    def can_interleave(self, decided: DecidedItem) -> bool:
+        """Say whether all that the item waits for is that its objects are written.
+
+        And whether that takes little else: no file is decoded, or fetched.
+        """
+        options, item, claim = self.options, decided.item, decided.decision.claim
+        return (
+            decided.decision.stores
+            and claim.is_new
+            and not (claim.is_thumbnail_missing or item.is_remote)
+            and options.supersedes is None
+            and item.supersedes is None
+            and options.cleanup != "always"
+            and not (options.cleanup and item.audio_id is not None)
+            and not (options.check == "full" or options.analyse or options.preview)
+            and options.thumbnail_max_px is None
+            and self.view is None
+            and self.matcher is None
+        )
+
+    def steps(self, decided: DecidedItem) -> Steps[UploadOutcome]:
+        """Store an item in steps (see `can_interleave`).
+
+        Raises:
+            Exception: it cannot be stored, or not without looking at the store.
+        """
+        started = time.monotonic()
+        item, claim = decided.item, decided.decision.claim
+        require_audio_id(claim.audio_id)
+        upload, ids = self._upload_of(item, (item.audio, item.thumbnail), claim)
+        result = yield from self.manager._uploads.steps(upload, ids, may_wait=False)
+        return UploadOutcome(
+            decided.index,
+            item,
+            claim.audio_id,
+            result,
+            None,
+            elapsed_s=time.monotonic() - started,
+            reason=decided.decision.reason,
+            has_artwork=result.thumbnail is not None,
+        )
 
     def __call__(self, decided: DecidedItem) -> UploadOutcome:
         """Return the outcome; an error is part of it."""
@@ -194,6 +236,22 @@ class Performer:
         claim: Claim,
         supersedes: StorageResult | None = None,
     ) -> StorageResult:
+        try:
+            upload, ids = self._upload_of(item, files, claim, supersedes)
+            return self.manager._uploads.run(upload, ids)
+        except SourceNotFoundError:
+            stored = self._cleaned_up(item, claim)
+            if stored is None:
+                raise
+            return stored
+
+    def _upload_of(
+        self,
+        item: BulkItem,
+        files: _Files,
+        claim: Claim,
+        supersedes: StorageResult | None = None,
+    ) -> "tuple[Upload, _ClaimedId]":
         audio, thumbnail = files
         if claim.is_thumbnail_missing and self._find(claim) is not None:
             thumbnail = None  # it has its artwork; the audio is still compared
@@ -211,14 +269,7 @@ class Performer:
             keeps_thumbnail=item.keeps_thumbnail,
             if_source_path=None if supersedes is None else supersedes.source_path,
         )
-        try:
-            ids = _ClaimedId(claim, is_given=item.audio_id is not None)
-            return self.manager._uploads.run(upload, ids)
-        except SourceNotFoundError:
-            stored = self._cleaned_up(item, claim)
-            if stored is None:
-                raise
-            return stored
+        return upload, _ClaimedId(claim, is_given=item.audio_id is not None)
 
     def _clean_up(self, decided: DecidedItem) -> StorageResult:
         """Delete the local files of what is stored, if the store has their very bytes."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
+from audiostore.bulk.interleaving import InterleavedUploads
 from audiostore.bulk.items import BulkItem, UploadOutcome, with_metadata
 from audiostore.bulk.journal import ItemSnapshot, Journal, Run, UnjournaledRun, begin_run
 from audiostore.bulk.newids import NewIds
@@ -56,18 +57,20 @@ def upload_items(
         )
         reader = InputReader(with_metadata(items, options.metadata or {}))
         source = _DecidedItems(reader, run, decider)
+        performer = Performer(
+            manager,
+            options,
+            view if skip_stored else None,
+            Matcher(manager, view, run) if update else None,
+        )
         job = Job(
-            Performer(
-                manager,
-                options,
-                view if skip_stored else None,
-                Matcher(manager, view, run) if update else None,
-            ),
+            performer,
             DecidedItem.failed,
             [manager._notify],
             # What this run has stored so far, the view knows in one process only.
             may_fork=may_fork and manager._survives_fork and not (skip_stored or update),
             prepare=_preparation(options),
+            interleaver=InterleavedUploads.of(performer),
         )
         yield from execute(source, job, run_options)
         if source.is_complete:

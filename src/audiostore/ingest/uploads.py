@@ -1,8 +1,8 @@
 """Uploads: from local files to a stored asset, and the cleanup of the files."""
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from posixpath import splitext
 from typing import Protocol
@@ -20,6 +20,7 @@ from audiostore.asset import (
     Outcome,
     Part,
     PreparedFile,
+    Steps,
     delete_asset,
     find_asset,
     find_stored,
@@ -44,6 +45,7 @@ from audiostore.ingest.stored import StoredFile
 from audiostore.localfiles import FileState, LocalFile
 from audiostore.notify import Notifier
 from audiostore.sourcepaths import path_beside, source_path_of
+from audiostore.sources import Source
 from audiostore.stores import Store, has_bytes, has_content
 from audiostore.values import BlobInfo, PathLike, StorageResult
 
@@ -124,7 +126,7 @@ class Uploads:
     def run(self, upload: Upload, ids: IdSource) -> StorageResult:
         """Store an audio file and its artwork (see the manager's `upload_audio_with_thumbnail`)."""
         with telemetry.upload(self._store.url) as activity, activity.current():
-            result = self._run(upload, ids)
+            result = self._commits.run(self.steps(upload, ids))
             activity.describe(
                 {
                     "audiostore.asset.id": result.audio_id,
@@ -135,7 +137,14 @@ class Uploads:
             )
         return result
 
-    def _run(self, upload: Upload, ids: IdSource) -> StorageResult:
+    def steps(
+        self, upload: Upload, ids: IdSource, *, may_wait: bool = True
+    ) -> Steps[StorageResult]:
+        """Store an audio file and its artwork, in steps (see `Commits.create`).
+
+        Without `may_wait`, a new asset waits for nothing between them: what needs a look at the
+        store is an error.
+        """
         options = upload.options
         custom = dict(options.metadata or {})
         inspected = options
@@ -153,7 +162,7 @@ class Uploads:
                 elif upload.thumbnail_path is not None:
                     thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
             except SourceNotFoundError as error:
-                if not options.cleanup:
+                if not (options.cleanup and may_wait):
                     raise
                 missing = error
             _require_state(audio, upload.audio_state)
@@ -185,10 +194,10 @@ class Uploads:
                     if options.trash_superseded:
                         self._changes.require_not_held(options.supersedes)
 
-                def store() -> Outcome:
+                def store() -> Steps[Outcome]:
                     if missing is not None:
                         return self._stored_before(chosen.audio_id, audio, thumbnail_path, missing)
-                    outcome = self._commits.create(
+                    outcome = yield from self._commits.create(
                         chosen.audio_id,
                         audio,
                         thumbnail,
@@ -212,13 +221,14 @@ class Uploads:
                         outcome = replace(outcome, warnings=outcome.warnings + warnings)
                     return outcome
 
-                result = self._store_files(
-                    chosen.audio_id,
-                    store,
+                local = self._local_files(
                     {THUMBNAIL: thumbnail, AUDIO: audio},  # the audio goes last
                     options.cleanup,
                     keeps_thumbnail=upload.keeps_thumbnail,
                 )
+                with local.clearing_failed():
+                    outcome = yield from store()
+                result = local.stored(chosen.audio_id, outcome)
         self._notify(Stored(result.audio_id, result.audio_path or "", result.created))
         return result
 
@@ -489,36 +499,68 @@ class Uploads:
         *,
         keeps_thumbnail: bool = False,
     ) -> StorageResult:
+        local = self._local_files(files, cleanup, keeps_thumbnail=keeps_thumbnail)
+        with local.clearing_failed():
+            outcome = store()
+        return local.stored(audio_id, outcome)
+
+    def _local_files(
+        self,
+        files: Mapping[Part, PreparedFile | None],
+        cleanup: Cleanup,
+        *,
+        keeps_thumbnail: bool,
+    ) -> "_LocalFiles":
         prepared = {part: each for part, each in files.items() if each is not None}
         deletable = {
             each.file: (part, each.source)
             for part, each in prepared.items()
             if each.file is not None and not (keeps_thumbnail and part is THUMBNAIL)
         }
+        warnings = tuple(warning for each in prepared.values() for warning in each.warnings)
+        return _LocalFiles(self._store, self._notify, cleanup, deletable, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalFiles:
+    """The local files of an upload, and when they are deleted."""
+
+    store: Store
+    notify: Notifier
+    cleanup: Cleanup
+    deletable: Mapping[LocalFile, tuple[Part, Source]]
+    warnings: tuple[str, ...]
+    """About the files."""
+
+    @contextmanager
+    def clearing_failed(self) -> Iterator[None]:
+        """Store them in the block; if that fails, they are deleted only if that was asked for."""
         try:
-            outcome = store()
+            yield
         except Exception:
-            if cleanup == "always":
-                clean_up(deletable, self._notify)
+            if self.cleanup == "always":
+                clean_up(self.deletable, self.notify)
             raise
 
+    def stored(self, audio_id: str, outcome: Outcome) -> StorageResult:
+        """Delete what is stored, if that was asked for; return the result of the upload."""
+
         def is_stored(file: LocalFile) -> bool:
-            part, source = deletable[file]
+            part, source = self.deletable[file]
             blob = _stored(outcome, part)
             return blob is not None and (
                 any(_is_generation(blob, sent) for sent in outcome.sent)
-                or has_bytes(self._store, blob, source)
+                or has_bytes(self.store, blob, source)
             )
 
-        own = tuple(warning for each in prepared.values() for warning in each.warnings)
-        failed = clean_up(deletable, self._notify, is_stored=is_stored) if cleanup else ()
-        warnings = outcome.warnings + own + failed
+        kept: tuple[str, ...] = ()
+        if self.cleanup:
+            kept = clean_up(self.deletable, self.notify, is_stored=is_stored)
+        warnings = outcome.warnings + self.warnings + kept
         if isinstance(outcome.stored, Asset):
-            return result_of(
-                self._store, outcome.stored, created=outcome.created, warnings=warnings
-            )
+            return result_of(self.store, outcome.stored, created=outcome.created, warnings=warnings)
         return waiting_result(
-            self._store, audio_id, outcome.stored, created=outcome.created, warnings=warnings
+            self.store, audio_id, outcome.stored, created=outcome.created, warnings=warnings
         )
 
 

@@ -1,12 +1,14 @@
 """The stores: a Google Cloud Storage bucket, a local directory, memory."""
 
 from audiostore.stores.capabilities import (
+    ConcurrentWrites,
     Finding,
     ForeignFile,
     Store,
     StoreAdmin,
     StoreFacts,
     StoreSettings,
+    SupportsConcurrentWrites,
     SupportsDiagnosis,
     SupportsFacts,
     SupportsForeignFiles,
@@ -70,6 +72,7 @@ __all__ = [
     "BlobReader",
     "BlobSpec",
     "CacheScope",
+    "ConcurrentWrites",
     "Finding",
     "ForeignFile",
     "IsOurs",
@@ -83,6 +86,7 @@ __all__ = [
     "StoreFacts",
     "StoreSettings",
     "StoredSource",
+    "SupportsConcurrentWrites",
     "SupportsDiagnosis",
     "SupportsFacts",
     "SupportsForeignFiles",

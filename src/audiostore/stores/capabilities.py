@@ -10,7 +10,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from audiostore.dataclass import dataclass, field
 from audiostore.errors import BlobNotFoundError, UnsupportedByStoreError
-from audiostore.stores.protocol import BlobSpec, ObjectStore, StorageClass
+from audiostore.sources import Source
+from audiostore.stores.protocol import BlobSpec, ObjectStore, StorageClass, TransferListener
 from audiostore.values import BlobInfo, DeletedBlob
 
 
@@ -306,6 +307,60 @@ class SupportsUploadSessions(Protocol):
         ...
 
 
+class ConcurrentWrites(Protocol):
+    """New objects that one thread writes, many at once. Used by the thread that turns it.
+
+    Each request is sent once. After an error, the object may have been written all the same: write
+    it again with `ObjectStore.put`, which retries, and compare what is there.
+    """
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest object that can be written so."""
+        ...
+
+    def begin(
+        self,
+        key: int,
+        spec: BlobSpec,
+        source: Source,
+        on_transfer: TransferListener | None = None,
+    ) -> None:
+        """Start writing an object that must not exist; `turn` returns what became of it.
+
+        Args:
+            key: identifies it.
+            spec: name, content type, metadata.
+            source: the bytes.
+            on_transfer: called with the progress from time to time.
+
+        Raises:
+            Exception: it cannot even be started.
+        """
+        ...
+
+    def turn(self, timeout_s: float) -> list[tuple[int, BlobInfo | Exception]]:
+        """Wait until something can go on, let it, and return those that have ended, by their keys.
+
+        Args:
+            timeout_s: return after so long without any.
+        """
+        ...
+
+    def watch(self, descriptor: int) -> None:
+        """Let `turn` return, too, when this descriptor can be read."""
+        ...
+
+
+@runtime_checkable
+class SupportsConcurrentWrites(Protocol):
+    """One thread can write many small objects at once."""
+
+    def concurrent_writes(self) -> ConcurrentWrites | None:
+        """Return a way to do so, which opens nothing before its first use; None: there is none."""
+        ...
+
+
 @runtime_checkable
 class SupportsDiagnosis(Protocol):
     """The store can check whether everything that it needs is in place."""
@@ -332,7 +387,14 @@ class StoreAdmin(
 
 
 @runtime_checkable
-class Store(ObjectStore, SupportsSoftDelete, SupportsNames, StoreAdmin, Protocol):
+class Store(
+    ObjectStore,
+    SupportsSoftDelete,
+    SupportsNames,
+    SupportsConcurrentWrites,
+    StoreAdmin,
+    Protocol,
+):
     """A store with every capability, its own or supplied by `complete`."""
 
 
@@ -372,6 +434,9 @@ class Absent:
     def names_after(self, prefix: str, start_after: str) -> None:
         """Return None: names come with descriptions only."""
         del prefix, start_after
+
+    def concurrent_writes(self) -> None:
+        """Return None: each object is written by a thread."""
 
     def settings(self) -> StoreSettings:
         """Return the settings of a store that keeps nothing deleted and has no rules."""
@@ -478,6 +543,10 @@ class _Completed:
         self.service = copies.service
         names: SupportsNames = store if isinstance(store, SupportsNames) else absent
         self.names_after = names.names_after
+        writes: SupportsConcurrentWrites = (
+            store if isinstance(store, SupportsConcurrentWrites) else absent
+        )
+        self.concurrent_writes = writes.concurrent_writes
         settings: SupportsSettings = store if isinstance(store, SupportsSettings) else absent
         self.settings, self.change_settings = settings.settings, settings.change_settings
         facts: SupportsFacts = store if isinstance(store, SupportsFacts) else absent

@@ -14,6 +14,7 @@ from audiostore.errors import BlobNotFoundError, PreconditionFailedError
 from audiostore.retry import Budget, Retry, RetryConfig, retry_operation, status_of
 from audiostore.sources import Source
 from audiostore.stores.capabilities import (
+    ConcurrentWrites,
     Finding,
     ForeignFile,
     Store,
@@ -300,6 +301,14 @@ class RetryingStore:
     def diagnose(self) -> Iterator[Finding]:
         """Check what storing needs, without retries: the purpose is to find faults."""
         return self._store.diagnose()
+
+    def concurrent_writes(self) -> ConcurrentWrites | None:
+        """Return what the wrapped store has, which retries nothing; None if nothing may be retried.
+
+        What it fails to write is written again with `put`.
+        """
+        is_tried_once = self._config.max_attempts == 1 or self._config.deadline_s == 0
+        return None if is_tried_once else self._store.concurrent_writes()
 
     def close(self) -> None:
         """Close the wrapped store."""

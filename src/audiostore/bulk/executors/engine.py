@@ -18,7 +18,7 @@ from audiostore.bulk.executors.limits import (
     signals_overload,
 )
 from audiostore.bulk.executors.process_pool import ProcessPool
-from audiostore.bulk.executors.tasks import Executor, R, T, TaskSource
+from audiostore.bulk.executors.tasks import Executor, Interleaver, R, T, TaskSource
 from audiostore.bulk.executors.thread_pool import ThreadPool
 from audiostore.bulk.executors.worker_process import worker_count
 from audiostore.dataclass import dataclass
@@ -84,6 +84,8 @@ class Job(Generic[T, R]):
     """Whether tasks may run in forked processes."""
     prepare: Callable[[int | None], None] = lambda _: None
     """Called before the first task with the number of child processes that a process may have."""
+    interleaver: Interleaver[T, R] | None = None
+    """Runs the tasks that it accepts, in forked processes."""
 
 
 def execute(
@@ -104,6 +106,7 @@ def execute(
             job.notifiers,
             prepare=partial(job.prepare, 1),
             workers=workers,
+            interleaver=job.interleaver,
             concurrency=options.concurrency,
         )
     else:

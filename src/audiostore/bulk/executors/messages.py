@@ -7,10 +7,16 @@ from audiostore.events import Event
 
 
 class Run(NamedTuple):
-    """To a worker: run these tasks, each with its number, at most `limit` at once."""
+    """To a worker: run these tasks, each with its number."""
 
     tasks: list[tuple[int, Any]]
+    """By threads."""
+    interleaved: list[tuple[int, Any]]
+    """By the interleaver."""
     limit: int
+    """At most so many threads at once."""
+    most: int
+    """At most so many tasks at once in all."""
 
 
 class Cancel(NamedTuple):
@@ -24,6 +30,8 @@ class Finished(NamedTuple):
     outcome: Any
     cpu_s: float
     """The processor time that the worker has used so far."""
+    by_thread: bool
+    """Whether a thread has run it."""
 
 
 class Cancelled(NamedTuple):

@@ -12,17 +12,26 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic
+from typing import Generic, TypeAlias
 
 from audiostore.bulk.executors.channel import Channel
-from audiostore.bulk.executors.limits import MAX_CONCURRENCY, AdaptiveLimit, fits, lookahead
+from audiostore.bulk.executors.limits import (
+    MAX_CONCURRENCY,
+    MAX_LOOKAHEAD,
+    AdaptiveLimit,
+    fits,
+    lookahead,
+)
 from audiostore.bulk.executors.messages import Cancel, Cancelled, Emitted, Finished, Logged, Run
-from audiostore.bulk.executors.tasks import R, T, Task
+from audiostore.bulk.executors.tasks import Interleaver, R, T, Task
 from audiostore.bulk.executors.worker import serve
 from audiostore.bulk.executors.worker_process import WorkerProcess, spawn
 from audiostore.errors import ProcessDiedError, affecting_all
 from audiostore.log import logger
 from audiostore.notify import Notifier
+
+Batches: TypeAlias = tuple[list[tuple[int, T]], list[tuple[int, T]]]
+"""What a worker is sent, numbered: for its threads, and for its interleaver."""
 
 _LINGER_S = 0.005
 """Outcomes that come within this time are collected together."""
@@ -39,6 +48,7 @@ class ProcessPool(Generic[T, R]):
         *,
         prepare: Callable[[], None],
         workers: int,
+        interleaver: Interleaver[T, R] | None = None,
         concurrency: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,6 +60,7 @@ class ProcessPool(Generic[T, R]):
             notifiers: whose events are reported in this process, not in the workers.
             prepare: called in a worker before its first task.
             workers: how many processes.
+            interleaver: runs the tasks that it accepts, in one thread of each worker.
             concurrency: how many tasks at once at most, in all; None: the best number found.
             clock: in seconds.
         """
@@ -58,13 +69,16 @@ class ProcessPool(Generic[T, R]):
         self._failed = failed
         self._notifiers = notifiers
         self._workers: list[WorkerProcess[T]] = []
-        most = MAX_CONCURRENCY if concurrency is None else concurrency
-        self._adaptive = AdaptiveLimit(most, cpu_s=self._worker_cpu_s, clock=clock)
+        self._interleaver = interleaver
+        self._most = MAX_CONCURRENCY if concurrency is None else concurrency
+        self._adaptive = AdaptiveLimit(self._most, cpu_s=self._worker_cpu_s, clock=clock)
         self._clock = clock
         self._queue: deque[Task[T]] = deque()
         self._finished: list[R] = []
         self._active = 0
         self._active_bytes = 0
+        self._interleaved = 0
+        """How many outcomes came from an interleaver."""
         self._number = 0
         self._selector = selectors.DefaultSelector()
         try:
@@ -79,7 +93,10 @@ class ProcessPool(Generic[T, R]):
     @property
     def lookahead(self) -> int:
         """How many queued tasks keep it busy until more can be submitted."""
-        return lookahead(self._adaptive)
+        if self._interleaver is None:
+            return lookahead(self._adaptive)
+        # Nothing limits how many are interleaved: only the beginning goes gently, to begin soon.
+        return min(MAX_LOOKAHEAD, max(lookahead(self._adaptive), 4 * self._interleaved))
 
     @property
     def backlog(self) -> int:
@@ -152,7 +169,7 @@ class ProcessPool(Generic[T, R]):
         for worker in self._workers:  # else those would not notice that their parent is gone
             worker.channel.close()
         self._selector.close()
-        serve(channel, self._perform, self._prepare, self._notifiers)
+        serve(channel, self._perform, self._prepare, self._notifiers, self._interleaver)
 
     def _distribute(self) -> None:
         """Send each worker its share, and as much again for while this process is busy."""
@@ -160,10 +177,11 @@ class ProcessPool(Generic[T, R]):
             self._fail_queue()
             return
         limit = max(self._adaptive.value, len(self._workers))  # no worker is left idle
-        batches: dict[WorkerProcess[T], list[tuple[int, T]]] = {}
+        ahead = limit if self._interleaver is None else max(limit, self._most)
+        batches: dict[WorkerProcess[T], Batches[T]] = {}
         while (
             self._queue
-            and self._active < 2 * limit
+            and self._active < 2 * ahead
             and fits(self._queue[0].size_bytes, self._active, self._active_bytes)
         ):
             task = self._queue.popleft()
@@ -172,13 +190,21 @@ class ProcessPool(Generic[T, R]):
             self._active_bytes += task.size_bytes
             worker = min(self._workers, key=lambda each: len(each.tasks))
             worker.tasks[self._number] = task
-            batches.setdefault(worker, []).append((self._number, task.payload))
-        share, rest = divmod(limit, len(self._workers))
+            by_thread, interleaved = batches.setdefault(worker, ([], []))
+            is_accepted = self._interleaver is not None and self._interleaver.accepts(task.payload)
+            (interleaved if is_accepted else by_thread).append((self._number, task.payload))
         for place, worker in enumerate(self._workers):
-            workers_limit = share + (place < rest)
+            workers_limit = self._share(limit, place)
             if worker in batches or worker.limit != workers_limit:
                 worker.limit = workers_limit
-                worker.send(Run(batches.get(worker, []), workers_limit))
+                by_thread, interleaved = batches.get(worker, ([], []))
+                most = self._share(max(self._most, len(self._workers)), place)
+                worker.send(Run(by_thread, interleaved, workers_limit, most))
+
+    def _share(self, limit: int, place: int) -> int:
+        """Return the share that one of the workers has of a limit."""
+        share, rest = divmod(limit, len(self._workers))
+        return share + (place < rest)
 
     def _receive(self, timeout_s: float | None) -> bool:
         """Wait for messages of workers and handle them; return False if none came in time."""
@@ -198,11 +224,14 @@ class ProcessPool(Generic[T, R]):
 
     def _handle(self, worker: WorkerProcess[T], message: object) -> None:
         match message:
-            case Finished(number, outcome, cpu_s):
+            case Finished(number, outcome, cpu_s, by_thread):
                 self._pop(worker, number)
                 worker.cpu_s = cpu_s
                 self._finished.append(outcome)
-                self._adaptive.finished(outcome.size_bytes)
+                if by_thread:
+                    self._adaptive.finished(outcome.size_bytes)
+                else:
+                    self._interleaved += 1
             case Emitted(notifier, event):
                 self._notifiers[notifier](event)
             case Logged(record):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from audiostore.dataclass import dataclass
 
@@ -106,6 +106,53 @@ class Executor(Protocol[T, R]):
 
     def shutdown(self, *, wait: bool) -> list[R]:
         """Start nothing more, wait for running tasks, return the outcomes not yet collected."""
+        ...
+
+
+class Ended(NamedTuple, Generic[T, R]):
+    """A task that an interleaver has ended."""
+
+    number: int
+    payload: T
+    outcome: R | None
+    """None: it must be run again by a thread, which takes the time to do it right."""
+
+
+class Interleaver(Protocol[T, R]):
+    """Runs many tasks in one thread: while one waits for the network, it works on the next.
+
+    For tasks that hardly wait for anything else. A thread for each would cost more processor time
+    than they do.
+    """
+
+    def accepts(self, payload: T, /) -> bool:
+        """Say whether it can run a task; called in any process."""
+        ...
+
+    @property
+    def active(self) -> int:
+        """How many tasks have begun and not ended."""
+        ...
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether threads should run what comes next: something has failed, or takes long."""
+        ...
+
+    def watch(self, descriptor: int) -> None:
+        """Let `turn` return, too, when this can be read."""
+        ...
+
+    def begin(self, number: int, payload: T, /) -> None:
+        """Begin a task; does not raise."""
+        ...
+
+    def turn(self, timeout_s: float) -> Sequence[Ended[T, R]]:
+        """Wait until a task can go on, and let it; return those that have ended.
+
+        Args:
+            timeout_s: return after so long without any.
+        """
         ...
 
 

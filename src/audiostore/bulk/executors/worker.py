@@ -1,4 +1,4 @@
-"""A worker process: runs the tasks that it is sent, in threads of its own.
+"""A worker process: runs the tasks that it is sent, by an interleaver and by threads of its own.
 
 It was forked from its parent. Outcomes, events and log records go back to the parent over the
 channel; when the channel is closed, the worker exits.
@@ -10,14 +10,15 @@ import select
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn
 
 from audiostore.bulk.executors.channel import Channel
 from audiostore.bulk.executors.messages import Cancel, Cancelled, Emitted, Finished, Logged
 from audiostore.bulk.executors.remote_errors import PortableError, portable
-from audiostore.bulk.executors.tasks import T, Task
+from audiostore.bulk.executors.tasks import Ended, Interleaver, R, T, Task
 from audiostore.bulk.executors.thread_pool import Threads
 from audiostore.dataclass import replace
 from audiostore.events import Event, Progress, Retried, RetriesEnded
@@ -26,13 +27,18 @@ from audiostore.notify import Notifier
 
 _EVENT_INTERVAL_S = 0.1
 _PARENT_CHECK_S = 1.0
+_LOOK_AGAIN_S = 0.05
+"""While tasks wait for others to end, which no descriptor shows."""
+_MOST_FINISHED = 16
+"""So many outcomes are sent together, or fewer if there is nothing else to do."""
 
 
 def serve(
     channel: Channel,
-    perform: Callable[[T], Any],
+    perform: Callable[[T], R],
     prepare: Callable[[], None],
     notifiers: Sequence[Notifier],
+    interleaver: Interleaver[T, R] | None,
 ) -> NoReturn:
     """Run what comes over the channel until that is closed; then exit the process.
 
@@ -41,6 +47,7 @@ def serve(
         perform: runs one task; called from many threads; must not raise.
         prepare: called once, with the first task.
         notifiers: whose events are reported to the parent; in the same order as there.
+        interleaver: runs tasks in this thread; None: all are run by other threads.
     """
     outbox = _Outbox(channel)
     for index, notifier in enumerate(notifiers):
@@ -49,34 +56,129 @@ def serve(
     log = logging.getLogger(logger.name)
     log.handlers[:] = [_LogForwarder(outbox)]
     log.propagate = False
+    _Worker(channel, perform, prepare, outbox, interleaver or _NothingInterleaved()).run()
 
-    def run(numbered: tuple[int, T]) -> None:
-        number, payload = numbered
-        outbox.put(Finished(number, portable(perform(payload)), time.process_time()))
 
-    threads = Threads(run)
-    is_prepared = False
-    parent = os.getppid()
-    poll = select.poll()
-    poll.register(channel, select.POLLIN)
-    while True:
-        while not poll.poll(_PARENT_CHECK_S * 1000):
-            if os.getppid() != parent:  # it died; another process has inherited its end
+class _Worker(Generic[T, R]):
+    """Runs tasks, by threads and by the interleaver, which this thread turns."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        perform: Callable[[T], R],
+        prepare: Callable[[], None],
+        outbox: "_Outbox",
+        interleaver: Interleaver[T, R],
+    ) -> None:
+        self._channel = channel
+        self._perform = perform
+        self._prepare = prepare
+        self._is_prepared = False
+        self._outbox = outbox
+        self._threads = Threads(self._run_by_thread)
+        self._interleaver = interleaver
+        interleaver.watch(channel.fileno())
+        self._queue: deque[tuple[int, T]] = deque()
+        """What the interleaver is to run."""
+        self._most = 1
+        self._finished: list[Finished] = []
+        """To be sent together."""
+        self._poll = select.poll()
+        self._poll.register(channel, select.POLLIN)
+        self._parent = os.getppid()
+
+    def run(self) -> NoReturn:
+        """Run tasks until the channel is closed; then exit the process."""
+        while True:
+            is_resting = self._interleaver.is_resting
+            if is_resting:
+                self._give_to_threads()
+            elif self._queue and self._has_room:
+                self._interleaver.begin(*self._queue.popleft())
+            can_go_on = bool(self._queue) and not is_resting and self._has_room
+            if not can_go_on or len(self._finished) >= _MOST_FINISHED:
+                self._send()
+            waiting_s = _LOOK_AGAIN_S if self._queue else _PARENT_CHECK_S
+            for ended in self._interleaver.turn(0.0 if can_go_on else waiting_s):
+                self._end(ended)
+            if self._poll.poll(0):
+                self._receive()
+            elif os.getppid() != self._parent:  # it died; another process has inherited its end
                 os._exit(0)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._interleaver.active + self._threads.active < self._most
+
+    def _receive(self) -> None:
         try:
-            messages = channel.receive()
+            messages = self._channel.receive()
         except EOFError:
             os._exit(0)
         for message in messages:
             if isinstance(message, Cancel):
-                outbox.put(Cancelled([number for number, _ in threads.cancel()]))
+                numbered = [*self._threads.cancel(), *self._queue]
+                self._queue.clear()
+                self._send()
+                self._outbox.put(Cancelled([number for number, _ in numbered]))
                 continue
-            if message.tasks and not is_prepared:
-                is_prepared = True
-                prepare()
-            with threads.lock:
-                threads.limit = message.limit
-                threads.submit([Task(numbered, 0) for numbered in message.tasks])
+            if not self._is_prepared and (message.tasks or message.interleaved):
+                self._is_prepared = True
+                self._prepare()
+            self._most = message.most
+            self._queue.extend(message.interleaved)
+            with self._threads.lock:
+                self._threads.limit = message.limit
+                self._threads.submit([Task(numbered, 0) for numbered in message.tasks])
+
+    def _end(self, ended: Ended[T, R]) -> None:
+        if ended.outcome is None:
+            self._threads.submit([Task((ended.number, ended.payload), 0)])
+            return
+        self._finished.append(
+            Finished(ended.number, portable(ended.outcome), time.process_time(), by_thread=False)
+        )
+
+    def _give_to_threads(self) -> None:
+        """Let threads run what waits, as many as may."""
+        with self._threads.lock:
+            free = self._threads.limit - self._threads.active - len(self._threads.queue)
+            given = [self._queue.popleft() for _ in range(min(free, len(self._queue)))]
+            self._threads.submit([Task(numbered, 0) for numbered in given])
+
+    def _send(self) -> None:
+        """Send the outcomes of the interleaver."""
+        if self._finished:
+            finished, self._finished = self._finished, []
+            self._outbox.put(*finished)
+
+    def _run_by_thread(self, numbered: tuple[int, T]) -> None:
+        number, payload = numbered
+        outcome = portable(self._perform(payload))
+        self._outbox.put(Finished(number, outcome, time.process_time(), by_thread=True))
+
+
+class _NothingInterleaved:
+    """Takes the place of an interleaver where threads run all tasks: it only waits."""
+
+    active = 0
+    is_resting = False
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+
+    def accepts(self, _: object) -> bool:
+        return False
+
+    def watch(self, descriptor: int) -> None:
+        self._poll.register(descriptor, select.POLLIN)
+
+    def begin(self, _: int, __: object) -> None:
+        raise AssertionError("it accepts nothing")
+
+    def turn(self, timeout_s: float) -> Sequence[Ended[Any, Any]]:
+        self._poll.poll(timeout_s * 1000)
+        return ()
 
 
 class _Outbox:
@@ -113,10 +215,10 @@ class _Outbox:
         if isinstance(event, Retried):
             self.emit(notifier, event)
 
-    def put(self, message: object) -> None:
-        """Send a message."""
+    def put(self, *messages: object) -> None:
+        """Send messages."""
         with self._lock:
-            self._messages.append(message)
+            self._messages += messages
         self._send()
 
     def _send(self) -> None:

@@ -70,11 +70,11 @@ class Client:
             )
         self.user_project = user_project
         self._bucket_path = f"/storage/v1/b/{quote(bucket, safe='')}"
-        self._transport = Transport(options)
+        self.transport = Transport(options)
         self.authentication: Authenticator = (
             NoAuthentication()
             if emulator and credentials is None
-            else GoogleAuthentication(self._transport, credentials, iam_endpoint=iam_endpoint)
+            else GoogleAuthentication(self.transport, credentials, iam_endpoint=iam_endpoint)
         )
 
     @property
@@ -130,6 +130,28 @@ class Client:
         response.payer = self.user_project or transfer.request.headers.get("x-goog-user-project")
         return response
 
+    def signed(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        body: Callable[[], Body] | None = None,
+        sink: Sink | None = None,
+    ) -> Request:
+        """Return a signed request.
+
+        Raises:
+            InvalidRequestError: it is for another server. The URL of an upload session comes from
+                the server: no other host may see a token, or what is stored.
+        """
+        if not self.is_own(url):
+            raise InvalidRequestError(
+                f"cannot send a {method} request: its URL is not one of {redacted(self.endpoint)}"
+            )
+        signed = {**headers, **self.authentication.headers(method, url)}
+        return Request(method, url, signed, body() if body else None, sink)
+
     def get_long(self, url: str) -> Response:
         """Send a signed GET whose response may be long: it is sent compressed, if the server can.
 
@@ -174,7 +196,7 @@ class Client:
         self, method: str, url: str, headers: Mapping[str, str] | None = None
     ) -> Response:
         """Send a request without credentials, as those do who hold a signed URL."""
-        return self._transport.send(Request(method, url, headers or {}))
+        return self.transport.send(Request(method, url, headers or {}))
 
     def describe(self, response: Response) -> str:
         """Return what a response says, ready to be shown: ``HTTP 412: conditionNotMet``."""
@@ -256,7 +278,7 @@ class Client:
 
     def close(self) -> None:
         """Close all connections; transfers in flight fail."""
-        self._transport.close()
+        self.transport.close()
 
     def _start(
         self,
@@ -267,14 +289,7 @@ class Client:
         body: Callable[[], Body] | None = None,
         sink: Sink | None = None,
     ) -> Transfer:
-        # The URL of an upload session comes from the server: no other host may see a token, or
-        # what is stored.
-        if not self.is_own(url):
-            raise InvalidRequestError(
-                f"cannot send a {method} request: its URL is not one of {redacted(self.endpoint)}"
-            )
-        signed = {**headers, **self.authentication.headers(method, url)}
-        return self._transport.start(Request(method, url, signed, body() if body else None, sink))
+        return self.transport.start(self.signed(method, url, headers, body=body, sink=sink))
 
     def _received(self, transfer: Transfer | None) -> Response | None:
         if transfer is None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from audiostore.errors import BlobNotFoundError, StoreConnectionError
 from audiostore.sources import Source
-from audiostore.stores.capabilities import Finding, ForeignFile, StoreFacts, StoreSettings
+from audiostore.stores.capabilities import (
+    ConcurrentWrites,
+    Finding,
+    ForeignFile,
+    StoreFacts,
+    StoreSettings,
+)
 from audiostore.stores.clock import utc_now
 from audiostore.stores.gcs import (
     bucket as settings_of_bucket,
@@ -27,6 +33,7 @@ from audiostore.stores.gcs.responses import error_of
 from audiostore.stores.gcs.sessions import SessionFiles, Sessions, SessionsInMemory
 from audiostore.stores.gcs.signers import IAM_ENDPOINT
 from audiostore.stores.gcs.upload import CHUNK_BYTES, Upload, open_session
+from audiostore.stores.gcs.writes import GcsWrites
 from audiostore.stores.protocol import BlobReader, BlobSpec, StorageClass, TransferListener
 from audiostore.stores.stored import StoredSource
 from audiostore.values import BlobInfo, DeletedBlob
@@ -98,6 +105,7 @@ class GcsStore:
             iam_endpoint=iam_endpoint,
             now=now,
         )
+        self._connections = connections or ConnectionOptions()
         self._client = Client(
             bucket,
             prefix=prefix,
@@ -105,7 +113,7 @@ class GcsStore:
             user_project=project,
             emulator=emulator,
             iam_endpoint=iam_endpoint,
-            options=connections or ConnectionOptions(),
+            options=self._connections,
         )
         self._folders = Folders(self._client)
         self._chunk_bytes = chunk_bytes
@@ -338,6 +346,10 @@ class GcsStore:
     ) -> str:
         """Open a resumable session for others (see `SupportsUploadSessions.open_session`)."""
         return open_session(self._client, spec, size_bytes, crc32c, origin=origin)
+
+    def concurrent_writes(self) -> ConcurrentWrites:
+        """Return a way to write from one thread (see `SupportsConcurrentWrites`)."""
+        return GcsWrites(self._client, self._connections)
 
     def diagnose(self) -> Iterator[Finding]:
         """Check what storing needs (see `SupportsDiagnosis.diagnose`)."""

@@ -5,6 +5,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from audiostore.errors import StoreConnectionError
@@ -15,7 +16,7 @@ from audiostore.stores.gcs.messages import MAX_RESPONSE_BYTES, Head, Request, Re
 from audiostore.stores.gcs.throttle import Throttle
 
 if TYPE_CHECKING:
-    from audiostore.stores.gcs.io_thread import IoThread
+    from audiostore.stores.gcs.transfer_loop import TransferLoop
     from audiostore.stores.gcs.transport import Transport
 
 _STATUS_LINE = pattern(rb"HTTP/\S+ +(\d{3})")
@@ -71,6 +72,8 @@ class Transfer:
         self.head: list[bytes] = []
         self.error: Exception | None = None
         self.handle: pycurl.Curl | None = None
+        self.on_end: Callable[[], None] | None = None
+        """Called when there is a response or an error, by whoever turns the loop."""
         self.is_paused = False
         """Its sink is full for now."""
         self.throttle: Throttle | None = None
@@ -107,14 +110,14 @@ class Transfer:
             self._transport.post(self._abandon)
             self.future.exception()
 
-    def _unpause(self, thread: "IoThread") -> None:
+    def _unpause(self, loop: "TransferLoop") -> None:
         self.is_paused = False
         if self.handle is not None:
             try:
                 self.handle.pause(pycurl.PAUSE_CONT)
             except pycurl.error:  # what had arrived meanwhile cannot be delivered
                 reason = self.error or StoreConnectionError("the response broke off")
-                thread.finish(self, reason)
+                loop.finish(self, reason)
 
     def look(self, now: float) -> None:
         """See whether bytes have moved since the last time; called again and again.
@@ -142,9 +145,9 @@ class Transfer:
         """Whether its response is not, or not yet known to be, the content of an object."""
         return self.request.sink is None or not 0 < self.response.status < 300
 
-    def _abandon(self, thread: "IoThread") -> None:
+    def _abandon(self, loop: "TransferLoop") -> None:
         if not self.future.done():
-            thread.finish(self, StoreConnectionError("the transfer was cancelled"))
+            loop.finish(self, StoreConnectionError("the transfer was cancelled"))
 
     # Callbacks of libcurl. An exception must not leave them: it is kept for the caller.
 
@@ -198,6 +201,8 @@ class Transfer:
             self.response.body = bytes(self._collected)
             self.response.request = self.request
         self.future.resolve(error or self.response)
+        if self.on_end is not None:
+            self.on_end()
         if self.request.sink is not None:
             self.request.sink.end()
 

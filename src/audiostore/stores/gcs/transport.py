@@ -7,11 +7,10 @@ closed before any byte of a response, a request without a body is sent again on 
 
 import threading
 import weakref
-from collections.abc import Callable
 
 from audiostore.forking import may_rest, renew_after_fork
 from audiostore.stores.gcs.connections import ConnectionOptions
-from audiostore.stores.gcs.io_thread import IoThread
+from audiostore.stores.gcs.io_thread import Action, IoThread
 from audiostore.stores.gcs.messages import Request, Response
 from audiostore.stores.gcs.throttle import THROTTLES
 from audiostore.stores.gcs.transfers import Transfer
@@ -51,10 +50,10 @@ class Transport:
     def start(self, request: Request) -> Transfer:
         """Start sending a request."""
         transfer = Transfer(self, request)
-        self.post(lambda thread: thread.begin(transfer))
+        self.post(lambda loop: loop.begin(transfer))
         return transfer
 
-    def post(self, action: "Callable[[IoThread], None]") -> None:
+    def post(self, action: Action) -> None:
         """Let the I/O thread call a function."""
         while not self._running().post(action):
             pass  # it has just ended: the next thread takes it

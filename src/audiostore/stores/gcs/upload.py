@@ -9,7 +9,7 @@ again resumes after the last byte that the server has.
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 
@@ -77,13 +77,27 @@ class Upload:
 
     def run(self) -> BlobInfo:
         """Write the object and return the server's description of it."""
-        # It becomes a line in the body of the request, in front of the bytes.
-        require_field_value("the content type", self.spec.content_type)
         if self.source.size_bytes <= ONE_REQUEST_BYTES:
             return self._in_one_request()
         return self._in_session()
 
     def _in_one_request(self) -> BlobInfo:
+        with self.one_request() as (headers, body):
+            return self._finished(self.client.call("POST", self.url, headers=headers, body=body))
+
+    @property
+    def url(self) -> str:
+        """Where a small object is sent."""
+        return self._start_url("multipart")
+
+    @contextmanager
+    def one_request(self) -> Iterator[tuple[Mapping[str, str], Callable[[], Body]]]:
+        """Yield the headers and the body of the request that writes a small object.
+
+        The body can be read within the block.
+        """
+        # It becomes a line in the body of the request, in front of the bytes.
+        require_field_value("the content type", self.spec.content_type)
         boundary = f"audiostore-{os.urandom(16).hex()}"
         head = b"--%b\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n%b\r\n" % (
             boundary.encode(),
@@ -91,19 +105,15 @@ class Upload:
         )
         head += f"--{boundary}\r\nContent-Type: {self.spec.content_type}\r\n\r\n".encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
-        send = partial(
-            self.client.call,
-            "POST",
-            self._start_url("multipart"),
-            headers={"Content-Type": f"multipart/related; boundary={boundary}"},
-        )
+        headers = {"Content-Type": f"multipart/related; boundary={boundary}"}
         with closing(self.source.open()) as reader:
             if self.source.size_bytes > IN_MEMORY_BYTES:
-                return self._finished(send(body=self._body(reader, head, tail)))
+                yield headers, self._body(reader, head, tail)
+                return
             content = b"".join(iter(partial(reader.read, IN_MEMORY_BYTES), b""))
         self._report(self.source.size_bytes, 0)
         whole = head + content + tail
-        return self._finished(send(body=lambda: BytesBody(whole)))
+        yield headers, lambda: BytesBody(whole)
 
     def _body(self, reader: SourceReader, head: bytes, tail: bytes) -> Callable[[], SourceBody]:
         def body() -> SourceBody:
@@ -119,6 +129,7 @@ class Upload:
         return body
 
     def _in_session(self) -> BlobInfo:
+        require_field_value("the content type", self.spec.content_type)
         with self.sessions.claim(self._key) as note:
             return self._resume_or_start(note)
 
@@ -212,6 +223,16 @@ class Upload:
 
     def _chunk(self, session: str, span: str, body: Callable[[], Body]) -> Response:
         return self.client.call("PUT", session, headers={"Content-Range": span}, body=body)
+
+    def written(self, response: Response) -> BlobInfo:
+        """Return what the response to `one_request` says of the object, perhaps no checksum.
+
+        Raises:
+            AudioStoreError: it was not written, or the response cannot be understood.
+        """
+        if response.status != 200:
+            raise error_of(response, self._what, checksum=self.source.crc32c)
+        return blob_info(json_body(response), self.client.prefix, name=self.spec.name)
 
     def _finished(self, response: Response, note: SessionNote | None = None) -> BlobInfo:
         if response.status in (200, 201):
