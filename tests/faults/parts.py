@@ -61,8 +61,9 @@ def upload_with_parts(manager: AudioStorageManager) -> None:
     options = UploadOptions(check="none", artwork="none")
     song = JPG.with_suffix(".mp3")
     with prepare_audio(song, options) as audio, prepare_image(JPG, options) as cover:
-        manager._uploads._commits.create(
-            ID, audio, cover, {}, id_is_new=False, confirms=True, derived=files
+        commits = manager._uploads._commits
+        commits.run(
+            commits.create(ID, audio, cover, {}, id_is_new=False, confirms=True, derived=files)
         )
 
 
