@@ -117,6 +117,25 @@ def test_a_single_file_is_stored_once_however_often_it_is_put(
     assert len(_stored(call)) == 1
 
 
+@pytest.mark.slow
+def test_a_single_file_that_is_stored_gets_the_check_that_is_asked_for(
+    call: Call, bucket: str
+) -> None:
+    data = bytearray(FLAC.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4_000] = b"\x55" * 4_000
+    Path("broken.flac").write_bytes(data)
+    audio_id = call("put", "broken.flac")[1].splitlines()[0]
+    code, out, err = call("put", "broken.flac", "--check", "full")
+    assert (code, out) == (2, "")
+    assert err.endswith(f"; it stays stored as {audio_id}\n")
+    assert call("put", "broken.flac", "--check", "full", "--dry-run")[1].startswith("reject  ")
+    code, _, err = call("put", "broken.flac", FLAC, "--check", "full")
+    assert code == 4
+    assert "audiostore: error: broken.flac: its sound misses " in err
+    assert "audiostore: done: 1 stored " in err
+    assert call("put", "broken.flac")[0] == 0
+
+
 def test_a_single_file_is_put_without_a_journal_if_asked(
     call: Call, bucket: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

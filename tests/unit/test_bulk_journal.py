@@ -481,7 +481,7 @@ def test_the_lock_file_of_a_killed_run_is_removed(tmp_path: Path, journal: Journ
     assert len(list(tmp_path.glob("*.lock"))) == 1
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 def test_a_journal_of_an_older_version_is_kept(tmp_path: Path, song: Path, version: int) -> None:
     path = tmp_path / "journal"
     with Journal(path) as journal:
@@ -493,16 +493,21 @@ def test_a_journal_of_an_older_version_is_kept(tmp_path: Path, song: Path, versi
     old = sqlite3.connect(path)
     for column in ("changed", "deleted") if version == 2 else ():
         old.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-    old.execute("DROP TABLE failures")
-    old.execute("CREATE INDEX items_that_failed ON items (run, id) WHERE status = 3")
+    if version < 4:
+        old.execute("DROP TABLE failures")
+        old.execute("CREATE INDEX items_that_failed ON items (run, id) WHERE status = 3")
+    old.execute("ALTER TABLE items DROP COLUMN asked")
     old.execute(f"PRAGMA user_version = {version}")
     old.close()
-    assert claim(read_run(path, URL), song).audio_id == made.audio_id
+    planned = claim(read_run(path, URL), song)
+    assert planned.audio_id == made.audio_id
+    assert planned.asked == frozenset({"quick"})
     with Journal(path) as journal:
         assert [info.stored for info in journal.runs()] == [1]
         assert [failure.error for failure in journal.failures(1)] == ["OSError: gone"]
         again = claim(begin_run(journal, URL), song)
     assert (again.status, again.audio_id) == ("stored", made.audio_id)
+    assert again.asked == {"quick"}
 
 
 def test_an_asset_that_is_gone_gets_a_new_id_from_one_run_alone(

@@ -291,7 +291,8 @@ def test_a_run_that_released_items_is_not_complete(
 ) -> None:
     run = UnjournaledRun()
     decider = Decider(run, StoreView(manager), DecisionOptions())
-    items = _DecidedItems(InputReader([BulkItem(song) for song in songs[:3]]), run, decider)
+    reader = InputReader([BulkItem(song) for song in songs[:3]])
+    items = _DecidedItems(reader, run, decider, frozenset())
     taken = items.take(5)
     assert taken is not None
     states = [items.is_complete]

@@ -209,7 +209,7 @@ def test_of_items_with_one_id_one_is_stored_at_a_time(counted: Counted, items: M
     run = UnjournaledRun()
     with NewIds(manager.store, all_are_new=True) as new_ids:
         decider = Decider(run, StoreView(manager), DecisionOptions(), new_ids)
-        source = _DecidedItems(InputReader(given), run, decider)
+        source = _DecidedItems(InputReader(given), run, decider, frozenset())
         taken = [source.take(5) for _ in range(2)]
         assert [(len(each.tasks), each.busy) for each in taken if each] == [(1, 2), (0, 2)]
         for batch in taken:

@@ -40,6 +40,8 @@ class Decision:
     """Of what is stored."""
     cleans_up: bool = False
     """It is stored, and its local files are to be deleted."""
+    examines: bool = False
+    """It is stored, and more is asked of its files than was before."""
 
     @property
     def stores(self) -> bool:
@@ -57,6 +59,8 @@ class DecisionOptions:
     """Delete the local files of what is stored; not with `update`."""
     update: bool = False
     """Change what is stored as the local files have changed."""
+    asks: frozenset[str] = frozenset()
+    """What is asked of the files (see `asked_of`)."""
 
 
 def decide(
@@ -89,6 +93,7 @@ def decide(
         is_present=True,
         has_artwork=has_artwork,
         cleans_up=options.cleanup and not is_missing,
+        examines=not (is_missing or options.asks <= claim.asked),
     )
 
 
@@ -126,7 +131,7 @@ class Decider:
         if self._options.update:
             for i, snapshot in enumerate(snapshots):
                 if self._is_outdated(decisions[i], snapshot):
-                    decisions[i] = replace(decisions[i], reason="changed")
+                    decisions[i] = replace(decisions[i], reason="changed", examines=False)
         self._renew(decisions, snapshots)
         return [self._known(*each) for each in zip(decisions, snapshots, strict=True)]
 

@@ -146,7 +146,7 @@ class UploadOutcome:
     audio_id: str | None
     """The id that it is, or would be, stored under."""
     result: StorageResult | None
-    """The stored asset, if this run uploaded it or cleaned up its local files."""
+    """The stored asset, if this run uploaded it, or examined or cleaned up its local files."""
     error: Exception | None
     skipped: bool = False
     """Its audio was already in the store, under `audio_id` (see `skip_stored`)."""

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiostore.asset import Steps, require_audio_id
+from audiostore.bulk.asked import asked_of
 from audiostore.bulk.decisions import Decision
 from audiostore.bulk.items import BulkItem, UploadOutcome, UploadReason
 from audiostore.bulk.journal import NO_FILE, Claim, ItemResult, ItemSnapshot, PathState
 from audiostore.bulk.storeview import SameAudio, StoreView
 from audiostore.dataclass import dataclass, replace
-from audiostore.errors import AssetNotFoundError, SourceNotFoundError
+from audiostore.errors import AssetNotFoundError, AudioStoreError, SourceNotFoundError
 from audiostore.ingest import ChosenId, Upload, UploadOptions
 from audiostore.values import PathLike, StorageResult
 
@@ -40,7 +41,7 @@ class DecidedItem:
     def outcome(self) -> UploadOutcome | None:
         """Return the outcome of an item that needs no work; None if it does."""
         decision = self.decision
-        if decision.stores or decision.cleans_up:
+        if decision.stores or decision.cleans_up or decision.examines:
             return None
         error: Exception | None = None
         if decision.reason == "lost":
@@ -67,11 +68,19 @@ class DecidedItem:
             self.index, self.item, decision.claim.audio_id, None, error, reason=decision.reason
         )
 
-    def result(self, outcome: UploadOutcome) -> ItemResult:
-        """Return an outcome as the journal records it."""
+    def result(self, outcome: UploadOutcome, asked: frozenset[str]) -> ItemResult:
+        """Return an outcome as the journal records it.
+
+        Args:
+            outcome: of this item.
+            asked: what the upload asks of the files (see `asked_of`).
+        """
         claim = self.decision.claim
         error = None if outcome.error is None else _text_of(outcome.error)
-        return ItemResult(claim, outcome.audio_id or claim.audio_id, outcome.status, error)
+        has_looked = self.decision.stores or self.decision.examines
+        if error is not None or outcome.skipped or not has_looked:
+            asked = frozenset()
+        return ItemResult(claim, outcome.audio_id or claim.audio_id, outcome.status, error, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +149,9 @@ class Performer:
                 from audiostore.bulk.remote import refuse_remote  # noqa: PLC0415  (few need it)
 
                 refuse_remote(item, "updating" if self.matcher is not None else "cleanup")
-            if decision.cleans_up:
-                result = self._clean_up(decided)
+            if decision.reason == "stored":
+                result = self._examine(decided) if decision.examines else None
+                result = self._clean_up(decided) if decision.cleans_up else result
             elif self.matcher is not None:
                 result, reason = self._update(decided, self.matcher)
                 audio_id = result.audio_id
@@ -211,8 +221,6 @@ class Performer:
             return self._upload(item, files, claim), decided.decision.reason
         if match.kind == "superseded":
             return self._upload(item, files, claim, supersedes=asset), "superseded"
-        if match.kind == "stored":
-            return asset, "stored"
         upload = Upload(
             item.audio,
             item.thumbnail,
@@ -220,6 +228,10 @@ class Performer:
             audio_state=claim.audio_state or match.audio_state,
             thumbnail_state=claim.thumbnail_state or match.thumbnail_state,
         )
+        if match.kind == "stored":
+            if asked_of(options) <= {"quick"}:  # the match has looked inside
+                return asset, "stored"
+            return self.manager._uploads.examine(upload, asset.audio_id), "stored"
         refreshed = self.manager._uploads.refresh(
             upload,
             asset.audio_id,
@@ -271,22 +283,46 @@ class Performer:
         )
         return upload, _ClaimedId(claim, is_given=item.audio_id is not None)
 
+    def _examine(self, decided: DecidedItem) -> StorageResult:
+        """Do with the files of what is stored what no earlier upload was asked to do."""
+        item, audio_id = decided.item, decided.decision.claim.audio_id
+        upload = self._upload_of_stored(decided)
+
+        def examine(files: _Files) -> StorageResult:
+            audio, thumbnail = files
+            chosen = replace(upload, audio_path=audio, thumbnail_path=thumbnail)
+            return self.manager._uploads.examine(chosen, audio_id)
+
+        try:
+            if not item.is_remote:
+                return self.manager._uploads.examine(upload, audio_id)
+            from audiostore.bulk.remote import store_remote  # noqa: PLC0415  (few need it)
+
+            return store_remote(self.manager, item, self.options, examine)
+        except AudioStoreError as error:
+            if not error.affects_all:
+                error.add_note(f"it stays stored as {audio_id}")
+            raise
+
     def _clean_up(self, decided: DecidedItem) -> StorageResult:
         """Delete the local files of what is stored, if the store has their very bytes."""
+        audio_id = decided.decision.claim.audio_id
+        try:
+            return self.manager._uploads.clean_up(self._upload_of_stored(decided), audio_id)
+        except SourceNotFoundError:  # another run was faster
+            return self.manager.get(audio_id)
+
+    def _upload_of_stored(self, decided: DecidedItem) -> Upload:
+        """Return the files of what is stored, in the state in which they were seen."""
         item, snapshot = decided.item, decided.snapshot
-        upload = Upload(
+        return Upload(
             item.audio,
             None if snapshot.thumbnail.is_missing else item.thumbnail,
             replace(self.options, metadata=item.metadata),
-            audio_state=snapshot.audio.state,
-            thumbnail_state=snapshot.thumbnail.state,
+            audio_state=None if item.remote_audio else snapshot.audio.state,
+            thumbnail_state=None if item.remote_thumbnail else snapshot.thumbnail.state,
             keeps_thumbnail=item.keeps_thumbnail,
         )
-        audio_id = decided.decision.claim.audio_id
-        try:
-            return self.manager._uploads.clean_up(upload, audio_id)
-        except SourceNotFoundError:  # another run was faster
-            return self.manager.get(audio_id)
 
     def _find(self, claim: Claim) -> StorageResult | None:
         try:

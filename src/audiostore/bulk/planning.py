@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 
 from audiostore.asset import PreparedFile, check_custom_metadata, file_metadata, require_audio_id
+from audiostore.bulk.asked import asked_of
 from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.executors import Batch, InputReader, Task, ThreadPool, run
 from audiostore.bulk.items import BulkItem, UploadReason, UploadStatus, status_of, with_metadata
@@ -134,7 +135,9 @@ def plan_items(
         if skip_stored or update:
             view.list_now()
         source_run = UnjournaledRun() if journal is None else read_run(journal, manager.url)
-        decision_options = DecisionOptions(again, cleanup=bool(options.cleanup), update=update)
+        decision_options = DecisionOptions(
+            again, cleanup=bool(options.cleanup), update=update, asks=asked_of(options)
+        )
         decider = Decider(source_run, view, decision_options)
         planner = _Planner(
             manager,
@@ -189,14 +192,18 @@ class _PlannedItems:
         ]
         if not decided:
             return None
-        tasks = [Task(each, each.snapshot.size_bytes) for each in decided if each.decision.stores]
-        return Batch(tasks, [_unchanged(each) for each in decided if not each.decision.stores])
+        tasks = [Task(each, each.snapshot.size_bytes) for each in decided if _is_inspected(each)]
+        return Batch(tasks, [_unchanged(each) for each in decided if not _is_inspected(each)])
 
     def record(self, outcomes: Sequence[Planned]) -> None:
         """Do nothing: a dry run leaves no trace."""
 
     def release(self, tasks: Sequence[DecidedItem]) -> None:
         """Do nothing."""
+
+
+def _is_inspected(decided: DecidedItem) -> bool:
+    return decided.decision.stores or decided.decision.examines
 
 
 def _unchanged(decided: DecidedItem) -> Planned:
@@ -249,6 +256,10 @@ class _Planner:
 
         claim = decided.decision.claim
         require_audio_id(claim.audio_id)
+        if decided.decision.examines:
+            with inspectable_files(self._manager, decided.item, self._options) as files:
+                self._inspect(decided, files)
+            return _unchanged(decided)
         if self._matcher is not None:
             refuse_remote(decided.item, "updating")
             return self._match(decided, self._matcher)
@@ -329,7 +340,7 @@ class _Planner:
             file_metadata(
                 claim.audio_id, "audio", audio.filename, audio.source, custom, facts=audio.facts
             )
-            if item.audio_id is not None:
+            if item.audio_id is not None and not decided.decision.examines:
                 self._require_free(item.audio_id, audio, thumbnail if thumbnail_path else None)
             planned = Planned(
                 decided.index,

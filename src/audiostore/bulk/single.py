@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from audiostore.bulk.asked import asked_of
 from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.items import BulkItem, UploadOutcome
 from audiostore.bulk.journal import ItemSnapshot, Journal, begin_run
@@ -47,11 +48,12 @@ def upload_one(
     """
     metadata = {**(options.metadata or {}), **item.metadata}
     item = replace(item, metadata=metadata, supersedes=options.supersedes)
+    asked = asked_of(options)
     with closing(begin_run(journal, manager.url)) as run, StoreView(manager) as view:
         decider = Decider(
             run,
             view,
-            DecisionOptions(again, cleanup=bool(options.cleanup)),
+            DecisionOptions(again, cleanup=bool(options.cleanup), asks=asked),
             NewIds(manager.store, all_are_new=True) if options.id_is_new else None,
         )
         while True:
@@ -67,6 +69,6 @@ def upload_one(
             manager._uploads.supersede(
                 options.supersedes, outcome.audio_id, trash=options.trash_superseded
             )
-        run.record([decided.result(outcome)])
+        run.record([decided.result(outcome, asked)])
         run.complete()
     return outcome

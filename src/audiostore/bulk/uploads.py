@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+from audiostore.bulk.asked import asked_of
 from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute
 from audiostore.bulk.interleaving import InterleavedUploads
@@ -42,6 +43,7 @@ def upload_items(
     """
     with ExitStack() as stack:
         run: Run = UnjournaledRun()
+        asked = asked_of(options)
         if journal is not None:
             if not isinstance(journal, Journal):
                 journal = stack.enter_context(Journal(journal))
@@ -52,11 +54,11 @@ def upload_items(
         decider = Decider(
             run,
             view,
-            DecisionOptions(again, cleanup=bool(options.cleanup), update=update),
+            DecisionOptions(again, cleanup=bool(options.cleanup), update=update, asks=asked),
             stack.enter_context(NewIds(manager.store, all_are_new=options.id_is_new)),
         )
         reader = InputReader(with_metadata(items, options.metadata or {}))
-        source = _DecidedItems(reader, run, decider)
+        source = _DecidedItems(reader, run, decider, asked)
         performer = Performer(
             manager,
             options,
@@ -80,10 +82,13 @@ def upload_items(
 class _DecidedItems:
     """Decides on every item, which gives it an id, before it is uploaded."""
 
-    def __init__(self, items: InputReader[BulkItem], run: Run, decider: Decider) -> None:
+    def __init__(
+        self, items: InputReader[BulkItem], run: Run, decider: Decider, asked: frozenset[str]
+    ) -> None:
         self._items = items
         self._run = run
         self._decider = decider
+        self._asked = asked
         self._started: dict[int, DecidedItem] = {}
         """The items being worked on, by index."""
         self._busy: list[tuple[int, BulkItem]] = []
@@ -120,7 +125,7 @@ class _DecidedItems:
                 self._started[index] = decided
                 tasks.append(Task(decided, snapshot.size_bytes))
         self._busy = busy
-        self._run.record([decided.result(outcome) for decided, outcome in done])
+        self._run.record([decided.result(outcome, self._asked) for decided, outcome in done])
         return Batch(tasks, [outcome for _, outcome in done], busy=len(busy))
 
     def _one_of_each_id(
@@ -141,7 +146,9 @@ class _DecidedItems:
 
     def record(self, outcomes: Sequence[UploadOutcome]) -> None:
         """Record the results of items."""
-        self._run.record([self._started.pop(each.index).result(each) for each in outcomes])
+        self._run.record(
+            [self._started.pop(each.index).result(each, self._asked) for each in outcomes]
+        )
 
     def release(self, tasks: Sequence[DecidedItem]) -> None:
         """Give up the claims of items that were not started."""

@@ -211,6 +211,8 @@ class Uploads:
                         cover_path=cover_path,
                         derived=audio.derived,
                     )
+                    if audio.derived and not outcome.created:
+                        outcome = self._with_findings(outcome, audio, options)
                     if options.supersedes is not None:
                         warnings = self.supersede(
                             options.supersedes,
@@ -282,14 +284,7 @@ class Uploads:
             upload.options, check="none", analyse=False, artwork="none", fix_extension=True
         )
         with ExitStack() as files:
-            audio = files.enter_context(prepare_audio(upload.audio_path, options))
-            thumbnail: PreparedFile | None = None
-            if upload.thumbnail_path is not None:
-                with suppress(SourceNotFoundError):  # deleted by a run that was killed then
-                    thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
-            _require_state(audio, upload.audio_state)
-            if thumbnail is not None:
-                _require_state(thumbnail, upload.thumbnail_state)
+            audio, thumbnail = _prepared(upload, options, files)
             return self._store_files(
                 audio_id,
                 lambda: outcome,
@@ -297,6 +292,49 @@ class Uploads:
                 cleanup=True,
                 keeps_thumbnail=upload.keeps_thumbnail,
             )
+
+    def examine(self, upload: Upload, audio_id: str) -> StorageResult:
+        """Inspect the files of an asset that is stored, as an upload with these options would.
+
+        An analysis and a preview that are asked for are stored with the asset if it lacks them. All
+        else that is stored stays as it is, and so do the local files. A warning says if the file
+        has other sound by now.
+
+        Raises:
+            AssetNotFoundError: the asset is not in the store.
+            AudioStoreError, OSError: as of an upload of the files.
+        """
+        from audiostore.ingest.findings import has_sound_of  # noqa: PLC0415  (rare)
+
+        asset = require_asset(self._store, audio_id)
+        with ExitStack() as files:
+            audio, thumbnail = _prepared(upload, upload.options, files)
+            outcome = Outcome(asset, created=False)
+            if not has_sound_of(asset.audio, audio):
+                warning = (
+                    f"{audio.filename!r}: its sound has changed since it was stored, though its "
+                    "size and its time have not: the store has it as it was"
+                )
+                outcome = replace(outcome, warnings=(warning,))
+            return self._store_files(
+                audio_id,
+                lambda: self._with_findings(outcome, audio, upload.options),
+                {THUMBNAIL: thumbnail, AUDIO: audio},
+                cleanup=False,
+            )
+
+    def _with_findings(
+        self, outcome: Outcome, audio: PreparedFile, options: UploadOptions
+    ) -> Outcome:
+        """Add to a stored asset what it lacks of the analysis and the preview that were made."""
+        from audiostore.ingest.findings import add_findings  # noqa: PLC0415  (rare)
+
+        asset = outcome.stored
+        if not isinstance(asset, Asset):
+            return outcome
+        return replace(
+            outcome, stored=add_findings(asset, audio, options, self._marked, self._changes)
+        )
 
     def refresh(
         self,
@@ -325,16 +363,8 @@ class Uploads:
             HeldError: its artwork is to be replaced, and it is under a hold.
         """
         options = upload.options
-        inspected = options if upload.thumbnail_path is None else replace(options, artwork="none")
         with ExitStack() as files:
-            audio = files.enter_context(prepare_audio(upload.audio_path, inspected))
-            thumbnail: PreparedFile | None = None
-            if upload.thumbnail_path is not None:
-                with suppress(SourceNotFoundError):
-                    thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
-            _require_state(audio, upload.audio_state)
-            if thumbnail is not None:
-                _require_state(thumbnail, upload.thumbnail_state)
+            audio, thumbnail = _prepared(upload, options, files)
             cover = thumbnail or audio.artwork
 
             def store() -> Outcome:
@@ -366,9 +396,8 @@ class Uploads:
                     makes_current=moves and self._was_replaced_in_place(asset),
                     supersedes=superseded,
                 )
-                for derived in audio.derived:
-                    asset = self._marked.store(audio_id, derived).asset
-                return Outcome(asset, created=False)
+                outcome = Outcome(asset, created=False)
+                return self._with_findings(outcome, audio, options) if audio.derived else outcome
 
             return self._store_files(
                 audio_id,
@@ -572,6 +601,22 @@ def _stored(outcome: Outcome, part: Part) -> BlobInfo | None:
 
 def _is_generation(blob: BlobInfo, other: BlobInfo) -> bool:
     return (blob.name, blob.generation) == (other.name, other.generation)
+
+
+def _prepared(
+    upload: Upload, options: UploadOptions, files: ExitStack
+) -> tuple[PreparedFile, PreparedFile | None]:
+    """Return the files of what is stored, inspected; without a thumbnail that is gone."""
+    # Embedded artwork would not be used.
+    inspected = options if upload.thumbnail_path is None else replace(options, artwork="none")
+    audio = files.enter_context(prepare_audio(upload.audio_path, inspected))
+    _require_state(audio, upload.audio_state)
+    thumbnail: PreparedFile | None = None
+    if upload.thumbnail_path is not None:
+        with suppress(SourceNotFoundError):  # deleted by a run that was killed then
+            thumbnail = files.enter_context(prepare_image(upload.thumbnail_path, options))
+            _require_state(thumbnail, upload.thumbnail_state)
+    return audio, thumbnail
 
 
 def _require_state(prepared: PreparedFile, state: FileState | None) -> None:

@@ -86,6 +86,8 @@ class Claim:
     """An earlier run that claimed it has recorded no result: it may be stored, or not."""
     previous_id: str | None = None
     """The id under which the same path was stored last, before its files changed."""
+    asked: frozenset[str] = frozenset()
+    """Of what is stored: what the uploads of these files have asked of them (see `asked_of`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class ItemResult:
     audio_id: str
     status: UploadStatus
     error: str | None = None
+    asked: frozenset[str] = frozenset()
+    """What this upload asked of the files, and got."""
 
 
 class Run(Protocol):

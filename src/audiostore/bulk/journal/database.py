@@ -13,7 +13,7 @@ from typing import Any
 from audiostore.errors import ConfigurationError
 
 _APPLICATION_ID = 0x61756A6C
-_VERSION = 4
+_VERSION = 5
 _BUSY_TIMEOUT_S = 60.0
 _RETRY_S = 0.01
 _PAGE_ROWS = 500
@@ -30,6 +30,8 @@ _FAILURES = """CREATE TABLE failures (
     error TEXT NOT NULL,
     PRIMARY KEY (run, item)
 ) WITHOUT ROWID;"""
+_ASKED_BEFORE = "'quick'"
+"""What is taken to have been asked of the files in a journal that does not say."""
 _SCHEMA = f"""
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
@@ -56,7 +58,8 @@ CREATE TABLE items (
     audio_id TEXT NOT NULL,
     status INTEGER NOT NULL,
     run INTEGER NOT NULL REFERENCES runs (id),
-    error TEXT
+    error TEXT,
+    asked TEXT NOT NULL DEFAULT {_ASKED_BEFORE}
 );
 CREATE INDEX items_by_place ON items (place);
 CREATE INDEX IF NOT EXISTS items_by_path ON items (audio_path);
@@ -81,6 +84,10 @@ INSERT INTO failures SELECT run, id, ifnull(error, '') FROM items WHERE status =
 DROP INDEX IF EXISTS items_that_failed;
 PRAGMA user_version = 4;
 """,  # noqa: S608  (a number of our own)
+    4: f"""
+ALTER TABLE items ADD COLUMN asked TEXT NOT NULL DEFAULT {_ASKED_BEFORE};
+PRAGMA user_version = 5;
+""",
 }
 """What brings a journal of a version to the next one."""
 
@@ -250,6 +257,11 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection | None]:
                 raise unusable(path, "is not an audiostore journal")
             if version not in (*_MIGRATIONS, _VERSION):
                 raise unusable(path, _other_version(version))
+            if version < _VERSION:  # it is not changed: what it lacks is added to the view of it
+                connection.execute(
+                    f"CREATE TEMP VIEW items AS SELECT *, {_ASKED_BEFORE} AS asked"  # noqa: S608
+                    " FROM main.items"
+                )
             yield connection
     except sqlite3.Error as error:
         raise unusable(path, _reason(error)) from error

@@ -61,7 +61,7 @@ class ReadOnlyRun:
         if row is None:
             return replace(new, previous_id=found.previous_id)
         if row.status == STORED:
-            return Claim("stored", row.audio_id, key=row.key)
+            return row.stored()
         if row.status == CLAIMED:
             (name,) = connection.execute(
                 "SELECT lock_name FROM runs WHERE id = ?", (row.run,)

@@ -33,6 +33,8 @@ class ItemRow:
     thumbnail_path: bytes | None
     status: int
     run: int
+    asked: str
+    """What was asked of the files when they were stored, or later: words, see `asked_of`."""
 
     def matches(self, snapshot: ItemSnapshot) -> bool:
         """Return whether an item with the same paths has the same files."""
@@ -55,6 +57,10 @@ class ItemRow:
             and self.status == STORED
             and _may_be(self.audio_state, snapshot.audio)
         )
+
+    def stored(self) -> Claim:
+        """Return the claim of an item that is stored."""
+        return Claim("stored", self.audio_id, key=self.key, asked=frozenset(self.asked.split()))
 
     def resume(self, snapshot: ItemSnapshot, *, same_thumbnail: bool) -> Claim:
         """Return the claim of a later attempt.
@@ -136,7 +142,7 @@ def _find(connection: sqlite3.Connection, store_url: str, snapshot: ItemSnapshot
     rows = [
         ItemRow(*columns)
         for columns in connection.execute(
-            "SELECT id, audio_id, audio_state, thumbnail_state, thumbnail_path, status, run"
+            "SELECT id, audio_id, audio_state, thumbnail_state, thumbnail_path, status, run, asked"
             " FROM items WHERE place = ? ORDER BY id DESC",
             (place,),
         )

@@ -91,25 +91,32 @@ class JournaledRun:
                 FAILED if each.status == "failed" else STORED,
                 each.audio_id,
                 None if each.error is None else each.error[:_MAX_ERROR_CHARACTERS],
+                " ".join(sorted(each.asked)),
                 each.claim.key,
             )
             for each in results
             if each.claim.status == "claimed"
+        ]
+        examined = [
+            (" ".join(sorted(each.claim.asked | each.asked)), self.number, each.claim.key)
+            for each in results
+            if each.claim.status == "stored" and each.asked
         ]
         failures = [
             (self.number, each.claim.key, (each.error or "")[:_MAX_ERROR_CHARACTERS])
             for each in results
             if each.status == "failed"
         ]
-        if not rows and not failures:
+        if not (rows or failures or examined):
             return  # the counts are written with the next result, or at the end
         changed = [
             (each.audio_id, STORED, each.claim.key) for each in results if each.status == "changed"
         ]
         with self._database.transaction(is_synced=False) as connection:
             connection.executemany(
-                "UPDATE items SET status = ?, audio_id = ?, error = ? WHERE id = ?", rows
+                "UPDATE items SET status = ?, audio_id = ?, error = ?, asked = ? WHERE id = ?", rows
             )
+            connection.executemany("UPDATE items SET asked = ?, run = ? WHERE id = ?", examined)
             # An asset belongs to one path, and to the state that its files have now.
             connection.executemany(
                 "DELETE FROM items WHERE audio_id = ? AND status = ? AND id != ?", changed
@@ -177,7 +184,7 @@ class JournaledRun:
         if row is None:
             return self._insert_item(connection, snapshot, found)
         if row.status == STORED:
-            return Claim("stored", row.audio_id, key=row.key)
+            return row.stored()
         if row.status == CLAIMED and self._is_alive(connection, row.run):
             return Claim("busy", row.audio_id, key=row.key)
         connection.execute(
