@@ -5,7 +5,7 @@ In a Google Cloud Storage bucket, or in a local directory under the same guarant
     from audiostore import AudioStorageManager
 
     with AudioStorageManager("my-bucket") as manager:
-        result = manager.upload_audio_with_thumbnail("song.mp3", "cover.jpg", cleanup=True)
+        result = manager.upload_audio_with_thumbnail("song.mp3", "cover.jpg")
 
 Names are imported when first used, so that importing the package costs next to nothing.
 """

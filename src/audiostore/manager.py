@@ -99,7 +99,7 @@ class AudioStorageManager:
     Example::
 
         with AudioStorageManager("my-bucket") as manager:
-            result = manager.upload_audio_with_thumbnail("song.mp3", "cover.jpg", cleanup=True)
+            result = manager.upload_audio_with_thumbnail("song.mp3", "cover.jpg")
         print(result.audio_id, result.audio_path)
     """
 

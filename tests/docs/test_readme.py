@@ -79,9 +79,10 @@ def test_the_python_of_the_readme_runs(server: StrictServer, tmp_path: Path) -> 
     audio_id = stored.split()[0]
     assert stored == f"{audio_id} Morning, in C 10.431"
     assert listed == f"{audio_id} Morning, in C"
-    assert not (tmp_path / "song.mp3").exists()
     assert (tmp_path / "copy.mp3").read_bytes() == MP3.read_bytes()
     assert len(server.objects("my-bucket")) == 2
+    assert len(run_python(program("README.md", "python"))) == 3  # again, under a new id, as it says
+    assert len(server.objects("my-bucket")) == 4
 
 
 @pytest.mark.slow
@@ -92,12 +93,12 @@ def test_the_examples_of_the_library_run(server: StrictServer, tmp_path: Path) -
     audio_id, uri = first.split()
     assert uri == f"gs://my-bucket/audio/{audio_id}/audio.mp3"
     assert listed == f"{audio_id} Morning, in C 10.431 {MP3.stat().st_size}"
-    assert not (tmp_path / "song.mp3").exists()
     assert (tmp_path / "copy.mp3").read_bytes() == MP3.read_bytes()
     assert stored.endswith(" None")
     assert streamed.split()[1] == str(len(tone(title="Concert pitch")))
     expected = {found, streamed.split()[0], stored.split()[0]}
     assert {o.name.split("/")[1] for o in server.objects("my-bucket")} == expected
+    assert stored in run_python(program("docs/library.md", "python"))  # by its journal
 
 
 @pytest.fixture(params=[None, "my-bucket"])
