@@ -77,7 +77,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(TOOLS): $(STAMP) constraints-dev.txt
-	@echo "Installing what the tests need (the first time, 200 MB are downloaded) ..."
+	@echo "Installing what the tests need (the first time, 240 MB are downloaded) ..."
 	@$(INSTALL) --require-hashes --requirement constraints.txt --requirement constraints-dev.txt
 	@touch $@
 

@@ -3,7 +3,8 @@
 It needs ``pip install audiostore django``. AUDIO_STORE names a bucket or a directory. A project has
 its own settings: `upload`, `play` and `urlpatterns` are what to take from here.
 """
-# pyright: reportMissingImports=false
+# pyright: reportAttributeAccessIssue=false
+# Django has no types, and what pyright infers is wrong: a file of a request is no list.
 
 import os
 import secrets

@@ -2,10 +2,10 @@
 
 ``python examples/read_with_pandas.py STORE``; it needs ``pip install audiostore pandas soundfile``.
 """
-# pyright: reportMissingImports=false
 
 import io
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def table_of(manager: AudioStorageManager) -> Any:
     exported.seek(0)
     assets = pd.read_csv(exported, dtype={"audio_id": str}).set_index("audio_id")
     assets = assets[assets["format"].isin(["flac", "mp3", "ogg", "wav"])].copy()
-    assets["rms_dbfs"] = [level_of(manager, audio_id) for audio_id in assets.index]
+    assets["rms_dbfs"] = assets.index.map(partial(level_of, manager))
     return assets
 
 

@@ -1,4 +1,4 @@
-"""The example programs: those whose packages are installed."""
+"""The example programs."""
 
 import importlib
 import socket
@@ -68,14 +68,13 @@ def test_the_fastapi_application_stores_and_plays(
 
 
 def test_the_django_views_store_and_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    django = pytest.importorskip("django")
-    uploaded_file = pytest.importorskip("django.core.files.uploadedfile").SimpleUploadedFile
     monkeypatch.setenv("AUDIO_STORE", str(tmp_path / "store"))
     monkeypatch.syspath_prepend(EXAMPLES)
     importlib.import_module("django_app")
-    django.setup()
+    importlib.import_module("django").setup()
+    uploaded_file = importlib.import_module("django.core.files.uploadedfile").SimpleUploadedFile
+    client = importlib.import_module("django.test").Client()
     data = tone(title="Concert pitch")
-    client = pytest.importorskip("django.test").Client()
 
     stored = client.post("/songs", {"file": uploaded_file("a.wav", data)})
     refused = client.post("/songs", {"file": uploaded_file("b.wav", b"none")})
@@ -89,8 +88,6 @@ def test_the_django_views_store_and_play(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_stored_audio_is_read_with_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pandas")
-    pytest.importorskip("soundfile")
     monkeypatch.syspath_prepend(EXAMPLES)
     example = importlib.import_module("read_with_pandas")
     with AudioStorageManager((tmp_path / "store").as_uri()) as manager:
