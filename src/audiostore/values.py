@@ -29,6 +29,8 @@ AUDIO_DATA_KEYS = ("audio_data_size", "audio_data_crc32c")
 """Custom metadata that identifies the audio itself, without tags and artwork."""
 TAGS_KEY = "tag_keys"
 """Names, with commas, the custom metadata that comes from the tags of the file."""
+SHARE_EPOCH_KEY = "share_epoch"
+"""Custom metadata that counts how often the share links of an asset were revoked."""
 OWN_KEYS = frozenset(
     {
         "audio_id",
@@ -47,6 +49,7 @@ OWN_KEYS = frozenset(
         *SOURCE_PATH_KEYS,
         TAGS_KEY,
         "embedded",
+        SHARE_EPOCH_KEY,
         *AUDIO_DATA_KEYS,
         *ANALYSIS_KEYS,
     }

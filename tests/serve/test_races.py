@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from audiostore import GcsStore, MemoryStore, StorageResult
+from audiostore import GcsStore
 from audiostore.testing import cover, tone
 from tests.assets import BUCKET, JPG
 from tests.gcs_server import Request, StrictServer
@@ -197,13 +197,13 @@ def test_artwork_is_replaced_by_its_own_tag_too(service: Running) -> None:
     assert delete(service, path, if_match=tag).status == 412
 
 
-def test_links_that_were_revoked_stay_so_when_revocations_meet(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_links_that_were_revoked_stay_so_when_revocations_meet(bucket: StrictServer) -> None:
     """A slow revocation must not set an epoch that was left meanwhile."""
-    with serving(MemoryStore(), share_secret=SECRET) as service:
+    with (
+        closing(GcsStore(BUCKET, emulator=bucket.url)) as store,
+        serving(store, share_secret=SECRET) as service,
+    ):
         path = stored(service)
-        original = service.manager.update_metadata
         links: list[str] = []
 
         def in_between() -> None:
@@ -213,11 +213,12 @@ def test_links_that_were_revoked_stay_so_when_revocations_meet(
 
         interrupt = once(in_between)
 
-        def interrupted(*arguments: Any, **keywords: Any) -> StorageResult:
-            interrupt()
-            return original(*arguments, **keywords)
+        def before(request: Request) -> None:
+            if request.operation == "patch":
+                interrupt()
 
-        monkeypatch.setattr(service.manager, "update_metadata", interrupted)
+        bucket.on_request = before
         assert service("DELETE", f"{path}/shares").status == 204
+        bucket.on_request = None
         place = links[0].partition(f":{service.port}")[2]
         assert service("GET", place, token=None).status == 410

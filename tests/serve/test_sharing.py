@@ -148,6 +148,60 @@ def test_a_link_ends(local: Running) -> None:
     assert local("GET", "/s/nonsense", token=None).status == 404
 
 
+REVIVALS: tuple[dict[str, str | None], ...] = (
+    {"share_epoch": "0"},
+    {"share_epoch": None},
+    {"Share_Epoch": "0"},
+)
+
+
+@pytest.mark.parametrize("custom", REVIVALS, ids=str)
+def test_no_change_of_metadata_revives_a_link(
+    service: Running, custom: dict[str, str | None]
+) -> None:
+    audio_id = service.store(tone(0.1))
+    link = shared(service, audio_id)
+    assert service("DELETE", f"/v1/assets/{audio_id}/shares").status == 204
+    answer = service("PATCH", f"/v1/assets/{audio_id}", {"custom": custom})
+    assert (answer.status, answer.problem) == (422, "InvalidMetadataError")
+    assert service("GET", link, token=None).status == 410
+    service.manager.update_metadata(audio_id, {"mood": "calm"}, replace=True)
+    assert service("GET", link, token=None).status == 410
+    assert service("GET", f"/v1/assets/{audio_id}").json["custom"] == {"mood": "calm"}
+
+
+def test_links_stay_revoked_when_an_asset_is_restored(local: Running) -> None:
+    audio_id = local.store(tone(0.1))
+    link = shared(local, audio_id)
+    local("DELETE", f"/v1/assets/{audio_id}/shares")
+    assert local("DELETE", f"/v1/assets/{audio_id}").status == 204
+    assert local("POST", f"/v1/assets/{audio_id}/restore").status == 200
+    assert local("GET", link, token=None).status == 410
+
+
+def test_an_upload_cannot_choose_how_often_its_links_were_revoked(local: Running) -> None:
+    answer = local("POST", "/v1/assets?meta.share_epoch=65535", tone(0.1), content_type="audio/wav")
+    assert (answer.status, answer.problem) == (422, "InvalidMetadataError")
+    begun = {"filename": "a.wav", "size_bytes": 9, "metadata": {"share_epoch": "65535"}}
+    assert local("POST", "/v1/uploads", begun).problem == "InvalidMetadataError"
+
+
+@pytest.mark.parametrize("epoch", ["65535", "65536", "9" * 5_000])
+def test_no_number_of_revocations_revives_a_link(local: Running, epoch: str) -> None:
+    audio_id = local.store(tone(0.1))
+    links = [shared(local, audio_id)]
+    key = ShareKey(SECRET)
+    links += [f"/s/{key.share_token(Share(audio_id, None, each))}" for each in (65_534, 65_535)]
+    audio = local.manager.get(audio_id).audio
+    assert audio is not None
+    local.manager.store.update(audio, {"share_epoch": epoch})
+    for _ in range(2):
+        assert [local("GET", link, token=None).status for link in links] == [410] * 3
+        assert local("DELETE", f"/v1/assets/{audio_id}/shares").status == 204
+    refused = local("POST", f"/v1/assets/{audio_id}/shares", {})
+    assert (refused.status, b"can have no more" in refused.body) == (409, True)
+
+
 def test_what_does_not_make_a_link_is_refused(local: Running) -> None:
     audio_id = local.store(tone(0.1))
     at = f"/v1/assets/{audio_id}/shares"

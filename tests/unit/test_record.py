@@ -325,6 +325,6 @@ def test_a_reference_always_finds_room() -> None:
             break
         room += 1
     longest = replace(cover(2**63), name=f"audio/{ID}/thumbnail.{'x' * 16}")
-    metadata |= {**thumbnail_reference(longest), "superseded_by": OTHER_ID}
+    metadata |= {**thumbnail_reference(longest), "superseded_by": OTHER_ID, "share_epoch": "65535"}
     size = sum(len(k.encode()) + len(v.encode()) for k, v in metadata.items())
     assert MAX_METADATA_BYTES - 50 < size <= MAX_METADATA_BYTES

@@ -37,6 +37,7 @@ from audiostore.asset.reading import (
     waiting_result,
 )
 from audiostore.asset.record import (
+    MOST_SHARE_EPOCH,
     Asset,
     assemble,
     audio_data_facts,
@@ -50,6 +51,7 @@ from audiostore.asset.record import (
     names_thumbnail,
     origin_changes,
     refreshed_metadata,
+    share_epoch,
     thumbnail_reference,
     waits_for_audio,
 )
@@ -69,6 +71,7 @@ __all__ = [
     "AUDIO",
     "DATA_TYPES",
     "MAX_EXPIRES_S",
+    "MOST_SHARE_EPOCH",
     "PAGE_OBJECTS",
     "PARTS",
     "PREVIEW",
@@ -131,6 +134,7 @@ __all__ = [
     "require_servable",
     "resolve_id",
     "result_of",
+    "share_epoch",
     "thumbnail_reference",
     "waiting_result",
     "waits_for_audio",

@@ -26,7 +26,7 @@ from audiostore.errors import (
 )
 from audiostore.sourcepaths import source_path_of
 from audiostore.stores import StorageClass, Store, SupportsSettings, has_content, require_free
-from audiostore.values import BlobInfo, changed, same_bytes, same_version
+from audiostore.values import SHARE_EPOCH_KEY, BlobInfo, changed, same_bytes, same_version
 
 STORAGE_CLASSES: tuple[StorageClass, ...] = ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")
 _RACES = 8
@@ -65,6 +65,17 @@ class Changes:
                 raise changed_meanwhile(self._store, audio_id)
             was_sent = True
             return self._store.update(audio, update) if update else audio
+
+        return self._changed_audio(audio_id, apply)
+
+    def revoke_shares(self, audio_id: str) -> Asset:
+        """Revoke all share links of an asset that were made so far."""
+
+        def apply(audio: BlobInfo) -> BlobInfo:
+            epoch = record.share_epoch(audio)
+            if epoch == record.MOST_SHARE_EPOCH:
+                return audio
+            return self._store.update(audio, {SHARE_EPOCH_KEY: str(epoch + 1)})
 
         return self._changed_audio(audio_id, apply)
 

@@ -31,6 +31,7 @@ from audiostore.values import (
     EXACT_KEY,
     OWN_KEYS,
     REFERENCE_KEYS,
+    SHARE_EPOCH_KEY,
     TAGS_KEY,
     BlobInfo,
     same_bytes,
@@ -41,14 +42,19 @@ if TYPE_CHECKING:
     from audiostore.asset.prepared import PreparedFile
     from audiostore.media import AudioInfo
 
+MOST_SHARE_EPOCH = 0xFFFF
+"""From then on, an asset has no share links any more."""
+_ADDED_KEYS = (*REFERENCE_KEYS, "superseded_by", SHARE_EPOCH_KEY)
+"""What may be added to an audio object at any time: the caller cannot use its room."""
 _RENEWED_KEYS = frozenset(
     {
-        *("original_filename", FILENAME_BYTES_KEY, "tag_keys", "superseded_by"),
+        *("original_filename", FILENAME_BYTES_KEY, "tag_keys"),
         *SOURCE_PATH_KEYS,
-        *REFERENCE_KEYS,
+        *_ADDED_KEYS,
     }
 )
-"""Own keys that are not kept as they are when the tags are replaced; references are left alone."""
+"""Own keys that are not kept as they are when the tags are replaced; those that may be added are
+left alone."""
 MAX_METADATA_BYTES = 8 * 1024
 """Keys and values together (cloud.google.com/storage/quotas, custom metadata)."""
 
@@ -61,14 +67,12 @@ _CUT_FROM_BYTES = 64
 """A tag that does not fit is cut if so much of it does; else it is left out."""
 _ID_CHARACTERS = 36
 
-# A reference to artwork, or to the asset that supersedes this one, may be added to the audio object
-# at any time: the caller cannot use this room.
-_REFERENCE_ROOM = (
-    sum(map(len, REFERENCE_KEYS))
+_ADDED_ROOM = (
+    sum(map(len, _ADDED_KEYS))
     + len(f"audio/{'-' * _ID_CHARACTERS}/thumbnail.")
     + (16 + 20 + 8)
-    + len("superseded_by")
     + _ID_CHARACTERS
+    + len(str(MOST_SHARE_EPOCH))
 )
 
 
@@ -220,7 +224,7 @@ def _require_fit(metadata: Mapping[str, str]) -> None:
 
 
 def _size_bytes(metadata: Mapping[str, str]) -> int:
-    return len("".join(chain.from_iterable(metadata.items())).encode()) + _REFERENCE_ROOM
+    return len("".join(chain.from_iterable(metadata.items())).encode()) + _ADDED_ROOM
 
 
 def changed_metadata(
@@ -253,10 +257,19 @@ def changed_metadata(
     if own_tags != present.get(TAGS_KEY, ""):
         update[TAGS_KEY] = own_tags or None
     whole = {k: v for k, v in {**present, **update}.items() if v is not None}
-    for key in (*REFERENCE_KEYS, "superseded_by"):
+    for key in _ADDED_KEYS:
         whole.pop(key, None)  # their room is always reserved
     _require_fit(whole)
     return update
+
+
+def share_epoch(audio: BlobInfo) -> int:
+    """Return how often the share links of an asset were revoked, `MOST_SHARE_EPOCH` at most."""
+    text = audio.metadata.get(SHARE_EPOCH_KEY, "")
+    if not (text.isascii() and text.isdigit()):
+        return 0
+    is_long = len(text) > len(str(MOST_SHARE_EPOCH))  # Python does not read just any number
+    return MOST_SHARE_EPOCH if is_long else min(int(text), MOST_SHARE_EPOCH)
 
 
 def analysed_metadata(present: Mapping[str, str], analysis: Analysis) -> dict[str, str | None]:
@@ -269,7 +282,7 @@ def analysed_metadata(present: Mapping[str, str], analysis: Analysis) -> dict[st
     update: dict[str, str | None] = {k: v for k, v in found.items() if present.get(k) != v}
     update |= dict.fromkeys(k for k in ANALYSIS_KEYS if k in present and k not in found)
     whole = {k: v for k, v in {**present, **update}.items() if v is not None}
-    for key in (*REFERENCE_KEYS, "superseded_by"):
+    for key in _ADDED_KEYS:
         whole.pop(key, None)  # their room is always reserved
     _require_fit(whole)
     return update
@@ -346,7 +359,7 @@ def copied_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     others = {key: value for key, value in metadata.items() if key not in OWN_KEYS}
     own = {key: value for key, value in metadata.items() if key in OWN_KEYS}
     whole = {**own, **_check_texts(others)}
-    _require_fit({k: v for k, v in whole.items() if k not in (*REFERENCE_KEYS, "superseded_by")})
+    _require_fit({k: v for k, v in whole.items() if k not in _ADDED_KEYS})
     return whole
 
 

@@ -21,7 +21,7 @@ from audiostore.serve.fetching import WebFile, fetched
 from audiostore.serve.limits import Limits
 from audiostore.serve.problems import document
 from audiostore.serve.searching import Searching
-from audiostore.serve.sharing import Share, ShareKey, epoch_of
+from audiostore.serve.sharing import ShareKey, new_share
 from audiostore.values import StorageResult
 
 P = ParamSpec("P")
@@ -128,7 +128,7 @@ class _Tools:
         if expires_s < 1:
             raise ToolError("expires_s must be at least 1")
         asset = await self._run(self._manager.get, audio_id)
-        share = Share(audio_id, int(time.time()) + expires_s, epoch_of(asset))
+        share = await self._run(new_share, asset, int(time.time()) + expires_s)
         token = await self._run(self._share_key.share_token, share)
         return {"url": f"{self._public_url}/s/{token}", "expires_s": expires_s}
 

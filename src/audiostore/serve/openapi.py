@@ -301,7 +301,7 @@ def _single() -> Json:
                 "createShare",
                 "Make a link with which anyone can hear the asset, without any other token.",
                 {"201": _json("The link, and a frame for other pages.", "Share")},
-                errors=("404", "408", "413", "415", "422", "501"),
+                errors=("404", "408", "409", "413", "415", "422", "501"),
                 parameters=[_ID],
                 body={
                     "required": True,

@@ -1,7 +1,8 @@
 """Share tokens: anyone with one may hear one asset, or read one feed, without any other token.
 
 A token is signed by the service's key and says all there is to know, so nothing is kept of it. It
-ends when it says so, when the key changes, or when the asset's `share_epoch` is raised.
+ends when it says so, when the key changes, or when the asset's `share_epoch` is raised, which is
+metadata that callers cannot change.
 """
 
 import hmac
@@ -17,19 +18,18 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+from audiostore.asset import MOST_SHARE_EPOCH, share_epoch
 from audiostore.config import state_directory
 from audiostore.dataclass import dataclass, field
+from audiostore.errors import AssetConflictError
 from audiostore.files import make_folder
 from audiostore.values import StorageResult
 
-EPOCH_KEY: Final = "share_epoch"
-"""The custom metadata of an asset that counts how often its links were revoked."""
 LEAST_SECRET_BYTES: Final = 16
 _MAC_BYTES: Final = 16
 _OWN_BYTES: Final = 32
 _SHARE: Final = b"\x01"
 _FEED: Final = b"\x02"
-_MOST_EPOCH: Final = 0xFFFF
 _MOST_TOKEN: Final = 2_000
 
 
@@ -80,7 +80,7 @@ class ShareKey:
         return self._signed(_SHARE + UUID(share.audio_id).bytes + expires + share.epoch.to_bytes(2))
 
     def read_share(self, token: str) -> Share:
-        """Return what a share token says; compare its epoch with the asset's, too.
+        """Return what a share token says; ask `is_revoked`, too.
 
         Raises:
             InvalidTokenError: it is not signed by this key, or has expired.
@@ -122,15 +122,30 @@ class ShareKey:
         return hmac.digest(self._secret, b"audiostore link\0" + data, sha256)[:_MAC_BYTES]
 
 
+def new_share(asset: StorageResult, expires_at: int | None) -> Share:
+    """Return what the token of a new link says.
+
+    Raises:
+        AssetConflictError: the links of the asset were revoked so often that it can have none.
+    """
+    epoch = epoch_of(asset)
+    if epoch == MOST_SHARE_EPOCH:
+        raise AssetConflictError(
+            f"the links of {asset.audio_id} were revoked {epoch:,} times: it can have no more. "
+            "Upload its audio again, under another id, and share that",
+            audio_id=asset.audio_id,
+        )
+    return Share(asset.audio_id, expires_at, epoch)
+
+
+def is_revoked(share: Share, asset: StorageResult) -> bool:
+    """Say whether the links of an asset were revoked after one was made."""
+    return share.epoch != epoch_of(asset) or share.epoch == MOST_SHARE_EPOCH
+
+
 def epoch_of(asset: StorageResult) -> int:
     """Return how often the links of an asset were revoked."""
-    text = asset.custom.get(EPOCH_KEY, "")
-    return min(int(text), _MOST_EPOCH) if text.isascii() and text.isdigit() else 0
-
-
-def next_epoch(asset: StorageResult) -> str:
-    """Return the `share_epoch` that revokes all links of an asset; it counts in a circle."""
-    return str((epoch_of(asset) + 1) % (_MOST_EPOCH + 1))
+    return 0 if asset.audio is None else share_epoch(asset.audio)
 
 
 def _padded(token: str) -> bytes:

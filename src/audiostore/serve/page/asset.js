@@ -129,7 +129,7 @@ function sharing(asset) {
 function editor(asset, again) {
   const named = FIELDS.map(([key, label]) => [key, label, asset[key] == null ? "" : String(asset[key])]);
   const own = Object.entries(asset.custom)
-    .filter(([key]) => key !== "share_epoch" && !FIELDS.some(([known]) => known === key))
+    .filter(([key]) => !FIELDS.some(([known]) => known === key))
     .map(([key, value]) => [key, key, value]);
   const rows = [...named, ...own].map(([key, label, value]) => {
     const id = `field-${key}`;

@@ -4,7 +4,6 @@ And those that make and revoke links, for users of the service.
 """
 
 import time
-from contextlib import suppress
 from email.utils import format_datetime
 from html import escape
 from typing import Any, Final, cast
@@ -15,22 +14,21 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from audiostore.asset import PartName
-from audiostore.errors import AssetConflictError, AssetNotFoundError
-from audiostore.manager import AudioStorageManager
+from audiostore.asset import Changes, PartName, result_of
+from audiostore.errors import AssetNotFoundError
 from audiostore.serve.bodies import json_body, whole_number
 from audiostore.serve.parameters import FILTERS, query_of
 from audiostore.serve.problems import RefusedError, not_found
 from audiostore.serve.service import Service, id_of, require_parameters, root_of, service_of
 from audiostore.serve.sharedpage import POLICY, byline_of, name_of, page_of, refusal
 from audiostore.serve.sharing import (
-    EPOCH_KEY,
     Feed,
     InvalidTokenError,
     Share,
     ShareKey,
     epoch_of,
-    next_epoch,
+    is_revoked,
+    new_share,
 )
 from audiostore.values import StorageResult
 
@@ -40,7 +38,6 @@ _HEARD: Final = ("audio", "preview", "thumbnail")
 _CACHED: Final = "public, max-age=300"
 """So long, a link that was revoked may still be answered by caches."""
 _MOST_ITEMS: Final = 300
-_RACES: Final = 8
 _WIDTH, _HEIGHT = 480, 160
 """Of a frame, unless less is asked for."""
 _MOST_TITLE: Final = 200
@@ -54,7 +51,7 @@ async def share(request: Request) -> Response:
     expires_s = _expires_s(await json_body(request, service.limits, _JSON))
     asset = await service.calls.run(service.manager.get, audio_id)
     expires_at = None if expires_s is None else int(time.time()) + expires_s
-    token = _key(service).share_token(Share(audio_id, expires_at, epoch_of(asset)))
+    token = _key(service).share_token(new_share(asset, expires_at))
     url = f"{_base(request)}/s/{token}"
     return JSONResponse(
         {"url": url, "expires_at": expires_at, "html": _frame(url, name_of(asset))},
@@ -68,22 +65,10 @@ async def revoke(request: Request) -> Response:
     require_parameters(request)
     service, audio_id = service_of(request), id_of(request)
     _key(service)
-    changed = await service.calls.run(_revoke, service.manager, audio_id)
-    await service.calls.run(service.searching.index.put, changed)
+    store = service.manager.store
+    changed = await service.calls.run(Changes(store).revoke_shares, audio_id)
+    await service.calls.run(service.searching.index.put, result_of(store, changed))
     return Response(status_code=204)
-
-
-def _revoke(manager: AudioStorageManager, audio_id: str) -> StorageResult:
-    """Raise the epoch of an asset, as it is when it is written: to an earlier one never."""
-    for _ in range(_RACES):
-        asset = manager.get(audio_id)
-        with suppress(AssetConflictError):  # changed meanwhile
-            return manager.update_metadata(
-                audio_id, {EPOCH_KEY: next_epoch(asset)}, if_unchanged=asset
-            )
-    raise AssetConflictError(
-        f"asset {audio_id} is being changed by others: revoke its links again", audio_id=audio_id
-    )
 
 
 async def page(request: Request) -> Response:
@@ -228,7 +213,7 @@ async def _asset_of(service: Service, token: str) -> StorageResult:
         asset = await service.calls.run(service.manager.get, found.audio_id)
     except AssetNotFoundError:
         raise RefusedError(410, "what this link led to was deleted", kind="Gone") from None
-    if epoch_of(asset) != found.epoch:
+    if is_revoked(found, asset):
         raise RefusedError(410, "this link was revoked", kind="Gone")
     return asset
 
