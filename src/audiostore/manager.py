@@ -902,7 +902,8 @@ class AudioStorageManager:
             audio_id: the asset's id.
             permanent: also delete it from the trash. This has no effect on a bucket, which keeps
                 deleted objects for the whole time that its soft delete policy sets.
-            if_unchanged: the asset as it was read: fail if its audio object was changed since.
+            if_unchanged: the asset as it was read: fail if its audio object was changed since. If
+                an earlier call was killed once that was deleted, delete what is left of the asset.
 
         Raises:
             InvalidAudioIdError: the id is malformed.
@@ -914,7 +915,7 @@ class AudioStorageManager:
         """
         audio_id = require_audio_id(audio_id)
         try:
-            delete_asset(self._store, audio_id, if_unchanged=_audio_of(if_unchanged))
+            delete_asset(self._store, audio_id, if_unchanged=_blobs_of(if_unchanged))
         except AssetNotFoundError:
             if not permanent:
                 raise
@@ -999,6 +1000,11 @@ def _audio_of(asset: StorageResult | None) -> BlobInfo | None:
     if asset is not None and asset.audio is None:
         raise ValueError(f"if_unchanged has no audio: {asset.audio_id} is only artwork")
     return None if asset is None else asset.audio
+
+
+def _blobs_of(asset: StorageResult | None) -> list[BlobInfo] | None:
+    """Return the objects of an asset, the audio first."""
+    return None if asset is None or _audio_of(asset) is None else list(asset.parts.values())
 
 
 def _opened_again(arguments: dict[str, Any]) -> AudioStorageManager:

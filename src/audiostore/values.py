@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
+from typing import TypeAlias
 
 from audiostore.analysis import ANALYSIS_KEYS
 from audiostore.dataclass import dataclass, field, replace
@@ -149,6 +150,15 @@ def same_bytes(blob: BlobInfo | None, other: BlobInfo | None) -> bool:
     return blob.crc32c is not None and (
         (blob.size_bytes, blob.crc32c) == (other.size_bytes, other.crc32c)
     )
+
+
+Version: TypeAlias = tuple[int, int]
+"""Generation and metageneration of an object."""
+
+
+def version_of(blob: BlobInfo) -> Version:
+    """Return the version of an object."""
+    return blob.generation, blob.metageneration
 
 
 def same_version(blob: BlobInfo, other: BlobInfo) -> bool:

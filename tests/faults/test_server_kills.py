@@ -159,10 +159,21 @@ def steps(service: Service, upload_id: str) -> int:
     return service.ask("POST", f"{at}/complete")[0]
 
 
+def delete_version(service: Service, audio_id: str) -> int:
+    path = f"/v1/assets/{audio_id}"
+    if audio_id not in SEEN:
+        SEEN[audio_id] = service.ask("GET", path)[1]["etag"]
+    status = service.ask("DELETE", path, if_match=SEEN[audio_id])[0]
+    return 204 if status == 404 else status  # nothing is left
+
+
+SEEN: dict[str, str] = {}
+"""The entity tags that a client keeps, by ids."""
 WORKS = (
     Work("raw", new, raw, (None,), None),
     Work("form", new, form, (COVER,), COVER),
     Work("delete", stored, delete, (COVER,), None, is_there_at_the_end=False),
+    Work("delete version", stored, delete_version, (COVER,), None, is_there_at_the_end=False),
     Work("restore", deleted, restore, (COVER,), COVER),
     Work("artwork", stored, artwork, (COVER, OTHER), OTHER),
 )

@@ -186,6 +186,54 @@ def test_what_is_stored_while_a_version_is_deleted_is_left_alone(bucket: StrictS
         assert service("GET", f"{path}/audio").body == tone(hz=450)
 
 
+def killed(service: Running, path: str, *names: str) -> None:
+    """Leave what a deletion leaves that is killed once the audio and these parts are deleted."""
+    for name, blob in service.manager.get(path.rpartition("/")[2]).parts.items():
+        if name in ("audio", *names):
+            service.manager.store.delete(blob)
+
+
+def test_a_deletion_of_one_version_that_was_killed_is_finished_by_the_same_request(
+    service: Running,
+) -> None:
+    path = stored(service)
+    assert service("POST", f"{path}/analysis").status == 200
+    before = seen(service, path)
+    for names in ((), ("thumbnail",), ("waveform",)):
+        etag = seen(service, path)["etag"]
+        killed(service, path, *names)
+        assert seen(service, path) is None
+        assert delete(service, path, if_match=etag).status == 204
+        assert list(service.manager.audit.check()) == []
+        assert delete(service, path, if_match=etag).status == 404
+        assert service("POST", f"{path}/restore").status == 200
+        assert seen(service, path)["links"] == before["links"]
+        assert service("GET", f"{path}/thumbnail").body == cover()
+
+
+def test_only_what_is_left_of_that_version_is_deleted(service: Running) -> None:
+    path = stored(service)
+    audio_id = path.rpartition("/")[2]
+    etag = seen(service, path)["etag"]
+    killed(service, path, "thumbnail")
+    service.manager.upload_thumbnail_file(JPG, audio_id)  # waits for its audio
+    for header in (etag, "*", f"W/{etag}", '"0.0-1.1"', '"nonsense"'):
+        assert delete(service, path, if_match=header).status == 404
+    service.manager.upload_audio_file(tone(hz=450), audio_id=audio_id)
+    assert delete(service, path, if_match=etag).status == 412
+    assert service("GET", f"{path}/thumbnail").body == JPG.read_bytes()
+
+
+def test_the_library_finishes_the_deletion_of_one_version_too(service: Running) -> None:
+    path = stored(service)
+    asset = service.manager.get(path.rpartition("/")[2])
+    killed(service, path)
+    service.manager.delete(asset.audio_id, if_unchanged=asset)
+    assert list(service.manager.audit.check()) == []
+    service.manager.restore(asset.audio_id)
+    assert service("GET", f"{path}/thumbnail").body == cover()
+
+
 def test_artwork_is_replaced_by_its_own_tag_too(service: Running) -> None:
     path = stored(service)
     tag = service("GET", f"{path}/thumbnail").headers["etag"]

@@ -64,7 +64,7 @@ from audiostore.asset.serving import (
     open_blob,
 )
 from audiostore.asset.shards import Shard
-from audiostore.asset.trash import Trash, TrashedAsset, delete_asset
+from audiostore.asset.trash import Trash, TrashedAsset, delete_asset, delete_rest
 from audiostore.asset.walking import PAGE_OBJECTS, walk, walk_objects
 
 __all__ = [
@@ -105,6 +105,7 @@ __all__ = [
     "check_expires_s",
     "copy_asset",
     "delete_asset",
+    "delete_rest",
     "facts_of",
     "file_metadata",
     "find_asset",

@@ -8,7 +8,7 @@ audio object is updated to name the new generation of its artwork. A call that w
 completed by repeating it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -39,7 +39,7 @@ from audiostore.errors import (
     PreconditionFailedError,
 )
 from audiostore.stores import Store, require_free
-from audiostore.values import BlobInfo, DeletedBlob, same_bytes
+from audiostore.values import BlobInfo, DeletedBlob, Version, same_bytes, version_of
 
 _RACES = 5
 _ROUNDS = 10
@@ -273,14 +273,16 @@ class Trash:
         return self._store.list_deleted(folder_prefix(audio_id))
 
 
-def delete_asset(store: Store, audio_id: str, *, if_unchanged: BlobInfo | None = None) -> None:
+def delete_asset(
+    store: Store, audio_id: str, *, if_unchanged: Sequence[BlobInfo] | None = None
+) -> None:
     """Delete an asset: the audio object first, then the rest of its folder, all versions of it.
 
     Args:
         store: where it is.
         audio_id: its id.
-        if_unchanged: its audio object, which must still be so; what is stored under the id
-            meanwhile is then left alone.
+        if_unchanged: its objects as they were read, the audio first. The audio must still be so, or
+            be gone while others are left; what is stored under the id meanwhile is then left alone.
 
     Raises:
         InvalidAudioIdError: the id is malformed.
@@ -303,12 +305,16 @@ def delete_asset(store: Store, audio_id: str, *, if_unchanged: BlobInfo | None =
             nothing = f"nothing of {audio_id} was deleted"
             require_free(store, folder, nothing, audio_id=audio_id)
             if if_unchanged is not None:
+                audio, *others = if_unchanged
+                is_rest = live and not _audios(live)
+                if is_rest and delete_rest(store, audio_id, map(version_of, others)):
+                    return
                 doomed = {(blob.name, blob.generation) for blob in folder}
-                _delete_unchanged(store, audio_id, if_unchanged)
+                _delete_unchanged(store, audio_id, audio)
                 is_begun = True
                 continue
         # The others only once no audio is left: if it has a new generation, it needs its artwork.
-        audios = [blob for blob in folder if part_of(blob.name) is AUDIO]
+        audios = _audios(folder)
         if if_unchanged is not None and live and _any_newer(audios, doomed):
             return
         for blob in audios or folder:
@@ -328,11 +334,42 @@ def delete_asset(store: Store, audio_id: str, *, if_unchanged: BlobInfo | None =
     )
 
 
+def delete_rest(store: Store, audio_id: str, versions: Iterable[Version]) -> bool:
+    """Finish the deletion of one version of an asset that was killed once its audio was deleted.
+
+    Args:
+        store: where it was.
+        audio_id: its id.
+        versions: those of its other objects. What else is there may be part of an upload.
+
+    Returns:
+        Whether anything was left of it, and no audio was there.
+
+    Raises:
+        InvalidAudioIdError: the id is malformed.
+        HeldError: an object is under a hold.
+    """
+    folder, doomed = objects_of(store, audio_id), set(versions)
+    if _audios(folder):
+        return False
+    rest = [blob for blob in folder if version_of(blob) in doomed]
+    for blob in rest:
+        with suppress(BlobNotFoundError, PreconditionFailedError):  # another one's deletion, or use
+            store.delete(blob, if_unchanged=True)
+    if rest:
+        _remove_empty_folders(store, audio_id)
+    return bool(rest)
+
+
 def _delete_unchanged(store: Store, audio_id: str, audio: BlobInfo) -> None:
     try:
         store.delete(audio, if_unchanged=True)
     except (BlobNotFoundError, PreconditionFailedError) as error:
         raise changed_meanwhile(store, audio_id) from error
+
+
+def _audios(folder: Iterable[BlobInfo]) -> list[BlobInfo]:
+    return [blob for blob in folder if part_of(blob.name) is AUDIO]
 
 
 def _any_newer(audios: Iterable[BlobInfo], doomed: Set[tuple[str, int]]) -> bool:

@@ -7,17 +7,24 @@ from typing import Any, Final
 from audiostore.analysis import overview_text
 from audiostore.asset import TrashedAsset
 from audiostore.catalog import row_of
+from audiostore.patterns import pattern
 from audiostore.sources import decode_crc32c
-from audiostore.values import BlobInfo, StorageResult
+from audiostore.values import BlobInfo, StorageResult, Version, version_of
 
+_VERSION: Final = pattern(r"\b([0-9]{1,19})\.([0-9]{1,19})\b")
 LEFT_OUT: Final = ("audio_path", "thumbnail_path", "metadata")
 """Columns of an export that are left out: paths of objects, and metadata, which is split here."""
 
 
 def etag_of(asset: StorageResult) -> str:
     """Return the entity tag of an asset: it changes with any of its objects, metadata included."""
-    versions = (f"{blob.generation}.{blob.metageneration}" for blob in asset.parts.values())
+    versions = ("{}.{}".format(*version_of(blob)) for blob in asset.parts.values())
     return f'"{"-".join(versions)}"'
+
+
+def versions_in(etag: str) -> list[Version]:
+    """Return the versions that the entity tag of an asset names, that of its audio first."""
+    return [(int(one), int(other)) for one, other in _VERSION.findall(etag)]
 
 
 def content_etag(blob: BlobInfo) -> str:

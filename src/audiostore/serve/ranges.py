@@ -86,6 +86,11 @@ def names_etag(header: str | None, etag: str, *, is_strong: bool = False) -> boo
     )
 
 
+def etags_in(header: str) -> list[str]:
+    """Return the strong entity tags that a header lists, with their quotes."""
+    return [tag for weak, tag in _ETAG.findall(header) if not weak]
+
+
 def range_applies(if_range: str | None, etag: str) -> bool:
     """Say whether a Range header counts, by the If-Range header next to it (section 13.1.5).
 

@@ -8,13 +8,13 @@ from typing import Any, Final, cast, get_args
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from audiostore.asset import MAX_EXPIRES_S, PartName
-from audiostore.errors import AssetConflictError
+from audiostore.asset import MAX_EXPIRES_S, PartName, delete_rest
+from audiostore.errors import AssetConflictError, AssetNotFoundError
 from audiostore.serve.bodies import json_body, whole_number
 from audiostore.serve.content import REDIRECT_S, redirect
-from audiostore.serve.documents import asset_document, content_etag, etag_of
+from audiostore.serve.documents import asset_document, content_etag, etag_of, versions_in
 from audiostore.serve.problems import RefusedError
-from audiostore.serve.ranges import names_etag
+from audiostore.serve.ranges import etags_in, names_etag
 from audiostore.serve.service import Service, id_of, require_parameters, root_of, service_of
 from audiostore.values import StorageResult
 
@@ -56,8 +56,15 @@ async def delete(request: Request) -> Response:
     """Delete an asset; the store may keep it in its trash."""
     require_parameters(request)
     service, audio_id = service_of(request), id_of(request)
-    async with matched(request) as asset:
-        await service.calls.run(service.manager.delete, audio_id, if_unchanged=asset)
+    try:
+        async with matched(request) as asset:
+            await service.calls.run(service.manager.delete, audio_id, if_unchanged=asset)
+    except AssetNotFoundError:
+        # If this request was killed before, its tag says what may be left of the asset.
+        tags = etags_in(request.headers.get("if-match", ""))
+        others = [version for tag in tags for version in versions_in(tag)[1:]]
+        if not await service.calls.run(delete_rest, service.manager.store, audio_id, others):
+            raise
     await service.calls.run(service.searching.index.remove, audio_id)
     return Response(status_code=204)
 
