@@ -134,9 +134,30 @@ const steps = {
     await fetch(`v1/assets/${id}`, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ custom: { mood: "loud" } }) });
     type($("#field-mood"), "sad");
     $("form.fields").requestSubmit();
-    await until("the reason", () => !$("#trouble").hidden && $("#trouble").textContent.includes("changed meanwhile"));
+    await until("the reason", () => !$("#trouble").hidden && $("#trouble").textContent.includes("Somebody else"));
     await until("their change", () => $("#field-mood").value === "loud");
     await accessible("a conflict");
+    all("#trouble button").at(-1).click();
+  },
+  async "a cover of somebody else is not overwritten"() {
+    const url = `v1/assets/${location.hash.split("/").pop()}`;
+    const cover = async () => (await fetch(`${url}/thumbnail`, { cache: "reload" })).headers.get("etag");
+    await fetch(`${url}/thumbnail`, { method: "PUT", headers: { "Content-Type": "image/png" }, body: await fixture("other.png", "theirs.png", "image/png") });
+    const theirs = await cover();
+    choose($("#cover"), await fixture("cover.png", "new.png", "image/png"));
+    await until("the reason", () => !$("#trouble").hidden && $("#trouble").textContent.includes("Somebody else"));
+    await until("their cover", () => $(".cover.large").naturalWidth === 32);
+    expect((await cover()) === theirs, "their cover is gone");
+    all("#trouble button").at(-1).click();
+  },
+  async "a track that somebody else has changed is not deleted"() {
+    const url = `v1/assets/${location.hash.split("/").pop()}`;
+    await fetch(url, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ custom: { place: "here" } }) });
+    click(all("main button").find((each) => each.textContent === "Delete …"));
+    click($("dialog button[value=yes]"));
+    await until("the reason", () => !$("#trouble").hidden && $("#trouble").textContent.includes("Somebody else"));
+    await until("their change", () => $("#field-place")?.value === "here");
+    expect((await fetch(url)).ok, "it is gone");
     all("#trouble button").at(-1).click();
   },
   async "a track is shared, and no more"() {

@@ -81,6 +81,7 @@ def serving(manager: AudioStorageManager) -> Iterator[tuple[Harness, int]]:
     """Serve a store, and the script."""
     whole = tone(1.0, title="A tone of the tests")
     fixtures = {"tone.wav": whole, "cut.wav": whole[:40_000], "cover.png": cover(rgb=(200, 30, 30))}
+    fixtures["other.png"] = cover(32)
     fixtures["large.wav"] = tone(200.0, title=LARGE)  # over 16 MiB
     harness = Harness(
         create_app(manager, access=StartToken(TOKEN), share_secret=TOKEN.encode()), fixtures

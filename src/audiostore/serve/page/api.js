@@ -64,16 +64,16 @@ export const share = (id, expires_s) =>
   });
 export const revoke = (id) => request("DELETE", path("assets", id, "shares"));
 export const remove = (id, etag) =>
-  request("DELETE", path("assets", id), { headers: etag ? { "If-Match": etag } : {} });
+  request("DELETE", path("assets", id), { headers: { "If-Match": etag } });
 export const change = (id, etag, custom) =>
   json("PATCH", path("assets", id), {
     headers: { "If-Match": etag, "Content-Type": "application/merge-patch+json" },
     body: JSON.stringify({ custom }),
   });
-export const replaceCover = (id, file) => {
+export const replaceCover = (id, etag, file) => {
   const form = new FormData();
   form.append("thumbnail", file, file.name);
-  return json("PUT", path("assets", id, "thumbnail"), { body: form });
+  return json("PUT", path("assets", id, "thumbnail"), { headers: { "If-Match": etag }, body: form });
 };
 
 /** Yield the lines of a check as they come. */
@@ -101,7 +101,7 @@ export async function uploadLarge(job, audio, thumbnail, onSent) {
     if ([404, 415, 422].includes(error.status)) job.ticket = undefined; // nothing is left of it
     throw error;
   });
-  return thumbnail ? replaceCover(asset.audio_id, thumbnail) : asset;
+  return thumbnail ? replaceCover(asset.audio_id, asset.etag, thumbnail) : asset;
 }
 
 /**

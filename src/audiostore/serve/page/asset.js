@@ -19,6 +19,17 @@ function redraw(main, asset) {
   (document.getElementById(id) ?? main).focus({ preventScroll: true });
 }
 
+/** Say why a change was refused; if somebody else was faster, show what they did. */
+async function refused(main, asset, error) {
+  if (error.status !== 412) return trouble(error);
+  try {
+    redraw(main, await api.asset(asset.audio_id));
+    trouble(new Error("Somebody else has changed this track meanwhile. It is shown as it is now: repeat your change if you still want it."));
+  } catch (gone) {
+    trouble(gone);
+  }
+}
+
 function render(main, asset) {
   const again = async (change) => {
     try {
@@ -28,9 +39,7 @@ function render(main, asset) {
       announce("Saved");
       return true;
     } catch (error) {
-      if (error.status === 412) error.message += " It is shown as it is now.";
-      trouble(error);
-      if (error.status === 412) redraw(main, await api.asset(asset.audio_id));
+      await refused(main, asset, error);
       return false;
     }
   };
@@ -63,7 +72,7 @@ function render(main, asset) {
 
 function artwork(asset, again) {
   const input = h("input", { type: "file", accept: "image/jpeg,image/png,image/webp", hidden: true, id: "cover" });
-  input.onchange = () => input.files[0] && again(() => api.replaceCover(asset.audio_id, input.files[0]));
+  input.onchange = () => input.files[0] && again(() => api.replaceCover(asset.audio_id, asset.etag, input.files[0]));
   const image = cover(asset, "cover large");
   image.alt = asset.links.thumbnail ? `Cover of ${nameOf(asset)}` : "";
   return h("div", {},
@@ -185,7 +194,7 @@ function deleteButton(main, asset) {
       forget(asset.audio_id);
       deleted(main, asset);
     } catch (error) {
-      trouble(error);
+      await refused(main, asset, error);
     }
   };
   return [dialog, h("button", { type: "button", className: "bad", onclick: () => dialog.showModal() }, "Delete …")];
