@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from audiostore import AssetNotFoundError, AudioStorageManager, BlobNotFoundError, StorageResult
-from audiostore.asset import PREVIEW, WAVEFORM, MarkedFile, open_blob, require_asset
+from audiostore.asset import PREVIEW, WAVEFORM, MarkedFile, Part, open_blob, require_asset
 from audiostore.ingest import UploadOptions, prepare_audio, prepare_image
 from audiostore.sources import BytesSource
 from tests.assets import JPG, repeated_mp3
@@ -30,14 +30,13 @@ def attach(manager: AudioStorageManager, extension: str = ".vtt") -> None:
     manager.attach(asset, "transcript", data, filename=f"words{extension}")
 
 
-def derive(manager: AudioStorageManager, version: int = 1, extension: str = "") -> None:
-    """Store a waveform, or a preview with an extension, of the audio that is there."""
+def derive(manager: AudioStorageManager, version: int = 1, part: Part = WAVEFORM) -> None:
+    """Store a waveform, or a preview, of the audio that is there."""
     asset = manager.get(ID)
-    part = PREVIEW if extension else WAVEFORM
     file = MarkedFile(
         part,
         BytesSource(of(_bytes_of(manager, asset)) + bytes(version)),
-        extension or ".dat",
+        part.extensions[0],
         maker=f"{part.name}/{version}",
     )
     manager._marked.store(ID, file, of=asset.audio)
@@ -55,8 +54,8 @@ def _bytes_of(manager: AudioStorageManager, asset: StorageResult) -> bytes:
 def upload_with_parts(manager: AudioStorageManager) -> None:
     """Upload audio together with what was derived from it."""
     files = [
-        MarkedFile(part, BytesSource(of(SONG)), extension, maker=f"{part.name}/1")
-        for part, extension in ((WAVEFORM, ".dat"), (PREVIEW, ".m4a"))
+        MarkedFile(part, BytesSource(of(SONG)), part.extensions[0], maker=f"{part.name}/1")
+        for part in (WAVEFORM, PREVIEW)
     ]
     options = UploadOptions(check="none", artwork="none")
     song = JPG.with_suffix(".mp3")
@@ -76,7 +75,7 @@ def with_parts(stage: Stage) -> None:
 
 def _with_a_preview(stage: Stage) -> None:
     with_parts(stage)
-    derive(stage.manager, 1, ".mp3")
+    derive(stage.manager, 1, PREVIEW)
 
 
 def _deleted(stage: Stage) -> None:
@@ -142,11 +141,11 @@ PART_WORKS = (
     Work("derive", Stage.upload, lambda m, _: derive(m), lambda s: has(s, waveform="dat"), ONE),
     Work("derive again", with_parts, lambda m, _: derive(m, 2), lambda s: has(s, **BOTH), ONE),
     Work(
-        "derive another kind", _with_a_preview,
-        lambda m, _: derive(m, 2, ".m4a"), lambda s: has(s, **BOTH, preview="m4a"), ONE,
+        "derive another preview", _with_a_preview,
+        lambda m, _: derive(m, 2, PREVIEW), lambda s: has(s, **BOTH, preview="mp3"), ONE,
     ),
     Work("upload with parts", lambda _: None, lambda m, _: upload_with_parts(m),
-         lambda s: has(s, waveform="dat", preview="m4a"), ONE),
+         lambda s: has(s, waveform="dat", preview="mp3"), ONE),
     Work("delete with parts", with_parts, lambda m, _: m.delete(ID), _gone_but_restorable, ONE,
          finished_by=GONE),
     Work("restore with parts", _deleted, lambda m, _: m.restore(ID),

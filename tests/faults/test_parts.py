@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from audiostore import AssetConflictError, AssetNotFoundError, AudioStorageManager
+from audiostore.asset import PREVIEW
 from audiostore.audit.repairing import repair
 from audiostore.errors import HeldError
 from tests.faults.child import Nursery
@@ -150,7 +151,7 @@ def test_every_change_says_which_generation_it_means(fresh_buckets: Buckets, nam
 
 
 @pytest.mark.row("parts")
-@pytest.mark.parametrize("name", ["attach another", "derive another kind", "upload with parts"])
+@pytest.mark.parametrize("name", ["attach another", "derive another preview", "upload with parts"])
 def test_a_process_that_is_killed_between_file_operations_is_followed_by_another(
     tmp_path: Path, nursery: Nursery, name: str, count_points: Callable[[int], None]
 ) -> None:
@@ -198,11 +199,11 @@ def newer_waveform(m: AudioStorageManager) -> None:
 
 
 def preview(m: AudioStorageManager) -> None:
-    derive(m, 1, ".mp3")
+    derive(m, 1, PREVIEW)
 
 
 def other_preview(m: AudioStorageManager) -> None:
-    derive(m, 2, ".m4a")
+    derive(m, 2, PREVIEW)
 
 
 def delete(m: AudioStorageManager) -> None:

@@ -344,7 +344,7 @@ def test_a_deletion_that_was_killed_is_finished_whatever_is_left(directory: Stor
 
 def test_rules_on_expired_parts_are_about_all_parts() -> None:
     (rule,) = (own for own in own_rules(POLICY) if own.purpose == "delete other expired parts")
-    assert {"/thumbnail.png", "/waveform.dat", "/preview.m4a", "/transcript.vtt"} <= rule.suffixes
+    assert {"/thumbnail.png", "/waveform.dat", "/preview.mp3", "/transcript.vtt"} <= rule.suffixes
     assert not any(suffix.startswith("/audio") for suffix in rule.suffixes)
     (moving, *_) = own_rules(POLICY)
     assert all(suffix.startswith("/audio") for suffix in moving.suffixes)

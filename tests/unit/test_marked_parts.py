@@ -31,6 +31,7 @@ from audiostore.asset import (
     is_current,
     maker_of,
     mark,
+    parse_blob_name,
     require_asset,
 )
 from audiostore.ingest import AudioInput, UploadOptions, prepare_audio
@@ -117,16 +118,25 @@ def test_a_newer_maker_replaces_it(manager: AudioStorageManager) -> None:
 
 
 def test_another_extension_replaces_it_too(manager: AudioStorageManager) -> None:
-    for extension, content_type in ((".m4a", "audio/mp4"), (".mp3", "audio/mpeg")):
-        file = MarkedFile(PREVIEW, BytesSource(b"sound"), extension, maker="preview/1")
+    kinds = ((".vtt", "text/vtt"), (".json", "application/json"))
+    for extension, content_type in kinds:
+        file = MarkedFile(TRANSCRIPT, BytesSource(b"words"), extension)
         outcome = manager._marked.store(ID, file)
         assert outcome.blob.content_type == content_type
-        assert outcome.asset.derived == {"preview": outcome.blob}
+        assert outcome.asset.attached == {"transcript": outcome.blob}
         assert not outcome.asset.stale
-        assert len(list(manager.store.list(f"audio/{ID}/preview"))) == 1
-        assert manager.get(ID).derived["preview"].metadata["original_filename"] == (
+        assert len(list(manager.store.list(f"audio/{ID}/transcript"))) == 1
+        assert manager.get(ID).attached["transcript"].metadata["original_filename"] == (
             f"morning-in-c{extension}"
         )
+
+
+def test_a_preview_is_mp3() -> None:
+    for extension in (".m4a", ".ogg", ".opus", ".webm", ".wav"):
+        with pytest.raises(UnsupportedFormatError, match=r"only with \.mp3"):
+            MarkedFile(PREVIEW, BytesSource(b"sound"), extension, maker="preview/1")
+        assert parse_blob_name(f"audio/{ID}/preview{extension}") is None
+    assert parse_blob_name(f"audio/{ID}/preview.mp3") == (ID, PREVIEW)
 
 
 @pytest.mark.parametrize("store", ["memory"], indirect=True)

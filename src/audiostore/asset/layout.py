@@ -66,12 +66,7 @@ WAVEFORM = Part(
     "waveform", "data", is_mutable=True, max_age_s=_HOUR_S, extensions=(".dat",), is_derived=True
 )
 PREVIEW = Part(
-    "preview",
-    "audio",
-    is_mutable=True,
-    max_age_s=_HOUR_S,
-    extensions=(".m4a", ".mp3", ".ogg", ".opus", ".webm"),
-    is_derived=True,
+    "preview", "audio", is_mutable=True, max_age_s=_HOUR_S, extensions=(".mp3",), is_derived=True
 )
 TRANSCRIPT = Part(
     "transcript",
