@@ -4,10 +4,11 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from audiostore import LocalStore, MemoryStore
+from audiostore import LocalStore, MemoryStore, testing
 from audiostore.stores import ObjectStore, SupportsSettings, SupportsSoftDelete
 from audiostore.stores.gcs.store import GcsStore
 from tests.gcs_server import StrictServer
@@ -41,6 +42,12 @@ def opened(kind: str, directory: Path) -> Iterator[Store]:
             store = GcsStore(BUCKET, emulator=server.url)
             yield store
             store.close()
+
+
+@cache
+def tone(seconds: float = 1.0, *, hz: float = 440.0, title: str | None = None) -> bytes:
+    """Return a WAV file of `audiostore.testing`, made once: each second takes 40 ms."""
+    return testing.tone(seconds, hz=hz, title=title)
 
 
 def mp3_bytes(size: int) -> bytes:

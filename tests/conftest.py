@@ -1,9 +1,11 @@
 """What every test has: no metadata server of a cloud, bounded and repeatable properties."""
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -33,11 +35,27 @@ _MARKED_FOLDERS: Final = {"faults", "property", "browser", "benchmarks"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of some folders by the folder's name: `make quick` leaves them out."""
+    """Mark the tests of some folders by the folder's name, so that `-m` can leave them out."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        folder = _folder(item.path)
         if folder in _MARKED_FOLDERS:
             item.add_marker(folder)
+
+
+@cache
+def _folder(path: Path) -> str:
+    return path.relative_to(Path(__file__).parent).parts[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector pass over thousands of collected tests, now and while they run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

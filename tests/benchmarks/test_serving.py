@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from audiostore import AudioStorageManager
-from audiostore.testing import tone
 from benchmarks.serving.__main__ import (
     LISTING,
     OURS,
@@ -23,6 +22,7 @@ from benchmarks.serving.load import Load, load
 from benchmarks.serving.painting import Painted, painted
 from benchmarks.serving.servers import BEHIND_A_PROXY, audiostore
 from benchmarks.serving.stored import Track, await_index
+from tests.assets import tone
 from tests.browser.browsers import CHROMIUM, PACKAGES
 
 BODY = bytes(100_000)

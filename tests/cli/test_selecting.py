@@ -14,8 +14,7 @@ from audiostore.cli import choosing, main
 from audiostore.cli.declare import fields_of
 from audiostore.cli.registry import Command, find_commands
 from audiostore.stores.gcs.store import GcsStore
-from audiostore.testing import tone
-from tests.assets import JPG
+from tests.assets import JPG, tone
 from tests.catalog_samples import put_asset
 from tests.cli.conftest import Call, Run
 from tests.cli.test_terminal import _on_terminal

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from audiostore import AudioStorageManager
-from audiostore.testing import cover, tone
+from audiostore.testing import cover
+from tests.assets import tone
 from tests.browser.browsers import BROWSERS, PACKAGES, Browser
 from tests.page.keyboard import Keyboard, at_keyboard, type_text
 from tests.page.test_page import TOKEN, serving

@@ -15,8 +15,8 @@ import pytest
 from audiostore import AudioStorageManager, BulkItem
 from audiostore.serve import StartToken, create_app
 from audiostore.serve.running import Server
-from audiostore.testing import cover, tone
-from tests.assets import EXAMPLES, opened
+from audiostore.testing import cover
+from tests.assets import EXAMPLES, opened, tone
 from tests.audio_samples import sample
 from tests.browser.browsers import BROWSERS, CHROMIUM, FIREFOX, PACKAGES, Browser, opened as shown
 from tests.page.harness import Harness

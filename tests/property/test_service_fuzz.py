@@ -13,7 +13,8 @@ from starlette.routing import Match, Route
 
 from audiostore import AudioStorageManager, MemoryStore
 from audiostore.serve import Limits, create_app, openapi
-from audiostore.testing import cover, tone
+from audiostore.testing import cover
+from tests.assets import tone
 from tests.fuzzing import examples
 
 PROBLEM: Final = "application/problem+json"

@@ -1,5 +1,6 @@
 """The service over real sockets, on a directory and on the strict server."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -7,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 import pytest
+import uvicorn.server
 
 from audiostore import AudioStorageManager, GcsStore, LocalStore, RetryConfig
 from audiostore.serve import Access, Limits, PushSubscription, StartToken, create_app
@@ -21,6 +24,14 @@ from tests.timing import PATIENCE_S, wait_until
 
 ONCE = RetryConfig(max_attempts=1)
 TOKEN = "a-token-of-the-tests"
+
+
+async def _sleep_less(seconds: float) -> None:
+    await asyncio.sleep(seconds / 50)
+
+
+_IN_A_HURRY: Final = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep_less})
+"""asyncio for uvicorn, which otherwise takes 0.2 s to notice that it is to end, after each test."""
 
 
 @dataclass
@@ -120,8 +131,12 @@ def serving(
     refresh_s: float = 30.0,
     share_secret: bytes | None = None,
     subscription: PushSubscription | None = None,
+    hurries: bool = True,
 ) -> Iterator[Running]:
-    """Run a service of a store; without other access, the token is `TOKEN`."""
+    """Run a service of a store; without other access, the token is `TOKEN`.
+
+    Its end is at the pace of uvicorn unless it `hurries`.
+    """
     log: list[dict[str, Any]] = []
     manager = AudioStorageManager(store=store, retry_config=ONCE)
     app = create_app(
@@ -138,15 +153,16 @@ def serving(
     ports: list[int] = []
     server = Server(app, host="127.0.0.1", port=0, on_listening=lambda _, port: ports.append(port))
     thread = threading.Thread(target=server.run)
-    thread.start()
-    running = None
-    try:
-        wait_until(lambda: ports or not thread.is_alive())
-        running = Running(manager, server, ports[0], thread, log)
-        yield running
-    finally:
-        server.stop()
-        thread.join(PATIENCE_S)
+    with pytest.MonkeyPatch.context() as patch:
+        if hurries:
+            patch.setattr(uvicorn.server, "asyncio", _IN_A_HURRY)
+        thread.start()
+        try:
+            wait_until(lambda: ports or not thread.is_alive())
+            yield Running(manager, server, ports[0], thread, log)
+        finally:
+            server.stop()
+            thread.join(PATIENCE_S)
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ from audiostore.serve import Access, IapAssertions, Limits, TokenFile, TrustedPr
 from audiostore.serve.access import token_hash
 from audiostore.serve.limits import Rates
 from audiostore.serve.problems import RefusedError
-from audiostore.testing import tone
-from tests.assets import opened
+from tests.assets import opened, tone
 from tests.serve.conftest import TOKEN, Answer, Running, serving
 
 LIST = "/v1/assets"

@@ -8,8 +8,8 @@ import pytest
 from google.oauth2.service_account import Credentials
 
 from audiostore import GcsStore
-from audiostore.testing import cover, tone
-from tests.assets import BUCKET
+from audiostore.testing import cover
+from tests.assets import BUCKET, tone
 from tests.gcs_server import Fault, StrictServer, faults
 from tests.serve.conftest import Answer, Running, serving
 from tests.timing import PATIENCE_S

@@ -15,8 +15,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from audiostore import AudioStorageManager, LocalStore, MemoryStore
 from audiostore.serve import ShareKey, mcp_server
 from audiostore.serve.fetching import WebFile
-from audiostore.testing import tone
-from tests.assets import MP3
+from tests.assets import MP3, tone
 
 pytestmark = pytest.mark.slow
 MISSING = "00000000-0000-4000-8000-000000000000"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from audiostore.serve.ranges import OPEN_RANGE_BYTES
-from audiostore.testing import cover, tone
-from tests.assets import make_silence
+from audiostore.testing import cover
+from tests.assets import make_silence, tone
 from tests.serve.conftest import TOKEN, Running
 
 AUDIO = tone(4.0)  # 353 kB: more than one window

@@ -8,7 +8,8 @@ import pytest
 from audiostore.serve import openapi
 from audiostore.serve.app import endpoints
 from audiostore.serve.parameters import FILTERS, PAGING
-from audiostore.testing import cover, tone
+from audiostore.testing import cover
+from tests.assets import tone
 from tests.serve.conftest import Running
 
 DOCUMENT = openapi.document()

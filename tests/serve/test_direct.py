@@ -19,8 +19,7 @@ from audiostore.serve import Limits
 from audiostore.serve.staging import Announced, Staging
 from audiostore.sources import BytesSource, encode_crc32c
 from audiostore.stores import BlobSpec, ObjectStore
-from audiostore.testing import tone
-from tests.assets import BUCKET
+from tests.assets import BUCKET, tone
 from tests.gcs_server import StrictServer
 from tests.serve.conftest import ONCE, TOKEN, Answer, Running, read, serving
 from tests.timing import PATIENCE_S, wait_until

@@ -11,8 +11,7 @@ import pytest
 import uvicorn
 
 from audiostore import AudioStorageManager
-from audiostore.testing import tone
-from tests.assets import MP3
+from tests.assets import MP3, tone
 from tests.serve.conftest import Answer, read
 from tests.timing import PATIENCE_S, wait_until
 

@@ -16,7 +16,8 @@ from audiostore import LocalStore
 from audiostore.serve import Limits
 from audiostore.serve.app import endpoints
 from audiostore.serve.sharing import Feed, Share, ShareKey
-from audiostore.testing import cover, tone
+from audiostore.testing import cover
+from tests.assets import tone
 from tests.serve.conftest import TOKEN, serving
 
 SECRET: Final = b"of the links of this test"

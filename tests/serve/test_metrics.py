@@ -7,8 +7,7 @@ import pytest
 
 from audiostore.serve import TokenFile
 from audiostore.serve.access import token_hash
-from audiostore.testing import tone
-from tests.assets import opened
+from tests.assets import opened, tone
 from tests.serve.conftest import TOKEN, Running, serving
 from tests.timing import wait_until
 

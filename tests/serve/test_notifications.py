@@ -19,8 +19,8 @@ from audiostore import AudioStorageManager, GcsStore
 from audiostore.serve import PushSubscription
 from audiostore.serve.notifications import PATH, changed_asset
 from audiostore.serve.problems import RefusedError
-from audiostore.testing import cover, tone
-from tests.assets import BUCKET
+from audiostore.testing import cover
+from tests.assets import BUCKET, tone
 from tests.gcs_server import StrictServer
 from tests.serve.conftest import ONCE, TOKEN, Running, serving
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 
 from audiostore import GcsStore
-from audiostore.testing import cover, tone
-from tests.assets import BUCKET, JPG
+from audiostore.testing import cover
+from tests.assets import BUCKET, JPG, tone
 from tests.gcs_server import Request, StrictServer
 from tests.serve.conftest import Answer, Running, serving
 

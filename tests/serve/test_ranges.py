@@ -54,6 +54,7 @@ def test_an_open_range_is_capped_and_a_closed_one_is_not() -> None:
     assert requested_range(f"bytes=0-{size}", size) == ByteRange(0, size)
 
 
+@pytest.mark.slow
 @given(st.text(), st.integers(min_value=0, max_value=10_000))
 def test_any_header_asks_for_bytes_that_exist(header: str, size: int) -> None:
     for text in (header, f"bytes={header}"):

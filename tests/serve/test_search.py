@@ -14,8 +14,8 @@ from audiostore.catalog import SORT_KEYS
 from audiostore.dataclass import replace
 from audiostore.serve.documents import asset_document
 from audiostore.serve.index import Index
-from audiostore.testing import cover, tone
-from tests.assets import opened
+from audiostore.testing import cover
+from tests.assets import opened, tone
 from tests.catalog_samples import audio_ids, put_asset
 from tests.serve.conftest import Running, serving
 from tests.timing import few_calls, wait_until

@@ -15,8 +15,8 @@ from audiostore.serve.sharing import (
     ShareKey,
     own_secret,
 )
-from audiostore.testing import cover, tone
-from tests.assets import opened
+from audiostore.testing import cover
+from tests.assets import opened, tone
 from tests.serve.conftest import Running, serving
 
 SECRET = b"a secret of the tests, long enough"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from audiostore import GcsStore
-from audiostore.testing import cover, tone
-from tests.assets import BUCKET
+from audiostore.testing import cover
+from tests.assets import BUCKET, tone
 from tests.gcs_server import Fault, StrictServer, faults
 from tests.serve.conftest import Running, serving
 

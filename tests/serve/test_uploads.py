@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from audiostore.serve import Limits
-from audiostore.testing import cover, tone
-from tests.assets import opened
+from audiostore.testing import cover
+from tests.assets import opened, tone
 from tests.serve.conftest import TOKEN, Answer, Running, serving
 from tests.timing import wait_until
 
@@ -233,6 +233,7 @@ def test_slow_bodies_take_no_more_than_their_places_and_give_them_back(tight: Ru
     wait_until(lambda: tight("POST", "/v1/assets", tone(0.1), **WAV).status == 201)
 
 
+@pytest.mark.slow
 def test_sixty_four_uploads_at_once_are_all_stored(local: Running) -> None:
     def upload(number: int) -> int:
         return local("POST", "/v1/assets", tone(0.1, hz=440 + number), **WAV).status

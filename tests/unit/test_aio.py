@@ -34,8 +34,8 @@ from audiostore import (
     TransferListener,
     Trash,
 )
-from audiostore.testing import cover, tone
-from tests.assets import JPG, MP3, opened
+from audiostore.testing import cover
+from tests.assets import JPG, MP3, opened, tone
 
 R = TypeVar("R")
 AUDIO, COVER = MP3.read_bytes(), JPG.read_bytes()

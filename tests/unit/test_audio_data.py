@@ -42,6 +42,7 @@ def test_every_format_says_which_bytes_are_its_audio() -> None:
     assert [each.name for each in AUDIO_FORMATS if each.audio_data is None] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(AUDIO))
 def test_other_tags_leave_the_audio_data_as_it_is(name: str) -> None:
     extension, _, _ = AUDIO[name]

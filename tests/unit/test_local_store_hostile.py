@@ -429,6 +429,7 @@ def as_names(blobs: "Iterator[BlobInfo]") -> str:
     return " ".join(blob.name for blob in blobs)
 
 
+@pytest.mark.slow
 @ROOT_ONLY
 def test_a_store_that_a_group_shares_works(shared: Path) -> None:
     os.chown(shared, ALICE, MUSIC)
@@ -493,6 +494,7 @@ def test_who_may_only_read_cannot_block_writers(shared: Path) -> None:
     assert run_as(EVE, lambda: as_names(store.list("")), gid=EVE) == f"{NAME} {OTHER}"
 
 
+@pytest.mark.slow
 @ROOT_ONLY
 def test_what_a_user_may_not_read_is_a_finding_and_ends_no_listing(
     shared: Path, tmp_path: Path

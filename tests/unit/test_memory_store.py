@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from audiostore import AudioStorageManager, MemoryStore
-from audiostore.testing import tone
+from tests.assets import tone
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
 
@@ -30,6 +30,7 @@ def _unpickle(data: bytes, answers: "multiprocessing.Queue[str]") -> None:
         answers.put(str(error))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "context", [multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")]
 )

@@ -275,6 +275,7 @@ def test_full_checks_say_where_frames_do_not_decode() -> None:
 # -- cost ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [MP3_HEAD, b"\xff", frame(1) * 2 + b"\0", frame(1) * 3 + b"\0", b"ID3\4\0\0\0\0\0\0"],

@@ -146,6 +146,7 @@ def test_rates_and_channels_are_those_that_every_browser_plays(
     assert found.bitrate_bps == 64_000 * expected[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kbps", PREVIEW_BITRATES_KBPS)
 def test_the_bit_rate_is_the_one_asked_for(kbps: int) -> None:
     for layout, share in (("stereo", 1), ("mono", 2)):
@@ -297,6 +298,7 @@ PREVIEW: dict[str, object] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "fields"),
     [
@@ -331,6 +333,7 @@ def test_a_worker_may_say_that_it_made_nothing(
         assert previewed(path, "WAV", pool)[0].preview_problem == "no encoder"
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_is_a_limit(tmp_path: Path) -> None:
     path = tmp_path / "song.wav"
     path.write_bytes(encode("wav", "pcm_s16le", seconds=30))

@@ -35,6 +35,7 @@ def test_names_come_in_the_order_of_their_characters_each_time(
     assert list(sorted_names([])) == []
 
 
+@pytest.mark.slow
 def test_memory_holds_no_more_names_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names_module, "_IN_MEMORY", 100)
     monkeypatch.setattr(names_module, "_READ_AT_ONCE", 100)

@@ -23,8 +23,7 @@ from audiostore import (
 from audiostore.errors import BlobNotFoundError, PreconditionFailedError, StoreConnectionError
 from audiostore.sources import BytesSource
 from audiostore.stores import BlobSpec, RetryingStore
-from audiostore.testing import tone
-from tests.assets import MP3, opened
+from tests.assets import MP3, opened, tone
 from tests.unit.test_retrying_store import CONFIG, Flaky
 
 SPEC = BlobSpec("a/b", "x/y")
