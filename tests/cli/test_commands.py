@@ -241,6 +241,37 @@ def test_get_needs_the_directory_to_exist(call: Call, bucket: str) -> None:
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\n\u202egpm\x9b1m🎵.mp3"
 
 
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("new.mp3", "'new.mp3' is named like a file: '-o PATH' writes one asset to a file"),
+        ("cover.jpg", "'cover.jpg' is named like a file"),
+        ("taken", "--to names a directory, and 'taken' is not one"),
+        ("-", "'-o -' writes one asset to standard output"),
+    ],
+)
+def test_get_makes_no_directory_of_what_is_meant_as_a_file(
+    call: Call, bucket: str, to: str, said: str
+) -> None:
+    Path("taken").write_text("mine")
+    audio_id = call("put", MP3)[1].splitlines()[0]
+    code, out, err = call("get", audio_id, "--to", to)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert [path.name for path in Path().iterdir()] == ["taken"]
+    for directory in ("album", "live.mp3/"):
+        assert call("get", audio_id, "--to", directory)[0] == 0
+    assert call("get", audio_id, "--to", "live.mp3")[0] == 0  # it is one by now
+
+
+def test_put_does_not_read_standard_input(call: Call, bucket: str) -> None:
+    code, _, err = call("put", "-")
+    assert (code, err) == (
+        2,
+        "audiostore: error: standard input is not read: save it to a file, and give that\n",
+    )
+
+
 def test_a_hostile_name_cannot_move_the_terminal(call: Call, bucket: str) -> None:
     Path(HOSTILE).write_bytes(MP3.read_bytes())
     audio_id = _put(call, HOSTILE)

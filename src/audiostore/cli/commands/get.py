@@ -95,6 +95,7 @@ def run(options: Options) -> int:
     if options.to is not None:
         if options.output is not None:
             raise UsageError("-o is for one asset: use only --to DIR for many")
+        _require_directory(options.to)
         from audiostore.cli.commands._get_many import get_many  # noqa: PLC0415  (for many only)
 
         return get_many(options, options.to)
@@ -111,6 +112,29 @@ def run(options: Options) -> int:
         if value:
             raise UsageError(f"{flag_} is for many assets, with --to DIR")
     return _get_one(options)
+
+
+def _require_directory(to: str) -> None:
+    """Require what may be meant as a directory: one with the name of a song would be a surprise.
+
+    Raises:
+        UsageError: it is meant as a file.
+    """
+    from pathlib import Path  # noqa: PLC0415  (not for --help)
+
+    from audiostore.media import format_of  # noqa: PLC0415
+
+    if to == "-":
+        raise UsageError("--to names a directory: '-o -' writes one asset to standard output")
+    path = Path(to)
+    if path.is_dir():
+        return
+    looks_like_a_file = format_of(path.name, "audio") or format_of(path.name, "image")
+    if path.exists() or (looks_like_a_file and not to.endswith("/")):
+        what = "is not one" if path.exists() else "is named like a file"
+        raise UsageError(
+            f"--to names a directory, and {to!r} {what}: '-o PATH' writes one asset to a file"
+        )
 
 
 def _remember_place(options: Options) -> None:
