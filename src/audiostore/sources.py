@@ -10,6 +10,7 @@ from audiostore.dataclass import dataclass, field
 
 _POLYNOMIAL = 0x82F63B78  # CRC-32C (RFC 3720 appendix B.4), the bits mirrored
 _ONE, _X = 1 << 31, 1 << 30  # mirrored, too: the highest bit is the constant term
+_ZEROS = bytes(64 << 10)
 
 
 class SourceReader(Protocol):
@@ -68,6 +69,9 @@ def shifted_crc32c(crc: int, length: int) -> int:
     A CRC is linear (as zlib's `crc32_combine` uses it): that of two texts, one after the other, is
     the first one's, shifted by the length of the second, XOR the second one's.
     """
+    if length <= len(_ZEROS):  # ten times as fast as the arithmetic
+        zeros = _ZEROS[:length]
+        return google_crc32c.extend(crc, zeros) ^ google_crc32c.value(zeros)
     bit = 3
     while length:
         if length & 1:
