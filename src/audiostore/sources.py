@@ -71,7 +71,8 @@ def shifted_crc32c(crc: int, length: int) -> int:
     """
     if length <= len(_ZEROS):  # ten times as fast as the arithmetic
         zeros = _ZEROS[:length]
-        return google_crc32c.extend(crc, zeros) ^ google_crc32c.value(zeros)
+        shifted: int = google_crc32c.extend(crc, zeros) ^ google_crc32c.value(zeros)
+        return shifted
     bit = 3
     while length:
         if length & 1:

@@ -324,7 +324,8 @@ def slow_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def slow(path: Any, *args: Any, **options: Any) -> int:
         if str(path).endswith((".mp3", ".jpg")):
-            time.sleep(0.01)
+            for _ in range(5):
+                time.sleep(0.002)
         return opened(path, *args, **options)
 
     monkeypatch.setattr(os, "open", slow)

@@ -10,6 +10,7 @@ again from the start, with the same id: with retries, and a look at what is ther
 """
 
 import math
+import resource
 import time
 from collections.abc import Sequence
 
@@ -23,10 +24,15 @@ from audiostore.log import logger
 from audiostore.stores import ConcurrentWrites, TransferListener, Written, has_content
 from audiostore.values import BlobInfo
 
+_SMALL_BYTES = 1 << 20
+"""For more, threads are as fast: while one sends, others read."""
 _REST_S = 1.0
 """After an error, threads work for so long: each of them knows how to wait."""
+_SLOW_S = 0.005
+_SLOW_WAITS = 4
+"""Files are slow to read if inspecting those of an asset takes so long, and waits so often, as on a
+network drive. On a busy machine it takes as long, but it waits for a processor alone."""
 _LOOK_EVERY = 32
-_WAITS_S = 0.005
 _DOZE_S = 10.0
 """Threads work for so long where files are slow to read: one thread would wait for each in turn."""
 
@@ -41,8 +47,9 @@ class InterleavedUploads:
         self._ended: list[Ended[DecidedItem, UploadOutcome]] = []
         self._rests_until = 0.0
         self._inspected = 0
-        self._waited_s = 0.0
-        """How long inspecting these files has waited for something else than a processor."""
+        self._waits = 0
+        """How often inspecting so many has waited for something else than a processor."""
+        self._took_s = 0.0
 
     @classmethod
     def of(cls, performer: Performer) -> "InterleavedUploads | None":
@@ -52,8 +59,9 @@ class InterleavedUploads:
 
     def accepts(self, decided: DecidedItem) -> bool:
         """Say whether an item can be stored so."""
-        size_bytes = decided.snapshot.size_bytes
-        return size_bytes <= self._writes.max_bytes and self._performer.can_interleave(decided)
+        most_bytes = min(_SMALL_BYTES, self._writes.max_bytes)
+        is_small = decided.snapshot.size_bytes <= most_bytes
+        return is_small and self._performer.can_interleave(decided)
 
     @property
     def active(self) -> int:
@@ -72,9 +80,9 @@ class InterleavedUploads:
     def begin(self, number: int, decided: DecidedItem) -> None:
         """Inspect the files of an item, and send its first object."""
         upload = self._running[number] = _Upload(decided, self._performer.steps(decided))
-        began_s, used_s = time.monotonic(), time.thread_time()
+        began, waits = time.monotonic(), _waits()
         self._go_on(number, upload, None)
-        self._note_wait(time.monotonic() - began_s - (time.thread_time() - used_s))
+        self._look(time.monotonic() - began, _waits() - waits)
 
     def turn(self, timeout_s: float) -> Sequence[Ended[DecidedItem, UploadOutcome]]:
         """Send what can be sent, and take what has come."""
@@ -88,14 +96,16 @@ class InterleavedUploads:
         ended, self._ended = self._ended, []
         return ended
 
-    def _note_wait(self, seconds: float) -> None:
-        """Let threads go on if the files come from something slow, such as a network."""
+    def _look(self, took_s: float, waits: int) -> None:
+        """See whether threads should read the files."""
         self._inspected += 1
-        self._waited_s += seconds
+        self._took_s += took_s
+        self._waits += waits
         if self._inspected == _LOOK_EVERY:
-            if self._waited_s > _LOOK_EVERY * _WAITS_S:
+            is_slow = self._took_s > _LOOK_EVERY * _SLOW_S
+            if is_slow and self._waits > _LOOK_EVERY * _SLOW_WAITS:
                 self._rests_until = max(self._rests_until, time.monotonic() + _DOZE_S)
-            self._inspected, self._waited_s = 0, 0.0
+            self._inspected, self._took_s, self._waits = 0, 0.0, 0
 
     def _go_on(self, number: int, upload: "_Upload", written: Written | None) -> None:
         """Take the next step of an upload."""
@@ -147,3 +157,8 @@ class _Upload:
         self.steps = steps
         self.draft: Draft
         """What is being written."""
+
+
+def _waits() -> int:
+    """Return how often this thread has waited for something else than a processor."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
