@@ -87,7 +87,7 @@ def store_call(operation: str, store_url: str, name: str | None) -> Activity:
         store_url: the store's URL.
         name: the name of the object, or the prefix that is listed; None without either.
     """
-    if not _is_heard():
+    if not is_heard():
         return _SILENT
     return _Heard(
         f"audiostore.store.{operation}",
@@ -100,7 +100,7 @@ def store_call(operation: str, store_url: str, name: str | None) -> Activity:
 
 def upload(store_url: str) -> Activity:
     """Begin an upload, from the inspection of the files to their cleanup: ``audiostore.upload``."""
-    if not _is_heard():
+    if not is_heard():
         return _SILENT
     return _Heard(
         "audiostore.upload", "audiostore.upload.duration", {}, {"audiostore.store.url": store_url}
@@ -204,7 +204,8 @@ class _Heard(Activity):
         span.end()
 
 
-def _is_heard() -> bool:
+def is_heard() -> bool:
+    """Say whether the program has imported OpenTelemetry, so that somebody may listen."""
     return "opentelemetry.trace" in sys.modules or "opentelemetry.metrics" in sys.modules
 
 

@@ -12,6 +12,7 @@ from audiostore.stores import RetryingStore, Store, complete
 from audiostore.stores.gcs import upload
 from audiostore.stores.testing import (
     AdministrationTests,
+    ConcurrentWritesTests,
     LargeObjectTests,
     ObjectStoreTests,
     SettingsTests,
@@ -72,7 +73,7 @@ class TestRetrying(EveryTest):
         return RetryingStore(MemoryStore(now=clock.now), RetryConfig(max_attempts=1))
 
 
-class TestGcs(EveryTest):
+class TestGcs(EveryTest, ConcurrentWritesTests):
     # The source is read by the I/O thread, which must not wait for itself.
     may_be_called_while_reading = False
     can_purge = False

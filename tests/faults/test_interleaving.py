@@ -43,7 +43,9 @@ class Interleaved:
 
     def __init__(self, manager: AudioStorageManager, **options: Any) -> None:
         self.performer = Performer(manager, UploadOptions(**options), None)
-        self.uploads = InterleavedUploads.of(self.performer) or pytest.fail("no way to do it")
+        writes = manager.store.concurrent_writes()
+        assert writes is not None
+        self.uploads = InterleavedUploads(self.performer, writes)
         self.by_thread: list[int] = []
         """The numbers of the items that a thread had to store."""
         self.most = 0

@@ -316,3 +316,18 @@ def test_the_api_without_a_provider_is_silent(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.slow
+def test_uploads_whose_spans_are_heard_are_not_interleaved(tmp_path: Path) -> None:
+    program = (
+        "import sys; from audiostore import AudioStorageManager, GcsStore, UploadOptions;"
+        "from audiostore.bulk.interleaving import InterleavedUploads;"
+        "from audiostore.bulk.performing import Performer;"
+        "manager = AudioStorageManager(store=GcsStore('b', emulator='http://127.0.0.1:1'));"
+        "performer = Performer(manager, UploadOptions(), None);"
+        "assert InterleavedUploads.of(performer) is not None;"
+        "import opentelemetry.trace;"
+        "assert InterleavedUploads.of(performer) is None"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)

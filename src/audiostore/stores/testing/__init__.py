@@ -11,8 +11,9 @@ A subclass whose fixture returns an empty store of yours runs it::
             return MyStore(tmp_path)
 
 `ObjectStoreTests` are the promises of every store. A store that keeps deleted objects also runs
-`SoftDeleteTests`; one that has settings, `SettingsTests`. Both have a fixture `advance` to override
-where the store's clock can be moved.
+`SoftDeleteTests`; one that has settings, `SettingsTests`; one that writes many objects from one
+thread, `ConcurrentWritesTests`. The first two have a fixture `advance` to override where the
+store's clock can be moved.
 """
 
 import pytest
@@ -23,6 +24,7 @@ pytest.register_assert_rewrite(
         for module in (
             "administration",
             "changing",
+            "concurrent",
             "large",
             "racing",
             "reading",
@@ -36,6 +38,7 @@ pytest.register_assert_rewrite(
 from audiostore.stores.protocol import ObjectStore  # noqa: E402
 from audiostore.stores.testing.administration import AdministrationTests  # noqa: E402
 from audiostore.stores.testing.changing import ChangingTests  # noqa: E402
+from audiostore.stores.testing.concurrent import ConcurrentWritesTests  # noqa: E402
 from audiostore.stores.testing.large import LargeObjectTests  # noqa: E402
 from audiostore.stores.testing.racing import RacingTests  # noqa: E402
 from audiostore.stores.testing.reading import ReadingTests  # noqa: E402
@@ -45,6 +48,7 @@ from audiostore.stores.testing.writing import WritingTests  # noqa: E402
 
 __all__ = [
     "AdministrationTests",
+    "ConcurrentWritesTests",
     "LargeObjectTests",
     "ObjectStoreTests",
     "SettingsTests",
