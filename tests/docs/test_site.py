@@ -169,6 +169,23 @@ def test_a_link_to_a_file_leads_to_a_page_that_shows_it(root: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_link_to_source_leads_to_the_reference(root: Path) -> None:
+    (root / "docs" / "how-to" / "pandas.md").write_text(
+        "# Q\n[a](../../src/audiostore/manager.py)\n[b](../../src/audiostore/stores/__init__.py)\n"
+        "[c](../../src/audiostore/cli/commands)\n[d](../../src/audiostore/serve/openapi.py)\n"
+    )
+    stage(root.parent / "staged")
+
+    text = (root.parent / "staged" / "docs" / "how-to" / "pandas.md").read_text()
+    assert re.findall(r"\((.*)\)", text) == [
+        "../reference/api/manager.md",
+        "../reference/api/stores.md",
+        "../reference/commands.md",
+        "../reference/http.md",
+    ]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

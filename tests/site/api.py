@@ -22,6 +22,13 @@ class Topic:
     first: tuple[str, ...] = ()
     """The names that come first; the others follow in alphabetical order."""
 
+    def sources(self) -> Iterator[str]:
+        """Yield the files that may hold what is on the page: the doors of its rooms and modules."""
+        for module in (*(f"audiostore.{home}" for home in self.homes), *self.modules):
+            path = f"src/{module.replace('.', '/')}"
+            yield f"{path}.py"
+            yield f"{path}/__init__.py"
+
 
 TOPICS: Final = (
     Topic(

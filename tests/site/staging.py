@@ -32,6 +32,12 @@ _ELSEWHERE: Final = {
     "examples/README.md": "examples.md",
 }
 """Pages outside docs/, and their names in the site. The README leads to the first page."""
+_REFERENCE: Final = {
+    "src/audiostore/cli/commands": "reference/commands.md",
+    "src/audiostore/serve/openapi.py": "reference/http.md",
+    **{source: f"{API}/{topic.slug}.md" for topic in api.TOPICS for source in topic.sources()},
+}
+"""Source that pages link to, and the pages that the site makes of it: a clone has no such pages."""
 _FENCE: Final = re.compile(r"^( *)(```+|~~~+)(.*?)\n(.*?)^\1\2$\n?", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"(\]\()([^)\s]+)(\))")
 _SCHEME: Final = re.compile(r"[a-z][a-z+.-]*:")
@@ -177,9 +183,10 @@ def _with_drawings(page: Page) -> str:
 def _with_links(page: Page, text: str, pages: Mapping[str, Page]) -> tuple[str, list[Page]]:
     """Return the text with links that lead where they should in the site, and pages for files.
 
-    A link to a file of the repository, such as an example, leads to a page that shows it.
+    A link to a file of the repository, such as an example, leads to a page that shows it; one to
+    source whose docstrings are in the reference leads there.
     """
-    by_source = {each.source: name for name, each in pages.items()} | _ELSEWHERE
+    by_source = _REFERENCE | {each.source: name for name, each in pages.items()} | _ELSEWHERE
     shown: list[Page] = []
 
     def led(found: re.Match[str]) -> str:
