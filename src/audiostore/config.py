@@ -30,6 +30,7 @@ _LONGEST_PREFIX_BYTES = 900
 _NOT_IN_PREFIX = pattern(r"[\x00-\x1f\x7f-\x9f\[\]*?#\ud800-\udfff]")
 _LIBRARY = "audio"
 """The folder that a store keeps its assets in (`asset.FileOrganizer.AUDIO_ROOT`)."""
+_VALID_BUCKETS = "give my-bucket, gs://my-bucket or gs://my-bucket/prefix"
 _VALID = "give my-bucket, gs://my-bucket, gs://my-bucket/prefix, ./dir or file:///some/dir"
 
 
@@ -71,12 +72,17 @@ def parse_location(url: str) -> Location:
     Raises:
         ConfigurationError: the URL names neither a bucket nor a directory.
     """
-    return parse_directory(url) if is_directory(url) else parse_bucket(url)
+    return parse_directory(url) if is_directory(url) else _bucket(url, or_directory=True)
 
 
 def is_directory(url: str) -> bool:
     """Say whether this is the ``file:`` URL or the path of a directory, valid or not."""
     return url.startswith(("file:", "/", "./", "../", "~")) or url in (".", "..")
+
+
+def names_directory(url: str) -> bool:
+    """Say whether this would be the name of a bucket, and there is a directory of this name."""
+    return ":" not in url and not is_directory(url) and os.path.isdir(url)  # noqa: PTH112  (a text)
 
 
 def absolute_url(url: str, base: Path | None = None) -> str:
@@ -130,20 +136,31 @@ def parse_bucket(url: str) -> BucketLocation:
     Raises:
         ConfigurationError: it is not the name of a bucket, or the prefix is not valid.
     """
+    if is_directory(url):
+        raise ConfigurationError(f"{shown(url)} is a directory, not a bucket: {_VALID_BUCKETS}")
+    return _bucket(url, or_directory=False)
+
+
+def _bucket(url: str, *, or_directory: bool) -> BucketLocation:
+    """Return a bucket; or_directory: say in errors how a directory would be named."""
     bucket, _, prefix = url.removeprefix("gs://").rstrip("/").partition("/")
     if _BUCKET.fullmatch(bucket) and not (prefix and not url.startswith("gs://")):
         return BucketLocation(bucket, checked_prefix(bucket, prefix))
+    valid = _VALID if or_directory else _VALID_BUCKETS
     scheme = _SCHEME.match(url)
     if scheme and scheme[0] != "gs:":
         raise ConfigurationError(
-            f"{shown(url)} is not a bucket, and {scheme[0]}// is not supported: {_VALID}"
+            f"{shown(url)} is not a bucket, and {scheme[0]}// is not supported: {valid}"
+        )
+    if or_directory and scheme is None and names_directory(url):
+        raise ConfigurationError(
+            f"{shown(url)} is not a bucket: give ./{shown(url)[1:-1]} for the directory"
         )
     if _BUCKET.fullmatch(bucket):
-        raise ConfigurationError(
-            f"{shown(url)} is not a bucket: give gs://{shown(url)[1:-1]} for a prefix in one, or "
-            f"./{shown(url)[1:-1]} for a directory"
-        )
-    raise ConfigurationError(f"{shown(url)} is not a bucket: {_VALID}")
+        valid = f"give gs://{shown(url)[1:-1]} for a prefix in one"
+        if or_directory:
+            valid += f", or ./{shown(url)[1:-1]} for a directory"
+    raise ConfigurationError(f"{shown(url)} is not a bucket: {valid}")
 
 
 def checked_prefix(bucket: str, prefix: str) -> str:

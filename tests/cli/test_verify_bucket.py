@@ -117,10 +117,34 @@ def test_on_a_terminal_it_asks_first_and_says_what_it_tries(server: StrictServer
     assert "deleting what was written" in shown
 
 
-def test_a_directory_is_no_bucket(call: Call) -> None:
-    code, out, err = call("verify-bucket", "./some-directory")
-    assert (code, out) == (2, "")
-    assert "gs://my-bucket" in err
+def test_a_dry_run_needs_no_credentials(call: Call) -> None:
+    code, out, err = call("verify-bucket", "gs://some-bucket/scratch", "--dry-run")
+    assert code == 0
+    assert [line.split()[2] for line in out.splitlines()] == NAMES
+    assert "is written below a new prefix in gs://some-bucket/scratch, " in err
+    assert "as the bucket's settings were not read: no credentials" in err
+    code, out, _ = call("verify-bucket", "some-bucket", "--dry-run", "--json")
+    assert json.loads(out.splitlines()[-1])["cost"]["class_b"] > len(NAMES)
+    code, out, err = call("verify-bucket", "some-bucket", "--yes")
+    assert (code, out) == (1, "")
+    assert "error: no credentials" in err
+
+
+def test_a_directory_is_no_bucket_and_none_is_offered(call: Call) -> None:
+    for given, reason in {
+        "./some-directory": "'./some-directory' is a directory, not a bucket: give my-bucket, ",
+        "some/directory": "'some/directory' is not a bucket: give gs://some/directory for a prefix",
+        "Bucket": "'Bucket' is not a bucket: give my-bucket, gs://my-bucket or ",
+        "s3://bucket": "s3:// is not supported: give my-bucket, gs://my-bucket or ",
+    }.items():
+        code, out, err = call("verify-bucket", given)
+        assert (code, out) == (2, "")
+        assert reason in err
+        assert "./" not in err.replace("./some-directory", "")
+
+
+def test_who_wants_to_verify_is_offered_both(call: Call) -> None:
+    assert "did you mean 'check' or 'verify-bucket'?" in call("help", "verify")[2]
 
 
 @pytest.mark.slow

@@ -68,6 +68,16 @@ def test_a_word_with_a_slash_is_told_apart_by_the_caller() -> None:
         parse_location("s3://music")
 
 
+def test_a_directory_that_is_taken_for_a_bucket_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "My Music" / "new").mkdir(parents=True)
+    for name in ("My Music", "My Music/new"):
+        with pytest.raises(ConfigurationError, match=rf"give \./{name} for the directory"):
+            parse_location(name)
+
+
 @pytest.mark.parametrize(
     "prefix",
     ["prod", "a/b/c", "my library", "Zürich/🎵", "100%25", "%2e%2e", "audio2", "...", "x" * 900],

@@ -24,6 +24,7 @@ _COMMANDS = {
     "cover": "art artwork image picture thumbnail",
     "url": "link presign share sign",
     "check": "audit fsck scan verify",
+    "verify-bucket": "conformance selftest self-test test verify verify-store",
     "doctor": "account config diagnose env init login ping status whoami",
     "stats": "cost du size usage",
     "jobs": "history journal log logs runs",

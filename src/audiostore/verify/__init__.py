@@ -1,7 +1,7 @@
 """Whether a bucket keeps the promises that audiostore relies on: tried on a scratch prefix."""
 
 from audiostore.verify.checks import CHECKS
-from audiostore.verify.cost import VerifyCost
+from audiostore.verify.cost import VerifyCost, cost_of
 from audiostore.verify.values import BrokenPromiseError, Check, NotShownError, Outcome, Row
 from audiostore.verify.verification import Verification
 
@@ -14,4 +14,5 @@ __all__ = [
     "Row",
     "Verification",
     "VerifyCost",
+    "cost_of",
 ]

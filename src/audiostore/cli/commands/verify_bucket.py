@@ -12,13 +12,16 @@ from contextlib import closing
 
 from audiostore.cli.consent import has_consent, will_ask
 from audiostore.cli.declare import BillingOptions, ConsentOptions, JsonOptions, argument
+from audiostore.cli.failures import sentence
 from audiostore.cli.output import colored, escape, human_size, print_json, say, write_unguarded
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from audiostore.verify import Row, Verification
+    from audiostore.errors import CredentialsError
+    from audiostore.stores import StoreSettings
+    from audiostore.verify import Row, Verification, VerifyCost
 
 GROUP = "look after a store"
 EXAMPLE = """\
@@ -35,12 +38,20 @@ class Options(BillingOptions, JsonOptions, ConsentOptions):
 
 def run(options: Options) -> int:
     """Run the checks, after asking; 1 if one of them has failed."""
-    from audiostore.verify import Verification  # noqa: PLC0415  (not for --help)
+    from audiostore.errors import CredentialsError  # noqa: PLC0415  (not for --help)
+    from audiostore.verify import Verification  # noqa: PLC0415
 
-    with closing(Verification(options.url, project=options.billing_project)) as verification:
-        plan = list(_plan(verification))
+    try:
+        verification = Verification(options.url, project=options.billing_project)
+    except CredentialsError as error:
+        if not options.dry_run:
+            raise
+        return _plan_unread(options, error)
+    with closing(verification):
+        cost, settings = verification.cost, verification.facts.settings
+        plan = list(_plan(verification.url, cost, settings))
         if options.dry_run:
-            _print_plan(options, verification, plan)
+            _print_plan(options, cost, plan)
             return 0
         if not will_ask(options):
             for line in plan:
@@ -71,10 +82,22 @@ def _verify(options: Options, verification: Verification) -> int:
     return 1 if table.counts["failed"] else 0
 
 
-def _plan(verification: Verification) -> Iterator[str]:
-    cost = verification.cost
+def _plan_unread(options: Options, error: CredentialsError) -> int:
+    """Print what would be done to a bucket whose settings cannot be read."""
+    from audiostore.config import parse_bucket  # noqa: PLC0415  (not for --help)
+    from audiostore.stores import StoreFacts  # noqa: PLC0415
+    from audiostore.verify import CHECKS, cost_of  # noqa: PLC0415
+
+    cost = cost_of(CHECKS, StoreFacts(keeps_deleted=False, location=None))
+    url = f"a new prefix in {parse_bucket(options.url).url}"
+    unread = "the cost is that of a multi-region, as the bucket's settings were not read"
+    _print_plan(options, cost, [*_plan(url, cost, None), f"{unread}: {sentence(error)}"])
+    return 0
+
+
+def _plan(url: str, cost: VerifyCost, settings: StoreSettings | None) -> Iterator[str]:
     yield (
-        f"everything is written below {verification.url}, {human_size(cost.sent_bytes)} at most, "
+        f"everything is written below {url}, {human_size(cost.sent_bytes)} at most, "
         "and deleted afterwards; settings are only read"
     )
     yield (
@@ -82,18 +105,17 @@ def _plan(verification: Verification) -> Iterator[str]:
         f"{cost.class_a} operations of class A, {cost.class_b} of class B, and storage, by "
         f"{escape(cost.source)} of {cost.read_on.isoformat()}, without network and taxes"
     )
-    settings = verification.facts.settings
     if settings is not None and settings.soft_delete_s:
         yield f"the bucket keeps deleted objects for {settings.soft_delete_s / _DAY_S:g} days"
 
 
-def _print_plan(options: Options, verification: Verification, plan: list[str]) -> None:
+def _print_plan(options: Options, cost: VerifyCost, plan: list[str]) -> None:
     from audiostore.verify import CHECKS  # noqa: PLC0415  (not for --help)
 
     if options.json:
         for check in CHECKS:
             print_json({"would": "check", "check": check.name, "promise": check.promise})
-        print_json({"cost": verification.cost})
+        print_json({"cost": cost})
         return
     width = max(len(check.name) for check in CHECKS)
     for check in CHECKS:
