@@ -142,7 +142,8 @@ def test_waveform_says_how_to_get_one(call: Call) -> None:
     audio_id = stored(call, MP3)
     code, _, err = call("waveform", audio_id)
     assert code == 3
-    assert f"'audiostore analyse {audio_id}' makes it" in err
+    assert f"'audiostore analyse {audio_id} --bucket " in err
+    assert err.rstrip().endswith("' makes it")
 
 
 def test_a_fleet_run_analyses_a_store(call: Call) -> None:

@@ -252,7 +252,7 @@ def test_bad_files_are_named_and_the_others_stored(call: Call, bucket: str, musi
     assert len(errors) == 3
     assert "error: music/a/cut.mp3 is cut short" in err
     assert "3 failed" in err
-    assert "'audiostore jobs 1' lists it" in err
+    assert f"'audiostore jobs 1 --bucket {bucket}' lists it" in err
 
     code, out, err = call("jobs", "1")
     assert (code, err) == (0, "")

@@ -324,7 +324,6 @@ def test_list_works_on_a_bucket(call: Call, server: StrictServer) -> None:
 
 
 def test_duplicates_are_listed_with_what_to_do(call: Call, bucket: str, tmp_path: Path) -> None:
-    del bucket
     store = LocalStore(tmp_path / "store")
     assert call("duplicates")[:2] == (0, "")
     put_asset(store, A, data=b"same", cover=False, facts={"source_path": "a\x1b.mp3"})
@@ -337,10 +336,10 @@ def test_duplicates_are_listed_with_what_to_do(call: Call, bucket: str, tmp_path
     assert f"or    {A}" in out
     assert "\x1b" not in out
     assert "keep all if 'get --all' is to bring back all of them" in out
-    assert f"-> audiostore rm {A}\n" in out
+    assert f"-> audiostore rm {A} --bucket {bucket}\n" in out
     assert "1 group of the same audio: 1 asset (4 B) could be deleted" in err
     (line,) = call("duplicates", "--json")[1].splitlines()
-    command = f"audiostore rm {A}"
+    command = f"audiostore rm {A} --bucket {bucket}"
     assert json.loads(line) == {"same": "bytes", "keep": B, "others": [A], "command": command}
     assert call("duplicates", "--with-thumbnail")[1] == ""
 

@@ -62,7 +62,7 @@ def test_rm_can_print_what_it_would_delete(call: Call, kind: str) -> None:
     call("hold", first)
     code, out, err = call("rm", first, "-n")
     assert (code, out) == (1, "")
-    assert f"run 'audiostore release {first}' first" in err
+    assert f"run 'audiostore release {first} --bucket " in err
     assert len(call("list")[1].splitlines()) == 2
 
 

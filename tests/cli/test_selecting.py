@@ -202,7 +202,7 @@ def test_one_that_fails_does_not_stop_the_others(call: Call, server: StrictServe
     assert code == 4
     deleted = [json.loads(line)["audio_id"] for line in out.splitlines()]
     assert deleted == [each for each in ids if each not in (ids[7], ids[39])]  # in order
-    assert (err.count("\n"), f"'audiostore release {ids[7]}'" in err) == (2, True)
+    assert (err.count("\n"), f"'audiostore release {ids[7]} --bucket bucket'" in err) == (2, True)
     assert call("rm", ids[7], ids[8])[0] == 1
     # What is refused to all ends the run.
     server.denied.add("storage.objects.update")

@@ -215,7 +215,7 @@ def test_what_else_protects_an_asset_is_shown_and_not_released(
     code, _, err = call("rm", audio_id)
     assert (code, err.count("\n")) == (1, 1)
     assert "protected by a temporary hold and an event-based hold" in err
-    assert f"run 'audiostore release {audio_id}' first" in err
+    assert f"run 'audiostore release {audio_id} --bucket bucket' first" in err
     code, out, err = call("release", audio_id)
     assert (code, out, err.count("\n")) == (0, "", 1)
     assert "audio.mp3 is still protected by an event-based hold" in err
@@ -257,7 +257,7 @@ def test_a_date_in_the_past_is_refused(call: Call, audio_id: str) -> None:
             code, out, err = call("expire", audio_id, "--on", on, *more)
             assert (code, out) == (2, "")
             assert "is in the past: give a future date, or delete the asset now with" in err
-            assert f"'audiostore rm {audio_id}'" in err
+            assert f"'audiostore rm {audio_id} --bucket " in err
     assert "expires  " not in call("show", audio_id)[1]
 
 

@@ -68,7 +68,7 @@ def _is_answered_at_once(arguments: list[str]) -> bool:
 
 
 def _run(arguments: list[str]) -> int:
-    from audiostore.cli import failures, places  # noqa: PLC0415  (not for --version)
+    from audiostore.cli import failures, hints, places  # noqa: PLC0415  (not for --version)
     from audiostore.cli.parser import parse  # noqa: PLC0415
 
     words = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -82,6 +82,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     voice.quiet, voice.verbose = options.quiet, options.verbose
     places.forget()
+    hints.forget()
     from audiostore.cli.signals import stopping_on_signals  # noqa: PLC0415  (not for --help)
 
     try:

@@ -6,7 +6,7 @@ import os
 import sys
 
 import audiostore
-from audiostore.cli import places
+from audiostore.cli import hints, places
 from audiostore.cli.output import say, voice
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -152,7 +152,7 @@ def _parts(error: Exception) -> tuple[str, str]:
         todo.append("try again later, or run 'audiostore doctor'")
     if isinstance(error, audiostore.HeldError) and error.temporary_hold and error.audio_id:
         todo = [note for note in todo if note != "release it first"]
-        todo.append(f"run 'audiostore release {error.audio_id}' first")
+        todo.append(f"run {hints.command('release', error.audio_id)} first")
     message = _message(error)
     if place is not None:
         message = place[0]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 import audiostore
-from audiostore.cli import places
+from audiostore.cli import hints, places
 from audiostore.cli.failures import is_api_error
 from audiostore.cli.output import explain_step, say
 
@@ -54,16 +52,13 @@ def note_other_assets(manager: AudioStorageManager, journal: Path) -> None:
         )
 
 
-def jobs_command(number: int, *, journal: str | None, bucket: str | None, store: str | None) -> str:
+def jobs_command(number: int, journal: str | None) -> str:
     """Return the command that prints what failed in a run."""
-    words = ["audiostore", "jobs", str(number)]
     if journal is not None:
-        words += ["--journal", journal]
-    elif bucket is not None:
-        words += ["--bucket", bucket]
-    elif store is not None:
-        words += ["--store", store]
-    return f"'{shlex.join(words)}'"
+        import shlex  # noqa: PLC0415  (not for --help)
+
+        return f"'{shlex.join(['audiostore', 'jobs', str(number), '--journal', journal])}'"
+    return hints.command("jobs", str(number))
 
 
 def journal_path(path: str | None, location: Location) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.declare import Declared, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import counted, note, print_json
@@ -67,8 +68,8 @@ def print_plan(plan: FleetPlan, *, as_json: bool = False) -> None:
     if not plan.created:
         note(f"{plan.run} was planned before")
     note(
-        f"'audiostore fleet work {plan.run}' on every machine, then 'audiostore fleet results "
-        f"{plan.run}'"
+        f"{hints.command('fleet', 'work', plan.run)} on every machine, then "
+        f"{hints.command('fleet', 'results', plan.run)}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from audiostore.cli import hints
 from audiostore.cli.output import escape, print_json
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -11,21 +12,21 @@ if TYPE_CHECKING:
     from audiostore import Problem, Repaired
 
 _COMMANDS = {
-    "damaged-bytes": "audiostore rm {audio_id}",
-    "empty-object": "audiostore rm {audio_id}",
-    "expires-before-stored": "audiostore expire {audio_id} DATE",
-    "half-held": "audiostore hold {audio_id}",
-    "mismatched-thumbnail": "audiostore cover {audio_id} FILE",
-    "missing-thumbnail": "audiostore cover {audio_id} FILE",
-    "orphan-attached": "audiostore rm {audio_id}",
-    "orphan-thumbnail": "audiostore put FILE --id {audio_id}",
-    "stale-attached": "audiostore attach {audio_id} transcript FILE",
-    "unfinished-deletion": "audiostore rm {audio_id}",
-    "unmanaged-object": "audiostore put FILE",
-    "unplayable-audio": "audiostore put FILE --supersedes {audio_id}",
-    "unreadable-image": "audiostore cover {audio_id} FILE",
-    "wrong-bytes": "audiostore rm {audio_id}",
-    "wrong-facts": "audiostore check --deep --repair",
+    "damaged-bytes": "rm {audio_id}",
+    "empty-object": "rm {audio_id}",
+    "expires-before-stored": "expire {audio_id} DATE",
+    "half-held": "hold {audio_id}",
+    "mismatched-thumbnail": "cover {audio_id} FILE",
+    "missing-thumbnail": "cover {audio_id} FILE",
+    "orphan-attached": "rm {audio_id}",
+    "orphan-thumbnail": "put FILE --id {audio_id}",
+    "stale-attached": "attach {audio_id} transcript FILE",
+    "unfinished-deletion": "rm {audio_id}",
+    "unmanaged-object": "put FILE",
+    "unplayable-audio": "put FILE --supersedes {audio_id}",
+    "unreadable-image": "cover {audio_id} FILE",
+    "wrong-bytes": "rm {audio_id}",
+    "wrong-facts": "check --deep --repair",
 }
 """By kind of problem: the command that does what the hint says."""
 
@@ -35,8 +36,10 @@ def _command(problem: Problem) -> str | None:
 
     command = _COMMANDS.get(problem.kind)
     if isinstance(problem.repair, RestoreAsset):
-        command = "audiostore restore {audio_id}"
-    return command.format(audio_id=problem.audio_id) if command else None
+        command = "restore {audio_id}"
+    if command is None:
+        return None
+    return hints.command_line(*command.format(audio_id=problem.audio_id).split())
 
 
 def _hint(problem: Problem) -> str:

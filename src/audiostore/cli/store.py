@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager, nullcontext
 
 import audiostore
-from audiostore.cli import places
+from audiostore.cli import hints, places
 from audiostore.cli.failures import UsageError, as_typed, is_api_error, sentence
 from audiostore.cli.output import explain_step, say
 
@@ -30,11 +30,14 @@ class Choice:
         location: Location,
         origin: str,
         *,
+        words: tuple[str, ...] = (),
         billing_project: str | None = None,
         is_fallback: bool = False,
     ) -> None:
         self.location = location
         self.origin = origin
+        self.words = words
+        """The options that name it: none for the user's own directory."""
         self.billing_project = billing_project
         """That of the store's configuration."""
         self.is_fallback = is_fallback
@@ -76,22 +79,29 @@ def choose_store(options: LocationOptions) -> Choice:
     --bucket or --store, else AUDIOSTORE_STORE, else GCS_BUCKET_NAME, else the configuration's
     default, else the user's data directory.
 
+    Commands in hints will name it, too.
+
     Raises:
         ConfigurationError: what was given is not a store.
         UsageError: --bucket and --store are given.
     """
+    choice = _chosen(options)
+    hints.remember(choice.words)
+    return choice
+
+
+def _chosen(options: LocationOptions) -> Choice:
     from audiostore.config import (  # noqa: PLC0415  (not for --help)
         BUCKET_VARIABLE,
         STORE_VARIABLE,
         configured_bucket,
         configured_store,
-        parse_location,
     )
 
     if options.bucket is not None and options.store is not None:
         raise UsageError("--bucket and --store both name a store: give one of them")
     if options.bucket is not None:
-        return Choice(parse_location(options.bucket), "given by --bucket")
+        return _at(options.bucket, "given by --bucket")
     if options.store is not None:
         return _named(options.store, "given by --store")
     name, url = configured_store(), configured_bucket()
@@ -99,8 +109,14 @@ def choose_store(options: LocationOptions) -> Choice:
         other = f", which takes precedence over {BUCKET_VARIABLE}" if url else ""
         return _named(name, f"given by {STORE_VARIABLE}{other}")
     if url is not None:
-        return Choice(parse_location(url), f"given by {BUCKET_VARIABLE}")
+        return _at(url, f"given by {BUCKET_VARIABLE}")
     return _named(None, "the default of the configuration")
+
+
+def _at(url: str, origin: str) -> Choice:
+    from audiostore.config import parse_location  # noqa: PLC0415  (not for --help)
+
+    return Choice(parse_location(url), origin, words=("--bucket", url))
 
 
 def _named(name: str | None, origin: str) -> Choice:
@@ -122,6 +138,7 @@ def _named(name: str | None, origin: str) -> Choice:
         return Choice(
             _location_of(found),
             f"named {found.name!r} in {str(found.file)!r}, {origin}",
+            words=("--store", found.name),
             billing_project=found.billing_project,
         )
     directory = user_directory("data")

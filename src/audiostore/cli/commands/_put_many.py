@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from audiostore.bulk import plan_items
+from audiostore.cli import hints
 from audiostore.cli.commands._put_work import Work, size_of, work_of
 from audiostore.cli.failures import (
     BAD_INPUT,
@@ -204,10 +205,8 @@ def upload_work(
     if not count.failed:
         return PARTLY_FAILED if count.of("deleted") or count.left_out_audio else 0
     if number is not None:
-        command = jobs_command(
-            number, journal=options.journal, bucket=options.bucket, store=options.store
-        )
-        say("note", f"run the same command again to retry what failed; {command} lists it")
+        listed = jobs_command(number, options.journal)
+        say("note", f"run the same command again to retry what failed; {listed} lists it")
     return PARTLY_FAILED
 
 
@@ -226,8 +225,8 @@ def _explain(count: Count, reasons: Counter[UploadReason], *, update: bool) -> N
     if count.of("deleted"):
         say(
             "note",
-            "what is in the trash was deleted: 'audiostore restore ID' brings it back, --again "
-            "stores it again",
+            f"what is in the trash was deleted: {hints.command('restore', 'ID')} brings it back, "
+            "--again stores it again",
         )
 
 

@@ -7,6 +7,7 @@ with its asset and deletes it.
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.declare import (
     ConsentOptions,
     JsonOptions,
@@ -245,7 +246,7 @@ def _print(options: Options, adoption: Adoption) -> None:
     if options.dry_run:
         say("dry run", "nothing was written")
     else:
-        say("note", f"'audiostore fleet work {adoption.run}' adopts them")
+        say("note", f"{hints.command('fleet', 'work', adoption.run)} adopts them")
 
 
 def _cost_lines(cost: AdoptCost) -> list[str]:
@@ -279,7 +280,7 @@ def _clean(options: Options, name: str) -> int:
             say(
                 "note",
                 f"{name} is not done ({found.chunks_done:,} of {counted(found.chunks, 'chunk')}): "
-                f"what is not adopted stays; 'audiostore fleet work {name}' adopts it",
+                f"what is not adopted stays; {hints.command('fleet', 'work', name)} adopts it",
             )
         question = (
             f"Delete the old objects of {counted(found.stored, 'asset')}, each after comparing it "

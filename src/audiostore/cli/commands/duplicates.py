@@ -5,6 +5,7 @@ Audio is the same if only its tags or artwork differ.
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.declare import JsonOptions
 from audiostore.cli.filters import FilterOptions, query_of
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
@@ -48,7 +49,7 @@ def run(options: Options) -> int:
 
 
 def _command(group: DuplicateAssets) -> str:
-    return " ".join(["audiostore", "rm", *(asset.audio_id for asset in group.others)])
+    return hints.command_line("rm", *(asset.audio_id for asset in group.others))
 
 
 def _block(group: DuplicateAssets) -> str:

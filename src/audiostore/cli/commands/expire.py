@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from audiostore.cli import hints
 from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.consent import has_consent_to
 from audiostore.cli.declare import ConsentOptions, option
@@ -43,12 +44,12 @@ def run(options: Options) -> int:
     from audiostore.cli.listing import facts_block, row  # noqa: PLC0415  (not for --help)
 
     day = f"{options.on:%Y-%m-%d %H:%M} UTC"
-    if options.on <= datetime.now(UTC):
-        raise UsageError(
-            f"{day} is in the past: give a future date, or delete the asset now with "
-            f"'audiostore rm {' '.join(options.audio_ids)}'"
-        )
     with choosing(options) as chosen:
+        if options.on <= datetime.now(UTC):
+            raise UsageError(
+                f"{day} is in the past: give a future date, or delete the asset now with "
+                f"{hints.command('rm', *options.audio_ids)}"
+            )
         manager = chosen.manager
 
         def plan(each: Chosen) -> Report:
@@ -74,16 +75,16 @@ def run(options: Options) -> int:
                 _require_not_earlier(chosen.asset(each), options.on)
             asset = manager.expire(each.audio_id, options.on)
             text = facts_block(asset) if chosen.is_single else row(asset)
-            hints = [] if asset.audio is None else _hints(facts, asset.audio)
+            obstacles = [] if asset.audio is None else _obstacles(facts, asset.audio)
             # What is the same for many is said once.
-            new = [hint for hint in hints if given.setdefault(hint, each.audio_id) == each.audio_id]
-            later = "" if hints or is_bucket(manager) else _LATER
+            new = [
+                why for why in obstacles if given.setdefault(why, each.audio_id) == each.audio_id
+            ]
+            run_later = f"run {hints.command('lifecycle', 'run')} after that date to delete it"
+            later = "" if obstacles or is_bucket(manager) else run_later
             return Report(asset, text, note=later, about=asset, warnings=new)
 
         return with_each(chosen, expire, "set to expire")
-
-
-_LATER = "run 'audiostore lifecycle run' after that date to delete it"
 
 
 def _require_not_earlier(asset: StorageResult, on: datetime) -> None:
@@ -96,23 +97,23 @@ def _require_not_earlier(asset: StorageResult, on: datetime) -> None:
         )
 
 
-def _hints(facts: StoreFacts | str, audio: BlobInfo) -> list[str]:
+def _obstacles(facts: StoreFacts | str, audio: BlobInfo) -> list[str]:
     """Return what prevents the deletion."""
     from audiostore.lifecycle import deletes_on_custom_time  # noqa: PLC0415  (not for --help)
 
-    hints: list[str] = []
+    obstacles: list[str] = []
     settings = None if isinstance(facts, str) else facts.settings
     if settings is None:
         why = facts if isinstance(facts, str) else "storage.buckets.get is missing"
-        hints.append(f"cannot tell whether the store will delete it: {why}")
+        obstacles.append(f"cannot tell whether the store will delete it: {why}")
     elif not deletes_on_custom_time(settings.lifecycle_rules, settings.prefix + audio.name):
-        hints.append(
+        obstacles.append(
             "the date is set, but the store has no rule that deletes by it: put "
-            "'expire_on_custom_time = true' into lifecycle.toml, and run 'audiostore lifecycle "
-            "apply lifecycle.toml'"
+            "'expire_on_custom_time = true' into lifecycle.toml, and run "
+            f"{hints.command('lifecycle', 'apply', 'lifecycle.toml')}"
         )
     if audio.temporary_hold:
-        hints.append("it is under a hold, and is kept until 'audiostore release'")
+        obstacles.append("it is under a hold, and is kept until 'audiostore release'")
     elif audio.event_based_hold:
-        hints.append("it is under an event-based hold, and is kept until that is released")
-    return hints
+        obstacles.append("it is under an event-based hold, and is kept until that is released")
+    return obstacles

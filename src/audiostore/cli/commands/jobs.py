@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import audiostore
+from audiostore.cli import hints
 from audiostore.cli.declare import JsonOptions, LocationOptions, argument, option
 from audiostore.cli.failures import NOT_FOUND, as_typed, located
 from audiostore.cli.journals import journal_path
@@ -74,7 +75,9 @@ def _list_runs(options: Options, journal: Journal) -> int:
 def _show_run(options: Options, journal: Journal) -> int:
     info = next((each for each in journal.runs() if each.run == options.number), None)
     if info is None:
-        say("error", f"no run {options.number}: 'audiostore jobs' lists the runs")
+        journal_is = () if options.journal is None else ("--journal", options.journal)
+        all_runs = hints.command("jobs", *journal_is)
+        say("error", f"no run {options.number}: {all_runs} lists the runs")
         return NOT_FOUND
     became: Counter[str] = Counter()
     for failure in journal.failures(info.run):

@@ -5,6 +5,7 @@ Prints a table on a terminal, and tab-separated values elsewhere.
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.declare import JsonOptions, option
 from audiostore.cli.filters import OrderedOptions, find_assets, query_of
 from audiostore.cli.output import note
@@ -53,7 +54,8 @@ def run(options: Options) -> int:
         print_all(found)
         progress.clear()
         if found.count == 0 and query == type(query)() and options.after is None:
-            note(f"no assets in {manager.url} yet: store one with 'audiostore put FILE'")
+            put = hints.command("put", "FILE")
+            note(f"no assets in {manager.url} yet: store one with {put}")
         elif found.count == 0:
             note(f"no asset in {manager.url} matches")
     return 0

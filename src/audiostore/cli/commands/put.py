@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import audiostore
+from audiostore.cli import hints
 from audiostore.cli.choosing import resolve_anywhere
 from audiostore.cli.declare import JsonOptions, StoreOptions, arguments, flag, option
 from audiostore.cli.failures import PARTLY_FAILED, UsageError
@@ -184,10 +185,11 @@ def _journaled(
 
 
 def _report_deleted(outcome: UploadOutcome) -> int:
+    restore = hints.command("restore", outcome.audio_id or "ID")
     say(
         "warning",
         f"{outcome.item.audio}: {outcome.audio_id} is in the trash: not stored again. "
-        f"'audiostore restore {outcome.audio_id}' brings it back, --again stores it again",
+        f"{restore} brings it back, --again stores it again",
     )
     return PARTLY_FAILED
 

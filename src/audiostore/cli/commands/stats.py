@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import audiostore
+from audiostore.cli import hints
 from audiostore.cli.declare import JsonOptions, option
 from audiostore.cli.filters import FilterOptions, query_of
 from audiostore.cli.output import counted, escape, human_size, note, print_json, say
@@ -74,7 +75,7 @@ def _print(
         say(
             "warning",
             f"{counted(statistics.unverified, 'asset')} cannot be verified: "
-            "'audiostore check' says why",
+            f"{hints.command('check')} says why",
         )
     if as_json:
         print_json({"url": manager.url, **statistics.to_dict(), "cost": cost})

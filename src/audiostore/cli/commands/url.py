@@ -5,11 +5,13 @@ Anyone with a link can read this part of the asset until it expires.
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.declare import option
 from audiostore.cli.each import Report, with_each
 from audiostore.cli.failures import UsageError
 from audiostore.cli.selection import Chosen
+from audiostore.cli.store import is_bucket
 from audiostore.cli.values import PART_HELP, link_lifetime, part_name
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -39,6 +41,8 @@ class Options(AssetsOptions):
 
 def run(options: Options) -> int:
     """Print each link: of several assets, after the ID."""
+    from audiostore.errors import UnsupportedByStoreError  # noqa: PLC0415  (not for --help)
+
     name = options.download_as
     if name is not None and not (name.strip() and name.isprintable()):
         raise UsageError(f"invalid file name --download-as {name!r}: it must be printable text")
@@ -47,9 +51,14 @@ def run(options: Options) -> int:
             raise UsageError("--download-as names one file: give one ID with it")
 
         def link(each: Chosen) -> Report:
-            url = chosen.manager.signed_url(
-                each.audio_id, part=options.part, expires_s=options.expires, download_as=name
-            )
+            try:
+                url = chosen.manager.signed_url(
+                    each.audio_id, part=options.part, expires_s=options.expires, download_as=name
+                )
+            except UnsupportedByStoreError as error:
+                if not is_bucket(chosen.manager):
+                    error.add_note(f"or share it with {hints.command('serve')}")
+                raise
             fields = {"audio_id": each.audio_id, "part": options.part, "url": url}
             text = url if chosen.is_single else f"{each.audio_id}  {url}"
             return Report({**fields, "expires_s": options.expires}, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.declare import StoreOptions, argument, option
 from audiostore.cli.failures import UsageError
 from audiostore.cli.store import opened
@@ -50,7 +51,7 @@ def run(options: Options) -> int:
             data = _FORMATS[suffix](manager.waveform(audio_id))
         except AssetNotFoundError as error:
             if manager.exists(audio_id):
-                error.add_note(f"'audiostore analyse {audio_id}' makes it")
+                error.add_note(f"{hints.command('analyse', audio_id)} makes it")
             raise
     with whole_output(options.output) as stream:
         stream.write(data)

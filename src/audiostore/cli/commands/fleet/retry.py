@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument
 from audiostore.cli.output import counted, note, print_json
 
@@ -27,7 +28,7 @@ def run(options: Options) -> int:
         print_json({"run": options.name, "items": count})
     elif count:
         print(f"{counted(count, 'file')} to try again")
-        note(f"'audiostore fleet work {options.name}' tries them")
+        note(f"{hints.command('fleet', 'work', options.name)} tries them")
     else:
         note("nothing has failed")
     return 0

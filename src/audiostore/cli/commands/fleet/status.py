@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.declare import JsonOptions, StoreOptions, argument
 from audiostore.cli.output import note, print_json
 from audiostore.cli.parts import WITHOUT_FILES
@@ -54,8 +55,7 @@ def run(options: Options) -> int:
     for kind, count in status.errors.items():
         print(f"failed  {count:,} with {kind}")
     if status.failed:
-        note(
-            f"'audiostore fleet results {status.run} --failed' says why, 'audiostore fleet retry "
-            f"{status.run}' lets workers try these files again"
-        )
+        why = hints.command("fleet", "results", status.run, "--failed")
+        again = hints.command("fleet", "retry", status.run)
+        note(f"{why} says why, {again} lets workers try these files again")
     return 0

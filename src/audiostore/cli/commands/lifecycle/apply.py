@@ -5,6 +5,7 @@ Rules that are not audiostore's stay as they are.
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.commands.lifecycle._policy import (
     PolicyOptions,
     plan_fields,
@@ -41,7 +42,7 @@ def run(options: Options) -> int:
             then = (
                 "the bucket may take a day to start"
                 if is_bucket(manager)
-                else "run 'audiostore lifecycle run' to apply its rules"
+                else f"run {hints.command('lifecycle', 'run')} to apply its rules"
             )
             note(f"the policy is set; {then}")
     if options.json:

@@ -5,6 +5,7 @@ A bucket does so itself, about once a day.
 
 from __future__ import annotations
 
+from audiostore.cli import hints
 from audiostore.cli.consent import has_consent
 from audiostore.cli.declare import ConsentOptions, JsonOptions, StoreOptions
 from audiostore.cli.failures import UsageError
@@ -36,11 +37,12 @@ def run(options: Options) -> int:
     with CountProgress() as progress, opened(options, progress.waiting) as manager:
         if is_bucket(manager):
             raise UsageError(
-                "a bucket applies its rules itself, about once a day: 'audiostore lifecycle show' "
-                "prints them"
+                "a bucket applies its rules itself, about once a day: "
+                f"{hints.command('lifecycle', 'show')} prints them"
             )
         if not any(rule.is_ours for rule in manager.lifecycle.rules()):
-            note(f"{manager.url} has no rules: set some with 'audiostore lifecycle apply FILE'")
+            apply = hints.command("lifecycle", "apply", "FILE")
+            note(f"{manager.url} has no rules: set some with {apply}")
             return 0
         question = f"Apply the rules of {manager.url}? '--dry-run' prints what that would do"
         if not options.dry_run and not has_consent(options, question):
