@@ -55,7 +55,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A directory store, configured in the environment."""
+    """An empty directory store, configured in the environment."""
+    (tmp_path / "store").mkdir()
     url = (tmp_path / "store").as_uri()
     monkeypatch.setenv("GCS_BUCKET_NAME", url)
     return url

@@ -461,7 +461,7 @@ def test_a_dry_run_prints_everything_and_stores_nothing(
         "none",
         "same stem",
     ]
-    assert not (tmp_path / "store").exists()
+    assert [*(tmp_path / "store").iterdir()] == []
     assert call("jobs")[1] == ""
 
 
@@ -539,7 +539,7 @@ def test_a_manifest_with_errors_stores_nothing(
             "audiostore: warning: music/list.jsonl, line 3: same audio file as in line 1",
             "audiostore: error: music/list.jsonl has 2 errors: nothing was stored",
         ]
-    assert not (tmp_path / "store").exists()
+    assert [*(tmp_path / "store").iterdir()] == []
 
 
 def test_checking_a_long_manifest_shows_progress(

@@ -44,6 +44,7 @@ def test_the_configuration_is_not_read_without_need(
     call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUDIOSTORE_CONFIG", str(home / "nothing.toml"))
+    Path("x").mkdir()
     assert call("list", "--bucket", "./x")[0] == 0
     assert "no such file" in call("list")[2]
     monkeypatch.setenv("GCS_BUCKET_NAME", "./x")

@@ -529,14 +529,17 @@ def test_a_fault_during_update_changes_nothing(
 def test_a_root_that_cannot_be_written_is_an_os_error_that_names_it(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: object, mode: int = 0o777) -> None:
-        del mode
+    def refuse(path: object, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        del mode, dir_fd
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(os, "mkdir", refuse)
-    with pytest.raises(OSError, match=str(root)) as caught:
-        put(LocalStore(root))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", refuse)
+        with pytest.raises(OSError, match=str(root)) as caught:
+            put(LocalStore(root))
     assert caught.value.errno == errno.EROFS
+    root.mkdir()
+    monkeypatch.setattr(os, "mkdir", refuse)
     findings = {f.subject: f for f in LocalStore(root).diagnose()}
     assert not findings["write"].ok
     assert "another directory" in findings["write"].hint
@@ -556,6 +559,20 @@ def test_a_root_that_is_a_file_is_an_os_error(root: Path) -> None:
     with pytest.raises(NotADirectoryError, match=str(root)):
         put(store)
     assert root.read_text() == "a file"
+
+
+def test_diagnose_does_not_create_the_directory(root: Path) -> None:
+    findings = {f.subject: f for f in LocalStore(root / "new").diagnose()}
+    assert (findings["store"].mark, findings["write"].mark) == ("note", "ok")
+    assert "free" in findings["space"].detail
+    assert not root.exists()
+
+
+def test_diagnose_says_that_the_directory_cannot_be_created(root: Path) -> None:
+    root.write_text("a file")
+    findings = {f.subject: f for f in LocalStore(root / "new").diagnose()}
+    assert findings["write"].mark == "failed"
+    assert f"{root} is not writable" in findings["write"].detail
 
 
 def test_diagnose_tries_all_and_leaves_nothing(store: LocalStore, root: Path) -> None:

@@ -153,12 +153,22 @@ def _parts(error: Exception) -> tuple[str, str]:
     if isinstance(error, audiostore.HeldError) and error.temporary_hold and error.audio_id:
         todo = [note for note in todo if note != "release it first"]
         todo.append(f"run {hints.command('release', error.audio_id)} first")
+    if _is_of_bucket(error):
+        todo += filter(None, [hints.meant_directory()])
     message = _message(error)
     if place is not None:
         message = place[0]
         todo.append(place[1])
     what, how = (redacted("; ".join(map(as_typed, texts))) for texts in ([message, *on_what], todo))
     return what, how
+
+
+def _is_of_bucket(error: Exception) -> bool:
+    """Say whether a bucket does not exist, or may not be used."""
+    from audiostore.errors import affects_all  # noqa: PLC0415  (not for --help)
+
+    is_denied = isinstance(error, audiostore.CredentialsError) or is_api_error(error)
+    return is_denied and affects_all(error)
 
 
 def as_typed(text: str) -> str:

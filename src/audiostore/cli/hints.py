@@ -25,3 +25,13 @@ def command_line(*words: str) -> str:
     import shlex  # noqa: PLC0415  (few commands give a hint)
 
     return shlex.join(["audiostore", *words, *_store])
+
+
+def meant_directory() -> str:
+    """Return how to name the directory that has the name of the bucket; "" if there is none."""
+    from audiostore.config import names_directory  # noqa: PLC0415  (not for --help)
+
+    given = _store[-1] if _store[:1] == ["--bucket"] else ""
+    if not (given and names_directory(given)):
+        return ""
+    return f"{given!r} is the name of a bucket: give ./{given} for the directory"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 import audiostore
 from audiostore.cli import hints, places
 from audiostore.cli.failures import UsageError, as_typed, is_api_error, sentence
-from audiostore.cli.output import explain_step, say
+from audiostore.cli.output import explain_step, note, say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from audiostore.config import Location
     from audiostore.configfile import NamedStore
     from audiostore.events import EventListener
+
+
+MISSING = "correct the path, or create the store with 'audiostore put'"
+"""What to do about a directory that does not exist."""
+
+_OF_STORES = frozenset((".audiostore", "audio"))
+"""What a directory has that is a store (`audiostore.stores.local`)."""
+NO_ASSETS = "has files, but no assets: is this the right store?"
 
 
 class Choice:
@@ -42,17 +50,60 @@ class Choice:
         """That of the store's configuration."""
         self.is_fallback = is_fallback
 
-    def remember(self) -> None:
-        """Let an error in the directory say how to choose another."""
+    def require(self, *, creates: bool = False) -> None:
+        """Require that the store exists, if it is a directory: a mistyped path is not an empty one.
+
+        The user's own directory may be missing: it is created by the first upload. An error in the
+        directory will say how to choose another.
+
+        Args:
+            creates: the command creates a store that does not exist.
+
+        Raises:
+            UsageError: the directory does not exist, or is a file.
+        """
+        from audiostore.config import DirectoryLocation  # noqa: PLC0415  (not for --help)
+
+        if not isinstance(self.location, DirectoryLocation):
+            return
+        path = self.location.path
+        if os.path.isfile(path):  # noqa: PTH113  (no error where it is denied)
+            raise UsageError(f"{str(path)!r} is a file: name a directory")
+        if not creates and not self.is_fallback and self.is_missing():
+            raise UsageError(f"{self.describe()}, {self.origin}, does not exist: {MISSING}")
+        if not creates and self.is_plain_folder():
+            say("note", f"{self.describe()} {NO_ASSETS}")
+        another = "name another store with --bucket"
+        if self.is_fallback:
+            another += ", or another place for your data with XDG_DATA_HOME"
+        places.remember(path, "the store directory", another)
+
+    def is_missing(self) -> bool:
+        """Say whether it is a directory that does not exist; one that is denied may exist."""
         from audiostore.config import DirectoryLocation  # noqa: PLC0415  (not for --help)
 
         if isinstance(self.location, DirectoryLocation):
-            if os.path.isfile(self.location.path):  # noqa: PTH113  (no error where it is denied)
-                raise UsageError(f"{str(self.location.path)!r} is a file: name a directory")
-            another = "name another store with --bucket"
-            if self.is_fallback:
-                another += ", or another place for your data with XDG_DATA_HOME"
-            places.remember(self.location.path, "the store directory", another)
+            try:
+                os.stat(self.location.path)  # noqa: PTH116  (no pathlib)
+            except FileNotFoundError:
+                return True
+            except OSError:
+                pass
+        return False
+
+    def is_plain_folder(self) -> bool:
+        """Say whether it is a directory of files or folders that was never a store."""
+        from audiostore.config import DirectoryLocation  # noqa: PLC0415  (not for --help)
+
+        if not isinstance(self.location, DirectoryLocation):
+            return False
+        try:
+            names = os.listdir(self.location.path)  # noqa: PTH208  (no pathlib)
+        except OSError:
+            return False
+        return any(not name.startswith(".") for name in names) and not _OF_STORES.intersection(
+            names
+        )
 
     def describe(self) -> str:
         """Return ``the bucket B``, ``the prefix P of the bucket B`` or ``the directory D``."""
@@ -163,7 +214,11 @@ def _location_of(named: NamedStore) -> Location:
 
 @contextmanager
 def opened(
-    options: StoreOptions, on_event: EventListener | None = None, *, warns: bool = True
+    options: StoreOptions,
+    on_event: EventListener | None = None,
+    *,
+    warns: bool = True,
+    creates: bool = False,
 ) -> Iterator[AudioStorageManager]:
     """Yield a manager of the store that --bucket or --store names, or of the default one.
 
@@ -173,15 +228,22 @@ def opened(
         options: those of the command.
         on_event: its progress; if None, what it waits for is shown.
         warns: warn about the files that listings pass over.
+        creates: the command creates a directory that does not exist.
+
+    Raises:
+        UsageError: the directory does not exist, and the command does not create it.
     """
     choice = choose_store(options)
     if choice.is_fallback:
+        is_empty = choice.is_missing() and not creates
+        missing = ", which the first upload creates" if is_empty else ""
         say(
             "note",
-            f"no store given (--bucket, --store or GCS_BUCKET_NAME): using {choice.describe()}",
+            f"no store given (--bucket, --store or GCS_BUCKET_NAME): using {choice.describe()}"
+            f"{missing}",
         )
     explain_step(f"the store is {choice.describe()}, {choice.origin}")
-    choice.remember()
+    choice.require(creates=creates)
     if on_event is None:
         from audiostore.cli.progress.waiting import WaitProgress  # noqa: PLC0415  (not for --help)
 
@@ -206,6 +268,13 @@ def _warning_of_passed_over(location: Location) -> AbstractContextManager[None]:
     from audiostore.cli.logs import warning_of_passed_over  # noqa: PLC0415  (logging)
 
     return warning_of_passed_over()
+
+
+def note_new_store(options: LocationOptions) -> None:
+    """Say, on a terminal, that a directory that was named does not exist until it is written to."""
+    choice = choose_store(options)
+    if choice.is_missing() and not choice.is_fallback:
+        note(f"{choice.describe()} does not exist yet: the first upload creates it")
 
 
 def retries(options: RetryOptions) -> RetryConfig:

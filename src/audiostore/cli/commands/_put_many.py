@@ -81,7 +81,7 @@ def put_many(options: Options) -> int:
 def _plan(options: Options, work: Work, location: Location, upload: UploadOptions) -> int:
     count, warnings = Count(PLANNED, as_json=options.json, lists_all=True), Warnings()
     journal = None if options.no_journal else journal_path(options.journal, location)
-    with opened(options) as manager:
+    with opened(options, creates=True) as manager:
         if journal is not None and not (options.skip_stored or options.update):
             note_other_assets(manager, journal)
         plans = plan_items(
@@ -133,7 +133,7 @@ def upload_work(
     reasons: Counter[UploadReason] = Counter()
     try:
         with ExitStack() as stack:
-            manager = stack.enter_context(opened(options, progress))
+            manager = stack.enter_context(opened(options, progress, creates=True))
             journal: Journal | None = None
             if not options.no_journal:
                 if not (options.skip_stored or options.update):

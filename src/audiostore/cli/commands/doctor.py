@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 
+from audiostore.cli import hints
 from audiostore.cli.declare import BillingOptions, JsonOptions, LocationOptions
 from audiostore.cli.failures import as_typed
 from audiostore.cli.output import colored, escape, print_json, write_unguarded
-from audiostore.cli.store import choose_store
+from audiostore.cli.store import MISSING, NO_ASSETS, choose_store
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -30,16 +31,27 @@ class Options(LocationOptions, BillingOptions, JsonOptions):
 
 
 def run(options: Options) -> int:
-    """Print the findings; 1 if one of them has failed, whatever the notes are."""
-    from audiostore.stores import Finding, complete, open_store  # noqa: PLC0415  (not for --help)
+    """Print the findings; 1 if one of them has failed, whatever the notes are.
+
+    That the user's own directory does not exist before the first upload is a note; one that was
+    named is probably mistyped.
+    """
+    from audiostore.dataclass import replace  # noqa: PLC0415  (not for --help)
+    from audiostore.stores import Finding, complete, open_store  # noqa: PLC0415
 
     choice = choose_store(options)
     project = choice.payer(options.billing_project)
-    failed = False
-    _print(options, Finding("choice", ok=True, detail=f"{choice.describe()}, {choice.origin}"))
+    failed, is_mistyped = False, choice.is_missing() and not choice.is_fallback
+    is_plain = choice.is_plain_folder()
+    chosen = f"{choice.describe()}, {choice.origin}"
+    _print(options, Finding("choice", ok=True, detail=chosen, hint=hints.meant_directory()))
     with closing(open_store(choice.location.url, project=project)) as opened:
         store = complete(opened)
         for finding in store.diagnose():
+            if finding.subject == "store" and is_mistyped:
+                finding = replace(finding, ok=False, hint=MISSING)  # noqa: PLW2901
+            elif finding.subject == "store" and is_plain:
+                finding = replace(finding, hint=f"it {NO_ASSETS}")  # noqa: PLW2901
             failed = failed or not finding.ok
             _print(options, finding)
         if store.url.startswith("gs://") and not failed:

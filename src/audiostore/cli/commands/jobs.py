@@ -46,6 +46,7 @@ def run(options: Options) -> int:
     if not path.exists():
         if options.journal is not None:
             raise audiostore.SourceNotFoundError(f"no journal at {str(path)!r}")
+        choice.require()
         if options.number is None:
             note(f"no bulk upload to {choice.describe()} yet")
             return 0

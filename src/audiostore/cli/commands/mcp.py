@@ -38,7 +38,7 @@ def run(options: Options) -> int:
     share_key = None
     if options.public_url is not None:
         share_key = serve.ShareKey(serve.own_secret())
-    with opened(options, _ignore) as manager:
+    with opened(options, _ignore, creates=True) as manager:
         server = serve.mcp_server(manager, share_key=share_key, public_url=options.public_url)
         server.run("stdio")
     return 0

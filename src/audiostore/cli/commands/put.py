@@ -218,7 +218,7 @@ def _put_one(options: Options) -> int:
     upload = options.upload_options()
     progress = AssetProgress()
     try:
-        with opened(options, progress) as manager, progress:
+        with opened(options, progress, creates=True) as manager, progress:
             if options.supersedes is not None:
                 old_id = resolve_anywhere(manager, options.supersedes)
                 upload = upload.of(upload, supersedes=old_id)

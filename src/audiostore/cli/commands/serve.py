@@ -113,7 +113,7 @@ def run(options: Options) -> int:
     def report(host: str, port: int) -> None:
         _print_url(options, access, host, port)
 
-    with opened(options, _ignore) as manager:
+    with opened(options, _ignore, creates=True) as manager:
         app = serve.create_app(
             manager,
             access=access,

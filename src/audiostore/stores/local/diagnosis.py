@@ -17,6 +17,7 @@ from audiostore.stores.local.trash import Trash
 from audiostore.stores.local.workspace import Workspace
 
 _CLOCKS_DIFFER_BY = timedelta(minutes=5)
+_ANOTHER = "choose another directory (file:///DIR), or correct its permissions"
 _READ = os.R_OK | os.X_OK
 _WRITE = os.W_OK | os.X_OK
 _NEEDS = {
@@ -36,7 +37,7 @@ def granted(root: Path, permissions: Sequence[str]) -> frozenset[str]:
 
     A directory that does not exist yet is judged by the one that it would be created in.
     """
-    folder = next(folder for folder in (root, *root.parents) if os.access(folder, os.F_OK))
+    folder = _nearest(root)
     if not folder.is_dir():
         return frozenset()
     return frozenset(
@@ -53,7 +54,13 @@ def diagnose(
     trash: Trash,
     now: datetime,
 ) -> Iterator[Finding]:
-    """Check what storing needs (a folder, a lock, a link, exact times), the clock, space, trash."""
+    """Check what storing needs (a folder, a lock, a link, exact times), the clock, space, trash.
+
+    A directory that does not exist is not created: only what it would be created in is checked.
+    """
+    if not os.path.lexists(tree.root):
+        yield from _before_the_first(tree.root)
+        return
     yield Finding("store", ok=True, detail=f"the directory {tree.root}")
     last = lock.last_holder()
     try:
@@ -63,9 +70,8 @@ def diagnose(
             file.link(file.folder, link)
             file.folder.unlink(link)
     except (OSError, ConfigurationError) as error:
-        hint = "choose another directory (file:///DIR), or correct its permissions"
         detail = "; ".join([str(error), *getattr(error, "__notes__", ())])
-        yield Finding("write", ok=False, detail=detail, hint=hint)
+        yield Finding("write", ok=False, detail=detail, hint=_ANOTHER)
         return
     yield Finding("write", ok=True, detail="files can be written, locked and linked")
     if last is not None and last.since - now > _CLOCKS_DIFFER_BY:
@@ -76,14 +82,7 @@ def diagnose(
             f"{last.host}: that is in the future",
             hint=f"correct the clock of this machine, or of {last.host}",
         )
-    space = os.statvfs(tree.root)
-    free_gib = space.f_bavail * space.f_frsize / 2**30
-    yield Finding(
-        "space",
-        ok=free_gib >= 1,
-        detail=f"{free_gib:.1f} GiB free",
-        hint="" if free_gib >= 1 else "free some space on this file system",
-    )
+    yield _space(tree.root)
     try:
         keep_s = settings.read().soft_delete_s
     except ConfigurationError as error:
@@ -93,3 +92,36 @@ def diagnose(
         yield Finding("soft delete", ok=True, detail=f"a deleted or overwritten object {kept}")
     count, size_bytes = trash.size()
     yield Finding("trash", ok=True, detail=f"{count} objects, {size_bytes / 2**20:.1f} MiB")
+
+
+def _before_the_first(root: Path) -> Iterator[Finding]:
+    """Say what is known of a directory that the first upload would create."""
+    yield Finding(
+        "store",
+        ok=True,
+        detail=f"the directory {root} does not exist",
+        hint="the first upload creates it",
+    )
+    parent = _nearest(root)
+    if not (parent.is_dir() and os.access(parent, _WRITE)):
+        detail = f"the directory cannot be created: {parent} is not writable"
+        yield Finding("write", ok=False, detail=detail, hint=_ANOTHER)
+        return
+    yield Finding("write", ok=True, detail=f"the directory can be created: {parent} is writable")
+    yield _space(parent)
+
+
+def _nearest(path: Path) -> Path:
+    """Return the path, or the innermost directory above it that exists."""
+    return next(each for each in (path, *path.parents) if os.access(each, os.F_OK))
+
+
+def _space(folder: Path) -> Finding:
+    space = os.statvfs(folder)
+    free_gib = space.f_bavail * space.f_frsize / 2**30
+    return Finding(
+        "space",
+        ok=free_gib >= 1,
+        detail=f"{free_gib:.1f} GiB free",
+        hint="" if free_gib >= 1 else "free some space on this file system",
+    )

@@ -50,7 +50,7 @@ def run(options: Options) -> int:
         return BAD_INPUT
     if not manifest.count:
         raise UsageError(f"no audio file in {options.manifest}")
-    with opened(options) as manager:
+    with opened(options, creates=True) as manager:
         plan = fleet.plan(
             manager,
             manifest.items(),
