@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from audiostore.serve.iap import IapAssertions as IapAssertions
     from audiostore.serve.limits import Limits as Limits, limits_of as limits_of
     from audiostore.serve.notifications import PushSubscription as PushSubscription
-    from audiostore.serve.running import is_loopback as is_loopback, run as run
+    from audiostore.serve.running import (
+        CannotListenError as CannotListenError,
+        is_loopback as is_loopback,
+        run as run,
+    )
     from audiostore.serve.sharing import (
         LEAST_SECRET_BYTES as LEAST_SECRET_BYTES,
         ShareKey as ShareKey,
@@ -38,7 +42,7 @@ else:
             "iap": "IapAssertions",
             "limits": "Limits limits_of",
             "notifications": "PushSubscription",
-            "running": "is_loopback run",
+            "running": "CannotListenError is_loopback run",
             "sharing": "LEAST_SECRET_BYTES ShareKey own_secret",
             "tokens": "TokenFile",
         },

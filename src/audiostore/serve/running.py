@@ -39,7 +39,7 @@ def run(app: Starlette, *, host: str, port: int, on_listening: Listener) -> None
         on_listening: called once clients can connect.
 
     Raises:
-        OSError: the address cannot be listened on.
+        CannotListenError: the address cannot be listened on.
     """
     Server(app, host=host, port=port, on_listening=on_listening).run()
 
@@ -54,6 +54,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+class CannotListenError(OSError):
+    """The address and port cannot be listened on: in use, not permitted, or not of this machine."""
+
+
 class Server:
     """A server of an application.
 
@@ -64,7 +68,7 @@ class Server:
         on_listening: called once clients can connect.
 
     Raises:
-        OSError: the address cannot be listened on.
+        CannotListenError: the address cannot be listened on.
     """
 
     def __init__(self, app: Starlette, *, host: str, port: int, on_listening: Listener) -> None:
@@ -185,6 +189,16 @@ class _Protocol(H11Protocol):
 
 
 def _socket(host: str, port: int) -> socket.socket:
+    try:
+        return _listening(host, port)
+    except OSError as error:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise CannotListenError(
+            error.errno, f"cannot listen on {place}: {error.strerror}"
+        ) from error
+
+
+def _listening(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]

@@ -45,6 +45,8 @@ def run(options: Options) -> int:
     is_plain = choice.is_plain_folder()
     chosen = f"{choice.describe()}, {choice.origin}"
     _print(options, Finding("choice", ok=True, detail=chosen, hint=hints.meant_directory()))
+    for finding in _extras():
+        _print(options, finding)
     with closing(open_store(choice.location.url, project=project)) as opened:
         store = complete(opened)
         for finding in store.diagnose():
@@ -58,6 +60,19 @@ def run(options: Options) -> int:
             for finding in _uploads_in_steps(store):
                 _print(options, finding)
     return 1 if failed else 0
+
+
+def _extras() -> Iterator[Finding]:
+    """Say which extras are installed, and what those that are not would give."""
+    from audiostore.cli.extras import EXTRAS  # noqa: PLC0415  (not for --help)
+    from audiostore.stores import Finding  # noqa: PLC0415
+
+    missing = [extra for extra in EXTRAS if any(extra.missing())]
+    installed = ", ".join(extra.name for extra in EXTRAS if extra not in missing)
+    yield Finding("extras", ok=True, detail=f"installed: {installed or 'none'}")
+    for extra in missing:
+        detail = f"not installed: {extra.gives}"
+        yield Finding(f"extra {extra.name}", ok=True, detail=detail, hint=extra.command)
 
 
 def _uploads_in_steps(store: Store) -> Iterator[Finding]:

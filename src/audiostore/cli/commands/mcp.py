@@ -6,8 +6,8 @@ public addresses only.
 
 from __future__ import annotations
 
-import audiostore
 from audiostore.cli.declare import StoreOptions, option
+from audiostore.cli.extras import MCP
 from audiostore.cli.store import opened
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -32,7 +32,7 @@ class Options(StoreOptions):
 
 def run(options: Options) -> int:
     """Serve until the input ends."""
-    _require_extra()
+    MCP.require()
     from audiostore import serve  # noqa: PLC0415  (not for --help)
 
     share_key = None
@@ -42,13 +42,6 @@ def run(options: Options) -> int:
         server = serve.mcp_server(manager, share_key=share_key, public_url=options.public_url)
         server.run("stdio")
     return 0
-
-
-def _require_extra() -> None:
-    from importlib.util import find_spec  # noqa: PLC0415  (not for --help)
-
-    if find_spec("mcp") is None:
-        raise audiostore.ConfigurationError("mcp is not installed: pip install 'audiostore[mcp]'")
 
 
 def _ignore(event: Event) -> None:

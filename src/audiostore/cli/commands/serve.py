@@ -6,13 +6,15 @@ By default, only this machine can reach it. With another --host, --token-file, -
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import audiostore
 from audiostore.cli.declare import JsonOptions, StoreOptions, flag, option
+from audiostore.cli.extras import SERVE
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note, print_json, voice
-from audiostore.cli.store import opened
+from audiostore.cli.store import note_new_store, opened
 from audiostore.cli.values import duration, positive, size
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
@@ -104,7 +106,7 @@ class Options(StoreOptions, JsonOptions):
 
 def run(options: Options) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    _require_extra()
+    SERVE.require()
     from audiostore import serve  # noqa: PLC0415  (not for --help)
 
     access = _access(options)
@@ -113,6 +115,7 @@ def run(options: Options) -> int:
     def report(host: str, port: int) -> None:
         _print_url(options, access, host, port)
 
+    note_new_store(options)
     with opened(options, _ignore, creates=True) as manager:
         app = serve.create_app(
             manager,
@@ -126,19 +129,19 @@ def run(options: Options) -> int:
             subscription=subscription,
             log=None if voice.quiet else _log,
         )
-        serve.run(app, host=options.host, port=options.port, on_listening=report)
+        try:
+            serve.run(app, host=options.host, port=options.port, on_listening=report)
+        except serve.CannotListenError as error:
+            error.add_note(_another_place(error))
+            raise
     note("stopped: running uploads were completed")
     return 0
 
 
-def _require_extra() -> None:
-    from importlib.util import find_spec  # noqa: PLC0415  (not for --help)
-
-    for module in ("starlette", "uvicorn", "python_multipart"):
-        if find_spec(module) is None:
-            raise audiostore.ConfigurationError(
-                f"{module} is not installed: pip install 'audiostore[serve]'"
-            )
+def _another_place(error: OSError) -> str:
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        return "give another --port, or --port 0 for any free one"
+    return "give an address of this machine with --host"
 
 
 def _access(options: Options) -> Access:
