@@ -6,16 +6,19 @@ import os
 import pickle
 import re
 import subprocess
-from argparse import ArgumentParser
-from collections.abc import Iterator
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from audiostore.cli import places
+from audiostore.cli.declare import fields_of
 from audiostore.cli.failures import sentence
 from audiostore.cli.parser import build_parser
-from audiostore.cli.registry import GROUPS, find_commands
+from audiostore.cli.registry import GROUPS, Command, find_commands
 from audiostore.stores.local.folder import Tree
 from tests.cli.conftest import COMMAND, COVER, MP3, Call
 from tests.gcs_server import StrictServer, faults
@@ -58,6 +61,26 @@ def test_a_mistyped_word_gets_a_suggestion_and_the_right_help(
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert meant in err
     assert err.endswith(f"; see 'audiostore{command} --help'\n")
+
+
+def _value_parsers(commands: dict[str, Command]) -> Iterator[tuple[str, Callable[[str], object]]]:
+    for name, command in commands.items():
+        yield from _value_parsers(command.group)
+        if not command.group:
+            for field, argument in fields_of(command.load().Options).items():
+                parse: Any = argument.keywords.get("type")
+                if parse is not None:
+                    yield f"{name} {field}", parse
+
+
+@pytest.mark.parametrize("text", ["no such value", "99999999999", "-1", "²", "1e999", "\ud800"])
+def test_a_value_that_is_not_understood_has_a_message_for_people(text: str) -> None:
+    """Argparse prints the name of a function that raises ValueError."""
+    parsers = dict(_value_parsers(find_commands()))
+    assert len(parsers) > 50
+    for parse in parsers.values():
+        with suppress(ArgumentTypeError):
+            parse(text)
 
 
 def test_options_may_stand_anywhere(call: Call, bucket: str) -> None:

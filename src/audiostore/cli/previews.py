@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audiostore.cli.declare import Declared, flag, option
 from audiostore.cli.failures import UsageError
+from audiostore.cli.values import positive
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class PreviewOptions(Declared):
     preview_all: bool = flag(help="make an MP3 of everything")
     preview_bitrate: int | None = option(
         metavar="KBPS",
-        parse=int,
+        parse=positive,
         help="bit rate of these MP3 files in stereo, in kbit/s: 64, 96, 128 (default), "
         "160, 192, 224, 256 or 320; mono gets half",
     )

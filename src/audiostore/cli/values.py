@@ -27,12 +27,20 @@ _BYTES = {
         (f"{letter}b", 10 ** (3 * power)),
     )
 } | {"": 1, "b": 1}
+_MOST_PORT = 65535
 
 
 def positive(text: str) -> int:
     """Return a whole number of at least 1."""
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Return the number of a port; 0: any free one."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= _MOST_PORT):
+        raise ArgumentTypeError(f"invalid port {text!r} (0 to {_MOST_PORT})")
     return int(text)
 
 

@@ -15,7 +15,7 @@ from audiostore.cli.extras import SERVE
 from audiostore.cli.failures import UsageError
 from audiostore.cli.output import note, print_json, voice
 from audiostore.cli.store import note_new_store, opened
-from audiostore.cli.values import duration, positive, size
+from audiostore.cli.values import duration, port, positive, size
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ GROUP = "store and fetch"
 EXAMPLE = """\
 audiostore serve
 audiostore serve --bucket gs://my-bucket --host 0.0.0.0 --token-file tokens.txt"""
-_MOST_PORT = 65535
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= _MOST_PORT):
-        raise ValueError(f"invalid port '{text}' (0 to {_MOST_PORT})")
-    return int(text)
 
 
 class Options(StoreOptions, JsonOptions):
@@ -42,7 +35,7 @@ class Options(StoreOptions, JsonOptions):
         metavar="ADDRESS", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     port: int = option(
-        metavar="N", parse=_port, default=8080, help="port; 0: any free one (default: 8080)"
+        metavar="N", parse=port, default=8080, help="port; 0: any free one (default: 8080)"
     )
     token_file: str | None = option(
         metavar="FILE",
