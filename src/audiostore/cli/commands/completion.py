@@ -1,4 +1,9 @@
-"""Print a script that completes this command in a shell."""
+"""Print a script that completes this command in a shell.
+
+Save it where the examples do, after creating that directory with mkdir -p, and start a new shell.
+zsh looks there if ~/.zshrc has 'fpath+=(~/.zfunc)' before 'compinit'; for tcsh, source the file in
+~/.tcshrc.
+"""
 
 from __future__ import annotations
 
