@@ -4,6 +4,7 @@ import gc
 import sqlite3
 import tracemalloc
 import weakref
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def test_memory_holds_no_more_names_than_it_may(monkeypatch: pytest.MonkeyPatch)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < count * length / 4
+
+
+def test_the_database_of_a_temporary_file_holds_little_in_memory() -> None:
+    with scratch.on_the_disk(), closing(scratch.open_scratch()) as connection:
+        assert connection.execute("PRAGMA cache_size").fetchone() == (-256,)  # KiB
 
 
 def test_the_temporary_file_is_gone_with_the_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from audiostore import AudioStorageManager, Checked, MemoryStore, ObjectStore, StoreConnectionError
+from audiostore.asset import walking
 from audiostore.asset.record import Asset
-from audiostore.asset.walking import _PAGES_AHEAD, PAGE_OBJECTS, walk, walk_objects
+from audiostore.asset.walking import (
+    _PAGES_AHEAD,
+    _PAGES_AHEAD_AT_FIRST,
+    PAGE_OBJECTS,
+    _Reading,
+    walk,
+    walk_objects,
+)
 from audiostore.sources import BytesSource
 from audiostore.stores.gcs.store import GcsStore
 from audiostore.stores.protocol import BlobSpec
@@ -297,7 +306,7 @@ def test_closing_the_iterator_ends_the_threads(full: Listings) -> None:
 
 
 def test_requests_under_way_end_their_threads_after_it_was_closed(full: Listings) -> None:
-    full.waits_at = "audio/1"
+    full.waits_at = "audio/0"
     assets = walk(full.store, threads=16, page_objects=10)
     next(assets)
     assert full.is_waiting.wait(timeout=PATIENCE_S)
@@ -307,17 +316,78 @@ def test_requests_under_way_end_their_threads_after_it_was_closed(full: Listings
     await_threads()
 
 
-@pytest.mark.slow
-def test_it_reads_only_so_far_ahead(full: Listings) -> None:
-    assets = walk(full.store, threads=16, page_objects=2)
-    for taken, most in ((1, 12), (10, 10 + _PAGES_AHEAD + 1)):  # an asset has two objects
-        for _ in range(taken):
-            next(assets)
-        wait_until(lambda most=most: len(full.prefixes) > 0.7 * most)  # type: ignore[misc]
-        for thread in reading_threads():
-            thread.join(timeout=0.02)  # a thread that could read on would have
-        assert len(full.prefixes) <= most + 1 + taken
-    assets.close()
+@pytest.fixture
+def ahead(full: Listings, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pages were requested and not taken, each time that one is taken."""
+    noted: list[int] = []
+    take = _Reading.take
+
+    def noting(self: _Reading) -> object:
+        noted.append(len(full.prefixes) - 1 - len(noted))
+        return take(self)
+
+    monkeypatch.setattr(_Reading, "take", noting)
+    return noted
+
+
+def test_while_it_waits_for_responses_it_reads_further_ahead_but_only_so_far(
+    full: Listings, ahead: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_respond = threading.Semaphore(0)
+
+    class Changed(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            if threading.current_thread() is threading.main_thread():
+                may_respond.release()  # nothing is there before it is waited for
+            return super().wait(timeout)
+
+    start = _Reading.start
+
+    def start_noticing(self: _Reading, *arguments: Any) -> None:
+        self._changed = Changed()
+        start(self, *arguments)
+
+    monkeypatch.setattr(_Reading, "start", start_noticing)
+    monkeypatch.setitem(_Reading.__init__.__kwdefaults__ or {}, "cpu_s", lambda: 0.0)
+    list_ = full.store.list
+
+    def list_late(prefix: str, *, start_after: str = "") -> Iterator[BlobInfo]:
+        blobs = list_(prefix, start_after=start_after)
+        if len(full.prefixes) > 1:
+            assert may_respond.acquire(timeout=PATIENCE_S)
+        return blobs
+
+    full.store.list = list_late  # type: ignore[method-assign]
+    assert len(ids(walk(full.store, threads=16, page_objects=4))) == 300
+    assert max(ahead[:2]) <= _PAGES_AHEAD_AT_FIRST + 1
+    assert _PAGES_AHEAD / 2 < max(ahead) <= _PAGES_AHEAD + 1
+
+
+def test_while_the_processor_is_busy_few_pages_are_in_memory(
+    full: Listings, ahead: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_Reading.__init__.__kwdefaults__ or {}, "clock", lambda: 0.0)
+    assets = walk(full.store, threads=16, page_objects=4)
+    next(assets)
+    assert len(reading_threads()) == _PAGES_AHEAD_AT_FIRST
+    assert len(ids(assets)) == 299
+    assert len(ahead) > 100
+    assert max(ahead) <= _PAGES_AHEAD_AT_FIRST + 1  # the page that comes next is always read
+
+
+def test_who_takes_slowly_leaves_few_pages_waiting(
+    full: Listings, ahead: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = _Reading.take
+
+    def take_late(self: _Reading) -> object:
+        wait_until(lambda: not self._spans or self._spans[0].blobs is not None)
+        return take(self)
+
+    monkeypatch.setattr(_Reading, "take", take_late)
+    monkeypatch.setitem(_Reading.__init__.__kwdefaults__ or {}, "cpu_s", lambda: 0.0)
+    assert len(ids(walk(full.store, threads=16, page_objects=20))) == 300
+    assert max(ahead) <= _PAGES_AHEAD_AT_FIRST + 1
 
 
 def test_who_takes_only_the_beginning_reads_one_page(full: Listings) -> None:
@@ -363,7 +433,7 @@ def _peak(store: ObjectStore, threads: int) -> tuple[int, int]:
     tracemalloc.start()
     try:
         assets = walk(store, threads=threads, page_objects=20)
-        taken = sum(1 for _ in islice(assets, 2 * _PAGES_AHEAD))
+        taken = sum(1 for _ in islice(assets, 5))  # of the first page
         if threads > 1:  # however busy the machine is, all that may be read ahead is read
             wait_until(lambda: pages_read > _PAGES_AHEAD)
         return taken + sum(1 for _ in assets), tracemalloc.get_traced_memory()[1]
@@ -400,12 +470,13 @@ def test_a_bucket_is_listed_and_checked_by_many_requests_at_once(
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_store() -> None:
+def test_memory_does_not_grow_with_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     # With small pages, few assets fill all of what it may read ahead.
-    _, few = _peak(made_up_store(1500), 4)
-    count, many = _peak(made_up_store(3000), 4)
-    assert count == 3000
-    assert many < few * 1.25
+    monkeypatch.setattr(walking, "_PAGES_AHEAD_AT_FIRST", _PAGES_AHEAD)
+    _, few = _peak(made_up_store(500), 4)
+    count, many = _peak(made_up_store(4000), 4)
+    assert count == 4000
+    assert many < few * 3  # eight times as many; how full the pages are differs
     count, streamed = _peak(made_up_store(1000), 1)
     assert count == 1000
     assert streamed < 64 << 10
