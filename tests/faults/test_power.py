@@ -3,8 +3,9 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -153,30 +154,74 @@ def uploading(base: Path) -> Run:
     return Run(recorder, look)
 
 
-def storing_many(base: Path) -> Run:
-    """Two threads create objects at the same time; each asset is reported by itself."""
-    files = {
+def files_of_two(base: Path) -> dict[str, Files]:
+    return {
         audio_id: make_files(base / "local" / audio_id, audio_bytes=size)
         for audio_id, size in ((ID, 1668), (OTHER_ID, 2085))
     }
+
+
+@contextmanager
+def publishing_together() -> Iterator[None]:
+    """Have two threads wait for each other when they are about to publish."""
     together = threading.Barrier(2)
     syncs = iter(range(2))
     real = Temporary.sync
 
     def sync(file: Temporary) -> None:
         if next(syncs, None) is not None:
-            together.wait(PATIENCE_S)  # both threads are about to publish, or this fails
+            together.wait(PATIENCE_S)  # fails if they do not share the lock
         real(file)
 
-    items = [BulkItem(each.audio, each.cover, audio_id) for audio_id, each in files.items()]
-    recorder = Recorder(base)
-    with manager_of(base) as manager, pytest.MonkeyPatch.context() as patch, recorder.recording():
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Temporary, "sync", sync)
         patch.setattr(lock, "_SHARED_FOR_S", PATIENCE_S)  # the second thread may be late
+        yield
+
+
+def storing_many(base: Path) -> Run:
+    """Two threads create objects at the same time; each asset is reported by itself."""
+    files = files_of_two(base)
+    items = [BulkItem(each.audio, each.cover, audio_id) for audio_id, each in files.items()]
+    recorder = Recorder(base)
+    with manager_of(base) as manager, publishing_together(), recorder.recording():
         for outcome in manager.bulk.upload(items, concurrency=2, check="none", cleanup=True):
             assert outcome.error is None
             assert outcome.audio_id is not None
             recorder.report(outcome.audio_id)
+
+    def look(base: Path, _: bool) -> None:
+        nothing_foreign(base)
+
+    return BulkRun(recorder, look, files)
+
+
+def storing_apart(base: Path) -> Run:
+    """Two stores that know nothing of each other, as in two processes, create objects."""
+    files = files_of_two(base)
+    stores = [LocalStore(base / "store") for _ in files]
+    for store in stores:
+        # Does what is due on this day: then they share the lock.
+        store.change_settings(store.settings(), soft_delete_s=60)
+    recorder = Recorder(base)
+
+    def upload(store: LocalStore, audio_id: str) -> None:
+        with AudioStorageManager(store=store, retry_config=ONCE) as manager:
+            manager.upload_audio_with_thumbnail(
+                files[audio_id].audio,
+                files[audio_id].cover,
+                audio_id=audio_id,
+                check="none",
+                cleanup=True,
+            )
+        recorder.report(audio_id)
+
+    with (
+        publishing_together(),
+        recorder.recording(),
+        ThreadPoolExecutor(len(files)) as threads,
+    ):
+        list(threads.map(upload, stores, files))
 
     def look(base: Path, _: bool) -> None:
         nothing_foreign(base)
@@ -343,7 +388,7 @@ def saving_state(base: Path) -> Run:
 
 
 CALLS = [
-    *(uploading, storing_many, deleting, restoring, replacing, updating),
+    *(uploading, storing_many, storing_apart, deleting, restoring, replacing, updating),
     *(purging, changing_settings, downloading, saving_state),
 ]
 
@@ -360,6 +405,7 @@ SYNCS = [
     # What is left out: the call, the name of what is synced, and which of them (from the end).
     *[(uploading, name, -1) for name in ("run", "audio", "audio.mp3", "thumbnail.jpg", ID)],
     *[(storing_many, name, -1) for name in ("audio.mp3", "thumbnail.jpg", "SIDECAR", ID)],
+    *[(storing_apart, name, -1) for name in ("audio.mp3", "thumbnail.jpg", "SIDECAR", ID)],
     *[(deleting, name, -1) for name in ("trash", ID)],
     (deleting, ID, -2),
     *[(restoring, name, -1) for name in ("audio", "thumbnail.jpg", "audio.mp3")],
@@ -389,7 +435,7 @@ def test_a_sync_that_is_left_out_is_noticed(
 @pytest.mark.slow
 @pytest.mark.row("controls")
 @pytest.mark.parametrize("owner", [Temporary, Folder])
-@pytest.mark.parametrize("call", [uploading, storing_many, replacing])
+@pytest.mark.parametrize("call", [uploading, storing_many, storing_apart, replacing])
 def test_a_store_that_does_not_sync_is_noticed(
     tmp_path: Path,
     call: Callable[[Path], Run],

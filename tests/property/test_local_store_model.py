@@ -225,7 +225,7 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def no_file_is_left_over(self) -> None:
-        ours = ("lock", "settings.json")
+        ours = ("lock", "queue", "settings.json")
         files = [p for p in self.folder.rglob("*") if p.is_file() and p.name not in ours]
         assert len(files) == 2 * len(list(self.local.list(""))) + 2 * len(self.deleted()[0])
 

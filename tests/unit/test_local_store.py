@@ -21,7 +21,9 @@ from audiostore.config import DirectoryLocation, parse_location
 from audiostore.errors import BlobNotFoundError, IntegrityError, PreconditionFailedError
 from audiostore.sources import BytesSource
 from audiostore.stores import get_checked
-from audiostore.stores.local import LocalStore
+from audiostore.stores.clock import utc_now
+from audiostore.stores.local import LocalStore, names as local_names
+from audiostore.stores.local.files import Temporary
 from audiostore.stores.protocol import BlobSpec
 from audiostore.values import BlobInfo
 from audiostore.writeback import begin_to_write_back
@@ -58,9 +60,9 @@ def names(store: LocalStore) -> list[str]:
 
 
 def files(root: Path) -> list[str]:
-    """Every file below the root but the lock and the trash."""
+    """Every file below the root but the lock, its queue and the trash."""
     found = (p.relative_to(root).as_posix() for p in root.rglob("*") if not p.is_dir())
-    kept = (".audiostore/lock", ".audiostore/trash/")
+    kept = (".audiostore/lock", ".audiostore/queue", ".audiostore/trash/")
     return sorted(f for f in found if not f.startswith(kept))
 
 
@@ -313,6 +315,35 @@ def test_a_stopped_clock_gives_no_generation_twice(root: Path) -> None:
         store.delete(blob)
     assert generations == sorted(set(generations))
     assert [d.blob.generation for d in store.list_deleted("")] == generations
+
+
+@pytest.mark.parametrize("is_clock_stopped", [False, True])
+@pytest.mark.parametrize(("owner", "step"), [(local_names, "create_blob"), (Temporary, "link")])
+def test_of_processes_that_create_one_name_one_does(
+    root: Path, monkeypatch: pytest.MonkeyPatch, owner: object, step: str, is_clock_stopped: bool
+) -> None:
+    now = (lambda: datetime(2026, 1, 1, tzinfo=UTC)) if is_clock_stopped else utc_now
+    first, second = LocalStore(root, now=now), LocalStore(root, now=now)
+    for number, store in enumerate((first, second)):
+        put(store, f"other/{number}")  # what is due is done: now they share the lock
+    real, created = getattr(owner, step), []
+
+    def late(*args: Any) -> None:
+        """Before the first has written its metadata, or the name, the second does all it does."""
+        monkeypatch.setattr(owner, step, real)
+        created.append(put(second, data=b"of the second", who="second"))
+        real(*args)
+
+    monkeypatch.setattr(owner, step, late)
+    with pytest.raises(PreconditionFailedError, match=r"has generation \d+, not 0"):
+        put(first, data=b"of the first", who="first")
+    [blob] = created
+    assert first.stat(NAME) == blob
+    assert blob.metadata == {"who": "second"}
+    assert read(first, blob) == b"of the second"
+    assert [file for file in files(root) if file.startswith("audio/")] == sorted(
+        [NAME, hidden(blob)]
+    )
 
 
 def test_leftover_metadata_of_the_same_generation_is_replaced(root: Path) -> None:
@@ -661,7 +692,7 @@ def test_creating_an_object_opens_few_files(
         patch.setattr(os, "open", counted)
         patch.setattr(os, "mkdir", None)
         put(store, NAME.replace("audio.mp3", "thumbnail.jpg"))
-    assert len(opened) <= 17, opened
+    assert len(opened) <= 18, opened
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can begin to write back")

@@ -105,6 +105,7 @@ PLACES = [
     ".audiostore/tmp",
     ".audiostore/tmp/0123",
     ".audiostore/lock",
+    ".audiostore/queue",
     ".audiostore/settings.json",
     "audio",
     "audio/x",
@@ -485,7 +486,7 @@ def test_who_may_only_read_cannot_block_writers(shared: Path) -> None:
         for path in (shared / "store").rglob("*"):
             with suppress(OSError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH)
-                if path.name == "lock":
+                if path.name in ("lock", "queue"):
                     return "locked"
         return "not locked"
 
@@ -535,7 +536,7 @@ class Time:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.at: dict[float, Callable[[], None]] = {}
+        self.at: dict[float, Callable[[], object]] = {}
 
     def __call__(self) -> float:
         return self.seconds
@@ -551,8 +552,7 @@ def time() -> Time:
     return Time()
 
 
-@pytest.fixture
-def waiting(root: Path, time: Time) -> lock.WriterLock:
+def lock_of(root: Path, time: Time) -> lock.WriterLock:
     return lock.WriterLock(
         Tree(root),
         ".audiostore",
@@ -561,6 +561,17 @@ def waiting(root: Path, time: Time) -> lock.WriterLock:
         clock=time,
         sleep=time.sleep,
     )
+
+
+@pytest.fixture
+def waiting(root: Path, time: Time) -> lock.WriterLock:
+    return lock_of(root, time)
+
+
+@pytest.fixture
+def other(root: Path, time: Time) -> lock.WriterLock:
+    """The same lock, as another process has it."""
+    return lock_of(root, time)
 
 
 @pytest.fixture
@@ -682,29 +693,86 @@ def test_who_creates_objects_shares_the_lock_and_nobody_else_does(
         pass
 
 
+def is_free(wanted: lock.WriterLock, name: str | None) -> bool:
+    try:
+        with wanted.held(name, wait=False):
+            return True
+    except StoreLockedError:
+        return False
+
+
+def test_processes_that_create_objects_share_the_lock_and_no_others_do(
+    waiting: lock.WriterLock, other: lock.WriterLock
+) -> None:
+    with waiting.held("a"):
+        assert is_free(other, "a")
+        assert is_free(other, "b")
+        assert not is_free(other, None)
+    with waiting.held():
+        assert not is_free(other, "b")
+    assert is_free(other, None)
+
+
+def test_who_needs_the_lock_alone_is_not_overtaken(
+    waiting: lock.WriterLock, other: lock.WriterLock, time: Time, root: Path
+) -> None:
+    creating = waiting.held("a")
+    creating.__enter__()
+    late: list[bool] = []
+    time.at[5] = lambda: late.append(is_free(lock_of(root, time), "b"))
+    time.at[10] = lambda: creating.__exit__(None, None, None)
+    with other.held():
+        assert late == [False]
+        assert 9 < time.seconds < 20
+    assert is_free(waiting, "b")
+
+
+def test_only_one_process_does_what_is_due(
+    waiting: lock.WriterLock, other: lock.WriterLock, time: Time
+) -> None:
+    prepared: list[tuple[str, bool]] = []
+
+    def prepare(name: str) -> Callable[[datetime, bool], None]:
+        return lambda _, is_alone: prepared.append((name, is_alone))
+
+    with waiting.held("a", prepare=prepare("a"), is_due=lambda _: True):
+        assert not is_free(other, "b")
+    creating = waiting.held("a", prepare=prepare("not due"))
+    creating.__enter__()
+    time.at[time.seconds + 5] = lambda: creating.__exit__(None, None, None)
+    began = time.seconds
+    with other.held("b", prepare=prepare("b"), is_due=lambda _: True):
+        assert time.seconds >= began + 5
+    assert prepared == [("a", True), ("not due", False), ("b", True)]
+
+
 def test_a_shared_lock_is_prepared_once_and_let_go_of_after_a_moment(
     waiting: lock.WriterLock, time: Time
 ) -> None:
     prepared: list[str] = []
-    with waiting.held("a", prepare=lambda _: prepared.append("a")):
-        with waiting.held("b", prepare=lambda _: prepared.append("b")):
+    with waiting.held("a", prepare=lambda *_: prepared.append("a")):
+        with waiting.held("b", prepare=lambda *_: prepared.append("b")):
             time.seconds += lock._SHARED_FOR_S
         with pytest.raises(StoreLockedError), waiting.held("c", wait=False):
             pass
-    ended = time.seconds
-    with waiting.held("c", prepare=lambda _: prepared.append("c")):
-        assert time.seconds > ended, "other processes had no chance"
+    with waiting.held("c", prepare=lambda *_: prepared.append("c")):
+        pass
     assert prepared == ["a", "c"]
 
 
-def test_a_failure_to_prepare_lets_go_of_the_lock(waiting: lock.WriterLock) -> None:
-    def fail(_: datetime) -> None:
+def test_a_failure_to_prepare_lets_go_of_the_lock(
+    waiting: lock.WriterLock, other: lock.WriterLock
+) -> None:
+    def fail(_: datetime, __: bool) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with pytest.raises(OSError, match="Input"), waiting.held("a", prepare=fail):
         pass
     with waiting.held("a", wait=False):
         pass
+    with pytest.raises(OSError, match="Input"), waiting.held(prepare=fail):
+        pass
+    assert is_free(other, None)
 
 
 def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(

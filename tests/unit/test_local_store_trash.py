@@ -113,7 +113,7 @@ def test_restoring_and_purging_leave_no_file_and_no_folder(store: LocalStore, ro
             store.change_settings(store.settings(), soft_delete_s=0)
             store.delete(store.stat("audio/y"))
             store.change_settings(store.settings(), soft_delete_s=60)
-    assert files(root) == [".audiostore/lock", ".audiostore/settings.json"]
+    assert files(root) == [f".audiostore/{own}" for own in ("lock", "queue", "settings.json")]
 
 
 def test_a_copy_of_the_tree_has_the_same_trash(
@@ -352,7 +352,7 @@ def test_a_note_of_an_earlier_version_is_finished(store: LocalStore, root: Path)
     folder.mkdir()
     (folder / "0123").write_text(NAME)
     assert list(store.list("")) == []
-    assert files(root) == [".audiostore/lock"]
+    assert files(root) == [".audiostore/lock", ".audiostore/queue"]
     assert not (root / "audio/x").exists()
 
 

@@ -14,7 +14,7 @@ it has its name, and each folder before the next step relies on a name in it. Co
 times (``cp -a``, ``rsync -a``) are stores as well. Writers of all processes take turns: they lock
 one file, which only they can open; readers need no lock.
 
-Threads of one process that create different objects share a turn (see `lock`). Each syncs its own
+Threads and processes that create objects share a turn (see `lock`). Each syncs its own
 files and folders with ``fsync``, in the order above, and a file system writes together what many
 wait for. Nothing but the files of this store is synced, and each error reaches whose file it is of.
 
@@ -33,7 +33,8 @@ removes the folders that expired more than a day ago.
 
 The rest of the hidden folder::
 
-    .audiostore/lock            held by the process that writes; says which that is, since when
+    .audiostore/lock            held by the processes that write; says which came last, and when
+    .audiostore/queue           held by the process that waits for the lock
     .audiostore/settings.json   of the store; without it, `settings.DEFAULT_SOFT_DELETE_S` applies
     .audiostore/deleting/       notes on objects that lose, or get, a name: the next process that
                                 takes the lock cleans up after a kill

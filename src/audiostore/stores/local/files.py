@@ -13,7 +13,9 @@ from audiostore.stores.local.folder import Folder
 from audiostore.stores.protocol import TransferListener, Transferred
 from audiostore.writeback import begin_to_write_back
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18  # what was read is still in the processor's cache when it is written
+_BEGUN_BYTES = 1 << 20
+"""The kernel is asked to begin to write back when there is as much as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,14 @@ def fill(
     descriptor: int, read: Callable[[int], bytes], on_transfer: TransferListener | None
 ) -> Content:
     """Write everything that `read` returns to an open file."""
-    size = crc = 0
+    size = crc = begun = 0
     while piece := read(_PIECE_BYTES):
         crc = google_crc32c.extend(crc, piece)
         write_all(descriptor, piece)
         size += len(piece)
-        if len(piece) == _PIECE_BYTES:
+        if size >= begun + _BEGUN_BYTES:
             begin_to_write_back(descriptor)
+            begun = size
         if on_transfer:
             on_transfer(Transferred(size, 0))
     return Content(size, encode_crc32c(crc))

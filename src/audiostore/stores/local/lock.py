@@ -1,8 +1,10 @@
-"""The lock of the writers of all processes, which the threads of one process may share.
+"""The lock of the writers of all processes, which those that create objects may share.
 
-Threads of one process that create objects share it for a moment: each syncs its own files, in its
-own order, and because they do so at the same time, the file system writes what they wait for
-together. Everything else has the lock for itself.
+Threads that create objects share it for a moment, and so do their processes: each syncs its own
+files, in its own order, and because they do so at the same time, the file system writes what they
+wait for together. Everything else has the lock for itself. Whoever wants it takes the queue first,
+and has that until the lock is theirs: so new creators do not overtake a writer that waits for the
+others to leave.
 
 The file of the lock says who holds it, since when, and the store's own time. That is what the
 expiry of deleted objects is measured by: it advances with the writer's clock, but between two
@@ -27,9 +29,7 @@ from audiostore.stores.local.folder import Folder, Tree, regular
 _LOCK_WAIT_S = 30.0
 _LONGEST_PAUSE_S = 0.002
 _SHARED_FOR_S = 0.05
-"""A shorter time makes smaller groups, a longer one lets other processes run out of work."""
-_GAP_S = 0.003
-"""Longer than the pauses between the attempts of other processes: one of them is next."""
+"""A shorter time makes smaller groups, in a longer one whoever needs the lock alone waits."""
 _RECORD_BYTES = 256
 _LONGEST_STEP = timedelta(days=1)
 _LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -51,7 +51,7 @@ class Holder:
 
 @dataclass(slots=True)
 class _Turn:
-    """What one thread has for itself (no names), or threads that create objects share."""
+    """What one thread has for itself (no names), or threads of this process that create share."""
 
     descriptor: int
     time: datetime
@@ -62,7 +62,7 @@ class _Turn:
 
 
 class WriterLock:
-    """``.audiostore/lock``; created when it is first needed."""
+    """``.audiostore/lock``, and the ``queue`` for it; created when they are first needed."""
 
     def __init__(
         self,
@@ -100,24 +100,25 @@ class WriterLock:
         """Whether a thread is waiting for other processes."""
         self._turns = 0
         self._waiting_alone = 0
-        self._free_at = 0.0
-        """When other processes have had a chance to take it."""
 
     @contextmanager
     def held(
         self,
         name: str | None = None,
         *,
-        prepare: Callable[[datetime], None] = lambda _: None,
+        prepare: Callable[[datetime, bool], None] = lambda *_: None,
+        is_due: Callable[[datetime], bool] = lambda _: False,
         wait: bool = True,
     ) -> Iterator[datetime]:
         """Hold the lock; yield the store's own time.
 
         Args:
             name: of an object that is created meanwhile, and nothing else is changed: threads of
-                this process that create other objects may hold the lock at the same time. None:
-                nobody may.
-            prepare: called first, by one thread while no other holds it, with that time.
+                this process that create other objects, and other processes that create any, may
+                hold the lock at the same time. None: nobody may.
+            prepare: called first, by one thread while no other of this process holds it, with that
+                time, and whether no other process holds it either.
+            is_due: returns whether `prepare` has something to do while no other process holds it.
             wait: whether to wait for others.
 
         Raises:
@@ -125,7 +126,7 @@ class WriterLock:
         """
         if self._pid != os.getpid():  # forked, perhaps while another thread held it
             self._start()
-        turn = self._joined(name, wait=wait) or self._taken(name, prepare, wait=wait)
+        turn = self._joined(name, wait=wait) or self._taken(name, prepare, is_due, wait=wait)
         try:
             yield turn.time
         finally:
@@ -173,18 +174,26 @@ class WriterLock:
             return turn is None
         return bool(turn.names) and name not in turn.names and self._clock() < turn.ends
 
-    def _taken(self, name: str | None, prepare: Callable[[datetime], None], *, wait: bool) -> _Turn:
+    def _taken(
+        self,
+        name: str | None,
+        prepare: Callable[[datetime, bool], None],
+        is_due: Callable[[datetime], bool],
+        *,
+        wait: bool,
+    ) -> _Turn:
         """Lock the file, and begin a turn."""
         turn: _Turn | None = None
         try:
-            with self._tree.folder(self._place, make=True) as folder:
-                descriptor = _open_lock(folder)
+            descriptor, queue = self._opened()
             try:
-                if (pause_s := self._free_at - self._clock()) > 0:
-                    self._sleep(pause_s)
-                self._lock(descriptor, wait=wait)
-                time = self._sign(descriptor)
-                prepare(time)
+                try:
+                    time, is_alone = self._lock(
+                        descriptor, queue, is_due, alone=name is None, wait=wait
+                    )
+                finally:
+                    _unlock(queue)
+                prepare(time, is_alone)
                 names = set() if name is None else {name}
                 turn = begun = _Turn(descriptor, time, self._clock() + _SHARED_FOR_S, names)
             finally:
@@ -197,6 +206,16 @@ class WriterLock:
                 self._changed.notify_all()
         return begun
 
+    def _opened(self) -> tuple[int, int]:
+        """Open the files of the lock, and of the queue for it."""
+        with self._tree.folder(self._place, make=True) as folder:
+            descriptor = _open_lock(folder, "lock")
+            try:
+                return descriptor, _open_lock(folder, "queue")
+            except BaseException:
+                os.close(descriptor)
+                raise
+
     def _leave(self, turn: _Turn, name: str | None) -> None:
         with self._changed:
             if name is not None:
@@ -205,18 +224,35 @@ class WriterLock:
                 return
             self._turn = None
             _unlock(turn.descriptor)
-            if name is not None and self._clock() >= turn.ends:
-                self._free_at = self._clock() + _GAP_S
             self._changed.notify_all()
 
-    def _lock(self, descriptor: int, *, wait: bool) -> None:
-        """Lock the file; give up when the same process has held it for too long."""
+    def _lock(
+        self,
+        descriptor: int,
+        queue: int,
+        is_due: Callable[[datetime], bool],
+        *,
+        alone: bool,
+        wait: bool,
+    ) -> tuple[datetime, bool]:
+        """Lock the file, through the queue; return the store's own time, and if no other has it."""
+        self._wait_for(queue, fcntl.LOCK_EX, descriptor, wait=wait)
+        how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        self._wait_for(descriptor, how, descriptor, wait=wait)
+        time = self._sign(descriptor)  # nobody else does at the same time: one has the queue
+        if not alone and is_due(time):
+            self._wait_for(descriptor, fcntl.LOCK_EX, descriptor, wait=wait)
+            alone = True
+        return time, alone
+
+    def _wait_for(self, descriptor: int, how: int, signed: int, *, wait: bool) -> None:
+        """Lock a file; give up when the same process has signed the lock for too long."""
         pause_s, seen, deadline = 0.0005, b"", 0.0
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
             except BlockingIOError:
-                record = os.pread(descriptor, _RECORD_BYTES, 0)
+                record = os.pread(signed, _RECORD_BYTES, 0)
                 if not deadline or record != seen:
                     seen, deadline = record, self._clock() + _LOCK_WAIT_S
                 if not wait or self._clock() >= deadline:
@@ -263,18 +299,18 @@ def _unlock(descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _open_lock(folder: Folder) -> int:
-    """Open the file of the lock, which is created if it does not exist.
+def _open_lock(folder: Folder, name: str) -> int:
+    """Open a file to lock, which is created if it does not exist.
 
     Only who may write in the store may open it: a lock on a file that anyone can read is one that
     anyone can hold.
     """
     try:
-        descriptor = folder.open_with("lock", _LOCK)
+        descriptor = folder.open_with(name, _LOCK)
     except FileNotFoundError:
-        descriptor = folder.open_with("lock", _LOCK | os.O_CREAT)
+        descriptor = folder.open_with(name, _LOCK | os.O_CREAT)
     try:
-        status = regular(descriptor, f"{folder.path}/lock")
+        status = regular(descriptor, f"{folder.path}/{name}")
         writers = os.fstat(folder.descriptor).st_mode & 0o222 | stat.S_IWUSR
         mode = writers | writers << 1
         is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 
 from audiostore.dataclass import replace
@@ -21,6 +21,7 @@ from audiostore.stores.local.objects import (
 from audiostore.stores.local.recovery import Recovery
 from audiostore.stores.local.settings import SettingsFile
 from audiostore.stores.local.sidecar import (
+    create_blob,
     encoded_blob,
     generation_for,
     new_blob,
@@ -69,7 +70,7 @@ class Names:
 
         Args:
             name: of an object that is created, and nothing else is changed: other threads may
-                create others meanwhile. None: be the only one.
+                create others meanwhile, other processes any. None: be the only one.
             wait: whether to wait for others.
 
         Yields:
@@ -80,14 +81,19 @@ class Names:
         """
         with (
             explained(self._tree.root),
-            self._lock.held(name, prepare=self._prepare, wait=wait) as time,
+            self._lock.held(name, prepare=self._prepare, is_due=self._is_due, wait=wait) as time,
         ):
             yield time
 
-    def _prepare(self, time: datetime) -> None:
-        self._recovery.finish()
-        if self._expired_on != time.date() and self._trash.expire(time):
-            self._expired_on = time.date()
+    def _is_due(self, time: datetime) -> bool:
+        """Say whether there is something to clean up, which only one writer may do."""
+        return self._expired_on != time.date() or self._recovery.is_any()
+
+    def _prepare(self, time: datetime, is_alone: bool) -> None:
+        if is_alone:
+            self._recovery.finish()
+            if self._expired_on != time.date() and self._trash.expire(time):
+                self._expired_on = time.date()
         self._is_trash_empty = self._trash.oldest_day() is None
 
     def expect_free(self, name: str, generation: int) -> None:
@@ -158,12 +164,14 @@ class Names:
                 with self._tree.folder(place, make=True) as folder:
                     present, is_taken = look_in(folder, file, spec.name)
                     self._check(spec.name, 0, present, is_taken=is_taken)
-                    generation = self._dated(spec.name, None, data)
-                    info = new_blob(spec, content, generation, md5_hash)
-                    self._publish(data, info, folder, file)
-                return info
+                    return self._publish(
+                        data,
+                        spec.name,
+                        folder,
+                        lambda generation: new_blob(spec, content, generation, md5_hash),
+                    )
             present = self.require_free(spec.name, if_generation_match)
-            generation = self._dated(spec.name, present, data)
+            generation = self._dated(spec.name, present.generation if present else 0, data)
             info = new_blob(spec, content, generation, md5_hash)
             with self._taking(spec.name, present, time), self._tree.folder(place) as folder:
                 write_blob(folder, sidecar_name(file, info.generation), info)
@@ -172,10 +180,10 @@ class Names:
                 folder.sync()
         return info
 
-    def _dated(self, name: str, present: BlobInfo | None, data: Temporary) -> int:
+    def _dated(self, name: str, after: int, data: Temporary) -> int:
         """Give a file, safe on the disk, the next generation of a name; return that."""
         # Assigned under the lock, those of one name grow in the order of publication.
-        generation = self._next_generation(name, present)
+        generation = self._next_generation(name, after)
         set_generation(data.descriptor, generation, data.folder.path)
         data.sync()
         return generation
@@ -199,7 +207,7 @@ class Names:
         with self.locked() as time:
             slot, found = self._trash.find(deleted, self._now())
             present = self.require_free(name, if_generation_match)
-            generation = self._next_generation(name, present)
+            generation = self._next_generation(name, present.generation if present else 0)
             info = replace(
                 found.blob,
                 generation=generation,
@@ -265,19 +273,48 @@ class Names:
         finally:
             os.close(descriptor)
 
-    def _publish(self, data: Temporary, info: BlobInfo, folder: Folder, file: str) -> None:
-        """Make an object visible under a name that is free in a folder."""
+    def _publish(
+        self, data: Temporary, name: str, folder: Folder, described: Callable[[int], BlobInfo]
+    ) -> BlobInfo:
+        """Make an object visible under a name that is free in a folder; return its description.
+
+        Another process may be creating an object of this name, too: each has metadata of its own,
+        and the name goes to one of them.
+
+        Raises:
+            PreconditionFailedError: the other was faster.
+        """
+        file = place_of(name)[1]
         entries = [] if folder.is_new else folder.entries()
         if not entries:
             folder.make_safe()
+        info = self._described(data, name, folder, described)
         current = sidecar_name(file, info.generation)
-        outdated = [name for name in sidecars(entries, file) if name != current]
-        write_blob(folder, current, info)
         folder.sync()
-        data.link(folder, file)
+        try:
+            data.link(folder, file)
+        except FileExistsError:
+            folder.unlink(current, missing_ok=True)
+            present, is_taken = look_in(folder, file, name)
+            self._check(name, 0, present, is_taken=is_taken)
+            raise
         folder.sync()
-        for name in outdated:
-            folder.unlink(name)
+        for outdated in sidecars(entries, file):
+            if outdated != current:
+                folder.unlink(outdated, missing_ok=True)
+        return info
+
+    def _described(
+        self, data: Temporary, name: str, folder: Folder, described: Callable[[int], BlobInfo]
+    ) -> BlobInfo:
+        """Give a file a generation, and write its metadata where there is none; return that."""
+        generation = 0
+        while True:
+            generation = self._dated(name, generation, data)
+            info = described(generation)
+            with suppress(FileExistsError):  # of the other process, or left over: take the next
+                create_blob(folder, sidecar_name(place_of(name)[1], generation), info)
+                return info
 
     @contextmanager
     def _taking(
@@ -310,11 +347,9 @@ class Names:
                 self._trash.keep(*kept)
             yield
 
-    def _next_generation(self, name: str, present: BlobInfo | None) -> int:
+    def _next_generation(self, name: str, after: int) -> int:
         """Return a generation that no object has, live or deleted, even if the clock is wrong."""
-        generation = generation_for(self._now())
-        if present:
-            generation = max(generation, present.generation + 1)
+        generation = max(generation_for(self._now()), after + 1)
         while not self._is_trash_empty and self._trash.holds(name, generation):
             generation += 1
         return generation

@@ -95,16 +95,29 @@ def write_deleted(folder: Folder, name: str, deleted: DeletedBlob) -> None:
     write_file(folder, name, _encoded({**_fields(deleted.blob), **times}))
 
 
+def create_blob(folder: Folder, name: str, blob: BlobInfo) -> None:
+    """Write the metadata of an object, safe on the disk.
+
+    Raises:
+        FileExistsError: there is metadata of this name.
+    """
+    _create_file(folder, name, encoded_blob(blob))
+
+
 def write_file(folder: Folder, name: str, data: bytes) -> None:
     """Write a small file, safe on the disk but for its name; it replaces a leftover of that name.
 
     Nobody must read it yet: it is not replaced in one step.
     """
     try:
-        descriptor = folder.create(name)
+        _create_file(folder, name, data)
     except FileExistsError:
         folder.unlink(name)
-        descriptor = folder.create(name)
+        _create_file(folder, name, data)
+
+
+def _create_file(folder: Folder, name: str, data: bytes) -> None:
+    descriptor = folder.create(name)
     try:
         write_all(descriptor, data)
         os.fsync(descriptor)
