@@ -131,12 +131,8 @@ def serving(
     refresh_s: float = 30.0,
     share_secret: bytes | None = None,
     subscription: PushSubscription | None = None,
-    hurries: bool = True,
 ) -> Iterator[Running]:
-    """Run a service of a store; without other access, the token is `TOKEN`.
-
-    Its end is at the pace of uvicorn unless it `hurries`.
-    """
+    """Run a service of a store; without other access, the token is `TOKEN`."""
     log: list[dict[str, Any]] = []
     manager = AudioStorageManager(store=store, retry_config=ONCE)
     app = create_app(
@@ -154,8 +150,7 @@ def serving(
     server = Server(app, host="127.0.0.1", port=0, on_listening=lambda _, port: ports.append(port))
     thread = threading.Thread(target=server.run)
     with pytest.MonkeyPatch.context() as patch:
-        if hurries:
-            patch.setattr(uvicorn.server, "asyncio", _IN_A_HURRY)
+        patch.setattr(uvicorn.server, "asyncio", _IN_A_HURRY)
         thread.start()
         try:
             wait_until(lambda: ports or not thread.is_alive())

@@ -20,8 +20,8 @@ from starlette.routing import Mount
 from audiostore import AudioStorageManager, LocalStore
 from audiostore.serve import create_app
 from audiostore.serve.running import Server, is_loopback
-from tests.assets import make_silence, opened, tone
-from tests.serve.conftest import TOKEN, Running, read, serving
+from tests.assets import make_silence, tone
+from tests.serve.conftest import TOKEN, Running, read
 from tests.timing import PATIENCE_S, wait_until
 
 HEAD = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -57,15 +57,8 @@ def is_closed(port: int) -> bool:
     return False
 
 
-@pytest.fixture
-def unhurried(tmp_path: Path) -> Iterator[Running]:
-    """A service of an empty directory that ends as it does for users."""
-    with opened("local", tmp_path) as store, serving(store, hurries=False) as running:
-        yield running
-
-
-def test_a_shutdown_does_not_wait_for_slow_listeners(unhurried: Running, tmp_path: Path) -> None:
-    local, file = unhurried, tmp_path / "large.wav"
+def test_a_shutdown_does_not_wait_for_slow_listeners(local: Running, tmp_path: Path) -> None:
+    file = tmp_path / "large.wav"
     make_silence(file, 30_000_000)
     audio_id = local.manager.upload_audio_file(file).audio_id
     with socket.create_connection(("127.0.0.1", local.port)) as sock:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -173,6 +174,12 @@ class _Protocol(H11Protocol):
             self._stop_waiting()
         elif self._deadline is None:
             self._await_head()
+
+    def shutdown(self) -> None:
+        if self.conn.our_state is h11.ERROR:  # its response was cut off; what is left is being sent
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def _await_head(self) -> None:
         self._deadline = self.loop.call_later(_HEAD_S, self._close_late)
