@@ -9,9 +9,7 @@ from benchmarks.contest.workload import Workload
 from benchmarks.workloads.files import Files
 
 _FLAT = 1.1
-_FEW = (
-    "1,000 assets do not fill what is bounded: pages of a listing, SQLite's caches, malloc's arenas"
-)
+_FEW = "1,000 assets do not fill what is bounded: the pages of a listing, and SQLite's caches"
 _APART = (
     "the sizes run minutes apart: within 100,000, each tenth takes the same processor time an asset"
 )
