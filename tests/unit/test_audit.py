@@ -393,7 +393,7 @@ def test_a_deep_check_goes_on_where_it_was_interrupted(patient: Patient, tmp_pat
     def on_progress(checked: Checked) -> None:
         nonlocal seen
         seen = checked
-        if checked.assets_read == 4:
+        if checked.assets_read >= 4:  # two may be noted together
             all_others_are_read.set()
 
     def check() -> list[Problem]:
