@@ -319,6 +319,36 @@ def test_a_bucket_that_shows_no_checksum_is_left_to_threads(
     assert_stored(server, items, outcomes)
 
 
+def test_if_it_can_go_on_no_longer_threads_do_everything(
+    server: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = Items(tmp_path)
+
+    def fail(_: float) -> Any:
+        raise OSError(24, "too many open files")
+
+    with managing(server) as manager:
+        interleaved = Interleaved(manager)
+        monkeypatch.setattr(interleaved.uploads._writes, "turn", fail)
+        outcomes = interleaved.store(interleaved.decided(items))
+        assert interleaved.by_thread == list(range(ITEMS))
+        assert interleaved.uploads.is_resting
+        assert interleaved.uploads.turn(0.0) == []
+    assert_stored(server, items, outcomes)
+
+
+def test_a_file_that_has_grown_is_left_to_a_thread(server: StrictServer, tmp_path: Path) -> None:
+    items = Items(tmp_path)
+    with managing(server) as manager:
+        interleaved = Interleaved(manager)
+        decided = interleaved.decided(items)
+        items.audio[1] = mp3_bytes(9 << 20)
+        items[1].audio.write_bytes(items.audio[1])
+        outcomes = interleaved.store(decided)
+    assert interleaved.by_thread == [1]
+    assert_stored(server, items, outcomes)
+
+
 @pytest.fixture
 def slow_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let opening a file wait, as on a network."""

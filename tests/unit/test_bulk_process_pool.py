@@ -5,6 +5,7 @@ import logging
 import mmap
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -16,13 +17,15 @@ from functools import wraps
 from multiprocessing import Value
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from audiostore import AudioStorageManager
-from audiostore.bulk.executors import Batch, InputReader, Job, RunOptions, Task, execute, run
+from audiostore.bulk.executors import Batch, Ended, InputReader, Job, RunOptions, Task, execute, run
 from audiostore.bulk.executors.limits import MAX_CONCURRENCY
 from audiostore.bulk.executors.process_pool import ProcessPool
+from audiostore.bulk.executors.tasks import Interleaver
 from audiostore.bulk.executors.worker_process import worker_count
 from audiostore.bulk.items import BulkItem
 from audiostore.errors import ProcessDiedError, StoreConnectionError
@@ -80,8 +83,55 @@ class Numbers:
         self.released += tasks
 
 
+class Shelf:
+    """An interleaver: a task that has begun ends after some turns, or is left to a thread."""
+
+    is_resting = False
+
+    def __init__(
+        self,
+        begin: Callable[[int], None] = lambda _: None,
+        *,
+        leaves: Callable[[int], bool] = lambda _: False,
+        outcome: Callable[[int], Result] = Result,
+        accepts: Callable[[int], bool] = lambda _: True,
+    ) -> None:
+        self.accepts = accepts
+        self._begin = begin
+        self._leaves = leaves
+        self._outcome = outcome
+        self._begun: list[tuple[int, int, int]] = []
+        self._poll = select.poll()
+
+    @property
+    def active(self) -> int:
+        return len(self._begun)
+
+    def watch(self, descriptor: int) -> None:
+        self._poll.register(descriptor, select.POLLIN)
+
+    def begin(self, number: int, task: int) -> None:
+        self._begin(task)
+        self._begun.append((number, task, 3))
+
+    def turn(self, timeout_s: float) -> list[Ended[int, Result]]:
+        self._poll.poll(0 if self._begun else timeout_s * 1000)
+        time.sleep(0.001)
+        begun, self._begun = self._begun, []
+        self._begun = [(number, task, turns - 1) for number, task, turns in begun if turns]
+        return [
+            Ended(number, task, None if self._leaves(task) else self._outcome(task))
+            for number, task, turns in begun
+            if not turns
+        ]
+
+
 def pool(
-    perform: T, *notifiers: Notifier, workers: int = 2, concurrency: int | None = None
+    perform: T,
+    *notifiers: Notifier,
+    workers: int = 2,
+    concurrency: int | None = None,
+    interleaver: Interleaver[int, Result] | None = None,
 ) -> ProcessPool[int, Result]:
     return ProcessPool(
         perform,
@@ -89,6 +139,7 @@ def pool(
         notifiers,
         prepare=lambda: None,
         workers=workers,
+        interleaver=interleaver,
         concurrency=concurrency,
     )
 
@@ -506,6 +557,121 @@ def test_a_rate_limit_is_kept_by_one_process() -> None:
     job = Job(lambda n: Result(n, pid=os.getpid()), Result, [Notifier()], may_fork=True)
     outcomes = list(execute(Numbers(5), job, RunOptions(max_rate_bytes_s=1e9)))
     assert {outcome.pid for outcome in outcomes} == {os.getpid()}
+
+
+class Counter:
+    """How many tasks run at once in all processes, and the most that did."""
+
+    def __init__(self) -> None:
+        self._active, self._most = Value(ctypes.c_int, 0), Value(ctypes.c_int, 0)
+
+    def add(self, change: int) -> None:
+        with self._active.get_lock():
+            self._active.value += change
+            self._most.value = max(self._most.value, self._active.value)
+
+    @property
+    def most(self) -> int:
+        return self._most.value
+
+
+@alone
+def test_what_is_interleaved_and_what_is_left_to_threads_is_done_once() -> None:
+    def work(number: int) -> Result:
+        return Result(number, pid=-os.getpid())
+
+    shelf = Shelf(
+        leaves=lambda number: number % 3 == 0,
+        accepts=lambda number: number % 5 != 0,
+        outcome=lambda number: Result(number, pid=os.getpid()),
+    )
+    source = Numbers(2000)
+    outcomes = list(run(source, pool(work, interleaver=shelf)))
+    assert sorted(each.index for each in outcomes) == sorted(source.recorded) == list(range(2000))
+    for each in outcomes:
+        assert (each.pid < 0) == (each.index % 3 == 0 or each.index % 5 == 0)
+
+
+@alone
+def test_no_more_than_allowed_are_interleaved_and_run_by_threads_at_once() -> None:
+    for limit in (2, 5):
+        counter = Counter()
+
+        def work(number: int, counter: Counter = counter) -> Result:
+            counter.add(1)
+            time.sleep(0.002)
+            counter.add(-1)
+            return Result(number)
+
+        def ended(number: int, counter: Counter = counter) -> Result:
+            counter.add(-1)
+            return Result(number)
+
+        shelf = Shelf(
+            lambda _, counter=counter: counter.add(1),  # type: ignore[misc]
+            outcome=ended,
+            accepts=lambda number: number % 2 == 0,
+        )
+        outcomes = list(run(Numbers(300), pool(work, interleaver=shelf, concurrency=limit)))
+        assert len(outcomes) == 300
+        assert counter.most == limit
+
+
+@alone
+def test_what_was_begun_is_not_released_when_a_run_ends_early() -> None:
+    begun = mmap.mmap(-1, 400)
+
+    def begin(number: int) -> None:
+        begun[number] = 1
+
+    def work(number: int) -> Result:
+        time.sleep(0.01)
+        return Result(number)
+
+    source = Numbers(400)
+    outcomes = run(source, pool(work, interleaver=Shelf(begin, leaves=lambda n: n > 10)))
+    next(outcomes)
+    outcomes.close()
+    assert source.released
+    assert not [number for number in source.released if begun[number]]
+    assert sorted(source.released + source.recorded) == list(range(source.taken))
+
+
+@alone
+def test_a_parent_that_is_slow_and_outcomes_that_are_large_do_not_block_each_other() -> None:
+    class Large(Numbers):
+        def take(self, limit: int) -> Batch[Any, Result] | None:
+            batch = super().take(limit)
+            return batch and Batch([Task((n.payload, "x" * 60_000), 0) for n in batch.tasks])
+
+    def outcome(task: Any) -> Any:
+        return Result(task[0], ValueError("y" * 20_000))
+
+    shelf: Any = Shelf(outcome=outcome)
+    outcomes = []
+    for each in run(Large(600), pool(outcome, interleaver=shelf)):
+        outcomes.append(each)
+        if len(outcomes) < 20:
+            time.sleep(0.05)  # meanwhile everything that can be sent is
+    assert len(outcomes) == 600
+
+
+@alone
+def test_an_interrupt_does_not_wait_for_a_file_that_hangs() -> None:
+    def begin(number: int) -> None:
+        if number == 20:
+            time.sleep(PATIENCE_S)
+
+    outcomes = run(Numbers(60), pool(Result, interleaver=Shelf(begin)))
+    for _ in range(10):
+        next(outcomes)
+    before = time.monotonic()
+    try:
+        outcomes.throw(KeyboardInterrupt)
+    except KeyboardInterrupt:
+        assert time.monotonic() - before < PATIENCE_S / 2
+        return
+    raise AssertionError("not interrupted")
 
 
 def _tracks(folder: Path, count: int) -> Iterator[BulkItem]:

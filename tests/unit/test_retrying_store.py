@@ -662,3 +662,26 @@ def test_the_end_of_retries_is_reported(inner: Flaky, slept: list[float]) -> Non
     with pytest.raises(StoreConnectionError):
         store.stat(SPEC.name)
     assert ended == ["look up memory://memory/a/b"] * 2
+
+
+def test_what_is_written_concurrently_shows_that_the_store_is_not_down() -> None:
+    class Writes:
+        max_bytes = 1
+
+        def begin(self, *_: object) -> None: ...
+
+        def watch(self, _: int) -> None: ...
+
+        def turn(self, timeout_s: float) -> list[tuple[int, BlobInfo | Exception]]:
+            return [(1, BLOB if timeout_s else StoreConnectionError("broke"))]
+
+    store = RetryingStore(MemoryStore(), RetryConfig(9, deadline_s=60.0))
+    store._store.concurrent_writes = Writes  # type: ignore[method-assign]
+    writes = store.concurrent_writes()
+    assert writes is not None
+    store._outages.failed("put", StoreConnectionError("broke"))
+    writes.turn(0.0)
+    assert "put" in store._outages._since
+    writes.turn(1.0)
+    assert store._outages._since == {}
+    assert RetryingStore(MemoryStore(), RetryConfig(1)).concurrent_writes() is None

@@ -33,6 +33,9 @@ _SLOW_S = 0.005
 _SLOW_WAITS = 4
 """Files are slow to read if inspecting those of an asset takes so long, and waits so often, as on a
 network drive. On a busy machine it takes as long, but it waits for a processor alone."""
+_STUCK_S = 1.0
+"""So does a single file that takes so long: meanwhile nothing else goes on."""
+_BROKEN_S = 0.05
 _LOOK_EVERY = 32
 _DOZE_S = 10.0
 """Threads work for so long where files are slow to read: one thread would wait for each in turn."""
@@ -47,6 +50,7 @@ class InterleavedUploads:
         self._running: dict[int, _Upload] = {}
         self._ended: list[Ended[DecidedItem, UploadOutcome]] = []
         self._rests_until = 0.0
+        self._is_broken = False
         self._inspected = 0
         self._waits = 0
         """How often inspecting so many has waited for something else than a processor."""
@@ -89,7 +93,7 @@ class InterleavedUploads:
 
     def turn(self, timeout_s: float) -> Sequence[Ended[DecidedItem, UploadOutcome]]:
         """Send what can be sent, and take what has come."""
-        for number, result in self._writes.turn(0.0 if self._ended else timeout_s):
+        for number, result in self._turned(0.0 if self._ended else timeout_s):
             upload = self._running[number]
             if isinstance(result, BlobInfo) and has_content(result, upload.draft.source):
                 self._go_on(number, upload, Written(result, created=True, is_sent=True))
@@ -99,16 +103,31 @@ class InterleavedUploads:
         ended, self._ended = self._ended, []
         return ended
 
+    def _turned(self, timeout_s: float) -> Sequence[tuple[int, BlobInfo | Exception]]:
+        if self._is_broken:
+            time.sleep(min(timeout_s, _BROKEN_S))
+            return ()
+        try:
+            return self._writes.turn(timeout_s)
+        except Exception as error:  # noqa: BLE001  (a bug, or the system has no more of something)
+            logger.exception("uploads can no longer be interleaved: threads do them")
+            self._is_broken, self._rests_until = True, math.inf
+            return [(number, error) for number in self._running]
+
     def _look(self, took_s: float, waits: int) -> None:
         """See whether threads should read the files."""
         self._inspected += 1
         self._took_s += took_s
         self._waits += waits
-        if self._inspected == _LOOK_EVERY:
+        is_stuck = waits > 0 and took_s > _STUCK_S
+        if self._inspected == _LOOK_EVERY or is_stuck:
             is_slow = self._took_s > _LOOK_EVERY * _SLOW_S
-            if is_slow and self._waits > _LOOK_EVERY * _SLOW_WAITS:
-                self._rests_until = max(self._rests_until, time.monotonic() + _DOZE_S)
+            if is_stuck or (is_slow and self._waits > _LOOK_EVERY * _SLOW_WAITS):
+                self._rest(_DOZE_S)
             self._inspected, self._took_s, self._waits = 0, 0.0, 0
+
+    def _rest(self, seconds: float) -> None:
+        self._rests_until = max(self._rests_until, time.monotonic() + seconds)
 
     def _go_on(self, number: int, upload: "_Upload", written: Written | None) -> None:
         """Take the next step of an upload."""
@@ -126,6 +145,7 @@ class InterleavedUploads:
             self._writes.begin(number, draft.spec, draft.source, self._listener(draft))
         except Exception as error:  # noqa: BLE001  (the thread meets it again, or does not)
             self._give_up(number, upload, error)
+            self._note_failure(upload, error)  # there may be no token
 
     def _give_up(self, number: int, upload: "_Upload", reason: object) -> None:
         """Leave an upload as it is: a thread will do it again."""
@@ -140,7 +160,7 @@ class InterleavedUploads:
             if result.crc32c is None:
                 self._rests_until = math.inf  # no response of this bucket shows a checksum
         elif not isinstance(result, PreconditionFailedError):  # the id is not new after all
-            self._rests_until = max(self._rests_until, time.monotonic() + _REST_S)
+            self._rest(_REST_S)
             self._performer.manager._report_repeated(f"store {upload.decided.item.audio}", result)
 
     def _listener(self, draft: Draft) -> TransferListener | None:

@@ -307,8 +307,10 @@ class RetryingStore:
 
         What it fails to write is written again with `put`.
         """
-        is_tried_once = self._config.max_attempts == 1 or self._config.deadline_s == 0
-        return None if is_tried_once else self._store.concurrent_writes()
+        if self._config.max_attempts == 1 or self._config.deadline_s == 0:
+            return None
+        writes = self._store.concurrent_writes()
+        return None if writes is None else _NotedWrites(writes, self._outages)
 
     def close(self) -> None:
         """Close the wrapped store."""
@@ -361,6 +363,23 @@ class RetryingStore:
     def _retry(self, kind: str, operation: str, name: str | None) -> "_Retry":
         self._outages.require_store(kind, operation)
         return _Retry(self, kind, operation, name)
+
+
+class _NotedWrites:
+    """Concurrent writes; what is written shows others that the store is not down."""
+
+    def __init__(self, writes: ConcurrentWrites, outages: Outages) -> None:
+        self._writes = writes
+        self._outages = outages
+        self.max_bytes = writes.max_bytes
+        self.begin = writes.begin
+        self.watch = writes.watch
+
+    def turn(self, timeout_s: float) -> list[tuple[int, BlobInfo | Exception]]:
+        ended = self._writes.turn(timeout_s)
+        if any(isinstance(result, BlobInfo) for _, result in ended):
+            self._outages.responded("put")
+        return ended
 
 
 class _Retry:

@@ -239,14 +239,14 @@ class _Run(Generic[T, R]):
         self.stop()
         return [each for each in outcomes if not (each.error and affects_all(each.error))]
 
-    def stop(self) -> None:
+    def stop(self, *, wait: bool = True) -> None:
         """Start nothing more."""
         self._end_input()
-        self._source.release(self._executor.cancel())
+        self._source.release(self._executor.cancel(wait=wait))
 
     def end(self, *, wait: bool) -> None:
         """Start nothing more, and have the outcomes of what was running recorded."""
-        self.stop()
+        self.stop(wait=wait)
         self._source.record(self._executor.shutdown(wait=wait))
 
     @property

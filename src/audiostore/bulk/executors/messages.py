@@ -13,14 +13,14 @@ class Run(NamedTuple):
     """By threads."""
     interleaved: list[tuple[int, Any]]
     """By the interleaver."""
-    limit: int
+    threads_limit: int
     """At most so many threads at once."""
-    most: int
+    tasks_limit: int
     """At most so many tasks at once in all."""
 
 
 class Cancel(NamedTuple):
-    """To a worker: do not start what is still queued. The answer is `Cancelled`."""
+    """To a worker: drop what was not begun. The answer is `Cancelled`."""
 
 
 class Finished(NamedTuple):
@@ -35,7 +35,7 @@ class Finished(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """From a worker: the numbers of the tasks that it will not start."""
+    """From a worker: the numbers of the tasks that were never begun, and will not be."""
 
     numbers: list[int]
 

@@ -8,6 +8,7 @@ dies (out of memory, a crash in a library) fails the tasks that it had; the othe
 """
 
 import logging
+import math
 import selectors
 import time
 from collections import deque
@@ -33,6 +34,7 @@ from audiostore.notify import Notifier
 Batches: TypeAlias = tuple[list[tuple[int, T]], list[tuple[int, T]]]
 """What a worker is sent, numbered: for its threads, and for its interleaver."""
 
+_ANSWER_S = 1.0
 _LINGER_S = 0.005
 """Outcomes that come within this time are collected together."""
 
@@ -138,15 +140,23 @@ class ProcessPool(Generic[T, R]):
         finished, self._finished = self._finished, []
         return finished
 
-    def cancel(self) -> list[T]:
-        """Remove and return the tasks that have not been started."""
+    def cancel(self, *, wait: bool = True) -> list[T]:
+        """Remove and return the tasks that have not been started.
+
+        Without `wait`, those of a worker that does not answer soon count as started: a file that it
+        opens may hang.
+        """
         cancelled = [task.payload for task in self._queue]
         self._queue.clear()
         for worker in self._workers:
             worker.send(Cancel())
             worker.is_cancelling = True
+        deadline = math.inf if wait else self._clock() + _ANSWER_S
         while any(worker.is_cancelling for worker in self._workers):
-            self._receive(None)
+            left_s = deadline - self._clock()
+            if left_s <= 0:
+                break
+            self._receive(None if wait else left_s)
         for worker in self._workers:
             cancelled += [self._pop(worker, number).payload for number in worker.cancelled]
             worker.cancelled = []
@@ -198,8 +208,8 @@ class ProcessPool(Generic[T, R]):
             if worker in batches or worker.limit != workers_limit:
                 worker.limit = workers_limit
                 by_thread, interleaved = batches.get(worker, ([], []))
-                most = self._share(max(self._most, len(self._workers)), place)
-                worker.send(Run(by_thread, interleaved, workers_limit, most))
+                tasks_limit = self._share(max(self._most, len(self._workers)), place)
+                worker.send(Run(by_thread, interleaved, workers_limit, tasks_limit))
 
     def _share(self, limit: int, place: int) -> int:
         """Return the share that one of the workers has of a limit."""

@@ -100,8 +100,12 @@ class Executor(Protocol[T, R]):
         """Wait for outcomes, or until fewer than `low` tasks are queued."""
         ...
 
-    def cancel(self) -> list[T]:
-        """Remove and return the tasks that have not been started."""
+    def cancel(self, *, wait: bool = True) -> list[T]:
+        """Remove and return the tasks that have not been started.
+
+        Args:
+            wait: until it is known of all; else return those of which it is.
+        """
         ...
 
     def shutdown(self, *, wait: bool) -> list[R]:

@@ -199,8 +199,9 @@ class ThreadPool(Generic[T, R]):
             finished, self._finished = self._finished, []
         return finished
 
-    def cancel(self) -> list[T]:
+    def cancel(self, *, wait: bool = True) -> list[T]:
         """Remove and return the tasks that have not been started."""
+        del wait  # nobody has to answer
         with self._lock:
             cancelled = self._threads.cancel()
             self._news.notify()

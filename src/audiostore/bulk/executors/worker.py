@@ -76,11 +76,16 @@ class _Worker(Generic[T, R]):
         self._is_prepared = False
         self._outbox = outbox
         self._threads = Threads(self._run_by_thread)
+        self._threads_limit = 1
+        """The most threads at once, as far as the interleaver leaves room."""
+        self._again: set[int] = set()
+        """What the interleaver has begun and left to threads: it may be half done."""
         self._interleaver = interleaver
         interleaver.watch(channel.fileno())
         self._queue: deque[tuple[int, T]] = deque()
         """What the interleaver is to run."""
-        self._most = 1
+        self._tasks_limit = 1
+        """The most tasks at once, by threads and by the interleaver together."""
         self._finished: list[Finished] = []
         """To be sent together."""
         self._poll = select.poll()
@@ -91,6 +96,7 @@ class _Worker(Generic[T, R]):
         """Run tasks until the channel is closed; then exit the process."""
         while True:
             is_resting = self._interleaver.is_resting
+            self._make_room()
             if is_resting:
                 self._give_to_threads()
             elif self._queue and self._has_room:
@@ -108,7 +114,17 @@ class _Worker(Generic[T, R]):
 
     @property
     def _has_room(self) -> bool:
-        return self._interleaver.active + self._threads.active < self._most
+        threads = self._threads
+        # What threads are to run comes first: else it might never come.
+        return self._interleaver.active + threads.active + len(threads.queue) < self._tasks_limit
+
+    def _make_room(self) -> None:
+        """Let threads take what the interleaver leaves of the limit."""
+        limit = min(self._threads_limit, self._tasks_limit - self._interleaver.active)
+        if limit != self._threads.limit:
+            with self._threads.lock:
+                self._threads.limit = limit
+                self._threads.submit(())  # wakes those that may run now
 
     def _receive(self) -> None:
         try:
@@ -117,22 +133,29 @@ class _Worker(Generic[T, R]):
             os._exit(0)
         for message in messages:
             if isinstance(message, Cancel):
-                numbered = [*self._threads.cancel(), *self._queue]
-                self._queue.clear()
-                self._send()
-                self._outbox.put(Cancelled([number for number, _ in numbered]))
+                self._cancel()
                 continue
             if not self._is_prepared and (message.tasks or message.interleaved):
                 self._is_prepared = True
                 self._prepare()
-            self._most = message.most
+            self._threads_limit, self._tasks_limit = message.threads_limit, message.tasks_limit
             self._queue.extend(message.interleaved)
-            with self._threads.lock:
-                self._threads.limit = message.limit
-                self._threads.submit([Task(numbered, 0) for numbered in message.tasks])
+            self._make_room()
+            self._threads.submit([Task(numbered, 0) for numbered in message.tasks])
+
+    def _cancel(self) -> None:
+        """Drop what was not begun; what was is finished."""
+        queued = self._threads.cancel()
+        begun = [Task(numbered, 0) for numbered in queued if numbered[0] in self._again]
+        dropped = [number for number, _ in (*queued, *self._queue) if number not in self._again]
+        self._queue.clear()
+        self._threads.submit(begun)
+        self._send()
+        self._outbox.put(Cancelled(dropped))
 
     def _end(self, ended: Ended[T, R]) -> None:
         if ended.outcome is None:
+            self._again.add(ended.number)
             self._threads.submit([Task((ended.number, ended.payload), 0)])
             return
         self._finished.append(
@@ -155,6 +178,7 @@ class _Worker(Generic[T, R]):
     def _run_by_thread(self, numbered: tuple[int, T]) -> None:
         number, payload = numbered
         outcome = portable(self._perform(payload))
+        self._again.discard(number)
         self._outbox.put(Finished(number, outcome, time.process_time(), by_thread=True))
 
 
@@ -182,10 +206,17 @@ class _NothingInterleaved:
 
 
 class _Outbox:
-    """Sends messages to the parent. Those that come while one thread sends go out together."""
+    """Sends messages to the parent. Those that come while one thread sends go out together.
+
+    The thread that made it never waits while the parent does not receive: it turns transfers, and
+    must receive what the parent sends. A thread of its own sends for it.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._maker = threading.get_ident()
+        self._handed_over = threading.Semaphore(0)
+        self._sender: threading.Thread | None = None
         self._lock = threading.Lock()
         self._messages: list[object] = []
         self._progress: dict[tuple[int, str], Emitted] = {}
@@ -226,6 +257,22 @@ class _Outbox:
             if self._is_sending:
                 return  # the sending thread takes it along
             self._is_sending = True
+        if threading.get_ident() != self._maker:
+            self._send_all()
+            return
+        if self._sender is None:
+            self._sender = threading.Thread(
+                target=self._send_for_maker, name="audiostore-outbox", daemon=True
+            )
+            self._sender.start()
+        self._handed_over.release()
+
+    def _send_for_maker(self) -> None:
+        while True:
+            self._handed_over.acquire()
+            self._send_all()
+
+    def _send_all(self) -> None:
         while True:
             with self._lock:
                 messages = [*self._progress.values(), *self._messages]

@@ -38,6 +38,8 @@ class GcsWrites:
         on_transfer: TransferListener | None = None,
     ) -> None:
         """Start writing a new object (see `ConcurrentWrites.begin`)."""
+        if source.size_bytes > self.max_bytes:
+            raise ValueError(f"{spec.name} has more than the {self.max_bytes} bytes of one request")
         upload = Upload(self._client, SessionsInMemory(), spec, source, 0, on_transfer)
         with ExitStack() as stack:
             headers, body = stack.enter_context(upload.one_request())
