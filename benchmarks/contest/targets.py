@@ -55,7 +55,7 @@ class Faster:
         ratio = peer.wall_s / own.wall_s
         return Comparison(
             result.workload.title,
-            f"{self.factor:g} times as fast as {self.family}",
+            f"{_times(self.factor)}as fast as {self.family}",
             f"{ratio:.2f} times as fast as {peer.name}",
             ratio >= self.factor,
             self.reason,
@@ -155,3 +155,7 @@ def compare_all(results: Sequence[Result]) -> list[Comparison]:
         compared = (target.compare(result, by_key) for target in result.workload.targets)
         lines += [line for line in compared if line is not None]
     return lines
+
+
+def _times(factor: float) -> str:
+    return "" if factor == 1 else f"{factor:g} times "

@@ -268,7 +268,7 @@ def test_put_does_not_read_standard_input(call: Call, bucket: str) -> None:
     code, _, err = call("put", "-")
     assert (code, err) == (
         2,
-        "audiostore: error: standard input is not read: save it to a file, and give that\n",
+        "audiostore: error: standard input is not supported: save it to a file, and give that\n",
     )
 
 

@@ -171,7 +171,7 @@ def test_no_mistake_selects_anything(type_: Type, command: str) -> None:
         (["--all", "--from-file", "bad"], "assets are named in two ways"),
         ([""], "neither an audio id"),
         ([B, "bbb"], "neither an audio id"),
-        *([] if command == "copy" else [([], "no assets named")]),
+        *([] if command == "copy" else [([], "no assets given")]),
     ):
         typed = '{"id": 3}\n' if not reason else ""
         code, ids, err = type_(*args, typed=typed)

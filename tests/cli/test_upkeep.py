@@ -245,7 +245,7 @@ def test_an_asset_expires_on_a_date_that_only_moves_later(call: Call, audio_id: 
     for more in ([], ["--dry-run"]):
         code, out, err = call("expire", audio_id, "--on", "2041-05-05", *more)
         assert (code, out) == (2, "")
-        assert "can move later, never earlier" in err
+        assert "can be moved later, but not earlier" in err
     assert call("expire", audio_id, "--on", "2042-01-01", "--json")[0] == 0
     assert "2042-01-01" in call("show", audio_id)[1]
 

@@ -470,7 +470,7 @@ def test_a_missing_permission_is_named(shared: Path) -> None:
     assert "PermissionError" in text
     assert ".audiostore" in text
     assert f"belongs to user {ALICE} and the group {MUSIC}, with mode" in text
-    assert f"for user {BOB}" in text
+    assert f"by user {BOB}" in text
 
 
 @ROOT_ONLY

@@ -120,7 +120,7 @@ def require_one_way(options: SelectionOptions, audio_ids: tuple[str, ...]) -> No
     ways = [bool(audio_ids), options.from_file is not None, has_filters, options.all]
     if not any(ways):
         raise UsageError(
-            "no assets named: give IDs, --from-file FILE, filters such as --artist TEXT, or --all"
+            "no assets given: give IDs, --from-file FILE, filters such as --artist TEXT, or --all"
         )
     if sum(ways) > 1:
         raise UsageError(

@@ -21,6 +21,7 @@ _ON_THE_COMMAND_LINE = {
     "pass project='my-project'": "give --billing-project",
     "; in Python, you can also pass credentials=": "",
     "faststart=True": "--faststart",
+    "allow it to be overwritten": "pass --overwrite",
     'check="none"': "--check none",
     'check="quick"': "--check quick",
     "permanent=True": "--permanent",

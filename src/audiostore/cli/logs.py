@@ -69,6 +69,7 @@ def warning_of_passed_over() -> Iterator[None]:
             say(
                 "warning",
                 f"{counted(number, 'file')} of the store {'was' if number == 1 else 'were'} "
-                "skipped: unreadable, or changed since it was stored (copied without its "
-                f"modification time?); 'audiostore check' says more",
+                f"skipped: unreadable, or changed since {'it was' if number == 1 else 'they were'} "
+                f"stored (copied without {'its' if number == 1 else 'their'} modification time?); "
+                "'audiostore check' says more",
             )

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 import audiostore
 from audiostore.cli import hints, places
 from audiostore.cli.failures import UsageError, as_typed, is_api_error, sentence
-from audiostore.cli.output import explain_step, note, say
+from audiostore.cli.output import explain_step, say
 
 TYPE_CHECKING = False  # importing typing would take longer than argparse
 if TYPE_CHECKING:
@@ -271,10 +271,10 @@ def _warning_of_passed_over(location: Location) -> AbstractContextManager[None]:
 
 
 def note_new_store(options: LocationOptions) -> None:
-    """Say, on a terminal, that a directory that was named does not exist until it is written to."""
+    """Say that a directory that was named does not exist until it is written to."""
     choice = choose_store(options)
     if choice.is_missing() and not choice.is_fallback:
-        note(f"{choice.describe()} does not exist yet: the first upload creates it")
+        say("note", f"{choice.describe()} does not exist yet: the first upload creates it")
 
 
 def retries(options: RetryOptions) -> RetryConfig:

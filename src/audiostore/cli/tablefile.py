@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from posixpath import splitext
 
 from audiostore.cli.declare import Declared, option
 from audiostore.cli.failures import UsageError
@@ -27,7 +28,7 @@ class TableFileOptions(Declared):
     )
     format: ExportFormat | None = option(
         choices=("jsonl", "csv", "parquet"),
-        help="format of the table (default: from the extension of FILE, else jsonl); CSV is not "
+        help="format of the table (default: from the extension of FILE, jsonl without); CSV is not "
         "escaped for spreadsheets: import all columns as text",
     )
 
@@ -45,7 +46,13 @@ class TableFileOptions(Declared):
         """
         from audiostore.catalog import format_for, require_writer  # noqa: PLC0415  (not for --help)
 
-        chosen = self.format or format_for(self.output) or "jsonl"
+        chosen = self.format or format_for(self.output)
+        if chosen is None and not self.to_stdout and splitext(self.output)[1]:
+            raise UsageError(
+                f"{self.output!r} has the extension of no table: give .jsonl, .csv or .parquet, or "
+                "say which with --format"
+            )
+        chosen = chosen or "jsonl"
         if chosen == "parquet" and self.to_stdout and is_terminal(sys.stdout):
             raise UsageError("Parquet is binary, not for a terminal: name a file with -o FILE")
         require_writer(chosen)

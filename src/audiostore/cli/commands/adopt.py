@@ -109,7 +109,9 @@ def run(options: Options) -> int:
             raise UsageError(f"--clean RUN excludes {', '.join(of_plans)}: the run is planned")
         return _clean(options, options.clean)
     if options.source is None or options.run is None:
-        raise UsageError("give SOURCE and --run NAME; or --clean RUN")
+        missing = {"SOURCE": options.source, "--run NAME": options.run}
+        names = " and ".join(name for name, value in missing.items() if value is None)
+        raise UsageError(f"give {names}; or --clean RUN")
     if options.layout is None and options.map is None:
         raise UsageError("nothing says what to adopt: give --layout TEMPLATE or --map LIST")
     return _plan(options, options.source, options.run)

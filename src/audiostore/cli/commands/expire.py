@@ -92,8 +92,8 @@ def _require_not_earlier(asset: StorageResult, on: datetime) -> None:
     present = max((blob.custom_time for blob in blobs if blob.custom_time), default=None)
     if present and on < present:
         raise UsageError(
-            f"{asset.audio_id} expires on {present:%Y-%m-%d %H:%M} UTC: the date can move later, "
-            f"never earlier ({on:%Y-%m-%d %H:%M} UTC) or away; nothing was changed"
+            f"{asset.audio_id} expires on {present:%Y-%m-%d %H:%M} UTC: the date can be moved "
+            f"later, but not earlier ({on:%Y-%m-%d %H:%M} UTC), nor removed; nothing was changed"
         )
 
 

@@ -100,7 +100,7 @@ def run(options: Options) -> int:
 
         return get_many(options, options.to)
     if len(options.audio_ids) != 1:
-        raise UsageError("many assets need a directory: give it with --to DIR")
+        raise UsageError("several assets need a directory: give it with --to DIR")
     for flag_, value in (
         ("--with-superseded", options.with_superseded),
         ("--name", options.name),

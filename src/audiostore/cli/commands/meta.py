@@ -6,6 +6,8 @@ says which assets.
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+
 from audiostore.cli.choosing import AssetsOptions, choosing
 from audiostore.cli.consent import has_consent_to
 from audiostore.cli.declare import ConsentOptions, arguments, flag, option
@@ -95,9 +97,12 @@ def _changes(options: Options) -> dict[str, str | None]:
     """Return the keys to set, and (None) those to remove.
 
     Raises:
-        UsageError: one is given twice, or none at all.
+        UsageError: one is given twice, or none at all, or it has no key.
     """
-    words = [key_and_value(word) for word in options.audio_ids if "=" in word]
+    try:
+        words = [key_and_value(word) for word in options.audio_ids if "=" in word]
+    except ArgumentTypeError as error:
+        raise UsageError(str(error)) from None
     changes: dict[str, str | None] = dict.fromkeys(options.remove)
     for key, value in (*words, *options.pairs):
         if key in changes:

@@ -145,7 +145,7 @@ def run(options: Options) -> int:
         )
     for file in options.files:
         if file == "-" and not os.path.lexists(file):
-            raise UsageError("standard input is not read: save it to a file, and give that")
+            raise UsageError("standard input is not supported: save it to a file, and give that")
         if "://" in file and not os.path.lexists(file):
             url = file.partition("?")[0]
             raise UsageError(f"{url!r} is a URL: list it in a manifest (--manifest LIST)")

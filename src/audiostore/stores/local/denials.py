@@ -20,20 +20,20 @@ def explain(error: OSError, folder: int, path: str, name: str) -> None:
     """
     if error.errno not in (errno.EACCES, errno.EPERM):
         return
-    subject, status, needed = path, os.fstat(folder), "writable and searchable for"
+    subject, status, needed = path, os.fstat(folder), "writable and searchable by"
     try:
         inside = os.stat(name, dir_fd=folder, follow_symlinks=False) if name else None
     except OSError:  # it does not exist, or must not even be looked at
         inside = None
     if inside is not None and error.errno == errno.EPERM:
-        subject, status, needed = f"{path}/{name}", inside, "owned by, or readable and writable for"
+        subject, status, needed = f"{path}/{name}", inside, "owned by, or readable and writable by"
     elif inside and not os.access(name, os.R_OK, dir_fd=folder, effective_ids=_EFFECTIVE):
-        subject, status, needed = f"{path}/{name}", inside, "readable for"
+        subject, status, needed = f"{path}/{name}", inside, "readable by"
     error.add_note(
         f"{subject!r} is not {needed} {_user(os.geteuid())}: it belongs to "
         f"{_user(status.st_uid)} and the group {_group(status.st_gid)}, with mode "
         f"{stat.filemode(status.st_mode)}. In a store that a group shares, everything must be "
-        "writable for the group (setgid folders, umask 002)"
+        "writable by the group (setgid folders, umask 002)"
     )
 
 
