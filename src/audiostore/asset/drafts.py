@@ -65,8 +65,8 @@ T = TypeVar("T")
 
 Steps: TypeAlias = Generator[Draft, Written, T]
 """Something that is done in steps: it yields each object to be written, and is sent what was
-written, or the error. Whoever carries the steps out decides how they are written: one after
-another by `carry_out`, or those of many assets by one thread."""
+written, or the error. The caller decides how they are written: one after another by `carry_out`, or
+those of many assets by one thread."""
 
 
 def carry_out(steps: Steps[T], write: Callable[[Draft], Written]) -> T:

@@ -73,7 +73,7 @@ class Transfer:
         self.error: Exception | None = None
         self.handle: pycurl.Curl | None = None
         self.on_end: Callable[[], None] | None = None
-        """Called when there is a response or an error, by whoever turns the loop."""
+        """Called when there is a response or an error, by the thread that turns the loop."""
         self.is_paused = False
         """Its sink is full for now."""
         self.throttle: Throttle | None = None

@@ -1,7 +1,7 @@
 """Writes many small objects from one thread, which inspects the next ones meanwhile.
 
 A request handed to another thread, and its response handed back, cost more processor time than the
-request itself. Here nothing is handed over, and nothing is repeated: whoever writes looks at each
+request itself. Here nothing is handed over, and nothing is repeated: the caller looks at each
 error, and writes the object again in the careful way.
 """
 

@@ -2,8 +2,8 @@
 
 Threads that create objects share it for a moment, and so do their processes: each syncs its own
 files, in its own order, and because they do so at the same time, the file system writes what they
-wait for together. Everything else has the lock for itself. Whoever wants it takes the queue first,
-and has that until the lock is theirs: so new creators do not overtake a writer that waits for the
+wait for together. Everything else has the lock for itself. A writer takes the queue first,
+and has that until it has the lock: so new creators do not overtake a writer that waits for the
 others to leave.
 
 The file of the lock says who holds it, since when, and the store's own time. That is what the
