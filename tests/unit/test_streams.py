@@ -146,6 +146,7 @@ def test_a_file_object_is_read_from_its_position_and_left_open(
         (b"", "empty"),
         ([], "empty"),
         (io.StringIO("text"), "binary mode"),
+        (io.TextIOWrapper(io.BytesIO(b"\xff")), "binary mode"),
         (["text"], "gives str, not bytes"),
         ([b"RIFF", None], "gives NoneType, not bytes"),
         ({"a": 1}, "gives str"),

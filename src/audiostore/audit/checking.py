@@ -208,7 +208,9 @@ class Checker:
                 file.description,
                 "remove it"
                 if file.is_removable
-                else "store it again if it may be the only copy; then move it elsewhere",
+                else "if the store was copied without its modification times, copy it again with "
+                "them (cp -a); else store the file again if it may be the only copy, and move it "
+                "elsewhere",
                 RemoveForeignFile(file) if file.is_removable else None,
                 file.changed_at,
             )

@@ -7,6 +7,7 @@ and a request that fails is sent again.
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from io import TextIOBase
 from typing import BinaryIO, Final, Protocol, cast, runtime_checkable
 
 import google_crc32c
@@ -191,6 +192,8 @@ def pieces_of(source: object, what: str) -> Iterable[object]:
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return [source]
+    if isinstance(source, TextIOBase):  # reading it may fail before there is a piece to look at
+        raise InvalidSourceError(f"{what} is open as text: open the file in binary mode ('rb')")
     if isinstance(source, ReadableStream):
         return _read(source, what)
     if isinstance(source, Iterable):
