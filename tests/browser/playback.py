@@ -102,7 +102,7 @@ browser does not play, in MP3: whether it plays in both browsers. "On request": 
 bytes. It knows containers better than codecs: a file that "maybe" plays may still not play.
 
 Firefox decodes AAC by what the system has: on Linux, that is a package (`libavcodec`), without
-which it plays no AAC at all. MP3, FLAC, Opus, Vorbis and PCM it decodes by itself.
+which it plays no AAC at all. It decodes MP3, FLAC, Opus, Vorbis and PCM by itself.
 
 """
 

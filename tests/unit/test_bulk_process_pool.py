@@ -350,7 +350,7 @@ def test_closing_cancels_what_was_not_started_and_waits_for_what_was() -> None:
 
     def work(number: int) -> Result:
         begun[number] = 1
-        time.sleep(0.002 if number < 45 else 1.0)  # the rest is not done before closing begins
+        time.sleep(0.002 if number < 45 else 3.0)  # the rest is not done before closing begins
         return Result(number, pid=os.getpid())
 
     source = Numbers(100_000)
