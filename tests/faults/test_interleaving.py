@@ -16,6 +16,7 @@ import pytest
 from google.api_core import exceptions
 
 from audiostore import AudioStorageManager, BulkItem, Event, Retried, UploadOutcome
+from audiostore.bulk import interleaving
 from audiostore.bulk.decisions import Decider, DecisionOptions
 from audiostore.bulk.interleaving import InterleavedUploads
 from audiostore.bulk.journal import ItemSnapshot, UnjournaledRun
@@ -373,3 +374,19 @@ def test_files_that_are_slow_to_read_are_left_to_threads(
         outcomes = interleaved.store(interleaved.decided(items))
         assert interleaved.uploads.is_resting
     assert [each.error for each in outcomes] == [None] * 32
+
+
+@pytest.mark.usefixtures("slow_files")
+def test_one_file_that_takes_long_is_enough(
+    server: StrictServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = Items(tmp_path, 2)
+    with managing(server) as manager:
+        interleaved = Interleaved(manager)
+        first, second = interleaved.decided(items)
+        interleaved.store([first])
+        rested = [interleaved.uploads.is_resting]
+        monkeypatch.setattr(interleaving, "_STUCK_S", 0.005)
+        interleaved.store([second])
+        rested.append(interleaved.uploads.is_resting)
+    assert rested == [False, True]

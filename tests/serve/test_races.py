@@ -160,7 +160,7 @@ def test_of_many_changes_of_one_version_one_is_made(service: Running, change: Ch
         answers = list(pool.map(lambda _: change(service, path, if_match=etag), range(6)))
     first, *others = sorted(answer.status for answer in answers)
     assert first in (200, 204)
-    # Whoever deletes what another deletion of this version has not come to yet deleted it, too.
+    # A deletion that removes what another one of this version has left so far succeeds, too.
     assert set(others) <= {*GONE, *([204] if change is delete else [])}
 
 

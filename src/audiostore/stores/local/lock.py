@@ -29,7 +29,7 @@ from audiostore.stores.local.folder import Folder, Tree, regular
 _LOCK_WAIT_S = 30.0
 _LONGEST_PAUSE_S = 0.002
 _SHARED_FOR_S = 0.05
-"""A shorter time makes smaller groups, in a longer one whoever needs the lock alone waits."""
+"""A shorter time makes smaller groups; a longer one delays a writer that needs the lock alone."""
 _RECORD_BYTES = 256
 _LONGEST_STEP = timedelta(days=1)
 _LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
